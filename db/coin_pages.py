@@ -1,0 +1,175 @@
+"""Reading coins: pages of them in every order, and single ones. Numbers arrive as text, every digit of them."""
+
+import datetime
+from collections.abc import Sequence
+
+import msgspec
+
+from db.keyset import Order, Page, PageQuery, Slice, fetch_page
+from db.types import Connection
+
+WIDE_SPREAD_PERCENT = 3
+"""Fresh prices that lie further apart than this are a dispute."""
+
+# Three polls missed is stale; a source that is no longer known will not be polled again.
+_IS_STALE = "coalesce(n.created_at < now() - s.poll_seconds * interval '3 seconds', true)"
+_IS_DISPUTED = f"(n.rival_count > 0 OR coalesce(n.price_spread_percent > {WIDE_SPREAD_PERCENT}, false))"
+
+
+class CoinRow(msgspec.Struct, frozen=True, gc=False):
+    """A merged coin as clients see it; `provenance` is JSON: [{"field", "source", "external_id", "observed_at"}, ...]."""
+
+    id: str
+    ticker: str
+    name: str | None
+    price_usd: str | None
+    price_usd_exact: str | None
+    market_cap_usd: str | None
+    volume_24h_usd: str | None
+    percent_change_24h: float | None
+    rank: int | None
+    source: str
+    created_at: datetime.datetime
+    ingested_at: datetime.datetime
+    is_stale: bool
+    price_spread_percent: float | None
+    provenance: msgspec.Raw
+
+
+class CoinFilter(msgspec.Struct, frozen=True):
+    """Which coins are wanted; None does not restrict. Bounds are inclusive, decimal ones exact text.
+
+    `search` is the start of a ticker or of any word of a name. The order of the fields is that of the parameters.
+    """
+
+    tickers: Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+    search: str | None = None
+    price_usd_from: str | None = None
+    price_usd_to: str | None = None
+    market_cap_usd_from: str | None = None
+    market_cap_usd_to: str | None = None
+    volume_24h_usd_from: str | None = None
+    volume_24h_usd_to: str | None = None
+    percent_change_24h_from: float | None = None
+    percent_change_24h_to: float | None = None
+    created_from: datetime.datetime | None = None
+    created_to: datetime.datetime | None = None
+    ingested_from: datetime.datetime | None = None
+    ingested_to: datetime.datetime | None = None
+    is_stale: bool | None = None
+    is_disputed: bool | None = None
+
+
+COINS = PageQuery(
+    columns=(
+        ("id", "n.id"),
+        ("ticker", "n.ticker"),
+        ("name", "n.name"),
+        ("price_usd", "trim_scale(n.price_usd)::text"),
+        ("price_usd_exact", "n.price_usd_exact::text"),
+        ("market_cap_usd", "n.market_cap_usd::text"),
+        ("volume_24h_usd", "n.volume_24h_usd::text"),
+        ("percent_change_24h", "n.percent_change_24h::double precision"),
+        ("rank", "n.rank"),
+        ("source", "n.source"),
+        ("created_at", "n.created_at"),
+        ("ingested_at", "n.ingested_at"),
+        ("is_stale", _IS_STALE),
+        ("price_spread_percent", "n.price_spread_percent"),
+        ("provenance", "n.provenance"),
+    ),
+    tables="normalized_records AS n LEFT JOIN sources AS s ON s.name = n.source",
+    filters=f"""
+        ($1::text[] IS NULL OR n.ticker = ANY ($1))
+        AND ($2::text[] IS NULL OR n.source = ANY ($2))
+        AND (
+            $3::text IS NULL
+            OR n.ticker LIKE upper($3) || '%'
+            OR ' ' || lower(n.name) LIKE '% ' || lower($3) || '%'
+            OR ' ' || translate(lower(n.name), '-_/.,:;()[]', '           ') LIKE '% ' || lower($3) || '%'
+        )
+        AND ($4::text IS NULL OR n.price_usd >= $4::text::numeric)
+        AND ($5::text IS NULL OR n.price_usd <= $5::text::numeric)
+        AND ($6::text IS NULL OR n.market_cap_usd >= $6::text::numeric)
+        AND ($7::text IS NULL OR n.market_cap_usd <= $7::text::numeric)
+        AND ($8::text IS NULL OR n.volume_24h_usd >= $8::text::numeric)
+        AND ($9::text IS NULL OR n.volume_24h_usd <= $9::text::numeric)
+        AND ($10::double precision IS NULL OR n.percent_change_24h::double precision >= $10)
+        AND ($11::double precision IS NULL OR n.percent_change_24h::double precision <= $11)
+        AND ($12::timestamptz IS NULL OR n.created_at >= $12)
+        AND ($13::timestamptz IS NULL OR n.created_at <= $13)
+        AND ($14::timestamptz IS NULL OR n.ingested_at >= $14)
+        AND ($15::timestamptz IS NULL OR n.ingested_at <= $15)
+        AND ($16::boolean IS NULL OR {_IS_STALE} = $16)
+        AND ($17::boolean IS NULL OR {_IS_DISPUTED} = $17)
+    """,
+    filter_count=17,
+)
+NO_FILTER = CoinFilter()
+
+_COUNT_ALL = "SELECT count(*) FROM normalized_records"
+_COUNT = f"SELECT count(*) FROM {COINS.tables} WHERE {COINS.filters}"  # noqa: S608
+_BY_TICKERS = COINS.select("WHERE n.ticker = ANY ($1::text[])")
+_BY_IDS = COINS.select("WHERE n.id = ANY ($1::text[])")
+
+
+def _orders(name: str, sort: str, sort_type: str, *, nullable: bool) -> list[Order]:
+    return [
+        Order(f"{name}:{direction}", sort, sort_type, "n.ticker", descending=direction == "DESC", nullable=nullable)
+        for direction in ("ASC", "DESC")
+    ]
+
+
+COIN_ORDERS = {
+    order.name: order
+    for order in (
+        *_orders("MARKET_CAP_USD", "n.market_cap_usd", "numeric", nullable=True),
+        *_orders("VOLUME_24H_USD", "n.volume_24h_usd", "numeric", nullable=True),
+        # The rounded price would leave the order of the smallest ones open.
+        *_orders("PRICE_USD", "n.price_usd_exact", "numeric", nullable=True),
+        *_orders("PERCENT_CHANGE_24H", "n.percent_change_24h", "numeric", nullable=True),
+        *_orders("TICKER", "n.ticker", "text", nullable=False),
+        *_orders("NAME", "lower(n.name)", "text", nullable=True),
+        *_orders("CREATED_AT", "n.created_at", "timestamptz", nullable=False),
+        *_orders("INGESTED_AT", "n.ingested_at", "timestamptz", nullable=False),
+    )
+}
+"""Every order of coins by its name, such as "MARKET_CAP_USD:DESC"."""
+
+
+def like_prefix(text: str) -> str:
+    r"""Return text for a LIKE pattern that matches itself: `50%` becomes `50\%`."""
+    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _filters(wanted: CoinFilter) -> list[object] | None:
+    """Return the parameters, or None where nothing is filtered: that statement is planned without them."""
+    if wanted == NO_FILTER:
+        return None
+    if wanted.search is not None:
+        wanted = msgspec.structs.replace(wanted, search=like_prefix(wanted.search))
+    return list(msgspec.structs.astuple(wanted))
+
+
+async def coin_page(connection: Connection, wanted: CoinFilter, order: Order, part: Slice) -> Page[CoinRow]:
+    """Return a slice of the coins that the filter wants."""
+    return await fetch_page(connection, COINS, order, part, CoinRow, _filters(wanted))
+
+
+async def count_coins(connection: Connection, wanted: CoinFilter = NO_FILTER) -> int:
+    """Return how many coins the filter wants."""
+    filters = _filters(wanted)
+    statement, arguments = (_COUNT_ALL, []) if filters is None else (_COUNT, filters)
+    count: int = await connection.fetchval(statement, *arguments)
+    return count
+
+
+async def coins_by_ticker(connection: Connection, tickers: Sequence[str]) -> dict[str, CoinRow]:
+    """Return the coins of `tickers`, by ticker; unknown ones are left out."""
+    return {record["ticker"]: CoinRow(*record) for record in await connection.fetch(_BY_TICKERS, tickers)}
+
+
+async def coins_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, CoinRow]:
+    """Return the coins with these ids, by id; unknown ones are left out."""
+    return {record["id"]: CoinRow(*record) for record in await connection.fetch(_BY_IDS, ids)}

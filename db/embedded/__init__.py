@@ -1,0 +1,31 @@
+"""Embedded PostgreSQL: a private server below the state folder, for a machine that has none."""
+
+from db.embedded.errors import (
+    BinariesMissingError,
+    DataFolderError,
+    DataFolderVersionError,
+    EmbeddedPostgresError,
+    FolderUnusableError,
+    HomeInUseError,
+    InitdbFailedError,
+    PrivilegesError,
+    ServerFailedError,
+    SocketFolderError,
+)
+from db.embedded.server import DATABASE, EmbeddedPostgres, running_dsn
+
+__all__ = [
+    "DATABASE",
+    "BinariesMissingError",
+    "DataFolderError",
+    "DataFolderVersionError",
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "FolderUnusableError",
+    "HomeInUseError",
+    "InitdbFailedError",
+    "PrivilegesError",
+    "ServerFailedError",
+    "SocketFolderError",
+    "running_dsn",
+]

@@ -1,0 +1,68 @@
+"""The operating-system account that the server runs as: ours, or an unprivileged one where we are root."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict
+
+import msgspec
+
+from db.embedded.errors import PrivilegesError
+
+# The first that exists; a cluster that is there already keeps its owner.
+_UNPRIVILEGED = ("postgres", "_postgres", "nobody")
+
+
+class _Drop(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: Sequence[int]
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Who the server is; `dropped` tells that we are root and it is not."""
+
+    uid: int
+    gid: int
+    dropped: bool
+
+    def popen_options(self) -> _Drop:
+        """Return the arguments of `subprocess` that start a program as this account."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.dropped else {}
+
+    def make_private(self, folder: Path) -> None:
+        """Make `folder` if need be, and give it to this account alone (mode 0700)."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.dropped:
+            os.chown(folder, self.uid, self.gid)
+        folder.chmod(0o700)
+
+    def can_execute(self, path: Path) -> bool:
+        """Tell whether this account may enter a folder, or run a program: asked of the kernel, since modes omit ACLs.
+
+        Raises PrivilegesError.
+        """
+        if not self.dropped:
+            return os.access(path, os.X_OK)
+        try:
+            done = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', path], cwd="/", check=False, **self.popen_options())
+        except PermissionError as error:
+            raise PrivilegesError(user=self.uid, reason=error.strerror) from error
+        return done.returncode == 0
+
+
+def server_account(data: Path) -> Account:
+    """Return who runs the server: the owner of an existing data folder where we are root, so that it stays usable."""
+    if os.geteuid() != 0:
+        return Account(uid=os.geteuid(), gid=os.getegid(), dropped=False)
+    if data.exists() and (owner := data.stat()).st_uid != 0:
+        return Account(uid=owner.st_uid, gid=owner.st_gid, dropped=True)
+    for name in _UNPRIVILEGED:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(uid=entry.pw_uid, gid=entry.pw_gid, dropped=True)
+    raise PrivilegesError(user=_UNPRIVILEGED[-1], reason="there is no such user")

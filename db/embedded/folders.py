@@ -1,0 +1,90 @@
+"""Where the server's files lie, and who may enter there.
+
+The state folder holds `postgres.lock`, `postgres.log` and `postgres.url`, which are ours, and the room `postgres/`,
+which belongs to the server's account: `data/`, `run/` (the socket) and, where needed, a copy of the programs.
+"""
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+from db.embedded.account import Account
+from db.embedded.errors import FolderUnusableError, SocketFolderError
+
+PORT = 5432
+"""Names the socket; nothing listens on it."""
+
+# sockaddr_un.sun_path takes 108 bytes on Linux and 104 on macOS, with the closing NUL.
+_SOCKET_PATH_LIMIT = 103
+_SOCKET_NAME = f".s.PGSQL.{PORT}"
+
+
+def make_home(home: Path) -> None:
+    """Make the state folder, private, but for the way through it to the room where we are root."""
+    home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+
+
+def make_room(home: Path, account: Account) -> Path:
+    """Make the server's room in `home`, which is there, and return the room's real path.
+
+    Where we are root and the server's account cannot get to `home`, the room lies in the system's state folder
+    (/var/lib/kasparro) and `home/postgres` is a link to it: no folder that is not ours is opened to others.
+    Raises FolderUnusableError.
+    """
+    room = home / "postgres"
+    if account.dropped and not account.can_execute(home):
+        _open_way(home, account)
+    if account.dropped and not room.exists() and not account.can_execute(home):
+        room.unlink(missing_ok=True)  # a link whose target was removed
+        shelter = platformdirs.site_state_path("kasparro")
+        shelter.mkdir(mode=0o711, parents=True, exist_ok=True)
+        room.symlink_to(tempfile.mkdtemp(prefix="postgres-", dir=shelter))
+    room = room.resolve()
+    account.make_private(room)
+    if not account.can_execute(room):
+        raise FolderUnusableError(folder=room, reason=f"user {account.uid} cannot enter it")
+    return room
+
+
+def make_socket_folder(room: Path, account: Account) -> Path:
+    """Make the folder of the socket, which only the server's account and root can enter, and return it.
+
+    Where the room's path is too long for a socket, it is a folder of a name made from that path below the system's
+    folder for temporary files. Raises SocketFolderError.
+    """
+    run = room / "run"
+    if _fits(run):
+        account.make_private(run)
+        return run
+    digest = hashlib.sha256(os.fsencode(room)).hexdigest()[:12]
+    for parent in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - claimed below, whoever made it first
+        folder = parent / f"kasparro-{digest}"
+        if _fits(folder) and account.can_execute(parent):
+            _claim(folder, account)
+            return folder
+    raise SocketFolderError(folder=run, reason="its path is too long for a socket")
+
+
+def _open_way(home: Path, account: Account) -> None:
+    """Let others pass through the state folder, not look into it: ours by name, unless it is the user's home."""
+    if home != Path.home() and account.can_execute(home.parent):
+        home.chmod(home.stat().st_mode | 0o011)
+
+
+def _fits(folder: Path) -> bool:
+    return len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT
+
+
+def _claim(folder: Path, account: Account) -> None:
+    """Make a private folder where anyone may make one; one that is there must be ours already."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {account.uid, os.geteuid()}:
+            raise SocketFolderError(folder=folder, reason="it belongs to someone else") from None
+    account.make_private(folder)

@@ -1,0 +1,263 @@
+"""The embedded server's life: start, wait, stop, and start again after either side was killed."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import math
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+import asyncpg
+import msgspec
+import psutil
+
+from db.embedded import processes
+from db.embedded.account import Account, server_account
+from db.embedded.cluster import ENVIRONMENT, prepare_data
+from db.embedded.errors import FolderUnusableError, HomeInUseError, ServerFailedError
+from db.embedded.folders import PORT, make_home, make_room, make_socket_folder
+from db.embedded.programs import programs_for
+from db.pool import Connection
+
+DATABASE = "kasparro"
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "synchronous_commit": "on",
+    "max_wal_size": "2GB",
+    "wal_compression": "pglz",
+    "random_page_cost": "1.1",  # a laptop's disk does not turn
+    "jit": "off",
+    "log_checkpoints": "off",
+    "log_line_prefix": "%m [%p] ",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+START_TIMEOUT_SECONDS = 600.0  # recovery after a crash reads up to max_wal_size of log
+_ORPHANS_TIMEOUT_SECONDS = 60.0
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_LOG_LIMIT_BYTES = 10_000_000
+_NOT_YET = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+
+log = logging.getLogger(__name__)
+
+
+def running_dsn(home: Path) -> str | None:
+    """Return the DSN of the server that some process runs in `home`, None where none was started.
+
+    After a kill -9 of that process it may lead nowhere; connecting tells.
+    """
+    try:
+        return _url_file(home).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a start runs what, and as whom."""
+
+    account: Account
+    programs: Path
+    data: Path
+    sockets: Path
+
+    def dsn(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={quote(str(self.sockets))}&port={PORT}"
+
+
+class EmbeddedPostgres:
+    """A private PostgreSQL in `home`, for as long as the `async with` lasts; `settings` go over ours.
+
+    One process at a time may have a home. `start` and `stop` may be called on their own too, each more than once.
+    """
+
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.home = home.absolute()
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._lock: IO[str] | None = None
+        self._process: psutil.Popen | None = None
+        self._place: _Place | None = None
+        self._log_start = 0
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def dsn(self) -> str:
+        """The database, for a client of this machine that may enter the socket's folder; known once started."""
+        if self._place is None:
+            raise RuntimeError("the server was never started")
+        return self._place.dsn(DATABASE)
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> str:
+        """Bring the server up and return its DSN: the first time, after `stop`, or after `wait` told that it died.
+
+        Raises EmbeddedPostgresError.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return self.dsn
+        try:
+            place = self._place = await anyio.to_thread.run_sync(self._prepare)
+            await self._end_orphan(place)
+            connection = await self._launch(place)
+            try:
+                if not await connection.fetchval(DATABASE_EXISTS, DATABASE):
+                    await connection.execute(CREATE_DATABASE)
+            finally:
+                await connection.close()
+            _url_file(self.home).write_text(self.dsn, encoding="utf-8")
+        except BaseException:
+            await self.stop()
+            raise
+        return self.dsn
+
+    async def wait(self) -> int | None:
+        """Return the postmaster's exit code as soon as it has ended, whoever ended it; None where it never ran."""
+        process = self._process
+        if process is None:
+            return None
+        await processes.ends_within(process, math.inf)
+        return process.wait()
+
+    async def stop(self) -> None:
+        """End the server and let go of its home; also when cancelled, or when nothing was started."""
+        with anyio.CancelScope(shield=True):
+            if self._process is not None:
+                await processes.end(self._process)
+                self._process.poll()
+                self._process = None
+        if self._lock is not None:
+            _url_file(self.home).unlink(missing_ok=True)
+            if self._place is not None:
+                with contextlib.suppress(OSError):  # a killed server leaves its socket in it; the next start sweeps
+                    self._place.sockets.rmdir()
+            self._lock.close()
+            self._lock = None
+
+    def _prepare(self) -> _Place:
+        """Do all that a start needs of the file system. Raises EmbeddedPostgresError."""
+        try:
+            make_home(self.home)
+            self._take_lock()
+            account = server_account(self.home / "postgres" / "data")
+            room = make_room(self.home, account)
+            place = _Place(account, programs_for(account, room), room / "data", make_socket_folder(room, account))
+            prepare_data(place.data, place.programs, account, durable=self._settings.get("fsync") != "off")
+        except OSError as error:
+            folder = error.filename or self.home
+            raise FolderUnusableError(folder=folder, reason=error.strerror or str(error)) from error
+        return place
+
+    def _take_lock(self) -> None:
+        """Take the home for this process; the kernel lets go of it when the process ends, in whatever way."""
+        if self._lock is not None:
+            return
+        lock = (self.home / "postgres.lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip()
+            lock.close()
+            raise HomeInUseError(home=self.home, process=owner or "unknown") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+    async def _end_orphan(self, place: _Place) -> None:
+        """End the server of a killed Kasparro: only a child of ours has today's settings, and is reaped."""
+        orphan = processes.find_postmaster(place.data)
+        if orphan is not None:
+            log.warning("ending the PostgreSQL that an earlier run left behind (process %s)", orphan.pid)
+            await processes.end(orphan)
+        processes.clear_stale(place.data, place.sockets)
+
+    async def _launch(self, place: _Place) -> Connection:
+        """Start the postmaster and return a first connection, as soon as it takes one. Raises ServerFailedError."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        self._process = self._spawn(place)
+        while True:
+            try:
+                return await asyncpg.connect(place.dsn("postgres"), timeout=_CONNECT_TIMEOUT_SECONDS)
+            except _NOT_YET as error:
+                waited_seconds = clock() - started
+                if self._process.poll() is not None:
+                    self._check_worth_retrying(self._process.pid, waited_seconds)
+                    self._process = self._spawn(place)
+                elif waited_seconds > START_TIMEOUT_SECONDS:
+                    raise ServerFailedError(reason=f"no answer: {error}", log=self._log_path) from error
+            await asyncio.sleep(processes.POLL_SECONDS)
+
+    def _check_worth_retrying(self, pid: int, waited_seconds: float) -> None:
+        """Backends of a killed postmaster need a moment to notice; any other end of ours is final."""
+        complaint = self._complaint(pid)
+        if "pre-existing shared memory block" not in complaint or waited_seconds > _ORPHANS_TIMEOUT_SECONDS:
+            raise ServerFailedError(reason=complaint, log=self._log_path)
+
+    def _spawn(self, place: _Place) -> psutil.Popen:
+        settings = self._settings | {"unix_socket_directories": str(place.sockets)}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        if self._log_path.exists() and self._log_path.stat().st_size > _LOG_LIMIT_BYTES:
+            self._log_path.replace(self._log_path.with_suffix(".log.1"))
+        with self._log_path.open("ab") as output:
+            self._log_start = output.tell()
+            return psutil.Popen(
+                [place.programs / "postgres", "-D", place.data, *options],
+                cwd="/",
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C in the terminal is for us; PostgreSQL is told after its clients are gone.
+                start_new_session=True,
+                **place.account.popen_options(),
+            )
+
+    @property
+    def _log_path(self) -> Path:
+        return self.home / "postgres.log"
+
+    def _complaint(self, pid: int) -> str:
+        """Return what the last FATAL line of a postmaster that just ended says, or its last line.
+
+        Backends of an earlier one may be writing to the same log; ours are the lines that bear its number.
+        """
+        with self._log_path.open("rb") as output:
+            output.seek(self._log_start)
+            lines = output.read(_LOG_LIMIT_BYTES).decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        lines = [line for line in lines if f"[{pid}]" in line] or lines
+        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+        return (fatal or lines)[-1].rpartition(":  ")[2].strip()
+
+
+DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+
+CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
+
+
+def _url_file(home: Path) -> Path:
+    return home / "postgres.url"

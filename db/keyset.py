@@ -1,0 +1,202 @@
+"""Pages by keyset: where a page begins is a value and a key of its last row, so that it stays right while rows move.
+
+SQL is composed here, once for each variant, from the column expressions that the modules of this package hold in their
+own constants; what a client sent is always a parameter.
+"""
+
+import enum
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from db.types import Connection
+
+Row = TypeVar("Row")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A total order of rows: by the expression `sort`, nulls last in either direction, then by the unique `key`, rising.
+
+    The types are SQL's; a position carries both values as text. `name` tells orders of one query apart.
+    """
+
+    name: str
+    sort: str
+    sort_type: str
+    key: str
+    key_type: str = "text"
+    descending: bool = False
+    nullable: bool = False
+
+
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """Where one row stands in an order: its sort value and its key, as PostgreSQL writes them."""
+
+    sort: str | None
+    key: str
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Which rows are wanted: `limit` from the front, or from the back where `backward`, of those between two positions."""
+
+    limit: int
+    backward: bool = False
+    after: Position | None = None
+    before: Position | None = None
+
+
+class Page(msgspec.Struct, Generic[Row], frozen=True):
+    """One slice of a result in its order; `more` tells that it was cut at the limit."""
+
+    rows: list[Row]
+    positions: list[Position]
+    more: bool
+
+
+class PageQuery(msgspec.Struct, frozen=True):
+    """A closed table of column expressions over some tables; `filters` uses the first `filter_count` parameters."""
+
+    columns: tuple[tuple[str, str], ...]
+    tables: str
+    filters: str
+    filter_count: int
+
+    def select(self, rest: str) -> str:
+        """Return `SELECT <the columns> FROM <the tables> <rest>`."""
+        columns = ", ".join(f"{expression} AS {name}" for name, expression in self.columns)
+        return f"SELECT {columns} FROM {self.tables} {rest}"  # noqa: S608  (constants of this package)
+
+
+class Bound(enum.Enum):
+    """What a slice's end is: open, a row with a sort value, or a row among the nulls."""
+
+    OPEN = enum.auto()
+    VALUE = enum.auto()
+    NULL = enum.auto()
+
+
+def _bound(position: Position | None) -> Bound:
+    if position is None:
+        return Bound.OPEN
+    return Bound.NULL if position.sort is None else Bound.VALUE
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """Everything that a page's statement depends on; its parameters are the filter's, the limit, then the bounds'."""
+
+    query: PageQuery
+    order: Order
+    filtered: bool = False
+    after: Bound = Bound.OPEN
+    before: Bound = Bound.OPEN
+    backward: bool = False
+
+
+def _parameters(variant: Variant) -> dict[str, str]:
+    """Return the placeholder, cast to its type, of each parameter that the variant has beyond the filter's."""
+    names = ["limit"]
+    for side, bound in (("after", variant.after), ("before", variant.before)):
+        names += {Bound.OPEN: [], Bound.VALUE: [f"{side}_sort", f"{side}_key"], Bound.NULL: [f"{side}_key"]}[bound]
+    first = variant.query.filter_count + 1 if variant.filtered else 1
+    types = {"sort": variant.order.sort_type, "key": variant.order.key_type}
+    return {
+        name: f"${number}::bigint" if name == "limit" else f"${number}::text::{types[name.split('_')[1]]}"
+        for number, name in enumerate(names, first)
+    }
+
+
+def _valued(variant: Variant, given: dict[str, str]) -> list[str]:
+    """Return the conditions on rows that have a sort value. The range on `sort` alone lets an index begin there."""
+    sort, key = variant.order.sort, variant.order.key
+    beyond, short = ("<", ">") if variant.order.descending else (">", "<")
+    conditions = []
+    if variant.after is Bound.VALUE:
+        value, row = given["after_sort"], given["after_key"]
+        conditions.append(f"{sort} {beyond}= {value} AND ({sort} {beyond} {value} OR {key} > {row})")
+    if variant.before is Bound.VALUE:
+        value, row = given["before_sort"], given["before_key"]
+        conditions.append(f"{sort} {short}= {value} AND ({sort} {short} {value} OR {key} < {row})")
+    return conditions
+
+
+def _nulls(variant: Variant, given: dict[str, str]) -> list[str]:
+    """Return the conditions on rows without a sort value."""
+    conditions = [f"{variant.order.sort} IS NULL"]
+    if variant.after is Bound.NULL:
+        conditions.append(f"{variant.order.key} > {given['after_key']}")
+    if variant.before is Bound.NULL:
+        conditions.append(f"{variant.order.key} < {given['before_key']}")
+    return conditions
+
+
+def _segments(variant: Variant, given: dict[str, str]) -> list[list[str]]:
+    """Return the conditions of each part of the order that the slice touches: rows with a value, then nulls."""
+    if variant.after is variant.before is Bound.OPEN:
+        return [[]]
+    segments = []
+    if variant.after is not Bound.NULL:
+        open_ended = variant.order.nullable and Bound.VALUE not in (variant.after, variant.before)
+        known = [f"{variant.order.sort} IS NOT NULL"] if open_ended else []
+        segments.append(known + _valued(variant, given))
+    if variant.order.nullable and variant.before is not Bound.VALUE:
+        segments.append(_nulls(variant, given))
+    return segments
+
+
+@functools.cache
+def page_statement(variant: Variant) -> str:
+    """Return the statement of a variant: sort value, key, then the query's columns; its rows come from the near end."""
+    query, order = variant.query, variant.order
+    given = _parameters(variant)
+    direction = "DESC" if order.descending != variant.backward else "ASC"
+    nulls = (" NULLS FIRST" if variant.backward else " NULLS LAST") if order.nullable else ""
+    key_direction = "DESC" if variant.backward else "ASC"
+    columns = ", ".join(f"{expression} AS {name}" for name, expression in query.columns)
+    filters = [query.filters] if variant.filtered else []
+    parts = []
+    for conditions in _segments(variant, given):
+        where = " AND ".join(f"({condition})" for condition in filters + conditions)
+        parts.append(
+            f"SELECT {order.sort} AS sort_, {order.key} AS key_, {columns} FROM {query.tables}"  # noqa: S608
+            f"{' WHERE ' + where if where else ''}"
+            f" ORDER BY {order.sort} {direction}{nulls}, {order.key} {key_direction} LIMIT {given['limit']}"
+        )
+    names = ", ".join(name for name, _ in query.columns)
+    # Each part is bounded by the limit, so that this sorts two pages at most.
+    return (
+        f"SELECT sort_::text, key_::text, {names} FROM ({' UNION ALL '.join(f'({part})' for part in parts)}) AS page"  # noqa: S608
+        f" ORDER BY sort_ {direction}{nulls}, key_ {key_direction} LIMIT {given['limit']}"
+    )
+
+
+def _arguments(variant: Variant, wanted: Slice) -> list[object]:
+    arguments: list[object] = [wanted.limit + 1]
+    for position in (wanted.after, wanted.before):
+        if position is not None:
+            arguments += [position.key] if position.sort is None else [position.sort, position.key]
+    return arguments
+
+
+async def fetch_page(
+    connection: Connection,
+    query: PageQuery,
+    order: Order,
+    wanted: Slice,
+    make: Callable[..., Row],
+    filters: Sequence[object] | None = None,
+) -> Page[Row]:
+    """Return a slice of the query's rows, each made by `make` from the columns in their order."""
+    variant = Variant(
+        query, order, filters is not None, _bound(wanted.after), _bound(wanted.before), wanted.backward
+    )
+    records = await connection.fetch(page_statement(variant), *(filters or ()), *_arguments(variant, wanted))
+    kept: list[Any] = records[: wanted.limit]
+    if wanted.backward:
+        kept.reverse()
+    return Page(
+        rows=[make(*record[2:]) for record in kept],
+        positions=[Position(record[0], record[1]) for record in kept],
+        more=len(records) > wanted.limit,
+    )

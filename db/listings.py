@@ -1,0 +1,198 @@
+"""Listings: what one source says of one asset. Writing a page of them, and the payloads that they came from."""
+
+import datetime
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from db.types import Connection
+
+
+class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One source's view of one asset, normalised; None is missing. Money in US dollars, percent as per cent."""
+
+    external_id: str
+    ticker: str
+    symbol: str
+    name: str | None
+    name_words: str
+    core_words: str
+    rank: int | None
+    price_usd: Decimal | None
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
+    percent_change_24h: Decimal | None
+    circulating_supply: Decimal | None
+    total_supply: Decimal | None
+    max_supply: Decimal | None
+    observed_at: datetime.datetime
+    content_hash: bytes
+    payload: msgspec.Raw
+
+
+class PageWritten(msgspec.Struct, frozen=True):
+    """What a page of listings did: payloads not seen before, and the tickers whose coins must be merged anew."""
+
+    changed: int
+    tickers: frozenset[str]
+
+
+_DIFFERING = """
+SELECT (r.i - 1)::integer AS i
+FROM unnest($2::text[], $3::bytea[]) WITH ORDINALITY AS r (external_id, content_hash, i)
+LEFT JOIN listings AS l ON l.source = $1 AND l.external_id = r.external_id
+WHERE l.content_hash IS DISTINCT FROM r.content_hash
+ORDER BY r.i
+"""
+
+# A payload that did not win (it is older than what the listing holds) is kept once, for audit; one that won is
+# a change and is kept always. The newest of an external id within the page goes into the listing.
+_WRITE = """
+WITH incoming AS MATERIALIZED (
+    SELECT r.*, decode(r.content_hash, 'base64') AS digest
+    FROM json_to_recordset($2::json) AS r (
+        external_id text, ticker text, symbol text, name text, name_words text, core_words text, rank integer,
+        price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
+        circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
+        content_hash text, payload jsonb
+    )
+),
+newest AS MATERIALIZED (
+    SELECT DISTINCT ON (external_id) * FROM incoming ORDER BY external_id, observed_at DESC, digest DESC
+),
+renamed AS (
+    SELECT l.ticker
+    FROM listings AS l JOIN newest AS n ON n.external_id = l.external_id
+    WHERE l.source = $1 AND l.ticker <> n.ticker
+),
+written AS (
+    INSERT INTO listings AS l (
+        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
+        fetched_at, first_seen_at, last_seen_at
+    )
+    SELECT
+        $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest,
+        $3, $3, $3
+    FROM newest
+    ORDER BY external_id
+    ON CONFLICT (source, external_id) DO UPDATE SET
+        ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name, name_words = excluded.name_words,
+        core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
+        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
+        percent_change_24h = excluded.percent_change_24h, circulating_supply = excluded.circulating_supply,
+        total_supply = excluded.total_supply, max_supply = excluded.max_supply, observed_at = excluded.observed_at,
+        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
+        last_seen_at = greatest(l.last_seen_at, excluded.last_seen_at)
+    WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
+        > (l.observed_at, l.fetched_at, l.content_hash)
+    RETURNING l.external_id, l.ticker, l.content_hash
+),
+kept AS (
+    INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, content_hash)
+    SELECT DISTINCT ON (i.external_id, i.digest) $1, i.external_id, i.payload, $4, $5, i.digest
+    FROM incoming AS i
+    WHERE (i.external_id, i.digest) IN (SELECT w.external_id, w.content_hash FROM written AS w)
+       OR NOT EXISTS (
+            SELECT FROM raw_api_records AS k
+            WHERE k.source = $1 AND k.external_id = i.external_id AND k.content_hash = i.digest
+       )
+    ORDER BY i.external_id, i.digest
+    RETURNING 1
+)
+SELECT
+    (SELECT count(*) FROM kept) AS changed,
+    ARRAY(SELECT ticker FROM written UNION SELECT ticker FROM renamed) AS tickers
+"""
+_WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
+
+_REVIVE = """
+UPDATE listings
+SET active = true, missing_since = NULL, last_seen_at = greatest(last_seen_at, $3)
+WHERE source = $1 AND missing_since < $3 AND external_id = ANY ($2::text[])
+RETURNING ticker
+"""
+
+_MARK_MISSING = """
+UPDATE listings
+SET active = $3 > 1 AND missing_since IS NULL,
+    last_seen_at = CASE WHEN missing_since IS NULL THEN greatest(last_seen_at, $4) ELSE last_seen_at END,
+    missing_since = coalesce(missing_since, $2)
+WHERE source = $1 AND active
+  AND external_id NOT IN (SELECT unnest(external_ids) FROM source_pages WHERE source = $1)
+RETURNING ticker, active
+"""
+_ANY_MISSING = "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL AND active)"
+
+
+async def differing(
+    connection: Connection, source: str, external_ids: Sequence[str], hashes: Sequence[bytes]
+) -> list[int]:
+    """Return the positions of the records whose content is not what their listing holds now."""
+    return [row["i"] for row in await connection.fetch(_DIFFERING, source, external_ids, hashes)]
+
+
+async def write_listings(
+    connection: Connection,
+    source: str,
+    kind: Literal["api", "file"],
+    listings: Sequence[Listing],
+    *,
+    run_id: int,
+    fetched_at: datetime.datetime,
+    now: datetime.datetime,
+) -> PageWritten:
+    """Write a page's listings and their payloads; an older observation never overwrites a newer one.
+
+    Raises asyncpg.DataError when PostgreSQL cannot hold a value: then nothing of the page is written.
+    """
+    if not listings:
+        return PageWritten(0, frozenset())
+    rows = msgspec.json.encode(listings)
+    row = await connection.fetchrow(_WRITE_TO[kind], source, rows, fetched_at, now, run_id)
+    if row is None:
+        raise RuntimeError("the statement returns one row")
+    return PageWritten(row["changed"], frozenset(row["tickers"]))
+
+
+async def revive(
+    connection: Connection, source: str, external_ids: Collection[str], fetched_at: datetime.datetime
+) -> frozenset[str]:
+    """Make listings active again that a page of `fetched_at` holds; return the tickers to merge."""
+    rows = await connection.fetch(_REVIVE, source, list(external_ids), fetched_at)
+    return frozenset(row["ticker"] for row in rows)
+
+
+async def any_missing(connection: Connection, source: str) -> bool:
+    """Tell whether an active listing was missing from the newest complete sweep."""
+    missing: bool = await connection.fetchval(_ANY_MISSING, source)
+    return missing
+
+
+async def mark_missing(
+    connection: Connection,
+    source: str,
+    *,
+    sweep_started_at: datetime.datetime,
+    previous_sweep_at: datetime.datetime | None,
+    missed_sweeps: Literal[1, 2],
+) -> frozenset[str]:
+    """Note what the sweep did not find; what `missed_sweeps` sweeps missed becomes inactive. Return those tickers."""
+    rows = await connection.fetch(_MARK_MISSING, source, sweep_started_at, missed_sweeps, previous_sweep_at)
+    return frozenset(row["ticker"] for row in rows if not row["active"])
+
+
+_READABLE = "SELECT count(*) FROM json_populate_recordset(NULL::listings, $1::json) WHERE $2::jsonb IS NOT NULL"
+
+
+async def readable_payload(connection: Connection, listing: Listing) -> str | None:
+    """Return None when PostgreSQL can hold the listing and its payload, else its reason."""
+    try:
+        async with connection.transaction():
+            await connection.execute(_READABLE, msgspec.json.encode([msgspec.structs.replace(listing, content_hash=b"", payload=msgspec.Raw(b"null"))]), bytes(listing.payload))
+    except asyncpg.DataError as error:
+        return f"PostgreSQL cannot hold this record: {error}"
+    return None

@@ -1,0 +1,37 @@
+"""Advisory locks: one run a source at a time, one writer of merged data at a time."""
+
+import zlib
+
+from db.types import Connection
+
+# The first key names what is locked, the second which one of it; "KASx" read as big-endian numbers.
+_WRITE_LOCK = 0x4B415357
+_SOURCE_LOCK = 0x4B415353
+
+_TAKE_WRITE_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0)"
+_TRY_SOURCE_LOCK = "SELECT pg_try_advisory_lock($1::integer, $2::integer)"
+_RELEASE_SOURCE_LOCK = "SELECT pg_advisory_unlock($1::integer, $2::integer)"
+
+
+def _key(source: str) -> int:
+    return zlib.crc32(source.encode()) - (1 << 31)
+
+
+async def take_write_lock(connection: Connection) -> None:
+    """Wait until no other transaction writes; held to the end of this transaction.
+
+    Merging reads the listings of every source, and sequence numbers of the outbox must become visible in order:
+    both need writers one after another. Take it before the first row is touched, so that no two wait for each other.
+    """
+    await connection.execute(_TAKE_WRITE_LOCK, _WRITE_LOCK)
+
+
+async def try_source_lock(connection: Connection, source: str) -> bool:
+    """Take the source's lock for this session, unless somebody alive has it; a dead holder's session has let go."""
+    taken: bool = await connection.fetchval(_TRY_SOURCE_LOCK, _SOURCE_LOCK, _key(source))
+    return taken
+
+
+async def release_source_lock(connection: Connection, source: str) -> None:
+    """Let go of the source's lock."""
+    await connection.execute(_RELEASE_SOURCE_LOCK, _SOURCE_LOCK, _key(source))

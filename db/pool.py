@@ -1,0 +1,225 @@
+"""Connections to PostgreSQL: one way to open them, with our session settings, JSON codecs and readable errors.
+
+`json` and `jsonb` values are never parsed here: they arrive as `msgspec.Raw`, which `msgspec.json.encode` embeds as it
+stands and `msgspec.json.decode` reads. As a parameter, `msgspec.Raw`, `bytes` and `str` are JSON text already; anything
+else is encoded with msgspec.
+"""
+
+import functools
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import asyncpg
+import msgspec
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+__all__ = [
+    "UNAVAILABLE",
+    "Connection",
+    "DatabaseUnavailableError",
+    "DatabaseUrlError",
+    "Pool",
+    "connect",
+    "create_pool",
+    "database_location",
+    "normalize_dsn",
+]
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+# The server cancels a statement at its own limit; this much later the client stops waiting for that.
+COMMAND_GRACE_SECONDS = 5.0
+# What libpq, SQLAlchemy and poolers accept in a URL; asyncpg would send them to the server as settings, which refuses.
+_FOREIGN_PARAMETERS = frozenset(
+    {
+        "channel_binding",
+        "connect_timeout",
+        "gssencmode",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "pgbouncer",
+        "prepared_statement_cache_size",
+    }
+)
+_JSONB_VERSION = b"\x01"
+
+log = logging.getLogger(__name__)
+
+
+class DatabaseUrlError(ValueError):
+    """What was given is no PostgreSQL URL; the message says what is wanted, not the value: it may hold a password."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a PostgreSQL URL such as postgresql://user:password@host:5432/name, special characters percent-encoded"
+        )
+
+
+class DatabaseUnavailableError(Exception):
+    """PostgreSQL at {location} is out of reach: {reason}; start it or set DATABASE_URL."""
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(f"PostgreSQL at {location} is out of reach: {reason}; start it or set DATABASE_URL")
+        self.location = location
+        self.reason = reason
+
+
+_CANNOT_CONNECT = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+
+UNAVAILABLE = (
+    DatabaseUnavailableError,
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What a statement raises when the server is away or leaves while it runs: `except UNAVAILABLE`."""
+
+
+def normalize_dsn(url: str) -> str:
+    """Return `url` as asyncpg wants it: scheme `postgresql`, `sslmode` for SQLAlchemy's `ssl`, no foreign parameters.
+
+    Takes `postgres://` and `postgresql+driver://` too. Raises DatabaseUrlError.
+    """
+    scheme, separator, rest = url.strip().partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgres", "postgresql"):
+        raise DatabaseUrlError
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        # A raw '/', '?' or '#' in a password ends the host part early; its head is then no port number.
+        usable = "," in parts.netloc or parts.port != 0
+        parameters = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
+    except ValueError:
+        raise DatabaseUrlError from None
+    if not usable or parts.fragment:
+        raise DatabaseUrlError
+    kept = [("sslmode" if key == "ssl" else key, value) for key, value in parameters if key not in _FOREIGN_PARAMETERS]
+    query = f"?{urlencode(kept, safe='/', quote_via=quote)}" if kept else ""
+    return f"postgresql://{parts.netloc}{parts.path}{query}"
+
+
+def database_location(dsn: str) -> str:
+    """Return `host:port/database` of a DSN, without user and password, to be shown."""
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query))
+    host = unquote(parts.netloc.rpartition("@")[2]) or query.get("host", "localhost")
+    if not host.startswith("/") and ":" not in host.rpartition("]")[2]:
+        host = f"{host}:{query.get('port', '5432')}"
+    return f"{host}{parts.path}"
+
+
+async def connect(
+    dsn: str,
+    *,
+    application_name: str = "kasparro",
+    role: str | None = None,
+    statement_timeout_seconds: float | None = None,
+    connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+) -> Connection:
+    """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`.
+
+    `role` is taken on where it exists and the login may; otherwise a warning says so and the login's own rights stay.
+    Raises DatabaseUnavailableError, DatabaseUrlError.
+    """
+    dsn = normalize_dsn(dsn)
+    settings = {"application_name": application_name, "timezone": "UTC", "jit": "off"}
+    if statement_timeout_seconds is not None:
+        settings["statement_timeout"] = str(round(statement_timeout_seconds * 1000))
+    try:
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=connect_timeout_seconds,
+            command_timeout=statement_timeout_seconds and statement_timeout_seconds + COMMAND_GRACE_SECONDS,
+            server_settings=settings,
+        )
+        await _prepare_session(connection, role)
+    except TimeoutError:
+        reason = f"no answer within {connect_timeout_seconds:g} s"
+        raise DatabaseUnavailableError(database_location(dsn), reason) from None
+    except _CANNOT_CONNECT as error:
+        raise DatabaseUnavailableError(database_location(dsn), str(error)) from error
+    return connection
+
+
+async def create_pool(
+    dsn: str,
+    *,
+    role: str | None = None,
+    statement_timeout_seconds: float | None = None,
+    application_name: str = "kasparro",
+    min_size: int = 1,
+    max_size: int = 10,
+) -> Pool:
+    """Open a pool of what `connect` opens; it is there for `async with`, which closes it.
+
+    Raises DatabaseUnavailableError, now and later from `acquire` whenever a new connection cannot be made.
+    """
+
+    async def open_one(*_: object, **__: object) -> Connection:
+        return await connect(
+            dsn,
+            application_name=application_name,
+            role=role,
+            statement_timeout_seconds=statement_timeout_seconds,
+        )
+
+    return await asyncpg.create_pool(connect=open_one, min_size=min_size, max_size=max_size)
+
+
+async def _prepare_session(connection: Connection, role: str | None) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb
+    )
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=msgspec.Raw
+    )
+    if role is not None:
+        await _take_role(connection, role)
+
+
+async def _take_role(connection: Connection, role: str) -> None:
+    try:
+        # RESET ALL, which the pool runs on release, leaves the role alone.
+        await connection.execute("SELECT set_config('role', $1, false)", role)
+    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+        _warn_of_role(role, str(error))
+
+
+@functools.cache
+def _warn_of_role(role: str, reason: str) -> None:
+    """Warn once a process, not once a connection."""
+    log.warning("the database role %s cannot be used (%s); working with the rights of the login", role, reason)
+
+
+def _encode_json(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (bytes, msgspec.Raw)):
+        return bytes(value)
+    return msgspec.json.encode(value)
+
+
+def _encode_jsonb(value: object) -> bytes:
+    return _JSONB_VERSION + _encode_json(value)
+
+
+def _decode_jsonb(value: bytes) -> msgspec.Raw:
+    return msgspec.Raw(value[1:])

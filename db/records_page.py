@@ -1,0 +1,100 @@
+"""A page of merged records in the REST interface's shape, written as JSON by PostgreSQL: every digit passes through."""
+
+import datetime
+from decimal import Decimal
+
+import msgspec
+
+from db.types import Connection
+
+# Greatest market cap first, unknown ones last, the ticker breaks ties. Both branches walk the index
+# normalized_records_by_market_cap from where the page begins and stop after as many rows as can be needed.
+_PAGE = """
+WITH page AS (
+    (SELECT * FROM normalized_records
+     WHERE market_cap_usd <= $1 AND (market_cap_usd < $1 OR ticker > $2)
+       AND ($3::text IS NULL OR ticker = $3) AND ($4::text IS NULL OR source = $4)
+       AND ($5::timestamptz IS NULL OR created_at >= $5) AND ($6::timestamptz IS NULL OR created_at <= $6)
+     ORDER BY market_cap_usd DESC NULLS LAST, ticker
+     LIMIT $7::bigint + $8::bigint)
+    UNION ALL
+    (SELECT * FROM normalized_records
+     WHERE market_cap_usd IS NULL AND ($1 IS NOT NULL OR ticker > $2)
+       AND ($3::text IS NULL OR ticker = $3) AND ($4::text IS NULL OR source = $4)
+       AND ($5::timestamptz IS NULL OR created_at >= $5) AND ($6::timestamptz IS NULL OR created_at <= $6)
+     ORDER BY market_cap_usd DESC NULLS LAST, ticker
+     LIMIT $7::bigint + $8::bigint)
+    ORDER BY market_cap_usd DESC NULLS LAST, ticker
+    LIMIT $7 OFFSET $8
+), counted AS (
+    SELECT count(*) AS total FROM normalized_records
+    WHERE ($3::text IS NULL OR ticker = $3) AND ($4::text IS NULL OR source = $4)
+      AND ($5::timestamptz IS NULL OR created_at >= $5) AND ($6::timestamptz IS NULL OR created_at <= $6)
+)
+SELECT counted.total, page.ticker, page.market_cap_usd,
+    CASE WHEN page.ticker IS NOT NULL THEN json_build_object(
+        'id', id,
+        'ticker', ticker,
+        'name', name,
+        'price_usd', price_usd,
+        'market_cap_usd', market_cap_usd,
+        'volume_24h_usd', volume_24h_usd,
+        'percent_change_24h', percent_change_24h,
+        'source', source,
+        'created_at', to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'ingested_at', to_char(ingested_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    ) END AS record
+FROM counted LEFT JOIN page ON true
+ORDER BY page.market_cap_usd DESC NULLS LAST, page.ticker
+"""
+
+
+class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records; None leaves a condition out. The period holds both its ends and is of the observation time."""
+
+    ticker: str | None = None
+    source: str | None = None
+    created_from: datetime.datetime | None = None
+    created_to: datetime.datetime | None = None
+
+
+class Position(msgspec.Struct, frozen=True):
+    """The place right after a record in the order of pages; None is an unknown market cap."""
+
+    market_cap_usd: Decimal | None
+    ticker: str
+
+
+class RecordsPage(msgspec.Struct, frozen=True):
+    """`records` as JSON objects, how many there are in all, and where the page ended (None: it is empty)."""
+
+    records: list[msgspec.Raw]
+    total: int
+    end: Position | None
+
+
+_START = Position(Decimal("Infinity"), "")
+
+
+async def read_records_page(
+    connection: Connection, wanted: RecordFilter, *, limit: int, offset: int = 0, after: Position | None = None
+) -> RecordsPage:
+    """Return a page, by `offset` or `after` the place where another one ended; one statement, so one snapshot."""
+    start = after or _START
+    rows = await connection.fetch(
+        _PAGE,
+        start.market_cap_usd,
+        start.ticker,
+        wanted.ticker,
+        wanted.source,
+        wanted.created_from,
+        wanted.created_to,
+        limit,
+        offset,
+    )
+    found = [row for row in rows if row["record"] is not None]
+    return RecordsPage(
+        records=[row["record"] for row in found],
+        total=rows[0]["total"],
+        end=Position(found[-1]["market_cap_usd"], found[-1]["ticker"]) if found else None,
+    )

@@ -1,0 +1,81 @@
+"""Requests for a run: a trigger is a row, so that it survives everyone's restart."""
+
+import datetime
+from collections.abc import Sequence
+
+import msgspec
+
+from db.types import Connection
+
+CHANNEL = "kasparro_requests"
+
+_ADD = """
+INSERT INTO etl_requests (sources, full_run) VALUES ($1, $2) RETURNING id
+"""
+_NOTIFY = "SELECT pg_notify('kasparro_requests', $1::text)"
+
+# Whoever holds a request's advisory lock works on it; a claim ends with its connection, whatever happened to it.
+_CLAIM = """
+SELECT id, sources, full_run
+FROM etl_requests
+WHERE status <> 'done' AND id > $1
+ORDER BY id
+LIMIT 1
+FOR NO KEY UPDATE SKIP LOCKED
+"""
+_TRY_LOCK = "SELECT pg_try_advisory_lock(1264743247, ($1::bigint % 2147483647)::integer)"
+_UNLOCK = "SELECT pg_advisory_unlock(1264743247, ($1::bigint % 2147483647)::integer)"
+_SET_RUNNING = "UPDATE etl_requests SET status = 'running' WHERE id = $1 AND status = 'pending'"
+_FINISH = "UPDATE etl_requests SET status = 'done', finished_at = $2 WHERE id = $1 AND status <> 'done'"
+_FINISHED_SOURCES = """
+SELECT DISTINCT source FROM etl_runs WHERE request_id = $1 AND status IN ('success', 'partial', 'failure')
+"""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A trigger that this process has claimed."""
+
+    id: int
+    sources: tuple[str, ...]
+    full: bool
+
+
+async def add_request(connection: Connection, sources: Sequence[str], *, full: bool) -> int:
+    """Ask for a run of `sources`; return the request's number. An ingestor is told at commit."""
+    async with connection.transaction():
+        request_id: int = await connection.fetchval(_ADD, list(sources), full)
+        await connection.execute(_NOTIFY, str(request_id))
+    return request_id
+
+
+async def claim_request(connection: Connection) -> Request | None:
+    """Claim the oldest open request that nobody alive works on, or return None.
+
+    The claim is an advisory lock of `connection`'s session: a dead ingestor's request is claimed again by the next look.
+    """
+    after = 0
+    while True:
+        async with connection.transaction():
+            row = await connection.fetchrow(_CLAIM, after)
+            if row is None:
+                return None
+            if await connection.fetchval(_TRY_LOCK, row["id"]):
+                await connection.execute(_SET_RUNNING, row["id"])
+                return Request(id=row["id"], sources=tuple(row["sources"]), full=row["full_run"])
+        after = row["id"]
+
+
+async def finished_sources(connection: Connection, request: Request) -> frozenset[str]:
+    """Return the sources whose run for this request ended: an ingestor that died after some of them does only the rest."""
+    return frozenset(row["source"] for row in await connection.fetch(_FINISHED_SOURCES, request.id))
+
+
+async def finish_request(connection: Connection, request: Request, now: datetime.datetime) -> None:
+    """Mark a claimed request as done and let go of it."""
+    await connection.execute(_FINISH, request.id, now)
+    await release_request(connection, request)
+
+
+async def release_request(connection: Connection, request: Request) -> None:
+    """Let go of a claimed request; unless it is done, the next look claims it again."""
+    await connection.execute(_UNLOCK, request.id)

@@ -1,0 +1,145 @@
+"""Reading runs and what they rejected: pages of them, the last run of each source, the runs of a request."""
+
+import datetime
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from db.keyset import Order, Page, PageQuery, Slice, fetch_page
+from db.types import Connection
+
+MAX_RUNS_OF_REQUEST = 250
+
+
+class RunRow(msgspec.Struct, frozen=True, gc=False):
+    """One attempt to read a source."""
+
+    id: int
+    source: str
+    status: str
+    processed: int
+    failed: int
+    changed: int
+    unchanged: int
+    pages: int
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None
+    message: str | None
+
+
+class RejectionRow(msgspec.Struct, frozen=True, gc=False):
+    """A record that could not be read, with its bytes."""
+
+    id: int
+    run_id: int
+    source: str
+    external_id: str | None
+    error: str
+    payload: bytes
+    rejected_at: datetime.datetime
+
+
+class RunFilter(msgspec.Struct, frozen=True):
+    """Which runs are wanted; None does not restrict. The order of the fields is that of the parameters."""
+
+    sources: Sequence[str] | None = None
+    statuses: Sequence[str] | None = None
+    started_from: datetime.datetime | None = None
+    started_to: datetime.datetime | None = None
+
+
+RUNS = PageQuery(
+    columns=tuple((name, f"r.{name}") for name in RunRow.__struct_fields__),
+    tables="etl_runs AS r",
+    filters="""
+        ($1::text[] IS NULL OR r.source = ANY ($1))
+        AND ($2::text[] IS NULL OR r.status = ANY ($2))
+        AND ($3::timestamptz IS NULL OR r.started_at >= $3)
+        AND ($4::timestamptz IS NULL OR r.started_at <= $4)
+    """,
+    filter_count=4,
+)
+NEWEST_FIRST = Order("NEWEST", sort="r.id", sort_type="bigint", key="r.id", key_type="bigint", descending=True)
+NO_FILTER = RunFilter()
+
+_COUNT_ALL = "SELECT count(*) FROM etl_runs"
+_COUNT = f"SELECT count(*) FROM {RUNS.tables} WHERE {RUNS.filters}"  # noqa: S608
+_BY_IDS = RUNS.select("WHERE r.id = ANY ($1::bigint[])")
+_LAST_OF_SOURCES = (
+    "SELECT x.* FROM unnest($1::text[]) AS k (source) CROSS JOIN LATERAL ("  # noqa: S608
+    + RUNS.select("WHERE r.source = k.source ORDER BY r.id DESC LIMIT 1")
+    + ") AS x"
+)
+_OF_REQUESTS = (
+    "SELECT k.id AS request_id, x.* FROM unnest($1::bigint[]) AS k (id) CROSS JOIN LATERAL ("  # noqa: S608
+    + RUNS.select(f"WHERE r.request_id = k.id ORDER BY r.id LIMIT {MAX_RUNS_OF_REQUEST}")
+    + ") AS x"
+)
+_REJECTIONS = """
+SELECT x.* FROM unnest($1::bigint[]) AS k (id) CROSS JOIN LATERAL (
+    SELECT j.id, j.run_id, j.source, j.external_id, j.error, j.payload, j.rejected_at
+    FROM rejected_records AS j
+    WHERE j.run_id = k.id AND ($2::bigint IS NULL OR j.id > $2)
+    ORDER BY j.id
+    LIMIT $3
+) AS x
+"""
+_COUNT_REJECTIONS = "SELECT run_id, count(*) FROM rejected_records WHERE run_id = ANY ($1::bigint[]) GROUP BY run_id"
+
+
+def run_from_event(run: dict[str, Any]) -> RunRow:
+    """Return the run that an event holds."""
+    return msgspec.convert(run, RunRow)
+
+
+def _filters(wanted: RunFilter) -> list[object] | None:
+    return None if wanted == NO_FILTER else list(msgspec.structs.astuple(wanted))
+
+
+async def run_page(connection: Connection, wanted: RunFilter, part: Slice) -> Page[RunRow]:
+    """Return a slice of the runs that the filter wants, newest first."""
+    return await fetch_page(connection, RUNS, NEWEST_FIRST, part, RunRow, _filters(wanted))
+
+
+async def count_runs(connection: Connection, wanted: RunFilter) -> int:
+    """Return how many runs the filter wants."""
+    filters = _filters(wanted)
+    statement, arguments = (_COUNT_ALL, []) if filters is None else (_COUNT, filters)
+    count: int = await connection.fetchval(statement, *arguments)
+    return count
+
+
+async def runs_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, RunRow]:
+    """Return the runs with these numbers; unknown ones are left out."""
+    return {record["id"]: RunRow(*record) for record in await connection.fetch(_BY_IDS, ids)}
+
+
+async def last_runs(connection: Connection, sources: Sequence[str]) -> dict[str, RunRow]:
+    """Return the last run of each source, under way or ended; sources that never ran are left out."""
+    return {record["source"]: RunRow(*record) for record in await connection.fetch(_LAST_OF_SOURCES, sources)}
+
+
+async def runs_of_requests(connection: Connection, request_ids: Sequence[int]) -> dict[int, list[RunRow]]:
+    """Return the runs that each request has led to, oldest first."""
+    runs: defaultdict[int, list[RunRow]] = defaultdict(list)
+    for record in await connection.fetch(_OF_REQUESTS, request_ids):
+        runs[record["request_id"]].append(RunRow(*record[1:]))
+    return runs
+
+
+async def rejections_of_runs(
+    connection: Connection, run_ids: Sequence[int], after: int | None, limit: int
+) -> dict[int, list[RejectionRow]]:
+    """Return up to `limit` rejections of each run, in their order, those after the number `after`."""
+    rejections: defaultdict[int, list[RejectionRow]] = defaultdict(list)
+    for record in await connection.fetch(_REJECTIONS, run_ids, after, limit):
+        row = RejectionRow(*record)
+        rejections[row.run_id].append(row)
+    return rejections
+
+
+async def count_rejections(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
+    """Return how many rejections each run has; runs without one are left out."""
+    return dict(await connection.fetch(_COUNT_REJECTIONS, run_ids))

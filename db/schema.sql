@@ -1,0 +1,401 @@
+-- Generated from db/migrations by `python -m db.schema_dump`: change a migration, not this file.
+
+CREATE ROLE kasparro_server NOLOGIN;
+
+CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS numeric
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN CASE WHEN (((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
+
+CREATE TABLE public.etl_checkpoints (
+    source text NOT NULL,
+    last_id text,
+    last_timestamp timestamp with time zone,
+    updated_at timestamp with time zone NOT NULL,
+    "position" jsonb,
+    sweep_started_at timestamp with time zone,
+    sweep_dirty boolean DEFAULT false NOT NULL,
+    last_sweep_at timestamp with time zone
+);
+
+CREATE TABLE public.etl_requests (
+    id bigint NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    sources text[] NOT NULL,
+    full_run boolean DEFAULT false NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT etl_requests_check CHECK (((finished_at IS NOT NULL) = (status = 'done'::text))),
+    CONSTRAINT etl_requests_sources_check CHECK ((cardinality(sources) > 0)),
+    CONSTRAINT etl_requests_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text])))
+);
+
+ALTER TABLE public.etl_requests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.etl_requests_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.etl_runs (
+    id bigint NOT NULL,
+    source text NOT NULL,
+    status text DEFAULT 'running'::text NOT NULL,
+    processed integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    changed integer DEFAULT 0 NOT NULL,
+    unchanged integer DEFAULT 0 NOT NULL,
+    pages integer DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    message text,
+    request_id bigint,
+    CONSTRAINT etl_runs_changed_check CHECK ((changed >= 0)),
+    CONSTRAINT etl_runs_check CHECK (((failed >= 0) AND (failed <= processed))),
+    CONSTRAINT etl_runs_check1 CHECK ((((failed + changed) + unchanged) = processed)),
+    CONSTRAINT etl_runs_check2 CHECK (((finished_at IS NULL) = (status = 'running'::text))),
+    CONSTRAINT etl_runs_check3 CHECK ((finished_at >= started_at)),
+    CONSTRAINT etl_runs_check4 CHECK (((status <> 'failure'::text) OR (message IS NOT NULL))),
+    CONSTRAINT etl_runs_pages_check CHECK ((pages >= 0)),
+    CONSTRAINT etl_runs_processed_check CHECK ((processed >= 0)),
+    CONSTRAINT etl_runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'success'::text, 'partial'::text, 'failure'::text, 'abandoned'::text]))),
+    CONSTRAINT etl_runs_unchanged_check CHECK ((unchanged >= 0))
+);
+
+ALTER TABLE public.etl_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.etl_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.events (
+    seq bigint NOT NULL,
+    kind text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    run jsonb,
+    tickers text[],
+    CONSTRAINT events_check CHECK (((kind = 'coins_changed'::text) = (tickers IS NOT NULL))),
+    CONSTRAINT events_check1 CHECK (((kind = 'coins_changed'::text) = (run IS NULL))),
+    CONSTRAINT events_kind_check CHECK ((kind = ANY (ARRAY['run_started'::text, 'run_progress'::text, 'run_finished'::text, 'coins_changed'::text])))
+);
+
+ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.identities (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    asset text NOT NULL,
+    CONSTRAINT identities_asset_check CHECK ((asset <> ''::text))
+);
+
+CREATE TABLE public.listings (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    ticker text NOT NULL,
+    symbol text NOT NULL,
+    name text,
+    name_words text NOT NULL,
+    core_words text NOT NULL,
+    rank integer,
+    price_usd numeric,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    percent_change_24h numeric,
+    circulating_supply numeric,
+    total_supply numeric,
+    max_supply numeric,
+    observed_at timestamp with time zone NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    content_hash bytea NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    missing_since timestamp with time zone,
+    contributes boolean DEFAULT false NOT NULL,
+    CONSTRAINT listings_circulating_supply_check CHECK (((circulating_supply > (0)::numeric) AND (circulating_supply < 'Infinity'::numeric))),
+    CONSTRAINT listings_external_id_check CHECK ((external_id <> ''::text)),
+    CONSTRAINT listings_market_cap_usd_check CHECK (((market_cap_usd > (0)::numeric) AND (market_cap_usd < 'Infinity'::numeric))),
+    CONSTRAINT listings_max_supply_check CHECK (((max_supply > (0)::numeric) AND (max_supply < 'Infinity'::numeric))),
+    CONSTRAINT listings_percent_change_24h_check CHECK (((percent_change_24h > '-Infinity'::numeric) AND (percent_change_24h < 'Infinity'::numeric))),
+    CONSTRAINT listings_price_usd_check CHECK (((price_usd > (0)::numeric) AND (price_usd < 'Infinity'::numeric))),
+    CONSTRAINT listings_rank_check CHECK ((rank > 0)),
+    CONSTRAINT listings_ticker_check CHECK ((ticker <> ''::text)),
+    CONSTRAINT listings_total_supply_check CHECK (((total_supply > (0)::numeric) AND (total_supply < 'Infinity'::numeric))),
+    CONSTRAINT listings_volume_24h_usd_check CHECK (((volume_24h_usd >= (0)::numeric) AND (volume_24h_usd < 'Infinity'::numeric)))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.normalized_records (
+    id text GENERATED ALWAYS AS (('merged_'::text || lower(ticker))) STORED NOT NULL,
+    ticker text NOT NULL,
+    name text,
+    price_usd numeric GENERATED ALWAYS AS (public.round_half_even(price_usd_exact, 8)) STORED,
+    price_usd_exact numeric,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    percent_change_24h numeric,
+    rank integer,
+    source text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    ingested_at timestamp with time zone NOT NULL,
+    price_spread_percent double precision,
+    rival_count integer NOT NULL,
+    provenance jsonb NOT NULL,
+    CONSTRAINT normalized_records_market_cap_usd_check CHECK ((market_cap_usd > (0)::numeric)),
+    CONSTRAINT normalized_records_price_spread_percent_check CHECK ((price_spread_percent >= (0)::double precision)),
+    CONSTRAINT normalized_records_price_usd_exact_check CHECK ((price_usd_exact > (0)::numeric)),
+    CONSTRAINT normalized_records_rank_check CHECK ((rank > 0)),
+    CONSTRAINT normalized_records_rival_count_check CHECK ((rival_count >= 0)),
+    CONSTRAINT normalized_records_volume_24h_usd_check CHECK ((volume_24h_usd >= (0)::numeric))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.price_points (
+    ticker text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    price_usd numeric NOT NULL,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    source text NOT NULL,
+    CONSTRAINT price_points_price_usd_check CHECK ((price_usd > (0)::numeric))
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE public.price_points_default (
+    ticker text CONSTRAINT price_points_ticker_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT price_points_at_not_null NOT NULL,
+    price_usd numeric CONSTRAINT price_points_price_usd_not_null NOT NULL,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    source text CONSTRAINT price_points_source_not_null NOT NULL,
+    CONSTRAINT price_points_price_usd_check CHECK ((price_usd > (0)::numeric))
+);
+
+CREATE TABLE public.raw_api_records (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    payload jsonb NOT NULL,
+    ingested_at timestamp with time zone NOT NULL,
+    run_id bigint NOT NULL,
+    content_hash bytea NOT NULL
+)
+PARTITION BY RANGE (ingested_at);
+
+CREATE TABLE public.raw_api_records_default (
+    source text CONSTRAINT raw_api_records_source_not_null NOT NULL,
+    external_id text CONSTRAINT raw_api_records_external_id_not_null NOT NULL,
+    payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
+    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
+    run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL
+);
+
+CREATE TABLE public.raw_csv_records (
+    source text CONSTRAINT raw_api_records_source_not_null NOT NULL,
+    external_id text CONSTRAINT raw_api_records_external_id_not_null NOT NULL,
+    payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
+    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
+    run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL
+)
+PARTITION BY RANGE (ingested_at);
+
+CREATE TABLE public.raw_csv_records_default (
+    source text CONSTRAINT raw_api_records_source_not_null NOT NULL,
+    external_id text CONSTRAINT raw_api_records_external_id_not_null NOT NULL,
+    payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
+    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
+    run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL
+);
+
+CREATE TABLE public.rejected_records (
+    id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    source text NOT NULL,
+    external_id text,
+    error text NOT NULL,
+    payload bytea NOT NULL,
+    rejected_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.rejected_records ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.rejected_records_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    content_hash text NOT NULL,
+    applied_at timestamp with time zone NOT NULL,
+    CONSTRAINT schema_migrations_content_hash_check CHECK ((content_hash ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT schema_migrations_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.source_pages (
+    source text NOT NULL,
+    page_group text NOT NULL,
+    number integer NOT NULL,
+    external_ids text[] NOT NULL,
+    CONSTRAINT source_pages_number_check CHECK ((number >= 0))
+);
+
+CREATE TABLE public.sources (
+    name text NOT NULL,
+    kind text NOT NULL,
+    enabled boolean NOT NULL,
+    priority integer NOT NULL,
+    poll_seconds integer NOT NULL,
+    consecutive_failures integer DEFAULT 0 NOT NULL,
+    next_run_at timestamp with time zone,
+    CONSTRAINT sources_consecutive_failures_check CHECK ((consecutive_failures >= 0)),
+    CONSTRAINT sources_kind_check CHECK ((kind = ANY (ARRAY['api'::text, 'file'::text]))),
+    CONSTRAINT sources_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,62}$'::text)),
+    CONSTRAINT sources_poll_seconds_check CHECK ((poll_seconds > 0))
+);
+
+ALTER TABLE ONLY public.price_points ATTACH PARTITION public.price_points_default DEFAULT;
+
+ALTER TABLE ONLY public.raw_api_records ATTACH PARTITION public.raw_api_records_default DEFAULT;
+
+ALTER TABLE ONLY public.raw_csv_records ATTACH PARTITION public.raw_csv_records_default DEFAULT;
+
+ALTER TABLE ONLY public.etl_checkpoints
+    ADD CONSTRAINT etl_checkpoints_pkey PRIMARY KEY (source);
+
+ALTER TABLE ONLY public.etl_requests
+    ADD CONSTRAINT etl_requests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.etl_runs
+    ADD CONSTRAINT etl_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (source, external_id);
+
+ALTER TABLE ONLY public.listings
+    ADD CONSTRAINT listings_pkey PRIMARY KEY (source, external_id);
+
+ALTER TABLE ONLY public.normalized_records
+    ADD CONSTRAINT normalized_records_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.normalized_records
+    ADD CONSTRAINT normalized_records_pkey PRIMARY KEY (ticker);
+
+ALTER TABLE ONLY public.price_points
+    ADD CONSTRAINT price_points_pkey PRIMARY KEY (ticker, at);
+
+ALTER TABLE ONLY public.price_points_default
+    ADD CONSTRAINT price_points_default_pkey PRIMARY KEY (ticker, at);
+
+ALTER TABLE ONLY public.raw_api_records
+    ADD CONSTRAINT raw_api_records_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
+
+ALTER TABLE ONLY public.raw_api_records_default
+    ADD CONSTRAINT raw_api_records_default_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
+
+ALTER TABLE ONLY public.raw_csv_records
+    ADD CONSTRAINT raw_csv_records_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
+
+ALTER TABLE ONLY public.raw_csv_records_default
+    ADD CONSTRAINT raw_csv_records_default_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
+
+ALTER TABLE ONLY public.rejected_records
+    ADD CONSTRAINT rejected_records_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.source_pages
+    ADD CONSTRAINT source_pages_pkey PRIMARY KEY (source, page_group, number);
+
+ALTER TABLE ONLY public.sources
+    ADD CONSTRAINT sources_pkey PRIMARY KEY (name);
+
+CREATE INDEX etl_requests_open ON public.etl_requests USING btree (id) WHERE (status <> 'done'::text);
+
+CREATE INDEX etl_runs_by_source ON public.etl_runs USING btree (source, id DESC);
+
+CREATE INDEX etl_runs_of_request ON public.etl_runs USING btree (request_id) WHERE (request_id IS NOT NULL);
+
+CREATE INDEX events_by_time ON public.events USING btree (at);
+
+CREATE INDEX listings_by_ticker ON public.listings USING btree (ticker);
+
+CREATE INDEX listings_missing ON public.listings USING btree (source) WHERE (missing_since IS NOT NULL);
+
+CREATE INDEX normalized_records_by_market_cap ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker);
+
+CREATE INDEX rejected_records_of_run ON public.rejected_records USING btree (run_id, id);
+
+ALTER INDEX public.price_points_pkey ATTACH PARTITION public.price_points_default_pkey;
+
+ALTER INDEX public.raw_api_records_pkey ATTACH PARTITION public.raw_api_records_default_pkey;
+
+ALTER INDEX public.raw_csv_records_pkey ATTACH PARTITION public.raw_csv_records_default_pkey;
+
+ALTER TABLE ONLY public.etl_runs
+    ADD CONSTRAINT etl_runs_request_id_fkey FOREIGN KEY (request_id) REFERENCES public.etl_requests(id);
+
+ALTER TABLE ONLY public.rejected_records
+    ADD CONSTRAINT rejected_records_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.etl_runs(id) ON DELETE CASCADE;
+
+GRANT USAGE ON SCHEMA public TO kasparro_server;
+
+GRANT SELECT ON TABLE public.etl_checkpoints TO kasparro_server;
+
+GRANT SELECT ON TABLE public.etl_requests TO kasparro_server;
+
+GRANT INSERT(sources) ON TABLE public.etl_requests TO kasparro_server;
+
+GRANT INSERT(full_run) ON TABLE public.etl_requests TO kasparro_server;
+
+GRANT SELECT ON TABLE public.etl_runs TO kasparro_server;
+
+GRANT SELECT ON TABLE public.events TO kasparro_server;
+
+GRANT SELECT ON TABLE public.identities TO kasparro_server;
+
+GRANT SELECT ON TABLE public.listings TO kasparro_server;
+
+GRANT SELECT ON TABLE public.normalized_records TO kasparro_server;
+
+GRANT SELECT ON TABLE public.price_points TO kasparro_server;
+
+GRANT SELECT ON TABLE public.price_points_default TO kasparro_server;
+
+GRANT SELECT ON TABLE public.raw_api_records TO kasparro_server;
+
+GRANT SELECT ON TABLE public.raw_api_records_default TO kasparro_server;
+
+GRANT SELECT ON TABLE public.raw_csv_records TO kasparro_server;
+
+GRANT SELECT ON TABLE public.raw_csv_records_default TO kasparro_server;
+
+GRANT SELECT ON TABLE public.rejected_records TO kasparro_server;
+
+GRANT SELECT ON TABLE public.schema_migrations TO kasparro_server;
+
+GRANT SELECT ON TABLE public.source_pages TO kasparro_server;
+
+GRANT SELECT ON TABLE public.sources TO kasparro_server;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT SELECT ON TABLES TO kasparro_server;

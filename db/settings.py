@@ -1,0 +1,195 @@
+"""The settings: the environment and `.env`, read once into one frozen struct."""
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dotenv
+import msgspec
+import platformdirs
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds `data/`: the checkout, or site-packages."""
+
+SECRETS = frozenset({"api_source_key", "coingecko_api_key", "scheduler_token", "database_url", "read_database_url"})
+
+
+class SettingsError(Exception):
+    """A setting has a value that cannot be used; the message is one line that names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the environment decides. Times are seconds."""
+
+    home: Path
+    database_url: str | None = None
+    read_database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    coinpaprika_url: str = "https://api.coinpaprika.com/v1"
+    coingecko_url: str = "https://api.coingecko.com/api/v3"
+    api_source_key: str | None = None
+    coingecko_api_key: str | None = None
+    coingecko_pages: int = 4
+    coingecko_monthly_calls: int = 10_000
+    csv_path: str = str(ROOT / "data" / "sample.csv")
+    identity_path: Path = ROOT / "data" / "identity.csv"
+    sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
+    poll_seconds: int = 300
+    run_timeout_seconds: int = 900
+    scheduler_token: str | None = None
+    log_level: str = "INFO"
+    log_format: str = "console"
+    cors_origins: tuple[str, ...] = ()
+    raw_retention_days: int = 7
+    history_retention_days: int = 90
+    introspection: bool = True
+
+    def __repr__(self) -> str:
+        """Show the settings without a secret, so that no log line ever holds one."""
+        shown = (f"{name}={'***' if name in SECRETS and value else value!r}" for name, value in _items(self))
+        return f"Settings({', '.join(shown)})"
+
+
+def _items(settings: Settings) -> list[tuple[str, object]]:
+    return [(name, getattr(settings, name)) for name in settings.__struct_fields__]
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        for word in words:
+            if text.casefold() == word.casefold():
+                return word
+        raise ValueError(f"one of {', '.join(words)}")
+
+    return parse
+
+
+def _boolean(text: str) -> bool:
+    return _one_of("true", "false", "1", "0")(text) in ("true", "1")
+
+
+def _http_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise ValueError("an http or https URL such as https://api.example.com/v1")
+    return text.rstrip("/")
+
+
+def _origin(text: str) -> str:
+    if text == "*":
+        return text
+    url = _http_url(text)
+    if urlsplit(url).path:
+        raise ValueError("origins such as https://dash.example.com, separated by commas, or *")
+    return url
+
+
+def _database_url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
+        raise ValueError("a PostgreSQL URL such as postgresql://user:password@host:5432/kasparro")
+    return f"postgresql://{rest}"
+
+
+def _host(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not all(label.replace("-", "").isalnum() for label in text.split(".")):
+            raise ValueError("an IP address or a host name") from None
+    return text
+
+
+def _list_of(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    def parse_list(text: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(parse(item.strip()) for item in text.split(",") if item.strip()))
+
+    return parse_list
+
+
+def _source_names(text: str) -> tuple[str, ...]:
+    names = _list_of(str)(text)
+    if not names or not all(name.replace("-", "").isalnum() and name == name.lower() for name in names):
+        raise ValueError("source names such as coinpaprika,coingecko,csv")
+    return names
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _csv_path(text: str) -> str:
+    return str(Path(text).expanduser())
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "home": _path,
+    "database_url": _database_url,
+    "read_database_url": _database_url,
+    "host": _host,
+    "port": _integer(1, 65535),
+    "coinpaprika_url": _http_url,
+    "coingecko_url": _http_url,
+    "api_source_key": str,
+    "coingecko_api_key": str,
+    "coingecko_pages": _integer(1, 4000),
+    "coingecko_monthly_calls": _integer(1, 1_000_000_000),
+    "csv_path": _csv_path,
+    "identity_path": _path,
+    "sources": _source_names,
+    "poll_seconds": _integer(1, 86_400),
+    "run_timeout_seconds": _integer(1, 86_400),
+    "scheduler_token": str,
+    "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    "log_format": _one_of("console", "json"),
+    "cors_origins": _list_of(_origin),
+    "raw_retention_days": _integer(1, 3650),
+    "history_retention_days": _integer(1, 36_500),
+    "introspection": _boolean,
+}
+_VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
+UNSET = frozenset({"", "REPLACE_ME"})
+"""Values that count as left out: the second is the placeholder of `.env.example`."""
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path | None = None) -> Settings:
+    """Read the settings from `environ`, over those of the `.env` file, over the defaults.
+
+    Without arguments: the process's environment and `.env` in the working folder.
+    Raises SettingsError, which names the variable, its value (never a secret's) and what is wanted.
+    """
+    if environ is None:
+        environ, dotenv_path = os.environ, dotenv_path or Path(".env")
+    from_file = dotenv.dotenv_values(dotenv_path) if dotenv_path and dotenv_path.is_file() else {}
+    values: dict[str, object] = {"home": platformdirs.user_state_path("kasparro")}
+    for name, reader in _READERS.items():
+        variable = _VARIABLES[name]
+        text = (environ[variable] if variable in environ else from_file.get(variable) or "").strip()
+        if text in UNSET:
+            continue
+        try:
+            values[name] = reader(text)
+        except ValueError as error:
+            shown = "its value (not shown, it is secret)" if name in SECRETS else repr(text)
+            raise SettingsError(f"{variable} must be {error}; it is {shown}") from None
+    return msgspec.convert(values, Settings)

@@ -1,0 +1,87 @@
+"""Sources: what the ingestor is set to read, and how each source fares; written here, read by the server."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from db.types import Connection
+
+# Sources that are no longer set stay, with their listings, as disabled.
+_SAVE = """
+WITH given AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS g (name, kind, priority, poll_seconds)
+),
+disabled AS (
+    UPDATE sources AS s SET enabled = false, next_run_at = NULL
+    WHERE enabled AND name NOT IN (SELECT name FROM given)
+    RETURNING name
+)
+INSERT INTO sources AS s (name, kind, enabled, priority, poll_seconds)
+SELECT name, kind, true, priority, poll_seconds FROM given ORDER BY name
+ON CONFLICT (name) DO UPDATE SET
+    kind = excluded.kind, enabled = true, priority = excluded.priority, poll_seconds = excluded.poll_seconds
+WHERE (s.kind, s.enabled, s.priority, s.poll_seconds)
+    IS DISTINCT FROM (excluded.kind, true, excluded.priority, excluded.poll_seconds)
+"""
+_COUNT_FAILURE = "UPDATE sources SET consecutive_failures = consecutive_failures + 1 WHERE name = $1"
+_CLEAR_FAILURES = "UPDATE sources SET consecutive_failures = 0 WHERE name = $1 AND consecutive_failures > 0"
+_SET_NEXT_RUN = "UPDATE sources SET next_run_at = $2 WHERE name = $1 AND next_run_at IS DISTINCT FROM $2"
+_NEXT_RUN = "SELECT next_run_at FROM sources WHERE name = $1"
+_CLAIM_DUE = """
+UPDATE sources SET next_run_at = $2::timestamptz + poll_seconds * interval '1 second'
+WHERE name = $1 AND (
+    next_run_at IS NULL OR next_run_at <= $2
+    -- The setting was made smaller, or a clock was wrong.
+    OR next_run_at > $2::timestamptz + poll_seconds * interval '1 second'
+)
+RETURNING name
+"""
+_ENABLED = "SELECT name FROM sources WHERE enabled ORDER BY priority, name"
+
+
+class SourceSettings(msgspec.Struct, frozen=True):
+    """How a source is set: `priority` orders the sources for name and rank, smaller first."""
+
+    name: str
+    kind: Literal["api", "file"]
+    priority: int
+    poll_seconds: int
+
+
+async def save_sources(connection: Connection, sources: Sequence[SourceSettings]) -> None:
+    """Make the table say that exactly these sources are enabled; writes only what differs."""
+    await connection.execute(
+        _SAVE,
+        [source.name for source in sources],
+        [source.kind for source in sources],
+        [source.priority for source in sources],
+        [source.poll_seconds for source in sources],
+    )
+
+
+async def count_outcome(connection: Connection, source: str, *, failed: bool) -> None:
+    """Count a failed run of `source`, or forget those before a good one."""
+    await connection.execute(_COUNT_FAILURE if failed else _CLEAR_FAILURES, source)
+
+
+async def next_run_at(connection: Connection, source: str) -> datetime.datetime | None:
+    """Return when the poll loops run `source` next; None: now."""
+    at: datetime.datetime | None = await connection.fetchval(_NEXT_RUN, source)
+    return at
+
+
+async def claim_due_run(connection: Connection, source: str, now: datetime.datetime) -> bool:
+    """Tell whether `source` is due, and if so set its next run one poll ahead, for every ingestor."""
+    return await connection.fetchval(_CLAIM_DUE, source, now) is not None
+
+
+async def set_next_run(connection: Connection, source: str, at: datetime.datetime | None) -> None:
+    """Set when the poll loops run `source` next; None: at their next look."""
+    await connection.execute(_SET_NEXT_RUN, source, at)
+
+
+async def enabled_sources(connection: Connection) -> list[str]:
+    """Return the names of the enabled sources, by priority."""
+    return [row["name"] for row in await connection.fetch(_ENABLED)]
