@@ -1,0 +1,1 @@
+"""The ingest process: polls the sources, decodes, normalises and writes what changed."""

@@ -1,0 +1,67 @@
+"""The ingestor process: `python -m ingestor`. It ends with 0 on SIGTERM or SIGINT, with 2 on a setting it cannot use."""
+
+import signal
+import sys
+
+import anyio
+import structlog
+import uvloop
+
+from db.logs import configure_logging
+from db.pool import DatabaseUnavailableError, create_pool
+from db.settings import Settings, SettingsError, load_settings
+from ingestor.loop import keep_ingesting
+from ingestor.startup import close_sources, prepare
+
+_log = structlog.stdlib.get_logger("ingestor")
+STATEMENT_TIMEOUT_SECONDS = 300.0
+
+
+async def _ingest(settings: Settings, dsn: str) -> None:
+    async with await create_pool(
+        dsn,
+        application_name="kasparro ingestor",
+        statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        max_size=2 * len(settings.sources) + 4,
+    ) as pool:
+        sources = await prepare(settings, pool)
+        await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
+        try:
+            await keep_ingesting(settings, pool, sources)
+        finally:
+            await close_sources(sources)
+
+
+async def _until_signal(settings: Settings, dsn: str) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(_ingest, settings, dsn)
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                await _log.ainfo("ingestor.stopping", signal=signal.Signals(number).name)
+                group.cancel_scope.cancel()
+                return
+
+
+def main() -> int:
+    """Run until a signal; return the exit code."""
+    try:
+        settings = load_settings()
+        if settings.database_url is None:
+            raise SettingsError("DATABASE_URL is not set; `kasparro up` starts a database of its own and sets it")
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    configure_logging(settings)
+    try:
+        uvloop.run(_until_signal(settings, settings.database_url))
+    except* SettingsError as group:
+        sys.stderr.write(f"{group.exceptions[0]}\n")
+        return 2
+    except* DatabaseUnavailableError as group:
+        sys.stderr.write(f"{group.exceptions[0]}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Why a source could not be read, named by what happens next.
+
+SourceError
+├── SourceUnavailableError  it is down, slow or has had enough of us: the next poll tries again
+├── SourceRefusedError      our key, request or path is wrong: a person has to act
+└── SourceMalformedError    it answered with something that is not what it should be: nothing of it is stored
+"""
+
+import datetime
+
+__all__ = ["SourceError", "SourceMalformedError", "SourceRefusedError", "SourceUnavailableError"]
+
+
+class SourceError(Exception):
+    """A source cannot be read; the message is a sentence for people and holds no secret."""
+
+
+class SourceUnavailableError(SourceError):
+    """The source may answer later; `retry_at` is when it asked to be left alone until, where it said so."""
+
+    def __init__(self, message: str, retry_at: datetime.datetime | None = None) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class SourceRefusedError(SourceError):
+    """The source understood us and said no; the message says what to change."""
+
+
+class SourceMalformedError(SourceError):
+    """The body is not what it should be; the message names the path inside it, or the columns."""

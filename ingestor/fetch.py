@@ -1,0 +1,272 @@
+"""One body over HTTP: bounded in time and size, retried while that makes sense, and never asked for too often."""
+
+import asyncio
+import datetime
+import itertools
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import aiohttp
+import msgspec
+import structlog
+from aiolimiter import AsyncLimiter
+from yarl import URL
+
+from db.settings import Settings
+from ingestor.circuit import Circuit
+from ingestor.clock import utc_now
+from ingestor.errors import SourceMalformedError, SourceRefusedError, SourceUnavailableError
+from ingestor.refusal import provider_message
+from ingestor.retry import backoff_seconds, retry_after_seconds
+
+RETRIED = frozenset({408, 425, 429})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_REDIRECTS = 3
+MAX_ERROR_BODY_BYTES = 65_536
+CHUNK_BYTES = 65_536
+HTTPS_PORT = 443
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asked, how often at most, and the names of the settings that a person would have to change."""
+
+    name: str
+    url: str
+    url_variable: str
+    key: str | None
+    key_header: str
+    key_variable: str
+    calls: int
+    per_seconds: float
+
+    def __repr__(self) -> str:
+        return f"Provider(name={self.name!r}, url={self.url!r})"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of a fetch. Times are seconds; `total_seconds` is for one attempt, `patience_seconds` for all of them."""
+
+    total_seconds: float = 60.0
+    connect_seconds: float = 10.0
+    patience_seconds: float = 300.0
+    attempts: int = 5
+    first_backoff_seconds: float = 0.5
+    longest_backoff_seconds: float = 30.0
+    longest_retry_after_seconds: float = 120.0
+    max_body_bytes: int = 64 * 1024 * 1024
+    circuit_threshold: int = 5
+    circuit_open_seconds: float = 60.0
+
+
+class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a provider calls one version of a body (RFC 9110, section 8.8)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the request headers that ask for any other version only."""
+        pairs = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in pairs.items() if value}
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A body as it arrived; `content` is None where it is still the version that the validators named."""
+
+    content: bytes | None
+    fetched_at: datetime.datetime
+    validators: Validators
+
+
+class _PassingError(Exception):
+    """An attempt failed as the next one may not; `retry_after` is the wait in seconds that was asked for."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+def patience(settings: Settings) -> float:
+    """Return for how many seconds one body is worth trying: a run has other pages to read before its deadline."""
+    return min(Limits().patience_seconds, settings.run_timeout_seconds)
+
+
+class Fetch:
+    """The one way to a provider: a session, a token bucket and a circuit breaker, kept as long as its source."""
+
+    def __init__(self, provider: Provider, limits: Limits | None = None) -> None:
+        self.provider = provider
+        self._limits = limits or Limits()
+        self._circuit = Circuit(
+            threshold=self._limits.circuit_threshold, open_seconds=self._limits.circuit_open_seconds
+        )
+        self._bucket = AsyncLimiter(provider.calls, provider.per_seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, path: str, query: Mapping[str, str], validators: Validators | None = None) -> Body:
+        """Return the body at `path` below the provider's URL.
+
+        Raises SourceUnavailableError when it is down or has had enough of us, SourceRefusedError when it says no,
+        SourceMalformedError when it answers with something else than JSON of a bearable size.
+        """
+        url = URL(f"{self.provider.url}/{path}").with_query(query)
+        give_up_at = time.monotonic() + self._limits.patience_seconds
+        for attempt in itertools.count():
+            self._check_circuit()
+            try:
+                body = await self._attempt(url, validators or Validators())
+            except _PassingError as failure:
+                wait_seconds = self._wait_after(failure, attempt, give_up_at - time.monotonic())
+                await _log.awarning(
+                    "fetch.retry", provider=self.provider.name, reason=str(failure), wait_seconds=round(wait_seconds, 3)
+                )
+                await asyncio.sleep(wait_seconds)
+            except (SourceRefusedError, SourceMalformedError):
+                self._circuit.succeeded()  # whatever it says, it answers
+                raise
+            else:
+                self._circuit.succeeded()
+                return body
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Close the connections; safe before the first body and twice."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _check_circuit(self) -> None:
+        seconds = self._circuit.remaining_seconds()
+        if seconds > 0:
+            retry_at = utc_now() + datetime.timedelta(seconds=seconds)
+            raise SourceUnavailableError(
+                f"{self.provider.name} is left alone until {_clock(retry_at)}: {self._circuit.reason}", retry_at
+            )
+
+    def _wait_after(self, failure: _PassingError, attempt: int, left_seconds: float) -> float:
+        """Return the seconds to wait before the next attempt. Raises SourceUnavailableError where there is none."""
+        limits, name, reason = self._limits, self.provider.name, str(failure)
+        asked = failure.retry_after
+        wait_seconds = backoff_seconds(attempt, limits.first_backoff_seconds, limits.longest_backoff_seconds)
+        if asked is not None:
+            if asked > min(limits.longest_retry_after_seconds, left_seconds):
+                self._circuit.open_for(asked, reason)
+                retry_at = utc_now() + datetime.timedelta(seconds=asked)
+                raise SourceUnavailableError(f"{name} asks to wait until {_clock(retry_at)}: {reason}", retry_at)
+            wait_seconds += asked
+        self._circuit.failed(reason)
+        if attempt + 1 >= limits.attempts or wait_seconds > left_seconds:
+            raise SourceUnavailableError(f"{name} could not be read in {attempt + 1} attempts: {reason}")
+        return wait_seconds
+
+    async def _attempt(self, url: URL, validators: Validators) -> Body:
+        if self._session is None:
+            self._session = self._open_session()
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                await self._bucket.acquire()
+                request = self._session.get(url, headers=validators.headers(), allow_redirects=False)
+                async with request as response:
+                    if response.status not in REDIRECTS:
+                        return await self._read(response, validators)
+                    url = self._redirected(response)
+        except TimeoutError:
+            raise _PassingError("it did not answer in time") from None
+        except aiohttp.ClientError as error:
+            raise _PassingError(self._say(f"the connection failed ({type(error).__name__}: {error})")) from None
+        raise SourceMalformedError(f"{self.provider.name} redirected more than {MAX_REDIRECTS} times")
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        headers = {"Accept": "application/json", "User-Agent": "kasparro"}
+        if self.provider.key:
+            headers[self.provider.key_header] = self.provider.key
+        timeout = aiohttp.ClientTimeout(total=self._limits.total_seconds, connect=self._limits.connect_seconds)
+        return aiohttp.ClientSession(headers=headers, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+
+    def _redirected(self, response: aiohttp.ClientResponse) -> URL:
+        """Return where to go on. Raises SourceMalformedError for another host, which must never see our key."""
+        try:
+            target = response.url.join(URL(response.headers.get("Location", "")))
+        except ValueError:
+            target = URL()
+        upgraded = target.host == response.url.host and target.scheme == "https" and target.port == HTTPS_PORT
+        if not upgraded and (not target.absolute or target.origin() != response.url.origin()):
+            raise SourceMalformedError(
+                f"{self.provider.name} redirected to another host ({target.host}), which is not followed; "
+                f"check {self.provider.url_variable}"
+            )
+        return target
+
+    async def _read(self, response: aiohttp.ClientResponse, validators: Validators) -> Body:
+        status, name = response.status, self.provider.name
+        if status == HTTPStatus.NOT_MODIFIED and validators.headers():
+            return Body(None, utc_now(), validators)
+        if status == HTTPStatus.OK:
+            self._check_content_type(response)
+            content = await self._content(response)
+            found = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
+            return Body(content, utc_now(), found)
+        message = self._say(provider_message(await _start_of(response)))
+        reason = f"it answered {status}" + (f", {message}" if message else "")
+        if status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise _PassingError(reason, retry_after_seconds(response.headers.get("Retry-After"), utc_now()))
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise SourceRefusedError(self._refusal(status, message))
+        raise SourceMalformedError(f"{name} cannot be understood: {reason}")
+
+    def _check_content_type(self, response: aiohttp.ClientResponse) -> None:
+        # Without the header the body itself has to show what it is.
+        kind = response.content_type if "Content-Type" in response.headers else "application/json"
+        if not kind.endswith(("/json", "+json")):
+            raise SourceMalformedError(
+                f"{self.provider.name} sent {self._say(kind)} where JSON was wanted; check {self.provider.url_variable}"
+            )
+
+    async def _content(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the whole body, unpacked. Raises SourceMalformedError as soon as it is larger than allowed."""
+        content = bytearray()
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            content += chunk
+            if len(content) > self._limits.max_body_bytes:
+                raise SourceMalformedError(
+                    f"{self.provider.name} sent a body of more than {self._limits.max_body_bytes:,} bytes"
+                )
+        return bytes(content)
+
+    def _refusal(self, status: int, message: str) -> str:
+        provider = self.provider
+        said = f"({status}): {message}" if message else f"({status})"
+        if status == HTTPStatus.PAYMENT_REQUIRED:
+            return (
+                f"{provider.name} wants payment {said}; the plan does not cover this request or its calls of this "
+                f"month are used up: wait, or set {provider.key_variable} to the key of a larger plan"
+            )
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            if provider.key:
+                return f"{provider.name} refused the key {said}; check {provider.key_variable}"
+            return f"{provider.name} refused a request without a key {said}; set {provider.key_variable}"
+        return f"{provider.name} refused the request {said}; check {provider.url_variable}"
+
+    def _say(self, text: str) -> str:
+        """Return text that may be shown: a provider can echo the key."""
+        return text.replace(self.provider.key, "***") if self.provider.key else text
+
+
+async def _start_of(response: aiohttp.ClientResponse) -> bytes:
+    """Return the first bytes of an error's body; one that breaks off says what it says."""
+    content = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            content += chunk
+            if len(content) >= MAX_ERROR_BODY_BYTES:
+                break
+    except aiohttp.ClientError:
+        pass
+    return bytes(content[:MAX_ERROR_BODY_BYTES])
+
+
+def _clock(moment: datetime.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

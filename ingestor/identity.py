@@ -1,0 +1,55 @@
+"""The explicit word on identity: read `data/identity.csv`, save it, and merge anew what it touches."""
+
+import csv
+from pathlib import Path
+
+import structlog
+
+from db.coins import merge_coins
+from db.events import add_coins_event, notify_events
+from db.identities import Identity, replace_identities
+from db.locks import take_write_lock
+from db.settings import SettingsError
+from db.types import Pool
+from ingestor.clock import utc_now
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_COLUMNS = ("source", "external_id", "asset")
+
+
+def read_identities(path: Path) -> list[Identity]:
+    """Read the file: columns source, external_id, asset and whatever else. Raises SettingsError naming file and line."""
+    found: dict[tuple[str, str], Identity] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := [column for column in _COLUMNS if column not in (reader.fieldnames or ())]:
+                raise SettingsError(f"IDENTITY_PATH {path} lacks the column {missing[0]}; it needs {', '.join(_COLUMNS)}")
+            for row in reader:
+                cells = [(row[column] or "").strip() for column in _COLUMNS]
+                if not all(cells):
+                    raise SettingsError(f"IDENTITY_PATH {path}, line {reader.line_num}: {', '.join(_COLUMNS)} are needed")
+                identity = Identity(*cells)
+                if (identity.source, identity.external_id) in found:
+                    raise SettingsError(
+                        f"IDENTITY_PATH {path}, line {reader.line_num}: {identity.external_id} has two labels"
+                    )
+                found[identity.source, identity.external_id] = identity
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"IDENTITY_PATH {path} cannot be read: {error}") from error
+    return list(found.values())
+
+
+async def save_identities(pool: Pool, identities: list[Identity]) -> None:
+    """Save the labels and merge the coins anew whose listings gained, lost or changed one."""
+    now = utc_now()
+    async with pool.acquire() as connection, connection.transaction():
+        await take_write_lock(connection)
+        tickers = await replace_identities(connection, identities)
+        coins = await merge_coins(connection, tickers, now)
+        if coins:
+            await add_coins_event(connection, coins, now)
+            await notify_events(connection)
+    if coins:
+        await _log.ainfo("identity.changed", coins=len(coins))

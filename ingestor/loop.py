@@ -1,0 +1,156 @@
+"""The loops that decide when: polling each source, and serving requests for a run."""
+
+import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import anyio
+import asyncpg
+import structlog
+
+from db.events import purge_events
+from db.pool import UNAVAILABLE
+from db.requests import CHANNEL, Request, claim_request, finish_request, finished_sources, release_request
+from db.settings import Settings
+from db.sources import next_run_at
+from db.types import Connection, Pool
+from ingestor.clock import utc_now
+from ingestor.records import Source
+from ingestor.run import run
+
+_log = structlog.stdlib.get_logger(__name__)
+
+LOOK_SECONDS = 15.0
+"""How long a loop waits at most before it looks again, whatever it was told."""
+BUSY_SECONDS = 1.0
+EVENTS_KEPT = datetime.timedelta(days=1)
+_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# The server leaving in the middle of a statement shows as the one or the other.
+_AWAY = (*UNAVAILABLE, asyncpg.InterfaceError)
+
+
+async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
+    """Poll `sources` and serve requests until cancelled."""
+    async with anyio.create_task_group() as group:
+        for source in sources:
+            group.start_soon(_through_outages, f"poll {source.name}", _Poll(settings, pool, source))
+        group.start_soon(_through_outages, "requests", _Requests(settings, pool, sources))
+        group.start_soon(_through_outages, "outbox", _Purge(pool))
+
+
+async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run `loop` again whenever the database was away, after a growing pause."""
+    failures = 0
+    while True:
+        began = anyio.current_time()
+        try:
+            await loop()
+        except* _AWAY as group:
+            reason = _first(group)
+            if isinstance(reason, asyncpg.InterfaceError) and "closed" not in str(reason):
+                raise  # our mistake, not the database's absence
+            failures = 0 if anyio.current_time() - began > _RETRY_SECONDS[-1] else failures
+            pause = _RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)]
+            failures += 1
+            await _log.awarning("database.away", loop=name, retry_seconds=pause, reason=str(reason))
+            await anyio.sleep(pause)
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _Poll:
+    """Run one source whenever it is due. The schedule stands in the database: several ingestors share it."""
+
+    def __init__(self, settings: Settings, pool: Pool, source: Source) -> None:
+        self._settings, self._pool, self._source = settings, pool, source
+
+    async def __call__(self) -> None:
+        while True:
+            await anyio.sleep(await self._seconds_to_wait())
+            outcome = await run(
+                self._pool,
+                self._source,
+                timeout_seconds=self._settings.run_timeout_seconds,
+                only_if_due=True,
+            )
+            if outcome is None:  # somebody else is at it
+                await anyio.sleep(BUSY_SECONDS)
+
+    async def _seconds_to_wait(self) -> float:
+        async with self._pool.acquire() as connection:
+            due_at = await next_run_at(connection, self._source.name)
+        ahead = (due_at - utc_now()).total_seconds() if due_at else 0.0
+        return min(max(ahead, 0.0), LOOK_SECONDS)
+
+
+class _Requests:
+    """Claim requests, told by NOTIFY or at the next look, and run their sources."""
+
+    def __init__(self, settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
+        self._settings, self._pool = settings, pool
+        self._sources: Mapping[str, Source] = {source.name: source for source in sources}
+
+    async def __call__(self) -> None:
+        async with self._pool.acquire() as connection:
+            told = anyio.Event()
+
+            def tell(*_: object) -> None:
+                told.set()
+
+            await connection.add_listener(CHANNEL, tell)
+            try:
+                while True:
+                    told = anyio.Event()
+                    while (request := await claim_request(connection)) is not None:
+                        await self._serve(connection, request)
+                    with anyio.move_on_after(LOOK_SECONDS):
+                        await told.wait()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    if not connection.is_closed():
+                        await connection.remove_listener(CHANNEL, tell)
+
+    async def _serve(self, connection: Connection, request: Request) -> None:
+        try:
+            done = await finished_sources(connection, request)
+            async with anyio.create_task_group() as group:
+                for name in request.sources:
+                    if name in done:
+                        continue
+                    if name in self._sources:
+                        group.start_soon(self._run_one, self._sources[name], request)
+                    else:
+                        await _log.awarning("request.unknown_source", request=request.id, source=name)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                if not connection.is_closed():
+                    await release_request(connection, request)
+            raise
+        await finish_request(connection, request, utc_now())
+
+    async def _run_one(self, source: Source, request: Request) -> None:
+        """Run `source` for the request, after the run that may be under way."""
+        timeout_seconds = self._settings.run_timeout_seconds
+        while (
+            await run(
+                self._pool, source, timeout_seconds=timeout_seconds, request_id=request.id, full=request.full
+            )
+            is None
+        ):
+            await anyio.sleep(BUSY_SECONDS)
+
+
+class _Purge:
+    """Delete events that nobody may resume from any more."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __call__(self) -> None:
+        while True:
+            async with self._pool.acquire() as connection:
+                await purge_events(connection, utc_now() - EVENTS_KEPT)
+            await anyio.sleep(3600)

@@ -1,0 +1,167 @@
+"""From a source's words to ours: tickers, names, numbers and times, each by one rule for all sources."""
+
+import datetime
+import functools
+import re
+import unicodedata
+from decimal import Decimal
+
+from ingestor.records import RecordError
+
+MAX_TICKER = 256
+MAX_NAME = 512
+MAX_EXTERNAL_ID = 256
+"""Characters. Keys of an index: PostgreSQL's take 2,704 bytes."""
+
+MAX_EXPONENT = 100
+"""The largest power of ten of a number, either way: far beyond any market, and a ratio of two still fits a float."""
+
+MAX_NUMBER_LENGTH = 1_000
+"""Characters of a number; PostgreSQL keeps 16,383 digits behind the point."""
+
+MAX_RANK = 2**31 - 1
+FUTURE = datetime.timedelta(minutes=5)
+"""How far a source's clock may run ahead of ours."""
+
+GENERIC_WORDS = frozenset({"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the", "old"})
+"""Words that tell no two assets apart. Measured: more words ("new", "v2") only join what is different."""
+
+_ZERO = Decimal(0)
+
+
+def _invisible(char: str) -> bool:
+    # Cf holds the zero-width space and joiners and the byte order mark.
+    return char.isspace() or unicodedata.category(char) in ("Cf", "Cc")
+
+
+def strip_edges(text: str) -> str:
+    """Return the text without white space, control and zero-width characters at its edges."""
+    text = text.strip()
+    if text.isascii() and text.isprintable():
+        return text
+    start, end = 0, len(text)
+    while start < end and _invisible(text[start]):
+        start += 1
+    while end > start and _invisible(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+@functools.lru_cache(maxsize=65_536)
+def normalize_ticker(symbol: str) -> str:
+    """Return the symbol NFKC-normalised, without invisible edges, upper-cased. Raises RecordError for none."""
+    if len(symbol) > MAX_TICKER:
+        raise RecordError(f"The symbol has {len(symbol)} characters, more than {MAX_TICKER}")
+    # İ is the one capital whose small letter is another capital's in PostgreSQL: i.
+    ticker = strip_edges(unicodedata.normalize("NFKC", symbol)).upper().replace("\u0130", "I")
+    if not ticker:
+        raise RecordError("The symbol is empty")
+    if len(ticker) > MAX_TICKER:
+        raise RecordError(f"The ticker has {len(ticker)} characters, more than {MAX_TICKER}")
+    return ticker
+
+
+def normalize_name(name: str | None) -> str | None:
+    """Return the name without invisible edges, None where nothing is left. Raises RecordError for one too long."""
+    if name is None:
+        return None
+    if len(name) > MAX_NAME:
+        raise RecordError(f"The name has {len(name)} characters, more than {MAX_NAME}")
+    return strip_edges(name) or None
+
+
+class _WordCharacters(dict[int, int]):
+    """For str.translate: letters, digits and marks of any script stay, everything else parts words."""
+
+    def __missing__(self, code: int) -> int:
+        char = chr(code)
+        # Without the marks (category M) Hindi would lose its vowels.
+        self[code] = code if char.isalnum() or unicodedata.category(char)[0] == "M" else ord(" ")
+        return self[code]
+
+
+_WORD_CHARACTERS = _WordCharacters()
+
+
+@functools.lru_cache(maxsize=65_536)
+def name_key(name: str | None) -> tuple[str, str]:
+    """Return what a name is compared by: its words, and its words without generic ones, joined by one space.
+
+    Computed here and stored, because PostgreSQL's lower() and regular expressions depend on its locale.
+    """
+    # Twice: case-folding can undo the normalisation.
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name or "").casefold())
+    # A name of symbols alone is its own word.
+    words = text.translate(_WORD_CHARACTERS).split() or text.split()
+    # "The Protocol" is generic throughout: then nothing is left out.
+    core = [word for word in words if word not in GENERIC_WORDS] or words
+    return " ".join(words), " ".join(core)
+
+
+def _bounded(number: Decimal | None, path: str) -> Decimal | None:
+    """Return a finite number within bounds, None for a missing, infinite or undefined one. Raises RecordError."""
+    if number is None or not number.is_finite():
+        return None
+    if not number:
+        return _ZERO
+    if not -MAX_EXPONENT <= number.adjusted() <= MAX_EXPONENT or len(str(number)) > MAX_NUMBER_LENGTH:
+        raise RecordError(f"A number of magnitude 1e{number.adjusted():+d} or too many digits - at `{path}`")
+    return number
+
+
+def positive(number: Decimal | None, path: str) -> Decimal | None:
+    """Return a number above 0; None for any other, since a source's 0 stands for unknown. Raises RecordError."""
+    number = _bounded(number, path)
+    return number if number is not None and number > 0 else None
+
+
+def not_negative(number: Decimal | None, path: str) -> Decimal | None:
+    """Return a number from 0 up, None for any other: a volume of 0 is a fact. Raises RecordError."""
+    number = _bounded(number, path)
+    return number if number is not None and number >= 0 else None
+
+
+def signed(number: Decimal | None, path: str) -> Decimal | None:
+    """Return a finite number of either sign, None for any other. Raises RecordError."""
+    return _bounded(number, path)
+
+
+def rank_of(number: Decimal | None, path: str) -> int | None:
+    """Return a rank from 1 up, None for a missing one or 0. Raises RecordError for a broken number or a huge one."""
+    number = positive(number, path)
+    if number is None:
+        return None
+    if number != number.to_integral_value() or number > MAX_RANK:
+        raise RecordError(f"A rank must be a whole number up to {MAX_RANK} - at `{path}`")
+    return int(number)
+
+
+_EPOCH = re.compile(r"\d{9,14}(\.\d+)?")
+_MILLISECONDS_FROM = 1e11
+
+
+def parse_time(text: str, path: str) -> datetime.datetime:
+    """Return the instant in UTC that ISO 8601 text or a count of seconds or milliseconds since 1970 names.
+
+    A time without a zone is UTC. Raises RecordError.
+    """
+    text = text.strip()
+    try:
+        if _EPOCH.fullmatch(text):
+            seconds = float(text)
+            seconds = seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds
+            return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        moment = datetime.datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=datetime.UTC)
+        return moment.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        raise RecordError(f"{text[:40]!r} is no time - at `{path}`") from None
+
+
+def observed_at(text: str | None, fetched_at: datetime.datetime, path: str) -> datetime.datetime:
+    """Return when the source observed a record: `fetched_at` where it does not say, or says the future."""
+    if not text or not text.strip():
+        return fetched_at
+    moment = parse_time(text, path)
+    return moment if moment <= fetched_at + FUTURE else fetched_at

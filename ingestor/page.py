@@ -1,0 +1,159 @@
+"""One page into the database: decode what changed, write it, merge its tickers, tell the world; one transaction."""
+
+import datetime
+
+import asyncpg
+import msgspec
+import structlog
+
+from db.checkpoints import CheckpointRow, read_checkpoint, write_checkpoint
+from db.coins import merge_coins
+from db.events import add_coins_event, add_run_event, notify_events
+from db.listings import any_missing, differing, mark_missing, readable_payload, revive, write_listings
+from db.locks import take_write_lock
+from db.rejections import add_rejections
+from db.runs import advance_run
+from db.source_pages import keep_groups, save_page
+from db.types import Connection
+from ingestor.records import Listing, Page, Record, RecordError, Rejection, Source
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class _Decoded(msgspec.Struct, frozen=True):
+    """A page's records, told apart: listings of records that changed, rejections, external ids that did not change."""
+
+    listings: list[Listing]
+    rejections: list[Rejection]
+    unchanged: list[str]
+
+
+async def write_page(connection: Connection, source: Source, run_id: int, page: Page, now: datetime.datetime) -> None:
+    """Write everything that `page` says, or nothing.
+
+    `connection` holds the source's lock, so nobody else writes this source's listings. Raises RunTakenOverError.
+    """
+    decoded = await _decode(connection, source, page)
+    try:
+        await _write(connection, source, run_id, page, decoded, now)
+    except asyncpg.DataError:
+        # The page holds a value that PostgreSQL cannot: find it, keep its bytes, and do not let it cost the others.
+        await _write(connection, source, run_id, page, await _without_unreadable(connection, decoded), now)
+
+
+async def _decode(connection: Connection, source: Source, page: Page) -> _Decoded:
+    records = page.records
+    positions = await differing(
+        connection, source.name, [r.external_id for r in records], [r.content_hash for r in records]
+    )
+    listings, rejections = [], list(page.rejections)
+    for position in positions:
+        record = records[position]
+        try:
+            listings.append(source.to_listing(record, page.fetched_at))
+        except RecordError as error:
+            rejections.append(Rejection(external_id=record.external_id, error=str(error), payload=record.raw))
+    changed = set(positions)
+    unchanged = [record.external_id for position, record in enumerate(records) if position not in changed]
+    return _Decoded(listings, rejections, unchanged)
+
+
+async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Decoded:
+    listings, rejections = [], list(decoded.rejections)
+    for listing in decoded.listings:
+        error = await readable_payload(connection, listing)
+        if error is None:
+            listings.append(listing)
+        else:
+            rejections.append(
+                Rejection(external_id=listing.external_id, error=error, payload=bytes(listing.payload))
+            )
+    return _Decoded(listings, rejections, decoded.unchanged)
+
+
+async def _write(
+    connection: Connection, source: Source, run_id: int, page: Page, decoded: _Decoded, now: datetime.datetime
+) -> None:
+    async with connection.transaction():
+        await take_write_lock(connection)
+        written = await write_listings(
+            connection, source.name, source.kind, decoded.listings, run_id=run_id, fetched_at=page.fetched_at, now=now
+        )
+        tickers = set(written.tickers)
+        present = decoded.unchanged + [listing.external_id for listing in decoded.listings]
+        tickers |= await revive(connection, source.name, present, page.fetched_at)
+        await add_rejections(
+            connection, run_id, source.name, now, [(r.external_id, r.error, r.payload) for r in decoded.rejections]
+        )
+        tickers |= await _advance_sweep(connection, source, page, decoded, now)
+        coins = await merge_coins(connection, tickers, now)
+        processed = len(page.records) + len(page.rejections)
+        failed = len(decoded.rejections)
+        await advance_run(
+            connection,
+            run_id,
+            processed=processed,
+            failed=failed,
+            changed=written.changed,
+            unchanged=processed - failed - written.changed,
+        )
+        await add_coins_event(connection, coins, now)
+        await add_run_event(connection, "run_progress", run_id, now)
+        await notify_events(connection)
+    await _log.ainfo(
+        "page.written",
+        source=source.name,
+        run=run_id,
+        group=page.group,
+        page=page.number,
+        records=processed,
+        rejected=failed,
+        changed=written.changed,
+        coins=len(coins),
+    )
+
+
+async def _advance_sweep(
+    connection: Connection, source: Source, page: Page, decoded: _Decoded, now: datetime.datetime
+) -> set[str]:
+    """Save the page's place in the sweep and the checkpoint after it; return the tickers of listings that ended."""
+    before = await read_checkpoint(connection, source.name)
+    started_at = (before and before.sweep_started_at) or page.fetched_at
+    dirty = await save_page(
+        connection, source.name, page.group, page.number, _external_ids(page), ends_group=page.ends_group
+    )
+    dirty = dirty or bool(before and before.sweep_dirty)
+    ended: frozenset[str] = frozenset()
+    complete = page.sweep_groups is not None
+    if page.sweep_groups is not None:
+        dirty = await keep_groups(connection, source.name, page.sweep_groups) or dirty
+        if dirty or await any_missing(connection, source.name):
+            ended = await mark_missing(
+                connection,
+                source.name,
+                sweep_started_at=started_at,
+                previous_sweep_at=before.last_sweep_at if before else None,
+                missed_sweeps=source.missed_sweeps,
+            )
+    newest = max((listing.observed_at for listing in decoded.listings), default=None)
+    await write_checkpoint(
+        connection,
+        source.name,
+        CheckpointRow(
+            last_id=page.records[-1].external_id if page.records else None,
+            last_timestamp=newest,
+            position=None if page.position is None else msgspec.json.encode(page.position),
+            sweep_started_at=None if complete else started_at,
+            sweep_dirty=dirty and not complete,
+            last_sweep_at=started_at if complete else None,
+        ),
+        now,
+    )
+    return set(ended)
+
+
+def _external_ids(page: Page) -> list[str]:
+    """Return every external id that the page holds, readable or not, sorted: what its source still sends."""
+    found = {record.external_id for record in page.records}
+    found.update(rejection.external_id for rejection in page.rejections if rejection.external_id)
+    return sorted(found)

@@ -1,0 +1,179 @@
+"""One run: read a source from its checkpoint on, page by page, and say how it went."""
+
+import contextlib
+import datetime
+from collections.abc import AsyncIterator
+
+import anyio
+import msgspec
+import structlog
+
+from db.checkpoints import read_checkpoint, touch_checkpoint
+from db.events import add_run_event, notify_events
+from db.locks import release_source_lock, take_write_lock, try_source_lock
+from db.partitions import ensure_partitions
+from db.runs import FinishedRun, abandon_runs, finish_run, start_run
+from db.sources import claim_due_run, count_outcome, set_next_run
+from db.types import Connection, Pool
+from ingestor.clock import utc_now
+from ingestor.errors import SourceError, SourceUnavailableError
+from ingestor.page import write_page
+from ingestor.records import Checkpoint, Source
+
+_log = structlog.stdlib.get_logger(__name__)
+
+CLOSE_TIMEOUT_SECONDS = 5.0
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    status: str
+    message: str | None
+
+
+async def run(
+    pool: Pool,
+    source: Source,
+    *,
+    timeout_seconds: float,
+    request_id: int | None = None,
+    full: bool = False,
+    only_if_due: bool = False,
+) -> FinishedRun | None:
+    """Read `source` once and return the finished run, or None when somebody else is running it just now.
+
+    `full` ignores the checkpoint and the validators. `only_if_due` is the poll loop's way: None, too, when the source's
+    next run lies ahead, else that is set. What the source does wrong ends in the run's row, never in an exception;
+    the database's errors are raised, and the run is then closed by the next one.
+    """
+    async with _connection(pool) as connection, _source_lock(connection, source.name) as taken:
+        if not taken:
+            return None
+        now = utc_now()
+        await _abandon(connection, source.name)
+        if only_if_due and not await claim_due_run(connection, source.name, now):
+            return None
+        await ensure_partitions(connection, now.date())
+        run_id = await _start(connection, source.name, request_id, now)
+        try:
+            outcome = await _read(connection, source, run_id, timeout_seconds=timeout_seconds, full=full)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
+                stopped = _Outcome("abandoned", "The ingestor was stopped; the next run goes on where this one ended.")
+                await _finish(connection, source.name, run_id, stopped)
+                await set_next_run(connection, source.name, None)
+            raise
+        return await _finish(connection, source.name, run_id, outcome)
+
+
+async def abandon_orphans(pool: Pool, sources: list[str]) -> None:
+    """Mark the runs of `sources` that nobody alive runs as abandoned."""
+    async with _connection(pool) as connection:
+        for name in sources:
+            async with _source_lock(connection, name) as taken:
+                if taken:
+                    await _abandon(connection, name)
+
+
+@contextlib.asynccontextmanager
+async def _connection(pool: Pool) -> AsyncIterator[Connection]:
+    """Borrow a connection and give it back even when cancelled, so that the pool never waits for it."""
+    connection = await pool.acquire()
+    try:
+        yield connection
+    finally:
+        with anyio.CancelScope(shield=True):
+            await pool.release(connection, timeout=CLOSE_TIMEOUT_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _source_lock(connection: Connection, source: str) -> AsyncIterator[bool]:
+    """Try to hold the source's lock; a dead connection has let go of it by itself."""
+    taken = await try_source_lock(connection, source)
+    try:
+        yield taken
+    finally:
+        if taken and not connection.is_closed():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
+                await release_source_lock(connection, source)
+
+
+async def _abandon(connection: Connection, source: str) -> None:
+    """Close the runs that ended without a word; the source is then due at once, to go on where they ended."""
+    now = utc_now()
+    async with connection.transaction():
+        await take_write_lock(connection)
+        abandoned = await abandon_runs(connection, source, now)
+        for run_id in abandoned:
+            await add_run_event(connection, "run_finished", run_id, now)
+        if abandoned:
+            await notify_events(connection)
+            await set_next_run(connection, source, None)
+    for run_id in abandoned:
+        await _log.awarning("run.abandoned", source=source, run=run_id)
+
+
+async def _start(connection: Connection, source: str, request_id: int | None, now: datetime.datetime) -> int:
+    async with connection.transaction():
+        await take_write_lock(connection)
+        run_id = await start_run(connection, source, now, request_id)
+        await add_run_event(connection, "run_started", run_id, now)
+        await notify_events(connection)
+    await _log.ainfo("run.started", source=source, run=run_id, request=request_id)
+    return run_id
+
+
+async def _read(
+    connection: Connection, source: Source, run_id: int, *, timeout_seconds: float, full: bool
+) -> _Outcome:
+    """Read and write page after page; the source's failures become the run's outcome."""
+    try:
+        with anyio.fail_after(timeout_seconds):
+            row = None if full else await read_checkpoint(connection, source.name)
+            checkpoint = row and Checkpoint(
+                position=None if row.position is None else msgspec.json.decode(row.position),
+                last_id=row.last_id,
+                last_timestamp=row.last_timestamp,
+            )
+            pages = 0
+            async with contextlib.aclosing(source.pages(checkpoint, full=full)) as reading:
+                async for page in reading:
+                    # Whoever stops us, or a deadline, waits for the page: it is written whole, then we go.
+                    with anyio.CancelScope(shield=True):
+                        await write_page(connection, source, run_id, page, utc_now())
+                    pages += 1
+    except SourceError as error:
+        return _Outcome("failure", str(error))
+    except TimeoutError:
+        error = SourceUnavailableError(
+            f"{source.name} took longer than RUN_TIMEOUT_SECONDS={timeout_seconds:g}; the next run goes on from there"
+        )
+        return _Outcome("failure", str(error))
+    if pages == 0:
+        await touch_checkpoint(connection, source.name, utc_now())
+        return _Outcome("success", f"{source.name} has not changed since its last run.")
+    return _Outcome("success", None)
+
+
+async def _finish(connection: Connection, source: str, run_id: int, outcome: _Outcome) -> FinishedRun | None:
+    now = utc_now()
+    async with connection.transaction():
+        await take_write_lock(connection)
+        finished = await finish_run(connection, run_id, outcome.status, outcome.message, now)
+        if finished is not None:
+            await add_run_event(connection, "run_finished", run_id, now)
+            await notify_events(connection)
+            if finished.status != "abandoned":
+                await count_outcome(connection, source, failed=finished.status == "failure")
+    if finished is not None:
+        say = _log.ainfo if finished.status in ("success", "partial") else _log.awarning
+        await say(
+            "run.finished",
+            source=source,
+            run=run_id,
+            status=finished.status,
+            processed=finished.processed,
+            failed=finished.failed,
+            changed=finished.changed,
+            message=finished.message,
+        )
+    return finished

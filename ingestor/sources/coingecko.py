@@ -1,0 +1,176 @@
+"""CoinGecko: the markets by market cap, 250 a page, https://docs.coingecko.com/reference/coins-markets."""
+
+import datetime
+import math
+from collections.abc import AsyncGenerator
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+from yarl import URL
+
+from db.settings import Settings
+from ingestor.decode import decode_record, split
+from ingestor.errors import SourceMalformedError
+from ingestor.fetch import Fetch, Limits, Provider, Validators, patience
+from ingestor.normalize import (
+    name_key,
+    normalize_name,
+    normalize_ticker,
+    not_negative,
+    observed_at,
+    positive,
+    rank_of,
+    signed,
+)
+from ingestor.records import Checkpoint, Listing, Page, Record, Rejection
+
+PER_PAGE = 250
+KEPT_PAGES = 40
+"""Pages held in memory for a 304: 10 MB at most."""
+PRO_HOST = "pro-api.coingecko.com"
+DEMO_HOST = "api.coingecko.com"
+MONTH_SECONDS = 30 * 24 * 3600
+
+
+class _Market(msgspec.Struct, gc=False):
+    symbol: str
+    name: str | None = None
+    market_cap_rank: Decimal | None = None
+    current_price: Decimal | None = None
+    market_cap: Decimal | None = None
+    total_volume: Decimal | None = None
+    price_change_percentage_24h: Decimal | None = None
+    circulating_supply: Decimal | None = None
+    total_supply: Decimal | None = None
+    max_supply: Decimal | None = None
+    last_updated: str | None = None
+
+
+_MARKET = msgspec.json.Decoder(_Market)
+
+
+class _Position(msgspec.Struct, frozen=True):
+    """The page to read next; 1 where a sweep is complete."""
+
+    page: int
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A page as it last came, for the day when the answer is that it did not change (304)."""
+
+    validators: Validators
+    records: list[Record]
+    rejections: list[Rejection]
+
+
+class CoinGecko:
+    """Pages of one sweep; a run that fails on page 7 goes on there. Coins move between pages while they are read."""
+
+    kind: Literal["api", "file"] = "api"
+    priority = 20
+    missed_sweeps = 2
+
+    def __init__(self, fetch: Fetch, *, name: str = "coingecko", poll_seconds: int = 300, page_count: int = 4) -> None:
+        self.name = name
+        self.poll_seconds = poll_seconds
+        self._page_count = page_count
+        self._fetch = fetch
+        self._kept: dict[int, _Kept] = {}
+
+    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+        """Yield the pages from the checkpoint's on; one that is not full is the last. Raises SourceError."""
+        number = 1
+        if not full and checkpoint is not None and checkpoint.position is not None:
+            number = msgspec.convert(checkpoint.position, _Position).page
+        if number > self._page_count:
+            number = 1  # fewer pages are wanted than when the checkpoint was written
+        last = False
+        while not last:
+            fetched_at, records, rejections = await self._page(number, full=full)
+            size = len(records) + len(rejections)
+            if number == 1 and not size:
+                # Taken at its word it would end every listing.
+                raise SourceMalformedError(f"{self._fetch.provider.name} sent an empty first page - at `$`")
+            last = size < PER_PAGE or number == self._page_count
+            yield Page(
+                group="",
+                number=number,
+                fetched_at=fetched_at,
+                records=records,
+                rejections=rejections,
+                position=_Position(1 if last else number + 1),
+                ends_group=last,
+                sweep_groups=("",) if last else None,
+            )
+            number += 1
+
+    async def _page(self, number: int, *, full: bool) -> tuple[datetime.datetime, list[Record], list[Rejection]]:
+        kept = None if full else self._kept.get(number)
+        query = {"vs_currency": "usd", "order": "market_cap_desc", "per_page": str(PER_PAGE), "page": str(number)}
+        body = await self._fetch.get("coins/markets", query, kept.validators if kept else None)
+        if kept and body.content is None:
+            return body.fetched_at, kept.records, kept.rejections
+        records, rejections = split(body.content or b"", self._fetch.provider.name)
+        if body.validators.headers() and number <= KEPT_PAGES:
+            self._kept[number] = _Kept(body.validators, records, rejections)
+        return body.fetched_at, records, rejections
+
+    def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
+        """Normalise one market. Raises RecordError."""
+        market = decode_record(record, _MARKET)
+        name = normalize_name(market.name)
+        name_words, core_words = name_key(name)
+        return Listing(
+            external_id=record.external_id,
+            ticker=normalize_ticker(market.symbol),
+            symbol=market.symbol,
+            name=name,
+            name_words=name_words,
+            core_words=core_words,
+            rank=rank_of(market.market_cap_rank, "$.market_cap_rank"),
+            price_usd=positive(market.current_price, "$.current_price"),
+            market_cap_usd=positive(market.market_cap, "$.market_cap"),
+            volume_24h_usd=not_negative(market.total_volume, "$.total_volume"),
+            percent_change_24h=signed(market.price_change_percentage_24h, "$.price_change_percentage_24h"),
+            circulating_supply=positive(market.circulating_supply, "$.circulating_supply"),
+            total_supply=positive(market.total_supply, "$.total_supply"),
+            max_supply=positive(market.max_supply, "$.max_supply"),
+            observed_at=observed_at(market.last_updated, fetched_at, "$.last_updated"),
+            content_hash=record.content_hash,
+            payload=msgspec.Raw(record.raw),
+        )
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._fetch.close()
+
+
+def create(settings: Settings, *, name: str = "coingecko") -> CoinGecko:
+    """Make the source that the settings describe; its polls are spread over the month's call budget."""
+    key = settings.coingecko_api_key
+    host = URL(settings.coingecko_url).host
+    provider = Provider(
+        name="CoinGecko",
+        url=settings.coingecko_url,
+        url_variable="COINGECKO_URL",
+        key=key,
+        key_header="x-cg-pro-api-key" if host == PRO_HOST else "x-cg-demo-api-key",
+        key_variable="COINGECKO_API_KEY",
+        calls=_calls_a_minute(host, key),
+        per_seconds=60,
+    )
+    seconds_a_call = MONTH_SECONDS / settings.coingecko_monthly_calls
+    return CoinGecko(
+        Fetch(provider, Limits(patience_seconds=patience(settings))),
+        name=name,
+        poll_seconds=max(settings.poll_seconds, math.ceil(settings.coingecko_pages * seconds_a_call)),
+        page_count=settings.coingecko_pages,
+    )
+
+
+def _calls_a_minute(host: str | None, key: str | None) -> int:
+    """Return the plan's limit; without a key the address shares one with its neighbours, so ask for little."""
+    if host == DEMO_HOST:
+        return 30 if key else 10
+    return 500

@@ -1,0 +1,166 @@
+"""CSV files: streamed in slices, each a page; read again when they change."""
+
+import datetime
+from collections.abc import AsyncGenerator
+from typing import Literal
+
+import anyio.to_thread
+import msgspec
+
+from db.settings import Settings
+from ingestor.clock import utc_now
+from ingestor.decode import decode_record
+from ingestor.errors import SourceMalformedError
+from ingestor.normalize import (
+    name_key,
+    normalize_name,
+    normalize_ticker,
+    not_negative,
+    observed_at,
+    positive,
+    rank_of,
+    signed,
+)
+from ingestor.records import Checkpoint, Listing, Page, Record
+from ingestor.sources.csv_columns import OBSERVED_AT, Columns, columns_of, read_number, read_percent
+from ingestor.sources.csv_paths import CsvFile, Identity, find_files
+from ingestor.sources.csv_reading import CsvReading
+
+ROWS_A_PAGE = 5_000
+
+_ROW = msgspec.json.Decoder(dict[str, str])
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """A place in the middle of a file: the page that comes next and the offset that it starts at."""
+
+    group: str
+    identity: Identity
+    number: int
+    offset: int
+
+
+class _Position(msgspec.Struct, frozen=True):
+    """The files that were read to their end, the one that was not, and whether a sweep is under way."""
+
+    done: dict[str, Identity] = {}
+    place: _Place | None = None
+    sweeping: bool = False
+
+
+class CsvFiles:
+    """The rows of one or many files; each file is a group of pages."""
+
+    kind: Literal["api", "file"] = "file"
+    priority = 30
+    missed_sweeps = 1
+
+    def __init__(
+        self, csv_path: str, *, name: str = "csv", poll_seconds: int = 300, rows_a_page: int = ROWS_A_PAGE
+    ) -> None:
+        self.name = name
+        self.poll_seconds = poll_seconds
+        self._csv_path = csv_path
+        self._rows_a_page = rows_a_page
+
+    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+        """Yield the files that changed, slice by slice; none where nothing did.
+
+        A file that cannot be read fails the run after all others were read. Raises SourceError.
+        """
+        position = _Position()
+        if not full and checkpoint is not None and checkpoint.position is not None:
+            position = msgspec.convert(checkpoint.position, _Position)
+        files = await anyio.to_thread.run_sync(find_files, self._csv_path)
+        groups = tuple(file.group for file in files)
+        done = {file.group: file.identity for file in files if position.done.get(file.group) == file.identity}
+        changed = [file for file in files if file.group not in done]
+        malformed: list[SourceMalformedError] = []
+        for file in changed:
+            try:
+                async for page in self._file_pages(file, position.place):
+                    if page.ends_group:
+                        done[file.group] = file.identity
+                    complete = len(done) == len(files)
+                    yield msgspec.structs.replace(
+                        page,
+                        position=_Position(done.copy(), None if page.ends_group else page.position, not complete),
+                        sweep_groups=groups if complete else None,
+                    )
+            except SourceMalformedError as error:
+                malformed.append(error)
+        if malformed:
+            raise malformed[0]
+        if not changed and (position.sweeping or position.done.keys() != done.keys()):
+            # Nothing to read, but a file went away: the sweep ends with what is left.
+            yield Page("", 0, utc_now(), [], [], _Position(done), ends_group=True, sweep_groups=groups)
+
+    async def _file_pages(self, file: CsvFile, place: _Place | None) -> AsyncGenerator[Page, None]:
+        run_sync = anyio.to_thread.run_sync
+        reading = await run_sync(CsvReading, file)
+        try:
+            number = 0
+            if place is not None and (place.group, place.identity) == (file.group, file.identity):
+                number = place.number
+                await run_sync(reading.seek, place.offset)
+            at_end = False
+            while not at_end:
+                part = await run_sync(reading.read_slice, self._rows_a_page)
+                at_end = part.at_end
+                yield Page(
+                    group=file.group,
+                    number=number,
+                    fetched_at=utc_now(),
+                    records=part.records,
+                    rejections=part.rejections,
+                    position=_Place(file.group, file.identity, number + 1, part.offset),
+                    ends_group=at_end,
+                )
+                number += 1
+        finally:
+            reading.close()
+
+    def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
+        """Normalise one row. Raises RecordError."""
+        row = decode_record(record, _ROW)
+        columns = columns_of(tuple(row))
+        symbol = row[columns.symbol]
+        name = normalize_name(row[columns.name]) if columns.name else None
+        name_words, core_words = name_key(name)
+        time, time_path = _time(row, columns)
+        return Listing(
+            external_id=record.external_id,
+            ticker=normalize_ticker(symbol),
+            symbol=symbol,
+            name=name,
+            name_words=name_words,
+            core_words=core_words,
+            rank=rank_of(read_number(row, columns.rank), f"$.{columns.rank}"),
+            price_usd=positive(read_number(row, columns.price), f"$.{columns.price}"),
+            market_cap_usd=positive(read_number(row, columns.market_cap), f"$.{columns.market_cap}"),
+            volume_24h_usd=not_negative(read_number(row, columns.volume), f"$.{columns.volume}"),
+            percent_change_24h=signed(read_percent(row, columns), f"$.{columns.percent or columns.fraction}"),
+            circulating_supply=positive(
+                read_number(row, columns.circulating_supply), f"$.{columns.circulating_supply}"
+            ),
+            total_supply=positive(read_number(row, columns.total_supply), f"$.{columns.total_supply}"),
+            max_supply=positive(read_number(row, columns.max_supply), f"$.{columns.max_supply}"),
+            observed_at=observed_at(time, fetched_at, time_path),
+            content_hash=record.content_hash,
+            payload=msgspec.Raw(record.raw),
+        )
+
+    async def close(self) -> None:
+        """Nothing is held between runs."""
+
+
+def _time(row: dict[str, str], columns: Columns) -> tuple[str | None, str]:
+    """Return the text that says when a row was observed, and its path: its own word, else its file's."""
+    if columns.time and row[columns.time].strip():
+        return row[columns.time], f"$.{columns.time}"
+    return row.get(OBSERVED_AT), f"$.{OBSERVED_AT}"
+
+
+def create(settings: Settings, *, name: str = "csv") -> CsvFiles:
+    """Make the source that the settings describe."""
+    return CsvFiles(settings.csv_path, name=name, poll_seconds=settings.poll_seconds)

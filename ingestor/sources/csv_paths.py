@@ -1,0 +1,82 @@
+"""Which files CSV_PATH means now, and by what each is known again."""
+
+import datetime
+import glob
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+
+from ingestor.errors import SourceRefusedError
+
+SUFFIXES = (".csv", ".csv.gz")
+MAX_FILES = 10_000
+HEAD_BYTES = 65_536
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True):
+    """What tells a file that was read from one that has changed; `head` is the digest of its first bytes."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    head: str
+
+
+class CsvFile(msgspec.Struct, frozen=True):
+    """A file, and its group: its path below the folder that CSV_PATH names."""
+
+    group: str
+    path: Path
+    identity: Identity
+
+    @property
+    def observed_at(self) -> datetime.datetime:
+        """When a row that says nothing of it was observed: the last date in the file's name, else its modification."""
+        for text in reversed(_DATE.findall(self.path.name)):
+            try:
+                return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
+            except ValueError:
+                continue
+        return datetime.datetime.fromtimestamp(self.identity.mtime_ns / 1e9, datetime.UTC)
+
+
+def find_files(csv_path: str) -> list[CsvFile]:
+    """Return the files that a file, a folder or a glob names, sorted. Raises SourceRefusedError if there are none."""
+    try:
+        root, paths = _resolve(csv_path)
+        if not paths:
+            raise SourceRefusedError(
+                f"CSV_PATH {csv_path}: no such file; it must be a CSV file, a folder of *.csv and *.csv.gz, or a glob"
+            )
+        if len(paths) > MAX_FILES:
+            raise SourceRefusedError(f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}")
+        return [CsvFile(path.relative_to(root).as_posix(), path, _identify(path)) for path in paths]
+    except OSError as error:
+        raise SourceRefusedError(f"CSV_PATH {error.filename or csv_path}: {error.strerror}") from None
+
+
+def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
+    path = Path(csv_path)
+    if path.is_dir():
+        inside = (entry for entry in path.iterdir() if entry.name.lower().endswith(SUFFIXES))
+        return path, sorted(entry for entry in inside if entry.is_file())
+    if path.is_file():
+        return path.parent, [path]
+    if not glob.has_magic(csv_path):
+        return path, []
+    root = path.parent
+    while glob.has_magic(str(root)):
+        root = root.parent
+    return root, sorted(entry for entry in root.glob(str(path.relative_to(root))) if entry.is_file())
+
+
+def _identify(path: Path) -> Identity:
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    status = path.stat()
+    digest = hashlib.blake2b(head, digest_size=16).hexdigest()
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)

@@ -1,0 +1,40 @@
+"""What an ingestor does before its first run: make the sources, tell the database of them and of identity."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from db.settings import Settings, SettingsError
+from db.sources import SourceSettings, save_sources
+from db.types import Pool
+from ingestor.identity import read_identities, save_identities
+from ingestor.records import Source
+from ingestor.run import abandon_orphans
+from ingestor.sources import create_sources
+
+
+async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = ()) -> list[Source]:
+    """Return the sources that are set, or those named by `only`, ready to run. Raises SettingsError."""
+    unknown = [name for name in only if name not in settings.sources]
+    if unknown:
+        raise SettingsError(f"{unknown[0]!r} is not one of SOURCES={','.join(settings.sources)}")
+    identities = await anyio.to_thread.run_sync(read_identities, settings.identity_path)
+    sources = create_sources(settings)
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await save_sources(
+                connection, [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources]
+            )
+        await save_identities(pool, identities)
+        await abandon_orphans(pool, [source.name for source in sources])
+    except BaseException:
+        await close_sources(sources)
+        raise
+    return [source for source in sources if not only or source.name in only]
+
+
+async def close_sources(sources: Sequence[Source]) -> None:
+    """Let every source go of what it holds, also when cancelled."""
+    with anyio.CancelScope(shield=True):
+        for source in sources:
+            await source.close()
