@@ -17,7 +17,7 @@ _IS_DISPUTED = f"(n.rival_count > 0 OR coalesce(n.price_spread_percent > {WIDE_S
 
 
 class CoinRow(msgspec.Struct, frozen=True, gc=False):
-    """A merged coin as clients see it; `provenance` is JSON: [{"field", "source", "external_id", "observed_at"}, ...]."""
+    """A merged coin as clients see it; `provenance` is JSON: [{"field", "source", "external_id", "observed_at"}]."""
 
     id: str
     ticker: str
@@ -154,7 +154,7 @@ def _filters(wanted: CoinFilter) -> list[object] | None:
 
 async def coin_page(connection: Connection, wanted: CoinFilter, order: Order, part: Slice) -> Page[CoinRow]:
     """Return a slice of the coins that the filter wants."""
-    return await fetch_page(connection, COINS, order, part, CoinRow, _filters(wanted))
+    return await fetch_page(connection, COINS, order, part, make=CoinRow, filters=_filters(wanted))
 
 
 async def count_coins(connection: Connection, wanted: CoinFilter = NO_FILTER) -> int:

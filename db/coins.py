@@ -117,7 +117,7 @@ member AS MATERIALIZED (
         FROM listing AS l
         LEFT JOIN component AS c ON c.k = l.k
     ) AS m
-    WINDOW of_asset AS (PARTITION BY root, asset_label)
+    WINDOW of_asset AS (PARTITION BY root)
 ),
 speaker AS MATERIALIZED (
     SELECT
@@ -127,7 +127,7 @@ speaker AS MATERIALIZED (
     FROM (
         SELECT DISTINCT ON (asset, source) *
         FROM member
-        WHERE true
+        WHERE active OR NOT asset_active
         ORDER BY
             asset, source, coalesce(market_cap_usd, volume_24h_usd * 10) DESC NULLS LAST, rank NULLS LAST,
             observed_at DESC, external_id

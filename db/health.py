@@ -27,7 +27,7 @@ LIMIT 1
 # Data is fresh while any enabled source was read within three of its polls; a run that found nothing new counts.
 _FRESHNESS = """
 SELECT max(r.finished_at) AS read_at,
-    coalesce(bool_or(r.finished_at > $1 - make_interval(secs => 3 * s.poll_seconds)), false) AS fresh
+    coalesce(bool_or(r.finished_at > $1::timestamptz - make_interval(secs => 3 * s.poll_seconds)), false) AS fresh
 FROM sources AS s
 CROSS JOIN LATERAL (
     SELECT finished_at FROM etl_runs

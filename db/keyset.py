@@ -17,9 +17,9 @@ Row = TypeVar("Row")
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A total order of rows: by the expression `sort`, nulls last in either direction, then by the unique `key`, rising.
+    """A total order of rows: by the expression `sort`, nulls last either way, then by `key`, rising.
 
-    The types are SQL's; a position carries both values as text. `name` tells orders of one query apart.
+    Both together are unique. The types are SQL's; a position carries both values as text. `name` tells orders apart.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
 
 
 class Slice(msgspec.Struct, frozen=True):
-    """Which rows are wanted: `limit` from the front, or from the back where `backward`, of those between two positions."""
+    """Which rows are wanted: `limit` of those between two positions, from the back where `backward`."""
 
     limit: int
     backward: bool = False
@@ -171,7 +171,7 @@ def page_statement(variant: Variant) -> str:
     )
 
 
-def _arguments(variant: Variant, wanted: Slice) -> list[object]:
+def _arguments(wanted: Slice) -> list[object]:
     arguments: list[object] = [wanted.limit + 1]
     for position in (wanted.after, wanted.before):
         if position is not None:
@@ -184,14 +184,13 @@ async def fetch_page(
     query: PageQuery,
     order: Order,
     wanted: Slice,
+    *,
     make: Callable[..., Row],
     filters: Sequence[object] | None = None,
 ) -> Page[Row]:
     """Return a slice of the query's rows, each made by `make` from the columns in their order."""
-    variant = Variant(
-        query, order, filters is not None, _bound(wanted.after), _bound(wanted.before), wanted.backward
-    )
-    records = await connection.fetch(page_statement(variant), *(filters or ()), *_arguments(variant, wanted))
+    variant = Variant(query, order, filters is not None, _bound(wanted.after), _bound(wanted.before), wanted.backward)
+    records = await connection.fetch(page_statement(variant), *(filters or ()), *_arguments(wanted))
     kept: list[Any] = records[: wanted.limit]
     if wanted.backward:
         kept.reverse()

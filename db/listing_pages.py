@@ -53,6 +53,14 @@ ListingKey = tuple[str, str]
 PayloadKey = tuple[str, str, bytes]
 """Source, external id and content hash."""
 
+# A listing that is seen again unchanged is not written: its source's last complete sweep saw it.
+_LAST_SEEN_AT = """
+    CASE
+        WHEN l.active AND l.missing_since IS NULL THEN greatest(l.last_seen_at, c.last_sweep_at)
+        ELSE l.last_seen_at
+    END
+"""
+
 LISTINGS = PageQuery(
     columns=(
         ("source", "l.source"),
@@ -70,12 +78,7 @@ LISTINGS = PageQuery(
         ("max_supply", "l.max_supply::text"),
         ("observed_at", "l.observed_at"),
         ("first_seen_at", "l.first_seen_at"),
-        # A listing that is seen again unchanged is not written: its source's last complete sweep saw it.
-        (
-            "last_seen_at",
-            "CASE WHEN l.active AND l.missing_since IS NULL"
-            " THEN greatest(l.last_seen_at, c.last_sweep_at) ELSE l.last_seen_at END",
-        ),
+        ("last_seen_at", _LAST_SEEN_AT),
         ("active", "l.active"),
         ("contributes", "l.contributes"),
         ("content_hash", "l.content_hash"),
@@ -144,7 +147,7 @@ def _filters(wanted: ListingFilter) -> list[object] | None:
 
 async def listing_page(connection: Connection, wanted: ListingFilter, part: Slice) -> Page[ListingRow]:
     """Return a slice of the listings that the filter wants, by source and external id."""
-    return await fetch_page(connection, LISTINGS, LISTING_ORDER, part, ListingRow, _filters(wanted))
+    return await fetch_page(connection, LISTINGS, LISTING_ORDER, part, make=ListingRow, filters=_filters(wanted))
 
 
 async def count_listings(connection: Connection, wanted: ListingFilter = NO_FILTER) -> int:
@@ -177,6 +180,4 @@ async def newest_payloads(connection: Connection, keys: Sequence[PayloadKey]) ->
     """Return the newest raw payload, JSON, that each listing's present content came from."""
     sources, external_ids, hashes = zip(*keys, strict=True)
     records = await connection.fetch(_PAYLOADS, sources, external_ids, hashes)
-    return {
-        (record["source"], record["external_id"], record["content_hash"]): record["payload"] for record in records
-    }
+    return {(record["source"], record["external_id"], record["content_hash"]): record["payload"] for record in records}

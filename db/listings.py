@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Literal
 
+import asyncpg
 import msgspec
 
 from db.types import Connection
@@ -147,7 +148,7 @@ async def write_listings(
 ) -> PageWritten:
     """Write a page's listings and their payloads; an older observation never overwrites a newer one.
 
-    Raises asyncpg.DataError when PostgreSQL cannot hold a value: then nothing of the page is written.
+    Raises one of UNREADABLE when PostgreSQL cannot hold a value: then nothing of the page is written.
     """
     if not listings:
         return PageWritten(0, frozenset())
@@ -187,12 +188,16 @@ async def mark_missing(
 
 _READABLE = "SELECT count(*) FROM json_populate_recordset(NULL::listings, $1::json) WHERE $2::jsonb IS NOT NULL"
 
+UNREADABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
+"""What PostgreSQL raises for a value that it cannot hold: out of range, NUL in a text, nested too deep."""
+
 
 async def readable_payload(connection: Connection, listing: Listing) -> str | None:
     """Return None when PostgreSQL can hold the listing and its payload, else its reason."""
+    bare = msgspec.structs.replace(listing, content_hash=b"", payload=msgspec.Raw(b"null"))
     try:
         async with connection.transaction():
-            await connection.execute(_READABLE, msgspec.json.encode([msgspec.structs.replace(listing, content_hash=b"", payload=msgspec.Raw(b"null"))]), bytes(listing.payload))
-    except asyncpg.DataError as error:
+            await connection.execute(_READABLE, msgspec.json.encode([bare]), listing.payload)
+    except UNREADABLE as error:
         return f"PostgreSQL cannot hold this record: {error}"
     return None

@@ -36,7 +36,9 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     if settings.log_format == "json":
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json_text)]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=output.isatty())]
+        # The default formatter shows local variables, and with them secrets.
+        plain = structlog.dev.plain_traceback
+        renderer = [structlog.dev.ConsoleRenderer(colors=output.isatty(), exception_formatter=plain)]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_color_message, *renderer],

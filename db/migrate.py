@@ -150,6 +150,9 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     except asyncpg.PostgresError as error:
         line = _line_of(error, migration.sql)
         raise MigrationFailedError(f"migration {migration.file_name} failed{line}: {error}") from error
+    except asyncpg.InterfaceError as error:
+        # The transaction could not even be rolled back; what it was about comes before.
+        raise MigrationFailedError(f"migration {migration.file_name} failed: {error.__context__ or error}") from error
 
 
 def _load(path: Path) -> Migration:

@@ -5,6 +5,7 @@ import datetime
 import asyncpg
 import structlog
 
+from db.locks import take_write_lock
 from db.types import Connection
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -40,20 +41,24 @@ async def ensure_partitions(connection: Connection, today: datetime.date) -> lis
 
     A day whose rows already lie in the default partition stays there: that is slower to drop, and loses nothing.
     """
-    existing = {row["name"] for row in await connection.fetch(_EXISTING)}
-    days = [today + datetime.timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    if not await _missing(connection, today):
+        return []
     created = []
-    for table in _PARTITIONED:
-        for day in days:
-            name = partition_name(table, day)
-            if name in existing:
-                continue
+    async with connection.transaction():
+        await take_write_lock(connection)  # another ingestor may be at it
+        await connection.execute(_LOCK_TIMEOUT)
+        for table, day in await _missing(connection, today):
             try:
                 async with connection.transaction():
-                    await connection.execute(_LOCK_TIMEOUT)
                     await connection.execute(_create(table, day))
             except (asyncpg.CheckViolationError, asyncpg.LockNotAvailableError) as error:
-                _log.warning("partition.not_made", table=table, day=str(day), reason=str(error))
+                await _log.awarning("partition.not_made", table=table, day=str(day), reason=str(error))
             else:
-                created.append(name)
+                created.append(partition_name(table, day))
     return created
+
+
+async def _missing(connection: Connection, today: datetime.date) -> list[tuple[str, datetime.date]]:
+    existing = {row["name"] for row in await connection.fetch(_EXISTING)}
+    days = [today + datetime.timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    return [(table, day) for table in _PARTITIONED for day in days if partition_name(table, day) not in existing]

@@ -29,6 +29,7 @@ __all__ = [
     "connect",
     "create_pool",
     "database_location",
+    "is_unavailable",
     "normalize_dsn",
 ]
 
@@ -91,7 +92,17 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
 )
-"""What a statement raises when the server is away or leaves while it runs: `except UNAVAILABLE`."""
+"""What a statement raises when the server is away or leaves while it runs. After a transaction see `is_unavailable`."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether an error means that the server is away.
+
+    On a connection that broke, in a transaction above all, asyncpg raises InterfaceError, the type of many a mistake
+    in our own code too: only its text tells them apart.
+    """
+    lost = isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error)
+    return lost or isinstance(error, UNAVAILABLE)
 
 
 def normalize_dsn(url: str) -> str:

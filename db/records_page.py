@@ -66,11 +66,11 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class RecordsPage(msgspec.Struct, frozen=True):
-    """`records` as JSON objects, how many there are in all, and where the page ended (None: it is empty)."""
+    """`records` as JSON objects, how many there are in all, and where the next page begins (None: this is the last)."""
 
     records: list[msgspec.Raw]
     total: int
-    end: Position | None
+    next_position: Position | None
 
 
 _START = Position(Decimal("Infinity"), "")
@@ -89,12 +89,13 @@ async def read_records_page(
         wanted.source,
         wanted.created_from,
         wanted.created_to,
-        limit,
+        limit + 1,  # one more tells whether there is a next page
         offset,
     )
     found = [row for row in rows if row["record"] is not None]
+    last = found[limit - 1] if len(found) > limit else None
     return RecordsPage(
-        records=[row["record"] for row in found],
+        records=[row["record"] for row in found[:limit]],
         total=rows[0]["total"],
-        end=Position(found[-1]["market_cap_usd"], found[-1]["ticker"]) if found else None,
+        next_position=None if last is None else Position(last["market_cap_usd"], last["ticker"]),
     )

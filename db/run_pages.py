@@ -100,7 +100,7 @@ def _filters(wanted: RunFilter) -> list[object] | None:
 
 async def run_page(connection: Connection, wanted: RunFilter, part: Slice) -> Page[RunRow]:
     """Return a slice of the runs that the filter wants, newest first."""
-    return await fetch_page(connection, RUNS, NEWEST_FIRST, part, RunRow, _filters(wanted))
+    return await fetch_page(connection, RUNS, NEWEST_FIRST, part, make=RunRow, filters=_filters(wanted))
 
 
 async def count_runs(connection: Connection, wanted: RunFilter) -> int:
@@ -142,4 +142,4 @@ async def rejections_of_runs(
 
 async def count_rejections(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
     """Return how many rejections each run has; runs without one are left out."""
-    return dict(await connection.fetch(_COUNT_REJECTIONS, run_ids))
+    return {record["run_id"]: record["count"] for record in await connection.fetch(_COUNT_REJECTIONS, run_ids)}

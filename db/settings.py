@@ -90,7 +90,7 @@ def _http_url(text: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.query or parts.fragment:
+    if not usable or parts.query or parts.fragment or any(char.isspace() for char in text):
         raise ValueError("an http or https URL such as https://api.example.com/v1")
     return text.rstrip("/")
 
@@ -172,6 +172,13 @@ UNSET = frozenset({"", "REPLACE_ME"})
 """Values that count as left out: the second is the placeholder of `.env.example`."""
 
 
+def _read_file(path: Path) -> dict[str, str | None]:
+    try:
+        return dotenv.dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path | None = None) -> Settings:
     """Read the settings from `environ`, over those of the `.env` file, over the defaults.
 
@@ -180,7 +187,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path
     """
     if environ is None:
         environ, dotenv_path = os.environ, dotenv_path or Path(".env")
-    from_file = dotenv.dotenv_values(dotenv_path) if dotenv_path and dotenv_path.is_file() else {}
+    from_file = _read_file(dotenv_path) if dotenv_path and dotenv_path.is_file() else {}
     values: dict[str, object] = {"home": platformdirs.user_state_path("kasparro")}
     for name, reader in _READERS.items():
         variable = _VARIABLES[name]

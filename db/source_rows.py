@@ -69,4 +69,4 @@ async def checkpoints_of_sources(connection: Connection, sources: Sequence[str])
 
 async def listing_counts(connection: Connection, sources: Sequence[str]) -> dict[str, int]:
     """Return how many listings each source has, active or not; sources without one are left out."""
-    return dict(await connection.fetch(_LISTING_COUNTS, sources))
+    return {record["source"]: record["count"] for record in await connection.fetch(_LISTING_COUNTS, sources)}

@@ -19,6 +19,6 @@ def strip_edges(text: str) -> str:
 
 
 def to_ticker(symbol: str) -> str:
-    """Return the ticker that a symbol stands for: NFKC-normalised, edges stripped, upper-cased; "" where nothing is left."""
+    """Return the ticker that a symbol stands for: NFKC-normalised, its edges stripped, upper-cased; it may be empty."""
     # İ is the one capital whose small letter is another capital's in PostgreSQL: i.
     return strip_edges(unicodedata.normalize("NFKC", symbol)).upper().replace("\u0130", "I")

@@ -52,15 +52,16 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     configure_logging(settings)
+    code = 0
     try:
         uvloop.run(_until_signal(settings, settings.database_url))
     except* SettingsError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
-        return 2
+        code = 2
     except* DatabaseUnavailableError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
-        return 1
-    return 0
+        code = 1
+    return code
 
 
 if __name__ == "__main__":

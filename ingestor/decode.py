@@ -1,8 +1,7 @@
 """JSON bodies: split into records at once, each record decoded only when it is new."""
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -22,8 +21,7 @@ class _Identified(msgspec.Struct, gc=False):
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _ID = msgspec.json.Decoder(_Identified)
 _ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
-_LENIENT = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
-_SPACE = re.compile(r"[ \t\r\n]*")
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 
 
 def split(body: bytes, provider: str) -> tuple[list[Record], list[Rejection]]:
@@ -31,26 +29,58 @@ def split(body: bytes, provider: str) -> tuple[list[Record], list[Rejection]]:
 
     Every entry comes out as one or the other. Raises SourceMalformedError for any other body.
     """
+    try:
+        return _told_apart(_ELEMENTS.decode(body))
+    except msgspec.ValidationError as error:
+        raise SourceMalformedError(f"{provider} sent no list of coins: {_with_path(error)}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        # Half a surrogate pair in one record is no reason to lose the others; half a body is.
+        records, rejections = _told_apart(_elements(body))
+        if not records:
+            raise SourceMalformedError(f"{provider} sent a body that is no JSON: {_with_path(error)}") from None
+        return records, rejections
+
+
+def _told_apart(elements: Iterable[bytes]) -> tuple[list[Record], list[Rejection]]:
     records: list[Record] = []
     rejections: list[Rejection] = []
-    for raw in _elements(body, provider):
+    for raw in map(bytes, elements):
         try:
             external_id = check_external_id(_ID.decode(raw).id)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecordError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RecordError) as error:
             rejections.append(Rejection(None, _with_path(error), raw))
         else:
             records.append(Record(external_id, raw, content_hash(raw)))
     return records, rejections
 
 
+def _elements(body: bytes) -> list[bytes]:
+    """Return the elements of a JSON array by its brackets and commas alone, none where these do not match."""
+    body = body.strip()
+    elements: list[bytes] = []
+    depth = start = 0
+    for token in _TOKEN.finditer(body):
+        mark = token[0]
+        if mark in b"]}":
+            depth -= 1
+        if (depth, mark) in ((1, b","), (0, b"]")):
+            elements.append(body[start : token.start()].strip())
+            start = token.end()
+        if mark in b"[{":
+            depth += 1
+            if depth == 1:
+                start = token.end()
+        if depth == 0:
+            return elements if token.end() == len(body) and body.startswith(b"[") else []
+    return []
+
+
 def check_external_id(external_id: str) -> str:
     """Return an id that can be a key. Raises RecordError for an empty one, an overlong one and one with a NUL."""
-    if not external_id:
-        raise RecordError("The id is empty - at `$.id`")
+    if not external_id or "\0" in external_id:
+        raise RecordError("The id is empty or holds a NUL character - at `$.id`")
     if len(external_id) > MAX_EXTERNAL_ID:
         raise RecordError(f"The id has {len(external_id)} characters, more than {MAX_EXTERNAL_ID} - at `$.id`")
-    if "\0" in external_id:
-        raise RecordError("The id holds a NUL character - at `$.id`")
     return external_id
 
 
@@ -69,35 +99,6 @@ def decode_record(record: Record, decoder: msgspec.json.Decoder[T]) -> T:
             return msgspec.convert(_without_blanks(_ANYTHING.decode(record.raw)), decoder.type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(_with_path(error)) from None
-
-
-def _elements(body: bytes, provider: str) -> list[bytes]:
-    try:
-        return [bytes(raw) for raw in _ELEMENTS.decode(body)]
-    except msgspec.ValidationError as error:
-        raise SourceMalformedError(f"{provider} sent no list of coins: {_with_path(error)}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        # Half a surrogate pair in one record is no reason to lose the others; half a body is.
-        try:
-            return list(_lenient_elements(body.decode("utf-8", "surrogateescape")))
-        except (ValueError, RecursionError):
-            raise SourceMalformedError(f"{provider} sent a body that is no JSON: {_with_path(error)}") from None
-
-
-def _lenient_elements(text: str) -> Iterator[bytes]:
-    """Yield the elements of a JSON array, whatever its strings hold. Raises ValueError."""
-    start = _SPACE.match(text).end()  # type: ignore[union-attr] # it matches nothing, too
-    if text[start : start + 1] != "[":
-        raise ValueError("no array")
-    mark, at = ",", start + 1
-    while mark == ",":
-        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
-        _, end = _LENIENT.raw_decode(text, at)
-        yield text[at:end].encode("utf-8", "surrogateescape")
-        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
-        mark, at = text[at : at + 1], at + 1
-    if mark != "]" or text[at:].strip():
-        raise ValueError("no end")
 
 
 def _with_path(error: Exception) -> str:

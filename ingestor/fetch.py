@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime
-import itertools
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -114,12 +113,14 @@ class Fetch:
         """
         url = URL(f"{self.provider.url}/{path}").with_query(query)
         give_up_at = time.monotonic() + self._limits.patience_seconds
-        for attempt in itertools.count():
+        failures = 0
+        while True:
             self._check_circuit()
             try:
                 body = await self._attempt(url, validators or Validators())
             except _PassingError as failure:
-                wait_seconds = self._wait_after(failure, attempt, give_up_at - time.monotonic())
+                failures += 1
+                wait_seconds = self._wait_after(failure, failures, give_up_at - time.monotonic())
                 await _log.awarning(
                     "fetch.retry", provider=self.provider.name, reason=str(failure), wait_seconds=round(wait_seconds, 3)
                 )
@@ -130,7 +131,6 @@ class Fetch:
             else:
                 self._circuit.succeeded()
                 return body
-        raise AssertionError("unreachable")
 
     async def close(self) -> None:
         """Close the connections; safe before the first body and twice."""
@@ -146,11 +146,11 @@ class Fetch:
                 f"{self.provider.name} is left alone until {_clock(retry_at)}: {self._circuit.reason}", retry_at
             )
 
-    def _wait_after(self, failure: _PassingError, attempt: int, left_seconds: float) -> float:
+    def _wait_after(self, failure: _PassingError, failures: int, left_seconds: float) -> float:
         """Return the seconds to wait before the next attempt. Raises SourceUnavailableError where there is none."""
         limits, name, reason = self._limits, self.provider.name, str(failure)
         asked = failure.retry_after
-        wait_seconds = backoff_seconds(attempt, limits.first_backoff_seconds, limits.longest_backoff_seconds)
+        wait_seconds = backoff_seconds(failures - 1, limits.first_backoff_seconds, limits.longest_backoff_seconds)
         if asked is not None:
             if asked > min(limits.longest_retry_after_seconds, left_seconds):
                 self._circuit.open_for(asked, reason)
@@ -158,8 +158,8 @@ class Fetch:
                 raise SourceUnavailableError(f"{name} asks to wait until {_clock(retry_at)}: {reason}", retry_at)
             wait_seconds += asked
         self._circuit.failed(reason)
-        if attempt + 1 >= limits.attempts or wait_seconds > left_seconds:
-            raise SourceUnavailableError(f"{name} could not be read in {attempt + 1} attempts: {reason}")
+        if failures >= limits.attempts or wait_seconds > left_seconds:
+            raise SourceUnavailableError(f"{name} could not be read: {reason} (attempt {failures} of {limits.attempts})")
         return wait_seconds
 
     async def _attempt(self, url: URL, validators: Validators) -> Body:
@@ -194,8 +194,9 @@ class Fetch:
             target = URL()
         upgraded = target.host == response.url.host and target.scheme == "https" and target.port == HTTPS_PORT
         if not upgraded and (not target.absolute or target.origin() != response.url.origin()):
+            host = target.host_port_subcomponent or "one without a name"
             raise SourceMalformedError(
-                f"{self.provider.name} redirected to another host ({target.host}), which is not followed; "
+                f"{self.provider.name} redirected to another host ({host}), which is not followed; "
                 f"check {self.provider.url_variable}"
             )
         return target

@@ -48,26 +48,30 @@ def strip_edges(text: str) -> str:
 
 
 @functools.lru_cache(maxsize=65_536)
-def normalize_ticker(symbol: str) -> str:
-    """Return the symbol NFKC-normalised, without invisible edges, upper-cased. Raises RecordError for none."""
-    if len(symbol) > MAX_TICKER:
-        raise RecordError(f"The symbol has {len(symbol)} characters, more than {MAX_TICKER}")
-    # İ is the one capital whose small letter is another capital's in PostgreSQL: i.
+def normalize_ticker(symbol: str, path: str = "$.symbol") -> str:
+    """Return the symbol NFKC-normalised, without invisible edges, upper-cased. Raises RecordError with `path`."""
+    _check_length(symbol, MAX_TICKER, path)
+    # İ is the one capital whose small letter is another capital's in PostgreSQL: i. Normalised again, because
+    # capitals can come in pieces (ΐ): a ticker's ticker is itself.
     ticker = strip_edges(unicodedata.normalize("NFKC", symbol)).upper().replace("\u0130", "I")
+    ticker = unicodedata.normalize("NFKC", ticker)
     if not ticker:
-        raise RecordError("The symbol is empty")
-    if len(ticker) > MAX_TICKER:
-        raise RecordError(f"The ticker has {len(ticker)} characters, more than {MAX_TICKER}")
+        raise RecordError(f"The symbol is empty - at `{path}`")
+    _check_length(ticker, MAX_TICKER, path)
     return ticker
 
 
-def normalize_name(name: str | None) -> str | None:
-    """Return the name without invisible edges, None where nothing is left. Raises RecordError for one too long."""
+def normalize_name(name: str | None, path: str = "$.name") -> str | None:
+    """Return the name without invisible edges, None where nothing is left. Raises RecordError with `path`."""
     if name is None:
         return None
-    if len(name) > MAX_NAME:
-        raise RecordError(f"The name has {len(name)} characters, more than {MAX_NAME}")
+    _check_length(name, MAX_NAME, path)
     return strip_edges(name) or None
+
+
+def _check_length(text: str, most: int, path: str) -> None:
+    if len(text) > most:
+        raise RecordError(f"A text of {len(text)} characters is longer than {most} - at `{path}`")
 
 
 class _WordCharacters(dict[int, int]):

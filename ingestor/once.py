@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import anyio
+import structlog
 
 from db.pool import create_pool
 from db.runs import FinishedRun
@@ -12,19 +13,33 @@ from ingestor.run import run
 from ingestor.startup import close_sources, prepare
 
 
+_log = structlog.stdlib.get_logger(__name__)
+
+PATIENCE_SECONDS = 60.0
+BUSY_SECONDS = 0.2
+
+
 async def run_once(settings: Settings, dsn: str, sources: Sequence[str] = (), *, full: bool = False) -> list[FinishedRun]:
     """Run each of `sources` (all that are set, where none is named) once, and return how they went.
 
-    A source that another ingestor is running just now is left out. Raises SettingsError for an unknown name.
+    A source that another ingestor is running just now is waited for, for a while, and then left out. Raises
+    SettingsError for an unknown name.
     """
     async with await create_pool(dsn, application_name="kasparro ingest", max_size=len(settings.sources) + 1) as pool:
         chosen = await prepare(settings, pool, sources)
         finished: list[FinishedRun] = []
 
         async def run_one(source: Source) -> None:
-            outcome = await run(pool, source, timeout_seconds=settings.run_timeout_seconds, full=full)
-            if outcome is not None:
-                finished.append(outcome)
+            give_up_at = anyio.current_time() + PATIENCE_SECONDS
+            while True:
+                outcome = await run(pool, source, timeout_seconds=settings.run_timeout_seconds, full=full)
+                if outcome is not None:
+                    finished.append(outcome)
+                    return
+                if anyio.current_time() > give_up_at:
+                    await _log.awarning("source.busy", source=source.name, waited_seconds=PATIENCE_SECONDS)
+                    return
+                await anyio.sleep(BUSY_SECONDS)
 
         try:
             async with anyio.create_task_group() as group:

@@ -2,14 +2,13 @@
 
 import datetime
 
-import asyncpg
 import msgspec
 import structlog
 
 from db.checkpoints import CheckpointRow, read_checkpoint, write_checkpoint
 from db.coins import merge_coins
 from db.events import add_coins_event, add_run_event, notify_events
-from db.listings import any_missing, differing, mark_missing, readable_payload, revive, write_listings
+from db.listings import UNREADABLE, any_missing, differing, mark_missing, readable_payload, revive, write_listings
 from db.locks import take_write_lock
 from db.rejections import add_rejections
 from db.runs import advance_run
@@ -36,7 +35,7 @@ async def write_page(connection: Connection, source: Source, run_id: int, page: 
     decoded = await _decode(connection, source, page)
     try:
         await _write(connection, source, run_id, page, decoded, now)
-    except asyncpg.DataError:
+    except UNREADABLE:
         # The page holds a value that PostgreSQL cannot: find it, keep its bytes, and do not let it cost the others.
         await _write(connection, source, run_id, page, await _without_unreadable(connection, decoded), now)
 

@@ -21,16 +21,19 @@ async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = ()) -> l
     identities = await anyio.to_thread.run_sync(read_identities, settings.identity_path)
     sources = create_sources(settings)
     try:
-        async with pool.acquire() as connection, connection.transaction():
-            await save_sources(
-                connection, [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources]
-            )
+        await save_settings_of(pool, sources)
         await save_identities(pool, identities)
         await abandon_orphans(pool, [source.name for source in sources])
     except BaseException:
         await close_sources(sources)
         raise
     return [source for source in sources if not only or source.name in only]
+
+
+async def save_settings_of(pool: Pool, sources: Sequence[Source]) -> None:
+    """Tell the database that exactly `sources` are enabled, and how they are set."""
+    async with pool.acquire() as connection:
+        await save_sources(connection, [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources])
 
 
 async def close_sources(sources: Sequence[Source]) -> None:

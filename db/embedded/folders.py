@@ -53,20 +53,18 @@ def make_room(home: Path, account: Account) -> Path:
 def make_socket_folder(room: Path, account: Account) -> Path:
     """Make the folder of the socket, which only the server's account and root can enter, and return it.
 
-    Where the room's path is too long for a socket, it is a folder of a name made from that path below the system's
+    Where the room's path does not do for a socket, it is a folder of a name made from that path below the system's
     folder for temporary files. Raises SocketFolderError.
     """
     run = room / "run"
     if _fits(run):
         account.make_private(run)
         return run
-    digest = hashlib.sha256(os.fsencode(room)).hexdigest()[:12]
-    for parent in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - claimed below, whoever made it first
-        folder = parent / f"kasparro-{digest}"
-        if _fits(folder) and account.can_execute(parent):
-            _claim(folder, account)
-            return folder
-    raise SocketFolderError(folder=run, reason="its path is too long for a socket")
+    folder = Path(tempfile.gettempdir(), f"kasparro-{hashlib.sha256(os.fsencode(room)).hexdigest()[:12]}")
+    if not _fits(folder) or not account.can_execute(folder.parent):
+        raise SocketFolderError(folder=run, reason=f"its path is too long or has a comma, and {folder} will not do")
+    _claim(folder, account)
+    return folder
 
 
 def _open_way(home: Path, account: Account) -> None:
@@ -76,7 +74,8 @@ def _open_way(home: Path, account: Account) -> None:
 
 
 def _fits(folder: Path) -> bool:
-    return len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT
+    """Tell whether a socket can be made there and named in a DSN, where a comma separates hosts."""
+    return len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT and "," not in str(folder)
 
 
 def _claim(folder: Path, account: Account) -> None:

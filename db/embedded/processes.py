@@ -25,7 +25,7 @@ def find_postmaster(data: Path) -> psutil.Process | None:
     The number alone proves nothing: after a crash it may belong to any other program.
     """
     try:
-        process = psutil.Process(int((data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0]))
+        process = psutil.Process(int((data / "postmaster.pid").read_bytes().split(b"\n", 1)[0]))
         command = process.cmdline()
     except (FileNotFoundError, ValueError, psutil.Error):
         return None

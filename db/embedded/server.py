@@ -46,6 +46,10 @@ SETTINGS: Mapping[str, str] = {
 }
 START_TIMEOUT_SECONDS = 600.0  # recovery after a crash reads up to max_wal_size of log
 _ORPHANS_TIMEOUT_SECONDS = 60.0
+_ORPHANS_IN_THE_WAY = (
+    "pre-existing shared memory block",  # backends notice the death of their postmaster when they next look up
+    'lock file "postmaster.pid" already exists',  # a postmaster that had not written it yet when we looked
+)
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _LOG_LIMIT_BYTES = 10_000_000
 _NOT_YET = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
@@ -207,15 +211,16 @@ class EmbeddedPostgres:
                 waited_seconds = clock() - started
                 if self._process.poll() is not None:
                     self._check_worth_retrying(self._process.pid, waited_seconds)
+                    await self._end_orphan(place)
                     self._process = self._spawn(place)
                 elif waited_seconds > START_TIMEOUT_SECONDS:
                     raise ServerFailedError(reason=f"no answer: {error}", log=self._log_path) from error
             await asyncio.sleep(processes.POLL_SECONDS)
 
     def _check_worth_retrying(self, pid: int, waited_seconds: float) -> None:
-        """Backends of a killed postmaster need a moment to notice; any other end of ours is final."""
+        """Raise ServerFailedError, unless an orphan was in the way that may soon be gone."""
         complaint = self._complaint(pid)
-        if "pre-existing shared memory block" not in complaint or waited_seconds > _ORPHANS_TIMEOUT_SECONDS:
+        if waited_seconds > _ORPHANS_TIMEOUT_SECONDS or not any(phrase in complaint for phrase in _ORPHANS_IN_THE_WAY):
             raise ServerFailedError(reason=complaint, log=self._log_path)
 
     def _spawn(self, place: _Place) -> psutil.Popen:
@@ -223,6 +228,7 @@ class EmbeddedPostgres:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         if self._log_path.exists() and self._log_path.stat().st_size > _LOG_LIMIT_BYTES:
             self._log_path.replace(self._log_path.with_suffix(".log.1"))
+        self._log_path.touch(mode=0o600)  # it quotes statements that failed
         with self._log_path.open("ab") as output:
             self._log_start = output.tell()
             return psutil.Popen(

@@ -125,12 +125,12 @@ class CsvFiles:
         row = decode_record(record, _ROW)
         columns = columns_of(tuple(row))
         symbol = row[columns.symbol]
-        name = normalize_name(row[columns.name]) if columns.name else None
+        name = normalize_name(row[columns.name], f"$.{columns.name}") if columns.name else None
         name_words, core_words = name_key(name)
         time, time_path = _time(row, columns)
         return Listing(
             external_id=record.external_id,
-            ticker=normalize_ticker(symbol),
+            ticker=normalize_ticker(symbol, f"$.{columns.symbol}"),
             symbol=symbol,
             name=name,
             name_words=name_words,

@@ -91,8 +91,8 @@ def _external_id(row: dict[str, str], columns: Columns) -> str:
     """Return the row's own id, else one made of its ticker, name and address. Raises RecordError."""
     if columns.id and (own := row[columns.id].strip()):
         return own
-    name = normalize_name(row[columns.name]) if columns.name else None
-    parts = [normalize_ticker(row[columns.symbol]), *name_key(name)[0].split()]
+    name = normalize_name(row[columns.name], f"$.{columns.name}") if columns.name else None
+    parts = [normalize_ticker(row[columns.symbol], f"$.{columns.symbol}"), *name_key(name)[0].split()]
     if columns.address:
         parts.append(row[columns.address].strip())
     return "-".join(part for part in parts if part).lower()

@@ -1,0 +1,193 @@
+"""What every test may ask for: a database of its own, a state folder, the recordings, programs that surely end."""
+
+import asyncio
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from db.pool import Connection, Pool, connect, create_pool, normalize_dsn
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDED = ROOT.parent / "shared" / "data" / "recorded"
+# A test's data is gone with its server; nothing is gained by waiting for the disk.
+FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+_numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Treat SIGTERM as Ctrl-C, so that a run that is cut short still ends its server and its programs."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def with_database(dsn: str, database: str) -> str:
+    """Return the DSN of another database of the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+
+
+@pytest.fixture
+def state_folder() -> Iterator[Path]:
+    """A KASPARRO_HOME: with a short path, and in reach of the account that PostgreSQL runs as where we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="kasparro-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def server_dsn() -> AsyncIterator[str]:
+    """A DSN of the session's PostgreSQL: TEST_DATABASE_URL, or an embedded one for this process alone."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield normalize_dsn(given)
+        return
+    home = Path(tempfile.mkdtemp(prefix="kasparro-tests-"))
+    try:
+        async with EmbeddedPostgres(home, FAST_SETTINGS) as postgres:
+            yield postgres.dsn
+    finally:
+        shutil.rmtree(home)
+
+
+async def _run_sql(dsn: str, sql: str) -> None:
+    connection = await connect(dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def _new_name() -> str:
+    return f"test_{os.getpid()}_{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+async def template(server_dsn: str) -> AsyncIterator[str]:
+    """The name of a migrated, empty database to copy."""
+    name = _new_name()
+    await _run_sql(server_dsn, f"CREATE DATABASE {name}")
+    await migrate(with_database(server_dsn, name))
+    yield name
+    await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_database(server_dsn: str) -> AsyncIterator[str]:
+    """The DSN of a database with nothing in it."""
+    name = _new_name()
+    await _run_sql(server_dsn, f"CREATE DATABASE {name}")
+    yield with_database(server_dsn, name)
+    await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(server_dsn: str, template: str) -> AsyncIterator[str]:
+    """The DSN of a migrated database of this test's own."""
+    name = _new_name()
+    await _run_sql(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield with_database(server_dsn, name)
+    await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    async with await create_pool(database, application_name="test", max_size=5) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[Connection]:
+    opened = await connect(database, application_name="test")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def shared_recordings() -> Path:
+    """The folder of recorded bodies of the real providers, which only the project's own machines have."""
+    if not RECORDED.is_dir():
+        pytest.skip("the recorded provider bodies are not on this machine")
+    return RECORDED
+
+
+class Program:
+    """A program of ours, its output in a file."""
+
+    def __init__(self, arguments: tuple[str, ...], environ: Mapping[str, str], output: Path) -> None:
+        self.output = output
+        with output.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env={**os.environ, **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    async def wait_for(self, pattern: str, timeout_seconds: float = 30) -> re.Match[str]:
+        """Return the first match in the output; fail when the program ends, or the time is over, before."""
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                ended = self.process.poll() is not None
+                match = re.search(pattern, self.text())
+                if match:
+                    return match
+                assert not ended, f"ended with {self.process.returncode} before {pattern!r}:\n{self.text()}"
+                await asyncio.sleep(0.01)
+
+    async def wait(self, timeout_seconds: float = 30) -> int:
+        """Return the exit code."""
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                code = self.process.poll()
+                if code is not None:
+                    return code
+                await asyncio.sleep(0.01)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM, timeout_seconds: float = 30) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return await self.wait(timeout_seconds)
+
+    def reap(self) -> None:
+        """End the program and whatever it left in its process group."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+
+StartProgram = Callable[..., Program]
+
+
+@pytest.fixture
+def start_program(tmp_path: Path) -> Iterator[StartProgram]:
+    """`start_program("-m", "server", PORT="0")` starts Python so, with these variables added to the environment."""
+    started: list[Program] = []
+
+    def start(*arguments: str, **environ: str) -> Program:
+        program = Program(arguments, environ, tmp_path / f"program-{len(started)}.log")
+        started.append(program)
+        return program
+
+    yield start
+    for program in reversed(started):
+        program.reap()

@@ -1,0 +1,85 @@
+"""A simulated market, sources that read it, and the ingest of them into a database of the test's own."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from db.identities import Identity
+from db.pool import Pool
+from db.runs import FinishedRun
+from db.sources import SourceSettings, save_sources
+from ingestor.fetch import Fetch, Limits, Provider
+from ingestor.identity import save_identities
+from ingestor.records import Source
+from ingestor.run import run
+from ingestor.sources.coingecko import CoinGecko
+from ingestor.sources.coinpaprika import CoinPaprika
+from ingestor.sources.csv_files import CsvFiles
+from simulator.app import Address, create_app, serving
+from simulator.faults import Fault
+from simulator.market import Market
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+QUICK = Limits(
+    total_seconds=5, first_backoff_seconds=0.001, longest_backoff_seconds=0.01, circuit_threshold=1000, attempts=2
+)
+
+
+def provider(name: str, url: str) -> Provider:
+    return Provider(
+        name=name, url=url, url_variable="URL", key=None, key_header="key", key_variable="KEY", calls=10_000, per_seconds=1
+    )
+
+
+class Ingest:
+    """The three sources over one simulated market; `run` is what an ingestor does when a source is due."""
+
+    def __init__(self, pool: Pool, address: Address, csv_path: Path) -> None:
+        self.pool = pool
+        self.market: Market = address.simulation.market
+        self.faults = address.simulation.faults
+        self.csv_path = csv_path
+        self.sources: dict[str, Source] = {
+            "coinpaprika": CoinPaprika(Fetch(provider("CoinPaprika", address.coinpaprika_url), QUICK)),
+            "coingecko": CoinGecko(Fetch(provider("CoinGecko", address.coingecko_url), QUICK), page_count=100),
+            "csv": CsvFiles(str(csv_path), rows_a_page=10),
+        }
+
+    async def run(self, name: str, *, full: bool = False) -> FinishedRun:
+        outcome = await run(self.pool, self.sources[name], timeout_seconds=60, full=full)
+        assert outcome is not None
+        return outcome
+
+    def fault(self, kind: str, **rest: object) -> None:
+        self.faults.add([Fault(kind=kind, **rest)])  # type: ignore[arg-type]
+
+    async def label(self, *identities: tuple[str, str, str]) -> None:
+        await save_identities(self.pool, [Identity(*identity) for identity in identities])
+
+    async def value(self, sql: str, *arguments: object) -> object:
+        async with self.pool.acquire() as connection:
+            return await connection.fetchval(sql, *arguments)
+
+    async def rows(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
+        async with self.pool.acquire() as connection:
+            return [tuple(row) for row in await connection.fetch(sql, *arguments)]
+
+    async def close(self) -> None:
+        for source in self.sources.values():
+            await source.close()
+
+
+@pytest.fixture
+async def ingest(pool: Pool, tmp_path: Path) -> AsyncIterator[Ingest]:
+    market = Market(600, seed=7, start=START, step_seconds=60)
+    async with serving(create_app(market)) as address:
+        opened = Ingest(pool, address, tmp_path / "coins.csv")
+        async with pool.acquire() as connection:
+            await save_sources(
+                connection,
+                [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in opened.sources.values()],
+            )
+        yield opened
+        await opened.close()
