@@ -1,0 +1,170 @@
+"""The program: `python -m simulator`."""
+
+import asyncio
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from msgspec import Struct
+
+from simulator.app import Address, create_app, serving
+from simulator.faults import Fault, read_faults
+from simulator.limits import Limits, parse_rate
+from simulator.market import DEFAULT_COINS, LARGEST_MARKET, SMALLEST_MARKET, Market, utc
+from simulator.replay import DEFAULT_COINGECKO, DEFAULT_COINPAPRIKA, read_recording
+from simulator.universe import Provider
+
+DEFAULT_PORT = 9000
+EXIT_BAD_ARGUMENT = 2
+
+
+class Options(Struct, frozen=True):
+    """The command line, each field an option of the same name."""
+
+    host: str
+    port: int
+    coins: int
+    seed: int
+    tick_seconds: int | None
+    moving: float
+    start: datetime | None
+    plan: str
+    rate_limit: str | None
+    coinpaprika_rate_limit: str | None
+    coingecko_rate_limit: str | None
+    coinpaprika_monthly_limit: int | None
+    coingecko_monthly_limit: int | None
+    coinpaprika_key: str | None
+    coingecko_key: str | None
+    faults: str | None
+    replay: Path | None
+    replay_coinpaprika: str
+    replay_coingecko: str
+
+
+def main() -> int:
+    """Run the command line; 0 after a clean stop, 2 for a bad argument or a taken port, told in one line."""
+    try:
+        command.main(prog_name="simulator", standalone_mode=False)
+    except (click.ClickException, ValueError, OSError) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"simulator: {' '.join(message.split())}", err=True)
+        return EXIT_BAD_ARGUMENT
+    return 0
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, help="Port to listen on; 0 for any free one."
+)
+@click.option(
+    "--coins",
+    type=click.IntRange(SMALLEST_MARKET, LARGEST_MARKET),
+    default=DEFAULT_COINS,
+    help="Coins on each provider's list.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, help="Equal seeds and ticks give equal bytes.")
+@click.option(
+    "--tick-seconds", type=click.IntRange(1), help="Move prices this often; without it only POST /_control/tick does."
+)
+@click.option(
+    "--moving", type=click.FloatRange(0, 1), default=0.4, help="Share of the listings that move at each tick."
+)
+@click.option(
+    "--start",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]),
+    help="Where the market's clock starts, UTC.  [default: now]",
+)
+@click.option(
+    "--plan", type=click.Choice(["full", "free"]), default="full", help="CoinPaprika's plan; free sends 2,000 coins."
+)
+@click.option("--rate-limit", help="Requests allowed to each provider: 10/s, 30/m or 500/h.")
+@click.option("--coinpaprika-rate-limit", help="The same for CoinPaprika alone.")
+@click.option("--coingecko-rate-limit", help="The same for CoinGecko alone.")
+@click.option("--coinpaprika-monthly-limit", type=click.IntRange(1), help="Requests until CoinPaprika answers 402.")
+@click.option("--coingecko-monthly-limit", type=click.IntRange(1), help="Requests until CoinGecko answers only 429.")
+@click.option("--coinpaprika-key", help="Key that CoinPaprika demands.")
+@click.option("--coingecko-key", help="Key that CoinGecko demands.")
+@click.option("--faults", help="Faults to start with: JSON, or a file of it.")
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Serve recorded bodies from this folder instead.",
+)
+@click.option(
+    "--replay-coinpaprika", default=DEFAULT_COINPAPRIKA, help="Which of them is /tickers; of several the largest."
+)
+@click.option("--replay-coingecko", default=DEFAULT_COINGECKO, help="Which of them are the pages of /coins/markets.")
+def command(**arguments: Any) -> None:  # noqa: ANN401
+    """Fake crypto market that speaks CoinPaprika's and CoinGecko's protocols."""
+    options = Options(**arguments)
+    asyncio.run(_serve(options))
+
+
+async def _serve(options: Options) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    market = Market(
+        options.coins,
+        options.seed,
+        start=utc(options.start) if options.start else None,
+        step_seconds=options.tick_seconds or 1,
+        moving=options.moving,
+        free_plan=options.plan == "free",
+    )
+    recording = None
+    if options.replay:
+        recording = read_recording(options.replay, options.replay_coinpaprika, options.replay_coingecko)
+    app = create_app(market, recording=recording, faults=_faults(options), limits=_limits(options), keys=_keys(options))
+    async with serving(app, options.host, options.port) as address:
+        click.echo(_greeting(options, address))
+        sys.stdout.flush()
+        while not stop.is_set():
+            await _next_tick(stop, None if recording else options.tick_seconds, market)
+
+
+async def _next_tick(stop: asyncio.Event, tick_seconds: int | None, market: Market) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), tick_seconds)
+    except TimeoutError:
+        market.advance()
+
+
+def _greeting(options: Options, address: Address) -> str:
+    subject = f"replaying {options.replay}" if options.replay else f"{options.coins:,} coins, seed {options.seed}"
+    urls = f"COINPAPRIKA_URL={address.coinpaprika_url} COINGECKO_URL={address.coingecko_url}"
+    return f"simulator: {subject}, {address.root} ({urls})"
+
+
+def _faults(options: Options) -> list[Fault]:
+    try:
+        return read_faults(options.faults) if options.faults else []
+    except (msgspec.DecodeError, OSError) as error:
+        raise click.BadParameter(str(error), param_hint="--faults") from error
+
+
+def _limits(options: Options) -> dict[Provider, Limits]:
+    rates: dict[Provider, str | None] = {
+        "coinpaprika": options.coinpaprika_rate_limit or options.rate_limit,
+        "coingecko": options.coingecko_rate_limit or options.rate_limit,
+    }
+    monthly: dict[Provider, int | None] = {
+        "coinpaprika": options.coinpaprika_monthly_limit,
+        "coingecko": options.coingecko_monthly_limit,
+    }
+    return {name: Limits(parse_rate(rate) if rate else None, monthly[name]) for name, rate in rates.items()}
+
+
+def _keys(options: Options) -> dict[Provider, str]:
+    keys: dict[Provider, str | None] = {"coinpaprika": options.coinpaprika_key, "coingecko": options.coingecko_key}
+    return {name: key for name, key in keys.items() if key}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

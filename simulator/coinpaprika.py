@@ -1,0 +1,93 @@
+"""CoinPaprika's routes under `/coinpaprika/v1`."""
+
+import hmac
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from simulator import coinpaprika_rows as rows
+from simulator import errors
+from simulator.bodies import LARGEST_KEPT, UNALTERED, Row, respond, stream_array, write_array
+from simulator.market import Market
+from simulator.simulation import PREFIXES, SIMULATION, Simulation
+
+HEADERS: Final = {
+    "Content-Type": "application/json; charset=UTF-8",
+    "CF-Cache-Status": "DYNAMIC",
+    "Server": "cloudflare",
+}
+ID_NOT_FOUND: Final = "id not found"
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve the live market."""
+    prefix = PREFIXES["coinpaprika"]
+    app.router.add_get(f"{prefix}/tickers", _tickers)
+    app.router.add_get(f"{prefix}/tickers/{{id}}", _ticker)
+    app.router.add_get(f"{prefix}/coins", _coins)
+    app.router.add_get(f"{prefix}/{{path:.*}}", not_found)
+
+
+def refused(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
+    """403 for a wrong key, 429 and 402 over the limits, None for a request to answer.
+
+    The statuses and the key in `Authorization` without a scheme are those of the vendor's OpenAPI file.
+    """
+    limits = simulation.limits["coinpaprika"]
+    wait = limits.wait_seconds(now)
+    key = simulation.keys.get("coinpaprika")
+    if key and not hmac.compare_digest(request.headers.get("Authorization", "").encode(), key.encode()):
+        return errors.coinpaprika(403, "invalid API key")
+    if limits.is_spent:
+        return errors.coinpaprika(402, "monthly limit of API calls exceeded, please upgrade your plan")
+    if wait is not None:
+        return errors.coinpaprika(429, "too many requests", headers={"Retry-After": str(wait)})
+    return None
+
+
+async def _tickers(request: web.Request) -> web.StreamResponse:
+    if request.query.get("quotes", "USD") != "USD":
+        return errors.coinpaprika(400, "only quotes=USD is simulated")
+    return await _all(request, rows.row)
+
+
+async def _coins(request: web.Request) -> web.StreamResponse:
+    return await _all(request, _coin_row)
+
+
+def _coin_row(market: Market, asset: int) -> bytes:
+    return msgspec.json.encode(rows.coin(market, asset))
+
+
+async def _all(request: web.Request, row: Row) -> web.StreamResponse:
+    simulation = request.app[SIMULATION]
+    if simulation.market.universe.coins > LARGEST_KEPT and not request.get(UNALTERED):
+        still = simulation.market.snapshot()
+        response = web.Response(body=stream_array(still, still.listed("coinpaprika"), row), headers=HEADERS)
+        response.enable_compression()
+        return response
+
+    async def write(still: Market) -> bytes:
+        return await write_array(still, still.listed("coinpaprika"), row)
+
+    body = await simulation.bodies.get(simulation.market, request.path, write)
+    return respond(request, body, HEADERS, weak=False)
+
+
+async def _ticker(request: web.Request) -> web.StreamResponse:
+    simulation = request.app[SIMULATION]
+    market, external_id = simulation.market, request.match_info["id"]
+    asset = market.find("coinpaprika", external_id)
+    if asset is None:
+        return errors.coinpaprika(404, ID_NOT_FOUND)
+
+    async def write(still: Market) -> bytes:
+        return rows.row(still, asset)
+
+    return respond(request, await simulation.bodies.get(market, request.path, write), HEADERS, weak=False)
+
+
+async def not_found(_request: web.Request) -> web.Response:
+    """Return the answer to an unknown path, as recorded for an unknown id."""
+    return errors.coinpaprika(404, ID_NOT_FOUND)

@@ -1,0 +1,159 @@
+"""The simulator's own routes under `/_control`: what tests and demos turn and look at."""
+
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from simulator import coingecko_rows, coinpaprika_rows
+from simulator.faults import decode_faults
+from simulator.listing import Expected
+from simulator.market import Market
+from simulator.simulation import SIMULATION, Simulation
+from simulator.universe import PROVIDERS, Provider
+
+PREFIX: Final = "/_control"
+MOST_EXPECTED: Final = 100_000
+
+Expect = Callable[[Market, int], Expected]
+_EXPECT: Final[dict[Provider, Expect]] = {
+    "coinpaprika": coinpaprika_rows.expected,
+    "coingecko": coingecko_rows.expected,
+}
+T = TypeVar("T")
+
+
+class Step(Struct, forbid_unknown_fields=True):
+    """Body of `POST /tick`."""
+
+    ticks: int = 1
+
+
+class Listed(Struct, forbid_unknown_fields=True):
+    """Body of `POST /delist` and `POST /relist`."""
+
+    provider: Provider
+    id: str
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve the controls."""
+    app.router.add_get(f"{PREFIX}/state", _state)
+    app.router.add_post(f"{PREFIX}/tick", _tick)
+    app.router.add_post(f"{PREFIX}/faults", _add_faults)
+    app.router.add_get(f"{PREFIX}/faults", _faults)
+    app.router.add_delete(f"{PREFIX}/faults", _clear_faults)
+    app.router.add_post(f"{PREFIX}/delist", _delist)
+    app.router.add_post(f"{PREFIX}/relist", _relist)
+    app.router.add_get(f"{PREFIX}/expected", _expected)
+    app.router.add_get(f"{PREFIX}/requests", _requests)
+    app.router.add_delete(f"{PREFIX}/requests", _clear_requests)
+
+
+@web.middleware
+async def bad_request(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer 400 with one sentence where a control's body or argument cannot be right."""
+    try:
+        return await handler(request)
+    except (msgspec.DecodeError, ValueError) as error:
+        if not request.path.startswith(PREFIX):
+            raise
+        return _json({"error": str(error)}, status=400)
+
+
+def expected(market: Market, provider: Provider, offset: int = 0, limit: int = MOST_EXPECTED) -> list[Expected]:
+    """Return what must come out of the listings that a provider sends now; CoinPaprika's in the order of its body."""
+    expect = _EXPECT[provider]
+    return [expect(market, number) for number in islice(market.listed(provider), offset, offset + limit)]
+
+
+def state_of(simulation: Simulation) -> dict[str, Any]:
+    """Return the market's settings and clock, or the files of a replay."""
+    market = simulation.market
+    return {
+        "mode": "replay" if simulation.recording else "live",
+        "files": simulation.recording.names if simulation.recording else [],
+        "coins": market.universe.coins,
+        "assets": market.universe.size,
+        "seed": market.universe.seed,
+        "tick": market.tick,
+        "now": market.now,
+        "delisted": len(market.delisted),
+        "faults": len(simulation.faults.queued),
+        "requests": {name: simulation.limits[name].counted for name in PROVIDERS},
+    }
+
+
+def _json(document: Any, status: int = 200) -> web.Response:  # noqa: ANN401
+    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
+
+
+async def _read(request: web.Request, kind: type[T]) -> T:
+    return msgspec.json.decode(await request.read() or b"{}", type=kind)
+
+
+async def _state(request: web.Request) -> web.Response:
+    return _json(state_of(request.app[SIMULATION]))
+
+
+async def _tick(request: web.Request) -> web.Response:
+    simulation = request.app[SIMULATION]
+    simulation.market.advance((await _read(request, Step)).ticks)
+    return _json(state_of(simulation))
+
+
+async def _add_faults(request: web.Request) -> web.Response:
+    simulation = request.app[SIMULATION]
+    simulation.faults.add(decode_faults(await request.read()))
+    return _json(simulation.faults.queued, status=201)
+
+
+async def _faults(request: web.Request) -> web.Response:
+    return _json(request.app[SIMULATION].faults.queued)
+
+
+async def _clear_faults(request: web.Request) -> web.Response:
+    request.app[SIMULATION].faults.clear()
+    return _json([])
+
+
+async def _delist(request: web.Request) -> web.Response:
+    listed, simulation = await _read(request, Listed), request.app[SIMULATION]
+    if not simulation.market.delist(listed.provider, listed.id):
+        return _json({"error": f"{listed.provider} lists no {listed.id}"}, status=404)
+    return _json(state_of(simulation))
+
+
+async def _relist(request: web.Request) -> web.Response:
+    listed, simulation = await _read(request, Listed), request.app[SIMULATION]
+    if not simulation.market.relist(listed.provider, listed.id):
+        return _json({"error": f"{listed.id} is not delisted at {listed.provider}"}, status=404)
+    return _json(state_of(simulation))
+
+
+async def _expected(request: web.Request) -> web.Response:
+    simulation = request.app[SIMULATION]
+    if simulation.recording:
+        return _json({"error": "a replay knows only bytes: nothing is expected of it"}, status=404)
+    wanted = request.query.get("provider")
+    names = [name for name in PROVIDERS if wanted in (None, name)]
+    if not names:
+        raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}")
+    offset, limit = int(request.query.get("offset", "0")), int(request.query.get("limit", str(MOST_EXPECTED)))
+    if offset < 0 or not 0 <= limit <= MOST_EXPECTED:
+        raise ValueError(f"offset must be 0 or more, limit between 0 and {MOST_EXPECTED:,}")
+    return _json({name: expected(simulation.market, name, offset, limit) for name in names})
+
+
+async def _requests(request: web.Request) -> web.Response:
+    return _json(list(request.app[SIMULATION].received))
+
+
+async def _clear_requests(request: web.Request) -> web.Response:
+    request.app[SIMULATION].received.clear()
+    return _json([])

@@ -1,0 +1,57 @@
+"""Everything that one running simulator holds, and where its requests find it."""
+
+from asyncio import Event
+from collections import deque
+from typing import Final
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from simulator.bodies import Bodies
+from simulator.faults import Faults
+from simulator.limits import Limits
+from simulator.market import Market
+from simulator.replay import Recording
+from simulator.universe import PROVIDERS, Provider
+
+PREFIXES: Final[dict[Provider, str]] = {"coinpaprika": "/coinpaprika/v1", "coingecko": "/coingecko/api/v3"}
+LOGGED_REQUESTS: Final = 10_000
+
+
+class Received(Struct):
+    """One request to a provider's route; `status` is None until it is answered, `fault` the kind that was played."""
+
+    provider: Provider
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    status: int | None = None
+    fault: str | None = None
+
+
+class Simulation(Struct):
+    """One market or one replay behind both providers' routes."""
+
+    market: Market
+    recording: Recording | None
+    faults: Faults
+    limits: dict[Provider, Limits]
+    keys: dict[Provider, str]
+    bodies: Bodies = field(default_factory=Bodies)
+    received: deque[Received] = field(default_factory=lambda: deque(maxlen=LOGGED_REQUESTS))
+    stopping: Event = field(default_factory=Event)
+
+
+SIMULATION: Final = web.AppKey("simulation", Simulation)
+
+
+def provider_of(request: web.Request) -> Provider | None:
+    """Whose route a request is for, or None for the simulator's own."""
+    return next((name for name in PROVIDERS if request.path.startswith(PREFIXES[name] + "/")), None)
+
+
+def route_of(request: web.Request) -> str:
+    """Return the path below the provider's prefix: `/coins/markets`."""
+    provider = provider_of(request)
+    return request.path.removeprefix(PREFIXES[provider]) if provider else request.path
