@@ -7,7 +7,8 @@ import msgspec
 from db.types import Connection
 
 _READ = """
-SELECT last_id, last_timestamp, position, sweep_started_at, sweep_dirty, last_sweep_at FROM etl_checkpoints WHERE source = $1
+SELECT last_id, last_timestamp, position, sweep_started_at, sweep_dirty, last_sweep_at
+FROM etl_checkpoints WHERE source = $1
 """
 _WRITE = """
 INSERT INTO etl_checkpoints AS c

@@ -23,7 +23,8 @@ _MERGE = """
 WITH RECURSIVE listing AS MATERIALIZED (
     SELECT
         row_number() OVER (ORDER BY l.ticker, s.priority NULLS LAST, l.source, l.external_id) AS k,
-        l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id, l.name, l.name_words, l.rank, l.price_usd, l.market_cap_usd,
+        l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
+        l.name, l.name_words, l.rank, l.price_usd, l.market_cap_usd,
         l.volume_24h_usd, l.percent_change_24h, l.observed_at, l.active, l.contributes, s.priority,
         i.asset COLLATE "C" AS label,
         replace(l.name_words, ' ', '') AS compact, replace(l.core_words, ' ', '') AS core
@@ -76,14 +77,14 @@ priced AS MATERIALIZED (
     FROM (
         SELECT
             ka, kb,
-            row_number() OVER (PARTITION BY ka, sb ORDER BY cap_distance NULLS LAST, price_distance, ida, idb) AS near_a,
-            row_number() OVER (PARTITION BY kb, sa ORDER BY cap_distance NULLS LAST, price_distance, ida, idb) AS near_b
+            row_number() OVER (PARTITION BY ka, sb ORDER BY caps_apart NULLS LAST, prices_apart, ida, idb) AS near_a,
+            row_number() OVER (PARTITION BY kb, sa ORDER BY caps_apart NULLS LAST, prices_apart, ida, idb) AS near_b
         FROM (
             SELECT
                 p.*,
                 CASE WHEN capa IS NOT NULL AND capb IS NOT NULL
-                    THEN round(greatest(capa, capb) / least(capa, capb), 12) END AS cap_distance,
-                round(greatest(pricea, priceb) / least(pricea, priceb), 12) AS price_distance
+                    THEN round(greatest(capa, capb) / least(capa, capb), 12) END AS caps_apart,
+                round(greatest(pricea, priceb) / least(pricea, priceb), 12) AS prices_apart
             FROM pair AS p
             WHERE near
               AND NOT EXISTS (SELECT FROM named AS n WHERE n.ka = p.ka AND n.sb = p.sb)
@@ -117,7 +118,7 @@ member AS MATERIALIZED (
         FROM listing AS l
         LEFT JOIN component AS c ON c.k = l.k
     ) AS m
-    WINDOW of_asset AS (PARTITION BY root)
+    WINDOW of_asset AS (PARTITION BY root, asset_label)
 ),
 speaker AS MATERIALIZED (
     SELECT
@@ -196,7 +197,8 @@ merged AS MATERIALIZED (
         coalesce(
             (
                 SELECT jsonb_agg(jsonb_build_object(
-                    'field', f.field, 'source', sources[f.v], 'external_id', external_ids[f.v], 'observed_at', times[f.v]
+                    'field', f.field, 'source', sources[f.v], 'external_id', external_ids[f.v],
+                    'observed_at', times[f.v]
                 ))
                 FROM (VALUES
                     ('name', name_v), ('rank', rank_v), ('price_usd', price_v), ('market_cap_usd', cap_v),

@@ -4,25 +4,13 @@ import datetime
 
 import msgspec
 
+from db.coin_pages import count_coins
+from db.run_pages import RunRow
+from db.stats import last_failure, last_success
 from db.types import Connection
 
 _LAST_RUN = """
 SELECT finished_at, status FROM etl_runs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC, id DESC LIMIT 1
-"""
-_STATS = "SELECT count(*) AS total FROM normalized_records"
-_LAST_SUCCESS = """
-SELECT source, finished_at, (extract(epoch FROM finished_at - started_at) * 1000)::bigint AS duration_ms, processed
-FROM etl_runs
-WHERE status IN ('success', 'partial')
-ORDER BY finished_at DESC, id DESC
-LIMIT 1
-"""
-_LAST_FAILURE = """
-SELECT source, finished_at, message
-FROM etl_runs
-WHERE status IN ('failure', 'abandoned')
-ORDER BY finished_at DESC, id DESC
-LIMIT 1
 """
 # Data is fresh while any enabled source was read within three of its polls; a run that found nothing new counts.
 _FRESHNESS = """
@@ -85,14 +73,28 @@ async def read_last_run(connection: Connection) -> LastRun:
 
 
 async def read_stats(connection: Connection) -> Stats:
-    """Return counts and the newest runs of either outcome."""
-    success = await connection.fetchrow(_LAST_SUCCESS)
-    failure = await connection.fetchrow(_LAST_FAILURE)
+    """Return the count and the newest runs of either outcome."""
+    success, failure = await last_success(connection), await last_failure(connection)
     return Stats(
-        total_normalized=await connection.fetchval(_STATS),
-        last_success=None if success is None else LastSuccess(**success),
-        last_failure=None if failure is None else LastFailure(**failure),
+        total_normalized=await count_coins(connection),
+        last_success=success and _as_success(success),
+        last_failure=failure and _as_failure(failure),
     )
+
+
+def _as_success(run: RunRow) -> LastSuccess:
+    finished_at = _finished(run)
+    duration_ms = round((finished_at - run.started_at) / datetime.timedelta(milliseconds=1))
+    return LastSuccess(run.source, finished_at, duration_ms, run.processed)
+
+
+def _as_failure(run: RunRow) -> LastFailure:
+    return LastFailure(run.source, _finished(run), run.message)
+
+
+def _finished(run: RunRow) -> datetime.datetime:
+    assert run.finished_at is not None  # noqa: S101 - a CHECK of the table: only a running run has none
+    return run.finished_at
 
 
 async def read_freshness(connection: Connection, now: datetime.datetime) -> Freshness:

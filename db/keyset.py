@@ -167,7 +167,7 @@ def page_statement(variant: Variant) -> str:
     # Each part is bounded by the limit, so that this sorts two pages at most.
     return (
         f"SELECT sort_::text, key_::text, {names} FROM ({' UNION ALL '.join(f'({part})' for part in parts)}) AS page"  # noqa: S608
-        f" ORDER BY sort_ {direction}{nulls}, key_ {key_direction} LIMIT {given['limit']}"
+        f" ORDER BY page.sort_ {direction}{nulls}, page.key_ {key_direction} LIMIT {given['limit']}"
     )
 
 

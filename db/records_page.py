@@ -32,17 +32,13 @@ WITH page AS (
       AND ($5::timestamptz IS NULL OR created_at >= $5) AND ($6::timestamptz IS NULL OR created_at <= $6)
 )
 SELECT counted.total, page.ticker, page.market_cap_usd,
-    CASE WHEN page.ticker IS NOT NULL THEN json_build_object(
-        'id', id,
-        'ticker', ticker,
-        'name', name,
-        'price_usd', price_usd,
-        'market_cap_usd', market_cap_usd,
-        'volume_24h_usd', volume_24h_usd,
-        'percent_change_24h', percent_change_24h,
-        'source', source,
-        'created_at', to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'ingested_at', to_char(ingested_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    CASE WHEN page.ticker IS NOT NULL THEN (
+        SELECT row_to_json(r) FROM (
+            SELECT page.id, page.ticker, page.name, page.price_usd, page.market_cap_usd, page.volume_24h_usd,
+                page.percent_change_24h, page.source,
+                to_char(page.created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
+                to_char(page.ingested_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS ingested_at
+        ) AS r
     ) END AS record
 FROM counted LEFT JOIN page ON true
 ORDER BY page.market_cap_usd DESC NULLS LAST, page.ticker

@@ -51,7 +51,7 @@ async def add_request(connection: Connection, sources: Sequence[str], *, full: b
 async def claim_request(connection: Connection) -> Request | None:
     """Claim the oldest open request that nobody alive works on, or return None.
 
-    The claim is an advisory lock of `connection`'s session: a dead ingestor's request is claimed again by the next look.
+    The claim is an advisory lock of `connection`'s session: what a dead ingestor held is free for the next look.
     """
     after = 0
     while True:
@@ -66,7 +66,7 @@ async def claim_request(connection: Connection) -> Request | None:
 
 
 async def finished_sources(connection: Connection, request: Request) -> frozenset[str]:
-    """Return the sources whose run for this request ended: an ingestor that died after some of them does only the rest."""
+    """Return the sources whose run for this request ended: after a crash only the rest is left to do."""
     return frozenset(row["source"] for row in await connection.fetch(_FINISHED_SOURCES, request.id))
 
 

@@ -10,6 +10,8 @@ import dotenv
 import msgspec
 import platformdirs
 
+from db.pool import normalize_dsn
+
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds `data/`: the checkout, or site-packages."""
 
@@ -104,13 +106,6 @@ def _origin(text: str) -> str:
     return url
 
 
-def _database_url(text: str) -> str:
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
-        raise ValueError("a PostgreSQL URL such as postgresql://user:password@host:5432/kasparro")
-    return f"postgresql://{rest}"
-
-
 def _host(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -144,8 +139,8 @@ def _csv_path(text: str) -> str:
 
 _READERS: dict[str, Callable[[str], object]] = {
     "home": _path,
-    "database_url": _database_url,
-    "read_database_url": _database_url,
+    "database_url": normalize_dsn,
+    "read_database_url": normalize_dsn,
     "host": _host,
     "port": _integer(1, 65535),
     "coinpaprika_url": _http_url,
@@ -197,6 +192,6 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path
         try:
             values[name] = reader(text)
         except ValueError as error:
-            shown = "its value (not shown, it is secret)" if name in SECRETS else repr(text)
-            raise SettingsError(f"{variable} must be {error}; it is {shown}") from None
+            shown = "its value is secret and not shown" if name in SECRETS else f"it is {text!r}"
+            raise SettingsError(f"{variable} must be {error}; {shown}") from None
     return msgspec.convert(values, Settings)

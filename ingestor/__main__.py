@@ -1,4 +1,4 @@
-"""The ingestor process: `python -m ingestor`. It ends with 0 on SIGTERM or SIGINT, with 2 on a setting it cannot use."""
+"""The ingestor process: `python -m ingestor`. It ends with 0 on a signal, with 2 on a setting that it cannot use."""
 
 import signal
 import sys
@@ -42,19 +42,24 @@ async def _until_signal(settings: Settings, dsn: str) -> None:
                 return
 
 
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise SettingsError("DATABASE_URL is not set; `kasparro up` starts a database of its own and sets it")
+    return settings.database_url
+
+
 def main() -> int:
     """Run until a signal; return the exit code."""
     try:
         settings = load_settings()
-        if settings.database_url is None:
-            raise SettingsError("DATABASE_URL is not set; `kasparro up` starts a database of its own and sets it")
+        dsn = _database_url(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     configure_logging(settings)
     code = 0
     try:
-        uvloop.run(_until_signal(settings, settings.database_url))
+        uvloop.run(_until_signal(settings, dsn))
     except* SettingsError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
         code = 2

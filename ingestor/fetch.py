@@ -159,7 +159,9 @@ class Fetch:
             wait_seconds += asked
         self._circuit.failed(reason)
         if failures >= limits.attempts or wait_seconds > left_seconds:
-            raise SourceUnavailableError(f"{name} could not be read: {reason} (attempt {failures} of {limits.attempts})")
+            raise SourceUnavailableError(
+                f"{name} could not be read: {reason} (attempt {failures} of {limits.attempts})"
+            )
         return wait_seconds
 
     async def _attempt(self, url: URL, validators: Validators) -> Body:

@@ -19,17 +19,19 @@ _COLUMNS = ("source", "external_id", "asset")
 
 
 def read_identities(path: Path) -> list[Identity]:
-    """Read the file: columns source, external_id, asset and whatever else. Raises SettingsError naming file and line."""
+    """Read the file: columns source, external_id, asset, and others to be passed over. Raises SettingsError."""
     found: dict[tuple[str, str], Identity] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if missing := [column for column in _COLUMNS if column not in (reader.fieldnames or ())]:
-                raise SettingsError(f"IDENTITY_PATH {path} lacks the column {missing[0]}; it needs {', '.join(_COLUMNS)}")
+                raise SettingsError(f"IDENTITY_PATH {path} lacks {missing[0]}; it needs {', '.join(_COLUMNS)}")
             for row in reader:
                 cells = [(row[column] or "").strip() for column in _COLUMNS]
                 if not all(cells):
-                    raise SettingsError(f"IDENTITY_PATH {path}, line {reader.line_num}: {', '.join(_COLUMNS)} are needed")
+                    raise SettingsError(
+                        f"IDENTITY_PATH {path}, line {reader.line_num}: {', '.join(_COLUMNS)} are needed"
+                    )
                 identity = Identity(*cells)
                 if (identity.source, identity.external_id) in found:
                     raise SettingsError(

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from db.events import purge_events
-from db.pool import UNAVAILABLE
+from db.pool import UNAVAILABLE, is_unavailable
 from db.requests import CHANNEL, Request, claim_request, finish_request, finished_sources, release_request
 from db.settings import Settings
 from db.sources import next_run_at
@@ -24,8 +24,6 @@ LOOK_SECONDS = 15.0
 BUSY_SECONDS = 1.0
 EVENTS_KEPT = datetime.timedelta(days=1)
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-# The server leaving in the middle of a statement shows as the one or the other.
-_AWAY = (*UNAVAILABLE, asyncpg.InterfaceError)
 
 
 async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
@@ -44,10 +42,10 @@ async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> No
         began = anyio.current_time()
         try:
             await loop()
-        except* _AWAY as group:
+        except* (*UNAVAILABLE, asyncpg.InterfaceError) as group:
             reason = _first(group)
-            if isinstance(reason, asyncpg.InterfaceError) and "closed" not in str(reason):
-                raise  # our mistake, not the database's absence
+            if not is_unavailable(reason):
+                raise
             failures = 0 if anyio.current_time() - began > _RETRY_SECONDS[-1] else failures
             pause = _RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)]
             failures += 1
@@ -133,13 +131,16 @@ class _Requests:
 
     async def _run_one(self, source: Source, request: Request) -> None:
         """Run `source` for the request, after the run that may be under way."""
-        timeout_seconds = self._settings.run_timeout_seconds
-        while (
-            await run(
-                self._pool, source, timeout_seconds=timeout_seconds, request_id=request.id, full=request.full
+        while True:
+            outcome = await run(
+                self._pool,
+                source,
+                timeout_seconds=self._settings.run_timeout_seconds,
+                request_id=request.id,
+                full=request.full,
             )
-            is None
-        ):
+            if outcome is not None:
+                return
             await anyio.sleep(BUSY_SECONDS)
 
 

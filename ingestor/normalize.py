@@ -47,7 +47,6 @@ def strip_edges(text: str) -> str:
     return text[start:end]
 
 
-@functools.lru_cache(maxsize=65_536)
 def normalize_ticker(symbol: str, path: str = "$.symbol") -> str:
     """Return the symbol NFKC-normalised, without invisible edges, upper-cased. Raises RecordError with `path`."""
     _check_length(symbol, MAX_TICKER, path)
@@ -87,7 +86,7 @@ class _WordCharacters(dict[int, int]):
 _WORD_CHARACTERS = _WordCharacters()
 
 
-@functools.lru_cache(maxsize=65_536)
+@functools.lru_cache(maxsize=32_768)
 def name_key(name: str | None) -> tuple[str, str]:
     """Return what a name is compared by: its words, and its words without generic ones, joined by one space.
 

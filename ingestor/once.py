@@ -12,14 +12,15 @@ from ingestor.records import Source
 from ingestor.run import run
 from ingestor.startup import close_sources, prepare
 
-
 _log = structlog.stdlib.get_logger(__name__)
 
 PATIENCE_SECONDS = 60.0
 BUSY_SECONDS = 0.2
 
 
-async def run_once(settings: Settings, dsn: str, sources: Sequence[str] = (), *, full: bool = False) -> list[FinishedRun]:
+async def run_once(
+    settings: Settings, dsn: str, sources: Sequence[str] = (), *, full: bool = False
+) -> list[FinishedRun]:
     """Run each of `sources` (all that are set, where none is named) once, and return how they went.
 
     A source that another ingestor is running just now is waited for, for a while, and then left out. Raises
@@ -48,5 +49,3 @@ async def run_once(settings: Settings, dsn: str, sources: Sequence[str] = (), *,
         finally:
             await close_sources(chosen)
     return sorted(finished, key=lambda outcome: outcome.id)
-
-

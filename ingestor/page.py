@@ -14,7 +14,7 @@ from db.rejections import add_rejections
 from db.runs import advance_run
 from db.source_pages import keep_groups, save_page
 from db.types import Connection
-from ingestor.records import Listing, Page, Record, RecordError, Rejection, Source
+from ingestor.records import Listing, Page, RecordError, Rejection, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -34,10 +34,10 @@ async def write_page(connection: Connection, source: Source, run_id: int, page: 
     """
     decoded = await _decode(connection, source, page)
     try:
-        await _write(connection, source, run_id, page, decoded, now)
+        await _write(connection, source, run_id, page, decoded, now=now)
     except UNREADABLE:
         # The page holds a value that PostgreSQL cannot: find it, keep its bytes, and do not let it cost the others.
-        await _write(connection, source, run_id, page, await _without_unreadable(connection, decoded), now)
+        await _write(connection, source, run_id, page, await _without_unreadable(connection, decoded), now=now)
 
 
 async def _decode(connection: Connection, source: Source, page: Page) -> _Decoded:
@@ -64,14 +64,12 @@ async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Dec
         if error is None:
             listings.append(listing)
         else:
-            rejections.append(
-                Rejection(external_id=listing.external_id, error=error, payload=bytes(listing.payload))
-            )
+            rejections.append(Rejection(external_id=listing.external_id, error=error, payload=bytes(listing.payload)))
     return _Decoded(listings, rejections, decoded.unchanged)
 
 
 async def _write(
-    connection: Connection, source: Source, run_id: int, page: Page, decoded: _Decoded, now: datetime.datetime
+    connection: Connection, source: Source, run_id: int, page: Page, decoded: _Decoded, *, now: datetime.datetime
 ) -> None:
     async with connection.transaction():
         await take_write_lock(connection)

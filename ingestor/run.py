@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import structlog
 
-from db.checkpoints import read_checkpoint, touch_checkpoint
+from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
 from db.events import add_run_event, notify_events
 from db.locks import release_source_lock, take_write_lock, try_source_lock
 from db.partitions import ensure_partitions
@@ -16,7 +16,7 @@ from db.runs import FinishedRun, abandon_runs, finish_run, start_run
 from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
 from ingestor.clock import utc_now
-from ingestor.errors import SourceError, SourceUnavailableError
+from ingestor.errors import SourceError
 from ingestor.page import write_page
 from ingestor.records import Checkpoint, Source
 
@@ -122,18 +122,12 @@ async def _start(connection: Connection, source: str, request_id: int | None, no
     return run_id
 
 
-async def _read(
-    connection: Connection, source: Source, run_id: int, *, timeout_seconds: float, full: bool
-) -> _Outcome:
+async def _read(connection: Connection, source: Source, run_id: int, *, timeout_seconds: float, full: bool) -> _Outcome:
     """Read and write page after page; the source's failures become the run's outcome."""
     try:
         with anyio.fail_after(timeout_seconds):
             row = None if full else await read_checkpoint(connection, source.name)
-            checkpoint = row and Checkpoint(
-                position=None if row.position is None else msgspec.json.decode(row.position),
-                last_id=row.last_id,
-                last_timestamp=row.last_timestamp,
-            )
+            checkpoint = None if row is None else _checkpoint(row)
             pages = 0
             async with contextlib.aclosing(source.pages(checkpoint, full=full)) as reading:
                 async for page in reading:
@@ -144,14 +138,19 @@ async def _read(
     except SourceError as error:
         return _Outcome("failure", str(error))
     except TimeoutError:
-        error = SourceUnavailableError(
+        late = (
             f"{source.name} took longer than RUN_TIMEOUT_SECONDS={timeout_seconds:g}; the next run goes on from there"
         )
-        return _Outcome("failure", str(error))
+        return _Outcome("failure", late)
     if pages == 0:
         await touch_checkpoint(connection, source.name, utc_now())
         return _Outcome("success", f"{source.name} has not changed since its last run.")
     return _Outcome("success", None)
+
+
+def _checkpoint(row: CheckpointRow) -> Checkpoint:
+    position = None if row.position is None else msgspec.json.decode(row.position)
+    return Checkpoint(position=position, last_id=row.last_id, last_timestamp=row.last_timestamp)
 
 
 async def _finish(connection: Connection, source: str, run_id: int, outcome: _Outcome) -> FinishedRun | None:

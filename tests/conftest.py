@@ -40,6 +40,7 @@ def with_database(dsn: str, database: str) -> str:
 def state_folder() -> Iterator[Path]:
     """A KASPARRO_HOME: with a short path, and in reach of the account that PostgreSQL runs as where we are root."""
     folder = Path(tempfile.mkdtemp(prefix="kasparro-"))
+    folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
 

@@ -51,7 +51,7 @@ class Coin:
     values: dict[str, object]
     source: str
     created_at: datetime.datetime
-    spread: float | None
+    spread: object  # a float or None; the stored one is compared approximately
     rivals: int
     provenance: dict[str, tuple[str, str, datetime.datetime]]
     contributing: set[tuple[str, str]] = field(default_factory=set)
@@ -177,10 +177,7 @@ def merge(listings: Iterable[Said]) -> Coin | None:
     every = [(asset, speakers(asset)) for asset in assets(said)]
     active = any(one.active for one in said)
     ticker_newest = max(
-        voice.observed_at
-        for asset, voices in every
-        if any(one.active for one in asset) == active
-        for voice in voices
+        voice.observed_at for asset, voices in every if any(one.active for one in asset) == active for voice in voices
     )
 
     def claim(entry: tuple[list[Said], list[Said]]) -> tuple[object, ...]:

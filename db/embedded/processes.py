@@ -33,14 +33,20 @@ def find_postmaster(data: Path) -> psutil.Process | None:
     return process if ours and is_alive(process) else None
 
 
+def sweep_sockets(sockets: Path) -> None:
+    """Remove what a postmaster that was killed left in the folder of its socket."""
+    for path in sockets.glob(".s.PGSQL.*"):
+        path.unlink(missing_ok=True)
+
+
 def clear_stale(data: Path, sockets: Path) -> None:
     """Remove the lock files of a dead postmaster: PostgreSQL takes any living process of that number for its owner.
 
     Call it only when `find_postmaster` found none. Should backends of the dead one still be there, PostgreSQL sees
     them by their shared memory.
     """
-    for path in (data / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
-        path.unlink(missing_ok=True)
+    (data / "postmaster.pid").unlink(missing_ok=True)
+    sweep_sockets(sockets)
 
 
 async def end(process: psutil.Process) -> None:

@@ -155,7 +155,8 @@ class EmbeddedPostgres:
         if self._lock is not None:
             _url_file(self.home).unlink(missing_ok=True)
             if self._place is not None:
-                with contextlib.suppress(OSError):  # a killed server leaves its socket in it; the next start sweeps
+                processes.sweep_sockets(self._place.sockets)
+                with contextlib.suppress(OSError):  # best effort: the folder may lie among temporary files
                     self._place.sockets.rmdir()
             self._lock.close()
             self._lock = None

@@ -198,20 +198,27 @@ CREATE TABLE events (
 );
 CREATE INDEX events_by_time ON events (at);
 
--- The server may read everything and ask for a run; nothing else. Where the role cannot be made
--- (a managed database without CREATEROLE), the server works with the rights of its own login.
+-- The server may read everything and ask for a run; nothing else. A role belongs to the whole cluster, so another
+-- database's migration may be making it just now. Where it cannot be made (a managed database without CREATEROLE),
+-- the server works with the rights of its own login.
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'kasparro_server') THEN
+    BEGIN
         CREATE ROLE kasparro_server NOLOGIN;
+    EXCEPTION
+        WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL;
+    END;
+    BEGIN
+        GRANT kasparro_server TO CURRENT_USER;
+    EXCEPTION
+        WHEN undefined_object OR insufficient_privilege OR internal_error THEN
+            RAISE NOTICE 'role kasparro_server was not granted: %', SQLERRM;
+    END;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kasparro_server') THEN
+        GRANT USAGE ON SCHEMA public TO kasparro_server;
+        GRANT SELECT ON ALL TABLES IN SCHEMA public TO kasparro_server;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO kasparro_server;
+        GRANT INSERT (sources, full_run) ON etl_requests TO kasparro_server;
     END IF;
-    GRANT kasparro_server TO CURRENT_USER;
-    GRANT USAGE ON SCHEMA public TO kasparro_server;
-    GRANT SELECT ON ALL TABLES IN SCHEMA public TO kasparro_server;
-    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO kasparro_server;
-    GRANT INSERT (sources, full_run) ON etl_requests TO kasparro_server;
-EXCEPTION
-    WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN
-        RAISE NOTICE 'role kasparro_server was not made: %', SQLERRM;
 END
 $$;

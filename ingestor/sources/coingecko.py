@@ -69,7 +69,7 @@ class CoinGecko:
 
     kind: Literal["api", "file"] = "api"
     priority = 20
-    missed_sweeps = 2
+    missed_sweeps: Literal[1, 2] = 2
 
     def __init__(self, fetch: Fetch, *, name: str = "coingecko", poll_seconds: int = 300, page_count: int = 4) -> None:
         self.name = name

@@ -53,7 +53,7 @@ class CsvFiles:
 
     kind: Literal["api", "file"] = "file"
     priority = 30
-    missed_sweeps = 1
+    missed_sweeps: Literal[1, 2] = 1
 
     def __init__(
         self, csv_path: str, *, name: str = "csv", poll_seconds: int = 300, rows_a_page: int = ROWS_A_PAGE

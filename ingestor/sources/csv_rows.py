@@ -17,7 +17,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 MERGE_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 MAX_LINE_BYTES = 1024 * 1024
-MAX_ROW_BYTES = 4 * MAX_LINE_BYTES
+MAX_ROW_LINES = 100
+"""What an open quote may swallow: without a bound a file of such lines would be read once for each of them."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -46,8 +47,8 @@ class _Lines:
         if len(line) > MAX_LINE_BYTES:
             raise SourceMalformedError(f"a line is longer than {MAX_LINE_BYTES:,} bytes; is this a CSV file?")
         self.taken.append(line)
-        if len(self.taken) > 1 and sum(map(len, self.taken)) > MAX_ROW_BYTES:
-            raise csv.Error("the row is too long")
+        if len(self.taken) > MAX_ROW_LINES:
+            raise csv.Error(f"more than {MAX_ROW_LINES} lines")
         return line.decode("utf-8", "surrogateescape")
 
     def give_back(self) -> None:
@@ -142,7 +143,7 @@ class RowReader:
 
 def _flaw(raw: bytes) -> str | None:
     """Return why a row's bytes cannot be a record, None where they can."""
-    if raw.startswith(MERGE_MARKERS):
+    if raw.removeprefix(BOM).startswith(MERGE_MARKERS):
         return "The line is a merge marker: the file was committed with a conflict in it"
     if b"\0" in raw:
         return "The row holds a NUL byte"

@@ -135,7 +135,7 @@ async def stored(connection: Connection) -> dict[str, oracle.Coin]:
             },
             source=row["source"],
             created_at=row["created_at"],
-            spread=row["price_spread_percent"] and pytest.approx(row["price_spread_percent"]),
+            spread=None if row["price_spread_percent"] is None else pytest.approx(row["price_spread_percent"]),
             rivals=row["rival_count"],
             provenance=given_by,
             contributing={(one["source"], one["external_id"]) for one in contributing},

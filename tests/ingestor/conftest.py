@@ -29,7 +29,14 @@ QUICK = Limits(
 
 def provider(name: str, url: str) -> Provider:
     return Provider(
-        name=name, url=url, url_variable="URL", key=None, key_header="key", key_variable="KEY", calls=10_000, per_seconds=1
+        name=name,
+        url=url,
+        url_variable="URL",
+        key=None,
+        key_header="key",
+        key_variable="KEY",
+        calls=10_000,
+        per_seconds=1,
     )
 
 
@@ -65,6 +72,9 @@ class Ingest:
     async def rows(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
         async with self.pool.acquire() as connection:
             return [tuple(row) for row in await connection.fetch(sql, *arguments)]
+
+    async def pairs(self, sql: str, *arguments: object) -> list[tuple[object, object]]:
+        return [(first, second) for first, second in await self.rows(sql, *arguments)]
 
     async def close(self) -> None:
         for source in self.sources.values():

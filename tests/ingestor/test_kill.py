@@ -16,8 +16,8 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
 async def contents(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
     """Everything that a run leaves, but for its own row and the times at which we did things."""
     queries = {
-        "listings": "SELECT source, external_id, ticker, symbol, name, price_usd, market_cap_usd, observed_at, content_hash, "
-        "active, missing_since IS NULL, contributes FROM listings ORDER BY source, external_id",
+        "listings": "SELECT source, external_id, ticker, symbol, name, price_usd, market_cap_usd, observed_at, "
+        "content_hash, active, missing_since IS NULL, contributes FROM listings ORDER BY source, external_id",
         "coins": "SELECT id, ticker, name, price_usd, price_usd_exact, market_cap_usd, volume_24h_usd, rank, source, "
         "created_at, price_spread_percent, rival_count, provenance::text FROM normalized_records ORDER BY ticker",
         "raw": "SELECT source, external_id, payload::text FROM raw_api_records ORDER BY 1, 2, 3",

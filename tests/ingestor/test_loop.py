@@ -50,7 +50,9 @@ async def test_every_source_is_polled_at_once_and_then_when_it_is_due(ingest: In
     async with ingesting(ingest, "coinpaprika", "coingecko"):
         request = await ask(ingest, "coinpaprika")
         await until(lambda: ingest.value("SELECT status = 'done' FROM etl_requests WHERE id = $1", request))
-    assert await ingest.value("SELECT count(*) FROM etl_runs WHERE request_id IS NULL") == 2, "a restart polls nothing anew"
+    assert await ingest.value("SELECT count(*) FROM etl_runs WHERE request_id IS NULL") == 2, (
+        "a restart polls nothing anew"
+    )
 
 
 async def test_a_trigger_runs_the_sources_that_it_names(ingest: Ingest) -> None:
@@ -76,7 +78,9 @@ async def test_a_trigger_survives_the_restart_of_everyone(ingest: Ingest) -> Non
         await connection.execute("UPDATE sources SET next_run_at = now() + interval '200 s'")
     async with ingesting(ingest, "coinpaprika", "csv"):
         await until(lambda: ingest.value("SELECT status = 'done' FROM etl_requests"))
-    runs = await ingest.rows("SELECT source, count(*) FROM etl_runs WHERE request_id = $1 GROUP BY 1 ORDER BY 1", request)
+    runs = await ingest.rows(
+        "SELECT source, count(*) FROM etl_runs WHERE request_id = $1 GROUP BY 1 ORDER BY 1", request
+    )
     assert runs == [("coinpaprika", 1), ("csv", 1)], "what was done before is not done again"
 
 
@@ -90,7 +94,7 @@ async def test_one_request_is_served_by_one_ingestor(ingest: Ingest) -> None:
     assert runs == [(request,) for request in requests]
 
 
-async def test_the_loops_go_on_after_the_database_was_away(ingest: Ingest, server_dsn: str) -> None:
+async def test_the_loops_go_on_after_the_database_was_away(ingest: Ingest) -> None:
     async with ingesting(ingest, "coinpaprika"):
         await until(lambda: ingest.value("SELECT count(*) = 1 FROM etl_runs WHERE status = 'success'"))
         async with ingest.pool.acquire() as connection:

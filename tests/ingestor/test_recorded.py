@@ -64,10 +64,15 @@ async def names_of(pool: Pool, tickers: dict[str, str]) -> dict[str, str]:
 
 async def test_every_recorded_record_is_stored_or_rejected(pool: Pool, shared_recordings: Path) -> None:
     await replay(pool, shared_recordings)
-    sent = {("coinpaprika", row["id"]) for row in msgspec.json.decode(gzip.decompress((shared_recordings / TICKERS_2021).read_bytes()))}
+    sent = {
+        ("coinpaprika", row["id"])
+        for row in msgspec.json.decode(gzip.decompress((shared_recordings / TICKERS_2021).read_bytes()))
+    }
     for path in sorted(shared_recordings.glob("coingecko-markets-*.json")):
         sent |= {("coingecko", row["id"]) for row in msgspec.json.decode(path.read_bytes())}
-    kept = await pool.fetch("SELECT source, external_id FROM listings UNION SELECT source, external_id FROM rejected_records")
+    kept = await pool.fetch(
+        "SELECT source, external_id FROM listings UNION SELECT source, external_id FROM rejected_records"
+    )
     assert {(row["source"], row["external_id"]) for row in kept} == sent
 
 
@@ -99,7 +104,7 @@ async def test_gitcoin_owns_gtc_without_a_known_market_cap(pool: Pool, shared_re
 
 async def test_a_second_replay_writes_nothing(pool: Pool, shared_recordings: Path) -> None:
     await replay(pool, shared_recordings)
-    versions = " UNION ALL ".join(f"SELECT tableoid, ctid::text, xmin::text FROM {table}" for table in TABLES)  # noqa: S608
+    versions = " UNION ALL ".join(f"SELECT tableoid, ctid::text, xmin::text FROM {table}" for table in TABLES)
     before = sorted(tuple(row) for row in await pool.fetch(versions))
     await replay(pool, shared_recordings)
     assert sorted(tuple(row) for row in await pool.fetch(versions)) == before

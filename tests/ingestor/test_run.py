@@ -1,8 +1,8 @@
 """One run, from a simulated provider's bytes to what a user would see."""
 
 import asyncio
-from functools import partial
 from decimal import Decimal
+from functools import partial
 
 import anyio
 import pytest
@@ -14,6 +14,7 @@ from ingestor.fetch import Fetch
 from ingestor.run import abandon_orphans, run
 from ingestor.sources.coinpaprika import CoinPaprika
 from simulator.control import expected
+from simulator.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
 # Everything that is stored, but for a run's own rows and the outbox's word of it: which row versions are there.
@@ -31,12 +32,12 @@ async def row_versions(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
 
 
 async def test_every_record_of_a_body_is_stored_with_every_digit(ingest: Ingest) -> None:
-    for name in ("coinpaprika", "coingecko"):
+    for name in PROVIDERS:
         outcome = await ingest.run(name)
-        wanted = expected(ingest.market, name)  # type: ignore[arg-type]
+        wanted = expected(ingest.market, name)
         assert (outcome.status, outcome.processed, outcome.failed) == ("success", len(wanted), 0)
-        found = dict(
-            await ingest.rows("SELECT external_id, coalesce(price_usd::text, '') FROM listings WHERE source = $1", name)
+        found: dict[object, object] = dict(
+            await ingest.pairs("SELECT external_id, price_usd::text FROM listings WHERE source = $1", name)
         )
         assert len(found) == len(wanted)
         for listing in wanted:
@@ -72,7 +73,7 @@ async def test_only_what_changed_is_written(ingest: Ingest) -> None:
     await ingest.run("coingecko")
     ingest.market.advance()
     outcome = await ingest.run("coingecko")
-    assert 0 < outcome.changed
+    assert outcome.changed > 0
     assert outcome.changed + outcome.unchanged == outcome.processed
     assert await ingest.value("SELECT count(*) FROM raw_api_records") == outcome.processed + outcome.changed
 

@@ -1,0 +1,207 @@
+"""Connections: their settings, JSON, role and limits, and what a user reads when there is none."""
+
+import asyncio
+import datetime as dt
+import logging
+import socket
+from urllib.parse import urlsplit
+
+import asyncpg
+import msgspec
+import pytest
+
+from db.pool import (
+    UNAVAILABLE,
+    Connection,
+    DatabaseUnavailableError,
+    DatabaseUrlError,
+    Pool,
+    connect,
+    create_pool,
+    database_location,
+    is_unavailable,
+    normalize_dsn,
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("postgres://u:p@h:5/d", "postgresql://u:p@h:5/d"),
+        ("postgresql+asyncpg://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgresql+psycopg://h/d", "postgresql://h/d"),
+        (" postgresql://h/d \n", "postgresql://h/d"),
+        ("postgresql://u:p%40%2Fq@h/d", "postgresql://u:p%40%2Fq@h/d"),
+        ("postgresql://postgres@/d?host=/tmp/x y&port=5432", "postgresql://postgres@/d?host=/tmp/x%20y&port=5432"),
+        ("postgresql+asyncpg://h/d?ssl=require", "postgresql://h/d?sslmode=require"),
+        (
+            "postgres://h/d?sslmode=require&channel_binding=require&connect_timeout=5",
+            "postgresql://h/d?sslmode=require",
+        ),
+        ("postgresql://a:1,b:2/d?target_session_attrs=any", "postgresql://a:1,b:2/d?target_session_attrs=any"),
+        ("postgresql://[::1]:5432/d", "postgresql://[::1]:5432/d"),
+    ],
+)
+def test_urls_of_other_tools_are_understood(given: str, wanted: str) -> None:
+    assert normalize_dsn(given) == wanted
+    assert normalize_dsn(wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "mysql://h/d", "h:5432/d", "postgresql://u:secret/x@h/d", "postgresql://h:0/d", "postgresql://u:s#ecret@h/d"],
+)
+def test_what_is_no_postgresql_url_is_refused_without_showing_it(given: str) -> None:
+    with pytest.raises(DatabaseUrlError) as caught:
+        normalize_dsn(given)
+    assert "a PostgreSQL URL such as" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "shown"),
+    [
+        ("postgresql://u:secret@db.example:6543/kasparro", "db.example:6543/kasparro"),
+        ("postgresql://u:secret@db.example/kasparro", "db.example:5432/kasparro"),
+        ("postgresql://u:secret@[::1]/kasparro", "[::1]:5432/kasparro"),
+        ("postgresql://postgres@/kasparro?host=/run/pg&port=5432", "/run/pg/kasparro"),
+        ("postgresql:///kasparro", "localhost:5432/kasparro"),
+    ],
+)
+def test_a_location_shows_no_credentials(dsn: str, shown: str) -> None:
+    assert database_location(dsn) == shown
+
+
+async def test_a_session_is_in_utc_without_jit_and_named(database: str) -> None:
+    connection = await connect(database, application_name="kasparro test", statement_timeout_seconds=1.5)
+    settings = await connection.fetchrow(
+        """
+        SELECT current_setting('timezone'), current_setting('jit'), current_setting('application_name'),
+               current_setting('statement_timeout'), '2026-02-03 20:21:11+01'::timestamptz
+        """
+    )
+    assert tuple(settings or ()) == (
+        "UTC",
+        "off",
+        "kasparro test",
+        "1500ms",
+        dt.datetime(2026, 2, 3, 19, 21, 11, tzinfo=dt.UTC),
+    )
+    await connection.close()
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+async def test_json_passes_through_unparsed(connection: Connection, kind: str) -> None:
+    """A number with more digits than a float holds comes back as it was."""
+    text = '{"price": 0.123456789012345678901234567890}'
+    echo = f"SELECT $1::{kind}"
+    for given in (text, text.encode(), msgspec.Raw(text.encode())):
+        value = await connection.fetchval(echo, given)
+        assert bytes(value) == text.encode()
+        assert msgspec.json.encode({"payload": value}) == b'{"payload":' + text.encode() + b"}"
+    assert msgspec.json.decode(await connection.fetchval(echo, {"a": [1, None]})) == {"a": [1, None]}
+    assert await connection.fetchval(echo, None) is None
+    assert await connection.fetchval(f"SELECT $1::{kind}[]", ["1", b'"x"']) == [msgspec.Raw(b"1"), msgspec.Raw(b'"x"')]
+    with pytest.raises(asyncpg.InvalidTextRepresentationError):
+        await connection.fetchval(echo, "{broken")
+
+
+async def test_the_servers_role_may_read_and_may_not_write(database: str) -> None:
+    async with await create_pool(database, role="kasparro_server", max_size=1) as pool:
+        for _ in range(2):  # the reset between two uses of a connection must not give the rights back
+            assert await pool.fetchval("SELECT current_user") == "kasparro_server"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await pool.execute("DELETE FROM etl_runs")
+
+
+async def test_a_role_that_is_not_there_is_warned_of_once(database: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "db.pool"):
+        async with await create_pool(database, role="no_such_role", min_size=3, max_size=3) as pool:
+            assert await pool.fetchval("SELECT current_user = session_user")
+    assert [record.getMessage() for record in caplog.records] == [
+        (
+            'the database role no_such_role cannot be used (role "no_such_role" does not exist); '
+            "working with the rights of the login"
+        )
+    ]
+
+
+async def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(database: str) -> None:
+    async with await create_pool(database, statement_timeout_seconds=0.1) as pool:
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await pool.execute("SELECT pg_sleep(600)")
+        assert await pool.fetchval("SELECT 1") == 1
+
+
+async def test_a_pool_opens_no_more_than_it_may(database: str) -> None:
+    async with await create_pool(database, max_size=2, application_name="two") as pool:
+        await asyncio.gather(*(pool.execute("SELECT pg_sleep(0.02)") for _ in range(8)))
+        assert await pool.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'two'") == 2
+
+
+async def test_no_server_gives_one_line_without_the_password() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, not listening: refused
+        port = unused.getsockname()[1]
+        dsn = f"postgres://user:secret@127.0.0.1:{port}/kasparro"
+        for opening in (connect(dsn), create_pool(dsn)):
+            with pytest.raises(DatabaseUnavailableError) as caught:
+                await opening
+            line = str(caught.value)
+            assert line.startswith(f"PostgreSQL at 127.0.0.1:{port}/kasparro is out of reach: ")
+            assert line.endswith("; start it or set DATABASE_URL")
+            assert "secret" not in line
+            assert "\n" not in line
+
+
+async def test_a_server_that_does_not_answer_is_not_waited_for_long() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        with pytest.raises(DatabaseUnavailableError, match=r"no answer within 0\.2 s"):
+            await connect(f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable", connect_timeout_seconds=0.2)
+
+
+async def test_a_database_that_is_not_there_is_named(database: str) -> None:
+    dsn = urlsplit(database)._replace(path="/no_such_database").geturl()
+    with pytest.raises(DatabaseUnavailableError, match='database "no_such_database" does not exist'):
+        await connect(dsn)
+
+
+async def test_a_connection_lost_in_the_middle_counts_as_unavailable_and_the_pool_recovers(
+    database: str, connection: Connection
+) -> None:
+    async with await create_pool(database, max_size=1) as pool:
+        pid = await pool.fetchval("SELECT pg_backend_pid()")
+        lost = asyncio.create_task(pool.execute("SELECT pg_sleep(600)"))
+        async with asyncio.timeout(10):
+            while not await connection.fetchval("SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", pid):
+                pass
+        await connection.execute("SELECT pg_terminate_backend($1)", pid)
+        with pytest.raises(UNAVAILABLE):
+            await lost
+        assert await _backend(pool) != pid
+
+
+async def test_a_connection_lost_in_a_transaction_counts_as_unavailable(database: str, pool: Pool) -> None:
+    victim = await connect(database)
+
+    async def be_cut_off() -> None:
+        async with victim.transaction():
+            await pool.execute("SELECT pg_terminate_backend($1, 10000)", victim.get_server_pid())
+            await victim.execute("SELECT 1")
+
+    with pytest.raises(asyncpg.InterfaceError) as caught:
+        await be_cut_off()
+    assert is_unavailable(caught.value)
+
+
+async def test_a_mistake_of_ours_does_not_count_as_unavailable(connection: Connection) -> None:
+    with pytest.raises(asyncpg.DataError) as caught:
+        await connection.execute("SELECT $1::int", "no number")
+    assert not is_unavailable(caught.value)
+
+
+async def _backend(pool: Pool) -> object:
+    return await pool.fetchval("SELECT pg_backend_pid()")
