@@ -163,7 +163,7 @@ class Market:
     def _observed_at(self, provider: Provider, number: int) -> int:
         """When the listing last moved: closed form, so that a market of any age needs no history."""
         chance = draw(self.universe.seed, number, _MOVES, provider == "coingecko")
-        lag = chance % _SPREAD_SECONDS
+        lag = chance % min(_SPREAD_SECONDS, 2 * self.step_seconds)
         if number < self._known:
             return self.now - lag
         if provider == "coingecko" and happens(draw(self.universe.seed, number, _STALE), _STALE_PER_MILLE, 1_000):

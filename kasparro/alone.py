@@ -1,0 +1,30 @@
+"""One process alone: becomes it where a database is there already, supervises both where not."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+from db.migrate import migrate
+from db.settings import Settings
+from kasparro.console import open_console
+from kasparro.database import find_running
+from kasparro.supervisor import Plan, supervise
+
+
+def run_alone(settings: Settings, module: str, environment: Mapping[str, str]) -> None:
+    """Run `python -m MODULE` until a signal, on the database that `settings` mean, brought to today's schema."""
+    dsn = settings.database_url or asyncio.run(find_running(settings))
+    if dsn is None:
+        plan = Plan(settings=settings, commands=((module,),), environment=environment)
+        asyncio.run(supervise(plan, open_console(settings)))
+    else:
+        asyncio.run(migrate(dsn))
+        _become(module, {**os.environ, **environment, "DATABASE_URL": dsn})
+
+
+def _become(module: str, environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process, so that signals and exit codes are the module's own."""
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", module], environment)  # noqa: S606 - our own module

@@ -1,0 +1,72 @@
+"""The commands, one module each, imported only when it is called: `kasparro --help` answers at once."""
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "up": "Start everything: database, ingestor and server.",
+    "serve": "Start the server alone.",
+    "ingest": "Start the ingestor alone, or run sources once.",
+    "trigger": "Ask the running ingestor for a run now.",
+    "status": "Show each source's health, last run and checkpoint.",
+    "migrate": "Bring the database to the schema of this version.",
+    "token": "Print the token that triggering a run needs.",
+    "doctor": "Check the machine, the settings, the database and the sources.",
+}
+"""Each command and the first line of its help."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are `kasparro.cli.<name>.command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import a command, and only that."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"kasparro.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list for --help without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; an expected error becomes one line and an exit code, any other keeps its traceback."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            from kasparro.errors import explain  # noqa: PLC0415 - costs what --help may not
+
+            explained = explain(error)
+            if explained is None:
+                raise
+            sentence, code = explained
+            click.echo(f"Error: {sentence}", err=True)
+            raise click.exceptions.Exit(code) from error
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    if wanted:
+        from kasparro import __version__  # noqa: PLC0415 - looked up only here
+
+        click.echo(f"kasparro {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def cli() -> None:
+    """Keep one trustworthy, live record for every crypto ticker.
+
+    Settings come from the environment and from .env in the working folder.
+    """

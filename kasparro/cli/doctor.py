@@ -1,0 +1,46 @@
+"""`kasparro doctor`: what is wrong, and what to do."""
+
+import asyncio
+
+import click
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from db.logs import configure_logging
+from db.settings import Settings, load_settings
+from kasparro.doctor import Finding, examine
+from kasparro.errors import FAILED
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, as_json: bool) -> None:
+    """Check the machine, the settings, the database and the sources.
+
+    Each source is asked for its first page.
+
+    \b
+    Exit codes: 0 all is well or bearable, 1 a check failed, 2 a setting cannot be read.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    settings = load_settings()
+    # What a retry logs, the finding says.
+    configure_logging(msgspec.structs.replace(settings, log_level="ERROR"))
+    findings = asyncio.run(_examine(settings, quiet=as_json))
+    if as_json:
+        click.echo(msgspec.json.encode(findings))
+    if any(finding.level == "fail" for finding in findings):
+        raise click.exceptions.Exit(FAILED)
+
+
+async def _examine(settings: Settings, *, quiet: bool) -> list[Finding]:
+    screen = Console(quiet=quiet, highlight=False, soft_wrap=True)
+    findings = []
+    async for finding in examine(settings):
+        findings.append(finding)
+        remedy = f"\n        {finding.remedy}" if finding.remedy else ""
+        mark = (f"{finding.level:5}", _STYLES[finding.level])
+        screen.print(Text.assemble(mark, f"{finding.subject:13} {finding.text}{remedy}"))
+    return findings

@@ -1,0 +1,51 @@
+"""`kasparro ingest`: the ingestor without a server, or one run of each source."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from db.logs import configure_logging
+from db.migrate import migrate
+from db.runs import FinishedRun
+from db.settings import Settings, SettingsError, load_settings
+from ingestor.once import run_once
+from kasparro.alone import run_alone
+from kasparro.database import open_database
+from kasparro.reports import exit_code_of_runs, print_runs
+
+
+@click.command("ingest")
+@click.option("--once", is_flag=True, help="Run each source once in this process, then end.")
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only this source; may be given again.")
+@click.option("--full", is_flag=True, help="With --once: ignore checkpoints and validators, read everything anew.")
+@click.option("--json", "as_json", is_flag=True, help="With --once: print the runs as JSON.")
+def command(*, once: bool, sources: tuple[str, ...], full: bool, as_json: bool) -> None:
+    """Start the ingestor alone, or run sources once.
+
+    \b
+    Exit codes of --once: 0 every run succeeded, 3 records were rejected, 4 a run failed.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    settings = load_settings()
+    _check(settings, sources)
+    if not once:
+        if full or as_json:
+            raise click.UsageError("--full and --json go with --once")
+        run_alone(settings, "ingestor", {"SOURCES": ",".join(sources or settings.sources)})
+        return
+    configure_logging(settings)
+    runs = asyncio.run(_run_once(settings, sources, full=full))
+    print_runs(runs, as_json=as_json)
+    raise click.exceptions.Exit(exit_code_of_runs([run.status for run in runs]))
+
+
+def _check(settings: Settings, sources: Sequence[str]) -> None:
+    unknown = next((name for name in sources if name not in settings.sources), None)
+    if unknown is not None:
+        raise SettingsError(f"{unknown!r} is not one of SOURCES={','.join(settings.sources)}")
+
+
+async def _run_once(settings: Settings, sources: Sequence[str], *, full: bool) -> list[FinishedRun]:
+    async with open_database(settings) as dsn:
+        await migrate(dsn)
+        return await run_once(settings, dsn, sources, full=full)

@@ -1,0 +1,96 @@
+"""`kasparro status`: each source at a glance."""
+
+import asyncio
+import datetime
+
+import click
+import msgspec
+from rich.table import Column, Table
+from rich.text import Text
+
+from db.migrate import status as migration_status
+from db.pool import connect
+from db.settings import Settings, load_settings
+from kasparro.database import open_database
+from kasparro.demo import demo_settings
+from kasparro.errors import CommandError
+from kasparro.occupancy import find_occupant
+from kasparro.reports import STYLES, open_screen
+from kasparro.status import SourceStatus, Status, read_status
+
+_COLUMNS = (
+    Column("source"),
+    Column("health"),
+    Column("last run"),
+    Column("read", justify="right"),
+    Column("rejected", justify="right"),
+    Column("changed", justify="right"),
+    Column("listings", justify="right"),
+    Column("checkpoint"),
+    Column("next run"),
+)
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--demo", is_flag=True, help="Of the demo.")
+def command(*, as_json: bool, demo: bool) -> None:
+    """Show each source's health, last run and checkpoint."""
+    settings = load_settings()
+    status = asyncio.run(_read(demo_settings(settings) if demo else settings))
+    if as_json:
+        click.echo(msgspec.json.encode(status))
+    else:
+        _print(status, datetime.datetime.now(datetime.UTC))
+
+
+async def _read(settings: Settings) -> Status:
+    async with open_database(settings) as dsn:
+        if (await migration_status(dsn)).pending:
+            raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
+        connection = await connect(dsn, application_name="kasparro status")
+        try:
+            return await read_status(connection, find_occupant(settings.home))
+        finally:
+            await connection.close()
+
+
+def _print(status: Status, now: datetime.datetime) -> None:
+    running = status.running
+    where = f"Kasparro runs at {running.url} (process {running.pid})" if running else "no `kasparro up` runs here"
+    click.echo(f"{status.coins:,} coins; {where}")
+    if not status.sources:
+        click.echo("no source was ever run: start `kasparro up`, or `kasparro ingest --once`")
+        return
+    table = Table(*_COLUMNS, box=None)
+    for source in status.sources:
+        table.add_row(*_row(source, now))
+    screen = open_screen()
+    screen.print(table)
+    for source in status.sources:
+        if source.last_run and source.last_run.message:
+            screen.print(f"{source.source.name}: {source.last_run.message}", markup=False)
+
+
+def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:
+    source, run, checkpoint = status.source, status.last_run, status.checkpoint
+    health = Text(source.health, STYLES[source.health]) if source.enabled else Text("disabled", "dim")
+    cells: list[str | Text] = [source.name, health]
+    if run is None:
+        cells += ["never", "", "", ""]
+    else:
+        last_run = Text.assemble((run.status, STYLES[run.status]), f", {_when(run.finished_at or run.started_at, now)}")
+        cells += [last_run, f"{run.processed:,}", f"{run.failed:,}", f"{run.changed:,}"]
+    cells.append(f"{status.listings:,}")
+    cells.append(_when(checkpoint.updated_at, now) if checkpoint else "")
+    cells.append(_when(source.next_run_at, now) if source.next_run_at else "")
+    return cells
+
+
+def _when(moment: datetime.datetime, now: datetime.datetime) -> str:
+    """Return `12 s ago` or `in 3 min`."""
+    seconds = round((moment - now).total_seconds())
+    size, unit = next(((size, unit) for size, unit in _UNITS if abs(seconds) >= size), (1, "s"))
+    amount = f"{abs(seconds) // size} {unit}"
+    return f"in {amount}" if seconds > 0 else f"{amount} ago"

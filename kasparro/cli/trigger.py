@@ -1,0 +1,91 @@
+"""`kasparro trigger`: a run now, asked for as the API does."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from db.migrate import migrate
+from db.pool import connect
+from db.request_rows import requests_by_id
+from db.requests import add_request
+from db.run_pages import RunRow, runs_of_requests
+from db.settings import Settings, load_settings
+from db.sources import enabled_sources
+from db.types import Connection
+from kasparro.database import find_running
+from kasparro.demo import demo_settings
+from kasparro.errors import CommandError, RefusedError
+from kasparro.reports import exit_code_of_runs, print_runs
+
+LOOK_SECONDS = 0.2
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A request, and how its runs went where they were waited for."""
+
+    request: int
+    sources: list[str]
+    runs: list[RunRow] | None = None
+
+
+@click.command("trigger")
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only this source; may be given again.")
+@click.option("--full", is_flag=True, help="Ignore checkpoints and validators, read everything anew.")
+@click.option("--wait", is_flag=True, help="Wait for the runs to end and print them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--demo", is_flag=True, help="Of the demo.")
+def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, demo: bool) -> None:
+    """Ask the running ingestor for a run now.
+
+    The request is a row of the database: it is served even if the ingestor is started only later.
+
+    \b
+    Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    settings = load_settings()
+    outcome = asyncio.run(_trigger(demo_settings(settings) if demo else settings, sources, full=full, wait=wait))
+    if as_json:
+        click.echo(msgspec.json.encode(outcome))
+    elif outcome.runs is None:
+        click.echo(f"request {outcome.request}: {', '.join(outcome.sources)}")
+    else:
+        print_runs(outcome.runs, as_json=False)
+    if outcome.runs is not None:
+        raise click.exceptions.Exit(exit_code_of_runs(run.status for run in outcome.runs))
+
+
+async def _trigger(settings: Settings, names: Sequence[str], *, full: bool, wait: bool) -> Outcome:
+    dsn = settings.database_url or await find_running(settings)
+    if dsn is None:
+        raise CommandError(
+            f"no Kasparro runs on {settings.home}: start `kasparro up`, or run sources with `kasparro ingest --once`"
+        )
+    await migrate(dsn)
+    connection = await connect(dsn, application_name="kasparro trigger")
+    try:
+        chosen = await _choose(connection, names)
+        request = await add_request(connection, chosen, full=full)
+        return Outcome(request, chosen, await _wait(connection, request) if wait else None)
+    finally:
+        await connection.close()
+
+
+async def _choose(connection: Connection, names: Sequence[str]) -> list[str]:
+    enabled = await enabled_sources(connection)
+    if not enabled:
+        raise CommandError("no ingestor has worked on this database yet: start one with `kasparro up`")
+    unknown = next((name for name in names if name not in enabled), None)
+    if unknown is not None:
+        raise RefusedError(f"{unknown!r} is no source of the running ingestor: it has {', '.join(enabled)}")
+    return list(dict.fromkeys(names)) or enabled
+
+
+async def _wait(connection: Connection, request: int) -> list[RunRow]:
+    while True:
+        rows = await requests_by_id(connection, [request])
+        if rows[request].status == "done":
+            runs = await runs_of_requests(connection, [request])
+            return runs.get(request, [])
+        await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,41 @@
+"""`kasparro up`: everything, until Ctrl-C."""
+
+import asyncio
+import logging
+
+import click
+
+from db.settings import Settings, load_settings
+from kasparro.console import open_console
+from kasparro.demo import demo_plan, demo_settings
+from kasparro.occupancy import occupy
+from kasparro.ports import check_port, service_url
+from kasparro.supervisor import Plan, supervise
+
+log = logging.getLogger(__name__)
+
+
+@click.command("up")
+@click.option(
+    "--demo", is_flag=True, help="Use a made-up market: needs no network, and keeps a state folder of its own."
+)
+def command(*, demo: bool) -> None:
+    """Start everything: database, ingestor and server.
+
+    PostgreSQL is the embedded one unless DATABASE_URL names another. Ends, and ends everything, on Ctrl-C or SIGTERM.
+    """
+    settings = load_settings()
+    if demo:
+        settings = demo_settings(settings)
+    with occupy(settings.home, service_url(settings)):
+        check_port(settings.host, settings.port)
+        console = open_console(settings)
+        plan = _plan(settings, demo=demo)
+        asyncio.run(supervise(plan, console))
+
+
+def _plan(settings: Settings, *, demo: bool) -> Plan:
+    if not demo:
+        return Plan(settings=settings, commands=(("ingestor",), ("server",)))
+    log.info("demo: prices are made up and kept apart in %s; no provider is asked", settings.home)
+    return demo_plan(settings)

@@ -1,0 +1,27 @@
+"""What may be wrong, in a user's words: `examine` looks at everything, each part in a module of its own."""
+
+from collections.abc import AsyncIterator
+
+from db.settings import Settings
+from kasparro.doctor.database import check_database
+from kasparro.doctor.findings import Finding
+from kasparro.doctor.machine import check_disk, check_python, check_server_port, check_state_folder
+from kasparro.doctor.sources import check_sources
+
+__all__ = ["Finding", "examine"]
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield what each check found, as soon as it is known."""
+    yield check_python()
+    folder = check_state_folder(settings)
+    yield folder
+    yield check_disk(settings)
+    yield check_server_port(settings)
+    if folder.level == "fail" and settings.database_url is None:
+        yield Finding("fail", "Database", "the embedded database needs the state folder", "see there")
+    else:
+        for finding in await check_database(settings):
+            yield finding
+    for finding in await check_sources(settings):
+        yield finding

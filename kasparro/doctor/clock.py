@@ -1,0 +1,46 @@
+"""The clock: held against the database's and against the Date header of a provider (RFC 9110, section 6.6.1)."""
+
+import datetime
+import email.utils
+
+import aiohttp
+
+from kasparro.doctor.findings import Finding
+
+TOLERANCE = datetime.timedelta(seconds=30)
+TOO_FAR = datetime.timedelta(minutes=5)
+"""Observation times further ahead than this are cut, see `ingestor`; a clock this wrong spoils data."""
+TIMEOUT_SECONDS = 10.0
+REMEDY = "set the clock, for example with `timedatectl set-ntp true`"
+
+
+async def check_clock(urls: list[str]) -> Finding:
+    """Ask the providers one after the other for the time, until one tells."""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        for url in urls:
+            ahead = await _ahead(session, url)
+            if ahead is not None:
+                return clock_finding(url, ahead)
+    return Finding("warn", "Clock", "no provider told the time", "see the lines on the sources")
+
+
+def clock_finding(whose: str, ahead: datetime.timedelta) -> Finding:
+    """Say how far another clock, which is `ahead` of ours, disagrees."""
+    seconds = round(abs(ahead).total_seconds())
+    text = f"this machine is {seconds} s {'behind' if ahead > datetime.timedelta() else 'ahead of'} {whose}"
+    if abs(ahead) > TOO_FAR:
+        return Finding("fail", "Clock", text, REMEDY)
+    if abs(ahead) > TOLERANCE:
+        return Finding("warn", "Clock", text, REMEDY)
+    return Finding("ok", "Clock", f"agrees with {whose}")
+
+
+async def _ahead(session: aiohttp.ClientSession, url: str) -> datetime.timedelta | None:
+    """Return how far the clock behind `url` is ahead of ours, None where it does not tell."""
+    try:
+        async with session.head(url, allow_redirects=False) as response:
+            then = email.utils.parsedate_to_datetime(response.headers["Date"])
+    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
+        return None
+    return then - datetime.datetime.now(datetime.UTC)

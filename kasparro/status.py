@@ -1,0 +1,41 @@
+"""How things stand: every source with its last run and checkpoint, read by the same code as the server's."""
+
+import msgspec
+
+from db.health import read_stats
+from db.run_pages import RunRow, last_runs
+from db.source_rows import SourceCheckpointRow, SourceRow, all_sources, checkpoints_of_sources, listing_counts
+from db.types import Connection
+from kasparro.occupancy import Occupant
+
+
+class SourceStatus(msgspec.Struct, frozen=True):
+    """One source; None for what there is not yet."""
+
+    source: SourceRow
+    listings: int
+    last_run: RunRow | None
+    checkpoint: SourceCheckpointRow | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What `kasparro status` shows; `running` is the `kasparro up` of this state folder."""
+
+    running: Occupant | None
+    coins: int
+    sources: list[SourceStatus]
+
+
+async def read_status(connection: Connection, running: Occupant | None) -> Status:
+    """Read it all in one snapshot."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        rows = await all_sources(connection)
+        names = [row.name for row in rows]
+        counts = await listing_counts(connection, names)
+        runs = await last_runs(connection, names)
+        checkpoints = await checkpoints_of_sources(connection, names)
+        stats = await read_stats(connection)
+    sources = [
+        SourceStatus(row, counts.get(row.name, 0), runs.get(row.name), checkpoints.get(row.name)) for row in rows
+    ]
+    return Status(running=running, coins=stats.total_normalized, sources=sources)

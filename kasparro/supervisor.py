@@ -1,0 +1,121 @@
+"""Runs the processes of one Kasparro below this one, until a signal; leaves none of them behind."""
+
+import http.client
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+import click
+import msgspec
+
+from db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from db.migrate import migrate
+from db.settings import Settings
+from kasparro.child import Backoff, Child
+from kasparro.console import Console
+from kasparro.errors import RefusedError
+from kasparro.ports import service_url
+from kasparro.stop import Stop
+
+log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 0.1
+PROBE_TIMEOUT_SECONDS = 5.0
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is to run: commands such as `("server",)`, started in this order and stopped in the reverse one.
+
+    `environment` goes over that of this process, and DATABASE_URL over both.
+    """
+
+    settings: Settings
+    commands: tuple[tuple[str, ...], ...]
+    environment: Mapping[str, str] = {}
+    greeting: str = "Kasparro answers"
+
+
+async def supervise(plan: Plan, console: Console) -> None:
+    """Bring up the database, migrate it, and keep every command running until a signal.
+
+    Raises RefusedError with the words of a process that refused its settings, and whatever a database raises that
+    cannot be brought up.
+    """
+    stop = Stop()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(stop.on_signals())
+        with stop.cancels():
+            embedded, dsn = None, plan.settings.database_url
+            if dsn is None:
+                embedded = await stack.enter_async_context(EmbeddedPostgres(plan.settings.home))
+                dsn = embedded.dsn
+            await migrate(dsn)
+            log.info("the database is ready")
+        if not stop.is_wished():
+            await _run(plan, console, stop, embedded, str(dsn))
+    if stop.reason is not None:
+        raise RefusedError(stop.reason)
+
+
+async def _run(plan: Plan, console: Console, stop: Stop, embedded: EmbeddedPostgres | None, dsn: str) -> None:
+    environment = {**os.environ, **plan.environment, "DATABASE_URL": dsn}
+    children = [Child(command, environment, console, stop.wish) for command in plan.commands]
+
+    def kill_all() -> None:
+        for child in children:
+            child.kill()
+
+    stop.on_impatience = kill_all
+    async with anyio.create_task_group() as group:
+        for child in children:
+            group.start_soon(child.keep_running)
+        if embedded is not None:
+            group.start_soon(_keep_running, embedded)
+        if any(child.name == "server" for child in children):
+            group.start_soon(_greet, plan)
+        await stop.wait()
+        log.info("stopping")
+        for child in reversed(children):
+            await child.stop()
+        group.cancel_scope.cancel()
+
+
+async def _keep_running(embedded: EmbeddedPostgres) -> None:
+    """Start PostgreSQL again whenever it ends; the processes connect again by themselves."""
+    backoff, wait_seconds = Backoff(), None
+    while True:
+        started = anyio.current_time()
+        await embedded.wait()
+        wait_seconds = backoff.after(wait_seconds, anyio.current_time() - started)
+        log.warning("PostgreSQL ended; starting it again in %g s", wait_seconds)
+        await anyio.sleep(wait_seconds)
+        try:
+            await embedded.start()
+        except EmbeddedPostgresError as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says all
+
+
+async def _greet(plan: Plan) -> None:
+    """Print the one line that says where the service is, as soon as it answers."""
+    url = service_url(plan.settings)
+    while True:
+        if await anyio.to_thread.run_sync(_answers, url, abandon_on_cancel=True):
+            break
+        await anyio.sleep(PROBE_SECONDS)
+    click.echo(f"{plan.greeting} at {url} (GraphiQL /graphql, REST /data, docs /docs)")
+
+
+def _answers(url: str) -> bool:
+    # http.client, unlike urllib, asks no proxy of the environment.
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PROBE_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,206 @@
+"""One process that the supervisor keeps running, with small real programs in its place."""
+
+import asyncio
+import contextlib
+import io
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import psutil
+import pytest
+
+from kasparro.child import Backoff, Child
+from kasparro.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+SOON = Backoff(first_seconds=0.01, limit_seconds=0.02, steady_seconds=60)
+TIMEOUT_SECONDS = 30
+
+WORKS_UNTIL_TOLD = """
+import os, signal, sys, threading
+told = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: told.set())
+print("ready", os.getpid(), flush=True)
+told.wait()
+print("bye", flush=True)
+"""
+DEAF = """
+import os, signal, threading
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", os.getpid(), flush=True)
+threading.Event().wait()
+"""
+CRASHES = """
+import sys
+print("on its way", flush=True)
+sys.exit(3)
+"""
+REFUSES = """
+import sys
+print("starting", flush=True)
+sys.exit("PORT must be a number")  # to standard error, with code 1
+"""
+REFUSES_WITH_2 = """
+import sys
+print("PORT must be a number", file=sys.stderr)
+sys.exit(2)
+"""
+
+
+class Stage:
+    """A console that is read, and the child that writes to it."""
+
+    def __init__(self, child: Child, stream: io.StringIO, refusals: list[str]) -> None:
+        self.child = child
+        self.stream = stream
+        self.refusals = refusals
+
+    async def wait_for(self, condition: Callable[[str], bool]) -> str:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not condition(self.stream.getvalue()):
+                await asyncio.sleep(0.01)
+        return self.stream.getvalue()
+
+    async def wait_for_pid(self) -> int:
+        text = await self.wait_for(lambda text: text.count("ready ") == 1 and text.endswith("\n"))
+        return int(text.rsplit(maxsplit=1)[-1])
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, source: str) -> AsyncIterator[Stage]:
+    (folder / "worker.py").write_text(source, encoding="utf-8")
+    stream = io.StringIO()
+    refusals: list[str] = []
+    console = Console(bare=True, stream=stream)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+    child = Child(("worker",), environment, console, refusals.append, SOON)
+    async with anyio.create_task_group() as group:
+        group.start_soon(child.keep_running)
+        try:
+            yield Stage(child, stream, refusals)
+        finally:
+            child.kill()
+
+
+async def test_its_lines_pass_whole_however_long_they_are(tmp_path: Path) -> None:
+    long = "x" * 200_000
+    source = f"print('{long}', flush=True)\nprint('end without a newline', end='', flush=True)\nimport sys; sys.exit(2)"
+    async with running(tmp_path, source) as stage:
+        text = await stage.wait_for(lambda text: "without a newline\n" in text)
+    assert text.replace("\n", "") == f"{long}end without a newline"
+
+
+async def test_a_crashed_process_is_started_again_and_the_wait_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with running(tmp_path, CRASHES) as stage:
+            await stage.wait_for(lambda text: text.count("on its way") >= 3)
+    assert "worker ended with exit code 3; starting it again in 0.01 s" in caplog.messages
+    assert "worker ended with exit code 3; starting it again in 0.02 s" in caplog.messages
+
+
+async def test_a_killed_process_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with running(tmp_path, WORKS_UNTIL_TOLD) as stage:
+            os.kill(await stage.wait_for_pid(), signal.SIGKILL)
+            await stage.wait_for(lambda text: text.count("ready ") == 2)
+    assert "worker was ended by SIGKILL; starting it again in 0.01 s" in caplog.messages
+
+
+async def test_code_2_is_a_refusal_and_not_tried_again(tmp_path: Path) -> None:
+    async with running(tmp_path, REFUSES_WITH_2) as stage:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not stage.refusals:
+                await asyncio.sleep(0.01)
+    assert stage.refusals == ["PORT must be a number"]
+    assert stage.stream.getvalue() == "PORT must be a number\n"
+
+
+async def test_code_1_is_a_crash(tmp_path: Path) -> None:
+    async with running(tmp_path, REFUSES) as stage:
+        await stage.wait_for(lambda text: text.count("PORT must be a number") >= 2)
+    assert stage.refusals == []
+
+
+async def test_stop_lets_it_finish(tmp_path: Path) -> None:
+    async with running(tmp_path, WORKS_UNTIL_TOLD) as stage:
+        await stage.wait_for_pid()
+        await stage.child.stop()
+        assert stage.stream.getvalue().endswith("bye\n")
+
+
+async def test_stop_kills_what_does_not_listen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running(tmp_path, DEAF) as stage:
+        pid = await stage.wait_for_pid()
+        with caplog.at_level(logging.WARNING):
+            await stage.child.stop(grace_seconds=0.1)
+        assert not psutil.pid_exists(pid)
+    assert "worker did not stop within 0.1 s: killing it" in caplog.messages
+
+
+async def test_stop_before_the_start_and_twice_does_no_harm(tmp_path: Path) -> None:
+    async with running(tmp_path, WORKS_UNTIL_TOLD) as stage:
+        await stage.child.stop()
+        await stage.child.stop()
+        assert stage.stream.getvalue() in ("", "bye\n")
+
+
+def test_the_wait_doubles_to_a_limit_and_starts_over_after_a_steady_run() -> None:
+    backoff = Backoff(first_seconds=1, limit_seconds=5, steady_seconds=60)
+    waits, wait = [], None
+    for ran_seconds in (0, 1, 0, 0, 0, 60, 3):
+        wait = backoff.after(wait, ran_seconds)
+        waits.append(wait)
+    assert waits == [1, 2, 4, 5, 5, 1, 2]
+
+
+async def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(WORKS_UNTIL_TOLD, encoding="utf-8")
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-m', 'kasparro.leash', 'worker'], stdin=subprocess.PIPE).wait()\n",
+        encoding="utf-8",
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, str(tmp_path / "parent.py"), env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        ready = await parent.stdout.readline()
+        worker = psutil.Process(int(ready.split()[1]))
+        parent.kill()
+        await parent.wait()
+        assert await parent.stdout.read() == b"bye\n"  # it was asked, and the pipe's last writer is gone
+        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.01)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "no_colour", "wanted"),
+    [
+        (io.StringIO, "", "server    | hello\n"),
+        (Terminal, "", "\x1b[36mserver    |\x1b[0m hello\n"),
+        (Terminal, "1", "server    | hello\n"),
+    ],
+)
+def test_prefixes_are_coloured_only_for_a_terminal(
+    stream: type[io.StringIO], no_colour: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_colour)
+    opened = stream()
+    Console(bare=False, stream=opened).line("server", "hello")
+    assert opened.getvalue() == wanted

@@ -1,0 +1,205 @@
+"""What the doctor says, in a user's words, of each thing that can be wrong."""
+
+import contextlib
+import datetime
+import email.utils
+import json
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from db.settings import Settings, load_settings
+from kasparro.doctor import examine
+from kasparro.doctor.findings import Finding
+from kasparro.doctor.machine import FULL_DISK_BYTES, LOW_DISK_BYTES, check_disk, check_server_port, check_state_folder
+from kasparro.occupancy import occupy
+from kasparro.ports import free_port, service_url
+from tests.kasparro.command_line import kasparro
+
+TICKER = {"id": "btc-bitcoin", "symbol": "BTC", "name": "Bitcoin", "rank": 1, "quotes": {"USD": {"price": 1.5}}}
+NOBODY_LISTENS = "http://127.0.0.1:1"
+
+
+@contextlib.asynccontextmanager
+async def coinpaprika(
+    status: int, body: object, ahead: datetime.timedelta = datetime.timedelta()
+) -> AsyncIterator[str]:
+    """A provider that always answers so, with its clock `ahead` of ours."""
+
+    async def answer(_: web.Request) -> web.Response:
+        date = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + ahead, usegmt=True)
+        return web.json_response(body, status=status, headers={"Date": date})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+async def findings(**environ: str) -> dict[str, Finding]:
+    """What is found with these settings, by subject; of several the worst."""
+    found: dict[str, Finding] = {}
+    async for finding in examine(load_settings(environ)):
+        known = found.get(finding.subject)
+        if known is None or finding.level == "fail" or known.level == "ok":
+            found[finding.subject] = finding
+    return found
+
+
+def settings_of(home: Path, **environ: str) -> Settings:
+    return load_settings({"KASPARRO_HOME": str(home), **environ})
+
+
+async def test_a_healthy_kasparro_gets_a_line_for_each_part(database: str, tmp_path: Path) -> None:
+    async with coinpaprika(200, [TICKER]) as url:
+        environ = {
+            "DATABASE_URL": database,
+            "KASPARRO_HOME": str(tmp_path),
+            "COINPAPRIKA_URL": url,
+            "SOURCES": "coinpaprika,csv",
+            "PORT": str(free_port()),
+        }
+        done = await kasparro("doctor", **environ)
+        as_json = json.loads((await kasparro("doctor", "--json", **environ)).stdout)
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("ok   ") for line in lines)
+    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "coinpaprika", "csv", "Clock"]
+    assert [finding["subject"] for finding in as_json] == subjects
+    assert len(lines) == len(subjects)
+
+
+async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(database: str, tmp_path: Path) -> None:
+    missing = tmp_path / "no.csv"
+    done = await kasparro(
+        "doctor", DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv", CSV_PATH=str(missing)
+    )
+    assert done.returncode == 1
+    assert "fail csv" in done.stdout
+    assert str(missing) in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+async def test_a_csv_with_unknown_columns_names_those_seen(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text("colour,weight\nred,3\n", encoding="utf-8")
+    found = await findings(DATABASE_URL=database, SOURCES="csv", CSV_PATH=str(file), KASPARRO_HOME=str(tmp_path))
+    assert found["csv"].level == "fail"
+    assert "colour" in found["csv"].text
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "COINPAPRIKA|API_SOURCE_KEY"), (403, "API_SOURCE_KEY"), (402, "402")]
+)
+async def test_a_refused_key_names_the_setting(status: int, words: str, database: str, tmp_path: Path) -> None:
+    async with coinpaprika(status, {"error": "who are you?"}) as url:
+        found = await findings(
+            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+        )
+    assert found["coinpaprika"].level == "fail"
+    assert any(word in found["coinpaprika"].text for word in words.split("|"))
+    assert "who are you?" in found["coinpaprika"].text
+
+
+async def test_a_provider_out_of_reach_is_told_with_what_to_look_at(database: str, tmp_path: Path) -> None:
+    found = await findings(
+        DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=NOBODY_LISTENS, KASPARRO_HOME=str(tmp_path)
+    )
+    assert found["coinpaprika"].level == "fail"
+    assert "network" in str(found["coinpaprika"].remedy)
+    assert found["Clock"].level == "warn"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level", "words"),
+    [
+        (datetime.timedelta(hours=1), "fail", "s behind "),
+        (datetime.timedelta(hours=-1), "fail", "s ahead of "),
+        (datetime.timedelta(minutes=2), "warn", "s behind "),
+        (datetime.timedelta(seconds=3), "ok", "agrees with "),
+    ],
+)
+async def test_a_wrong_clock_is_seen_by_the_providers_date(
+    ahead: datetime.timedelta, level: str, words: str, database: str, tmp_path: Path
+) -> None:
+    async with coinpaprika(200, [TICKER], ahead) as url:
+        found = await findings(
+            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+        )
+    assert found["Clock"].level == level
+    assert words in found["Clock"].text
+
+
+async def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
+    found = await findings(
+        DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none", SOURCES="csv", KASPARRO_HOME=str(tmp_path)
+    )
+    assert found["Database"].level == "fail"
+    assert "127.0.0.1:1/none is out of reach" in found["Database"].text
+    assert "DATABASE_URL" in str(found["Database"].remedy)
+    assert "hunter2" not in repr(found)
+
+
+async def test_a_database_without_schema_is_a_warning(empty_database: str, tmp_path: Path) -> None:
+    found = await findings(DATABASE_URL=empty_database, SOURCES="csv", KASPARRO_HOME=str(tmp_path))
+    assert (found["Schema"].level, found["Schema"].remedy) == ("warn", "run `kasparro migrate`")
+
+
+async def test_an_unknown_source_is_named(database: str, tmp_path: Path) -> None:
+    found = await findings(DATABASE_URL=database, SOURCES="csv,nope", KASPARRO_HOME=str(tmp_path))
+    assert found["Sources"].level == "fail"
+    assert "'nope'" in found["Sources"].text
+
+
+async def test_a_state_folder_that_is_a_file_stops_the_embedded_database(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    found = await findings(KASPARRO_HOME=str(file), SOURCES="csv")
+    assert (found["State folder"].level, found["State folder"].text) == ("fail", f"{file} is a file")
+    assert found["Database"].level == "fail"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert check_state_folder(settings_of(tmp_path / "home")).level == "fail"
+
+
+async def test_an_embedded_database_is_started_for_the_check(state_folder: Path) -> None:
+    found = await findings(KASPARRO_HOME=str(state_folder), SOURCES="csv")
+    assert found["Database"].level == "ok"
+    assert found["Database"].text.endswith(", embedded")
+
+
+def test_a_port_taken_by_another_program_names_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        found = check_server_port(settings_of(tmp_path, PORT=str(port)))
+    assert found.level == "fail"
+    assert f"(process {os.getpid()})" in found.text
+    assert "PORT" in str(found.remedy)
+
+
+def test_a_port_held_by_kasparro_itself_is_well(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = settings_of(tmp_path, PORT=str(listener.getsockname()[1]))
+        with occupy(tmp_path, service_url(settings)):
+            found = check_server_port(settings)
+    assert found.level == "ok"
+    assert "by Kasparro itself" in found.text
+
+
+@pytest.mark.parametrize(
+    ("free", "level"),
+    [(FULL_DISK_BYTES - 1, "fail"), (FULL_DISK_BYTES, "warn"), (LOW_DISK_BYTES - 1, "warn"), (LOW_DISK_BYTES, "ok")],
+)
+def test_a_full_disk_is_told(free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert check_disk(settings_of(tmp_path)).level == level

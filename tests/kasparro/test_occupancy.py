@@ -1,0 +1,58 @@
+"""One `kasparro up` a state folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from db.embedded import FolderUnusableError
+from kasparro.errors import RefusedError
+from kasparro.occupancy import Occupant, find_occupant, occupy
+
+URL = "http://127.0.0.1:8000"
+
+
+def test_a_folder_has_one_occupant_at_a_time(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with occupy(home, URL):
+        assert find_occupant(home) == Occupant(os.getpid(), URL)
+        with (
+            pytest.raises(RefusedError, match=rf"already on {home} \(process {os.getpid()}, {URL}\)"),
+            occupy(home, URL),
+        ):
+            pytest.fail("both hold it")
+    assert find_occupant(home) is None
+    with occupy(home, URL):
+        pass
+
+
+def test_a_killed_occupant_leaves_the_folder_free(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from kasparro.occupancy import occupy\n"
+        "with occupy(Path(sys.argv[1]), 'url'): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=Path(__file__).parents[2], check=False)
+    assert (tmp_path / "kasparro.lock").read_bytes()
+    assert find_occupant(tmp_path) is None
+    with occupy(tmp_path, URL):
+        pass
+
+
+def test_an_occupant_that_has_not_yet_said_who_it_is_counts(tmp_path: Path) -> None:
+    with occupy(tmp_path, URL):
+        (tmp_path / "kasparro.lock").write_bytes(b"")
+        with pytest.raises(RefusedError, match=f"already on {tmp_path}: stop"), occupy(tmp_path, URL):
+            pytest.fail("both hold it")
+
+
+def test_nobody_occupies_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert find_occupant(tmp_path / "missing") is None
+
+
+def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(FolderUnusableError, match=f"{file} cannot be used"), occupy(file, URL):
+        pytest.fail("it is no folder")

@@ -1,0 +1,144 @@
+"""What a fresh machine starts from: the Makefile, the locks, the container files."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+GROUPS = PROJECT["dependency-groups"]
+# The requirements that each lock is resolved from.
+LOCKED = {
+    "requirements.lock": [*PROJECT["project"]["dependencies"], *GROUPS["build"]],
+    "requirements-dev.lock": [
+        *PROJECT["project"]["dependencies"],
+        *GROUPS["build"],
+        *(item for item in GROUPS["dev"] if isinstance(item, str)),
+    ],
+    "requirements-node.lock": GROUPS["node"],
+}
+PIN = re.compile(
+    r"^(?P<name>[a-z0-9.-]+)==(?P<version>\S+)(?: ; [^\\]+)? \\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64}.*\n)+)",
+    re.MULTILINE,
+)
+
+
+def pins(lock: str) -> dict[str, Version]:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    return {match["name"]: Version(match["version"]) for match in PIN.finditer(text)}
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+def test_a_lock_holds_what_the_project_asks_for(lock: str) -> None:
+    pinned = pins(lock)
+    for requirement in map(Requirement, LOCKED[lock]):
+        name = requirement.name.lower().replace("_", "-")
+        assert requirement.specifier.contains(pinned[name], prereleases=True), requirement
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+def test_a_lock_hashes_every_package_and_names_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert len(pins(lock)) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE))
+    assert "://" not in text
+    assert not re.search(r"^\s*--(?!hash=)", text, re.MULTILINE)
+
+
+def test_the_dev_lock_installs_the_same_versions() -> None:
+    dev = pins("requirements-dev.lock")
+    assert {name: dev[name] for name in pins("requirements.lock")} == pins("requirements.lock")
+
+
+@pytest.mark.parametrize("version", ["3.10.13", None])
+def test_make_tells_an_old_or_missing_python_in_one_line(version: str | None, tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    if version:
+        python.write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && echo "Python {version}" && exit\nexit 1\n', encoding="utf-8"
+        )
+        python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    done = subprocess.run(
+        ["make", "up", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"],  # noqa: S607 - whichever make there is
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    first, *others = done.stderr.splitlines()
+    assert first.startswith("Kasparro needs Python 3.11 or newer")
+    assert str(python) in first
+    assert (version or "not found") in first
+    assert all(line.startswith("make: ***") for line in others)
+    assert not (tmp_path / "venv").exists()
+
+
+def test_make_help_names_every_target_that_readers_are_told_of() -> None:
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607 - whichever make
+    named = set(re.findall(r"^make (\w+)", done.stdout, re.MULTILINE))
+    assert {"up", "demo", "test", "lint", "check", "schema", "lock", "web"} <= named
+
+
+def test_the_hooks_call_the_same_commands_as_ci() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert [repo["repo"] for repo in hooks] == ["local"]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for hook in hooks[0]["hooks"]:
+        assert f"\n{hook['entry']}\n" in script
+    assert script.endswith("\nmake test\n")
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_container_file_copies_only_what_is_let_into_the_build() -> None:
+    let_in = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
+    }
+    assert {
+        "data",
+        "db",
+        "ingestor",
+        "kasparro",
+        "server",
+        "simulator",
+        "web",
+        "requirements.lock",
+        "LICENSE",
+    } <= let_in
+    assert not {".env", ".git", "tests"} & let_in
+    stages = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")
+    assert "\nUSER kasparro\n" in stages[-1]
+    assert "--require-hashes" in stages[-2]
+
+
+def test_compose_starts_database_then_schema_then_the_two_processes() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    services = compose["services"]
+    assert services["db"]["image"] == "postgres:18"
+    assert services["db"]["volumes"] == ["database:/var/lib/postgresql"]
+    assert services["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
+    for name in ("ingestor", "server"):
+        assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+        assert services[name]["environment"]["DATABASE_URL"].endswith("@db:5432/kasparro")
+    assert {"db", "server"} <= {name for name, service in services.items() if "healthcheck" in service}
+
+
+@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout")
+def test_nothing_that_is_built_or_secret_is_committed() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"],  # noqa: S607 - whichever git there is
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout == ""

@@ -1,0 +1,163 @@
+"""The environment and `.env`: read once, a bad value told in one line that names it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from db.settings import SECRETS, Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "hunter2"  # noqa: S105 - what must not be shown
+
+
+def load(**environ: str) -> Settings:
+    return load_settings(environ)
+
+
+def test_without_any_variable_the_defaults_hold() -> None:
+    settings = load()
+    assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8000, None)
+    assert settings.sources == ("coinpaprika", "coingecko", "csv")
+    assert Path(settings.csv_path).is_file()
+    assert settings.identity_path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [
+        ("PORT", "eighty", "a whole number from 1 to 65535"),
+        ("PORT", "0", "a whole number from 1 to 65535"),
+        ("PORT", "65536", "a whole number from 1 to 65535"),
+        ("PORT", "8000.5", "a whole number from 1 to 65535"),
+        ("HOST", "not a host", "an IP address or a host name"),
+        ("HOST", "http://127.0.0.1", "an IP address or a host name"),
+        ("POLL_SECONDS", "0", "a whole number from 1 to 86400"),
+        ("COINGECKO_PAGES", "-4", "a whole number from 1 to 4000"),
+        ("COINPAPRIKA_URL", "api.coinpaprika.com", "an http or https URL"),
+        ("COINPAPRIKA_URL", "ftp://api.coinpaprika.com", "an http or https URL"),
+        ("COINGECKO_URL", "https://", "an http or https URL"),
+        ("COINGECKO_URL", "https://ho st/", "an http or https URL"),
+        ("COINGECKO_URL", "https://host:port/", "an http or https URL"),
+        ("COINGECKO_URL", "https://host/?key=1", "an http or https URL"),
+        ("SOURCES", ",", "source names such as"),
+        ("SOURCES", "CoinGecko", "source names such as"),
+        ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR"),
+        ("LOG_FORMAT", "xml", "one of console, json"),
+        ("CORS_ORIGINS", "https://a.example/path", "origins such as"),
+        ("RAW_RETENTION_DAYS", "", None),
+        ("RAW_RETENTION_DAYS", "0", "a whole number from 1 to 3650"),
+        ("INTROSPECTION", "perhaps", "one of true, false, 1, 0"),
+    ],
+)
+def test_a_bad_value_is_told_in_one_line_that_names_it(variable: str, value: str, wanted: str | None) -> None:
+    if wanted is None:
+        assert load(**{variable: value}) == load()
+        return
+    with pytest.raises(SettingsError) as caught:
+        load(**{variable: value})
+    message = str(caught.value)
+    assert message.startswith(f"{variable} must be {wanted}")
+    assert repr(value) in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "READ_DATABASE_URL"])
+def test_a_bad_database_url_is_named_but_not_shown(variable: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable} must be a PostgreSQL URL such as") as caught:
+        load(**{variable: f"mysql://user:{SECRET}@host/db"})
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_every_spelling_of_a_postgres_url_is_taken(scheme: str) -> None:
+    assert load(DATABASE_URL=f"{scheme}://user@host/db").database_url == "postgresql://user@host/db"
+
+
+def test_the_placeholder_and_blank_values_count_as_left_out() -> None:
+    left_out = {"SCHEDULER_TOKEN": "REPLACE_ME", "API_SOURCE_KEY": " REPLACE_ME ", "PORT": "  ", "DATABASE_URL": ""}
+    assert load(**left_out) == load()
+
+
+def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
+    settings = load(
+        KASPARRO_HOME=str(tmp_path),
+        HOST="::1",
+        PORT=" 9000 ",
+        SOURCES="csv, coingecko,csv",
+        LOG_LEVEL="debug",
+        LOG_FORMAT="JSON",
+        CORS_ORIGINS="https://a.example, *",
+        COINGECKO_URL="https://pro-api.coingecko.com/api/v3/",
+        INTROSPECTION="0",
+        CSV_PATH="~/prices/*.csv",
+    )
+    assert (settings.home, settings.host, settings.port) == (tmp_path, "::1", 9000)
+    assert settings.sources == ("csv", "coingecko")
+    assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
+    assert settings.cors_origins == ("https://a.example", "*")
+    assert settings.coingecko_url == "https://pro-api.coingecko.com/api/v3"
+    assert settings.introspection is False
+    assert settings.csv_path == f"{Path.home()}/prices/*.csv"
+
+
+def test_no_secret_is_ever_shown() -> None:
+    secrets = {
+        "API_SOURCE_KEY": SECRET,
+        "COINGECKO_API_KEY": SECRET,
+        "SCHEDULER_TOKEN": SECRET,
+        "DATABASE_URL": f"postgresql://user:{SECRET}@host/db",
+        "READ_DATABASE_URL": f"postgresql://user:{SECRET}@replica/db",
+    }
+    assert {name.lower() for name in secrets} == SECRETS
+    settings = load(**secrets)
+    assert SECRET in str(settings.database_url)
+    assert SECRET not in repr(settings)
+    assert SECRET not in f"{settings}"
+    assert repr(settings).count("***") == len(secrets)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text('PORT=9001\nHOST="10.0.0.1"  # ours\nexport POLL_SECONDS=60\nEMPTY\n', encoding="utf-8")
+    settings = load_settings({"PORT": "9002"}, dotenv_path=file)
+    assert (settings.port, settings.host, settings.poll_seconds) == (9002, "10.0.0.1", 60)
+
+
+def test_an_empty_variable_hides_the_one_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("API_SOURCE_KEY=from-the-file\n", encoding="utf-8")
+    assert load_settings({"API_SOURCE_KEY": ""}, dotenv_path=file).api_source_key is None
+
+
+def test_the_file_of_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=9003\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PORT", raising=False)
+    assert load_settings().port == 9003
+
+
+def test_a_file_that_is_no_text_is_told_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"PORT=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"^.*\.env cannot be read: "):
+        load_settings({}, dotenv_path=file)
+
+
+def test_the_example_file_names_every_setting_and_changes_none() -> None:
+    example = ROOT / ".env.example"
+    assert load_settings({}, dotenv_path=example) == load()
+    named = set(re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE))
+    fields = {"KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__}
+    assert named == fields
+
+
+def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    shown = re.sub(r"^# ([A-Z_]+=)", r"\1", text, flags=re.MULTILINE)
+    file = tmp_path / ".env"
+    file.write_text(shown, encoding="utf-8")
+    settings, defaults = load_settings({}, dotenv_path=file), load()
+    differing = {name for name in Settings.__struct_fields__ if getattr(settings, name) != getattr(defaults, name)}
+    # What has no default shows an example instead; paths are relative there.
+    assert differing <= {"database_url", "read_database_url", "cors_origins", "csv_path", "identity_path", "home"}
