@@ -77,8 +77,8 @@ async def read_stats(connection: Connection) -> Stats:
     success, failure = await last_success(connection), await last_failure(connection)
     return Stats(
         total_normalized=await count_coins(connection),
-        last_success=success and _as_success(success),
-        last_failure=failure and _as_failure(failure),
+        last_success=None if success is None else _as_success(success),
+        last_failure=None if failure is None else _as_failure(failure),
     )
 
 

@@ -7,18 +7,12 @@ else is encoded with msgspec.
 
 import functools
 import logging
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
 import msgspec
 
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-    Pool = asyncpg.Pool[asyncpg.Record]
-else:
-    Connection = asyncpg.Connection
-    Pool = asyncpg.Pool
+from db.types import Connection, OwnConnection, Pool
 
 __all__ = [
     "UNAVAILABLE",
@@ -144,7 +138,7 @@ async def connect(
     role: str | None = None,
     statement_timeout_seconds: float | None = None,
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
-) -> Connection:
+) -> OwnConnection:
     """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`.
 
     `role` is taken on where it exists and the login may; otherwise a warning says so and the login's own rights stay.
@@ -184,7 +178,7 @@ async def create_pool(
     Raises DatabaseUnavailableError, now and later from `acquire` whenever a new connection cannot be made.
     """
 
-    async def open_one(*_: object, **__: object) -> Connection:
+    async def open_one(*_: object, **__: object) -> OwnConnection:
         return await connect(
             dsn,
             application_name=application_name,

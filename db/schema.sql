@@ -332,6 +332,8 @@ ALTER TABLE ONLY public.sources
 
 CREATE INDEX etl_requests_open ON public.etl_requests USING btree (id) WHERE (status <> 'done'::text);
 
+CREATE INDEX etl_runs_by_finish ON public.etl_runs USING btree (finished_at DESC NULLS LAST, id DESC);
+
 CREATE INDEX etl_runs_by_source ON public.etl_runs USING btree (source, id DESC);
 
 CREATE INDEX etl_runs_of_request ON public.etl_runs USING btree (request_id) WHERE (request_id IS NOT NULL);

@@ -1,4 +1,4 @@
-"""The names of asyncpg's types as this project uses them."""
+"""The names of asyncpg's types as this project uses them: a connection of our own, any connection, a pool."""
 
 from typing import TYPE_CHECKING
 
@@ -7,8 +7,10 @@ from asyncpg.pool import PoolConnectionProxy
 
 # asyncpg's classes take no parameters at run time; their stubs do.
 if TYPE_CHECKING:
+    OwnConnection = asyncpg.Connection[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 else:
+    OwnConnection = asyncpg.Connection
     Connection = asyncpg.Connection | PoolConnectionProxy
     Pool = asyncpg.Pool

@@ -21,6 +21,9 @@ class _Identified(msgspec.Struct, gc=False):
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _ID = msgspec.json.Decoder(_Identified)
 _ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
+MAX_NESTING = 500
+"""Levels of a record: fewer than any Python or PostgreSQL gives up at."""
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 
 
@@ -87,9 +90,11 @@ def check_external_id(external_id: str) -> str:
 def decode_record(record: Record, decoder: msgspec.json.Decoder[T]) -> T:
     """Decode a record, each number exactly as written; an empty text where a number belongs is missing.
 
-    Raises RecordError, also for what no jsonb column takes: NUL characters and bytes that are not UTF-8.
+    Raises RecordError, also for what no jsonb column takes: NUL characters, bytes that are not UTF-8, endless nesting.
     """
     try:
+        if record.raw.count(b"[") + record.raw.count(b"{") > MAX_NESTING:
+            _refuse_depth(record.raw)
         if b"\\u0000" in record.raw:
             _refuse_nul(_ANYTHING.decode(record.raw), "$")
         record.raw.decode()
@@ -112,6 +117,15 @@ def _without_blanks(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
     if isinstance(value, dict):
         return {key: _without_blanks(item) for key, item in value.items()}
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _refuse_depth(raw: bytes) -> None:
+    """Raise RecordError for a record nested more than MAX_NESTING levels deep."""
+    depth = 0
+    for token in _TOKEN.finditer(raw):
+        depth += (token[0] in b"[{") - (token[0] in b"]}")
+        if depth > MAX_NESTING:
+            raise RecordError(f"The record is nested more than {MAX_NESTING} levels deep - at `$`")
 
 
 def _refuse_nul(value: object, path: str) -> None:

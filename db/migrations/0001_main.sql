@@ -45,6 +45,7 @@ CREATE TABLE etl_runs (
     CHECK (status <> 'failure' OR message IS NOT NULL)
 );
 CREATE INDEX etl_runs_by_source ON etl_runs (source, id DESC);
+CREATE INDEX etl_runs_by_finish ON etl_runs (finished_at DESC NULLS LAST, id DESC);
 CREATE INDEX etl_runs_of_request ON etl_runs (request_id) WHERE request_id IS NOT NULL;
 
 CREATE TABLE etl_checkpoints (

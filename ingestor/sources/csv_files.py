@@ -1,5 +1,6 @@
 """CSV files: streamed in slices, each a page; read again when they change."""
 
+import contextlib
 import datetime
 from collections.abc import AsyncGenerator
 from typing import Literal
@@ -78,15 +79,16 @@ class CsvFiles:
         malformed: list[SourceMalformedError] = []
         for file in changed:
             try:
-                async for page in self._file_pages(file, position.place):
-                    if page.ends_group:
-                        done[file.group] = file.identity
-                    complete = len(done) == len(files)
-                    yield msgspec.structs.replace(
-                        page,
-                        position=_Position(done.copy(), None if page.ends_group else page.position, not complete),
-                        sweep_groups=groups if complete else None,
-                    )
+                async with contextlib.aclosing(self._file_pages(file, position.place)) as pages:
+                    async for page in pages:
+                        if page.ends_group:
+                            done[file.group] = file.identity
+                        complete = len(done) == len(files)
+                        yield msgspec.structs.replace(
+                            page,
+                            position=_Position(done.copy(), None if page.ends_group else page.position, not complete),
+                            sweep_groups=groups if complete else None,
+                        )
             except SourceMalformedError as error:
                 malformed.append(error)
         if malformed:

@@ -68,8 +68,9 @@ class RowReader:
         self._offset = 0
         self.width: int | None = None
         try:
+            with path.open("rb") as file:
+                magic = file.read(len(GZIP_MAGIC))
             raw = path.open("rb")
-            magic = raw.peek(2)[:2]
         except OSError as error:
             raise SourceRefusedError(f"{path}: {error.strerror}; check CSV_PATH") from None
         self._file: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw

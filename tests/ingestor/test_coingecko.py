@@ -277,8 +277,8 @@ def test_a_market_is_read_field_by_field() -> None:
     }
     (listing,) = listings_of(json.dumps([market]).encode())
     assert (listing.ticker, listing.symbol, listing.name, listing.rank) == ("BTC", "btc", "Bitcoin", 3)
-    assert (listing.price_usd, listing.market_cap_usd, listing.volume_24h_usd) == (1, 2, 4)
+    assert [listing.price_usd, listing.market_cap_usd, listing.volume_24h_usd] == [1, 2, 4]
     assert listing.percent_change_24h == Decimal("-5.5")
-    assert (listing.circulating_supply, listing.total_supply, listing.max_supply) == (6, 7, None)
+    assert [listing.circulating_supply, listing.total_supply, listing.max_supply] == [6, 7, None]
     assert listing.observed_at.isoformat() == "2026-11-23T11:00:00.123000+00:00"
     assert (listing.name_words, listing.core_words) == ("bitcoin", "bitcoin")

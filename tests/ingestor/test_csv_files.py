@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from db.settings import Settings
-from ingestor.errors import SourceError, SourceMalformedError, SourceRefusedError
+from ingestor.errors import SourceMalformedError, SourceRefusedError
 from ingestor.records import Checkpoint, Listing, Page, RecordError
 from ingestor.sources.csv_files import CsvFiles, create
 
@@ -127,7 +127,9 @@ async def test_one_symbol_on_many_contracts_is_many_listings(shared_recordings: 
     listings, _ = await read(shared_recordings / "csv-merged-tokens-2022-11-03.csv.gz")
     assert sum(listing.name is None for listing in listings) == 2580
     assert sum(listing.ticker == "META" for listing in listings) == 84
-    assert sum(listing.symbol != listing.ticker for listing in listings) == 186 + 2  # LA´EEB has a compatibility character
+    assert (
+        sum(listing.symbol != listing.ticker for listing in listings) == 186 + 2
+    )  # an acute accent is a compatibility character
     links = [listing.external_id for listing in listings if listing.ticker == "LINK"]
     assert "link-0xf97f4df75117a78c1a5a0dbb814af92458539fb4" in links
     assert "NA" in {listing.ticker for listing in listings}
@@ -150,7 +152,7 @@ async def test_a_coin_twice_in_a_file_keeps_both_rows(shared_recordings: Path) -
     (page,) = await pages_of(CsvFiles(str(shared_recordings / "csv-top100-prices-2025-08-05.csv")))
     tickers = Counter(json.loads(record.raw)["symbol"] for record in page.records)
     assert len(page.records) == 100
-    assert set(ticker for ticker, count in tickers.items() if count > 1) <= {"USDT", "WETH", "USDC", "SOL"}
+    assert {ticker for ticker, count in tickers.items() if count > 1} <= {"USDT", "WETH", "USDC", "SOL"}
     assert max(tickers.values()) == 2
 
 
@@ -158,7 +160,7 @@ async def test_the_payload_is_the_row_by_its_headers(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "\ufeffSymbol,Price,price,date", "btc,$1,2,2022-03-16")
     (listing,), _ = await read(path)
     assert json.loads(bytes(listing.payload)) == {"Symbol": "btc", "Price": "$1", "price": "2", "date": "2022-03-16"}
-    assert (listing.ticker, listing.symbol, listing.price_usd) == ("BTC", "btc", 1)
+    assert (listing.ticker, listing.symbol, listing.price_usd) == ("BTC", "btc", Decimal(1))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ async def test_a_row_is_known_by_its_id_or_by_ticker_name_and_address(
 
 
 async def test_a_row_is_observed_by_its_own_time_else_by_its_files(tmp_path: Path) -> None:
-    write(tmp_path / "b-2022-01-01-to-2023-02-30-2024-05-06.csv", "symbol,price,date", "A,1,2021-01-01", "B,1,")
+    write(tmp_path / "b-2022-01-01-to-2024-05-06-or-2023-02-30.csv", "symbol,price,date", "A,1,2021-01-01", "B,1,")
     undated = write(tmp_path / "a.csv", "symbol,price", "C,1")
     os.utime(undated, (1_700_000_000, 1_700_000_000))
     listings, _ = await read(tmp_path)
@@ -227,14 +229,18 @@ async def test_rows_that_cannot_be_read_are_rejected_with_their_bytes(tmp_path: 
 
 async def test_an_unknown_layout_names_file_and_columns(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "coin,usd", "btc,1")
-    with pytest.raises(SourceMalformedError, match=r"a\.csv: the columns are 'coin', 'usd'; wanted are at least a symbol"):
+    with pytest.raises(
+        SourceMalformedError, match=r"a\.csv: the columns are 'coin', 'usd'; wanted are at least a symbol"
+    ):
         await read(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"=======\n"])
 async def test_a_file_without_a_header_is_malformed(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.csv").write_bytes(content)
-    with pytest.raises(SourceMalformedError, match=r"a\.csv has no header; wanted are at least the columns symbol and price"):
+    with pytest.raises(
+        SourceMalformedError, match=r"a\.csv has no header; wanted are at least the columns symbol and price"
+    ):
         await read(tmp_path / "a.csv")
 
 
@@ -372,9 +378,13 @@ async def test_one_bad_file_fails_the_run_after_the_others_were_read(tmp_path: P
     numbered(tmp_path / "b.csv", 2)
     source = CsvFiles(str(tmp_path))
     pages: list[Page] = []
-    with pytest.raises(SourceMalformedError, match=r"a\.csv: the columns are 'no', 'columns'"):
+
+    async def read_all() -> None:
         async for page in source.pages(None, full=False):
             pages.append(page)  # noqa: PERF401 - kept when the next one fails
+
+    with pytest.raises(SourceMalformedError, match=r"a\.csv: the columns are 'no', 'columns'"):
+        await read_all()
     assert (ids(pages), pages[-1].sweep_groups) == (["c0", "c1"], None)
     # Once it is gone the sweep that it kept open is ended.
     (tmp_path / "a.csv").unlink()
@@ -431,8 +441,16 @@ async def test_a_copy_of_a_folder_elsewhere_is_read_as_new(tmp_path: Path) -> No
     assert len(await pages_of(CsvFiles(str(tmp_path / "two")), after(pages[-1]))) == 1
 
 
-async def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
-    loop = tmp_path / "loop.csv"
-    loop.symlink_to(loop)
-    with pytest.raises(SourceError, match="CSV_PATH"):
-        await pages_of(CsvFiles(str(loop)))
+@pytest.mark.parametrize("name", ["loop.csv", "x" * 5000])
+async def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    with pytest.raises(SourceRefusedError, match="CSV_PATH"):
+        await pages_of(CsvFiles(str(tmp_path / name)))
+
+
+async def test_more_files_than_a_position_can_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestor.sources.csv_paths.MAX_FILES", 2)
+    for name in "abc":
+        numbered(tmp_path / f"{name}.csv", 1)
+    with pytest.raises(SourceRefusedError, match="3 files are more than 2"):
+        await pages_of(CsvFiles(str(tmp_path)))

@@ -136,6 +136,13 @@ def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
         RowReader(tmp_path / "none.csv")
 
 
+def test_an_offset_behind_the_end_of_a_broken_gzip_file_is_malformed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(gzip.compress(os.urandom(100_000))[:50_000])
+    with pytest.raises(SourceMalformedError, match=r"a\.csv is no whole gzip file"):
+        rows_of(path, offset=90_000)
+
+
 LINES = st.lists(st.lists(st.text(alphabet='ab,"\n\r é🟥', max_size=6), min_size=2, max_size=4), min_size=1, max_size=8)
 
 

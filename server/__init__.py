@@ -1,0 +1,1 @@
+"""The server: GraphQL, REST and live updates over what the ingestor wrote."""

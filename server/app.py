@@ -1,0 +1,87 @@
+"""The application: every route in one table, and what each request passes on its way there."""
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.graphql.app import create_graphql_app
+from server.middleware.body_limit import BodyLimit
+from server.middleware.in_flight import InFlightLimit
+from server.middleware.origin import WebSocketOrigin
+from server.middleware.requests import RequestLog
+from server.middleware.security_headers import SecurityHeaders
+from server.middleware.streams import EndStreams
+from server.pages import explorer_page, get_asset, get_docs, wants_html
+from server.rest.answers import ERROR_HANDLERS
+from server.rest.data import get_data, on_bad_parameters
+from server.rest.health import get_health, get_live, get_ready
+from server.rest.openapi import get_openapi
+from server.rest.parameters import BadParametersError
+from server.rest.root import get_root
+from server.rest.stats import get_stats
+from server.rest.trigger import post_trigger
+from server.state import ServerState
+
+
+class ExplorerOr:
+    """/graphql: GraphiQL for a browser that asks for a page, the GraphQL application for everything else."""
+
+    def __init__(self, graphql: ASGIApp) -> None:
+        self._graphql = graphql
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            request = Request(scope)
+            if wants_html(request) and "query" not in request.query_params:
+                await explorer_page()(scope, receive, send)
+                return
+        await self._graphql(scope, receive, send)
+
+
+def create_app(state: ServerState) -> Starlette:
+    """Put the application together."""
+    graphql = ExplorerOr(create_graphql_app(state))
+    origins = state.settings.cors_origins
+    app = Starlette(
+        routes=[
+            Route("/", get_root),
+            Route("/health", get_health),
+            Route("/health/live", get_live),
+            Route("/health/ready", get_ready),
+            Route("/data", get_data),
+            Route("/stats", get_stats),
+            Route("/trigger-etl", post_trigger, methods=["POST"]),
+            Route("/openapi.json", get_openapi),
+            Route("/docs", get_docs),
+            Route("/graphql", graphql),
+            WebSocketRoute("/graphql", graphql),
+            Route("/static/{folder}/{name}", get_asset),
+        ],
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(SecurityHeaders),
+            *([_cors(origins)] if origins else []),
+            Middleware(InFlightLimit),
+            Middleware(BodyLimit),
+            Middleware(WebSocketOrigin, allowed=origins),
+            Middleware(EndStreams, stopping=state.stopping),
+        ],
+        exception_handlers={**ERROR_HANDLERS, BadParametersError: on_bad_parameters},
+    )
+    app.state.server = state
+    return app
+
+
+def _cors(origins: tuple[str, ...]) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Content-Type", "X-Scheduler-Token", "X-Request-ID"],
+        expose_headers=["X-Request-ID", "Retry-After"],
+        max_age=600,
+    )

@@ -1,0 +1,252 @@
+"""How a document runs: parsed and validated once, held against the limits each time, executed, its errors masked."""
+
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from typing import Any
+
+import msgspec
+import strawberry
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    execute,
+    get_operation_ast,
+    parse,
+    subscribe,
+    validate,
+)
+from graphql import ExecutionResult as CoreResult
+from strawberry.execution import optimized_is_awaitable
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.graphql import OperationType
+from strawberry.utils.aio import aclosing
+from strawberry.utils.await_maybe import await_maybe
+
+from server.graphql.context import Context
+from server.graphql.errors import Code, coded, mask, with_code
+from server.limits import LIMITS, LimitExceededError, check_limits
+
+KEPT_DOCUMENTS = 512
+KEPT_CHARACTERS = 8_192
+"""A longer document is parsed each time, so that the kept ones take some 50 MB at most."""
+
+_ABORTED = "Parsing aborted"
+
+
+class RefusedError(Exception):
+    """An operation is refused before it runs."""
+
+    def __init__(self, errors: Iterable[GraphQLError]) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+
+class OperationNotAllowedError(RefusedError):
+    """An operation of this type cannot be sent this way."""
+
+    def __init__(self, operation_type: OperationType) -> None:
+        super().__init__([coded(f"A {operation_type.value} cannot be sent this way", Code.BAD_REQUEST)])
+        self.operation_type = operation_type
+
+
+class Document:
+    """A parsed document; it is validated when it is first found within the limits."""
+
+    def __init__(self, text: str) -> None:
+        self.node = _parse(text)
+        self._errors: list[GraphQLError] | None = None
+
+    def check(self, schema: GraphQLSchema) -> None:
+        """Validate. Raises RefusedError."""
+        if self._errors is None:
+            self._errors = with_code(validate(schema, self.node), Code.GRAPHQL_VALIDATION_FAILED)
+        if self._errors:
+            raise RefusedError(self._errors)
+
+
+def _parse(text: str) -> DocumentNode:
+    """Return the syntax tree. Raises RefusedError."""
+    if len(text) > LIMITS.characters:
+        raise RefusedError([_too_complex(f"The document has more than {LIMITS.characters:,} characters", "characters")])
+    try:
+        return parse(text, max_tokens=LIMITS.tokens, allow_empty_selection_sets=False)
+    except GraphQLError as error:
+        # graphql-core stops at too many tokens, and at selections nested too deeply for its recursion.
+        code = Code.QUERY_TOO_COMPLEX if _ABORTED in error.message else Code.GRAPHQL_PARSE_FAILED
+        raise RefusedError(with_code([error], code)) from None
+
+
+def _too_complex(message: str, limit: str) -> GraphQLError:
+    return coded(message, Code.QUERY_TOO_COMPLEX, limit=limit)
+
+
+_document = functools.lru_cache(maxsize=KEPT_DOCUMENTS)(Document)
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """An operation that may run."""
+
+    document: DocumentNode
+    node: OperationDefinitionNode
+    variables: dict[str, Any]
+
+    @property
+    def type(self) -> OperationType:
+        """Whether it is a query, a mutation or a subscription."""
+        return OperationType(self.node.operation.value)
+
+    @property
+    def name(self) -> str | None:
+        """Its name in the document."""
+        return None if self.node.name is None else self.node.name.value
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's schema with our own way through it; views and protocol handlers call `execute` and `stream`."""
+
+    def prepare(
+        self,
+        query: str | None,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        allowed: Iterable[OperationType] | None = None,
+    ) -> Operation:
+        """Return the operation to run. Raises RefusedError, OperationNotAllowedError."""
+        if not query:
+            raise RefusedError([coded('The request has no "query"', Code.BAD_REQUEST)])
+        try:
+            return self._prepared(query, variables or {}, operation_name, allowed)
+        except RecursionError:
+            raise RefusedError([_too_complex("The document is nested too deeply", "depth")]) from None
+
+    def _prepared(
+        self,
+        query: str,
+        variables: dict[str, Any],
+        operation_name: str | None,
+        allowed: Iterable[OperationType] | None,
+    ) -> Operation:
+        document = _document(query) if len(query) <= KEPT_CHARACTERS else Document(query)
+        node = get_operation_ast(document.node, operation_name)
+        if node is None:
+            # Validation may know better: a document that holds no operation, or two of one name.
+            document.check(self._schema)
+            problem = f'has no operation named "{operation_name}"' if operation_name else "has several operations"
+            raise RefusedError([coded(f"The document {problem}; name one of it", Code.GRAPHQL_VALIDATION_FAILED)])
+        operation = Operation(document.node, node, variables)
+        if allowed is not None and operation.type not in allowed:
+            raise OperationNotAllowedError(operation.type)
+        try:
+            check_limits(self._schema, document.node, node, variables)
+        except LimitExceededError as error:
+            raise RefusedError(
+                [coded(str(error), Code.QUERY_TOO_COMPLEX, limit=error.limit, allowed=error.allowed)]
+            ) from None
+        document.check(self._schema)
+        return operation
+
+    async def execute(  # noqa: PLR0917  (Strawberry's signature)
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Context | None = None,
+        root_value: object = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,  # noqa: ARG002  (Strawberry's views pass it)
+    ) -> ExecutionResult:
+        """Run a query or a mutation. Raises OperationNotAllowedError."""
+        assert context_value is not None  # noqa: S101  (every view makes one)
+        try:
+            operation = self.prepare(query, variable_values, operation_name, allowed_operation_types)
+        except OperationNotAllowedError:
+            raise
+        except RefusedError as error:
+            return PreExecutionError(data=None, errors=error.errors)
+        return await self._run(operation, context_value, root_value)
+
+    async def stream(  # noqa: PLR0917  (Strawberry's signature)
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Context | None = None,
+        root_value: object = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,  # noqa: ARG002  (Strawberry's views pass it)
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """Run any operation, and return its results as they come."""
+        assert context_value is not None  # noqa: S101  (every view makes one)
+        prepare = functools.partial(self.prepare, query, variable_values, operation_name, allowed_operation_types)
+        return self._results(prepare, context_value, root_value)
+
+    async def _results(
+        self, prepare: Callable[[], Operation], context: Context, root: object
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        try:
+            operation = prepare()
+        except RefusedError as error:
+            yield PreExecutionError(data=None, errors=error.errors)
+            return
+        if operation.type is not OperationType.SUBSCRIPTION:
+            yield await self._run(operation, context, root)
+            return
+        async with aclosing(self._updates(operation, context, root)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _run(self, operation: Operation, context: Context, root: object) -> ExecutionResult:
+        try:
+            result = await await_maybe(
+                execute(
+                    self._schema,
+                    operation.document,
+                    root_value=root,
+                    context_value=context,
+                    variable_values=operation.variables,
+                    operation_name=operation.name,
+                    executor_class=self.execution_context_class,
+                    is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
+                )
+            )
+        except Exception as error:  # noqa: BLE001  (the last to see it: the client gets an answer, the log the reason)
+            result = CoreResult(None, [GraphQLError("", original_error=error)])
+        return _answer(result, context)
+
+    async def _updates(
+        self, operation: Operation, context: Context, root: object
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        is_first = True
+        try:
+            source: AsyncIterator[CoreResult] | CoreResult = await await_maybe(
+                subscribe(
+                    self._schema,
+                    operation.document,
+                    root_value=root,
+                    context_value=context,
+                    variable_values=operation.variables,
+                    operation_name=operation.name,
+                    executor_class=self.execution_context_class,
+                )
+            )
+            if isinstance(source, CoreResult):
+                yield PreExecutionError(data=None, errors=mask(source.errors or (), context.request_id))
+                return
+            async with aclosing(source) as results:
+                async for result in results:
+                    yield _answer(result, context)
+                    is_first = False
+        except Exception as error:  # noqa: BLE001  (a resolver's generator ended so: its client is told why)
+            found = error if isinstance(error, GraphQLError) else GraphQLError("", original_error=error)
+            errors = mask([found], context.request_id)
+            yield (PreExecutionError if is_first else ExecutionResult)(data=None, errors=errors)
+
+
+def _answer(result: CoreResult, context: Context) -> ExecutionResult:
+    errors = mask(result.errors, context.request_id) if result.errors else None
+    if errors and result.data is None and all(error.path is None for error in errors):
+        # Nothing ran: a variable does not fit its type.
+        return PreExecutionError(data=None, errors=errors)
+    return ExecutionResult(data=result.data, errors=errors)

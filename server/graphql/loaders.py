@@ -1,0 +1,101 @@
+"""Loaders: what the fields of one level ask for, one by one, is read with one statement.
+
+They remember nothing: a context may live as long as a websocket does, and each message must show what is true then.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+import msgspec
+from strawberry.dataloader import DataLoader
+
+from db.coin_pages import CoinRow, coins_by_id, coins_by_ticker
+from db.listing_pages import (
+    ListingKey,
+    ListingRow,
+    PayloadKey,
+    listings_by_key,
+    listings_of_tickers,
+    newest_payloads,
+)
+from db.request_rows import RequestRow, requests_by_id
+from db.run_pages import (
+    RejectionRow,
+    RunRow,
+    count_rejections,
+    last_runs,
+    rejections_of_runs,
+    runs_by_id,
+    runs_of_requests,
+)
+from db.source_rows import SourceCheckpointRow, checkpoints_of_sources, listing_counts
+from db.types import Connection
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+Missing = TypeVar("Missing")
+
+Reading = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Takes a connection to read with."""
+
+RejectionsKey = tuple[int, int | None, int]
+"""A run's number, the rejection's number after which to begin, and how many."""
+
+
+def _batched(
+    reading: Reading,
+    read: Callable[[Connection, list[Key]], Awaitable[Mapping[Key, Value]]],
+    missing: Callable[[], Missing],
+) -> DataLoader[Key, Value | Missing]:
+    async def load(keys: list[Key]) -> Sequence[Value | Missing]:
+        async with reading() as connection:
+            found = await read(connection, list(dict.fromkeys(keys)))
+        return [found[key] if key in found else missing() for key in keys]
+
+    return DataLoader(load_fn=load, cache=False)
+
+
+def _none() -> None:
+    return None
+
+
+async def _contributing(connection: Connection, tickers: list[str]) -> Mapping[str, list[ListingRow]]:
+    return await listings_of_tickers(connection, tickers, contributing=True)
+
+
+async def _rivals(connection: Connection, tickers: list[str]) -> Mapping[str, list[ListingRow]]:
+    return await listings_of_tickers(connection, tickers, contributing=False)
+
+
+async def _rejections(connection: Connection, keys: list[RejectionsKey]) -> Mapping[RejectionsKey, list[RejectionRow]]:
+    """Read with one statement for each pair of arguments; a document has few of those, whatever the number of runs."""
+    runs: defaultdict[tuple[int | None, int], list[int]] = defaultdict(list)
+    for run, after, limit in keys:
+        runs[after, limit].append(run)
+    found: dict[RejectionsKey, list[RejectionRow]] = {}
+    for (after, limit), numbers in runs.items():
+        read = await rejections_of_runs(connection, numbers, after, limit)
+        found.update({(run, after, limit): rows for run, rows in read.items()})
+    return found
+
+
+class Loaders:
+    """One loader for each thing that a field asks for by a key."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.coins: DataLoader[str, CoinRow | None] = _batched(reading, coins_by_ticker, _none)
+        self.coins_by_id: DataLoader[str, CoinRow | None] = _batched(reading, coins_by_id, _none)
+        self.listings: DataLoader[ListingKey, ListingRow | None] = _batched(reading, listings_by_key, _none)
+        self.contributing: DataLoader[str, list[ListingRow]] = _batched(reading, _contributing, list)
+        self.rivals: DataLoader[str, list[ListingRow]] = _batched(reading, _rivals, list)
+        self.payloads: DataLoader[PayloadKey, msgspec.Raw | None] = _batched(reading, newest_payloads, _none)
+        self.runs: DataLoader[int, RunRow | None] = _batched(reading, runs_by_id, _none)
+        self.last_runs: DataLoader[str, RunRow | None] = _batched(reading, last_runs, _none)
+        self.rejections: DataLoader[RejectionsKey, list[RejectionRow]] = _batched(reading, _rejections, list)
+        self.rejection_counts: DataLoader[int, int] = _batched(reading, count_rejections, int)
+        self.requests: DataLoader[int, RequestRow | None] = _batched(reading, requests_by_id, _none)
+        self.runs_of_requests: DataLoader[int, list[RunRow]] = _batched(reading, runs_of_requests, list)
+        self.checkpoints: DataLoader[str, SourceCheckpointRow | None] = _batched(reading, checkpoints_of_sources, _none)
+        self.listing_counts: DataLoader[str, int] = _batched(reading, listing_counts, int)

@@ -1,0 +1,89 @@
+"""The types Run and Rejection: one attempt to read a source, and what of it could not be read."""
+
+import datetime
+import enum
+
+import strawberry
+
+from db.run_pages import RejectionRow, RunRow
+from server.graphql.arguments import After, First, checked_rows, given
+from server.graphql.connections import Connection
+from server.graphql.context import Info
+from server.graphql.fields import resolved
+from server.graphql.ids import rejection_id, run_id
+from server.graphql.node import Node
+from server.graphql.rejections import RejectionsValue, decode_rejection_cursor
+
+
+@strawberry.enum(description="How a run fares, or how it ended.")
+class RunStatus(enum.Enum):
+    """The values are those of etl_runs.status."""
+
+    RUNNING = strawberry.enum_value("running", description="It is under way.")
+    SUCCESS = strawberry.enum_value("success", description="Every record was read.")
+    PARTIAL = strawberry.enum_value("partial", description="Some records were rejected, the others are stored.")
+    FAILURE = strawberry.enum_value("failure", description="The source could not be read; the message says why.")
+    ABANDONED = strawberry.enum_value("abandoned", description="The process that ran it ended before the run did.")
+
+
+def _rejection_id(root: strawberry.Parent[RejectionRow]) -> strawberry.ID:
+    return strawberry.ID(rejection_id(root.id))
+
+
+def _rejection_payload(root: strawberry.Parent[RejectionRow]) -> str:
+    return root.payload.decode("utf-8", "backslashreplace")
+
+
+@strawberry.type(description="A record that could not be read; its bytes are kept.")
+class Rejection:
+    """Its value is a `RejectionRow`."""
+
+    id: strawberry.ID = resolved(_rejection_id, 'Such as "rejection_9".')
+    source: str = strawberry.field(description="The source that sent it.")
+    external_id: str | None = strawberry.field(description="The source's own id of the asset, where it could be read.")
+    error: str = strawberry.field(description="Why it could not be read, with the path inside the record.")
+    payload: str = resolved(
+        _rejection_payload,
+        "The record as it arrived; a byte that is no UTF-8 is shown as \\xNN.",
+    )
+    rejected_at: datetime.datetime = strawberry.field(description="When it was rejected.")
+
+
+def _id(root: strawberry.Parent[RunRow]) -> strawberry.ID:
+    return strawberry.ID(run_id(root.id))
+
+
+def _duration_ms(root: strawberry.Parent[RunRow]) -> int | None:
+    if root.finished_at is None:
+        return None
+    return (root.finished_at - root.started_at) // datetime.timedelta(milliseconds=1)
+
+
+async def _rejections(
+    root: strawberry.Parent[RunRow], info: Info, first: First = strawberry.UNSET, after: After = strawberry.UNSET
+) -> RejectionsValue:
+    limit, cursor = checked_rows(given(first), "first"), given(after)
+    number = None if cursor is None else decode_rejection_cursor(cursor)
+    rows = await info.context.loaders.rejections.load((root.id, number, limit + 1))
+    return RejectionsValue(root.id, rows, limit, number, info.context.loaders)
+
+
+@strawberry.type(description="One attempt to read a source.")
+class Run(Node):
+    """Its value is a `RunRow`."""
+
+    row_type = RunRow
+
+    id: strawberry.ID = resolved(_id, 'Such as "run_42".')
+    source: str = strawberry.field(description="The source that was read.")
+    status: RunStatus = strawberry.field(description="How it fares, or how it ended.")
+    started_at: datetime.datetime = strawberry.field(description="When it began.")
+    finished_at: datetime.datetime | None = strawberry.field(description="When it ended; null while it is under way.")
+    duration_ms: int | None = resolved(_duration_ms, "How long it took, in milliseconds; null while it is under way.")
+    processed: int = strawberry.field(description="Records read, valid or not.")
+    failed: int = strawberry.field(description="Records rejected.")
+    changed: int = strawberry.field(description="Records that differed from what was known, and new ones.")
+    unchanged: int = strawberry.field(description="Records that were known already.")
+    pages: int = strawberry.field(description="Bodies, or slices of a file, that were read.")
+    message: str | None = strawberry.field(description="What went wrong, if anything did.")
+    rejections: Connection[Rejection] = resolved(_rejections, "The records it rejected, in their order.")

@@ -1,0 +1,39 @@
+"""The type Stats: the figures of the whole service, each counted only when it is asked for."""
+
+import strawberry
+
+from db.coin_pages import count_coins
+from db.listing_pages import count_listings
+from db.run_pages import RunRow
+from db.stats import last_failure, last_success
+from server.graphql.context import Info
+from server.graphql.fields import resolved
+from server.graphql.run import Run
+
+
+async def _total_normalized(info: Info) -> int:
+    return await info.context.read(count_coins)
+
+
+async def _total_listings(info: Info) -> int:
+    return await info.context.read(count_listings)
+
+
+async def _last_success(info: Info) -> RunRow | None:
+    return await info.context.read(last_success)
+
+
+async def _last_failure(info: Info) -> RunRow | None:
+    return await info.context.read(last_failure)
+
+
+@strawberry.type(description="The figures of the whole service.")
+class Stats:
+    """It has no value of its own: each field reads."""
+
+    total_normalized: int = resolved(_total_normalized, "How many coins there are.")
+    total_listings: int = resolved(_total_listings, "How many listings there are, active or not.")
+    last_success: Run | None = resolved(
+        _last_success, "The newest run that stored what it could read: SUCCESS or PARTIAL."
+    )
+    last_failure: Run | None = resolved(_last_failure, "The newest run that did not: FAILURE or ABANDONED.")

@@ -1,0 +1,187 @@
+"""What an operation asks for, found in one walk: each fragment is measured once, however often it is spread.
+
+A name that does not exist counts as one value, a cycle of fragments as nothing: validation refuses both.
+"""
+
+import msgspec
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+
+from server.graphql.arguments import DEFAULT_ROWS, MAX_ROWS
+from server.limits.survey import in_order, survey
+
+LIST_ROWS = 5
+"""Assumed for a list that cannot be paged, such as a coin's listings."""
+
+KNOWN_ROWS = {
+    "CoinUpdate.coins": MAX_ROWS,
+    "__Schema.types": 60,
+    "__Schema.directives": 6,
+    "__Type.fields": 5,
+    "__Type.inputFields": 3,
+    "__Type.enumValues": 2,
+    "__Type.interfaces": 1,
+    "__Type.possibleTypes": 1,
+    "__Field.args": 1,
+}
+"""Lists of which more is known; those that describe the schema are shorter in truth."""
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """What a selection asks for, fragments spread out.
+
+    `cost` counts values; `cost_per_row` those that come once more for each row of the connection that the selection
+    stands in. `root_fields` counts the fields of the selection itself, not those below. `overlaps` is the document's.
+    """
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    root_fields: int = 0
+    cost: int = 0
+    cost_per_row: int = 0
+    overlaps: int = 0
+
+    def __add__(self, other: "Measure") -> "Measure":
+        return Measure(
+            max(self.depth, other.depth),
+            self.aliases + other.aliases,
+            self.directives + other.directives,
+            self.root_fields + other.root_fields,
+            self.cost + other.cost,
+            self.cost_per_row + other.cost_per_row,
+            self.overlaps + other.overlaps,
+        )
+
+
+NOTHING = Measure()
+
+
+def measure_operation(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: dict[str, object],
+) -> Measure:
+    """Return what an operation of the document asks for with these variables."""
+    known = survey(document)
+    walk = Walk(schema, _with_defaults(operation, variables))
+    for name in in_order(known, operation.selection_set):
+        fragment = known.fragments[name]
+        walk.measures[name] = walk.selections(
+            fragment.selection_set, schema.get_type(fragment.type_condition.name.value)
+        )
+    total = walk.selections(operation.selection_set, schema.get_root_type(operation.operation))
+    own = Measure(directives=len(operation.directives or ()), overlaps=known.overlaps)
+    return total + own
+
+
+def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, object]) -> dict[str, object]:
+    defaults = {
+        definition.variable.name.value: _size(definition.default_value, {})
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
+    }
+    return {**defaults, **variables}
+
+
+class Walk:
+    """One walk over one operation; `measures` holds the fragments measured so far."""
+
+    def __init__(self, schema: GraphQLSchema, variables: dict[str, object]) -> None:
+        self.measures: dict[str, Measure] = {}
+        self._schema = schema
+        self._variables = variables
+
+    def selections(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> Measure:
+        """Return what a selection on a type asks for; None is a type that does not exist."""
+        total = NOTHING
+        for selection in selection_set.selections:
+            measure = NOTHING
+            if isinstance(selection, FieldNode):
+                measure = self._field(selection, parent)
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                inner = parent if condition is None else self._schema.get_type(condition.name.value)
+                measure = self.selections(selection.selection_set, inner)
+            elif isinstance(selection, FragmentSpreadNode):
+                measure = self.measures.get(selection.name.value, NOTHING)
+            total += measure
+            if selection.directives:
+                total += Measure(directives=len(selection.directives))
+        return total
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Measure:
+        field = self._definition(node, parent)
+        inner = NOTHING
+        if node.selection_set is not None:
+            inner = self.selections(node.selection_set, None if field is None else get_named_type(field.type))
+        cost, cost_per_row = 1 + inner.cost, inner.cost_per_row
+        if field is not None and parent is not None:
+            if is_list_type(get_nullable_type(field.type)):
+                if _is_connection(parent):
+                    cost, cost_per_row = 1, inner.cost
+                else:
+                    cost = 1 + self._rows(node, field, parent) * inner.cost
+            elif "first" in field.args:
+                cost, cost_per_row = 1 + inner.cost + self._rows(node, field, parent) * inner.cost_per_row, 0
+        return Measure(
+            # What describes the schema is as deep as it is; graphql-core bounds its own lists.
+            depth=1 if node.name.value in ("__schema", "__type") else 1 + inner.depth,
+            aliases=inner.aliases + (node.alias is not None),
+            directives=inner.directives,
+            root_fields=1,
+            cost=cost,
+            cost_per_row=cost_per_row,
+        )
+
+    def _definition(self, node: FieldNode, parent: GraphQLNamedType | None) -> GraphQLField | None:
+        if not isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)):
+            return None
+        return self._schema.get_field(parent, node.name.value)
+
+    def _rows(self, node: FieldNode, field: GraphQLField, parent: GraphQLNamedType) -> int:
+        """Return how many rows a field gives at most; an argument out of bounds is refused by its field."""
+        for argument in node.arguments or ():
+            if argument.name.value in ("first", "last", "ids"):
+                size = _size(argument.value, self._variables)
+                if isinstance(size, list):
+                    size = len(size)
+                if isinstance(size, int):
+                    return max(1, min(size, MAX_ROWS))
+        if "first" in field.args:
+            return DEFAULT_ROWS
+        return KNOWN_ROWS.get(f"{parent.name}.{node.name.value}", LIST_ROWS)
+
+
+def _is_connection(parent: GraphQLNamedType) -> bool:
+    return isinstance(parent, GraphQLObjectType) and "pageInfo" in parent.fields
+
+
+def _size(value: ValueNode | None, variables: dict[str, object]) -> object:
+    """Return the number, or the length of the list, that an argument has; anything else as None."""
+    if isinstance(value, VariableNode):
+        return variables.get(value.name.value)
+    if isinstance(value, IntValueNode):
+        return int(value.value[:10])
+    if isinstance(value, ListValueNode):
+        return len(value.values)
+    return None

@@ -1,0 +1,1 @@
+"""Live updates: the outbox, followed by one LISTEN connection, fanned out to subscribers."""

@@ -1,0 +1,106 @@
+"""The listener: one LISTEN connection a process, which reads the outbox on and comes back when it is lost."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from db.events import CHANNEL, Event, kept_range, read_events
+from db.pool import UNAVAILABLE, connect
+from db.types import Connection
+from server.live.cursor import CursorExpiredError, check_cursor
+
+BATCH = 200
+# A NOTIFY can be lost with a connection that nobody has seen die: look at least this often.
+LOOK_SECONDS = 3.0
+STATEMENT_TIMEOUT_SECONDS = 10.0
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 5.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Listener:
+    """Hands every event to `publish` once, in order, from the moment of the first connection on.
+
+    `expire` is called with the reason when events were purged, or the database replaced, while it was out of reach.
+    `connected` is set while a connection listens.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        publish: Callable[[list[Event]], None],
+        expire: Callable[[CursorExpiredError], None],
+        *,
+        role: str | None = None,
+    ) -> None:
+        self.connected = asyncio.Event()
+        self._dsn = dsn
+        self._publish = publish
+        self._expire = expire
+        self._role = role
+        self._position: int | None = None
+        self._retry_seconds = FIRST_RETRY_SECONDS
+
+    async def run(self) -> None:
+        """Listen until cancelled; after each loss try again, soon at first, at last every few seconds."""
+        while True:
+            try:
+                await self._connect_and_follow()
+            except UNAVAILABLE as error:
+                log.warning("live updates wait for the database", reason=str(error) or type(error).__name__)
+            await asyncio.sleep(self._retry_seconds)
+            self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
+
+    async def _connect_and_follow(self) -> None:
+        connection = await connect(
+            self._dsn,
+            application_name="kasparro server live",
+            role=self._role,
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        )
+        try:
+            await self._follow(connection)
+        finally:
+            self.connected.clear()
+            connection.terminate()
+
+    async def _follow(self, connection: Connection) -> None:
+        """Publish what is new whenever told to look, until the connection ends (OSError)."""
+        woken = asyncio.Event()
+        connection.add_termination_listener(lambda *_: woken.set())
+        await connection.add_listener(CHANNEL, lambda *_: woken.set())
+        await self._find_position(connection)
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        self.connected.set()
+        while not connection.is_closed():
+            woken.clear()
+            await self._read_on(connection)
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await woken.wait()
+            except TimeoutError:
+                continue
+        raise ConnectionResetError("the connection ended")
+
+    async def _find_position(self, connection: Connection) -> None:
+        """Start at the newest event; after a loss go on where it stopped, as long as nothing after it was purged."""
+        kept = await kept_range(connection)
+        if self._position is None:
+            self._position = kept.newest
+            return
+        try:
+            check_cursor(self._position, kept)
+        except CursorExpiredError as error:
+            self._position = kept.newest
+            self._expire(error)
+
+    async def _read_on(self, connection: Connection) -> None:
+        while True:
+            events = await read_events(connection, self._position or 0, BATCH)
+            if events:
+                self._position = events[-1].seq
+                self._publish(events)
+            if len(events) < BATCH:
+                return

@@ -1,0 +1,140 @@
+"""A server process from its first check to its clean end."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+
+from db.embedded import running_dsn
+from db.migrate import MigrationError, status
+from db.pool import DatabaseUnavailableError
+from db.settings import Settings
+from server.app import create_app
+from server.middleware.body_limit import MAX_BODY_BYTES
+from server.state import ServerState, open_state
+
+DATABASE_WAIT_SECONDS = 60.0
+DATABASE_RETRY_SECONDS = 0.5
+SHUTDOWN_GRACE_SECONDS = 5
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class AddressError(Exception):
+    """HOST and PORT cannot be listened on; the message is one line."""
+
+
+class StartError(Exception):
+    """There is no database to serve from; the message is one line."""
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Take the address, before anything else is started. Raises AddressError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        opened = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise AddressError(f"HOST must be an address of this machine; it is {host!r} ({error.strerror})") from error
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+    except OSError as error:
+        opened.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressError(f"Port {port} is taken by another program; set PORT to a free one") from error
+        if error.errno == errno.EACCES:
+            raise AddressError(f"Port {port} needs an administrator's rights; set PORT to one above 1023") from error
+        raise AddressError(f"HOST must be an address of this machine; it is {host!r} ({error.strerror})") from error
+    return opened
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the URL under which a browser on this machine finds the server."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(
+    settings: Settings, listening: socket.socket, stopping: asyncio.Event, on_ready: Callable[[str], None]
+) -> None:
+    """Serve until `stopping` is set, then let requests finish; `on_ready` is told the URL once they are answered.
+
+    Raises StartError, DatabaseUnavailableError, TokenFileError.
+    """
+    dsn = settings.database_url or running_dsn(settings.home)
+    if dsn is None:
+        raise StartError("There is no database: set DATABASE_URL, or start everything with `kasparro up`")
+    await wait_for_database(dsn, stopping)
+    if stopping.is_set():
+        return
+    async with open_state(settings, dsn, stopping) as state:
+        await Server(state, lambda: on_ready(url_of(listening))).serve([listening])
+
+
+async def wait_for_database(dsn: str, stopping: asyncio.Event) -> None:
+    """Return once the database answers and has this version's schema, or `stopping` is set. Raises StartError."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + DATABASE_WAIT_SECONDS
+    told = False
+    while not stopping.is_set():
+        problem = await _problem_of(dsn)
+        if problem is None:
+            return
+        if clock() > deadline:
+            raise StartError(problem)
+        if not told:
+            log.info("waiting for the database", reason=problem)
+            told = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DATABASE_RETRY_SECONDS):
+                await stopping.wait()
+
+
+async def _problem_of(dsn: str) -> str | None:
+    try:
+        pending = (await status(dsn)).pending
+    except DatabaseUnavailableError as error:
+        return str(error)
+    except MigrationError as error:
+        raise StartError(str(error)) from error
+    return f"The database lacks migration {pending[0].file_name}: run `kasparro migrate`" if pending else None
+
+
+class Server(uvicorn.Server):
+    """uvicorn, ended by `stopping`: signals are the business of the process, not of a server within it."""
+
+    def __init__(self, state: ServerState, on_ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            create_app(state),
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=MAX_BODY_BYTES,
+            ws_per_message_deflate=False,  # its buffers would cost each subscriber hundreds of kilobytes
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
+        )
+        super().__init__(config)
+        self._stopping = state.stopping
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to end."""
+        return await super().on_tick(counter) or self._stopping.is_set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield

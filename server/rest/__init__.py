@@ -1,0 +1,1 @@
+"""REST: the shapes that clients of the older service know, a route a file."""

@@ -1,0 +1,66 @@
+"""How an answer of the REST interface is written: JSON, times in UTC that end in Z, errors as `{"detail": …}`."""
+
+import datetime
+from collections.abc import Mapping
+
+import asyncpg
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from db.pool import UNAVAILABLE
+
+RETRY_AFTER_SECONDS = 5
+DATABASE_AWAY = "The database is out of reach; try again in a moment"
+DATABASE_SLOW = "The database took too long to answer; ask for less or try again later"
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Json(Response):
+    """A JSON body; `msgspec.Raw` within it is written as it stands."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """Encode; UTC times end in Z."""
+        return msgspec.json.encode(content)
+
+
+def now() -> datetime.datetime:
+    """Return the present in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def refused(detail: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer that a request cannot be fulfilled, in a sentence for its sender."""
+    return JSONResponse({"detail": detail}, status, headers)
+
+
+async def on_http_error(_: Request, error: Exception) -> Response:
+    """Answer 404, 405 and the like."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    return refused(error.detail, error.status_code, error.headers)
+
+
+async def on_database_away(_: Request, error: Exception) -> Response:
+    """Answer 503: nothing of the reason is for a client."""
+    log.warning("the database is out of reach", reason=str(error) or type(error).__name__)
+    return refused(DATABASE_AWAY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+async def on_database_slow(_: Request, error: Exception) -> Response:
+    """Answer 503 where the statement time-out, or the wait for a connection, ran out."""
+    log.warning("the database took too long", reason=str(error) or type(error).__name__)
+    return refused(DATABASE_SLOW, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+# Starlette takes the handler of the nearest base class; TimeoutError is an OSError.
+ERROR_HANDLERS = {
+    HTTPException: on_http_error,
+    **dict.fromkeys(UNAVAILABLE, on_database_away),
+    TimeoutError: on_database_slow,
+    asyncpg.QueryCanceledError: on_database_slow,
+}

@@ -1,0 +1,69 @@
+"""GET /data: merged records, filtered, in pages."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.records_page import RecordFilter, read_records_page
+from server.middleware.requests import elapsed_ms, request_id
+from server.rest.answers import Json
+from server.rest.parameters import (
+    BadParametersError,
+    Reader,
+    encode_cursor,
+    integer,
+    position_of,
+    text_or_none,
+    ticker_or_none,
+    time_from,
+    time_to,
+)
+from server.state import ServerState
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+# What PostgreSQL adds up to find a page's end must fit into its bigint.
+MAX_OFFSET = 2**63 - 1 - MAX_LIMIT - 1
+
+
+class Pagination(msgspec.Struct, frozen=True):
+    """The older service's words; `next_cursor` stands there only for who pages by cursor, and is null at the end."""
+
+    limit: int
+    offset: int
+    returned: int
+    total: int
+    next_cursor: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+async def get_data(request: Request) -> Response:
+    """Answer a page by `offset`, or by `cursor`; `cursor=` (empty) begins the latter."""
+    state: ServerState = request.app.state.server
+    reader = Reader(request.query_params)
+    limit = reader.read("limit", integer(1, MAX_LIMIT), DEFAULT_LIMIT)
+    offset = reader.read("offset", integer(0, MAX_OFFSET), 0)
+    wanted = RecordFilter(
+        ticker=reader.read("ticker", ticker_or_none, None),
+        source=reader.read("source", text_or_none, None),
+        created_from=reader.read("start_date", time_from, None),
+        created_to=reader.read("end_date", time_to, None),
+    )
+    after = reader.read("cursor", position_of, None)
+    by_cursor = "cursor" in request.query_params
+    if by_cursor and offset:
+        reader.refuse("offset", "Value error, a cursor and an offset exclude each other", "value_error")
+    reader.check()
+    async with state.reading() as connection:
+        page = await read_records_page(connection, wanted, limit=limit, offset=offset, after=after)
+    pagination = Pagination(limit, offset, returned=len(page.records), total=page.total)
+    if by_cursor:
+        next_cursor = page.next_position and encode_cursor(page.next_position)
+        pagination = msgspec.structs.replace(pagination, next_cursor=next_cursor)
+    meta = {"request_id": request_id(request), "api_latency_ms": elapsed_ms(request)}
+    return Json({"data": page.records, "pagination": pagination, "meta": meta})
+
+
+async def on_bad_parameters(_: Request, error: Exception) -> Response:
+    """Answer 422 with everything that is wrong."""
+    assert isinstance(error, BadParametersError)  # noqa: S101 - registered for it
+    return Json({"detail": error.problems}, 422)

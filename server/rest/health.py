@@ -1,0 +1,84 @@
+"""GET /health, /health/live and /health/ready: for people, for a supervisor, for a load balancer."""
+
+import datetime
+from typing import Literal
+
+import asyncpg
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.health import Freshness, LastRun, read_freshness, read_last_run
+from db.pool import UNAVAILABLE
+from server.rest.answers import Json, now
+from server.state import ServerState
+
+AWAY = (*UNAVAILABLE, asyncpg.QueryCanceledError)
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether this server has something worth serving: a database, and data that was read from a source lately."""
+
+    status: Literal["ready", "not_ready"]
+    database: Literal["connected", "disconnected"]
+    data: Literal["fresh", "stale", "missing", "unknown"]
+    data_age_seconds: int | None
+
+
+async def get_health(request: Request) -> Response:
+    """Answer the older service's words: 200 while the database answers, else 503."""
+    last = await _last_run(request.app.state.server)
+    away = last is None
+    body = {
+        "status": "error" if away else "ok",
+        "database": "disconnected" if away else "connected",
+        "last_etl": last and last.finished_at,
+        "last_etl_status": last and last.status,
+        "timestamp": now(),
+    }
+    return Json(body, 503 if away else 200)
+
+
+async def get_live(_: Request) -> Response:
+    """Answer 200 as long as the process can answer at all."""
+    return Json({"status": "alive"})
+
+
+async def get_ready(request: Request) -> Response:
+    """Answer 200 while there is a database with fresh data, else 503 with what is missing."""
+    state: ServerState = request.app.state.server
+    instant = now()
+    try:
+        async with state.reading() as connection:
+            freshness = await read_freshness(connection, instant)
+    except AWAY as error:
+        log.warning("not ready: the database is out of reach", reason=str(error) or type(error).__name__)
+        ready = Ready(status="not_ready", database="disconnected", data="unknown", data_age_seconds=None)
+        return Json(ready, 503)
+    status: Literal["ready", "not_ready"] = "ready" if freshness.fresh else "not_ready"
+    ready = Ready(
+        status=status, database="connected", data=_data_word(freshness), data_age_seconds=_age(freshness, instant)
+    )
+    return Json(ready, 200 if freshness.fresh else 503)
+
+
+def _age(freshness: Freshness, instant: datetime.datetime) -> int | None:
+    return None if freshness.read_at is None else max(0, int((instant - freshness.read_at).total_seconds()))
+
+
+def _data_word(freshness: Freshness) -> Literal["fresh", "stale", "missing"]:
+    if freshness.fresh:
+        return "fresh"
+    return "missing" if freshness.read_at is None else "stale"
+
+
+async def _last_run(state: ServerState) -> LastRun | None:
+    try:
+        async with state.reading() as connection:
+            return await read_last_run(connection)
+    except AWAY as error:
+        log.warning("the database is out of reach", reason=str(error) or type(error).__name__)
+        return None

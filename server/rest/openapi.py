@@ -1,0 +1,244 @@
+"""GET /openapi.json: the REST interface as OpenAPI 3.1, written as data; a test holds every answer against it."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.rest.answers import Json
+from server.rest.data import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from server.rest.parameters import MAX_TEXT
+from server.state import ServerState
+
+Schema = dict[str, Any]
+
+TIME: Schema = {"type": "string", "format": "date-time", "pattern": "Z$", "description": "UTC"}
+NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
+TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time", "description": "UTC"}
+STATUS_OR_NULL: Schema = {"enum": ["success", "partial", "failure", "abandoned", None]}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+
+
+def _object(**properties: Schema) -> Schema:
+    """Describe an object in which every property is there, and no other."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _or_null(name: str) -> Schema:
+    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
+
+
+SCHEMAS: dict[str, Schema] = {
+    "Record": _object(
+        id={"type": "string", "examples": ["merged_btc"]},
+        ticker={"type": "string", "examples": ["BTC"]},
+        name={"type": ["string", "null"], "examples": ["Bitcoin"]},
+        price_usd={
+            **NUMBER_OR_NULL,
+            "description": "Always written with 8 decimals, rounded half to even",
+            "examples": [45000.5],
+        },
+        market_cap_usd=NUMBER_OR_NULL,
+        volume_24h_usd=NUMBER_OR_NULL,
+        percent_change_24h={**NUMBER_OR_NULL, "description": "In per cent"},
+        source={"type": "string", "description": "Where price, market cap, volume and change come from"},
+        created_at={**TIME, "description": "When the source observed the values, in UTC"},
+        ingested_at={**TIME, "description": "When the record was last saved, in UTC"},
+    ),
+    "Pagination": {
+        "type": "object",
+        "properties": {
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+            "offset": COUNT,
+            "returned": COUNT,
+            "total": {**COUNT, "description": "How many records match in all"},
+            "next_cursor": {
+                "type": ["string", "null"],
+                "description": "Only where `cursor` was given: the next page's, null at the end",
+            },
+        },
+        "required": ["limit", "offset", "returned", "total"],
+        "additionalProperties": False,
+    },
+    "Meta": _object(
+        request_id={"type": "string", "description": "The same as the header X-Request-ID"},
+        api_latency_ms={"type": "number", "minimum": 0},
+    ),
+    "DataPage": _object(
+        data={"type": "array", "items": {"$ref": "#/components/schemas/Record"}, "maxItems": MAX_LIMIT},
+        pagination={"$ref": "#/components/schemas/Pagination"},
+        meta={"$ref": "#/components/schemas/Meta"},
+    ),
+    "Health": _object(
+        status={"enum": ["ok", "error"]},
+        database={"enum": ["connected", "disconnected"]},
+        last_etl={**TIME_OR_NULL, "description": "When the newest finished run ended; null where none did"},
+        last_etl_status=STATUS_OR_NULL,
+        timestamp=TIME,
+    ),
+    "Live": _object(status={"const": "alive"}),
+    "Ready": _object(
+        status={"enum": ["ready", "not_ready"]},
+        database={"enum": ["connected", "disconnected"]},
+        data={"enum": ["fresh", "stale", "missing", "unknown"]},
+        data_age_seconds={"type": ["integer", "null"], "minimum": 0},
+    ),
+    "Stats": _object(
+        total_normalized=COUNT,
+        last_success=_or_null("LastSuccess"),
+        last_failure=_or_null("LastFailure"),
+    ),
+    "LastSuccess": _object(source={"type": "string"}, finished_at=TIME, duration_ms=COUNT, processed=COUNT),
+    "LastFailure": _object(source={"type": "string"}, finished_at=TIME, message={"type": ["string", "null"]}),
+    "Triggered": _object(status={"const": "triggered"}, timestamp=TIME),
+    "Root": _object(
+        name={"type": "string"},
+        version={"type": "string"},
+        status={"const": "running"},
+        endpoints={"type": "object", "additionalProperties": {"type": "string", "pattern": "^/"}},
+    ),
+    "Error": _object(detail={"type": "string"}),
+    "BadParameters": _object(
+        detail={
+            "type": "array",
+            "minItems": 1,
+            "items": _object(
+                loc={"type": "array", "items": {"type": "string"}, "examples": [["query", "limit"]]},
+                msg={"type": "string"},
+                type={"type": "string"},
+            ),
+        }
+    ),
+}
+
+
+def _answer(description: str, schema: str) -> Schema:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+    return {"description": description, "headers": headers, "content": content}
+
+
+def _parameter(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+AWAY = _answer("The database is out of reach, or too much is asked at once; see Retry-After", "Error")
+DATA_PARAMETERS = [
+    _parameter(
+        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Records a page"
+    ),
+    _parameter(
+        "offset",
+        {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
+        "Records to skip; with data that moves, `cursor` is the better way",
+    ),
+    _parameter("ticker", {"type": "string", "maxLength": MAX_TEXT}, "A ticker, in upper or lower case"),
+    _parameter("source", {"type": "string", "maxLength": MAX_TEXT}, "A source, such as coinpaprika"),
+    _parameter("start_date", {"type": "string"}, "Observed then or later: an ISO 8601 date or date-time, in UTC"),
+    _parameter("end_date", {"type": "string"}, "Observed then or earlier; a date means its whole day"),
+    _parameter("cursor", {"type": "string"}, "`next_cursor` of the page before; empty for the first page"),
+]
+PATHS: dict[str, dict[str, Schema]] = {
+    "/": {
+        "get": {
+            "operationId": "root",
+            "tags": ["Service"],
+            "summary": "What this is, and where everything else is",
+            "responses": {"200": _answer("The endpoints; a page for a browser", "Root")},
+        }
+    },
+    "/health": {
+        "get": {
+            "operationId": "health",
+            "tags": ["Service"],
+            "summary": "Whether the database answers, and when data last came in",
+            "responses": {
+                "200": _answer("The database answers", "Health"),
+                "503": _answer("It does not", "Health"),
+            },
+        }
+    },
+    "/health/live": {
+        "get": {
+            "operationId": "live",
+            "tags": ["Service"],
+            "summary": "Whether the process answers at all",
+            "responses": {"200": _answer("It does", "Live")},
+        }
+    },
+    "/health/ready": {
+        "get": {
+            "operationId": "ready",
+            "tags": ["Service"],
+            "summary": "Whether there is a database with fresh data",
+            "responses": {
+                "200": _answer("Some source was read within three of its polls", "Ready"),
+                "503": _answer("The database is away, or its data is old", "Ready"),
+            },
+        }
+    },
+    "/data": {
+        "get": {
+            "operationId": "data",
+            "tags": ["Data"],
+            "summary": "Merged records: greatest market cap first, unknown ones last, then by ticker",
+            "parameters": DATA_PARAMETERS,
+            "responses": {
+                "200": _answer("A page", "DataPage"),
+                "422": _answer("A parameter cannot be used", "BadParameters"),
+                "503": AWAY,
+            },
+        }
+    },
+    "/stats": {
+        "get": {
+            "operationId": "stats",
+            "tags": ["Data"],
+            "summary": "How many records there are, and the newest runs of either outcome",
+            "responses": {"200": _answer("The figures", "Stats"), "503": AWAY},
+        }
+    },
+    "/trigger-etl": {
+        "post": {
+            "operationId": "triggerEtl",
+            "tags": ["Runs"],
+            "summary": "Ask for a run of every enabled source, now",
+            "security": [{"SchedulerToken": []}],
+            "responses": {
+                "200": _answer("The request is stored and will be carried out", "Triggered"),
+                "401": _answer("The token is wrong or missing", "Error"),
+                "429": _answer("Too many wrong tokens; see Retry-After", "Error"),
+                "503": AWAY,
+            },
+        }
+    },
+}
+
+
+def document(version: str) -> Schema:
+    """Return the OpenAPI document of a version."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Kasparro Backend & ETL",
+            "version": version,
+            "description": "One trustworthy, live record for every crypto ticker, as plain REST. "
+            "The same data and more, live too, is at /graphql.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [],
+        "tags": [{"name": name} for name in ("Data", "Runs", "Service")],
+        "paths": PATHS,
+        "components": {
+            "schemas": SCHEMAS,
+            "headers": {"RequestId": {"description": "The request's id, as in the log", "schema": {"type": "string"}}},
+            "securitySchemes": {"SchedulerToken": {"type": "apiKey", "in": "header", "name": "X-Scheduler-Token"}},
+        },
+    }
+
+
+async def get_openapi(request: Request) -> Response:
+    """Answer the document."""
+    state: ServerState = request.app.state.server
+    return Json(document(state.version))

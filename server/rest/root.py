@@ -1,0 +1,39 @@
+"""GET /: what this is and where everything else is; a page for a browser."""
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from server.pages import FILES, wants_html
+from server.rest.answers import Json
+from server.state import ServerState
+
+ENDPOINTS = {
+    "health": "/health",
+    "data": "/data",
+    "stats": "/stats",
+    "trigger_etl": "/trigger-etl",
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "graphql": "/graphql",
+    "live": "/health/live",
+    "ready": "/health/ready",
+}
+
+
+async def get_root(request: Request) -> Response:
+    """Answer the list of endpoints, or its page."""
+    state: ServerState = request.app.state.server
+    response: Response
+    if wants_html(request):
+        response = FileResponse(FILES / "home.html", headers={"Cache-Control": "no-cache"})
+    else:
+        response = Json(
+            {
+                "name": "Kasparro Backend & ETL",
+                "version": state.version,
+                "status": "running",
+                "endpoints": ENDPOINTS,
+            }
+        )
+    response.headers["Vary"] = "Accept"
+    return response

@@ -1,0 +1,15 @@
+"""GET /stats: how many records there are, and the newest runs of either outcome."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.health import read_stats
+from server.rest.answers import Json
+from server.state import ServerState
+
+
+async def get_stats(request: Request) -> Response:
+    """Answer the counts; `last_success` and `last_failure` are null while there is none."""
+    state: ServerState = request.app.state.server
+    async with state.reading() as connection:
+        return Json(await read_stats(connection))

@@ -1,0 +1,30 @@
+"""POST /trigger-etl: ask for a run of every enabled source."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.requests import add_request
+from db.sources import enabled_sources
+from server.rest.answers import RETRY_AFTER_SECONDS, Json, now, refused
+from server.scheduler_token import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
+from server.scheduler_token import InvalidTokenError, TooManyTokensError, check_token
+from server.state import ServerState
+
+NO_SOURCE = "No source is set up yet: the ingestor has not started"
+
+
+async def post_trigger(request: Request) -> Response:
+    """Store the request, which survives everyone's restart; an ingestor takes it up at once or when it is back."""
+    state: ServerState = request.app.state.server
+    try:
+        await check_token(state, request.headers.get("x-scheduler-token"))
+    except InvalidTokenError as error:
+        return refused(str(error), 401)
+    except TooManyTokensError as error:
+        return refused(str(error), 429, {"Retry-After": str(TOKEN_RETRY_AFTER_SECONDS)})
+    async with state.writing() as connection:
+        sources = await enabled_sources(connection)
+        if not sources:
+            return refused(NO_SOURCE, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        await add_request(connection, sources, full=False)
+    return Json({"status": "triggered", "timestamp": now()})

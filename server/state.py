@@ -1,0 +1,118 @@
+"""What every part of a running server shares."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+from aiolimiter import AsyncLimiter
+from asyncpg.pool import PoolAcquireContext
+
+from db.pool import create_pool
+from db.settings import Settings
+from db.token import load_or_create_token
+from db.types import Pool
+from server.live.hub import Hub
+
+ROLE = "kasparro_server"
+"""What the migrations let a server do: read everything, ask for a run."""
+POOL_SIZE = 10
+STATEMENT_TIMEOUT_SECONDS = 10.0
+LISTEN_TIMEOUT_SECONDS = 15.0
+CLOSE_TIMEOUT_SECONDS = 3.0
+# How long a request waits for a connection of the pool before it is told to come back later.
+ACQUIRE_SECONDS = 5.0
+FAILED_TOKENS = 10
+FAILED_TOKENS_SECONDS = 60.0
+
+
+class ServerState(msgspec.Struct, frozen=True, kw_only=True):
+    """One server process: made once at its start, handed to every part.
+
+    `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
+    outbox is read; without a replica both are one. `stopping` is set when the server is asked to end.
+    """
+
+    settings: Settings
+    pool: Pool
+    primary: Pool
+    hub: Hub
+    scheduler_token: str
+    version: str
+    started_at: datetime.datetime
+    stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    failed_tokens: AsyncLimiter = msgspec.field(
+        default_factory=lambda: AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
+    )
+
+    def reading(self) -> PoolAcquireContext:
+        """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError."""
+        return self.pool.acquire(timeout=ACQUIRE_SECONDS)
+
+    def writing(self) -> PoolAcquireContext:
+        """Take a connection of the primary. Raises TimeoutError."""
+        return self.primary.acquire(timeout=ACQUIRE_SECONDS)
+
+    def __repr__(self) -> str:
+        """Show no secret, whoever logs it."""
+        return f"ServerState(version={self.version!r}, started_at={self.started_at.isoformat()})"
+
+
+@asynccontextmanager
+async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> AsyncIterator[ServerState]:
+    """Open what a server shares, for as long as the context lasts; from its start on live updates are followed.
+
+    Raises DatabaseUnavailableError, TokenFileError.
+    """
+    token = settings.scheduler_token or load_or_create_token(settings.home)
+    async with AsyncExitStack() as stack:
+        primary = pool = await stack.enter_async_context(_open_pool(dsn))
+        if settings.read_database_url:
+            pool = await stack.enter_async_context(_open_pool(settings.read_database_url))
+        # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        hub = Hub(dsn, primary, role=ROLE)
+        stack.callback(group.create_task(hub.run()).cancel)
+        async with asyncio.timeout(LISTEN_TIMEOUT_SECONDS):
+            await hub.listener.connected.wait()
+        yield ServerState(
+            settings=settings,
+            pool=pool,
+            primary=primary,
+            hub=hub,
+            scheduler_token=token,
+            version=_package_version(),
+            started_at=datetime.datetime.now(datetime.UTC),
+            stopping=stopping,
+        )
+
+
+@asynccontextmanager
+async def _open_pool(dsn: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(
+        dsn,
+        application_name="kasparro server",
+        role=ROLE,
+        statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        # asyncpg would log a traceback each time that it cannot keep up a minimum: while the database is away.
+        min_size=0,
+        max_size=POOL_SIZE,
+    )
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+def _package_version() -> str:
+    """Return the installed version; a checkout that was never installed has none."""
+    try:
+        return version("kasparro")
+    except PackageNotFoundError:
+        return "0+unknown"

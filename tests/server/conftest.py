@@ -1,0 +1,152 @@
+"""A running server, and rows for it to serve."""
+
+import asyncio
+import datetime
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from db.pool import Connection
+from db.settings import Settings
+from server.process import Server, open_socket, url_of
+from server.state import ServerState, open_state
+
+TOKEN = secrets.token_urlsafe()
+NOW = datetime.datetime(2026, 2, 3, 20, 21, 11, 250000, tzinfo=datetime.UTC)
+
+AddCoin = Callable[..., Awaitable[None]]
+AddRun = Callable[..., Awaitable[int]]
+AddSource = Callable[..., Awaitable[None]]
+
+
+class Service:
+    """A server of this process, a client for it, and its inside."""
+
+    def __init__(self, url: str, client: aiohttp.ClientSession, state: ServerState) -> None:
+        self.url = url
+        self.client = client
+        self.state = state
+
+    async def get(self, path: str, status: int = 200, **headers: str) -> dict[str, Any]:
+        """Return the JSON of an answer."""
+        async with self.client.get(path, headers=headers) as response:
+            assert response.status == status, await response.text()
+            body: dict[str, Any] = await response.json()
+            return body
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Service]:
+    """Serve on a port that the system chooses, for as long as the context lasts."""
+    running: asyncio.Future[tuple[str, ServerState]] = asyncio.get_running_loop().create_future()
+    stopping = asyncio.Event()
+
+    async def serve() -> None:
+        assert settings.database_url
+        async with open_state(settings, settings.database_url, stopping) as state:
+            server = Server(state, lambda: running.set_result((url_of(listening), state)))
+            await server.serve([listening])
+
+    with open_socket("127.0.0.1", 0) as listening:
+        serving = asyncio.create_task(serve())
+        await asyncio.wait((serving, running), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        url, state = running.result()
+        try:
+            async with aiohttp.ClientSession(url) as client:
+                yield Service(url, client, state)
+        finally:
+            stopping.set()
+            async with asyncio.timeout(20):
+                await serving
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, database_url=database, scheduler_token=TOKEN)
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    async with running_service(settings) as running:
+        yield running
+
+
+ADD_COIN = """
+INSERT INTO normalized_records (
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, created_at,
+    ingested_at, price_spread_percent, rival_count, provenance
+)
+VALUES (
+    $1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric, $6::text::numeric, $7, $8, $9, $10, $11, $12, '[]'
+)
+"""
+
+
+@pytest.fixture
+def add_coin(connection: Connection) -> AddCoin:
+    """`await add_coin("BTC", market_cap_usd="850000000000")`; figures are texts, so that every digit arrives."""
+
+    async def add(ticker: str, **given: object) -> None:
+        coin: dict[str, object] = {
+            "name": ticker.title(),
+            "price_usd_exact": "1.5",
+            "market_cap_usd": None,
+            "volume_24h_usd": None,
+            "percent_change_24h": None,
+            "rank": None,
+            "source": "coinpaprika",
+            "created_at": NOW,
+            "ingested_at": NOW + datetime.timedelta(seconds=1),
+            "price_spread_percent": None,
+            "rival_count": 0,
+        }
+        assert given.keys() <= coin.keys()
+        await connection.execute(ADD_COIN, ticker, *(coin | given).values())
+
+    return add
+
+
+ADD_RUN = """
+INSERT INTO etl_runs (source, status, processed, failed, changed, unchanged, started_at, finished_at, message)
+VALUES ($1, $2, $3, $4, $3::integer - $4::integer, 0, $5, $6, $7)
+RETURNING id
+"""
+
+
+@pytest.fixture
+def add_run(connection: Connection) -> AddRun:
+    """`await add_run("csv", "failure", message="No such file")` adds a finished run and returns its number."""
+
+    async def add(source: str, status: str, **given: object) -> int:
+        run: dict[str, object] = {
+            "processed": 0,
+            "failed": 0,
+            "started_at": NOW,
+            "finished_at": NOW + datetime.timedelta(milliseconds=1500),
+            "message": None,
+        }
+        assert given.keys() <= run.keys()
+        number: int = await connection.fetchval(ADD_RUN, source, status, *(run | given).values())
+        return number
+
+    return add
+
+
+ADD_SOURCE = "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ($1, $2, $3, $4, $5)"
+
+
+@pytest.fixture
+def add_source(connection: Connection) -> AddSource:
+    async def add(
+        name: str, kind: str = "api", *, enabled: bool = True, priority: int = 1, poll_seconds: int = 300
+    ) -> None:
+        await connection.execute(ADD_SOURCE, name, kind, enabled, priority, poll_seconds)
+
+    return add

@@ -1,0 +1,183 @@
+"""GraphQL over HTTP: media types, status codes, what a GET may do, what is no GraphQL request."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from db.pool import connect
+from db.types import Connection
+from tests.server.conftest import TOKEN, Service
+from tests.server.graphql_rows import Rows, ask_all
+
+JSON = "application/json; charset=utf-8"
+RESPONSE = "application/graphql-response+json; charset=utf-8"
+ACCEPT = {"Accept": "application/graphql-response+json, application/json;q=0.9"}
+QUERY = "{ sources { name } }"
+MUTATION = "mutation { triggerEtl { request { id } } }"
+
+
+async def post(service: Service, body: Any, **headers: str) -> tuple[int, str, Any]:
+    """Return status, media type and JSON of an answer."""
+    data = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    given = {"Content-Type": "application/json", **headers}
+    async with service.client.post("/graphql", data=data, headers=given) as response:
+        return response.status, response.headers["Content-Type"], await response.json(content_type=None)
+
+
+async def get(service: Service, parameters: dict[str, str], **headers: str) -> tuple[int, str, Any]:
+    async with service.client.get(f"/graphql?{urlencode(parameters)}", headers=headers) as response:
+        return response.status, response.headers["Content-Type"], await response.json(content_type=None)
+
+
+async def test_the_media_type_that_a_client_asks_for(service: Service) -> None:
+    answer: dict[str, Any] = {"data": {"sources": []}}
+    for accept, media_type in (
+        ("*/*", JSON),
+        ("application/json", JSON),
+        ("text/html, image/png", JSON),
+        ("application/graphql-response+json", RESPONSE),
+        ("Application/GraphQL-Response+JSON; q=1, */*", RESPONSE),
+        (";;;", JSON),
+    ):
+        assert await post(service, {"query": QUERY}, Accept=accept) == (200, media_type, answer), accept
+    assert await get(service, {"query": QUERY}, **ACCEPT) == (200, RESPONSE, answer)
+
+
+async def test_what_did_not_run_is_400_in_graphql_media_type_and_200_in_plain_json(service: Service) -> None:
+    for query, variables, code in (
+        ("{", None, "GRAPHQL_PARSE_FAILED"),
+        ("{ nope }", None, "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($id: ID!) { node(id: $id) { id } }", {}, "BAD_USER_INPUT"),
+        ("query ($id: ID!) { node(id: $id) { id } }", {"id": [1]}, "BAD_USER_INPUT"),
+        ("{ coin(ticker: 1) { " + "id " * 500 + "} }", None, "QUERY_TOO_COMPLEX"),
+    ):
+        body = {"query": query, "variables": variables}
+        status, _, answer = await post(service, body, **ACCEPT)
+        assert status == 400, query
+        assert answer["data"] is None
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
+        assert (await post(service, body))[0] == 200
+
+
+async def test_an_error_of_a_field_is_200(service: Service) -> None:
+    status, _, answer = await post(service, {"query": '{ coin(ticker: "\\u0000") { id } }'}, **ACCEPT)
+    assert status == 200
+    assert answer["data"] == {"coin": None}
+    status, _, answer = await post(service, {"query": "{ coins(first: 0) { totalCount } }"}, **ACCEPT)
+    assert status == 200
+    assert answer["data"] is None
+    assert answer["errors"][0]["path"] == ["coins"]
+
+
+MALFORMED = [
+    b"",
+    b"{",
+    b"\xff",
+    b"null",
+    b"5",
+    b'"{ sources { name } }"',
+    b"{}",
+    b'{"query": null}',
+    b'{"query": ""}',
+    b'{"query": 5}',
+    b'{"query": ["{ sources { name } }"]}',
+    b'{"query": "{ sources { name } }", "variables": []}',
+    b'{"query": "{ sources { name } }", "variables": "{}"}',
+    b'{"query": "{ sources { name } }", "variables": {"a": NaN}}',
+    b'{"query": "{ sources { name } }", "variables": {"a": "\\ud800"}}',
+    b'{"query": "{ sources { name } }", "operationName": 5}',
+    b'{"query": "{ sources { name } }", "extensions": "no"}',
+    b'[{"query": "{ sources { name } }"}]',
+    b"[]",
+    b"[" * 5000,
+]
+
+
+async def test_what_is_no_graphql_request_is_400(service: Service) -> None:
+    for body in MALFORMED:
+        status, media_type, answer = await post(service, body)
+        assert (status, media_type) == (400, JSON), body
+        (error,) = answer["errors"]
+        assert error["extensions"] == {"code": "BAD_REQUEST"}, body
+        assert error["message"]
+
+
+async def test_a_body_that_a_foreign_form_could_send_is_refused(service: Service) -> None:
+    body = json.dumps({"query": QUERY})
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "x"):
+        status, _, answer = await post(service, body, **{"Content-Type": media_type})
+        assert status == 415, media_type
+        assert answer["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
+    assert (await post(service, body, **{"Content-Type": "Application/JSON; charset=utf-8"}))[0] == 200
+
+
+async def test_get_reads_and_never_writes(service: Service, connection: Connection) -> None:
+    await Rows(connection).source("csv")
+    query = "query A($id: ID!) { node(id: $id) { id } } query B { sources { name } }"
+    assert await get(service, {"query": query, "operationName": "B", "variables": ""}) == (
+        200,
+        JSON,
+        {"data": {"sources": [{"name": "csv"}]}},
+    )
+    named = {"query": query, "operationName": "A", "variables": '{"id": "run_1"}', "extensions": "{}"}
+    assert (await get(service, named))[2] == {"data": {"node": None}}
+    async with service.client.get(
+        f"/graphql?{urlencode({'query': MUTATION})}", headers={"X-Scheduler-Token": TOKEN}
+    ) as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET, POST"
+        assert "POST" in (await response.json())["errors"][0]["message"]
+    assert await connection.fetchval("SELECT count(*) FROM etl_requests") == 0
+    for parameters in ({"query": query, "variables": "{"}, {"query": query, "variables": "[]"}, {}, {"query": ""}):
+        assert (await get(service, parameters))[0] == 400, parameters
+
+
+async def test_other_methods_are_405(service: Service) -> None:
+    for method in ("PUT", "DELETE", "PATCH"):
+        async with service.client.request(method, "/graphql", json={"query": QUERY}) as response:
+            assert response.status == 405
+            assert response.headers["Allow"] == "GET, POST"
+
+
+async def test_a_subscription_needs_a_stream(service: Service) -> None:
+    status, _, answer = await post(service, {"query": "subscription { runUpdates { cursor } }"})
+    assert status == 400
+    assert "text/event-stream" in answer["errors"][0]["message"]
+
+
+async def test_our_own_failure_is_masked_and_told_to_the_log(
+    service: Service, connection: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await Rows(connection).coin("BTC", provenance=[{"field": 5, "secret": "of the house"}])
+    body = {"query": '{ coin(ticker: "BTC") { ticker provenance { field } } }'}
+    async with service.client.post("/graphql", json=body, headers={"X-Request-ID": "req-of-a-test"}) as response:
+        assert response.status == 200
+        answer = await response.json()
+    assert answer["data"] == {"coin": None}
+    (error,) = answer["errors"]
+    assert error["message"] == "Something went wrong on our side (request req-of-a-test)"
+    assert error["extensions"] == {"code": "INTERNAL"}
+    assert error["path"] == ["coin", "provenance"]
+    told = capsys.readouterr()
+    assert "req-of-a-test" in told.out + told.err
+    assert "ValidationError" in told.out + told.err
+
+
+async def test_a_database_that_is_away_is_unavailable(
+    service: Service, database: str, server_dsn: str, template: str
+) -> None:
+    name = urlsplit(database).path.lstrip("/")
+    query = '{ coin(ticker: "BTC") { id } }'
+    other = await connect(server_dsn)
+    try:
+        await other.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        answer = await ask_all(service, query)
+        assert answer["data"] == {"coin": None}
+        assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+        assert name not in json.dumps(answer)
+        await other.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        assert await ask_all(service, query) == {"data": {"coin": None}}
+    finally:
+        await other.close()

@@ -1,0 +1,141 @@
+"""What a document costs in statements: one a nested field, whatever the size of the page."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncpg.connection import LoggedQuery
+
+from db.pool import create_pool
+from db.settings import Settings
+from db.types import Connection
+from server.graphql.context import Context
+from server.graphql.schema import schema
+from server.live.hub import Hub
+from server.state import ServerState
+from tests.server.conftest import TOKEN
+from tests.server.graphql_rows import NOW, Rows
+
+DEEP = """
+query ($first: Int!) {
+  coins(first: $first) {
+    nodes { ticker provenance { field } listings { source coin { ticker rivals { externalId payload } } } }
+  }
+  runs(first: $first) { nodes { id rejections(first: 2) { nodes { error } totalCount } } }
+  sources { listingCount lastRun { id } checkpoint { lastId } }
+}
+"""
+
+
+# The pool clears up after each use of a connection, and asyncpg looks at a type when a connection first meets it.
+NOT_OURS = ("RESET ALL", "typeinfo_tree", "current_setting('jit')")
+
+
+class Asked:
+    """A context to run documents in, and the statements that they needed."""
+
+    def __init__(self, context: Context, statements: list[str]) -> None:
+        self._context = context
+        self._statements = statements
+
+    async def __call__(self, query: str, **variables: Any) -> tuple[Any, list[str]]:
+        self._statements.clear()
+        result = await schema.execute(query, variables, self._context)
+        assert result.errors is None
+        return result.data, list(self._statements)
+
+
+@pytest.fixture
+async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
+    statements: list[str] = []
+
+    def note(query: LoggedQuery) -> None:
+        if not any(word in query.query for word in NOT_OURS):
+            statements.append(query.query)
+
+    async with await create_pool(database, max_size=1) as pool:
+        async with pool.acquire() as connection:
+            connection.add_query_logger(note)
+        state = ServerState(
+            settings=Settings(home=tmp_path),
+            pool=pool,
+            primary=pool,
+            hub=Hub(database, pool),
+            scheduler_token=TOKEN,
+            version="0",
+            started_at=NOW,
+        )
+        yield Asked(Context(state, "req-test"), statements)
+
+
+@pytest.fixture
+async def market(connection: Connection) -> None:
+    rows = Rows(connection)
+    for source in ("one", "two", "three"):
+        await rows.source(source)
+        await rows.checkpoint(source)
+    for index in range(12):
+        ticker = f"T{index}"
+        await rows.coin(ticker, market_cap_usd=str(index + 1))
+        for source in ("one", "two"):
+            await rows.listing(source, f"{ticker}-a", ticker)
+            content_hash = await rows.listing(source, f"{ticker}-b", ticker, contributes=False)
+            await rows.payload(source, f"{ticker}-b", content_hash, '{"n": 1}')
+        run = await rows.run(source, "partial", processed=3, failed=3)
+        for _ in range(3):
+            await rows.rejection(run)
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_nested_field_costs_one_statement_whatever_the_size_of_the_page(asked: Asked) -> None:
+    small, few = await asked(DEEP, first=1)
+    large, many = await asked(DEEP, first=12)
+    assert len(small["coins"]["nodes"]) == 1
+    assert len(large["coins"]["nodes"]) == 12
+    assert len(large["coins"]["nodes"][11]["listings"]) == 2
+    assert [len(listing["coin"]["rivals"]) for listing in large["coins"]["nodes"][3]["listings"]] == [2, 2]
+    assert large["coins"]["nodes"][5]["listings"][1]["coin"]["rivals"][0]["payload"] is not None
+    assert [len(run["rejections"]["nodes"]) for run in large["runs"]["nodes"]] == [2] * 12
+    # coins, listings, coin, rivals, payload; runs, rejections, totalCount; sources, count, last run, checkpoint.
+    assert len(few) == len(many) == 12
+    assert sorted(few) == sorted(many)
+
+
+COSTS = [
+    ("{ coins(first: 5) { nodes { ticker name priceUsd isStale provenance { field } } } }", 1),
+    ("{ coins(first: 5) { edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }", 1),
+    ("{ coins(first: 5) { totalCount } }", 2),
+    ("{ stats { totalListings } }", 1),
+    ("{ stats { __typename } }", 0),
+    ('{ a: coin(ticker: "T1") { name } b: coin(ticker: "t2") { name } c: coin(ticker: "T1") { rank } }', 1),
+    ('{ nodes(ids: ["merged_t1", "merged_t2", "run_1", "run_2", "listing_one_T1-a"]) { id } }', 3),
+    ('{ coin(ticker: "T1") { listings { id } rivals { id coin { id } } } }', 3),
+    ("{ sources { name health } }", 1),
+]
+
+
+@pytest.mark.usefixtures("market")
+async def test_what_is_not_asked_for_is_not_read(asked: Asked) -> None:
+    for query, count in COSTS:
+        _, statements = await asked(query)
+        assert len(statements) == count, (query, statements)
+
+
+@pytest.mark.usefixtures("market")
+async def test_the_page_before_is_looked_for_only_where_it_is_asked_for(asked: Asked) -> None:
+    page, _ = await asked("{ coins(first: 2) { pageInfo { endCursor } } }")
+    query = "query ($after: String) { coins(first: 2, after: $after) { pageInfo { %s } } }"
+    after = page["coins"]["pageInfo"]["endCursor"]
+    _, without = await asked(query % "hasNextPage", after=after)
+    _, looked = await asked(query % "hasPreviousPage", after=after)
+    assert (len(without), len(looked)) == (1, 2)
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_context_remembers_nothing(asked: Asked, connection: Connection) -> None:
+    query = '{ coin(ticker: "T1") { name } }'
+    before, _ = await asked(query)
+    await connection.execute("UPDATE normalized_records SET name = 'New' WHERE ticker = 'T1'")
+    after, _ = await asked(query)
+    assert (before["coin"]["name"], after["coin"]["name"]) == ("T1", "New")
