@@ -17,6 +17,8 @@ merged   the record: volatile fields from the newest observation, static ones by
 import datetime
 from collections.abc import Collection
 
+import msgspec
+
 from db.types import Connection
 
 _MERGE = """
@@ -251,17 +253,29 @@ flagged AS (
     WHERE m.contributes <> m.owned AND l.source = m.source AND l.external_id = m.external_id
     RETURNING l.ticker
 )
--- A coin whose listings changed sides has changed too, though its own row may be the same.
-SELECT ticker FROM saved UNION SELECT ticker FROM gone UNION SELECT ticker FROM flagged
-ORDER BY ticker
+-- A coin whose listings changed sides has changed too, though its own row may be the same. The table still
+-- shows the statement's past here: that tells whose price is another one now.
+SELECT t.ticker, m.price_usd IS NOT NULL AND m.price_usd IS DISTINCT FROM r.price_usd_exact AS repriced
+FROM (SELECT ticker FROM saved UNION SELECT ticker FROM gone UNION SELECT ticker FROM flagged) AS t
+LEFT JOIN merged AS m ON m.ticker = t.ticker
+LEFT JOIN normalized_records AS r ON r.ticker = t.ticker
+ORDER BY t.ticker
 """
 
 
-async def merge_coins(connection: Connection, tickers: Collection[str], now: datetime.datetime) -> list[str]:
-    """Merge the records of `tickers` anew from their listings; return the tickers that changed, sorted.
+class Merged(msgspec.Struct, frozen=True):
+    """The tickers of the coins that a merge changed, sorted, and of those whose price it changed."""
+
+    changed: list[str]
+    repriced: list[str]
+
+
+async def merge_coins(connection: Connection, tickers: Collection[str], now: datetime.datetime) -> Merged:
+    """Merge the records of `tickers` anew from their listings.
 
     The caller's transaction holds the write lock, so every committed listing is seen and none is being written.
     """
     if not tickers:
-        return []
-    return [row["ticker"] for row in await connection.fetch(_MERGE, sorted(tickers), now)]
+        return Merged([], [])
+    rows = await connection.fetch(_MERGE, sorted(tickers), now)
+    return Merged([row["ticker"] for row in rows], [row["ticker"] for row in rows if row["repriced"]])

@@ -7,8 +7,10 @@ import structlog
 
 from db.coins import merge_coins
 from db.events import add_coins_event, notify_events
+from db.history import record_prices
 from db.identities import Identity, replace_identities
 from db.locks import take_write_lock
+from db.partitions import DEFAULT_RETENTION, Retention
 from db.settings import SettingsError
 from db.types import Pool
 from ingestor.clock import utc_now
@@ -43,15 +45,16 @@ def read_identities(path: Path) -> list[Identity]:
     return list(found.values())
 
 
-async def save_identities(pool: Pool, identities: list[Identity]) -> None:
+async def save_identities(pool: Pool, identities: list[Identity], retention: Retention = DEFAULT_RETENTION) -> None:
     """Save the labels and merge the coins anew whose listings gained, lost or changed one."""
     now = utc_now()
     async with pool.acquire() as connection, connection.transaction():
         await take_write_lock(connection)
         tickers = await replace_identities(connection, identities)
         coins = await merge_coins(connection, tickers, now)
-        if coins:
-            await add_coins_event(connection, coins, now)
+        await record_prices(connection, coins.repriced, retention.oldest_history(now))
+        if coins.changed:
+            await add_coins_event(connection, coins.changed, now)
             await notify_events(connection)
-    if coins:
-        await _log.ainfo("identity.changed", coins=len(coins))
+    if coins.changed:
+        await _log.ainfo("identity.changed", coins=len(coins.changed))

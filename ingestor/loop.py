@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from db.events import purge_events
+from db.partitions import delete_old_rows, drop_old_partitions
 from db.pool import UNAVAILABLE, is_unavailable
 from db.requests import CHANNEL, Request, claim_request, finish_request, finished_sources, release_request
 from db.settings import Settings
@@ -16,12 +17,14 @@ from db.types import Connection, Pool
 from ingestor.clock import utc_now
 from ingestor.records import Source
 from ingestor.run import run
+from ingestor.startup import retention_of
 
 _log = structlog.stdlib.get_logger(__name__)
 
 LOOK_SECONDS = 15.0
 """How long a loop waits at most before it looks again, whatever it was told."""
 BUSY_SECONDS = 1.0
+HOUSEKEEPING_SECONDS = 3600.0
 EVENTS_KEPT = datetime.timedelta(days=1)
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -32,7 +35,7 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
         for source in sources:
             group.start_soon(_through_outages, f"poll {source.name}", _Poll(settings, pool, source))
         group.start_soon(_through_outages, "requests", _Requests(settings, pool, sources))
-        group.start_soon(_through_outages, "outbox", _Purge(pool))
+        group.start_soon(_through_outages, "housekeeping", _Housekeeping(settings, pool))
 
 
 async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> None:
@@ -72,6 +75,7 @@ class _Poll:
                 self._pool,
                 self._source,
                 timeout_seconds=self._settings.run_timeout_seconds,
+                retention=retention_of(self._settings),
                 only_if_due=True,
             )
             if outcome is None:  # somebody else is at it
@@ -136,6 +140,7 @@ class _Requests:
                 self._pool,
                 source,
                 timeout_seconds=self._settings.run_timeout_seconds,
+                retention=retention_of(self._settings),
                 request_id=request.id,
                 full=request.full,
             )
@@ -144,14 +149,19 @@ class _Requests:
             await anyio.sleep(BUSY_SECONDS)
 
 
-class _Purge:
-    """Delete events that nobody may resume from any more."""
+class _Housekeeping:
+    """Let go of what is past its time: events that nobody may resume from, payloads, history."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, settings: Settings, pool: Pool) -> None:
+        self._pool, self._retention = pool, retention_of(settings)
 
     async def __call__(self) -> None:
         while True:
             async with self._pool.acquire() as connection:
-                await purge_events(connection, utc_now() - EVENTS_KEPT)
-            await anyio.sleep(3600)
+                now = utc_now()
+                await purge_events(connection, now - EVENTS_KEPT)
+                dropped = await drop_old_partitions(connection, now, self._retention)
+                await delete_old_rows(connection, now, self._retention)
+            if dropped:
+                await _log.ainfo("partition.dropped", partitions=dropped)
+            await anyio.sleep(HOUSEKEEPING_SECONDS)

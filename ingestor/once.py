@@ -10,7 +10,7 @@ from db.runs import FinishedRun
 from db.settings import Settings
 from ingestor.records import Source
 from ingestor.run import run
-from ingestor.startup import close_sources, prepare
+from ingestor.startup import close_sources, prepare, retention_of
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -33,7 +33,13 @@ async def run_once(
         async def run_one(source: Source) -> None:
             give_up_at = anyio.current_time() + PATIENCE_SECONDS
             while True:
-                outcome = await run(pool, source, timeout_seconds=settings.run_timeout_seconds, full=full)
+                outcome = await run(
+                    pool,
+                    source,
+                    timeout_seconds=settings.run_timeout_seconds,
+                    retention=retention_of(settings),
+                    full=full,
+                )
                 if outcome is not None:
                     finished.append(outcome)
                     return

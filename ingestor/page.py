@@ -8,6 +8,7 @@ import structlog
 from db.checkpoints import CheckpointRow, read_checkpoint, write_checkpoint
 from db.coins import merge_coins
 from db.events import add_coins_event, add_run_event, notify_events
+from db.history import PastPrice, backfill_prices, record_prices
 from db.listings import UNREADABLE, any_missing, differing, mark_missing, readable_payload, revive, write_listings
 from db.locks import take_write_lock
 from db.rejections import add_rejections
@@ -27,17 +28,20 @@ class _Decoded(msgspec.Struct, frozen=True):
     unchanged: list[str]
 
 
-async def write_page(connection: Connection, source: Source, run_id: int, page: Page, now: datetime.datetime) -> None:
-    """Write everything that `page` says, or nothing.
+async def write_page(
+    connection: Connection, source: Source, run_id: int, page: Page, *, now: datetime.datetime, oldest: datetime.datetime
+) -> None:
+    """Write everything that `page` says, or nothing; what was observed before `oldest` is no history.
 
     `connection` holds the source's lock, so nobody else writes this source's listings. Raises RunTakenOverError.
     """
     decoded = await _decode(connection, source, page)
     try:
-        await _write(connection, source, run_id, page, decoded, now=now)
+        await _write(connection, source, run_id, page, decoded, now=now, oldest=oldest)
     except UNREADABLE:
         # The page holds a value that PostgreSQL cannot: find it, keep its bytes, and do not let it cost the others.
-        await _write(connection, source, run_id, page, await _without_unreadable(connection, decoded), now=now)
+        decoded = await _without_unreadable(connection, decoded)
+        await _write(connection, source, run_id, page, decoded, now=now, oldest=oldest)
 
 
 async def _decode(connection: Connection, source: Source, page: Page) -> _Decoded:
@@ -69,7 +73,7 @@ async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Dec
 
 
 async def _write(
-    connection: Connection, source: Source, run_id: int, page: Page, decoded: _Decoded, *, now: datetime.datetime
+    connection: Connection, source: Source, run_id: int, page: Page, decoded: _Decoded, *, now: datetime.datetime, oldest: datetime.datetime
 ) -> None:
     async with connection.transaction():
         await take_write_lock(connection)
@@ -84,6 +88,7 @@ async def _write(
         )
         tickers |= await _advance_sweep(connection, source, page, decoded, now)
         coins = await merge_coins(connection, tickers, now)
+        await _record_history(connection, source, decoded, coins.repriced, oldest)
         processed = len(page.records) + len(page.rejections)
         failed = len(decoded.rejections)
         await advance_run(
@@ -94,7 +99,7 @@ async def _write(
             changed=written.changed,
             unchanged=processed - failed - written.changed,
         )
-        await add_coins_event(connection, coins, now)
+        await add_coins_event(connection, coins.changed, now)
         await add_run_event(connection, "run_progress", run_id, now)
         await notify_events(connection)
     await _log.ainfo(
@@ -106,8 +111,28 @@ async def _write(
         records=processed,
         rejected=failed,
         changed=written.changed,
-        coins=len(coins),
+        coins=len(coins.changed),
     )
+
+
+async def _record_history(
+    connection: Connection, source: Source, decoded: _Decoded, repriced: list[str], oldest: datetime.datetime
+) -> None:
+    """Add the new prices to the coins' history; a file's rows are history themselves, each at its own time."""
+    await record_prices(connection, repriced, oldest)
+    if source.kind == "file":
+        past = [
+            PastPrice(
+                external_id=listing.external_id,
+                at=listing.observed_at,
+                price_usd=listing.price_usd,
+                market_cap_usd=listing.market_cap_usd,
+                volume_24h_usd=listing.volume_24h_usd,
+            )
+            for listing in decoded.listings
+            if listing.price_usd is not None
+        ]
+        await backfill_prices(connection, source.name, past, oldest)
 
 
 async def _advance_sweep(

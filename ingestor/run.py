@@ -11,7 +11,7 @@ import structlog
 from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
 from db.events import add_run_event, notify_events
 from db.locks import release_source_lock, take_write_lock, try_source_lock
-from db.partitions import ensure_partitions
+from db.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
 from db.runs import FinishedRun, abandon_runs, finish_run, start_run
 from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
@@ -35,6 +35,7 @@ async def run(
     source: Source,
     *,
     timeout_seconds: float,
+    retention: Retention = DEFAULT_RETENTION,
     request_id: int | None = None,
     full: bool = False,
     only_if_due: bool = False,
@@ -52,10 +53,12 @@ async def run(
         await _abandon(connection, source.name)
         if only_if_due and not await claim_due_run(connection, source.name, now):
             return None
-        await ensure_partitions(connection, now.date())
+        await ensure_partitions(connection, now, retention)
         run_id = await _start(connection, source.name, request_id, now)
         try:
-            outcome = await _read(connection, source, run_id, timeout_seconds=timeout_seconds, full=full)
+            outcome = await _read(
+                connection, source, run_id, retention, timeout_seconds=timeout_seconds, full=full
+            )
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
                 stopped = _Outcome("abandoned", "The ingestor was stopped; the next run goes on where this one ended.")
@@ -122,7 +125,9 @@ async def _start(connection: Connection, source: str, request_id: int | None, no
     return run_id
 
 
-async def _read(connection: Connection, source: Source, run_id: int, *, timeout_seconds: float, full: bool) -> _Outcome:
+async def _read(
+    connection: Connection, source: Source, run_id: int, retention: Retention, *, timeout_seconds: float, full: bool
+) -> _Outcome:
     """Read and write page after page; the source's failures become the run's outcome."""
     try:
         with anyio.fail_after(timeout_seconds):
@@ -133,7 +138,9 @@ async def _read(connection: Connection, source: Source, run_id: int, *, timeout_
                 async for page in reading:
                     # Whoever stops us, or a deadline, waits for the page: it is written whole, then we go.
                     with anyio.CancelScope(shield=True):
-                        await write_page(connection, source, run_id, page, utc_now())
+                        now = utc_now()
+                        oldest = retention.oldest_history(now)
+                        await write_page(connection, source, run_id, page, now=now, oldest=oldest)
                     pages += 1
     except SourceError as error:
         return _Outcome("failure", str(error))

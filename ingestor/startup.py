@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from db.partitions import Retention
 from db.settings import Settings, SettingsError
 from db.sources import SourceSettings, save_sources
 from db.types import Pool
@@ -22,7 +23,7 @@ async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = ()) -> l
     sources = create_sources(settings)
     try:
         await save_settings_of(pool, sources)
-        await save_identities(pool, identities)
+        await save_identities(pool, identities, retention_of(settings))
         await abandon_orphans(pool, [source.name for source in sources])
     except BaseException:
         await close_sources(sources)
@@ -34,6 +35,11 @@ async def save_settings_of(pool: Pool, sources: Sequence[Source]) -> None:
     """Tell the database that exactly `sources` are enabled, and how they are set."""
     async with pool.acquire() as connection:
         await save_sources(connection, [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources])
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Return for how long the settings keep what only grows."""
+    return Retention(raw_days=settings.raw_retention_days, history_days=settings.history_retention_days)
 
 
 async def close_sources(sources: Sequence[Source]) -> None:

@@ -101,7 +101,7 @@ async def apply(connection: Connection, page: Page) -> list[str]:
         connection, page.source, "api", [to_listing(said, page) for said in page.said],
         run_id=1, fetched_at=page.fetched_at, now=NOW,
     )  # fmt: skip
-    return await merge_coins(connection, written.tickers, NOW)
+    return (await merge_coins(connection, written.tickers, NOW)).changed
 
 
 async def start_anew(connection: Connection, labels: dict[tuple[str, str], str]) -> None:

@@ -1,0 +1,98 @@
+"""History: the price points of merged coins, and the candles rolled up from them in the same transaction."""
+
+import datetime
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from db.types import Connection
+
+# Each new point widens its hour's and its day's candle; open_at and close_at let it come late. A point that is there
+# already changes nothing, so that a page that is read twice counts once.
+_ROLL_UP = """
+rolled AS (
+    INSERT INTO candles AS c (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
+    SELECT
+        ticker, interval, date_bin(width, at, 'epoch') AS start,
+        (array_agg(price_usd ORDER BY at))[1], max(price_usd), min(price_usd),
+        (array_agg(price_usd ORDER BY at DESC))[1], min(at), max(at), count(*)
+    FROM added, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
+    GROUP BY ticker, interval, start
+    ORDER BY ticker, interval, start
+    ON CONFLICT (ticker, interval, start) DO UPDATE SET
+        open = CASE WHEN excluded.open_at < c.open_at THEN excluded.open ELSE c.open END,
+        high = greatest(excluded.high, c.high),
+        low = least(excluded.low, c.low),
+        close = CASE WHEN excluded.close_at > c.close_at THEN excluded.close ELSE c.close END,
+        open_at = least(excluded.open_at, c.open_at),
+        close_at = greatest(excluded.close_at, c.close_at),
+        samples = c.samples + excluded.samples
+    RETURNING 1
+)
+SELECT count(*) FROM added
+"""
+
+_RECORD = f"""
+WITH added AS (
+    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
+    SELECT ticker, created_at, price_usd_exact, market_cap_usd, volume_24h_usd, source
+    FROM normalized_records
+    WHERE ticker = ANY ($1::text[]) AND price_usd_exact IS NOT NULL AND created_at >= $2
+    ORDER BY ticker
+    ON CONFLICT (ticker, at) DO NOTHING
+    RETURNING ticker, at, price_usd
+),
+{_ROLL_UP}
+"""
+
+# A source's past speaks for the coin that its listing contributes to now.
+_BACKFILL = f"""
+WITH added AS (
+    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
+    SELECT DISTINCT ON (l.ticker, p.at) l.ticker, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, $1
+    FROM json_to_recordset($2::json) AS p (
+        external_id text, at timestamptz, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric
+    )
+    JOIN listings AS l ON l.source = $1 AND l.external_id = p.external_id
+    WHERE l.contributes AND p.at >= $3
+    ORDER BY l.ticker, p.at, p.price_usd, p.external_id
+    ON CONFLICT (ticker, at) DO NOTHING
+    RETURNING ticker, at, price_usd
+),
+{_ROLL_UP}
+"""
+
+
+class PastPrice(msgspec.Struct, frozen=True, gc=False):
+    """What a source said of one listing at one time."""
+
+    external_id: str
+    at: datetime.datetime
+    price_usd: Decimal
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
+
+
+async def record_prices(connection: Connection, tickers: Collection[str], oldest: datetime.datetime) -> int:
+    """Add a point for each of the coins, whose price has just changed; return how many are new.
+
+    What was observed before `oldest` is past the retention and is left out.
+    """
+    if not tickers:
+        return 0
+    added: int = await connection.fetchval(_RECORD, sorted(tickers), oldest)
+    return added
+
+
+async def backfill_prices(
+    connection: Connection, source: str, prices: Sequence[PastPrice], oldest: datetime.datetime
+) -> int:
+    """Add points of the past for the coins that the listings contribute to; return how many are new.
+
+    The coins themselves, and points that are there, stay as they are.
+    """
+    if not prices:
+        return 0
+    added: int = await connection.fetchval(_BACKFILL, source, msgspec.json.encode(prices), oldest)
+    return added
