@@ -1,0 +1,105 @@
+"""What the ingest remembers: points, candles, payloads, and for how long."""
+
+import datetime
+from decimal import Decimal
+
+from db.partitions import DEFAULT_RETENTION, Retention, delete_old_rows, drop_old_partitions, ensure_partitions
+from ingestor.clock import utc_now
+from tests.ingestor.conftest import Ingest
+
+DAY = datetime.timedelta(days=1)
+PRESENT = (
+    "SELECT ticker, price_usd_exact, created_at FROM normalized_records "
+    "WHERE price_usd_exact IS NOT NULL AND created_at >= $1 ORDER BY 1"
+)
+EVER = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+POINTS = "SELECT ticker, price_usd, at FROM price_points ORDER BY ticker, at"
+
+
+async def test_every_change_of_a_price_becomes_a_point_and_nothing_else_does(ingest: Ingest) -> None:
+    ingest.csv_path.write_text("id,symbol,name,price,volume\n1,ABC,Alpha,10,5\n2,XYZ,Omega,,5\n")
+    await ingest.run("csv")
+    assert [(ticker, price) for ticker, price, _ in await ingest.rows(POINTS)] == [("ABC", Decimal(10))]
+    ingest.csv_path.write_text("id,symbol,name,price,volume\n1,ABC,Alpha,10,6\n2,XYZ,Omega,,7\n")
+    outcome = await ingest.run("csv")
+    assert outcome.changed == 2
+    assert await ingest.value("SELECT count(*) FROM price_points WHERE source = 'csv' AND ticker = 'XYZ'") == 0
+    ingest.csv_path.write_text("id,symbol,name,price,volume\n1,ABC,Alpha,11,6\n2,XYZ,Omega,3,7\n")
+    await ingest.run("csv")
+    prices = [price for ticker, price, _ in await ingest.rows(POINTS) if ticker == "ABC"]
+    assert prices[0] == 10
+    assert prices[-1] == 11
+    assert await ingest.value("SELECT sum(samples) FROM candles WHERE interval = 'D1' AND ticker = 'ABC'") == len(prices)
+
+
+async def test_history_keeps_what_the_present_forgets(ingest: Ingest) -> None:
+    seen: set[tuple[object, ...]] = set()
+    for _ in range(4):
+        await ingest.run("coinpaprika")
+        await ingest.run("coingecko")
+        oldest = utc_now() - 90 * DAY
+        seen |= {(ticker, price) for ticker, price, _ in await ingest.rows(PRESENT, oldest)}
+        ingest.market.advance()
+    # A coin that is observed anew at the same price has no new point.
+    stored = await ingest.rows(POINTS)
+    assert {(ticker, price) for ticker, price, _ in stored} == seen
+    assert len(stored) > len(await ingest.rows(PRESENT, EVER))
+
+
+async def test_a_dated_file_fills_the_past_and_leaves_the_present_alone(ingest: Ingest) -> None:
+    ingest.csv_path.write_text("symbol,name,price,date\nBTC,Bitcoin,100,2026-11-01\n")
+    await ingest.run("csv")
+    before = await ingest.rows(PRESENT, EVER)
+    rows = "".join(f"BTC,Bitcoin,{90 + day},2026-10-{day:02}\n" for day in (3, 1, 2, 2))
+    ingest.csv_path.write_text(f"symbol,name,price,date\nBTC,Bitcoin,100,2026-11-01\n{rows}")
+    await ingest.run("csv")
+    assert await ingest.rows(PRESENT, EVER) == before
+    points = await ingest.rows("SELECT price_usd, at::date::text FROM price_points ORDER BY at")
+    assert points == [
+        (Decimal(91), "2026-10-01"),
+        (Decimal(92), "2026-10-02"),
+        (Decimal(93), "2026-10-03"),
+        (Decimal(100), "2026-11-01"),
+    ]
+    candles = await ingest.rows("SELECT close, samples FROM candles WHERE interval = 'D1' ORDER BY start")
+    assert candles == [(Decimal(91), 1), (Decimal(92), 1), (Decimal(93), 1), (Decimal(100), 1)]
+
+
+async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(ingest: Ingest) -> None:
+    now = datetime.datetime(2026, 11, 4, 12, tzinfo=datetime.UTC)
+    retention = Retention(raw_days=2, history_days=20)
+    async with ingest.pool.acquire() as connection:
+        made = await ensure_partitions(connection, now, retention)
+        assert {"raw_api_records_20261104", "raw_csv_records_20261107", "price_points_20261102"} <= set(made)
+        assert await ensure_partitions(connection, now, retention) == []
+        # Points of the past find their partition too.
+        assert "price_points_20261012" in made
+        assert await drop_old_partitions(connection, now, retention) == []
+        dropped = await drop_old_partitions(connection, now + 3 * DAY, retention)
+        assert sorted(dropped) == ["raw_api_records_20261104", "raw_csv_records_20261104"]
+        later = now + 30 * DAY
+        dropped = await drop_old_partitions(connection, later, retention)
+        assert "price_points_20261012" in dropped
+        assert "candles_20261012" in dropped
+        assert not any(name.endswith("20261109") and name.startswith("price") for name in dropped)
+
+
+async def test_the_newest_payload_of_a_listing_outlives_the_retention(ingest: Ingest) -> None:
+    ingest.csv_path.write_text("id,symbol,name,price\n1,ABC,Alpha,10\n2,XYZ,Omega,1\n")
+    await ingest.run("csv")
+    ingest.csv_path.write_text("id,symbol,name,price\n1,ABC,Alpha,11\n2,XYZ,Omega,1\n")
+    await ingest.run("csv")
+    assert await ingest.value("SELECT count(*) FROM raw_csv_records") >= 3
+    later = utc_now() + 30 * DAY
+    async with ingest.pool.acquire() as connection:
+        assert await drop_old_partitions(connection, later, DEFAULT_RETENTION)
+        await delete_old_rows(connection, later, DEFAULT_RETENTION)
+    kept = await ingest.rows("SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records ORDER BY 1")
+    assert kept == [("1", "11"), ("2", "1")]
+    # Once a listing has a newer payload, the old one may go.
+    ingest.csv_path.write_text("id,symbol,name,price\n1,ABC,Alpha,12\n2,XYZ,Omega,1\n")
+    await ingest.run("csv")
+    async with ingest.pool.acquire() as connection:
+        await delete_old_rows(connection, later, DEFAULT_RETENTION)
+    old = await ingest.rows("SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records_default ORDER BY 1")
+    assert ("1", "11") not in old
