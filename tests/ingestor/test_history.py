@@ -35,14 +35,15 @@ async def test_every_change_of_a_price_becomes_a_point_and_nothing_else_does(ing
 async def test_history_keeps_what_the_present_forgets(ingest: Ingest) -> None:
     seen: set[tuple[object, ...]] = set()
     for _ in range(4):
-        await ingest.run("coinpaprika")
-        await ingest.run("coingecko")
-        oldest = utc_now() - 90 * DAY
-        seen |= {(ticker, price) for ticker, price, _ in await ingest.rows(PRESENT, oldest)}
+        for name in ("coinpaprika", "coingecko"):
+            await ingest.run(name)
+            oldest = utc_now() - 90 * DAY
+            seen |= {(ticker, price) for ticker, price, _ in await ingest.rows(PRESENT, oldest)}
         ingest.market.advance()
     # A coin that is observed anew at the same price has no new point.
     stored = await ingest.rows(POINTS)
-    assert {(ticker, price) for ticker, price, _ in stored} == seen
+    assert seen <= {(ticker, price) for ticker, price, _ in stored}
+    assert len(stored) < 4 * 2 * len(await ingest.rows(PRESENT, EVER))
     assert len(stored) > len(await ingest.rows(PRESENT, EVER))
 
 
