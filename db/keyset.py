@@ -190,6 +190,8 @@ async def fetch_page(
 ) -> Page[Row]:
     """Return a slice of the query's rows, each made by `make` from the columns in their order."""
     variant = Variant(query, order, filters is not None, _bound(wanted.after), _bound(wanted.before), wanted.backward)
+    if variant.after is Bound.NULL and variant.before is Bound.VALUE:
+        return Page([], [], more=False)  # nulls come last, so that nothing lies between
     records = await connection.fetch(page_statement(variant), *(filters or ()), *_arguments(wanted))
     kept: list[Any] = records[: wanted.limit]
     if wanted.backward:

@@ -23,6 +23,7 @@ __all__ = [
     "connect",
     "create_pool",
     "database_location",
+    "is_lost",
     "is_unavailable",
     "normalize_dsn",
 ]
@@ -44,6 +45,7 @@ _FOREIGN_PARAMETERS = frozenset(
         "prepared_statement_cache_size",
     }
 )
+_LOST = ("connection is closed", "connection has been released back to the pool")
 _JSONB_VERSION = b"\x01"
 
 log = logging.getLogger(__name__)
@@ -95,8 +97,16 @@ def is_unavailable(error: BaseException) -> bool:
     On a connection that broke, in a transaction above all, asyncpg raises InterfaceError, the type of many a mistake
     in our own code too: only its text tells them apart.
     """
-    lost = isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error)
+    lost = isinstance(error, asyncpg.InterfaceError) and any(words in str(error) for words in _LOST)
     return lost or isinstance(error, UNAVAILABLE)
+
+
+def is_lost(connection: Connection) -> bool:
+    """Tell whether the server has gone from under a connection; the pool takes a borrowed one back by itself then."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 def normalize_dsn(url: str) -> str:

@@ -82,6 +82,12 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _secret(text: str) -> str:
+    if not text.isprintable() or not text.isascii():
+        raise ValueError("one line of printable ASCII characters")
+    return text
+
+
 def _boolean(text: str) -> bool:
     return _one_of("true", "false", "1", "0")(text) in ("true", "1")
 
@@ -145,8 +151,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "port": _integer(1, 65535),
     "coinpaprika_url": _http_url,
     "coingecko_url": _http_url,
-    "api_source_key": str,
-    "coingecko_api_key": str,
+    "api_source_key": _secret,
+    "coingecko_api_key": _secret,
     "coingecko_pages": _integer(1, 4000),
     "coingecko_monthly_calls": _integer(1, 1_000_000_000),
     "csv_path": _csv_path,
@@ -154,7 +160,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "sources": _source_names,
     "poll_seconds": _integer(1, 86_400),
     "run_timeout_seconds": _integer(1, 86_400),
-    "scheduler_token": str,
+    "scheduler_token": _secret,
     "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": _one_of("console", "json"),
     "cors_origins": _list_of(_origin),

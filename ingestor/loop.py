@@ -9,7 +9,7 @@ import structlog
 
 from db.events import purge_events
 from db.partitions import delete_old_rows, drop_old_partitions
-from db.pool import UNAVAILABLE, is_unavailable
+from db.pool import UNAVAILABLE, is_lost, is_unavailable
 from db.requests import CHANNEL, Request, claim_request, finish_request, finished_sources, release_request
 from db.settings import Settings
 from db.sources import next_run_at
@@ -103,6 +103,7 @@ class _Requests:
                 told.set()
 
             await connection.add_listener(CHANNEL, tell)
+            connection.add_termination_listener(tell)
             try:
                 while True:
                     told = anyio.Event()
@@ -112,8 +113,9 @@ class _Requests:
                         await told.wait()
             finally:
                 with anyio.CancelScope(shield=True):
-                    if not connection.is_closed():
+                    if not is_lost(connection):
                         await connection.remove_listener(CHANNEL, tell)
+                        connection.remove_termination_listener(tell)
 
     async def _serve(self, connection: Connection, request: Request) -> None:
         try:
@@ -128,7 +130,7 @@ class _Requests:
                         await _log.awarning("request.unknown_source", request=request.id, source=name)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                if not connection.is_closed():
+                if not is_lost(connection):
                     await release_request(connection, request)
             raise
         await finish_request(connection, request, utc_now())

@@ -12,6 +12,7 @@ from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
 from db.events import add_run_event, notify_events
 from db.locks import release_source_lock, take_write_lock, try_source_lock
 from db.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
+from db.pool import is_lost
 from db.runs import FinishedRun, abandon_runs, finish_run, start_run
 from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
@@ -95,7 +96,7 @@ async def _source_lock(connection: Connection, source: str) -> AsyncIterator[boo
     try:
         yield taken
     finally:
-        if taken and not connection.is_closed():
+        if taken and not is_lost(connection):
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
                 await release_source_lock(connection, source)
 

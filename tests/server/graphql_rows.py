@@ -25,13 +25,17 @@ NUMERIC = frozenset(
 )
 
 
+Json = Any
+"""What JSON, or a column, holds."""
+
+
 class Rows:
     """Adds rows; numbers are given as text, so that every digit arrives. What is left out has a plain value."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def _insert(self, table: str, row: dict[str, Any]) -> Any:
+    async def _insert(self, table: str, row: dict[str, Any]) -> Json:
         places = ", ".join(
             f"${number}::text::numeric" if name in NUMERIC else f"${number}" for number, name in enumerate(row, 1)
         )
@@ -40,7 +44,7 @@ class Rows:
             *row.values(),
         )
 
-    async def coin(self, ticker: str, **given: Any) -> None:
+    async def coin(self, ticker: str, **given: object) -> None:
         row = {
             "ticker": ticker,
             "name": ticker.title(),
@@ -53,7 +57,7 @@ class Rows:
         }
         await self._insert("normalized_records", row | given)
 
-    async def listing(self, source: str, external_id: str, ticker: str, **given: Any) -> bytes:
+    async def listing(self, source: str, external_id: str, ticker: str, **given: object) -> bytes:
         """Return the content hash."""
         row: dict[str, Any] = {
             "source": source,
@@ -73,7 +77,7 @@ class Rows:
         await self._insert("listings", row)
         return bytes(row["content_hash"])
 
-    async def payload(self, source: str, external_id: str, content_hash: bytes, payload: str, **given: Any) -> None:
+    async def payload(self, source: str, external_id: str, content_hash: bytes, payload: str, **given: object) -> None:
         row = {
             "source": source,
             "external_id": external_id,
@@ -84,11 +88,11 @@ class Rows:
         } | given
         await self._insert("raw_csv_records" if source == "csv" else "raw_api_records", row)
 
-    async def source(self, name: str, **given: Any) -> None:
+    async def source(self, name: str, **given: object) -> None:
         row = {"name": name, "kind": "api", "enabled": True, "priority": 1, "poll_seconds": 300}
         await self._insert("sources", row | given)
 
-    async def run(self, source: str, status: str = "success", **given: Any) -> int:
+    async def run(self, source: str, status: str = "success", **given: object) -> int:
         """Return the run's number."""
         is_over = status != "running"
         row = {
@@ -100,7 +104,7 @@ class Rows:
         }
         return int((await self._insert("etl_runs", row | given))["id"])
 
-    async def rejection(self, run_id: int, **given: Any) -> int:
+    async def rejection(self, run_id: int, **given: object) -> int:
         """Return the rejection's number."""
         row = {
             "run_id": run_id,
@@ -112,13 +116,13 @@ class Rows:
         }
         return int((await self._insert("rejected_records", row | given))["id"])
 
-    async def checkpoint(self, source: str, **given: Any) -> None:
+    async def checkpoint(self, source: str, **given: object) -> None:
         await self._insert("etl_checkpoints", {"source": source, "updated_at": NOW} | given)
 
 
 async def ask(
     service: Service, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
-) -> Any:
+) -> Json:
     """Return `data` of an answer without errors."""
     answer = await ask_all(service, query, variables, headers)
     assert "errors" not in answer, answer["errors"]
@@ -127,7 +131,7 @@ async def ask(
 
 async def ask_all(
     service: Service, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
-) -> Any:
+) -> Json:
     """Return a whole answer."""
     body = {"query": query, "variables": variables}
     async with service.client.post("/graphql", json=body, headers=headers) as response:
@@ -137,7 +141,7 @@ async def ask_all(
 
 async def error_of(
     service: Service, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
-) -> Any:
+) -> Json:
     """Return the one error of an answer."""
     answer = await ask_all(service, query, variables, headers)
     (error,) = answer["errors"]

@@ -9,7 +9,7 @@ import pytest
 
 from db.types import Connection
 from tests.server.conftest import Service
-from tests.server.graphql_rows import NOW, Rows, ask, error_of
+from tests.server.graphql_rows import NOW, Json, Rows, ask, error_of
 
 FIELDS = {
     "MARKET_CAP_USD": "market_cap_usd",
@@ -61,7 +61,7 @@ async def coins(rows: Rows) -> list[dict[str, Any]]:
     return made
 
 
-def key_of(coin: dict[str, Any], field: str) -> Any:
+def key_of(coin: dict[str, Any], field: str) -> Json:
     value = coin[FIELDS[field]]
     if value is None or field in ("TICKER", "CREATED_AT", "INGESTED_AT"):
         return value
@@ -116,8 +116,9 @@ async def test_a_slice_between_two_cursors(service: Service, coins: list[dict[st
         edges = (await ask(service, PAGE, {"order": order, "first": 18}))["coins"]["edges"]
         cursors = [edge["cursor"] for edge in edges]
         expected = in_order(coins, field, direction)
-        for start, end in ((0, 17), (3, 9), (12, 17), (15, 17), (14, 16), (5, 6)):
+        for start, end in ((0, 17), (3, 9), (12, 17), (15, 17), (14, 16), (5, 6), (9, 3), (17, 0)):
             window = {"order": order, "after": cursors[start], "before": cursors[end]}
+            # Nothing lies between cursors that are given the wrong way round.
             inner = expected[start + 1 : end]
             forward = (await ask(service, PAGE, {**window, "first": 3}))["coins"]
             backward = (await ask(service, PAGE, {**window, "last": 3}))["coins"]

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: media types, status codes, what a GET may do, what is no GraphQL request."""
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -9,7 +10,7 @@ import pytest
 from db.pool import connect
 from db.types import Connection
 from tests.server.conftest import TOKEN, Service
-from tests.server.graphql_rows import Rows, ask_all
+from tests.server.graphql_rows import Json, Rows, ask_all
 
 JSON = "application/json; charset=utf-8"
 RESPONSE = "application/graphql-response+json; charset=utf-8"
@@ -18,7 +19,7 @@ QUERY = "{ sources { name } }"
 MUTATION = "mutation { triggerEtl { request { id } } }"
 
 
-async def post(service: Service, body: Any, **headers: str) -> tuple[int, str, Any]:
+async def post(service: Service, body: object, **headers: str) -> tuple[int, str, Json]:
     """Return status, media type and JSON of an answer."""
     data = body if isinstance(body, (bytes, str)) else json.dumps(body)
     given = {"Content-Type": "application/json", **headers}
@@ -26,7 +27,7 @@ async def post(service: Service, body: Any, **headers: str) -> tuple[int, str, A
         return response.status, response.headers["Content-Type"], await response.json(content_type=None)
 
 
-async def get(service: Service, parameters: dict[str, str], **headers: str) -> tuple[int, str, Any]:
+async def get(service: Service, parameters: dict[str, str], **headers: str) -> tuple[int, str, Json]:
     async with service.client.get(f"/graphql?{urlencode(parameters)}", headers=headers) as response:
         return response.status, response.headers["Content-Type"], await response.json(content_type=None)
 
@@ -181,3 +182,23 @@ async def test_a_database_that_is_away_is_unavailable(
         assert await ask_all(service, query) == {"data": {"coin": None}}
     finally:
         await other.close()
+
+
+async def test_a_statement_that_is_cancelled_is_unavailable(
+    service: Service, database: str, connection: Connection
+) -> None:
+    """What a statement time-out does, done by hand: the coins are locked, and who waits for them is cancelled."""
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    other = await connect(database)
+    try:
+        async with other.transaction(), asyncio.timeout(30):
+            await other.execute("LOCK TABLE normalized_records IN ACCESS EXCLUSIVE MODE")
+            asked = asyncio.create_task(ask_all(service, '{ coin(ticker: "BTC") { id } }'))
+            while (pid := await connection.fetchval(waiting)) is None:
+                await asyncio.sleep(0.01)
+            await connection.execute("SELECT pg_cancel_backend($1)", pid)
+            answer = await asked
+    finally:
+        await other.close()
+    assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert "too long" in answer["errors"][0]["message"]

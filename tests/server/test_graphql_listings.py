@@ -137,7 +137,7 @@ async def test_pages_and_filters_of_listings(service: Service, rows: Rows) -> No
     }
     """
 
-    async def read(**variables: Any) -> tuple[list[str], dict[str, Any], int]:
+    async def read(**variables: object) -> tuple[list[str], dict[str, Any], int]:
         page = (await ask(service, query, variables))["listings"]
         keys = [f"{edge['node']['source']}/{edge['node']['externalId']}" for edge in page["edges"]]
         return keys, page["pageInfo"], page["totalCount"]

@@ -7,7 +7,7 @@ import pytest
 
 from db.types import Connection
 from tests.server.conftest import TOKEN, Service
-from tests.server.graphql_rows import NOW, Rows, ask, error_of
+from tests.server.graphql_rows import NOW, Json, Rows, ask, error_of
 
 HOUR = datetime.timedelta(hours=1)
 RUNS = """
@@ -72,7 +72,7 @@ async def test_the_rejections_of_a_run(service: Service, rows: Rows) -> None:
     }
     """
 
-    async def read(**variables: Any) -> Any:
+    async def read(**variables: object) -> Json:
         return (await ask(service, query, {"id": f"run_{run}", **variables}))["run"]["rejections"]
 
     page = await read(first=2)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from asyncpg.connection import LoggedQuery
@@ -15,7 +14,7 @@ from server.graphql.schema import schema
 from server.live.hub import Hub
 from server.state import ServerState
 from tests.server.conftest import TOKEN
-from tests.server.graphql_rows import NOW, Rows
+from tests.server.graphql_rows import NOW, Json, Rows
 
 DEEP = """
 query ($first: Int!) {
@@ -39,7 +38,7 @@ class Asked:
         self._context = context
         self._statements = statements
 
-    async def __call__(self, query: str, **variables: Any) -> tuple[Any, list[str]]:
+    async def __call__(self, query: str, **variables: object) -> tuple[Json, list[str]]:
         self._statements.clear()
         result = await schema.execute(query, variables, self._context)
         assert result.errors is None

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from graphql import (
     DocumentNode,
+    GraphQLError,
     GraphQLNamedType,
+    GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
     get_introspection_query,
@@ -29,12 +31,12 @@ def first_operation(document: DocumentNode) -> OperationDefinitionNode:
     return next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
 
 
-def measured(text: str, **variables: Any) -> Measure:
+def measured(text: str, **variables: object) -> Measure:
     document = parse(text)
     return measure_operation(GRAPHQL_SCHEMA, document, first_operation(document), variables)
 
 
-def refused(text: str, **variables: Any) -> str:
+def refused(text: str, **variables: object) -> str:
     """Return the name of the limit that refuses a document, "" where none does."""
     document = parse(text)
     try:
@@ -241,13 +243,13 @@ def test_many_levels_of_introspection_are_refused_by_validation() -> None:
 def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Counter[str]()
 
-    def counted_validate(*given: Any) -> Any:
+    def counted_validate(known: GraphQLSchema, document: DocumentNode) -> list[GraphQLError]:
         calls["validate"] += 1
-        return validate(*given)
+        return validate(known, document)
 
-    def counted_parse(text: str, **given: Any) -> DocumentNode:
+    def counted_parse(text: str, *, max_tokens: int, allow_empty_selection_sets: bool) -> DocumentNode:
         calls["parse"] += 1
-        return parse(text, **given)
+        return parse(text, max_tokens=max_tokens, allow_empty_selection_sets=allow_empty_selection_sets)
 
     monkeypatch.setattr("server.graphql.execution.validate", counted_validate)
     monkeypatch.setattr("server.graphql.execution.parse", counted_parse)

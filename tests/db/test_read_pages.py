@@ -1,0 +1,104 @@
+"""What is read for clients: every statement fits the schema, and a page begins where an index says."""
+
+import itertools
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from db import coin_pages, listing_pages, request_rows, run_pages, source_rows, stats
+from db.coin_pages import COIN_ORDERS, COINS, CoinFilter, CoinRow, coin_page
+from db.keyset import Bound, Order, PageQuery, Position, Slice, Variant, page_statement
+from db.listing_pages import LISTING_ORDER, LISTINGS, ListingFilter, ListingRow
+from db.run_pages import NEWEST_FIRST, RUNS, RunFilter, RunRow
+from db.types import Connection
+
+QUERIES: list[tuple[PageQuery, list[Order], type[msgspec.Struct], type[msgspec.Struct]]] = [
+    (COINS, list(COIN_ORDERS.values()), CoinRow, CoinFilter),
+    (LISTINGS, [LISTING_ORDER], ListingRow, ListingFilter),
+    (RUNS, [NEWEST_FIRST], RunRow, RunFilter),
+]
+MODULES = [coin_pages, listing_pages, request_rows, run_pages, source_rows, stats]
+
+
+def variants() -> list[Variant]:
+    """Return every variant of every page's statement that can be asked for."""
+    return [
+        Variant(query, order, filtered, after, before, backward)
+        for query, orders, _, _ in QUERIES
+        for order in orders
+        for filtered, backward in itertools.product((False, True), repeat=2)
+        for after, before in itertools.product(Bound, repeat=2)
+        if order.nullable or Bound.NULL not in (after, before)
+    ]
+
+
+async def test_every_variant_of_a_page_can_be_prepared(connection: Connection) -> None:
+    asked = [variant for variant in variants() if (variant.after, variant.before) != (Bound.NULL, Bound.VALUE)]
+    assert len(asked) > 300
+    for variant in asked:
+        statement = await connection.prepare(page_statement(variant))
+        names = [attribute.name for attribute in statement.get_attributes()]
+        assert names[2:] == [name for name, _ in variant.query.columns]
+
+
+def statements(module: ModuleType) -> dict[str, str]:
+    return {
+        f"{module.__name__}.{name}": value
+        for name, value in vars(module).items()
+        if isinstance(value, str) and value.lstrip().startswith(("SELECT", "WITH"))
+    }
+
+
+async def test_every_other_statement_can_be_prepared(connection: Connection) -> None:
+    found = {name: text for module in MODULES for name, text in statements(module).items()}
+    assert len(found) >= 18
+    for text in found.values():
+        await connection.prepare(text)
+
+
+def test_the_columns_are_the_fields_of_the_rows_and_the_parameters_those_of_the_filters() -> None:
+    for query, _, row, wanted in QUERIES:
+        assert [name for name, _ in query.columns] == list(row.__struct_fields__)
+        assert query.filter_count == len(wanted.__struct_fields__)
+
+
+async def explained(connection: Connection, statement: str, *arguments: object) -> str:
+    records = await connection.fetch(f"EXPLAIN (COSTS OFF) {statement}", *arguments)
+    return "\n".join(record[0] for record in records)
+
+
+@pytest.fixture
+async def market(connection: Connection) -> None:
+    """Five thousand coins, a tenth of them without a market cap."""
+    await connection.execute("""
+        INSERT INTO normalized_records
+            (ticker, market_cap_usd, source, created_at, ingested_at, rival_count, provenance)
+        SELECT 'T' || n, CASE WHEN n % 10 > 0 THEN n END, 'csv', now(), now(), 0, '[]'
+        FROM generate_series(1, 5000) AS n
+    """)
+    await connection.execute("ANALYZE normalized_records")
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_deep_page_begins_within_the_index(connection: Connection) -> None:
+    order = COIN_ORDERS["MARKET_CAP_USD:DESC"]
+    deep = Variant(COINS, order, after=Bound.VALUE)
+    plan = await explained(connection, page_statement(deep), 51, "100", "T100")
+    assert "Index Cond: (market_cap_usd <= '100'::numeric)" in plan
+    assert "Index Cond: (market_cap_usd IS NULL)" in plan
+    assert "Seq Scan on normalized_records" not in plan
+    first = await explained(connection, page_statement(Variant(COINS, order)), 51)
+    assert "Index Scan using normalized_records_by_market_cap" in first
+    assert "Sort" not in first.replace("Incremental Sort", "")
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_page_across_the_end_of_the_known_values(connection: Connection) -> None:
+    order = COIN_ORDERS["MARKET_CAP_USD:DESC"]
+    page = await coin_page(connection, CoinFilter(), order, Slice(limit=3, after=Position("2", "T2")))
+    assert [row.ticker for row in page.rows] == ["T1", "T10", "T100"]
+    assert page.positions == [Position("1", "T1"), Position(None, "T10"), Position(None, "T100")]
+    assert page.more
+    back = await coin_page(connection, CoinFilter(), order, Slice(limit=3, backward=True, before=page.positions[2]))
+    assert [row.ticker for row in back.rows] == ["T2", "T1", "T10"]
