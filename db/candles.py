@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from db.keyset import Order, PageQuery
 from db.types import Connection
 
 MAX_CANDLES = 1000
@@ -112,17 +111,50 @@ class PricePointRow(msgspec.Struct, frozen=True, gc=False):
     source: str
 
 
-HISTORY = PageQuery(
-    columns=(
-        ("at", "p.at"),
-        ("price_usd", "p.price_usd::text"),
-        ("market_cap_usd", "p.market_cap_usd::text"),
-        ("volume_24h_usd", "p.volume_24h_usd::text"),
-        ("source", "p.source"),
-    ),
-    tables="price_points AS p",
-    filters="p.ticker = $1::text AND p.at >= $2::timestamptz AND p.at < $3::timestamptz",
-    filter_count=3,
-)
-HISTORY_ORDER = Order("AT", "p.at", "timestamptz", "p.ticker")
-"""Oldest first; the time alone is unique within one ticker."""
+class HistoryPart(msgspec.Struct, frozen=True):
+    """Which points of a coin are wanted: within [start, end) and between two of them, `limit` from the near end."""
+
+    start: datetime.datetime | None
+    end: datetime.datetime | None
+    after: datetime.datetime | None
+    before: datetime.datetime | None
+    limit: int
+    backward: bool
+
+
+def _history(*, backward: bool) -> str:
+    direction = "DESC" if backward else "ASC"
+    return f"""
+SELECT k.ticker, x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL (
+    SELECT p.at, p.price_usd::text, p.market_cap_usd::text, p.volume_24h_usd::text, p.source
+    FROM price_points AS p
+    WHERE p.ticker = k.ticker
+      AND ($2::timestamptz IS NULL OR p.at >= $2) AND ($3::timestamptz IS NULL OR p.at < $3)
+      AND ($4::timestamptz IS NULL OR p.at > $4) AND ($5::timestamptz IS NULL OR p.at < $5)
+    ORDER BY p.at {direction}
+    LIMIT $6
+) AS x
+ORDER BY k.ticker, x.at {direction}
+"""
+
+
+_FORWARD, _BACKWARD = _history(backward=False), _history(backward=True)
+
+
+async def history_of(
+    connection: Connection, tickers: Sequence[str], part: HistoryPart
+) -> dict[str, list[PricePointRow]]:
+    """Return up to `limit` points of each ticker, from the near end on."""
+    rows = await connection.fetch(
+        _BACKWARD if part.backward else _FORWARD,
+        list(tickers),
+        part.start,
+        part.end,
+        part.after,
+        part.before,
+        part.limit,
+    )
+    found: dict[str, list[PricePointRow]] = {ticker: [] for ticker in tickers}
+    for ticker, *values in rows:
+        found[ticker].append(PricePointRow(*values))
+    return found

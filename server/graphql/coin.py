@@ -10,6 +10,7 @@ from db.coin_pages import WIDE_SPREAD_PERCENT, CoinRow
 from db.listing_pages import MAX_LISTINGS_OF_TICKER, ListingRow
 from server.graphql.context import Info
 from server.graphql.fields import resolved
+from server.graphql.history import Candle, PricePointConnection, resolve_candles, resolve_history
 from server.graphql.node import Node
 from server.graphql.scalars import DecimalText
 
@@ -89,3 +90,7 @@ class Coin(Node):
         description="How far the fresh source prices lie apart: (max - min) / median x 100; null with fewer than two."
         f" More than {WIDE_SPREAD_PERCENT} is a dispute."
     )
+    history: PricePointConnection = resolved(
+        resolve_history, "How its price changed, oldest first; a price that stayed the same has no new point."
+    )
+    candles: list[Candle] = resolved(resolve_candles, "Its prices by stretches of time, oldest first.")

@@ -1,5 +1,6 @@
 """What resolvers are given: one context for a request, or for all operations of one websocket."""
 
+import datetime
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -40,6 +41,11 @@ class Context:
     def hub(self) -> Hub:
         """Where subscriptions get their events from."""
         return self.state.hub
+
+    @property
+    def now(self) -> datetime.datetime:
+        """The instant that a request which names no other means, to the minute: all its candles end at the same one."""
+        return datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
 
     @property
     def token(self) -> str | None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 from strawberry.dataloader import DataLoader
 
+from db.candles import CandleRow, HistoryPart, PricePointRow, Span, candles_of, history_of
 from db.coin_pages import CoinRow, coins_by_id, coins_by_ticker
 from db.listing_pages import (
     ListingKey,
@@ -39,6 +40,11 @@ Missing = TypeVar("Missing")
 
 Reading = Callable[[], AbstractAsyncContextManager[Connection]]
 """Takes a connection to read with."""
+
+Argument = TypeVar("Argument", bound=Hashable)
+HistoryKey = tuple[str, HistoryPart]
+CandlesKey = tuple[str, Span]
+"""A ticker and what is wanted of it."""
 
 RejectionsKey = tuple[int, int | None, int]
 """A run's number, the rejection's number after which to begin, and how many."""
@@ -81,6 +87,31 @@ async def _rejections(connection: Connection, keys: list[RejectionsKey]) -> Mapp
     return found
 
 
+async def _history(connection: Connection, keys: list[HistoryKey]) -> Mapping[HistoryKey, list[PricePointRow]]:
+    """Read with one statement for each set of arguments, whatever the number of coins."""
+    found: dict[HistoryKey, list[PricePointRow]] = {}
+    for part, tickers in _by_argument(keys).items():
+        read = await history_of(connection, tickers, part)
+        found.update({(ticker, part): rows for ticker, rows in read.items()})
+    return found
+
+
+async def _candles(connection: Connection, keys: list[CandlesKey]) -> Mapping[CandlesKey, list[CandleRow]]:
+    """Read with one statement for each set of arguments, whatever the number of coins."""
+    found: dict[CandlesKey, list[CandleRow]] = {}
+    for span, tickers in _by_argument(keys).items():
+        read = await candles_of(connection, tickers, span)
+        found.update({(ticker, span): rows for ticker, rows in read.items()})
+    return found
+
+
+def _by_argument(keys: list[tuple[str, Argument]]) -> dict[Argument, list[str]]:
+    tickers: defaultdict[Argument, list[str]] = defaultdict(list)
+    for ticker, argument in keys:
+        tickers[argument].append(ticker)
+    return tickers
+
+
 class Loaders:
     """One loader for each thing that a field asks for by a key."""
 
@@ -95,6 +126,8 @@ class Loaders:
         self.last_runs: DataLoader[str, RunRow | None] = _batched(reading, last_runs, _none)
         self.rejections: DataLoader[RejectionsKey, list[RejectionRow]] = _batched(reading, _rejections, list)
         self.rejection_counts: DataLoader[int, int] = _batched(reading, count_rejections, int)
+        self.history: DataLoader[HistoryKey, list[PricePointRow]] = _batched(reading, _history, list)
+        self.candles: DataLoader[CandlesKey, list[CandleRow]] = _batched(reading, _candles, list)
         self.requests: DataLoader[int, RequestRow | None] = _batched(reading, requests_by_id, _none)
         self.runs_of_requests: DataLoader[int, list[RunRow]] = _batched(reading, runs_of_requests, list)
         self.checkpoints: DataLoader[str, SourceCheckpointRow | None] = _batched(reading, checkpoints_of_sources, _none)
