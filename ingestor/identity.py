@@ -9,6 +9,7 @@ from db.coins import merge_coins
 from db.events import add_coins_event, notify_events
 from db.identities import Identity, replace_identities
 from db.locks import take_write_lock
+from db.pool import borrow
 from db.settings import SettingsError
 from db.types import Pool
 from ingestor.clock import utc_now
@@ -46,7 +47,7 @@ def read_identities(path: Path) -> list[Identity]:
 async def save_identities(pool: Pool, identities: list[Identity]) -> None:
     """Save the labels and merge the coins anew whose listings gained, lost or changed one."""
     now = utc_now()
-    async with pool.acquire() as connection, connection.transaction():
+    async with borrow(pool) as connection, connection.transaction():
         await take_write_lock(connection)
         tickers = await replace_identities(connection, identities)
         coins = await merge_coins(connection, tickers, now)
