@@ -25,8 +25,8 @@ up: $(RUN_STAMP) $(WEB_STAMP) ## set up what is missing, start everything, print
 demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no network
 	@exec $(BIN)/kasparro up --demo $(ARGS)
 
-test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, with coverage (ARGS="--no-cov -k name" picks some)
-	@exec $(BIN)/pytest --cov $(ARGS)
+test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, with coverage; ARGS="tests/db -k name" picks some, without
+	@exec $(BIN)/pytest $(or $(ARGS),--cov)
 
 lint: $(DEV_STAMP) ## ruff, mypy and the floors of the architecture
 	@$(BIN)/ruff check
@@ -42,7 +42,7 @@ check: lint test ## what CI runs
 
 schema: $(DEV_STAMP) ## write db/schema.sql and schema.graphql anew
 	@$(BIN)/python -m db.schema_dump
-	@$(BIN)/python -m server.schema_dump
+	@$(BIN)/python -m server.graphql.print_schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
 lock: $(DEV_STAMP) ## resolve the versions anew (ARGS=--upgrade takes the newest)
 	@$(COMPILE) $(ARGS) --group build -o requirements.lock pyproject.toml

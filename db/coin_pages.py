@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from db.expressions import as_float, like_prefix, search_condition
 from db.keyset import Order, Page, PageQuery, Slice, fetch_page
 from db.types import Connection
 
@@ -13,6 +14,7 @@ WIDE_SPREAD_PERCENT = 3
 
 # Three polls missed is stale; a source that is no longer known will not be polled again.
 _IS_STALE = "coalesce(n.created_at < now() - s.poll_seconds * interval '3 seconds', true)"
+_PERCENT_CHANGE = as_float("n.percent_change_24h")
 _IS_DISPUTED = f"(n.rival_count > 0 OR coalesce(n.price_spread_percent > {WIDE_SPREAD_PERCENT}, false))"
 
 
@@ -70,7 +72,7 @@ COINS = PageQuery(
         ("price_usd_exact", "n.price_usd_exact::text"),
         ("market_cap_usd", "n.market_cap_usd::text"),
         ("volume_24h_usd", "n.volume_24h_usd::text"),
-        ("percent_change_24h", "n.percent_change_24h::double precision"),
+        ("percent_change_24h", _PERCENT_CHANGE),
         ("rank", "n.rank"),
         ("source", "n.source"),
         ("created_at", "n.created_at"),
@@ -83,20 +85,15 @@ COINS = PageQuery(
     filters=f"""
         ($1::text[] IS NULL OR n.ticker = ANY ($1))
         AND ($2::text[] IS NULL OR n.source = ANY ($2))
-        AND (
-            $3::text IS NULL
-            OR n.ticker LIKE upper($3) || '%'
-            OR ' ' || lower(n.name) LIKE '% ' || lower($3) || '%'
-            OR ' ' || translate(lower(n.name), '-_/.,:;()[]', '           ') LIKE '% ' || lower($3) || '%'
-        )
+        AND {search_condition("n.ticker", "n.name", "$3")}
         AND ($4::text IS NULL OR n.price_usd >= $4::text::numeric)
         AND ($5::text IS NULL OR n.price_usd <= $5::text::numeric)
         AND ($6::text IS NULL OR n.market_cap_usd >= $6::text::numeric)
         AND ($7::text IS NULL OR n.market_cap_usd <= $7::text::numeric)
         AND ($8::text IS NULL OR n.volume_24h_usd >= $8::text::numeric)
         AND ($9::text IS NULL OR n.volume_24h_usd <= $9::text::numeric)
-        AND ($10::double precision IS NULL OR n.percent_change_24h::double precision >= $10)
-        AND ($11::double precision IS NULL OR n.percent_change_24h::double precision <= $11)
+        AND ($10::double precision IS NULL OR {_PERCENT_CHANGE} >= $10)
+        AND ($11::double precision IS NULL OR {_PERCENT_CHANGE} <= $11)
         AND ($12::timestamptz IS NULL OR n.created_at >= $12)
         AND ($13::timestamptz IS NULL OR n.created_at <= $13)
         AND ($14::timestamptz IS NULL OR n.ingested_at >= $14)
@@ -136,11 +133,6 @@ COIN_ORDERS = {
     )
 }
 """Every order of coins by its name, such as "MARKET_CAP_USD:DESC"."""
-
-
-def like_prefix(text: str) -> str:
-    r"""Return text for a LIKE pattern that matches itself: `50%` becomes `50\%`."""
-    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
 
 
 def _filters(wanted: CoinFilter) -> list[object] | None:

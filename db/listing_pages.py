@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from db.coin_pages import like_prefix
+from db.expressions import as_float, like_prefix, search_condition
 from db.keyset import Order, Page, PageQuery, Slice, fetch_page
 from db.types import Connection
 
@@ -72,7 +72,7 @@ LISTINGS = PageQuery(
         ("price_usd", "l.price_usd::text"),
         ("market_cap_usd", "l.market_cap_usd::text"),
         ("volume_24h_usd", "l.volume_24h_usd::text"),
-        ("percent_change_24h", "l.percent_change_24h::double precision"),
+        ("percent_change_24h", as_float("l.percent_change_24h")),
         ("circulating_supply", "l.circulating_supply::text"),
         ("total_supply", "l.total_supply::text"),
         ("max_supply", "l.max_supply::text"),
@@ -84,16 +84,11 @@ LISTINGS = PageQuery(
         ("content_hash", "l.content_hash"),
     ),
     tables="listings AS l LEFT JOIN etl_checkpoints AS c ON c.source = l.source",
-    filters="""
+    filters=f"""
         ($1::text[] IS NULL OR l.ticker = ANY ($1))
         AND ($2::text[] IS NULL OR l.source = ANY ($2))
         AND ($3::boolean IS NULL OR l.active = $3)
-        AND (
-            $4::text IS NULL
-            OR l.ticker LIKE upper($4) || '%'
-            OR ' ' || lower(l.name) LIKE '% ' || lower($4) || '%'
-            OR ' ' || translate(lower(l.name), '-_/.,:;()[]', '           ') LIKE '% ' || lower($4) || '%'
-        )
+        AND {search_condition("l.ticker", "l.name", "$4")}
     """,
     filter_count=4,
 )

@@ -5,10 +5,13 @@ stands and `msgspec.json.decode` reads. As a parameter, `msgspec.Raw`, `bytes` a
 else is encoded with msgspec.
 """
 
+import contextlib
 import functools
 import logging
+from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+import anyio
 import asyncpg
 import msgspec
 
@@ -20,6 +23,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "DatabaseUrlError",
     "Pool",
+    "borrow",
     "connect",
     "create_pool",
     "database_location",
@@ -29,6 +33,7 @@ __all__ = [
 ]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
+RELEASE_TIMEOUT_SECONDS = 5.0
 # The server cancels a statement at its own limit; this much later the client stops waiting for that.
 COMMAND_GRACE_SECONDS = 5.0
 # What libpq, SQLAlchemy and poolers accept in a URL; asyncpg would send them to the server as settings, which refuses.
@@ -89,6 +94,20 @@ UNAVAILABLE = (
     asyncpg.TooManyConnectionsError,
 )
 """What a statement raises when the server is away or leaves while it runs. After a transaction see `is_unavailable`."""
+
+
+@contextlib.asynccontextmanager
+async def borrow(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection of the pool, and take it back whole even when the borrower is cancelled.
+
+    The pool's own way ends in the background then, and complains there if the pool is closed meanwhile.
+    """
+    connection = await pool.acquire()
+    try:
+        yield connection
+    finally:
+        with anyio.CancelScope(shield=True):
+            await pool.release(connection, timeout=RELEASE_TIMEOUT_SECONDS)
 
 
 def is_unavailable(error: BaseException) -> bool:

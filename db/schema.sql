@@ -153,7 +153,7 @@ CREATE TABLE public.normalized_records (
     rival_count integer NOT NULL,
     provenance jsonb NOT NULL,
     CONSTRAINT normalized_records_market_cap_usd_check CHECK ((market_cap_usd > (0)::numeric)),
-    CONSTRAINT normalized_records_price_spread_percent_check CHECK ((price_spread_percent >= (0)::double precision)),
+    CONSTRAINT normalized_records_price_spread_percent_check CHECK (((price_spread_percent >= (0)::double precision) AND (price_spread_percent < 'Infinity'::double precision))),
     CONSTRAINT normalized_records_price_usd_exact_check CHECK ((price_usd_exact > (0)::numeric)),
     CONSTRAINT normalized_records_rank_check CHECK ((rank > 0)),
     CONSTRAINT normalized_records_rival_count_check CHECK ((rival_count >= 0)),

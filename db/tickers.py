@@ -10,6 +10,9 @@ def _is_invisible(character: str) -> bool:
 
 def strip_edges(text: str) -> str:
     """Return the text without white space, control and zero-width characters at its edges."""
+    text = text.strip()
+    if text.isascii() and text.isprintable():
+        return text
     start, end = 0, len(text)
     while start < end and _is_invisible(text[start]):
         start += 1
@@ -20,5 +23,7 @@ def strip_edges(text: str) -> str:
 
 def to_ticker(symbol: str) -> str:
     """Return the ticker that a symbol stands for: NFKC-normalised, its edges stripped, upper-cased; it may be empty."""
-    # İ is the one capital whose small letter is another capital's in PostgreSQL: i.
-    return strip_edges(unicodedata.normalize("NFKC", symbol)).upper().replace("\u0130", "I")
+    # İ is the one capital whose small letter is another capital's in PostgreSQL: i. Normalised again, because
+    # capitals can come in pieces (ΐ): a ticker's ticker is itself.
+    ticker = strip_edges(unicodedata.normalize("NFKC", symbol)).upper().replace("\u0130", "I")
+    return unicodedata.normalize("NFKC", ticker)

@@ -11,6 +11,7 @@ from db.history import record_prices
 from db.identities import Identity, replace_identities
 from db.locks import take_write_lock
 from db.partitions import DEFAULT_RETENTION, Retention
+from db.pool import borrow
 from db.settings import SettingsError
 from db.types import Pool
 from ingestor.clock import utc_now
@@ -48,7 +49,7 @@ def read_identities(path: Path) -> list[Identity]:
 async def save_identities(pool: Pool, identities: list[Identity], retention: Retention = DEFAULT_RETENTION) -> None:
     """Save the labels and merge the coins anew whose listings gained, lost or changed one."""
     now = utc_now()
-    async with pool.acquire() as connection, connection.transaction():
+    async with borrow(pool) as connection, connection.transaction():
         await take_write_lock(connection)
         tickers = await replace_identities(connection, identities)
         coins = await merge_coins(connection, tickers, now)

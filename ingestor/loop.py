@@ -9,7 +9,7 @@ import structlog
 
 from db.events import purge_events
 from db.partitions import delete_old_rows, drop_old_partitions
-from db.pool import UNAVAILABLE, is_lost, is_unavailable
+from db.pool import UNAVAILABLE, borrow, is_lost, is_unavailable
 from db.requests import CHANNEL, Request, claim_request, finish_request, finished_sources, release_request
 from db.settings import Settings
 from db.sources import next_run_at
@@ -82,7 +82,7 @@ class _Poll:
                 await anyio.sleep(BUSY_SECONDS)
 
     async def _seconds_to_wait(self) -> float:
-        async with self._pool.acquire() as connection:
+        async with borrow(self._pool) as connection:
             due_at = await next_run_at(connection, self._source.name)
         ahead = (due_at - utc_now()).total_seconds() if due_at else 0.0
         return min(max(ahead, 0.0), LOOK_SECONDS)
@@ -96,7 +96,7 @@ class _Requests:
         self._sources: Mapping[str, Source] = {source.name: source for source in sources}
 
     async def __call__(self) -> None:
-        async with self._pool.acquire() as connection:
+        async with borrow(self._pool) as connection:
             told = anyio.Event()
 
             def tell(*_: object) -> None:
@@ -159,7 +159,7 @@ class _Housekeeping:
 
     async def __call__(self) -> None:
         while True:
-            async with self._pool.acquire() as connection:
+            async with borrow(self._pool) as connection:
                 now = utc_now()
                 await purge_events(connection, now - EVENTS_KEPT)
                 dropped = await drop_old_partitions(connection, now, self._retention)

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
+from db.tickers import strip_edges, to_ticker
 from ingestor.records import RecordError
 
 MAX_TICKER = 256
@@ -29,31 +30,10 @@ GENERIC_WORDS = frozenset({"token", "coin", "network", "protocol", "dao", "finan
 _ZERO = Decimal(0)
 
 
-def _invisible(char: str) -> bool:
-    # Cf holds the zero-width space and joiners and the byte order mark.
-    return char.isspace() or unicodedata.category(char) in ("Cf", "Cc")
-
-
-def strip_edges(text: str) -> str:
-    """Return the text without white space, control and zero-width characters at its edges."""
-    text = text.strip()
-    if text.isascii() and text.isprintable():
-        return text
-    start, end = 0, len(text)
-    while start < end and _invisible(text[start]):
-        start += 1
-    while end > start and _invisible(text[end - 1]):
-        end -= 1
-    return text[start:end]
-
-
 def normalize_ticker(symbol: str, path: str = "$.symbol") -> str:
     """Return the symbol NFKC-normalised, without invisible edges, upper-cased. Raises RecordError with `path`."""
     _check_length(symbol, MAX_TICKER, path)
-    # İ is the one capital whose small letter is another capital's in PostgreSQL: i. Normalised again, because
-    # capitals can come in pieces (ΐ): a ticker's ticker is itself.
-    ticker = strip_edges(unicodedata.normalize("NFKC", symbol)).upper().replace("\u0130", "I")
-    ticker = unicodedata.normalize("NFKC", ticker)
+    ticker = to_ticker(symbol)
     if not ticker:
         raise RecordError(f"The symbol is empty - at `{path}`")
     _check_length(ticker, MAX_TICKER, path)

@@ -12,7 +12,7 @@ from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
 from db.events import add_run_event, notify_events
 from db.locks import release_source_lock, take_write_lock, try_source_lock
 from db.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
-from db.pool import is_lost
+from db.pool import borrow, is_lost
 from db.runs import FinishedRun, abandon_runs, finish_run, start_run
 from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
@@ -47,7 +47,7 @@ async def run(
     next run lies ahead, else that is set. What the source does wrong ends in the run's row, never in an exception;
     the database's errors are raised, and the run is then closed by the next one.
     """
-    async with _connection(pool) as connection, _source_lock(connection, source.name) as taken:
+    async with borrow(pool) as connection, _source_lock(connection, source.name) as taken:
         if not taken:
             return None
         now = utc_now()
@@ -71,22 +71,11 @@ async def run(
 
 async def abandon_orphans(pool: Pool, sources: list[str]) -> None:
     """Mark the runs of `sources` that nobody alive runs as abandoned."""
-    async with _connection(pool) as connection:
+    async with borrow(pool) as connection:
         for name in sources:
             async with _source_lock(connection, name) as taken:
                 if taken:
                     await _abandon(connection, name)
-
-
-@contextlib.asynccontextmanager
-async def _connection(pool: Pool) -> AsyncIterator[Connection]:
-    """Borrow a connection and give it back even when cancelled, so that the pool never waits for it."""
-    connection = await pool.acquire()
-    try:
-        yield connection
-    finally:
-        with anyio.CancelScope(shield=True):
-            await pool.release(connection, timeout=CLOSE_TIMEOUT_SECONDS)
 
 
 @contextlib.asynccontextmanager

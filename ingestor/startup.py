@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import anyio
 
 from db.partitions import Retention
+from db.pool import borrow
 from db.settings import Settings, SettingsError
 from db.sources import SourceSettings, save_sources
 from db.types import Pool
@@ -33,7 +34,7 @@ async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = ()) -> l
 
 async def save_settings_of(pool: Pool, sources: Sequence[Source]) -> None:
     """Tell the database that exactly `sources` are enabled, and how they are set."""
-    async with pool.acquire() as connection:
+    async with borrow(pool) as connection:
         await save_sources(connection, [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources])
 
 

@@ -32,7 +32,17 @@ def demo_plan(settings: Settings) -> Plan:
         "COINGECKO_MONTHLY_CALLS": "1000000000",
         "POLL_SECONDS": os.environ.get("POLL_SECONDS", str(POLL_SECONDS)),
     }
-    simulator = ("simulator", "--port", str(port), "--coins", str(COINS), "--tick-seconds", str(TICK_SECONDS), "--moving", "0.7")
+    simulator = (
+        "simulator",
+        "--port",
+        str(port),
+        "--coins",
+        str(COINS),
+        "--tick-seconds",
+        str(TICK_SECONDS),
+        "--moving",
+        "0.7",
+    )
     return Plan(
         settings=settings,
         commands=(simulator, ("ingestor",), ("server",)),

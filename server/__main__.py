@@ -42,7 +42,7 @@ async def _serve_until_told(settings: Settings, listening: socket.socket) -> Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    await serve(settings, listening, stopping, lambda url: click.echo(f"Kasparro answers at {url}"))
+    await serve(settings, listening, stopping, lambda url: click.echo(f"Listening at {url}"))
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ CREATE TABLE normalized_records (
     -- When the source observed the values, and when the record was last saved.
     created_at           timestamptz NOT NULL,
     ingested_at          timestamptz NOT NULL,
-    price_spread_percent double precision CHECK (price_spread_percent >= 0),
+    price_spread_percent double precision CHECK (price_spread_percent >= 0 AND price_spread_percent < 'Infinity'),
     rival_count          integer NOT NULL CHECK (rival_count >= 0),
     -- [{"field", "source", "external_id", "observed_at"}, ...]
     provenance           jsonb NOT NULL

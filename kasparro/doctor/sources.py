@@ -18,6 +18,7 @@ NETWORK = (
     "see that this machine gets there (network, DNS, proxy) and that the URL is right; "
     "the other sources go on without it"
 )
+PAUSE = "nothing: it is asked again then; a key or a larger plan may allow more calls"
 
 
 async def check_sources(settings: Settings) -> list[Finding]:
@@ -45,7 +46,7 @@ async def _check(source: Source) -> Finding:
         with anyio.fail_after(PATIENCE_SECONDS):
             records, rejections = await _first_page(source)
     except SourceUnavailableError as error:
-        return Finding("fail", source.name, str(error), NETWORK)
+        return Finding("fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE)
     except SourceError as error:  # it says what to change
         return Finding("fail", source.name, str(error))
     except TimeoutError:

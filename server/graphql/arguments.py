@@ -10,9 +10,8 @@ from db.keyset import Order, Slice
 from db.tickers import to_ticker
 from server.graphql.cursors import decode_cursor
 from server.graphql.errors import bad_input
+from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 
-DEFAULT_ROWS = 50
-MAX_ROWS = 250
 MAX_TEXT_CHARACTERS = 1_000
 MAX_LIST_ITEMS = 1_000
 

@@ -32,7 +32,9 @@ KEPT_DOCUMENTS = 512
 KEPT_CHARACTERS = 8_192
 """A longer document is parsed each time, so that the kept ones take some 50 MB at most."""
 
-_ABORTED = "Parsing aborted"
+# What graphql-core says when it gives up: at too many tokens, too deep a recursion, too much to compare.
+_PARSING_ABORTED = "Parsing aborted"
+_VALIDATION_ABORTED = "Validation aborted."
 
 
 class RefusedError(Exception):
@@ -61,7 +63,7 @@ class Document:
     def check(self, schema: GraphQLSchema) -> None:
         """Validate. Raises RefusedError."""
         if self._errors is None:
-            self._errors = with_code(validate(schema, self.node), Code.GRAPHQL_VALIDATION_FAILED)
+            self._errors = _validate(schema, self.node)
         if self._errors:
             raise RefusedError(self._errors)
 
@@ -73,9 +75,17 @@ def _parse(text: str) -> DocumentNode:
     try:
         return parse(text, max_tokens=LIMITS.tokens, allow_empty_selection_sets=False)
     except GraphQLError as error:
-        # graphql-core stops at too many tokens, and at selections nested too deeply for its recursion.
-        code = Code.QUERY_TOO_COMPLEX if _ABORTED in error.message else Code.GRAPHQL_PARSE_FAILED
+        code = Code.QUERY_TOO_COMPLEX if _PARSING_ABORTED in error.message else Code.GRAPHQL_PARSE_FAILED
         raise RefusedError(with_code([error], code)) from None
+
+
+def _validate(schema: GraphQLSchema, node: DocumentNode) -> list[GraphQLError]:
+    errors = validate(schema, node)
+    if any(error.message == _VALIDATION_ABORTED for error in errors):
+        return [
+            _too_complex("The document's fragments are nested too deeply, or too many, to be validated", "fragments")
+        ]
+    return with_code(errors, Code.GRAPHQL_VALIDATION_FAILED)
 
 
 def _too_complex(message: str, limit: str) -> GraphQLError:
@@ -116,30 +126,17 @@ class Schema(strawberry.Schema):
         """Return the operation to run. Raises RefusedError, OperationNotAllowedError."""
         if not query:
             raise RefusedError([coded('The request has no "query"', Code.BAD_REQUEST)])
-        try:
-            return self._prepared(query, variables or {}, operation_name, allowed)
-        except RecursionError:
-            raise RefusedError([_too_complex("The document is nested too deeply", "depth")]) from None
-
-    def _prepared(
-        self,
-        query: str,
-        variables: dict[str, Any],
-        operation_name: str | None,
-        allowed: Iterable[OperationType] | None,
-    ) -> Operation:
         document = _document(query) if len(query) <= KEPT_CHARACTERS else Document(query)
         node = get_operation_ast(document.node, operation_name)
         if node is None:
-            # Validation may know better: a document that holds no operation, or two of one name.
-            document.check(self._schema)
-            problem = f'has no operation named "{operation_name}"' if operation_name else "has several operations"
-            raise RefusedError([coded(f"The document {problem}; name one of it", Code.GRAPHQL_VALIDATION_FAILED)])
-        operation = Operation(document.node, node, variables)
+            wanted = f'The document has no operation named "{operation_name}"'
+            problem = wanted if operation_name else "The document has no operation, or several and none is named"
+            raise RefusedError([coded(problem, Code.GRAPHQL_VALIDATION_FAILED)])
+        operation = Operation(document.node, node, variables or {})
         if allowed is not None and operation.type not in allowed:
             raise OperationNotAllowedError(operation.type)
         try:
-            check_limits(self._schema, document.node, node, variables)
+            check_limits(self._schema, document.node, node, operation.variables)
         except LimitExceededError as error:
             raise RefusedError(
                 [coded(str(error), Code.QUERY_TOO_COMPLEX, limit=error.limit, allowed=error.allowed)]
@@ -198,21 +195,18 @@ class Schema(strawberry.Schema):
                 yield update
 
     async def _run(self, operation: Operation, context: Context, root: object) -> ExecutionResult:
-        try:
-            result = await await_maybe(
-                execute(
-                    self._schema,
-                    operation.document,
-                    root_value=root,
-                    context_value=context,
-                    variable_values=operation.variables,
-                    operation_name=operation.name,
-                    executor_class=self.execution_context_class,
-                    is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
-                )
+        result = await await_maybe(
+            execute(
+                self._schema,
+                operation.document,
+                root_value=root,
+                context_value=context,
+                variable_values=operation.variables,
+                operation_name=operation.name,
+                executor_class=self.execution_context_class,
+                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
             )
-        except Exception as error:  # noqa: BLE001  (the last to see it: the client gets an answer, the log the reason)
-            result = CoreResult(None, [GraphQLError("", original_error=error)])
+        )
         return _answer(result, context)
 
     async def _updates(

@@ -12,7 +12,6 @@ from db.request_rows import RequestRow
 from db.run_pages import NEWEST_FIRST, RunRow, count_runs, run_page
 from db.source_rows import SourceRow, all_sources
 from server.graphql.arguments import (
-    MAX_ROWS,
     After,
     Before,
     First,
@@ -42,6 +41,7 @@ from server.graphql.node import Node
 from server.graphql.run import Run
 from server.graphql.source import Source
 from server.graphql.stats import Stats
+from server.limits.rows import MAX_ROWS
 
 NodeRow = CoinRow | ListingRow | RunRow | RequestRow
 

@@ -2,17 +2,19 @@
 
 import datetime
 import enum
+from typing import Annotated
 
 import strawberry
 
 from db.run_pages import RejectionRow, RunRow
-from server.graphql.arguments import After, First, checked_rows, given
+from server.graphql.arguments import After, checked_rows, given
 from server.graphql.connections import Connection
 from server.graphql.context import Info
 from server.graphql.fields import resolved
 from server.graphql.ids import rejection_id, run_id
 from server.graphql.node import Node
 from server.graphql.rejections import RejectionsValue, decode_rejection_cursor
+from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 
 
 @strawberry.enum(description="How a run fares, or how it ended.")
@@ -59,8 +61,13 @@ def _duration_ms(root: strawberry.Parent[RunRow]) -> int | None:
     return (root.finished_at - root.started_at) // datetime.timedelta(milliseconds=1)
 
 
+FirstOnly = Annotated[
+    int | None, strawberry.argument(description=f"How many, 1 to {MAX_ROWS}; {DEFAULT_ROWS} where it is left out.")
+]
+
+
 async def _rejections(
-    root: strawberry.Parent[RunRow], info: Info, first: First = strawberry.UNSET, after: After = strawberry.UNSET
+    root: strawberry.Parent[RunRow], info: Info, first: FirstOnly = strawberry.UNSET, after: After = strawberry.UNSET
 ) -> RejectionsValue:
     limit, cursor = checked_rows(given(first), "first"), given(after)
     number = None if cursor is None else decode_rejection_cursor(cursor)

@@ -57,7 +57,7 @@ def parse_instant(value: object) -> datetime.datetime:
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise GraphQLError(f"{wanted}, not {value!r}"[:300])
     try:
-        return datetime.datetime.fromisoformat(_MICROSECONDS.sub(r"\1", value)).astimezone(datetime.UTC)
+        return datetime.datetime.fromisoformat(_MICROSECONDS.sub(r"\1", value.upper())).astimezone(datetime.UTC)
     except (ValueError, OverflowError) as error:
         raise GraphQLError(f"{wanted}, not {value!r}: {error}") from None
 

@@ -134,7 +134,9 @@ def _messages(event: Event, wanted: frozenset[str] | None, place: Place | None) 
 
 
 async def _read_coins(context: Context, tickers: list[str]) -> list[CoinRow]:
-    found = await context.read(coins_by_ticker, tickers)
+    # From the primary: a replica may not yet hold what the event tells of.
+    async with context.state.writing() as connection:
+        found = await coins_by_ticker(connection, tickers)
     # One that is gone was renamed by its source since.
     return [found[ticker] for ticker in tickers if ticker in found]
 

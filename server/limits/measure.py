@@ -25,7 +25,7 @@ from graphql import (
     is_list_type,
 )
 
-from server.graphql.arguments import DEFAULT_ROWS, MAX_ROWS
+from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 from server.limits.survey import in_order, survey
 
 LIST_ROWS = 5

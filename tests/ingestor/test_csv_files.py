@@ -415,14 +415,15 @@ async def test_a_large_file_is_read_in_little_memory(tmp_path: Path) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b"symbol,price,note\n")
         for _ in range(60):
-            file.write(b"".join(b"C%d,1,%s\n" % (n, b"x" * 400) for n in range(1000)))
+            file.write(b"".join(b"C%d,1,%s\n" % (n, b"x" * 1600) for n in range(1000)))
     tracemalloc.start()
     try:
         count = 0
         async for page in CsvFiles(str(path), rows_a_page=500).pages(None, full=False):
             count += len(page.records)
         assert count == 60_000
-        assert tracemalloc.get_traced_memory()[1] < 8_000_000  # the file is 25 MB
+        # The file is 97 MB; what measures the coverage is counted too.
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
     finally:
         tracemalloc.stop()
 

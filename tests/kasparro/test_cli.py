@@ -1,5 +1,6 @@
 """The commands as a user calls them: real processes, real PostgreSQL, what they print and their exit codes."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import kasparro as kasparro_package
 from db.embedded import EmbeddedPostgres
 from db.pool import connect
 from kasparro.cli import COMMANDS, cli
@@ -45,6 +47,16 @@ def test_help_imports_nothing_of_the_program() -> None:
 def test_the_version_is_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert run("--version").stdout == f"kasparro {project['version']}\n"
+
+
+def test_a_checkout_that_is_not_installed_knows_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert kasparro_package.__version__ == project["version"]
+    assert not hasattr(kasparro_package, "no_such_name")
 
 
 def test_an_unknown_command_is_refused() -> None:

@@ -1,5 +1,6 @@
 """What the doctor says, in a user's words, of each thing that can be wrong."""
 
+import asyncio
 import contextlib
 import datetime
 import email.utils
@@ -7,7 +8,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from db.pool import connect
 from db.settings import Settings, load_settings
 from kasparro.doctor import examine
 from kasparro.doctor.findings import Finding
@@ -29,13 +31,19 @@ NOBODY_LISTENS = "http://127.0.0.1:1"
 
 @contextlib.asynccontextmanager
 async def coinpaprika(
-    status: int, body: object, ahead: datetime.timedelta = datetime.timedelta()
+    status: int,
+    body: object,
+    ahead: datetime.timedelta = datetime.timedelta(),
+    headers: Mapping[str, str] | None = None,
+    gate: asyncio.Event | None = None,
 ) -> AsyncIterator[str]:
-    """A provider that always answers so, with its clock `ahead` of ours."""
+    """A provider that always answers so, with its clock `ahead` of ours, and not before `gate` is set."""
 
     async def answer(_: web.Request) -> web.Response:
+        if gate:
+            await gate.wait()
         date = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + ahead, usegmt=True)
-        return web.json_response(body, status=status, headers={"Date": date})
+        return web.json_response(body, status=status, headers={"Date": date, **(headers or {})})
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
@@ -106,6 +114,59 @@ async def test_a_refused_key_names_the_setting(status: int, words: str, database
     assert found["coinpaprika"].level == "fail"
     assert any(word in found["coinpaprika"].text for word in words.split("|"))
     assert "who are you?" in found["coinpaprika"].text
+
+
+async def test_a_provider_that_has_had_enough_is_told_with_its_own_time(database: str, tmp_path: Path) -> None:
+    async with coinpaprika(429, {"error": "too many requests"}, headers={"Retry-After": "3600"}) as url:
+        found = await findings(
+            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+        )
+    assert found["coinpaprika"].level == "fail"
+    assert "429, too many requests" in found["coinpaprika"].text
+    assert "asked again then" in str(found["coinpaprika"].remedy)
+
+
+async def test_a_provider_that_is_too_slow_is_given_up(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kasparro.doctor.sources.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("kasparro.doctor.clock.TIMEOUT_SECONDS", 0.1)
+    gate = asyncio.Event()
+    async with coinpaprika(200, [TICKER], gate=gate) as url:
+        found = await findings(
+            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+        )
+        gate.set()
+    assert (found["coinpaprika"].level, found["coinpaprika"].text) == ("fail", "no answer within 0.1 s")
+
+
+async def test_unreadable_records_are_a_warning(database: str, tmp_path: Path) -> None:
+    async with coinpaprika(200, [TICKER, "no record"]) as url:
+        found = await findings(
+            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+        )
+    assert found["coinpaprika"].level == "warn"
+    assert "2 records in its first page" in found["coinpaprika"].text
+    assert "1 of them unreadable" in found["coinpaprika"].text
+
+
+async def test_a_migration_that_was_changed_is_named(database: str, tmp_path: Path) -> None:
+    connection = await connect(database)
+    await connection.execute("UPDATE schema_migrations SET content_hash = repeat('0', 64)")
+    await connection.close()
+    found = await findings(DATABASE_URL=database, SOURCES="csv", KASPARRO_HOME=str(tmp_path))
+    assert found["Schema"].level == "fail"
+    assert "0001_main.sql was changed" in found["Schema"].text
+
+
+async def test_a_data_folder_that_is_none_is_named(state_folder: Path) -> None:
+    data = state_folder / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "letter.txt").touch()
+    found = await findings(KASPARRO_HOME=str(state_folder), SOURCES="csv")
+    assert found["Database"].level == "fail"
+    assert "is no data folder of PostgreSQL" in found["Database"].text
+    assert "move them away" in str(found["Database"].remedy)
 
 
 async def test_a_provider_out_of_reach_is_told_with_what_to_look_at(database: str, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ async def test_serve_becomes_the_server_where_a_database_is_there(
     program = start_program(
         "-m", "kasparro", "serve", DATABASE_URL=empty_database, KASPARRO_HOME=str(tmp_path), PORT=str(port)
     )
-    await program.wait_for(rf"answers at http://127.0.0.1:{port}\b")
+    await program.wait_for(rf"Listening at http://127.0.0.1:{port}\b")
     process = psutil.Process(program.process.pid)
     assert process.cmdline()[1:] == ["-m", "server"]
     assert process.children() == []

@@ -17,7 +17,7 @@ from db.token import TokenFileError, load_or_create_token
 from tests.conftest import FAST_SETTINGS, Program, StartProgram
 from tests.server.conftest import TOKEN, AddCoin
 
-READY = r"Kasparro answers at (http://\S+)\n"
+READY = r"Listening at (http://\S+)\n"
 
 
 def start_server(start_program: StartProgram, database: str, home: Path, port: int, **environ: str) -> Program:

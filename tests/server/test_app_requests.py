@@ -220,7 +220,7 @@ async def test_the_log_has_a_line_for_each_request_and_no_secret(
         SCHEDULER_TOKEN=TOKEN,
         LOG_FORMAT="json",
     )
-    url = (await program.wait_for(r"Kasparro answers at (\S+)\n"))[1]
+    url = (await program.wait_for(r"Listening at (\S+)\n"))[1]
     async with aiohttp.ClientSession(url) as client:
         sent = {"X-Scheduler-Token": TOKEN, "X-Request-ID": "seen-in-the-log"}
         async with client.post("/trigger-etl?token=query-secret", headers=sent) as response:

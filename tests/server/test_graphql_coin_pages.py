@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from db.types import Connection
+from server.graphql.cursors import encode_words
 from tests.server.conftest import Service
 from tests.server.graphql_rows import NOW, Json, Rows, ask, error_of
 
@@ -188,6 +189,12 @@ BAD_WINDOWS: list[tuple[dict[str, Any], str]] = [
     ({"after": "ä"}, "after"),
     ({"before": "bnVsbA"}, "before"),
     ({"after": "x" * 5000}, "after"),
+    ({"after": encode_words("MARKET_CAP_USD:DESC", "NaN", "BTC")}, "after"),
+    ({"after": encode_words("MARKET_CAP_USD:DESC", "1e5", "BTC")}, "after"),
+    ({"after": encode_words("MARKET_CAP_USD:DESC", "1", "\0")}, "after"),
+    ({"before": encode_words("MARKET_CAP_USD:DESC", 1, "BTC")}, "before"),
+    ({"after": encode_words("CREATED_AT:DESC", "yesterday", "BTC"), "order": {"field": "CREATED_AT"}}, "after"),
+    ({"after": encode_words("CREATED_AT:DESC", None, "BTC"), "order": {"field": "CREATED_AT"}}, "after"),
 ]
 
 

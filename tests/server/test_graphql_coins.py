@@ -94,6 +94,18 @@ async def test_the_smallest_price_is_not_lost(service: Service, rows: Rows) -> N
     assert coins["h"]["priceUsd"] == coins["h"]["priceUsdExact"] == "123456789012345678901234567890.5"
 
 
+async def test_a_change_beyond_any_float_is_null_and_spoils_no_page(service: Service, rows: Rows) -> None:
+    await rows.coin("HUGE", percent_change_24h="1e390")
+    await rows.coin("TINY", percent_change_24h="-1e-390")
+    await rows.coin("ZERO", percent_change_24h="0")
+    query = "{ coins(orderBy: {field: PERCENT_CHANGE_24H}) { nodes { ticker percentChange24h } } }"
+    assert [tuple(node.values()) for node in (await ask(service, query))["coins"]["nodes"]] == [
+        ("HUGE", None),
+        ("ZERO", 0),
+        ("TINY", 0),
+    ]
+
+
 async def test_what_is_missing_is_null(service: Service, rows: Rows) -> None:
     await rows.coin("NIL", name=None, price_usd_exact=None)
     coin = (await ask(service, COIN, {"ticker": "NIL"}))["coin"]
@@ -276,5 +288,7 @@ async def test_a_bad_filter_names_its_argument(service: Service) -> None:
 async def test_a_decimal_in_a_document_keeps_its_digits(service: Service, rows: Rows) -> None:
     await rows.coin("A", price_usd_exact="1.00000001")
     query = "{{ coins(filter: {{priceUsd: {{gte: {}}}}}) {{ totalCount }} }}"
+    error = await error_of(service, query.format("true"))
+    assert error["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
     for literal, count in (("1.00000001", 1), ("1.0000000100000000000000001", 0), ("1", 1), ('"1e0"', 1)):
         assert (await ask(service, query.format(literal)))["coins"]["totalCount"] == count

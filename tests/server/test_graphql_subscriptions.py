@@ -165,6 +165,14 @@ async def test_a_bad_argument_ends_the_subscription_with_an_error(service: Servi
             assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}, variables
 
 
+async def test_a_variable_of_the_wrong_type_ends_it_too(service: Service) -> None:
+    async with connected(service) as socket:
+        await socket.subscribe(COINS, {"tickers": [5]})
+        message = await socket.receive()
+        assert message["type"] == "error"
+        assert message["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
 async def test_a_cursor_of_purged_events_is_refused(service: Service, connection: Connection) -> None:
     for _ in range(3):
         await change_coins(connection, "BTC")

@@ -204,6 +204,8 @@ def test_documents_that_are_too_long_or_nested_too_deeply() -> None:
     assert code_of("{ coin(ticker: 1) { id } }" + " " * LIMITS.characters)[0] == Code.QUERY_TOO_COMPLEX
     deep = "{ coin(ticker: 1) { " + "coin { " * 600 + "id" + " }" * 600 + " } }"
     assert code_of(deep)[0] == Code.QUERY_TOO_COMPLEX
+    chain = nested_fragments(200, "...f{next}")
+    assert code_of(chain)[0] == Code.QUERY_TOO_COMPLEX
     assert code_of("{ coin(ticker: " + "[" * 900 + "]" * 900 + ") { id } }")[0] == Code.QUERY_TOO_COMPLEX
 
 

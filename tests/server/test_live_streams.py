@@ -88,7 +88,7 @@ async def change(connection: Connection, ticker: str) -> None:
 
 async def start_server(start_program: StartProgram, database: str, home: Path, port: int) -> Program:
     program = start_program("-m", "server", DATABASE_URL=database, KASPARRO_HOME=str(home), PORT=str(port))
-    await program.wait_for(r"Kasparro answers at \S+\n")
+    await program.wait_for(r"Listening at \S+\n")
     return program
 
 

@@ -30,7 +30,7 @@ async def client(
         PORT=str(unused_tcp_port),
         SCHEDULER_TOKEN=TOKEN,
     )
-    url = (await program.wait_for(r"Kasparro answers at (\S+)\n"))[1]
+    url = (await program.wait_for(r"Listening at (\S+)\n"))[1]
     async with aiohttp.ClientSession(url) as session:
         yield session
     assert await program.stop() == 0

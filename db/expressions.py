@@ -1,0 +1,31 @@
+"""SQL expressions that several reading modules share."""
+
+
+def as_float(column: str) -> str:
+    """Return the expression for a numeric column as a float, null beyond what one can hold.
+
+    A plain cast is an error there, and one such row would fail every page that it is on.
+    """
+    return (
+        f"CASE WHEN abs({column}) < 1e-300 THEN 0::double precision"
+        f" WHEN abs({column}) < 1e300 THEN {column}::double precision END"
+    )
+
+
+def search_condition(ticker: str, name: str, parameter: str) -> str:
+    """Return the condition that a parameter (of `like_prefix`, or null) begins a ticker or any word of a name.
+
+    Words are parted by blanks and by punctuation; what is searched for may hold punctuation, too.
+    """
+    words = f"translate(lower({name}), '-_/.,:;()[]', '           ')"
+    return f"""(
+        {parameter}::text IS NULL
+        OR {ticker} LIKE upper({parameter}) || '%'
+        OR ' ' || lower({name}) LIKE '% ' || lower({parameter}) || '%'
+        OR ' ' || {words} LIKE '% ' || lower({parameter}) || '%'
+    )"""
+
+
+def like_prefix(text: str) -> str:
+    r"""Return text for a LIKE pattern that matches itself: `50%` becomes `50\%`."""
+    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

@@ -1,0 +1,6 @@
+"""How many rows a page has."""
+
+DEFAULT_ROWS = 50
+"""Where a client does not say."""
+
+MAX_ROWS = 250
