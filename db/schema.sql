@@ -6,6 +6,41 @@ CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS n
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN CASE WHEN (((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
 
+CREATE TABLE public.candles (
+    ticker text NOT NULL,
+    "interval" text NOT NULL,
+    start timestamp with time zone NOT NULL,
+    open numeric NOT NULL,
+    high numeric NOT NULL,
+    low numeric NOT NULL,
+    close numeric NOT NULL,
+    open_at timestamp with time zone NOT NULL,
+    close_at timestamp with time zone NOT NULL,
+    samples integer NOT NULL,
+    CONSTRAINT candles_check CHECK (((low <= LEAST(open, close)) AND (high >= GREATEST(open, close)))),
+    CONSTRAINT candles_check1 CHECK (((start <= open_at) AND (open_at <= close_at))),
+    CONSTRAINT candles_interval_check CHECK (("interval" = ANY (ARRAY['H1'::text, 'D1'::text]))),
+    CONSTRAINT candles_samples_check CHECK ((samples > 0))
+)
+PARTITION BY RANGE (start);
+
+CREATE TABLE public.candles_default (
+    ticker text CONSTRAINT candles_ticker_not_null NOT NULL,
+    "interval" text CONSTRAINT candles_interval_not_null NOT NULL,
+    start timestamp with time zone CONSTRAINT candles_start_not_null NOT NULL,
+    open numeric CONSTRAINT candles_open_not_null NOT NULL,
+    high numeric CONSTRAINT candles_high_not_null NOT NULL,
+    low numeric CONSTRAINT candles_low_not_null NOT NULL,
+    close numeric CONSTRAINT candles_close_not_null NOT NULL,
+    open_at timestamp with time zone CONSTRAINT candles_open_at_not_null NOT NULL,
+    close_at timestamp with time zone CONSTRAINT candles_close_at_not_null NOT NULL,
+    samples integer CONSTRAINT candles_samples_not_null NOT NULL,
+    CONSTRAINT candles_check CHECK (((low <= LEAST(open, close)) AND (high >= GREATEST(open, close)))),
+    CONSTRAINT candles_check1 CHECK (((start <= open_at) AND (open_at <= close_at))),
+    CONSTRAINT candles_interval_check CHECK (("interval" = ANY (ARRAY['H1'::text, 'D1'::text]))),
+    CONSTRAINT candles_samples_check CHECK ((samples > 0))
+);
+
 CREATE TABLE public.etl_checkpoints (
     source text NOT NULL,
     last_id text,
@@ -51,12 +86,14 @@ CREATE TABLE public.etl_runs (
     finished_at timestamp with time zone,
     message text,
     request_id bigint,
+    kind text DEFAULT 'ingest'::text NOT NULL,
     CONSTRAINT etl_runs_changed_check CHECK ((changed >= 0)),
     CONSTRAINT etl_runs_check CHECK (((failed >= 0) AND (failed <= processed))),
     CONSTRAINT etl_runs_check1 CHECK ((((failed + changed) + unchanged) = processed)),
     CONSTRAINT etl_runs_check2 CHECK (((finished_at IS NULL) = (status = 'running'::text))),
     CONSTRAINT etl_runs_check3 CHECK ((finished_at >= started_at)),
     CONSTRAINT etl_runs_check4 CHECK (((status <> 'failure'::text) OR (message IS NOT NULL))),
+    CONSTRAINT etl_runs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'reprocess'::text]))),
     CONSTRAINT etl_runs_pages_check CHECK ((pages >= 0)),
     CONSTRAINT etl_runs_processed_check CHECK ((processed >= 0)),
     CONSTRAINT etl_runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'success'::text, 'partial'::text, 'failure'::text, 'abandoned'::text]))),
@@ -239,6 +276,93 @@ ALTER TABLE public.rejected_records ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     CACHE 1
 );
 
+CREATE UNLOGGED TABLE public.reprocess_coins (
+    ticker text NOT NULL,
+    record jsonb
+);
+
+CREATE UNLOGGED TABLE public.reprocess_job (
+    only_one boolean DEFAULT true NOT NULL,
+    sources text[] NOT NULL,
+    since timestamp with time zone,
+    code bytea NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    CONSTRAINT reprocess_job_only_one_check CHECK (only_one)
+);
+
+CREATE UNLOGGED TABLE public.reprocess_listings (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    ticker text NOT NULL,
+    symbol text NOT NULL,
+    name text,
+    name_words text NOT NULL,
+    core_words text NOT NULL,
+    rank integer,
+    price_usd numeric,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    percent_change_24h numeric,
+    circulating_supply numeric,
+    total_supply numeric,
+    max_supply numeric,
+    observed_at timestamp with time zone NOT NULL,
+    ingested_at timestamp with time zone NOT NULL,
+    content_hash bytea NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_needed (
+    source text NOT NULL,
+    external_id text NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_points (
+    ticker text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    price_usd numeric NOT NULL,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    source text NOT NULL,
+    covered boolean NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_progress (
+    source text NOT NULL,
+    rebuilt boolean NOT NULL,
+    complete boolean DEFAULT false NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    processed bigint DEFAULT 0 NOT NULL,
+    failed bigint DEFAULT 0 NOT NULL,
+    changed bigint DEFAULT 0 NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_renamed (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    old_ticker text NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_touched (
+    ticker text NOT NULL,
+    hour timestamp with time zone NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_versions (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    ingested_at timestamp with time zone NOT NULL,
+    content_hash bytea NOT NULL,
+    ticker text,
+    observed_at timestamp with time zone,
+    price_usd numeric,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    error text,
+    rejection_id bigint,
+    CONSTRAINT reprocess_versions_check CHECK (((error IS NULL) = (ticker IS NOT NULL))),
+    CONSTRAINT reprocess_versions_check1 CHECK (((error IS NULL) = (observed_at IS NOT NULL)))
+);
+
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -270,11 +394,19 @@ CREATE TABLE public.sources (
     CONSTRAINT sources_poll_seconds_check CHECK ((poll_seconds > 0))
 );
 
+ALTER TABLE ONLY public.candles ATTACH PARTITION public.candles_default DEFAULT;
+
 ALTER TABLE ONLY public.price_points ATTACH PARTITION public.price_points_default DEFAULT;
 
 ALTER TABLE ONLY public.raw_api_records ATTACH PARTITION public.raw_api_records_default DEFAULT;
 
 ALTER TABLE ONLY public.raw_csv_records ATTACH PARTITION public.raw_csv_records_default DEFAULT;
+
+ALTER TABLE ONLY public.candles
+    ADD CONSTRAINT candles_pkey PRIMARY KEY (ticker, "interval", start);
+
+ALTER TABLE ONLY public.candles_default
+    ADD CONSTRAINT candles_default_pkey PRIMARY KEY (ticker, "interval", start);
 
 ALTER TABLE ONLY public.etl_checkpoints
     ADD CONSTRAINT etl_checkpoints_pkey PRIMARY KEY (source);
@@ -321,6 +453,33 @@ ALTER TABLE ONLY public.raw_csv_records_default
 ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.reprocess_coins
+    ADD CONSTRAINT reprocess_coins_pkey PRIMARY KEY (ticker);
+
+ALTER TABLE ONLY public.reprocess_job
+    ADD CONSTRAINT reprocess_job_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY public.reprocess_listings
+    ADD CONSTRAINT reprocess_listings_pkey PRIMARY KEY (source, external_id);
+
+ALTER TABLE ONLY public.reprocess_needed
+    ADD CONSTRAINT reprocess_needed_pkey PRIMARY KEY (source, external_id);
+
+ALTER TABLE ONLY public.reprocess_points
+    ADD CONSTRAINT reprocess_points_pkey PRIMARY KEY (ticker, at);
+
+ALTER TABLE ONLY public.reprocess_progress
+    ADD CONSTRAINT reprocess_progress_pkey PRIMARY KEY (source);
+
+ALTER TABLE ONLY public.reprocess_renamed
+    ADD CONSTRAINT reprocess_renamed_pkey PRIMARY KEY (source, external_id);
+
+ALTER TABLE ONLY public.reprocess_touched
+    ADD CONSTRAINT reprocess_touched_pkey PRIMARY KEY (ticker, hour);
+
+ALTER TABLE ONLY public.reprocess_versions
+    ADD CONSTRAINT reprocess_versions_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -348,6 +507,8 @@ CREATE INDEX normalized_records_by_market_cap ON public.normalized_records USING
 
 CREATE INDEX rejected_records_of_run ON public.rejected_records USING btree (run_id, id);
 
+ALTER INDEX public.candles_pkey ATTACH PARTITION public.candles_default_pkey;
+
 ALTER INDEX public.price_points_pkey ATTACH PARTITION public.price_points_default_pkey;
 
 ALTER INDEX public.raw_api_records_pkey ATTACH PARTITION public.raw_api_records_default_pkey;
@@ -361,6 +522,10 @@ ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.etl_runs(id) ON DELETE CASCADE;
 
 GRANT USAGE ON SCHEMA public TO kasparro_server;
+
+GRANT SELECT ON TABLE public.candles TO kasparro_server;
+
+GRANT SELECT ON TABLE public.candles_default TO kasparro_server;
 
 GRANT SELECT ON TABLE public.etl_checkpoints TO kasparro_server;
 
@@ -393,6 +558,24 @@ GRANT SELECT ON TABLE public.raw_csv_records TO kasparro_server;
 GRANT SELECT ON TABLE public.raw_csv_records_default TO kasparro_server;
 
 GRANT SELECT ON TABLE public.rejected_records TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_coins TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_job TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_listings TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_needed TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_points TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_progress TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_renamed TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_touched TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_versions TO kasparro_server;
 
 GRANT SELECT ON TABLE public.schema_migrations TO kasparro_server;
 

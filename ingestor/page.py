@@ -29,7 +29,13 @@ class _Decoded(msgspec.Struct, frozen=True):
 
 
 async def write_page(
-    connection: Connection, source: Source, run_id: int, page: Page, *, now: datetime.datetime, oldest: datetime.datetime
+    connection: Connection,
+    source: Source,
+    run_id: int,
+    page: Page,
+    *,
+    now: datetime.datetime,
+    oldest: datetime.datetime,
 ) -> None:
     """Write everything that `page` says, or nothing; what was observed before `oldest` is no history.
 
@@ -73,7 +79,14 @@ async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Dec
 
 
 async def _write(
-    connection: Connection, source: Source, run_id: int, page: Page, decoded: _Decoded, *, now: datetime.datetime, oldest: datetime.datetime
+    connection: Connection,
+    source: Source,
+    run_id: int,
+    page: Page,
+    decoded: _Decoded,
+    *,
+    now: datetime.datetime,
+    oldest: datetime.datetime,
 ) -> None:
     async with connection.transaction():
         await take_write_lock(connection)

@@ -57,9 +57,7 @@ async def run(
         await ensure_partitions(connection, now, retention)
         run_id = await _start(connection, source.name, request_id, now)
         try:
-            outcome = await _read(
-                connection, source, run_id, retention, timeout_seconds=timeout_seconds, full=full
-            )
+            outcome = await _read(connection, source, run_id, retention, timeout_seconds=timeout_seconds, full=full)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
                 stopped = _Outcome("abandoned", "The ingestor was stopped; the next run goes on where this one ended.")

@@ -150,7 +150,7 @@ async def resolve_history(
 async def resolve_candles(
     root: strawberry.Parent[CoinRow],
     info: Info,
-    interval: CandleInterval,
+    interval: Annotated[CandleInterval, strawberry.argument(description="How long each candle is.")],
     *,
     start: FromOfCandles = strawberry.UNSET,
     end: To = strawberry.UNSET,

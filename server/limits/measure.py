@@ -25,6 +25,7 @@ from graphql import (
     is_list_type,
 )
 
+from server.limits.candles import candle_rows
 from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 from server.limits.survey import in_order, survey
 
@@ -169,6 +170,8 @@ class Walk:
                     return max(1, min(size, MAX_ROWS))
         if "first" in field.args:
             return DEFAULT_ROWS
+        if "interval" in field.args:
+            return candle_rows(node, self._variables)
         return KNOWN_ROWS.get(f"{parent.name}.{node.name.value}", LIST_ROWS)
 
 

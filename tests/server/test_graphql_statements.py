@@ -111,6 +111,7 @@ COSTS = [
     ('{ nodes(ids: ["merged_t1", "merged_t2", "run_1", "run_2", "listing_one_T1-a"]) { id } }', 3),
     ('{ coin(ticker: "T1") { listings { id } rivals { id coin { id } } } }', 3),
     ("{ sources { name health } }", 1),
+    ("{ coins(first: 5) { nodes { candles(interval: H1) { close } history(first: 2) { nodes { at } } } } }", 3),
 ]
 
 

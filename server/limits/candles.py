@@ -1,0 +1,34 @@
+"""How many candles a field may give, told from its arguments alone."""
+
+import datetime
+
+from graphql import EnumValueNode, FieldNode, StringValueNode, ValueNode, VariableNode
+
+from db.candles import INTERVALS, MAX_CANDLES, Span
+from server.limits.rows import DEFAULT_CANDLES
+
+
+def candle_rows(node: FieldNode, variables: dict[str, object]) -> int:
+    """Return the most candles of one coin; arguments that cannot be read are refused later, and count in full."""
+    given = {argument.name.value: _value(argument.value, variables) for argument in node.arguments or ()}
+    if given.get("from") is None:
+        return DEFAULT_CANDLES
+    interval, start = given.get("interval"), _instant(given["from"])
+    end = datetime.datetime.now(datetime.UTC) if given.get("to") is None else _instant(given["to"])
+    if not isinstance(interval, str) or interval not in INTERVALS or start is None or end is None:
+        return MAX_CANDLES
+    return max(1, min(Span(interval, start, end).count, MAX_CANDLES))
+
+
+def _value(node: ValueNode, variables: dict[str, object]) -> object:
+    if isinstance(node, VariableNode):
+        return variables.get(node.name.value)
+    return node.value if isinstance(node, (StringValueNode, EnumValueNode)) else None
+
+
+def _instant(value: object) -> datetime.datetime | None:
+    try:
+        at = datetime.datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at if at is None or at.tzinfo else at.replace(tzinfo=datetime.UTC)
