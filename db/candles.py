@@ -21,7 +21,15 @@ GROUP BY ticker, start
 ORDER BY ticker, start
 """
 
-# H1 and D1 as they lie there; H4 out of four hours, W1 out of seven days: the 5th of January 1970 was a Monday.
+# H1 and D1 as they lie there.
+_STORED = """
+SELECT ticker, start, open::text, high::text, low::text, close::text, samples
+FROM candles
+WHERE ticker = ANY ($1::text[]) AND start >= $2 AND start < $3 AND interval = $4
+ORDER BY ticker, start
+"""
+
+# H4 out of four hours, W1 out of seven days: the 5th of January 1970 was a Monday.
 _ROLLED = """
 SELECT
     ticker, date_bin($4::interval, start, '1970-01-05T00:00:00Z') AS begins,
@@ -90,11 +98,13 @@ class Span(msgspec.Struct, frozen=True):
 async def candles_of(connection: Connection, tickers: Sequence[str], span: Span) -> dict[str, list[CandleRow]]:
     """Return each ticker's candles, oldest first; a stretch without a price has none."""
     interval = INTERVALS[span.interval]
-    arguments = [list(tickers), span.start, span.end, interval.width]
+    arguments = list(tickers), span.start, span.end
     if interval.roll_up is None:
-        rows = await connection.fetch(_POINTS, *arguments)
+        rows = await connection.fetch(_POINTS, *arguments, interval.width)
+    elif interval.roll_up == interval.name:
+        rows = await connection.fetch(_STORED, *arguments, interval.roll_up)
     else:
-        rows = await connection.fetch(_ROLLED, *arguments, interval.roll_up)
+        rows = await connection.fetch(_ROLLED, *arguments, interval.width, interval.roll_up)
     found: dict[str, list[CandleRow]] = {ticker: [] for ticker in tickers}
     for ticker, *values in rows:
         found[ticker].append(CandleRow(*values))

@@ -19,7 +19,7 @@ SELECT max(r.finished_at) AS read_at,
 FROM sources AS s
 CROSS JOIN LATERAL (
     SELECT finished_at FROM etl_runs
-    WHERE source = s.name AND status IN ('success', 'partial')
+    WHERE source = s.name AND kind = 'ingest' AND status IN ('success', 'partial')
     ORDER BY id DESC
     LIMIT 1
 ) AS r

@@ -8,29 +8,19 @@ import msgspec
 
 from db.types import Connection
 
+_CANDLES = "candles AS c (ticker, interval, start, open, high, low, close, open_at, close_at, samples)"
+_UNITS = "(VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)"
 # Each new point widens its hour's and its day's candle; open_at and close_at let it come late. A point that is there
 # already changes nothing, so that a page that is read twice counts once.
-_ROLL_UP = """
-rolled AS (
-    INSERT INTO candles AS c (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
-    SELECT
-        ticker, interval, date_bin(width, at, 'epoch') AS start,
-        (array_agg(price_usd ORDER BY at))[1], max(price_usd), min(price_usd),
-        (array_agg(price_usd ORDER BY at DESC))[1], min(at), max(at), count(*)
-    FROM added, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
-    GROUP BY ticker, interval, start
-    ORDER BY ticker, interval, start
-    ON CONFLICT (ticker, interval, start) DO UPDATE SET
-        open = CASE WHEN excluded.open_at < c.open_at THEN excluded.open ELSE c.open END,
-        high = greatest(excluded.high, c.high),
-        low = least(excluded.low, c.low),
-        close = CASE WHEN excluded.close_at > c.close_at THEN excluded.close ELSE c.close END,
-        open_at = least(excluded.open_at, c.open_at),
-        close_at = greatest(excluded.close_at, c.close_at),
-        samples = c.samples + excluded.samples
-    RETURNING 1
-)
-SELECT count(*) FROM added
+_WIDEN = """
+ON CONFLICT (ticker, interval, start) DO UPDATE SET
+    open = CASE WHEN excluded.open_at < c.open_at THEN excluded.open ELSE c.open END,
+    high = greatest(excluded.high, c.high),
+    low = least(excluded.low, c.low),
+    close = CASE WHEN excluded.close_at > c.close_at THEN excluded.close ELSE c.close END,
+    open_at = least(excluded.open_at, c.open_at),
+    close_at = greatest(excluded.close_at, c.close_at),
+    samples = c.samples + excluded.samples
 """
 
 _RECORD = f"""
@@ -43,7 +33,16 @@ WITH added AS (
     ON CONFLICT (ticker, at) DO NOTHING
     RETURNING ticker, at, price_usd
 ),
-{_ROLL_UP}
+-- One point a coin, which is a candle of its own: nothing to group.
+rolled AS (
+    INSERT INTO {_CANDLES}
+    SELECT
+        ticker, interval, date_bin(width, at, 'epoch'), price_usd, price_usd, price_usd, price_usd, at, at, 1
+    FROM added, {_UNITS}
+    ORDER BY ticker, interval
+    {_WIDEN}
+)
+SELECT count(*) FROM added
 """
 
 # A source's past speaks for the coin that its listing contributes to now.
@@ -60,7 +59,18 @@ WITH added AS (
     ON CONFLICT (ticker, at) DO NOTHING
     RETURNING ticker, at, price_usd
 ),
-{_ROLL_UP}
+rolled AS (
+    INSERT INTO {_CANDLES}
+    SELECT
+        ticker, interval, date_bin(width, at, 'epoch') AS start,
+        (array_agg(price_usd ORDER BY at))[1], max(price_usd), min(price_usd),
+        (array_agg(price_usd ORDER BY at DESC))[1], min(at), max(at), count(*)
+    FROM added, {_UNITS}
+    GROUP BY ticker, interval, start
+    ORDER BY ticker, interval, start
+    {_WIDEN}
+)
+SELECT count(*) FROM added
 """
 
 

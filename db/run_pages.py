@@ -69,7 +69,7 @@ _COUNT = f"SELECT count(*) FROM {RUNS.tables} WHERE {RUNS.filters}"  # noqa: S60
 _BY_IDS = RUNS.select("WHERE r.id = ANY ($1::bigint[])")
 _LAST_OF_SOURCES = (
     "SELECT x.* FROM unnest($1::text[]) AS k (source) CROSS JOIN LATERAL ("  # noqa: S608
-    + RUNS.select("WHERE r.source = k.source ORDER BY r.id DESC LIMIT 1")
+    + RUNS.select("WHERE r.source = k.source AND r.kind = 'ingest' ORDER BY r.id DESC LIMIT 1")
     + ") AS x"
 )
 _OF_REQUESTS = (

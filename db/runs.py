@@ -28,10 +28,10 @@ _ABANDON = """
 UPDATE etl_runs
 SET status = 'abandoned', message = 'The ingestor that ran it ended before the run did.',
     finished_at = greatest($2, started_at)
-WHERE source = $1 AND status = 'running'
+WHERE source = $1 AND status = 'running' AND kind = 'ingest'
 RETURNING id
 """
-_RUNNING_SOURCES = "SELECT DISTINCT source FROM etl_runs WHERE status = 'running' ORDER BY source"
+_RUNNING_SOURCES = "SELECT DISTINCT source FROM etl_runs WHERE status = 'running' AND kind = 'ingest' ORDER BY source"
 
 
 class FinishedRun(msgspec.Struct, frozen=True):

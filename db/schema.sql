@@ -6,6 +6,29 @@ CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS n
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN CASE WHEN (((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
 
+CREATE TABLE public.api_calls (
+    source text NOT NULL,
+    month date NOT NULL,
+    calls bigint NOT NULL,
+    CONSTRAINT api_calls_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT api_calls_month_check CHECK ((EXTRACT(day FROM month) = (1)::numeric))
+);
+
+CREATE TABLE public.backfills (
+    source text NOT NULL,
+    days integer NOT NULL,
+    external_id text NOT NULL,
+    window_end date NOT NULL,
+    outcome text DEFAULT 'pending'::text NOT NULL,
+    points integer DEFAULT 0 NOT NULL,
+    answered_at timestamp with time zone,
+    CONSTRAINT backfills_check CHECK (((points = 0) OR (outcome = 'filled'::text))),
+    CONSTRAINT backfills_check1 CHECK (((answered_at IS NULL) = (outcome = 'pending'::text))),
+    CONSTRAINT backfills_days_check CHECK ((days > 0)),
+    CONSTRAINT backfills_outcome_check CHECK ((outcome = ANY (ARRAY['pending'::text, 'filled'::text, 'missing'::text, 'unreadable'::text]))),
+    CONSTRAINT backfills_points_check CHECK ((points >= 0))
+);
+
 CREATE TABLE public.candles (
     ticker text NOT NULL,
     "interval" text NOT NULL,
@@ -316,6 +339,11 @@ CREATE UNLOGGED TABLE public.reprocess_needed (
     external_id text NOT NULL
 );
 
+CREATE UNLOGGED TABLE public.reprocess_owned (
+    source text NOT NULL,
+    external_id text NOT NULL
+);
+
 CREATE UNLOGGED TABLE public.reprocess_points (
     ticker text NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -336,10 +364,10 @@ CREATE UNLOGGED TABLE public.reprocess_progress (
     changed bigint DEFAULT 0 NOT NULL
 );
 
-CREATE UNLOGGED TABLE public.reprocess_renamed (
+CREATE UNLOGGED TABLE public.reprocess_rewritten (
     source text NOT NULL,
     external_id text NOT NULL,
-    old_ticker text NOT NULL
+    old_ticker text
 );
 
 CREATE UNLOGGED TABLE public.reprocess_touched (
@@ -401,6 +429,12 @@ ALTER TABLE ONLY public.price_points ATTACH PARTITION public.price_points_defaul
 ALTER TABLE ONLY public.raw_api_records ATTACH PARTITION public.raw_api_records_default DEFAULT;
 
 ALTER TABLE ONLY public.raw_csv_records ATTACH PARTITION public.raw_csv_records_default DEFAULT;
+
+ALTER TABLE ONLY public.api_calls
+    ADD CONSTRAINT api_calls_pkey PRIMARY KEY (source, month);
+
+ALTER TABLE ONLY public.backfills
+    ADD CONSTRAINT backfills_pkey PRIMARY KEY (source, days, external_id);
 
 ALTER TABLE ONLY public.candles
     ADD CONSTRAINT candles_pkey PRIMARY KEY (ticker, "interval", start);
@@ -465,14 +499,17 @@ ALTER TABLE ONLY public.reprocess_listings
 ALTER TABLE ONLY public.reprocess_needed
     ADD CONSTRAINT reprocess_needed_pkey PRIMARY KEY (source, external_id);
 
+ALTER TABLE ONLY public.reprocess_owned
+    ADD CONSTRAINT reprocess_owned_pkey PRIMARY KEY (source, external_id);
+
 ALTER TABLE ONLY public.reprocess_points
     ADD CONSTRAINT reprocess_points_pkey PRIMARY KEY (ticker, at);
 
 ALTER TABLE ONLY public.reprocess_progress
     ADD CONSTRAINT reprocess_progress_pkey PRIMARY KEY (source);
 
-ALTER TABLE ONLY public.reprocess_renamed
-    ADD CONSTRAINT reprocess_renamed_pkey PRIMARY KEY (source, external_id);
+ALTER TABLE ONLY public.reprocess_rewritten
+    ADD CONSTRAINT reprocess_rewritten_pkey PRIMARY KEY (source, external_id);
 
 ALTER TABLE ONLY public.reprocess_touched
     ADD CONSTRAINT reprocess_touched_pkey PRIMARY KEY (ticker, hour);
@@ -505,6 +542,8 @@ CREATE INDEX listings_missing ON public.listings USING btree (source) WHERE (mis
 
 CREATE INDEX normalized_records_by_market_cap ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker);
 
+CREATE INDEX normalized_records_disputed ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker) WHERE ((rival_count > 0) OR COALESCE((price_spread_percent > (3)::double precision), false));
+
 CREATE INDEX rejected_records_of_run ON public.rejected_records USING btree (run_id, id);
 
 ALTER INDEX public.candles_pkey ATTACH PARTITION public.candles_default_pkey;
@@ -522,6 +561,10 @@ ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.etl_runs(id) ON DELETE CASCADE;
 
 GRANT USAGE ON SCHEMA public TO kasparro_server;
+
+GRANT SELECT ON TABLE public.api_calls TO kasparro_server;
+
+GRANT SELECT ON TABLE public.backfills TO kasparro_server;
 
 GRANT SELECT ON TABLE public.candles TO kasparro_server;
 
@@ -567,11 +610,13 @@ GRANT SELECT ON TABLE public.reprocess_listings TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_needed TO kasparro_server;
 
+GRANT SELECT ON TABLE public.reprocess_owned TO kasparro_server;
+
 GRANT SELECT ON TABLE public.reprocess_points TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_progress TO kasparro_server;
 
-GRANT SELECT ON TABLE public.reprocess_renamed TO kasparro_server;
+GRANT SELECT ON TABLE public.reprocess_rewritten TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_touched TO kasparro_server;
 

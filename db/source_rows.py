@@ -22,7 +22,7 @@ FROM sources AS s
 LEFT JOIN LATERAL (
     SELECT r.status, r.finished_at
     FROM etl_runs AS r
-    WHERE r.source = s.name AND r.status IN ('success', 'partial', 'failure')
+    WHERE r.source = s.name AND r.kind = 'ingest' AND r.status IN ('success', 'partial', 'failure')
     ORDER BY r.id DESC
     LIMIT 1
 ) AS last ON true

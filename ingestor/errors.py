@@ -3,12 +3,13 @@
 SourceError
 ├── SourceUnavailableError  it is down, slow or has had enough of us: the next poll tries again
 ├── SourceRefusedError      our key, request or path is wrong: a person has to act
+│   └── SourceMissingError  it has not what was asked for: of several things the others may be there
 └── SourceMalformedError    it answered with something that is not what it should be: nothing of it is stored
 """
 
 import datetime
 
-__all__ = ["SourceError", "SourceMalformedError", "SourceRefusedError", "SourceUnavailableError"]
+__all__ = ["SourceError", "SourceMalformedError", "SourceMissingError", "SourceRefusedError", "SourceUnavailableError"]
 
 
 class SourceError(Exception):
@@ -25,6 +26,10 @@ class SourceUnavailableError(SourceError):
 
 class SourceRefusedError(SourceError):
     """The source understood us and said no; the message says what to change."""
+
+
+class SourceMissingError(SourceRefusedError):
+    """The source does not know what was asked for (404)."""
 
 
 class SourceMalformedError(SourceError):

@@ -15,7 +15,7 @@ from yarl import URL
 from db.settings import Settings
 from ingestor.circuit import Circuit
 from ingestor.clock import utc_now
-from ingestor.errors import SourceMalformedError, SourceRefusedError, SourceUnavailableError
+from ingestor.errors import SourceMalformedError, SourceMissingError, SourceRefusedError, SourceUnavailableError
 from ingestor.refusal import provider_message
 from ingestor.retry import backoff_seconds, retry_after_seconds
 
@@ -104,6 +104,12 @@ class Fetch:
         )
         self._bucket = AsyncLimiter(provider.calls, provider.per_seconds)
         self._session: aiohttp.ClientSession | None = None
+        self._calls = 0
+
+    def take_calls(self) -> int:
+        """Return how many requests were sent since this was last asked, every attempt and redirect of them."""
+        calls, self._calls = self._calls, 0
+        return calls
 
     async def get(self, path: str, query: Mapping[str, str], validators: Validators | None = None) -> Body:
         """Return the body at `path` below the provider's URL.
@@ -170,6 +176,7 @@ class Fetch:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 await self._bucket.acquire()
+                self._calls += 1
                 request = self._session.get(url, headers=validators.headers(), allow_redirects=False)
                 async with request as response:
                     if response.status not in REDIRECTS:
@@ -216,6 +223,8 @@ class Fetch:
         reason = f"it answered {status}" + (f", {message}" if message else "")
         if status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _PassingError(reason, retry_after_seconds(response.headers.get("Retry-After"), utc_now()))
+        if status == HTTPStatus.NOT_FOUND:
+            raise SourceMissingError(self._refusal(status, message))
         if status >= HTTPStatus.BAD_REQUEST:
             raise SourceRefusedError(self._refusal(status, message))
         raise SourceMalformedError(f"{name} cannot be understood: {reason}")

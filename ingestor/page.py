@@ -91,7 +91,13 @@ async def _write(
     async with connection.transaction():
         await take_write_lock(connection)
         written = await write_listings(
-            connection, source.name, source.kind, decoded.listings, run_id=run_id, fetched_at=page.fetched_at, now=now
+            connection,
+            source.name,
+            source.kind,
+            decoded.listings,
+            run_id=run_id,
+            fetched_at=page.fetched_at,
+            now=page.fetched_at,  # a rebuild from payloads must know when their page was fetched
         )
         tickers = set(written.tickers)
         present = decoded.unchanged + [listing.external_id for listing in decoded.listings]

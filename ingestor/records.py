@@ -3,13 +3,26 @@
 import datetime
 import hashlib
 from collections.abc import AsyncGenerator
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from db.history import PastPrice
 from db.listings import Listing
 
-__all__ = ["Checkpoint", "Listing", "Page", "Record", "RecordError", "Rejection", "Source", "content_hash"]
+__all__ = [
+    "Backfills",
+    "Budgeted",
+    "Checkpoint",
+    "Listing",
+    "Page",
+    "PastPrice",
+    "Record",
+    "RecordError",
+    "Rejection",
+    "Source",
+    "content_hash",
+]
 
 
 def content_hash(raw: bytes) -> bytes:
@@ -90,4 +103,34 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class Backfills(Protocol):
+    """What a source has beside `Source` when it can tell the past: `kasparro backfill` needs no more."""
+
+    async def history(self, external_id: str, days: int) -> list[PastPrice]:
+        """Return what one listing was worth during the last `days` days; one call, apart from its retries.
+
+        Raises SourceError; SourceMissingError where the source does not know the listing.
+        """
+        ...
+
+
+@runtime_checkable
+class Budgeted(Protocol):
+    """What a source has beside `Source` when its provider counts the calls of a month.
+
+    `budget_variable` names the setting that tells how many there are.
+    """
+
+    budget_variable: str
+
+    def take_calls(self) -> int:
+        """Return how many calls were made since this was last asked."""
+        ...
+
+    def spare_calls(self, used: int, now: datetime.datetime) -> int:
+        """Return how many calls are left this month beside those of the polls to come; `used` were made so far."""
         ...

@@ -8,6 +8,7 @@ import anyio
 import msgspec
 import structlog
 
+from db.api_calls import add_calls
 from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
 from db.events import add_run_event, notify_events
 from db.locks import release_source_lock, take_write_lock, try_source_lock
@@ -19,7 +20,7 @@ from db.types import Connection, Pool
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
 from ingestor.page import write_page
-from ingestor.records import Checkpoint, Source
+from ingestor.records import Budgeted, Checkpoint, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -61,10 +62,10 @@ async def run(
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
                 stopped = _Outcome("abandoned", "The ingestor was stopped; the next run goes on where this one ended.")
-                await _finish(connection, source.name, run_id, stopped)
+                await _finish(connection, source, run_id, stopped)
                 await set_next_run(connection, source.name, None)
             raise
-        return await _finish(connection, source.name, run_id, outcome)
+        return await _finish(connection, source, run_id, outcome)
 
 
 async def abandon_orphans(pool: Pool, sources: list[str]) -> None:
@@ -148,7 +149,7 @@ def _checkpoint(row: CheckpointRow) -> Checkpoint:
     return Checkpoint(position=position, last_id=row.last_id, last_timestamp=row.last_timestamp)
 
 
-async def _finish(connection: Connection, source: str, run_id: int, outcome: _Outcome) -> FinishedRun | None:
+async def _finish(connection: Connection, source: Source, run_id: int, outcome: _Outcome) -> FinishedRun | None:
     now = utc_now()
     async with connection.transaction():
         await take_write_lock(connection)
@@ -157,12 +158,14 @@ async def _finish(connection: Connection, source: str, run_id: int, outcome: _Ou
             await add_run_event(connection, "run_finished", run_id, now)
             await notify_events(connection)
             if finished.status != "abandoned":
-                await count_outcome(connection, source, failed=finished.status == "failure")
+                await count_outcome(connection, source.name, failed=finished.status == "failure")
+        if isinstance(source, Budgeted):
+            await add_calls(connection, source.name, source.take_calls(), now)
     if finished is not None:
         say = _log.ainfo if finished.status in ("success", "partial") else _log.awarning
         await say(
             "run.finished",
-            source=source,
+            source=source.name,
             run=run_id,
             status=finished.status,
             processed=finished.processed,

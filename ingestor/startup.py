@@ -11,6 +11,7 @@ from db.sources import SourceSettings, save_sources
 from db.types import Pool
 from ingestor.identity import read_identities, save_identities
 from ingestor.records import Source
+from ingestor.reprocess.runs import abandon_if_dead
 from ingestor.run import abandon_orphans
 from ingestor.sources import create_sources
 
@@ -26,6 +27,7 @@ async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = ()) -> l
         await save_settings_of(pool, sources)
         await save_identities(pool, identities, retention_of(settings))
         await abandon_orphans(pool, [source.name for source in sources])
+        await abandon_if_dead(pool)
     except BaseException:
         await close_sources(sources)
         raise

@@ -1,8 +1,11 @@
-"""How things stand: every source with its last run and checkpoint, read by the same code as the server's."""
+"""How things stand: every source with its last run and checkpoint, as the server reads them, and the worst coins."""
+
+import datetime
 
 import msgspec
 
 from db.health import read_stats
+from db.quality import DoubtfulCoin, worst_coins
 from db.run_pages import RunRow, last_runs
 from db.source_rows import SourceCheckpointRow, SourceRow, all_sources, checkpoints_of_sources, listing_counts
 from db.types import Connection
@@ -24,6 +27,7 @@ class Status(msgspec.Struct, frozen=True):
     running: Occupant | None
     coins: int
     sources: list[SourceStatus]
+    worst: list[DoubtfulCoin]
 
 
 async def read_status(connection: Connection, running: Occupant | None) -> Status:
@@ -35,7 +39,8 @@ async def read_status(connection: Connection, running: Occupant | None) -> Statu
         runs = await last_runs(connection, names)
         checkpoints = await checkpoints_of_sources(connection, names)
         stats = await read_stats(connection)
+        worst = await worst_coins(connection, datetime.datetime.now(datetime.UTC))
     sources = [
         SourceStatus(row, counts.get(row.name, 0), runs.get(row.name), checkpoints.get(row.name)) for row in rows
     ]
-    return Status(running=running, coins=stats.total_normalized, sources=sources)
+    return Status(running=running, coins=stats.total_normalized, sources=sources, worst=worst)

@@ -26,6 +26,8 @@ CLOSE_TIMEOUT_SECONDS = 3.0
 ACQUIRE_SECONDS = 5.0
 FAILED_TOKENS = 10
 FAILED_TOKENS_SECONDS = 60.0
+MAX_EXPORTS = 3
+"""At once; each holds a connection of the pool for as long as it takes."""
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     failed_tokens: AsyncLimiter = msgspec.field(
         default_factory=lambda: AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
     )
+    exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
 
     def reading(self) -> PoolAcquireContext:
         """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 from yarl import URL
@@ -23,7 +24,8 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import Checkpoint, Listing, Page, Record, Rejection
+from ingestor.records import Checkpoint, Listing, Page, PastPrice, Record, Rejection
+from ingestor.sources.coingecko_chart import decode_chart
 
 PER_PAGE = 250
 KEPT_PAGES = 40
@@ -31,6 +33,8 @@ KEPT_PAGES = 40
 PRO_HOST = "pro-api.coingecko.com"
 DEMO_HOST = "api.coingecko.com"
 MONTH_SECONDS = 30 * 24 * 3600
+POLL_SHARE = 0.9
+"""How much of the month's calls the polls are spread over; the rest is for triggers, retries and backfills."""
 
 
 class _Market(msgspec.Struct, gc=False):
@@ -70,11 +74,21 @@ class CoinGecko:
     kind: Literal["api", "file"] = "api"
     priority = 20
     missed_sweeps: Literal[1, 2] = 2
+    budget_variable = "COINGECKO_MONTHLY_CALLS"
 
-    def __init__(self, fetch: Fetch, *, name: str = "coingecko", poll_seconds: int = 300, page_count: int = 4) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        name: str = "coingecko",
+        poll_seconds: int = 300,
+        page_count: int = 4,
+        monthly_calls: int = 10_000,
+    ) -> None:
         self.name = name
         self.poll_seconds = poll_seconds
         self._page_count = page_count
+        self._monthly_calls = monthly_calls
         self._fetch = fetch
         self._kept: dict[int, _Kept] = {}
 
@@ -141,6 +155,27 @@ class CoinGecko:
             payload=msgspec.Raw(record.raw),
         )
 
+    async def history(self, external_id: str, days: int) -> list[PastPrice]:
+        """Return a coin's chart, https://docs.coingecko.com/reference/coins-id-market-chart. Raises SourceError.
+
+        A point every 5 minutes of one day, every hour of up to 90, every day beyond.
+        """
+        path = f"coins/{quote(external_id, safe='')}/market_chart"
+        body = await self._fetch.get(path, {"vs_currency": "usd", "days": str(days)})
+        return decode_chart(body, external_id, self._fetch.provider.name)
+
+    def take_calls(self) -> int:
+        """Return how many calls were made since this was last asked."""
+        return self._fetch.take_calls()
+
+    def spare_calls(self, used: int, now: datetime.datetime) -> int:
+        """Return what the month's budget leaves beside `used` calls and the polls that are still to come."""
+        next_month = (now.replace(day=1) + datetime.timedelta(days=31)).replace(
+            day=1, hour=0, minute=0, second=0, microsecond=0
+        )
+        polls = math.ceil((next_month - now).total_seconds() / self.poll_seconds)
+        return max(0, self._monthly_calls - used - polls * self._page_count)
+
     async def close(self) -> None:
         """Let go of the connections."""
         await self._fetch.close()
@@ -160,12 +195,13 @@ def create(settings: Settings, *, name: str = "coingecko") -> CoinGecko:
         calls=_calls_a_minute(host, key),
         per_seconds=60,
     )
-    seconds_a_call = MONTH_SECONDS / settings.coingecko_monthly_calls
+    seconds_a_call = MONTH_SECONDS / (settings.coingecko_monthly_calls * POLL_SHARE)
     return CoinGecko(
         Fetch(provider, Limits(patience_seconds=patience(settings))),
         name=name,
         poll_seconds=max(settings.poll_seconds, math.ceil(settings.coingecko_pages * seconds_a_call)),
         page_count=settings.coingecko_pages,
+        monthly_calls=settings.coingecko_monthly_calls,
     )
 
 

@@ -25,10 +25,12 @@ _ALIASES = {
     "circulating_supply": ("circulatingsupply",),
     "total_supply": ("totalsupply",),
     "max_supply": ("maxsupply",),
-    "time": ("lastupdated", "timestamp", "date"),
+    "time": ("lastupdated", "timestamp", "date", "createdat"),
     "address": ("address", "contractaddress"),
 }
-"""Header names, without case, spaces and underscores. A column `24h` holds fractions: 0.03 is 3 %."""
+"""Header names, without case, spaces and underscores. A column `24h` holds fractions: 0.03 is 3 %.
+
+`created_at` is this service's own word, in `/data` and in exports, for when a record was observed."""
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import Self
 
 import msgspec
 
+from db.formulas import unguarded
 from ingestor.errors import SourceMalformedError, SourceRefusedError, SourceUnavailableError
 
 BOM = b"\xef\xbb\xbf"
@@ -22,7 +23,10 @@ MAX_ROW_LINES = 100
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """The cells of one row and the bytes that they were read from; no cells but an error where they cannot be."""
+    """The cells of one row and the bytes that they were read from; no cells but an error where they cannot be.
+
+    An apostrophe that keeps a spreadsheet from running a cell is no part of what the cell says.
+    """
 
     raw: bytes
     cells: list[str]
@@ -126,6 +130,8 @@ class RowReader:
             # A quote that is never closed swallows what follows: it shall cost its own line only.
             self._lines.give_back()
         raw = b"".join(self._lines.taken)
+        if b"'" in raw:
+            cells = [unguarded(cell) for cell in cells]
         if self._offset == 0:
             self._check_encoding(raw)
             cells = [cells[0].removeprefix("\ufeff"), *cells[1:]] if cells else cells

@@ -2,14 +2,17 @@
 
 import asyncio
 import datetime
+from collections.abc import Sequence
 
 import click
 import msgspec
+from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from db.migrate import status as migration_status
 from db.pool import connect
+from db.quality import DoubtfulCoin
 from db.settings import Settings, load_settings
 from kasparro.database import open_database
 from kasparro.demo import demo_settings
@@ -36,7 +39,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--demo", is_flag=True, help="Of the demo.")
 def command(*, as_json: bool, demo: bool) -> None:
-    """Show each source's health, last run and checkpoint."""
+    """Show each source's health and last run, and the worst coins."""
     settings = load_settings()
     status = asyncio.run(_read(demo_settings(settings) if demo else settings))
     if as_json:
@@ -71,6 +74,24 @@ def _print(status: Status, now: datetime.datetime) -> None:
     for source in status.sources:
         if source.last_run and source.last_run.message:
             screen.print(f"{source.source.name}: {source.last_run.message}", markup=False)
+    if status.worst:
+        _print_worst(screen, status.worst, now)
+
+
+def _print_worst(screen: Console, worst: Sequence[DoubtfulCoin], now: datetime.datetime) -> None:
+    table = Table("worst", "name", "why", box=None)
+    for coin in worst:
+        table.add_row(Text(coin.ticker), Text(coin.name or ""), _why(coin, now))
+    screen.print()
+    screen.print(table)
+
+
+def _why(coin: DoubtfulCoin, now: datetime.datetime) -> str:
+    if coin.flaw == "spread":
+        return f"its sources' prices lie {coin.price_spread_percent:.3g} % apart"
+    if coin.flaw == "stale":
+        return f"stale: {coin.source} observed it {_when(coin.observed_at, now)}"
+    return f"{coin.rival_count:,} {'other claims' if coin.rival_count == 1 else 'others claim'} its ticker"
 
 
 def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:

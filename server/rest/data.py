@@ -1,15 +1,18 @@
-"""GET /data: merged records, filtered, in pages."""
+"""GET /data: merged records, filtered, in pages; as a file with `format`."""
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from db.export_formats import FORMATS
 from db.records_page import RecordFilter, read_records_page
 from server.middleware.requests import elapsed_ms, request_id
 from server.rest.answers import Json
+from server.rest.export import UNLIMITED, get_export
 from server.rest.parameters import (
     BadParametersError,
     Reader,
+    choice,
     encode_cursor,
     integer,
     position_of,
@@ -22,6 +25,7 @@ from server.state import ServerState
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+JSON = "json"
 # What PostgreSQL adds up to find a page's end must fit into its bigint.
 MAX_OFFSET = 2**63 - 1 - MAX_LIMIT - 1
 
@@ -40,7 +44,9 @@ async def get_data(request: Request) -> Response:
     """Answer a page by `offset`, or by `cursor`; `cursor=` (empty) begins the latter."""
     state: ServerState = request.app.state.server
     reader = Reader(request.query_params)
-    limit = reader.read("limit", integer(1, MAX_LIMIT), DEFAULT_LIMIT)
+    form = reader.read("format", choice(JSON, *FORMATS), JSON)
+    most, default = (MAX_LIMIT, DEFAULT_LIMIT) if form == JSON else (UNLIMITED, UNLIMITED)
+    limit = reader.read("limit", integer(1, most), default)
     offset = reader.read("offset", integer(0, MAX_OFFSET), 0)
     wanted = RecordFilter(
         ticker=reader.read("ticker", ticker_or_none, None),
@@ -53,6 +59,8 @@ async def get_data(request: Request) -> Response:
     if by_cursor and offset:
         reader.refuse("offset", "Value error, a cursor and an offset exclude each other", "value_error")
     reader.check()
+    if form != JSON:
+        return await get_export(request, form, wanted, limit=limit, offset=offset, after=after)
     async with state.reading() as connection:
         page = await read_records_page(connection, wanted, limit=limit, offset=offset, after=after)
     pagination = Pagination(limit, offset, returned=len(page.records), total=page.total)

@@ -5,8 +5,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from db.export_formats import FORMATS
 from server.rest.answers import Json
-from server.rest.data import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from server.rest.data import DEFAULT_LIMIT, JSON, MAX_LIMIT, MAX_OFFSET
 from server.rest.parameters import MAX_TEXT
 from server.state import ServerState
 
@@ -118,6 +119,15 @@ def _answer(description: str, schema: str) -> Schema:
     return {"description": description, "headers": headers, "content": content}
 
 
+def _data_answer() -> Schema:
+    page = _answer("A page, or a file", "DataPage")
+    page["headers"] |= {
+        "Content-Disposition": {"description": "A file's name; not on a page", "schema": {"type": "string"}}
+    }
+    page["content"] |= {form.media_type: {} for form in FORMATS.values()}
+    return page
+
+
 def _parameter(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
@@ -125,7 +135,15 @@ def _parameter(name: str, schema: Schema, description: str) -> Schema:
 AWAY = _answer("The database is out of reach, or too much is asked at once; see Retry-After", "Error")
 DATA_PARAMETERS = [
     _parameter(
-        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Records a page"
+        "format",
+        {"enum": [JSON, *FORMATS], "default": JSON},
+        "A page in JSON, or a file: its prices have every digit, and it is sent while it is read",
+    ),
+    _parameter(
+        "limit",
+        {"type": "integer", "minimum": 1},
+        f"Records a page: up to {MAX_LIMIT}, and {DEFAULT_LIMIT} where it is left out. Records in a file: any number, "
+        "and all where it is left out",
     ),
     _parameter(
         "offset",
@@ -182,10 +200,12 @@ PATHS: dict[str, dict[str, Schema]] = {
             "operationId": "data",
             "tags": ["Data"],
             "summary": "Merged records: greatest market cap first, unknown ones last, then by ticker",
+            "description": "A file without limit, offset and cursor holds every record, in no order.",
             "parameters": DATA_PARAMETERS,
             "responses": {
-                "200": _answer("A page", "DataPage"),
+                "200": _data_answer(),
                 "422": _answer("A parameter cannot be used", "BadParameters"),
+                "501": _answer("The format needs pyarrow, which is not installed on the server", "Error"),
                 "503": AWAY,
             },
         }

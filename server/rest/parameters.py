@@ -95,6 +95,18 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def choice(*names: str) -> Callable[[str], str]:
+    """Read one of some names; an empty text counts as the first."""
+    *others, last = map(repr, names)
+
+    def parse(text: str) -> str:
+        if text and text not in names:
+            raise UnreadableError(f"Input should be {', '.join(others)} or {last}", "literal_error")
+        return text or names[0]
+
+    return parse
+
+
 def text_or_none(text: str) -> str | None:
     """Read a text; an empty one counts as left out."""
     if len(text) > MAX_TEXT:

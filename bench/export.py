@@ -1,0 +1,178 @@
+"""Exporting all records: the command line and the server against what psql needs to copy the same columns."""
+
+import asyncio
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+import psutil
+
+from bench.figures import Figure, Wanted
+from bench.postgres import temporary_server
+from bench.screen import say
+from db.embedded.programs import wheel_programs
+from db.export_formats import FORMATS
+from db.pool import connect
+from kasparro.ports import free_port
+
+ROWS, QUICK_ROWS = 1_000_000, 100_000
+FEW_ROWS = 10_000
+"""What the memory of a long export is held against."""
+ROUNDS, QUICK_ROUNDS = 5, 3
+RATE = Wanted(ratio_at_least=0.5)
+MEMORY = Wanted(at_most=150)
+START_TIMEOUT_SECONDS = 30.0
+MEGABYTE = 1_000_000
+_KIBIBYTES = sys.platform == "linux"  # the unit of ru_maxrss; elsewhere bytes
+
+_FILL = """
+INSERT INTO normalized_records (
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, created_at,
+    ingested_at, rival_count, provenance
+)
+SELECT
+    'T' || n, 'Coin number ' || n, (random() * 1000)::numeric(20, 12),
+    CASE WHEN n % 10 > 0 THEN (random() * 1e11)::numeric(30, 4) END, (random() * 1e9)::numeric(30, 4),
+    (random() * 20 - 10)::numeric(12, 6), n, CASE n % 2 WHEN 0 THEN 'coinpaprika' ELSE 'coingecko' END,
+    '2026-11-01T12:00:00Z'::timestamptz + n * interval '1 ms', '2026-11-01T12:00:05Z', 0, '[]'
+FROM generate_series($1::integer, $2::integer) AS n
+"""
+_COPY = (  # psql's own command: everything in one line
+    "\\copy (SELECT id, ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, "
+    f"source, created_at, ingested_at FROM normalized_records) TO '{os.devnull}' WITH (FORMAT csv, HEADER)"
+)
+
+
+class Side:
+    """One way to export: rows/s of each round, and the most memory that its process ever had, in MB."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.peak_mb = 0.0
+
+    def add(self, rows: int, seconds: float, peak_mb: float) -> None:
+        """Count a round."""
+        self.rates.append(rows / seconds)
+        self.peak_mb = max(self.peak_mb, peak_mb)
+
+    @property
+    def rate(self) -> float:
+        """The middle one of the rounds."""
+        return statistics.median(self.rates)
+
+
+async def measure(*, quick: bool) -> list[Figure]:
+    """Export in turns, each in its own way, everything into nothing."""
+    rows = QUICK_ROWS if quick else ROWS
+    async with temporary_server() as postgres:
+        dsn = await postgres.database("export")
+        await _fill(dsn, 1, FEW_ROWS)
+        few = {name: Side() for name in FORMATS}
+        for name, side in few.items():
+            side.add(FEW_ROWS, *await _command_line(dsn, name))
+        say(f"{rows:,} rows ...")
+        await _fill(dsn, FEW_ROWS + 1, rows)
+        psql, http, ours = Side(), Side(), {name: Side() for name in FORMATS}
+        async with _server(dsn) as (url, process):
+            for _ in range(QUICK_ROUNDS if quick else ROUNDS):
+                psql.add(rows, *await asyncio.to_thread(_run, (str(wheel_programs() / "psql"), "-qXc", _COPY, dsn)))
+                for name, side in ours.items():
+                    side.add(rows, *await _command_line(dsn, name))
+                http.add(rows, *await _download(url, process))
+    figures = [
+        # A program's start is a quarter of a second: as much as all of the quick size takes.
+        _rate(
+            f"`kasparro export` of {rows:,} records as CSV, its start included",
+            ours["csv"],
+            psql,
+            None if quick else RATE,
+        ),
+        _rate(f"`GET /data?format=csv` of {rows:,} records", http, psql, RATE),
+        _memory(f"memory of `kasparro export` of {rows:,} records as CSV", ours["csv"], few["csv"], MEMORY),
+        Figure(what="memory of the server meanwhile", unit="MB", ours=http.peak_mb, wanted=MEMORY),
+    ]
+    for name in FORMATS:
+        if name != "csv":
+            figures.append(Figure(what=f"the same as {name}", unit="rows/s", ours=ours[name].rate))
+            figures.append(_memory(f"memory of the same as {name}", ours[name], few[name], None))
+    return figures
+
+
+def _rate(what: str, side: Side, psql: Side, wanted: Wanted | None) -> Figure:
+    against = "psql \\copy of the same columns"
+    return Figure(what=what, unit="rows/s", ours=side.rate, against=against, theirs=psql.rate, wanted=wanted)
+
+
+def _memory(what: str, side: Side, few: Side, wanted: Wanted | None) -> Figure:
+    against = f"{FEW_ROWS:,} records"
+    return Figure(what=what, unit="MB", ours=side.peak_mb, against=against, theirs=few.peak_mb, wanted=wanted)
+
+
+async def _fill(dsn: str, first: int, last: int) -> None:
+    connection = await connect(dsn)
+    try:
+        await connection.execute(_FILL, first, last)
+        await connection.execute("VACUUM ANALYZE normalized_records")
+    finally:
+        await connection.close()
+
+
+async def _command_line(dsn: str, name: str) -> tuple[float, float]:
+    command = (sys.executable, "-m", "kasparro", "export", "--format", name, "--out", os.devnull)
+    return await asyncio.to_thread(_run, command, dsn)
+
+
+def _run(command: Sequence[str], dsn: str = "") -> tuple[float, float]:
+    """Run a program to its end; return the seconds that it took and its greatest memory in MB."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env={**os.environ, "DATABASE_URL": dsn}, stderr=subprocess.PIPE)
+    with process:
+        errors = process.stderr.read() if process.stderr else b""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {errors.decode(errors='replace')}")
+    return seconds, usage.ru_maxrss * (1024 if _KIBIBYTES else 1) / MEGABYTE
+
+
+@contextlib.asynccontextmanager
+async def _server(dsn: str) -> AsyncIterator[tuple[str, psutil.Process]]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as home:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "server"),
+            env={**os.environ, "DATABASE_URL": dsn, "KASPARRO_HOME": home, "PORT": str(port)},
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+        try:
+            if process.stdout is None:
+                raise AssertionError("its output is a pipe")
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                await process.stdout.readuntil(b"Listening at")
+            yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            await process.communicate()
+
+
+async def _download(url: str, server: psutil.Process) -> tuple[float, float]:
+    """Read a file to its end; return the seconds that it took and the server's greatest memory meanwhile in MB."""
+    peak = 0
+    started = time.perf_counter()
+    async with aiohttp.ClientSession(url) as client, client.get("/data?format=csv") as response:
+        response.raise_for_status()
+        looked = 0.0
+        async for _ in response.content.iter_any():
+            now = time.perf_counter()
+            if now - looked > 0.01:  # noqa: PLR2004 - often enough, and no load
+                looked, peak = now, max(peak, server.memory_info().rss)
+    return time.perf_counter() - started, peak / MEGABYTE

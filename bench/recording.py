@@ -1,0 +1,129 @@
+"""Writing history: the ingest cycle of 10,000 changed coins with it, and the same cycle without."""
+
+import contextlib
+import datetime
+import logging
+import statistics
+import time
+from collections.abc import AsyncIterator
+from unittest.mock import patch
+
+import aiohttp
+import structlog
+
+import ingestor.page
+from bench.figures import Figure, Wanted
+from bench.postgres import Server, temporary_server
+from db.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.pool import create_pool
+from db.sources import SourceSettings, save_sources
+from db.types import Pool
+from ingestor.fetch import Fetch, Provider
+from ingestor.run import run
+from ingestor.sources.coinpaprika import CoinPaprika
+from simulator.app import Address, create_app, serving
+from simulator.market import Market
+
+COINS = 10_000
+STEP_SECONDS = 300
+"""The default poll: an hour's candle is made by one cycle and widened by eleven."""
+CYCLES, QUICK_CYCLES, WARM_UP = 24, 4, 1
+TIMEOUT_SECONDS = 60.0
+WANTED = Wanted(ratio_at_most=1.4)
+
+_HAS_HISTORY = "SELECT EXISTS (SELECT FROM price_points) AND EXISTS (SELECT FROM candles)"
+
+
+class Ingest:
+    """A database that CoinPaprika's list is read into."""
+
+    def __init__(self, pool: Pool, url: str) -> None:
+        self._pool = pool
+        provider = Provider(
+            name="CoinPaprika",
+            url=url,
+            url_variable="COINPAPRIKA_URL",
+            key=None,
+            key_header="Authorization",
+            key_variable="API_SOURCE_KEY",
+            calls=1000,
+            per_seconds=1,
+        )
+        self._source = CoinPaprika(Fetch(provider))
+        self.seconds: list[float] = []
+
+    async def cycle(self) -> None:
+        """Fetch, decode and write the whole list, of which every record has changed."""
+        started = time.perf_counter()
+        finished = await run(self._pool, self._source, timeout_seconds=TIMEOUT_SECONDS)
+        self.seconds.append(time.perf_counter() - started)
+        if finished is None or finished.status != "success" or finished.changed != COINS:
+            raise RuntimeError(f"a cycle did not change {COINS:,} coins: {finished}")
+
+    async def has_history(self) -> bool:
+        """Tell whether there are points and candles."""
+        async with self._pool.acquire() as connection:
+            found: bool = await connection.fetchval(_HAS_HISTORY)
+        return found
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._source.close()
+
+
+async def measure(*, quick: bool) -> list[Figure]:
+    """Time cycles in turns: one into a database with history, one into a database that has none."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=6)
+    market = Market(COINS, start=start, step_seconds=STEP_SECONDS, moving=1.0)
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(temporary_server())
+        address = await stack.enter_async_context(serving(create_app(market)))
+        recording = await stack.enter_async_context(_ingest(server, "recording", address))
+        forgetting = await stack.enter_async_context(_ingest(server, "forgetting", address))
+        for cycle in range(WARM_UP + (QUICK_CYCLES if quick else CYCLES)):
+            market.advance()
+            await _have_written(address)
+            if cycle % 2:
+                await recording.cycle()
+            with patch.object(ingestor.page, "record_prices", _record_nothing):
+                await forgetting.cycle()
+            if not cycle % 2:
+                await recording.cycle()
+        if not await recording.has_history() or await forgetting.has_history():
+            raise RuntimeError("history was not recorded in the one database, or was in the other")
+    return [
+        Figure(
+            what=f"cycle of {COINS:,} changed coins, with history and roll-ups",
+            unit="s",
+            ours=statistics.median(recording.seconds[WARM_UP:]),
+            against="the same without",
+            theirs=statistics.median(forgetting.seconds[WARM_UP:]),
+            wanted=WANTED,
+        )
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _ingest(server: Server, name: str, address: Address) -> AsyncIterator[Ingest]:
+    async with await create_pool(await server.database(name), max_size=2) as pool:
+        async with pool.acquire() as connection:
+            await save_sources(connection, [SourceSettings("coinpaprika", "api", 10, STEP_SECONDS)])
+            await ensure_partitions(connection, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION)
+        ingest = Ingest(pool, address.coinpaprika_url)
+        try:
+            yield ingest
+        finally:
+            await ingest.close()
+
+
+async def _have_written(address: Address) -> None:
+    """Let the simulator write its body before the clock runs: its work is not ours."""
+    url = f"{address.coinpaprika_url}/tickers?quotes=USD"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        response.raise_for_status()
+        await response.read()
+
+
+async def _record_nothing(*_: object) -> int:
+    return 0

@@ -1,0 +1,189 @@
+"""Rebuilding everything from raw payloads: payloads a second, memory, and how long a writer waits meanwhile."""
+
+import asyncio
+import contextlib
+import datetime
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from bench.figures import Figure, Wanted
+from bench.postgres import temporary_server
+from bench.screen import say
+from db.locks import take_write_lock
+from db.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.pool import connect, create_pool
+from db.sources import SourceSettings, save_sources
+from ingestor.fetch import Fetch, Limits, Provider
+from ingestor.records import Listing, Record
+from ingestor.reprocess import reprocess
+from ingestor.sources.coinpaprika import CoinPaprika
+
+LISTINGS, TICKS = 10_000, 100
+QUICK_LISTINGS, QUICK_TICKS = 5_000, 10
+FEW_TICKS = 5
+"""What the memory of a long rebuild is held against."""
+STEP = datetime.timedelta(minutes=30)
+RATE = Wanted(at_least=15_000)
+MEMORY = Wanted(at_most=150)
+LOOK_SECONDS = 0.05
+MEGABYTE = 1_000_000
+_KIBIBYTES = sys.platform == "linux"  # the unit of ru_maxrss; elsewhere bytes
+
+# Bodies as CoinPaprika sends them, about 800 bytes each; every price moves at every tick.
+_FILL = """
+INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, content_hash)
+SELECT 'coinpaprika', 'coin-' || n, json_build_object(
+    'id', 'coin-' || n, 'name', 'Coin number ' || n, 'symbol', 'T' || n, 'rank', n,
+    'total_supply', 21000000 + n, 'max_supply', 21000000 + n, 'circulating_supply', 19000000 + n,
+    'beta_value', 1.2345, 'first_data_at', '2010-07-17T00:00:00Z', 'last_updated', $2::timestamptz,
+    'quotes', json_build_object('USD', json_build_object(
+        'price', price, 'volume_24h', price * 1234567, 'volume_24h_change_24h', -1.23, 'market_cap', price * 19000000,
+        'market_cap_change_24h', 0.12, 'percent_change_15m', 0.1, 'percent_change_30m', 0.2, 'percent_change_1h', 0.3,
+        'percent_change_6h', 0.4, 'percent_change_12h', 0.5, 'percent_change_24h', 0.6, 'percent_change_7d', 0.7,
+        'percent_change_30d', 0.8, 'percent_change_1y', 0.9, 'ath_price', price * 3,
+        'ath_date', '2024-03-14T07:07:00Z', 'percent_from_price_ath', -66.66
+    ))
+)::jsonb, $2, $3::integer, decode(md5(n || ' ' || $3), 'hex')
+FROM (SELECT n, round((random() * 1000 + n)::numeric, 10) AS price FROM generate_series(1, $1::integer) AS n) AS coin
+"""
+
+
+class _Misread(CoinPaprika):
+    """Takes the cap for the price, so that the rebuild that is measured changes every row there is."""
+
+    def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
+        right = super().to_listing(record, fetched_at)
+        return msgspec.structs.replace(right, price_usd=right.market_cap_usd, market_cap_usd=right.price_usd)
+
+
+async def measure(*, quick: bool) -> list[Figure]:
+    """Rebuild once where everything was misread, once where nothing was."""
+    listings, ticks = (QUICK_LISTINGS, QUICK_TICKS) if quick else (LISTINGS, TICKS)
+    payloads = listings * ticks
+    async with temporary_server() as server:
+        few = await server.database("few")
+        await _fill(few, listings, FEW_TICKS)
+        _, few_mb, _ = await _timed(few)
+        dsn = await server.database("reprocess")
+        say(f"{payloads:,} payloads ...")
+        await _fill(dsn, listings, ticks)
+        say("misreading them ...")
+        await _misread(dsn)
+        say("rebuilding ...")
+        changed_seconds, changed_mb, changed_wait = await _timed(dsn)
+        say("rebuilding without a change ...")
+        same_seconds, same_mb, same_wait = await _timed(dsn)
+    return [
+        Figure(
+            what=f"`kasparro reprocess` of {payloads:,} payloads, every row changed, its start included",
+            unit="payloads/s",
+            ours=payloads / changed_seconds,
+            wanted=RATE,
+        ),
+        Figure(what="the same where nothing changes", unit="payloads/s", ours=payloads / same_seconds, wanted=RATE),
+        Figure(
+            what="memory of `kasparro reprocess`",
+            unit="MB",
+            ours=max(changed_mb, same_mb),
+            against=f"{listings * FEW_TICKS:,} payloads",
+            theirs=few_mb,
+            wanted=MEMORY,
+        ),
+        Figure(what="longest wait of a writer, every row changed", unit="s", ours=changed_wait),
+        Figure(what="longest wait of a writer, nothing changed", unit="s", ours=same_wait),
+    ]
+
+
+async def _fill(dsn: str, listings: int, ticks: int) -> None:
+    connection = await connect(dsn)
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        await save_sources(connection, [SourceSettings("coinpaprika", "api", 10, 300)])
+        for tick in range(ticks):
+            moment = now - (ticks - tick) * STEP
+            await ensure_partitions(connection, moment, DEFAULT_RETENTION)
+            await connection.execute(_FILL, listings, moment, tick)
+        await connection.execute("VACUUM ANALYZE raw_api_records")
+    finally:
+        await connection.close()
+
+
+async def _misread(dsn: str) -> None:
+    """Build everything there is from a wrong reading of the payloads."""
+    provider = Provider(
+        name="CoinPaprika",
+        url="http://127.0.0.1",
+        url_variable="COINPAPRIKA_URL",
+        key=None,
+        key_header="Authorization",
+        key_variable="API_SOURCE_KEY",
+        calls=1,
+        per_seconds=1,
+    )
+    source = _Misread(Fetch(provider, Limits()))
+    try:
+        async with await create_pool(dsn, max_size=2) as pool:
+            await reprocess(
+                pool,
+                [source],
+                [source.name],
+                since=None,
+                retention=DEFAULT_RETENTION,
+                dry_run=False,
+                on_progress=lambda *_: None,
+            )
+            await pool.execute("VACUUM ANALYZE")
+    finally:
+        await source.close()
+
+
+async def _timed(dsn: str) -> tuple[float, float, float]:
+    """Reprocess as a user does; return the seconds, the greatest memory in MB and a writer's longest wait."""
+    async with _writer(dsn) as waits:
+        seconds, peak_mb = await asyncio.to_thread(_run, dsn)
+    return seconds, peak_mb, max(waits)
+
+
+def _run(dsn: str) -> tuple[float, float]:
+    command = (sys.executable, "-m", "kasparro", "reprocess", "--source", "coinpaprika")
+    environment = {**os.environ, "DATABASE_URL": dsn, "SOURCES": "coinpaprika", "LOG_LEVEL": "WARNING"}
+    started = time.perf_counter()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        errors = process.stderr.read() if process.stderr else b""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        raise RuntimeError(f"it ended with {process.returncode}: {errors.decode(errors='replace')}")
+    return seconds, usage.ru_maxrss * (1024 if _KIBIBYTES else 1) / MEGABYTE
+
+
+@contextlib.asynccontextmanager
+async def _writer(dsn: str) -> AsyncIterator[list[float]]:
+    """Ask for the write lock again and again, as an ingestor's pages do; yield how long each was waited for."""
+    waits = [0.0]
+
+    async def ask() -> None:
+        connection = await connect(dsn)
+        try:
+            while True:
+                started = time.perf_counter()
+                async with connection.transaction():
+                    await take_write_lock(connection)
+                    waits.append(time.perf_counter() - started)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            connection.terminate()
+
+    task = asyncio.create_task(ask())
+    try:
+        yield waits
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,60 @@
+"""What is shown: how far the work is, on standard error, and the table."""
+
+from collections.abc import Iterable, Mapping
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from bench.figures import Figure
+from bench.machine import Machine
+
+_progress = Console(stderr=True, highlight=False)
+_WIDTH = 200
+_REACHED = {True: Text("yes", "green"), False: Text("NO", "bold red"), None: Text("")}
+_DIGITS = 100
+
+
+def say(line: str) -> None:
+    """Tell whoever waits what is going on."""
+    _progress.print(line, markup=False)
+
+
+def print_table(machine: Machine, figures: Mapping[str, Iterable[Figure]], commands: Mapping[str, str]) -> None:
+    """Print all figures, and where they were taken."""
+    console = Console(highlight=False)
+    table = Table(
+        Column("what"),
+        Column("ours", justify="right"),
+        Column("compared with"),
+        Column("theirs", justify="right"),
+        Column("ratio", justify="right"),
+        Column("wanted"),
+        Column("reached"),
+        Column("command"),
+        box=None,
+        pad_edge=False,
+    )
+    for name, measured in figures.items():
+        for figure in measured:
+            table.add_row(*_cells(figure), commands[name])
+    if not console.is_terminal:
+        console.width = _WIDTH
+    console.print(str(machine), markup=False)
+    console.print(table)
+
+
+def _cells(figure: Figure) -> list[str | Text]:
+    return [
+        figure.what,
+        _amount(figure.ours, figure.unit),
+        figure.against or "",
+        "" if figure.theirs is None else _amount(figure.theirs, figure.unit),
+        "" if figure.ratio is None else f"{figure.ratio:.2f} x",
+        "" if figure.wanted is None else figure.wanted.words(figure.unit),
+        _REACHED[figure.reached],
+    ]
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if value >= _DIGITS else f"{value:.3g} {unit}"

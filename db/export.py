@@ -1,0 +1,215 @@
+"""Exports: merged records or their history as a stream of bytes, of any length in constant memory.
+
+PostgreSQL writes the rows itself, as CSV or JSON: no value becomes a Python object on its way.
+"""
+
+import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+
+from db.export_formats import Column, Encoder, Format
+from db.formulas import guarded
+from db.records_page import Position
+from db.types import Connection
+
+GRACE_SECONDS = 5.0
+"""The server cancels an export at its limit; this much later we stop waiting for that."""
+
+Sink = Callable[[bytes], Awaitable[None]]
+
+_TIME = "replace({}::timestamp || 'Z', ' ', 'T')"
+# They never occur in JSON, so that COPY's CSV leaves the lines as they are; its text format would double backslashes.
+_JSON_QUOTE, _JSON_DELIMITER = "\x01", "\x02"
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows; None leaves a condition out. The period holds both its ends and is of the observation time."""
+
+    tickers: Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the selected records, in the order of the pages of `/data`."""
+
+    limit: int
+    offset: int
+    after: Position | None
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """What can be exported: a closed table of columns, where they come from, and the rows' order."""
+
+    columns: tuple[Column, ...]
+    tables: str
+    conditions: str
+    order: str = ""
+
+    def select(self, form: Format, rest: str) -> str:
+        """Return the statement whose rows COPY writes in a format."""
+        guard = guarded if form.name == "csv" else str
+        columns = ", ".join(
+            f"{guard(column.sql) if column.kind == 'text' else column.sql} AS {column.name}" for column in self.columns
+        )
+        sql = f"SELECT {columns} FROM {self.tables} WHERE {self.conditions} {rest}"  # noqa: S608 - constants below
+        return f"SELECT row_to_json(r) FROM ({sql}) AS r" if form.name == "ndjson" else sql  # noqa: S608 - the same
+
+
+def _conditions(time: str) -> str:
+    return (
+        "($1::text[] IS NULL OR ticker = ANY ($1)) AND ($2::text[] IS NULL OR source = ANY ($2)) "
+        f"AND ($3::timestamptz IS NULL OR {time} >= $3) AND ($4::timestamptz IS NULL OR {time} <= $4)"
+    )
+
+
+RECORDS = Dataset(
+    (
+        Column("id", "text", "id"),
+        Column("ticker", "text", "ticker"),
+        Column("name", "text", "name"),
+        Column("price_usd", "number", "price_usd_exact"),
+        Column("market_cap_usd", "number", "market_cap_usd"),
+        Column("volume_24h_usd", "number", "volume_24h_usd"),
+        Column("percent_change_24h", "number", "percent_change_24h"),
+        Column("rank", "integer", "rank"),
+        Column("source", "text", "source"),
+        Column("created_at", "time", _TIME.format("created_at")),
+        Column("ingested_at", "time", _TIME.format("ingested_at")),
+    ),
+    tables="normalized_records",
+    conditions=_conditions("created_at"),
+)
+"""The columns of `/data` and the rank, the price with every digit. Whole, in no order: to sort a million takes longer
+than to write them."""
+
+HISTORY = Dataset(
+    (
+        Column("ticker", "text", "ticker"),
+        Column("at", "time", _TIME.format("at")),
+        Column("price_usd", "number", "price_usd"),
+        Column("market_cap_usd", "number", "market_cap_usd"),
+        Column("volume_24h_usd", "number", "volume_24h_usd"),
+        Column("source", "text", "source"),
+    ),
+    tables="price_points AS p",
+    conditions=_conditions("p.at"),
+    order="ORDER BY p.ticker, p.at",
+)
+"""Price points, a ticker after the other, each from its oldest on."""
+
+# The columns are named with their table, since a guarded cell is named like its column.
+STRETCH = """
+AND ($5::text IS NULL OR CASE
+    WHEN $6::numeric IS NULL THEN market_cap_usd IS NULL AND ticker > $5
+    ELSE market_cap_usd IS NULL OR market_cap_usd < $6 OR (market_cap_usd = $6 AND ticker > $5)
+END)
+ORDER BY normalized_records.market_cap_usd DESC NULLS LAST, normalized_records.ticker
+LIMIT $7::bigint OFFSET $8::bigint
+"""
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted: which rows of what, in which format. `stretch` is for RECORDS alone."""
+
+    dataset: Dataset
+    form: Format
+    selection: Selection
+    stretch: Stretch | None = None
+
+    @property
+    def sql(self) -> str:
+        """The statement whose rows COPY writes."""
+        return self.dataset.select(self.form, self.dataset.order if self.stretch is None else STRETCH)
+
+    @property
+    def arguments(self) -> list[Any]:
+        """The parameters of the statement."""
+        if self.stretch is None:
+            return _arguments(self.selection)
+        after = self.stretch.after
+        position = [after and after.ticker, after and after.market_cap_usd]
+        return [*_arguments(self.selection), *position, self.stretch.limit, self.stretch.offset]
+
+    def encoder(self) -> Encoder:
+        """Return an encoder of this file. Raises ArrowMissingError where pyarrow is wanted and not installed."""
+        return self.form.encoder(self.dataset.columns)
+
+
+async def write_export(
+    connection: Connection, wanted: Export, encoder: Encoder, sink: Sink, *, timeout_seconds: float | None = None
+) -> int:
+    """Write a file into `sink`, block by block, and return how many rows it holds.
+
+    The connection keeps `timeout_seconds` as its statement time-out; None is no limit. Raises, before the first block
+    as well as after it, what the database and the sink raise.
+    """
+    form = wanted.form
+    json = form.name == "ndjson"
+    milliseconds = round((timeout_seconds or 0) * 1000)
+    await connection.execute("SELECT set_config('statement_timeout', $1, false)", str(milliseconds))
+    blocks = _Blocks(form, encoder, sink)
+    status = await connection.copy_from_query(
+        wanted.sql,
+        *wanted.arguments,
+        output=blocks.add,
+        timeout=timeout_seconds and timeout_seconds + GRACE_SECONDS,
+        format="csv",
+        header=form.name == "csv",
+        quote=_JSON_QUOTE if json else None,
+        delimiter=_JSON_DELIMITER if json else None,
+    )
+    await blocks.finish()
+    return int(status.removeprefix("COPY "))
+
+
+async def count_rows(connection: Connection, dataset: Dataset, selection: Selection) -> int:
+    """Return how many rows are selected now."""
+    sql = f"SELECT count(*) FROM {dataset.tables} WHERE {dataset.conditions}"  # noqa: S608 - constants above
+    count: int = await connection.fetchval(sql, *_arguments(selection))
+    return count
+
+
+def _arguments(selection: Selection) -> list[Any]:
+    return [selection.tickers, selection.sources, selection.start, selection.end]
+
+
+class _Blocks:
+    """Gathers what COPY sends, a row or some at a time, into blocks of whole rows."""
+
+    def __init__(self, form: Format, encoder: Encoder, sink: Sink) -> None:
+        self._block_bytes = form.block_bytes
+        self._in_thread = form.arrow
+        self._encoder = encoder
+        self._sink = sink
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    async def add(self, rows: bytes) -> None:
+        """Take some rows: PostgreSQL sends one in each message of its protocol, and none is divided."""
+        self._parts.append(rows)
+        self._size += len(rows)
+        if self._size >= self._block_bytes:
+            await self._flush()
+
+    async def finish(self) -> None:
+        """Write what is left, and the end of the file."""
+        if self._parts:
+            await self._flush()
+        await self._write(self._encoder.finish())
+
+    async def _flush(self) -> None:
+        block = b"".join(self._parts)
+        self._parts.clear()
+        self._size = 0
+        encode = self._encoder.encode
+        # pyarrow takes its time, and lets others run meanwhile.
+        await self._write(await anyio.to_thread.run_sync(encode, block) if self._in_thread else encode(block))
+
+    async def _write(self, data: bytes) -> None:
+        if data:
+            await self._sink(data)

@@ -1,0 +1,208 @@
+"""Reprocessing: listings, coins and rejected records put in place of what they were."""
+
+import datetime
+from collections.abc import Collection
+from typing import Literal
+
+from db.reprocess_changes import Change, counted, read_changes
+from db.types import Connection
+
+# A listing whose present payload was read anew takes the greatest version there is; any other one only a version that
+# is greater than what it holds: its own payload is older than what was asked for. When a page was fetched, its
+# payloads arrived; in rows from before this was so, a moment later.
+_REWRITE = counted("""
+WITH winner AS MATERIALIZED (
+    SELECT w.*, l.ticker AS old_ticker, to_jsonb(l) AS old
+    FROM reprocess_listings AS w
+    JOIN reprocess_progress AS p ON p.source = w.source AND p.rebuilt
+    LEFT JOIN listings AS l ON l.source = w.source AND l.external_id = w.external_id
+    WHERE l.source IS NULL OR (
+        (
+            w.ticker, w.symbol, w.name, w.name_words, w.core_words, w.rank, w.price_usd, w.market_cap_usd,
+            w.volume_24h_usd, w.percent_change_24h, w.circulating_supply, w.total_supply, w.max_supply, w.observed_at,
+            w.content_hash
+        ) IS DISTINCT FROM (
+            l.ticker, l.symbol, l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd,
+            l.volume_24h_usd, l.percent_change_24h, l.circulating_supply, l.total_supply, l.max_supply, l.observed_at,
+            l.content_hash
+        )
+        AND (
+            (w.observed_at, w.ingested_at, w.content_hash) > (l.observed_at, l.fetched_at, l.content_hash)
+            OR EXISTS (
+                SELECT FROM reprocess_versions AS v
+                WHERE v.source = l.source AND v.external_id = l.external_id AND v.content_hash = l.content_hash
+                  AND v.ingested_at >= l.fetched_at
+            )
+        )
+    )
+),
+written AS (
+    INSERT INTO listings AS l (
+        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
+        fetched_at, first_seen_at, last_seen_at, active, missing_since
+    )
+    SELECT
+        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
+        ingested_at, ingested_at, ingested_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END
+    FROM (
+        -- A listing that is new here was rejected until now; its source may have stopped to send it meanwhile.
+        SELECT w.*, old IS NOT NULL OR EXISTS (
+            SELECT FROM source_pages AS s WHERE s.source = w.source AND w.external_id = ANY (s.external_ids)
+        ) AS sent
+        FROM winner AS w
+    ) AS w
+    ORDER BY source, external_id
+    ON CONFLICT (source, external_id) DO UPDATE SET
+        ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name, name_words = excluded.name_words,
+        core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
+        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
+        percent_change_24h = excluded.percent_change_24h, circulating_supply = excluded.circulating_supply,
+        total_supply = excluded.total_supply, max_supply = excluded.max_supply, observed_at = excluded.observed_at,
+        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at
+    RETURNING 1
+),
+noted AS (
+    INSERT INTO reprocess_rewritten (source, external_id, old_ticker)
+    SELECT source, external_id, old_ticker FROM winner
+    RETURNING 1
+),
+numbered AS (
+    UPDATE reprocess_progress AS p
+    SET changed = (SELECT count(*) FROM winner AS w WHERE w.source = p.source)
+    RETURNING 1
+),
+difference AS (
+    SELECT source || ' ' || external_id AS id, '(added)' AS field, NULL AS old, ticker AS new
+    FROM winner WHERE old IS NULL
+    UNION ALL
+    SELECT w.source || ' ' || w.external_id, n.key, o.value, n.value
+    FROM winner AS w
+    CROSS JOIN LATERAL jsonb_each_text(to_jsonb(w) - 'old_ticker' - 'ingested_at' - 'content_hash') AS n
+    JOIN LATERAL jsonb_each_text(w.old) AS o ON o.key = n.key
+    WHERE w.old IS NOT NULL AND n.value IS DISTINCT FROM o.value
+)
+""")
+
+# Every ticker of the rebuilt sources, not only those of changed listings: the rule of merging may be what was mended.
+_TICKERS = """
+SELECT l.ticker FROM listings AS l JOIN reprocess_progress AS p ON p.source = l.source AND p.rebuilt
+UNION
+SELECT old_ticker FROM reprocess_rewritten WHERE old_ticker IS NOT NULL
+ORDER BY 1
+"""
+_REMEMBER_COINS = """
+INSERT INTO reprocess_coins (ticker, record)
+SELECT t.ticker, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at'
+FROM unnest($1::text[]) AS t (ticker)
+LEFT JOIN normalized_records AS r ON r.ticker = t.ticker
+"""
+_REMEMBER_OWNERS = """
+INSERT INTO reprocess_owned (source, external_id)
+SELECT source, external_id FROM listings WHERE contributes AND ticker = ANY ($1::text[])
+"""
+_COMPARE_COINS = counted("""
+WITH coin AS (
+    SELECT b.ticker, b.record AS old, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' AS new
+    FROM reprocess_coins AS b
+    LEFT JOIN normalized_records AS r ON r.ticker = b.ticker
+    WHERE to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' IS DISTINCT FROM b.record
+),
+difference AS (
+    SELECT ticker AS id, CASE WHEN old IS NULL THEN '(added)' ELSE '(removed)' END AS field,
+        old ->> 'name' AS old, new ->> 'name' AS new
+    FROM coin WHERE old IS NULL OR new IS NULL
+    UNION ALL
+    SELECT c.ticker, n.key, o.value, n.value
+    FROM coin AS c
+    CROSS JOIN LATERAL jsonb_each_text(c.new) AS n
+    JOIN LATERAL jsonb_each_text(c.old) AS o ON o.key = n.key
+    WHERE n.value IS DISTINCT FROM o.value
+)
+""")
+
+# The bytes of a rejected record that can be read now become a payload, unless they came a second time and are one.
+_KEEP_RETRIED = """
+INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, content_hash)
+SELECT v.source, v.external_id, convert_from(r.payload, 'UTF8')::jsonb, v.ingested_at, r.run_id, v.content_hash
+FROM reprocess_versions AS v JOIN rejected_records AS r ON r.id = v.rejection_id
+WHERE v.source = $1 AND v.rejection_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM raw_api_records AS k
+    WHERE k.source = v.source AND k.external_id = v.external_id AND k.content_hash = v.content_hash
+)
+ORDER BY v.external_id, v.ingested_at
+"""
+_KEEP_IN = {"api": _KEEP_RETRIED, "file": _KEEP_RETRIED.replace("raw_api_records", "raw_csv_records")}
+# The same record was rejected at every poll.
+_DROP_RETRIED = counted("""
+WITH gone AS (
+    DELETE FROM rejected_records AS r
+    USING reprocess_versions AS v JOIN rejected_records AS o ON o.id = v.rejection_id
+    WHERE v.source = $1 AND r.source = $1 AND r.external_id = o.external_id AND r.payload = o.payload
+    RETURNING r.id, r.external_id, r.source, r.error
+),
+difference AS (
+    SELECT source || ' ' || external_id || ' #' || id AS id, '(removed)' AS field, error AS old, NULL AS new FROM gone
+)
+""")
+# What cannot be read any more: the newest such payload of each listing, in place of what an earlier reprocess said.
+_REPLACE_UNREADABLE = counted("""
+WITH earlier AS (
+    DELETE FROM rejected_records AS r USING etl_runs AS e
+    WHERE r.source = $1 AND e.id = r.run_id AND e.kind = 'reprocess'
+    RETURNING 1
+),
+newest AS (
+    SELECT DISTINCT ON (external_id) external_id, ingested_at, content_hash, error
+    FROM reprocess_versions
+    WHERE source = $1 AND error IS NOT NULL
+    ORDER BY external_id, ingested_at DESC, content_hash DESC
+),
+kept AS (
+    INSERT INTO rejected_records (run_id, source, external_id, error, payload, rejected_at)
+    SELECT $2::bigint, $1::text, n.external_id, n.error, convert_to(r.payload::text, 'UTF8'), $3::timestamptz
+    FROM newest AS n
+    JOIN raw_api_records AS r ON r.source = $1 AND r.external_id = n.external_id
+        AND r.ingested_at = n.ingested_at AND r.content_hash = n.content_hash
+    WHERE $2::bigint IS NOT NULL
+    RETURNING 1
+),
+difference AS (
+    SELECT $1::text || ' ' || external_id AS id, '(added)' AS field, NULL AS old, error AS new FROM newest
+)
+""")
+_REPLACE_IN = {"api": _REPLACE_UNREADABLE, "file": _REPLACE_UNREADABLE.replace("raw_api_records", "raw_csv_records")}
+
+
+async def rewrite_listings(connection: Connection, now: datetime.datetime) -> list[Change]:
+    """Put the greatest version in place of every listing of a rebuilt source that differs from it."""
+    return read_changes("listings", await connection.fetch(_REWRITE, now))
+
+
+async def tickers_to_merge(connection: Connection) -> list[str]:
+    """Return the tickers that the rebuilt sources' listings have, and had."""
+    return [row["ticker"] for row in await connection.fetch(_TICKERS)]
+
+
+async def remember_coins(connection: Connection, tickers: Collection[str]) -> None:
+    """Keep the coins of `tickers` as they are, and who owns them, to be compared."""
+    await connection.execute(_REMEMBER_COINS, tickers)
+    await connection.execute(_REMEMBER_OWNERS, tickers)
+
+
+async def compare_coins(connection: Connection) -> list[Change]:
+    """Return how the remembered coins have changed."""
+    return read_changes("normalized_records", await connection.fetch(_COMPARE_COINS))
+
+
+async def settle_rejections(
+    connection: Connection, source: str, kind: Literal["api", "file"], run_id: int | None, now: datetime.datetime
+) -> list[Change]:
+    """Turn rejected records that can be read now into payloads, and keep which payloads cannot be read any more.
+
+    Without a run nothing is kept; it is only counted.
+    """
+    await connection.execute(_KEEP_IN[kind], source)
+    changes = read_changes("rejected_records", await connection.fetch(_DROP_RETRIED, source))
+    return changes + read_changes("rejected_records", await connection.fetch(_REPLACE_IN[kind], source, run_id, now))

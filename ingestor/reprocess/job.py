@@ -1,0 +1,247 @@
+"""A reprocess from end to end: read what there is, catch up with what came, put it in place; or say what would be."""
+
+import contextlib
+import datetime
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+
+import anyio
+import msgspec
+import structlog
+
+from db.partitions import Retention
+from db.reprocess import (
+    Job,
+    Progress,
+    clear_job,
+    count_payloads,
+    find_needed,
+    open_job,
+    read_progress,
+    try_lock,
+    unlock,
+)
+from db.reprocess_changes import Change
+from db.runs import FinishedRun
+from db.types import Connection, Pool
+from ingestor.clock import utc_now
+from ingestor.records import Source
+from ingestor.reprocess import runs
+from ingestor.reprocess.code import digest
+from ingestor.reprocess.placing import Placing
+from ingestor.reprocess.reading import Reading
+
+_log = structlog.stdlib.get_logger(__name__)
+
+FEW = 1_000
+"""Payloads to catch up with that are few enough to be read under the write lock."""
+MOST_ROUNDS = 5
+WORD_SECONDS = 2.0
+"""How often the run's watchers are told."""
+CLOSE_TIMEOUT_SECONDS = 5.0
+_MEMORY = "SET LOCAL work_mem = '64MB'"
+
+OnProgress = Callable[[str, int, int], None]
+"""Is told of each source: its name, how many payloads were read and how many there are."""
+
+
+class ReprocessBusyError(Exception):
+    """Another reprocess is under way on this database: wait for it to end."""
+
+    def __init__(self) -> None:
+        super().__init__("another reprocess is under way on this database: wait for it to end")
+
+
+class SourceReport(msgspec.Struct, frozen=True):
+    """How many payloads of a rebuilt source were read, and cannot be read; how many of its listings changed."""
+
+    source: str
+    processed: int
+    failed: int
+    changed: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a reprocess did, or would do; `runs` is empty where it would."""
+
+    dry_run: bool
+    resumed: bool
+    sources: list[SourceReport]
+    changes: list[Change]
+    runs: list[FinishedRun]
+
+
+class _Work(msgspec.Struct, frozen=True):
+    pool: Pool
+    sources: Sequence[Source]
+    retention: Retention
+    on_progress: OnProgress
+
+
+async def reprocess(
+    pool: Pool,
+    sources: Sequence[Source],
+    names: Collection[str],
+    *,
+    since: datetime.datetime | None,
+    retention: Retention,
+    dry_run: bool,
+    on_progress: OnProgress,
+) -> Report:
+    """Rebuild the sources named (of `sources`, all that are set) from the payloads that arrived `since` then.
+
+    With `dry_run` the transaction that puts the result in place is rolled back. Raises ReprocessBusyError.
+    """
+    work = _Work(pool, sources, retention, on_progress)
+    async with pool.acquire() as reader, pool.acquire() as writer, _alone(writer):
+        if dry_run:
+            return await _try_out(work, reader, writer, names, since)
+        await runs.abandon_dead(writer)
+        return await _rebuild(work, reader, writer, names, since)
+
+
+@contextlib.asynccontextmanager
+async def _alone(connection: Connection) -> AsyncIterator[None]:
+    if not await try_lock(connection):
+        raise ReprocessBusyError
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
+                await unlock(connection)
+
+
+async def _open(work: _Work, writer: Connection, names: Collection[str], since: datetime.datetime | None) -> Job:
+    job = await open_job(
+        writer,
+        list(names),
+        [source.name for source in work.sources if source.name not in names],
+        since=since,
+        code=digest(work.sources),
+        now=utc_now(),
+    )
+    await _log.ainfo("reprocess.resumed" if job.resumed else "reprocess.started", sources=job.sources, since=job.since)
+    return job
+
+
+async def _read(work: _Work, reading: Reading, writer: Connection, job: Job, words: "_Words") -> None:
+    """Stage everything: the rebuilt sources first, since they tell which listings of the others are needed."""
+    progress = await read_progress(writer)
+    for rebuilt in (True, False):
+        if not rebuilt:
+            await find_needed(writer)
+        for source in work.sources:
+            so_far = progress[source.name]
+            if so_far.rebuilt is rebuilt and not so_far.complete:
+                total = await count_payloads(writer, source.name, source.kind, since=job.since, rebuilt=rebuilt)
+                words.expect(source.name, total, so_far.processed)
+                await reading.read(source, so_far)
+    for _ in range(MOST_ROUNDS):
+        late = 0
+        for source in work.sources:
+            late += await reading.catch_up(source, progress[source.name])
+        if late < FEW:
+            return
+
+
+async def _rebuild(
+    work: _Work, reader: Connection, writer: Connection, names: Collection[str], since: datetime.datetime | None
+) -> Report:
+    job = await _open(work, writer, names, since)
+    run_ids = await runs.start(writer, await read_progress(writer), resumed=job.resumed)
+    words = _Words(work.on_progress, writer, run_ids)
+    try:
+        await _read(work, Reading(reader, writer, job, words.say), writer, job, words)
+        async with writer.transaction():
+            quiet = Reading(reader, writer, job, words.count)
+            changes = await _place(work, quiet, writer, job, run_ids)
+            progress = await read_progress(writer)
+            finished = await runs.succeed(writer, run_ids, progress, words.pages, utc_now())
+            await clear_job(writer)
+    except anyio.get_cancelled_exc_class():
+        await _close(writer, run_ids, "abandoned", "The reprocess was stopped; the same command goes on where it was.")
+        raise
+    except Exception as error:
+        await _close(writer, run_ids, "failure", f"{type(error).__name__}: {error}")
+        raise
+    await _log.ainfo("reprocess.finished", runs=[run.id for run in finished])
+    return _report(progress, changes, finished, resumed=job.resumed, dry_run=False)
+
+
+async def _try_out(
+    work: _Work, reader: Connection, writer: Connection, names: Collection[str], since: datetime.datetime | None
+) -> Report:
+    """Read as a rebuild does, put it in place and take that back: what is said is what would be."""
+    job = await _open(work, writer, names, since)
+    words = _Words(work.on_progress, writer, {})
+    reading = Reading(reader, writer, job, words.count)
+    await _read(work, reading, writer, job, words)
+    transaction = writer.transaction()
+    await transaction.start()
+    try:
+        changes = await _place(work, reading, writer, job, {})
+        progress = await read_progress(writer)
+    finally:
+        if not writer.is_closed():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
+                await transaction.rollback()
+    if not job.resumed:  # what an interrupted rebuild has read is still good for it
+        await clear_job(writer)
+    return _report(progress, changes, [], resumed=job.resumed, dry_run=True)
+
+
+async def _place(
+    work: _Work, reading: Reading, writer: Connection, job: Job, run_ids: Mapping[str, int]
+) -> list[Change]:
+    await writer.execute(_MEMORY)
+    placing = Placing(writer, job, work.sources, await read_progress(writer), work.retention, run_ids)
+    return await placing.place(reading, utc_now())
+
+
+async def _close(writer: Connection, run_ids: Mapping[str, int], status: str, message: str) -> None:
+    """Say how the runs ended, as long as the database can be told."""
+    if not writer.is_closed():
+        with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
+            await runs.fail(writer, run_ids, status, message)
+
+
+def _report(
+    progress: Mapping[str, Progress],
+    changes: list[Change],
+    finished: list[FinishedRun],
+    *,
+    resumed: bool,
+    dry_run: bool,
+) -> Report:
+    sources = [SourceReport(p.source, p.processed, p.failed, p.changed) for p in progress.values() if p.rebuilt]
+    return Report(dry_run, resumed, sources, changes, finished)
+
+
+class _Words:
+    """Tells how far the reading is: the caller at every batch, the run's watchers now and then."""
+
+    def __init__(self, on_progress: OnProgress, writer: Connection, run_ids: Mapping[str, int]) -> None:
+        self._on_progress, self._writer, self._run_ids = on_progress, writer, run_ids
+        self._done: defaultdict[str, int] = defaultdict(int)
+        self._totals: dict[str, int] = {}
+        self._said_at = anyio.current_time()
+        self.pages: defaultdict[str, int] = defaultdict(int)
+
+    def expect(self, source: str, total: int, done: int) -> None:
+        self._totals[source], self._done[source] = total, done
+        self._on_progress(source, done, total)
+
+    async def count(self, source: str, payloads: int) -> None:
+        self._done[source] += payloads
+        self.pages[source] += 1
+        self._totals[source] = max(self._totals.get(source, 0), self._done[source])
+        self._on_progress(source, self._done[source], self._totals[source])
+
+    async def say(self, source: str, payloads: int) -> None:
+        await self.count(source, payloads)
+        run_id = self._run_ids.get(source)
+        if run_id is not None and anyio.current_time() - self._said_at > WORD_SECONDS:
+            progress = (await read_progress(self._writer))[source]
+            await runs.advance(self._writer, run_id, progress, self.pages.pop(source))
+            self._said_at = anyio.current_time()

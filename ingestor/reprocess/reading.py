@@ -1,0 +1,131 @@
+"""Payloads from the raw tables through `to_listing` into the scratch tables: read, decoded and written side by side."""
+
+import datetime
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+
+from db.listings import UNREADABLE, readable_payload
+from db.reprocess import (
+    Job,
+    Payload,
+    Position,
+    Progress,
+    advance,
+    complete,
+    late_from,
+    position_of,
+    read_payloads,
+    stage,
+)
+from db.types import Connection
+from ingestor.records import Source
+from ingestor.reprocess.decode import Decoded, decode_into, keep_greatest, slices, unreadable
+
+BATCH = 5_000
+"""Payloads a transaction: some 4 MB, a fifth of a second."""
+
+Advanced = Callable[[str, int], Awaitable[None]]
+"""What is told of each batch: the source, and how many payloads it held."""
+
+
+class Reading:
+    """Reads on one connection, writes on another. Who writes decides about transactions: ours nest in the caller's."""
+
+    def __init__(self, reader: Connection, writer: Connection, job: Job, advanced: Advanced) -> None:
+        self._reader, self._writer, self._job, self._advanced = reader, writer, job, advanced
+
+    async def read(self, source: Source, progress: Progress) -> None:
+        """Stage every payload of `source` that there is, from where an earlier reading ended."""
+        if progress.complete:
+            return
+        position = await position_of(self._writer, source.name)
+        await self._stream(source, progress, since=self._since, after=position, late=False)
+        await complete(self._writer, source.name)
+
+    async def catch_up(self, source: Source, progress: Progress) -> int:
+        """Stage the payloads that were committed since the reading went past them; return how many."""
+        arrived = await late_from(self._reader, source.name, self._job.started_at)
+        if arrived is None:
+            return 0
+        since = max(arrived, self._since)
+        return await self._stream(source, progress, since=since, after=Position(), late=True)
+
+    @property
+    def _since(self) -> datetime.datetime:
+        return self._job.since or Position().ingested_at
+
+    async def _stream(
+        self, source: Source, progress: Progress, *, since: datetime.datetime, after: Position, late: bool
+    ) -> int:
+        count = 0
+        read_send, read_receive = anyio.create_memory_object_stream[list[Payload]](1)
+        decoded_send, decoded_receive = anyio.create_memory_object_stream[Decoded](1)
+
+        async def read() -> None:
+            position = after
+            async with read_send:
+                while True:
+                    payloads = await read_payloads(
+                        self._reader,
+                        source.name,
+                        source.kind,
+                        since=since,
+                        after=position,
+                        rebuilt=progress.rebuilt,
+                        late=late,
+                        limit=BATCH,
+                    )
+                    if not payloads:
+                        return
+                    last = payloads[-1]
+                    position = Position(last.external_id, last.ingested_at, last.content_hash)
+                    await read_send.send(payloads)
+
+        # The group within the stream: whoever stops us stops the others before the stream closes under them.
+        async with decoded_receive, anyio.create_task_group() as group:
+            group.start_soon(read)
+            group.start_soon(_decode, source, read_receive, decoded_send)
+            async for decoded in decoded_receive:
+                await self.keep(source, decoded, rebuilt=progress.rebuilt)
+                count += len(decoded.versions)
+                await self._advanced(source.name, len(decoded.versions))
+        return count
+
+    async def keep(self, source: Source, decoded: Decoded, *, rebuilt: bool) -> None:
+        """Stage a batch and count it, in one transaction."""
+        try:
+            await self._keep(source, decoded, rebuilt=rebuilt)
+        except UNREADABLE:
+            # Read by new rules, a payload can hold a value that PostgreSQL cannot.
+            await self._keep(source, await self._without_unreadable(source, decoded), rebuilt=rebuilt)
+
+    async def _keep(self, source: Source, decoded: Decoded, *, rebuilt: bool) -> None:
+        async with self._writer.transaction():
+            await stage(self._writer, source.name, decoded.versions, list(decoded.listings.values()) if rebuilt else [])
+            await advance(self._writer, source.name, processed=len(decoded.versions), failed=decoded.failed)
+
+    async def _without_unreadable(self, source: Source, decoded: Decoded) -> Decoded:
+        sound = Decoded(decoded.payloads, [], {})
+        for payload in decoded.payloads:
+            one = Decoded([payload], [], {})
+            decode_into(one, source, [payload])
+            for ingested_at, listing in one.listings.values():
+                error = await readable_payload(self._writer, listing)
+                if error is None:
+                    keep_greatest(sound.listings, ingested_at, listing)
+                else:
+                    one.versions[:] = [unreadable(payload, error)]
+            sound.versions.extend(one.versions)
+        return sound
+
+
+async def _decode(source: Source, receive: ObjectReceiveStream[list[Payload]], send: ObjectSendStream[Decoded]) -> None:
+    async with receive, send:
+        async for payloads in receive:
+            decoded = Decoded(payloads, [], {})
+            for part in slices(payloads):
+                decode_into(decoded, source, part)
+                await anyio.lowlevel.checkpoint()
+            await send.send(decoded)

@@ -1,0 +1,107 @@
+"""The runs of a reprocess, as those who watch runs see them: started, advancing, ended."""
+
+import datetime
+from collections.abc import Mapping
+
+from db.events import add_run_event, notify_events
+from db.locks import take_write_lock
+from db.reprocess import Progress, try_lock, unlock
+from db.reprocess_runs import abandon_reprocess_runs, count_reprocess_run, start_reprocess_run
+from db.runs import FinishedRun, finish_run
+from db.types import Connection, Pool
+from ingestor.clock import utc_now
+
+
+async def abandon_dead(connection: Connection) -> None:
+    """Close the runs of a reprocess that was killed; the connection holds the lock of reprocessing."""
+    now = utc_now()
+    async with connection.transaction():
+        await take_write_lock(connection)
+        abandoned = await abandon_reprocess_runs(connection, now)
+        for run_id in abandoned:
+            await add_run_event(connection, "run_finished", run_id, now)
+        if abandoned:
+            await notify_events(connection)
+
+
+async def abandon_if_dead(pool: Pool) -> None:
+    """Close the runs of a reprocess that was killed, unless one is alive."""
+    async with pool.acquire() as connection:
+        if await try_lock(connection):
+            try:
+                await abandon_dead(connection)
+            finally:
+                await unlock(connection)
+
+
+async def start(connection: Connection, progress: Mapping[str, Progress], *, resumed: bool) -> dict[str, int]:
+    """Start a run for each rebuilt source and return their numbers by source."""
+    now = utc_now()
+    run_ids = {}
+    async with connection.transaction():
+        await take_write_lock(connection)
+        for source, so_far in progress.items():
+            if so_far.rebuilt:
+                run_ids[source] = await start_reprocess_run(
+                    connection,
+                    source,
+                    now,
+                    processed=so_far.processed,
+                    failed=so_far.failed,
+                    message="Reprocess, resumed." if resumed else "Reprocess.",
+                )
+                await add_run_event(connection, "run_started", run_ids[source], now)
+        await notify_events(connection)
+    return run_ids
+
+
+async def advance(connection: Connection, run_id: int, progress: Progress, pages: int) -> None:
+    """Tell how far a run is."""
+    async with connection.transaction():
+        await take_write_lock(connection)
+        await _count(connection, run_id, progress, pages)
+        await add_run_event(connection, "run_progress", run_id, utc_now())
+        await notify_events(connection)
+
+
+async def succeed(
+    connection: Connection,
+    run_ids: Mapping[str, int],
+    progress: Mapping[str, Progress],
+    pages: Mapping[str, int],
+    now: datetime.datetime,
+) -> list[FinishedRun]:
+    """Close the runs in the caller's transaction, which holds the write lock and the rebuild itself."""
+    finished = []
+    for source, run_id in run_ids.items():
+        so_far = progress[source]
+        await _count(connection, run_id, so_far, pages.get(source, 0))
+        message = f"Reprocess: {so_far.changed} listings changed, {so_far.processed} payloads read."
+        run = await finish_run(connection, run_id, "success", message, now)
+        await add_run_event(connection, "run_finished", run_id, now)
+        if run is not None:
+            finished.append(run)
+    await notify_events(connection)
+    return finished
+
+
+async def fail(connection: Connection, run_ids: Mapping[str, int], status: str, message: str) -> None:
+    """Close the runs of a rebuild that did not get to its end."""
+    now = utc_now()
+    async with connection.transaction():
+        await take_write_lock(connection)
+        for run_id in run_ids.values():
+            await finish_run(connection, run_id, status, message, now)
+            await add_run_event(connection, "run_finished", run_id, now)
+        await notify_events(connection)
+
+
+async def _count(connection: Connection, run_id: int, progress: Progress, pages: int) -> None:
+    await count_reprocess_run(
+        connection,
+        run_id,
+        processed=progress.processed,
+        failed=progress.failed,
+        changed=progress.changed,
+        pages=pages,
+    )

@@ -1,0 +1,208 @@
+"""`kasparro backfill`: the past of coins, from a source that can tell it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from db.backfill import Kind
+from db.logs import configure_logging
+from db.migrate import migrate
+from db.pool import connect
+from db.settings import Settings, SettingsError, load_settings
+from db.types import Connection
+from ingestor.backfill import (
+    BackfillRefusedError,
+    BudgetSpentError,
+    NamedBackfills,
+    Plan,
+    Step,
+    backfill,
+    exclusively,
+    plan,
+)
+from ingestor.errors import SourceError
+from ingestor.normalize import normalize_ticker
+from ingestor.records import Backfills, RecordError
+from ingestor.sources import create_sources
+from ingestor.startup import retention_of
+from kasparro.database import open_database
+from kasparro.errors import RUN_FAILED, RUN_PARTIAL, RefusedError
+
+MOST_DAYS = 36_500
+STATEMENT_TIMEOUT_SECONDS = 300.0
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A coin whose past could not be read."""
+
+    ticker: str
+    external_id: str
+    kind: Kind
+    message: str
+
+
+class Report(msgspec.Struct):
+    """How a backfill went; `left` coins are still to be asked about, and `stopped` says why."""
+
+    source: str
+    days: int
+    answered_before: int
+    filled: int = 0
+    points: int = 0
+    left: int = 0
+    skipped: list[Skipped] = []
+    stopped: str | None = None
+    exit_code: int = 0
+
+    def add(self, step: Step) -> None:
+        """Count what came of a coin."""
+        self.left -= 1
+        if step.message is None:
+            self.filled += 1
+            self.points += step.answer.points
+        else:
+            coin = step.coin
+            self.skipped.append(Skipped(coin.ticker, coin.external_id, step.answer.kind, step.message))
+
+
+@click.command("backfill")
+@click.option("--source", "name", required=True, metavar="NAME", help="Which source to ask.")
+@click.option("--days", type=click.IntRange(1, MOST_DAYS), required=True, help="How far back.")
+@click.option("--ticker", "tickers", multiple=True, metavar="TICKER", help="Only this coin; may be given again.")
+@click.option("--again", is_flag=True, help="Ask also about coins that were answered for already.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool) -> None:
+    """Fill the history of coins from a source's own past.
+
+    One call a coin, the largest coins first, within the month's call budget. Interrupted, or when the budget is used
+    up, the same command goes on where it ended. Points that history holds already stay as they are.
+
+    \b
+    Exit codes: 0 done, 3 coins were skipped or are left for when there are calls again, 4 the source cannot be read.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    settings = load_settings()
+    configure_logging(settings)
+
+    def say(line: str) -> None:
+        click.echo(line, err=as_json)
+
+    report = asyncio.run(_backfill(settings, name, days, _normalized(tickers), again=again, say=say))
+    if as_json:
+        click.echo(msgspec.json.encode(report))
+    else:
+        _print(report)
+    raise click.exceptions.Exit(report.exit_code)
+
+
+def _normalized(tickers: Sequence[str]) -> list[str] | None:
+    try:
+        return sorted({normalize_ticker(ticker) for ticker in tickers}) or None
+    except RecordError as error:
+        raise RefusedError(f"--ticker cannot be used: {error}") from None
+
+
+async def _backfill(
+    settings: Settings, name: str, days: int, tickers: list[str] | None, *, again: bool, say: Callable[[str], None]
+) -> Report:
+    async with _open_source(settings, name) as source, _connection(settings) as connection:
+        try:
+            async with exclusively(connection, name):
+                kept = settings.history_retention_days
+                if days > kept:
+                    say(f"history is kept for {kept:,} days (HISTORY_RETENTION_DAYS): what is older is left out")
+                wanted = await plan(connection, source, min(days, kept), tickers=tickers, again=again)
+                say(_announcement(wanted))
+                return await _fill(connection, source, wanted, settings)
+        except BackfillRefusedError as error:
+            raise RefusedError(str(error)) from None
+
+
+@contextlib.asynccontextmanager
+async def _open_source(settings: Settings, name: str) -> AsyncIterator[NamedBackfills]:
+    if name not in settings.sources:
+        raise SettingsError(f"{name!r} is not one of SOURCES={','.join(settings.sources)}")
+    [source] = create_sources(msgspec.structs.replace(settings, sources=(name,)))
+    try:
+        if not isinstance(source, Backfills):
+            raise RefusedError(f"{name} cannot tell the past: it offers no backfill")
+        yield source
+    finally:
+        await source.close()
+
+
+@contextlib.asynccontextmanager
+async def _connection(settings: Settings) -> AsyncIterator[Connection]:
+    async with open_database(settings) as dsn:
+        await migrate(dsn)
+        connection = await connect(
+            dsn, application_name="kasparro backfill", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+async def _fill(connection: Connection, source: NamedBackfills, wanted: Plan, settings: Settings) -> Report:
+    window = wanted.window
+    report = Report(window.source, window.days, wanted.answered, left=len(wanted.coins))
+    try:
+        with _progress(len(wanted.coins)) as advance:
+            async for step in backfill(connection, source, wanted, retention_of(settings)):
+                report.add(step)
+                advance(step.coin.ticker)
+    except BudgetSpentError as error:
+        report.stopped = str(error)
+    except SourceError as error:
+        report.stopped, report.exit_code = str(error), RUN_FAILED
+    if not report.exit_code and (report.skipped or report.left):
+        report.exit_code = RUN_PARTIAL
+    return report
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar on a terminal, nothing elsewhere."""
+    screen = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+
+        def advance(ticker: str) -> None:
+            progress.update(task, advance=1, description=ticker)
+
+        yield advance
+
+
+def _announcement(wanted: Plan) -> str:
+    window, count = wanted.window, len(wanted.coins)
+    if not count:
+        return (
+            f"{window.source} has answered already for {_some(wanted.answered, 'coin')} and "
+            f"{_some(window.days, 'day')}: no calls needed; --again asks anew"
+        )
+    line = f"{window.source}: {_some(count, 'call')}, one a coin, for {_some(window.days, 'day')}"
+    if wanted.answered:
+        line += f"; answered already: {_some(wanted.answered, 'coin')}"
+    if wanted.spare_calls is not None:
+        line += f"; left this month beside the polls: {_some(wanted.spare_calls, 'call')}"
+    return line
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _print(report: Report) -> None:
+    for coin in report.skipped:
+        click.echo(f"{coin.ticker} ({coin.external_id}) was skipped: {coin.message}")
+    if report.filled or report.skipped:
+        filled = f"filled {_some(report.filled, 'coin')} with {_some(report.points, 'point')}"
+        click.echo(f"{filled}, {len(report.skipped):,} skipped")
+    if report.stopped:
+        click.echo(f"{_some(report.left, 'coin')} left: {report.stopped}", err=True)

@@ -1,0 +1,161 @@
+"""`kasparro export`: merged records, or their history, as a file."""
+
+import asyncio
+import contextlib
+import datetime
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import click
+import uvloop
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from db.export import HISTORY, RECORDS, Export, Selection, count_rows, write_export
+from db.export_formats import FORMATS, ArrowMissingError, Encoder
+from db.migrate import status as migration_status
+from db.pool import connect, is_unavailable
+from db.settings import Settings, load_settings
+from db.tickers import to_ticker
+from db.types import Connection
+from kasparro.database import open_database
+from kasparro.demo import demo_settings
+from kasparro.errors import CommandError, RefusedError
+from kasparro.output import STDOUT, Output, OutputError, open_output
+from server.rest.parameters import UnreadableError, time_from, time_to
+
+_SUFFIXES = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"} | dict.fromkeys(
+    (".arrow", ".arrows"), "arrow"
+)
+
+Time = datetime.datetime | None
+
+
+def _read_time(parse: Callable[[str], Time]) -> Callable[[click.Context, click.Parameter, str | None], Time]:
+    def read(_: click.Context, __: click.Parameter, text: str | None) -> Time:
+        try:
+            return None if text is None else parse(text)
+        except UnreadableError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return read
+
+
+@click.command("export")
+@click.argument("tickers", nargs=-1, metavar="[TICKER]...")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Else the suffix of FILE says it.")
+@click.option("--out", required=True, metavar="FILE", help="Where to; - is standard output.")
+@click.option("--ticker", "more_tickers", multiple=True, metavar="TICKER", help="The same as TICKER.")
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only of this source; may be given again.")
+@click.option("--start-date", "start", callback=_read_time(time_from), metavar="TIME", help="Observed then or later.")
+@click.option("--end-date", "end", callback=_read_time(time_to), metavar="TIME", help="Observed then or earlier.")
+@click.option("--history", is_flag=True, help="Price points in place of the records of now.")
+@click.option("--demo", is_flag=True, help="Of the demo.")
+def command(
+    *,
+    tickers: tuple[str, ...],
+    more_tickers: tuple[str, ...],
+    form: str | None,
+    out: str,
+    sources: tuple[str, ...],
+    start: Time,
+    end: Time,
+    history: bool,
+    demo: bool,
+) -> None:
+    """Write records, or their history, to a file.
+
+    All of them, or those of TICKER... alone. TIME is an ISO 8601 date or date-time, in UTC where it names no zone; the
+    date of an end means its whole day. FILE appears once it is whole.
+    """
+    settings = load_settings()
+    wanted = Export(
+        dataset=HISTORY if history else RECORDS,
+        form=FORMATS[form or _format_of(out)],
+        selection=Selection(
+            tickers=_normalized((*tickers, *more_tickers)), sources=sources or None, start=start, end=end
+        ),
+    )
+    try:
+        encoder = wanted.encoder()
+    except ArrowMissingError as error:
+        raise RefusedError(str(error)) from None
+    with open_output(out) as output:
+        # With asyncio's own loop, reading from the database takes twice the time.
+        rows = uvloop.run(_export(demo_settings(settings) if demo else settings, wanted, encoder, output))
+    things = "price points" if history else "records"
+    click.echo(f"{rows:,} {things} as {wanted.form.name}, {decimal(output.size)}: {output.name}", err=True)
+
+
+def _format_of(out: str) -> str:
+    form = None if out == STDOUT else _SUFFIXES.get(Path(out).suffix.lower())
+    if form is None:
+        raise click.UsageError(f"--format must say which format: {', '.join(FORMATS)}")
+    return form
+
+
+def _normalized(tickers: Sequence[str]) -> list[str] | None:
+    found = {to_ticker(ticker) for ticker in tickers}
+    if any(not ticker or "\0" in ticker for ticker in found):
+        raise click.UsageError("a TICKER cannot be empty")
+    return sorted(found) or None
+
+
+async def _export(settings: Settings, wanted: Export, encoder: Encoder, output: Output) -> int:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - asyncio.run made it
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        async with open_database(settings) as dsn:
+            if (await migration_status(dsn)).pending:
+                raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
+            connection = await connect(dsn, application_name="kasparro export")
+            try:
+                return await _write(connection, wanted, encoder, output)
+            finally:
+                await connection.close()
+    except asyncio.CancelledError:
+        raise CommandError("stopped before the end; nothing is left of the file") from None
+
+
+async def _write(connection: Connection, wanted: Export, encoder: Encoder, output: Output) -> int:
+    async def write(block: bytes) -> None:
+        output.write(block)
+
+    screen = Console(stderr=True)
+    try:
+        if not screen.is_terminal:
+            return await write_export(connection, wanted, encoder, write)
+        total = await count_rows(connection, wanted.dataset, wanted.selection)
+        with _progress(screen, total, output.name) as advance:
+            return await write_export(connection, wanted, _Counting(encoder, advance), write)
+    except OutputError:
+        raise
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        raise CommandError("the database went away before the end; nothing is left of the file") from error
+
+
+class _Counting:
+    """An encoder that tells how many rows went through it; a line break within a cell counts as one."""
+
+    def __init__(self, encoder: Encoder, count: Callable[[int], None]) -> None:
+        self._encoder = encoder
+        self._count = count
+        self.finish = encoder.finish
+
+    def encode(self, block: bytes) -> bytes:
+        encoded = self._encoder.encode(block)
+        self._count(block.count(b"\n"))
+        return encoded
+
+
+@contextlib.contextmanager
+def _progress(screen: Console, total: int, name: str) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda rows: progress.advance(task, rows)

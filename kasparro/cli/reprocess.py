@@ -1,0 +1,156 @@
+"""`kasparro reprocess`: everything anew from the raw payloads, after a fix of how they are read."""
+
+import asyncio
+import contextlib
+import datetime
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from db.logs import configure_logging
+from db.migrate import migrate
+from db.pool import create_pool
+from db.settings import Settings, SettingsError, load_settings
+from ingestor.reprocess import Report, ReprocessBusyError, reprocess
+from ingestor.reprocess.job import OnProgress
+from ingestor.sources import create_sources
+from ingestor.startup import close_sources, retention_of
+from kasparro.database import open_database
+from kasparro.demo import demo_settings
+from kasparro.errors import RUN_PARTIAL, RefusedError
+from kasparro.reports import open_screen
+
+_SHOWN = 40
+"""Characters of a sample's value."""
+
+
+def _instant(_: click.Context, __: click.Parameter, value: str | None) -> datetime.datetime | None:
+    """Return the instant that ISO 8601 text names; UTC where it names no zone."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no date or time: 2026-11-23, or 2026-11-23T08:00") from None
+    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment.astimezone(datetime.UTC)
+
+
+@click.command("reprocess")
+@click.option("--source", "names", multiple=True, metavar="NAME", help="Only this source; may be given again.")
+@click.option(
+    "--since", callback=_instant, metavar="WHEN", help="Only payloads that arrived since then (ISO date or time)."
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would change, with samples.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--demo", is_flag=True, help="Of the demo.")
+def command(
+    *, names: tuple[str, ...], since: datetime.datetime | None, dry_run: bool, as_json: bool, demo: bool
+) -> None:
+    """Rebuild listings, coins, history and candles from the raw payloads, after a fix of how they are read.
+
+    Runs beside the service; readers see the old state until the new one is complete. Interrupted, the same command
+    goes on where it was. Rejected records are tried again.
+
+    \b
+    Exit codes: 0 done, 3 done, and some payloads cannot be read.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    settings = load_settings()
+    settings = demo_settings(settings) if demo else settings
+    unknown = next((name for name in names if name not in settings.sources), None)
+    if unknown is not None:
+        raise SettingsError(f"{unknown!r} is not one of SOURCES={','.join(settings.sources)}")
+    configure_logging(settings)
+    try:
+        with _bars() as on_progress:
+            report = asyncio.run(
+                _reprocess(settings, names or settings.sources, since, dry_run=dry_run, on_progress=on_progress)
+            )
+    except ReprocessBusyError as error:
+        raise RefusedError(str(error)) from None
+    if as_json:
+        click.echo(msgspec.json.encode(report))
+    else:
+        _print(report)
+    raise click.exceptions.Exit(RUN_PARTIAL if any(source.failed for source in report.sources) else 0)
+
+
+async def _reprocess(
+    settings: Settings,
+    names: Sequence[str],
+    since: datetime.datetime | None,
+    *,
+    dry_run: bool,
+    on_progress: OnProgress,
+) -> Report:
+    async with open_database(settings) as dsn:
+        await migrate(dsn)
+        sources = create_sources(settings)
+        try:
+            async with await create_pool(dsn, application_name="kasparro reprocess", max_size=2) as pool:
+                return await reprocess(
+                    pool,
+                    sources,
+                    names,
+                    since=since,
+                    retention=retention_of(settings),
+                    dry_run=dry_run,
+                    on_progress=on_progress,
+                )
+        finally:
+            await close_sources(sources)
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[OnProgress]:
+    """Show a bar a source on standard error, where that is a terminal."""
+    tasks: dict[str, TaskID] = {}
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("payloads"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+
+        def show(source: str, done: int, total: int) -> None:
+            if source not in tasks:
+                tasks[source] = progress.add_task(source)
+            progress.update(tasks[source], completed=done, total=total)
+
+        yield show
+
+
+def _print(report: Report) -> None:
+    """Print what was read and what changed: a line for each table and field, below it the first samples."""
+    screen = open_screen()
+    table = Table("source", *(_right(name) for name in ("read", "unreadable", "listings changed")))
+    table.box = None
+    for source in report.sources:
+        table.add_row(source.source, *(f"{count:,}" for count in (source.processed, source.failed, source.changed)))
+    screen.print(table)
+    if not report.changes:
+        screen.print("Nothing would change." if report.dry_run else "Nothing changed.")
+        return
+    for change in report.changes:
+        screen.print(f"{change.table}, {change.field}: {change.rows:,} rows", markup=False, style="bold")
+        for sample in change.samples:
+            screen.print(f"    {sample.id}: {_short(sample.old)} -> {_short(sample.new)}", markup=False)
+    if report.dry_run:
+        screen.print("This is what would change; nothing was written.")
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "-"
+    return value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…"
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")

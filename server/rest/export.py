@@ -1,0 +1,125 @@
+"""GET /data?format=…: the same records as a file, sent while the database writes it."""
+
+import asyncio
+
+import anyio.to_thread
+import asyncpg
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from db.export import RECORDS, Export, Selection, Stretch, write_export
+from db.export_formats import FORMATS, ArrowMissingError, Encoder
+from db.pool import is_unavailable
+from db.records_page import Position, RecordFilter
+from server.rest.answers import now, refused
+from server.state import ServerState
+
+TIMEOUT_SECONDS = 900.0
+"""For a whole export; the time-out of other requests does not count for it."""
+STALL_SECONDS = 60.0
+"""How long a client may leave what was sent untaken."""
+RETRY_AFTER_SECONDS = 10
+UNLIMITED = 2**63 - 1
+BUSY = "Too many exports are being written; try again in a moment"
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+async def get_export(
+    request: Request, name: str, wanted: RecordFilter, *, limit: int, offset: int, after: Position | None
+) -> Response:
+    """Answer a file of the format `name`; without limit, offset and cursor it holds every record, in no order."""
+    whole = limit == UNLIMITED and not offset and after is None
+    export = Export(
+        dataset=RECORDS,
+        form=FORMATS[name],
+        selection=Selection(
+            tickers=wanted.ticker and (wanted.ticker,),
+            sources=wanted.source and (wanted.source,),
+            start=wanted.created_from,
+            end=wanted.created_to,
+        ),
+        stretch=None if whole else Stretch(limit=limit, offset=offset, after=after),
+    )
+    try:
+        encoder = await anyio.to_thread.run_sync(export.encoder)
+    except ArrowMissingError as error:
+        return refused(str(error), 501)
+    return Download(request.app.state.server, export, encoder)
+
+
+class Download(Response):
+    """A file that begins once its first block is there: until then, whatever fails is answered as anywhere else.
+
+    What fails later breaks the connection, so that nobody takes a part for the whole.
+    """
+
+    def __init__(self, state: ServerState, export: Export, encoder: Encoder) -> None:
+        self._state = state
+        self._export = export
+        self._encoder = encoder
+        file_name = f"kasparro-{now():%Y-%m-%dT%H%M%SZ}.{export.form.suffix}"
+        super().__init__(
+            media_type=export.form.media_type,
+            headers={"Content-Disposition": f'attachment; filename="{file_name}"', "Cache-Control": "no-store"},
+        )
+        del self.headers["Content-Length"]  # nobody knows it yet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, until it ends or the client leaves."""
+        if scope["method"] == "HEAD":
+            await self._start(send)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        if self._state.exports.locked():
+            busy = refused(BUSY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+            await busy(scope, receive, send)
+            return
+        async with self._state.exports:
+            await _until_left(receive, asyncio.create_task(self._send(send)))
+
+    async def _start(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+
+    async def _send(self, send: Send) -> None:
+        started = False
+
+        async def send_block(block: bytes) -> None:
+            nonlocal started
+            if not started:
+                started = True
+                await self._start(send)
+            async with asyncio.timeout(STALL_SECONDS):
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+
+        try:
+            async with self._state.reading() as connection:
+                await write_export(connection, self._export, self._encoder, send_block, timeout_seconds=TIMEOUT_SECONDS)
+        except Exception as error:
+            if not (started and (is_unavailable(error) or isinstance(error, asyncpg.QueryCanceledError))):
+                raise
+            log.warning("an export broke off", reason=str(error) or type(error).__name__)
+            return  # without an end: the HTTP server closes the connection
+        if not started:
+            await self._start(send)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _until_left(receive: Receive, sending: asyncio.Task[None]) -> None:
+    """Wait for `sending`, but cancel it when the client leaves or the server stops."""
+    leaving = asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        sending.cancel()
+        await asyncio.wait((sending,))
+    if not sending.cancelled():
+        sending.result()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

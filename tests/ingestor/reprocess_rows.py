@@ -1,0 +1,168 @@
+"""What the tests of reprocessing share: a market that was misread, and what an ingest reads anew from payloads."""
+
+import itertools
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from db.partitions import DEFAULT_RETENTION
+from ingestor.normalize import name_key
+from ingestor.records import Checkpoint, Listing, Page, Record, RecordError, Source, content_hash
+from ingestor.reprocess import Report, reprocess
+from ingestor.run import run
+from tests.ingestor.conftest import Ingest
+
+Rows = list[tuple[object, ...]]
+
+
+class Misread:
+    """A source whose `to_listing` had a fault: it takes the cap for the price, and some symbols wrongly."""
+
+    def __init__(self, source: Source, *, refuse: str = "") -> None:
+        self._source, self._refuse = source, refuse
+        self.name, self.kind, self.priority = source.name, source.kind, source.priority
+        self.poll_seconds, self.missed_sweeps = source.poll_seconds, source.missed_sweeps
+
+    def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+        return self._source.pages(checkpoint, full=full)
+
+    def to_listing(self, record: Record, fetched_at: datetime) -> Listing:
+        right = self._source.to_listing(record, fetched_at)
+        if self._refuse and self._refuse in right.external_id:
+            raise RecordError("The name is odd - at `$.name`")
+        name = right.name and right.name.upper() + " COIN"
+        words, core = name_key(name)
+        return msgspec.structs.replace(
+            right,
+            price_usd=right.market_cap_usd,
+            market_cap_usd=right.price_usd,
+            name=name,
+            name_words=words,
+            core_words=core,
+            ticker=right.ticker + "X" if right.ticker.startswith("B") else right.ticker,
+        )
+
+    async def close(self) -> None:
+        await self._source.close()
+
+
+class _Replay:
+    """Hands the payloads of one source and one moment to an ordinary ingest, read by the source's own rules."""
+
+    missed_sweeps: Literal[1, 2] = 1
+
+    def __init__(self, source: Source, fetched_at: datetime, records: list[Record]) -> None:
+        self._source, self._fetched_at, self._records = source, fetched_at, records
+        self.name, self.kind, self.priority = source.name, source.kind, source.priority
+        self.poll_seconds = source.poll_seconds
+
+    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:  # noqa: ARG002
+        yield Page("", 1, self._fetched_at, self._records, [], None, ends_group=True)
+
+    def to_listing(self, record: Record, fetched_at: datetime) -> Listing:
+        return self._source.to_listing(record, fetched_at)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def ingest_anew(ingest: Ingest) -> None:
+    """Empty the database and read all its payloads as an ingest would have: the slow, plain twin of a reprocess."""
+    raw = await ingest.rows(
+        "SELECT ingested_at, source, external_id, payload::text FROM raw_api_records UNION ALL "
+        "SELECT ingested_at, source, external_id, payload::text FROM raw_csv_records ORDER BY 1, 2, 3"
+    )
+    await ingest.value(
+        "TRUNCATE listings, normalized_records, raw_api_records, raw_csv_records, price_points, candles, "
+        "etl_checkpoints, source_pages"
+    )
+    for (moment, name), rows in itertools.groupby(raw, key=lambda row: row[:2]):
+        assert isinstance(moment, datetime)
+        records = [
+            Record(str(external_id), str(text).encode(), content_hash(str(text).encode()))
+            for _, _, external_id, text in rows
+        ]
+        source = _Replay(ingest.sources[str(name)], moment, records)
+        outcome = await run(ingest.pool, source, timeout_seconds=60, full=True)
+        assert outcome is not None
+        assert outcome.status == "success"
+
+
+async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows]:
+    """What is rebuilt, but for when we did things; `contested` includes the history of tickers with rivals."""
+    alone = (
+        "true"
+        if contested
+        else ("ticker IN (SELECT l.ticker FROM listings AS l GROUP BY l.ticker HAVING bool_and(l.contributes))")
+    )
+    queries = {
+        "listings": "SELECT source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, "
+        "market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, "
+        "observed_at, contributes FROM listings ORDER BY source, external_id",
+        "coins": "SELECT ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, "
+        "source, created_at, price_spread_percent, rival_count, provenance::text FROM normalized_records "
+        "ORDER BY ticker",
+        "points": f"SELECT ticker, at, price_usd, market_cap_usd, volume_24h_usd, source FROM price_points "
+        f"WHERE {alone} ORDER BY 1, 2",
+        "candles": f"SELECT ticker, interval, start, open, high, low, close, open_at, close_at, samples FROM candles "
+        f"WHERE {alone} ORDER BY 1, 2, 3",
+    }
+    return {name: await ingest.rows(sql) for name, sql in queries.items()}
+
+
+async def row_versions(ingest: Ingest) -> dict[str, Rows]:
+    """Tell which version of each row there is: an update, even to the same values, shows."""
+    tables = "listings", "normalized_records", "price_points", "candles", "raw_api_records", "raw_csv_records"
+    found = {t: await ingest.rows(f"SELECT tableoid, ctid::text, xmin::text FROM {t} ORDER BY 1, 2") for t in tables}
+    return {**found, "events": await ingest.rows("SELECT count(*) FROM events WHERE kind = 'coins_changed'")}
+
+
+async def read_ticks(ingest: Ingest, sources: Mapping[str, Source], ticks: int) -> None:
+    """Read every source once a tick of the market; where there is no file of the past, a short one is written."""
+    if not ingest.csv_path.exists():
+        write_dated_file(ingest, 3)
+    for _ in range(ticks):
+        for source in sources.values():
+            outcome = await run(ingest.pool, source, timeout_seconds=60)
+            assert outcome is not None
+            assert outcome.status in ("success", "partial")
+        ingest.market.advance()
+
+
+async def again(
+    ingest: Ingest,
+    *names: str,
+    sources: Mapping[str, Source] | None = None,
+    since: datetime | None = None,
+    dry_run: bool = False,
+) -> Report:
+    """Reprocess by the rules of `sources`, the right ones where none are given."""
+    chosen = list((sources or ingest.sources).values())
+    return await reprocess(
+        ingest.pool,
+        chosen,
+        names or [source.name for source in chosen],
+        since=since,
+        retention=DEFAULT_RETENTION,
+        dry_run=dry_run,
+        on_progress=lambda *_: None,
+    )
+
+
+def misread(
+    ingest: Ingest, names: Iterable[str] = ("coingecko", "coinpaprika", "csv"), **how: str
+) -> dict[str, Source]:
+    """Return the sources, those named with the fault."""
+    return {name: Misread(source, **how) if name in names else source for name, source in ingest.sources.items()}
+
+
+def write_dated_file(ingest: Ingest, days: int = 20) -> None:
+    """Write a CSV file of the market's past: a row a coin and day."""
+    rows = [
+        f"c{n},PAST{n},Past {n},{n}.{day},{n * day}000,2026-10-{day:02d}"
+        for day in range(1, days)
+        for n in range(1, 15)
+    ]
+    ingest.csv_path.write_text("\n".join(["id,symbol,name,price,market_cap,date", *rows]))

@@ -1,0 +1,44 @@
+"""The calls of a month: polls, triggers, retries and backfills together, and what is spare."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from db.api_calls import add_calls, count_calls
+from db.settings import Settings
+from db.types import Connection
+from ingestor.clock import utc_now
+from ingestor.sources.coingecko import create
+from tests.ingestor.conftest import Ingest
+
+
+async def test_every_request_of_a_run_is_counted_retries_too(ingest: Ingest, connection: Connection) -> None:
+    ingest.fault("status", provider="coingecko", status=503)
+    await ingest.run("coingecko")
+    await ingest.run("coingecko", full=True)
+    # 600 coins are three pages of 250.
+    assert await count_calls(connection, "coingecko", utc_now()) == 1 + 3 + 3
+
+
+@pytest.mark.parametrize(
+    ("now", "used", "spare"),
+    [
+        ("2026-11-01T00:00:00+00:00", 0, 10_000 - 2_250 * 4),
+        ("2026-11-30T23:50:00+00:00", 9_000, 1_000 - 4),
+        ("2026-12-31T23:59:59.999999+00:00", 0, 10_000 - 4),
+        ("2026-11-16T00:00:00+00:00", 6_000, 0),
+    ],
+)
+def test_the_polls_to_come_have_their_calls_first(now: str, used: int, spare: int) -> None:
+    source = create(Settings(home=Path()))
+    assert source.poll_seconds == 1152
+    assert source.spare_calls(used, datetime.fromisoformat(now)) == spare
+
+
+async def test_a_month_begins_with_no_calls(connection: Connection) -> None:
+    november = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
+    await add_calls(connection, "coingecko", 7, november)
+    await add_calls(connection, "coingecko", -2, november)
+    assert await count_calls(connection, "coingecko", november) == 5
+    assert await count_calls(connection, "coingecko", november + timedelta(minutes=1)) == 0

@@ -1,0 +1,93 @@
+"""`kasparro reprocess` as a user runs it, and killed at any moment. `make soak` kills more often."""
+
+import asyncio
+import json
+import os
+import random
+import time
+
+from simulator.app import create_app, serving
+from simulator.market import Market
+from tests.conftest import Program, StartProgram
+from tests.ingestor.conftest import START, Ingest
+from tests.ingestor.reprocess_rows import again, contents, ingest_anew, misread, read_ticks, row_versions
+from tests.kasparro.command_line import kasparro
+
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
+
+
+async def test_a_dry_run_prints_what_would_change_and_the_real_one_changes_it(ingest: Ingest, database: str) -> None:
+    await read_ticks(ingest, misread(ingest), 2)
+    before = await row_versions(ingest)
+    environ = {"DATABASE_URL": database, "KASPARRO_HOME": str(ingest.csv_path.parent)}
+    done = await kasparro("reprocess", "--dry-run", **environ)
+    assert done.returncode == 0, done.stderr
+    assert "This is what would change; nothing was written." in done.stdout
+    for word in ("listings", "normalized_records", "price_points", "candles", "price_usd", " COIN"):
+        assert word in done.stdout
+    assert "━" not in done.stderr  # no bar where there is no terminal
+    assert await row_versions(ingest) == before
+
+    done = await kasparro("reprocess", "--json", **environ)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [source["source"] for source in report["sources"]] == ["coingecko", "coinpaprika", "csv"]
+    assert report["changes"]
+    assert {run["status"] for run in report["runs"]} == {"success"}
+    assert await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'") == 0
+
+    done = await kasparro("reprocess", **environ)
+    assert done.returncode == 0, done.stderr
+    assert "Nothing changed." in done.stdout
+
+
+async def test_options_that_cannot_be_are_refused(database: str) -> None:
+    done = await kasparro("reprocess", "--source", "nobody", DATABASE_URL=database)
+    assert done.returncode == 2
+    assert "'nobody' is not one of SOURCES" in done.stderr
+    done = await kasparro("reprocess", "--since", "yesterday", DATABASE_URL=database)
+    assert done.returncode == 2
+    assert "is no date or time" in done.stderr
+
+
+async def test_killed_at_any_moment_it_ends_as_an_undisturbed_one(
+    start_program: StartProgram, database: str, ingest: Ingest
+) -> None:
+    def start() -> Program:
+        return start_program(
+            "-m", "kasparro", "reprocess", DATABASE_URL=database, KASPARRO_HOME=str(ingest.csv_path.parent)
+        )
+
+    chance = random.Random(seed := time.time_ns())  # noqa: S311
+    killed = 0
+    seconds = 4.0
+    async with serving(create_app(Market(1_500, seed=3, start=START, step_seconds=60))) as address:
+        big = Ingest(ingest.pool, address, ingest.csv_path)
+        await read_ticks(big, misread(big), 8)
+        for _ in range(ROUNDS):
+            program = start()
+            await program.wait_for("reprocess.(started|resumed)", 60)
+            began = time.monotonic()
+            await asyncio.sleep(chance.uniform(0, seconds))
+            if program.process.poll() is None:
+                killed += 1
+                program.process.kill()
+            else:  # it had ended: the next shall be killed sooner, and find something to read
+                seconds = (time.monotonic() - began) / 2
+                await read_ticks(big, big.sources, 2)
+            program.process.wait()
+        await big.close()
+    assert killed, "no kill hit a reprocess"
+    program = start()
+    assert await program.wait(120) == 0, program.text()
+    disturbed = await contents(ingest, contested=True)
+    assert (await again(ingest)).changes == []
+    assert await contents(ingest, contested=True) == disturbed, f"seed {seed}"
+    assert not await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'")
+    assert await ingest.value("SELECT count(*) FROM etl_runs WHERE status = 'running'") == 0
+    assert await ingest.value("SELECT count(*) FROM reprocess_versions") == 0
+    rebuilt = await contents(ingest)
+    await ingest_anew(ingest)
+    right = await contents(ingest)
+    for table, rows in right.items():
+        assert rebuilt[table] == rows, f"{table} (seed {seed})"
