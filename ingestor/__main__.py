@@ -22,6 +22,7 @@ async def _ingest(settings: Settings, dsn: str) -> None:
         dsn,
         application_name="kasparro ingestor",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
         sources = await prepare(settings, pool)
