@@ -9,7 +9,16 @@ import structlog
 
 from db.events import purge_events
 from db.pool import UNAVAILABLE, borrow, is_lost, is_unavailable
-from db.requests import CHANNEL, Request, claim_request, finish_request, finished_sources, release_request
+from db.rejections import purge_rejections
+from db.requests import (
+    CHANNEL,
+    Request,
+    claim_request,
+    finish_request,
+    open_sources,
+    pass_on_request,
+    release_request,
+)
 from db.settings import Settings
 from db.sources import next_run_at
 from db.types import Connection, Pool
@@ -32,7 +41,7 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
         for source in sources:
             group.start_soon(_through_outages, f"poll {source.name}", _Poll(settings, pool, source))
         group.start_soon(_through_outages, "requests", _Requests(settings, pool, sources))
-        group.start_soon(_through_outages, "outbox", _Purge(pool))
+        group.start_soon(_through_outages, "outbox", _Purge(settings, pool))
 
 
 async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> None:
@@ -42,7 +51,7 @@ async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> No
         began = anyio.current_time()
         try:
             await loop()
-        except* (*UNAVAILABLE, asyncpg.InterfaceError) as group:
+        except* (*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError) as group:
             reason = _first(group)
             if not is_unavailable(reason):
                 raise
@@ -103,7 +112,7 @@ class _Requests:
             try:
                 while True:
                     told = anyio.Event()
-                    while (request := await claim_request(connection)) is not None:
+                    while (request := await claim_request(connection, list(self._sources))) is not None:
                         await self._serve(connection, request)
                     with anyio.move_on_after(LOOK_SECONDS):
                         await told.wait()
@@ -115,21 +124,20 @@ class _Requests:
 
     async def _serve(self, connection: Connection, request: Request) -> None:
         try:
-            done = await finished_sources(connection, request)
             async with anyio.create_task_group() as group:
-                for name in request.sources:
-                    if name in done:
-                        continue
+                for name in await open_sources(connection, request):
                     if name in self._sources:
                         group.start_soon(self._run_one, self._sources[name], request)
-                    else:
-                        await _log.awarning("request.unknown_source", request=request.id, source=name)
+            rest = await open_sources(connection, request)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 if not is_lost(connection):
                     await release_request(connection, request)
             raise
-        await finish_request(connection, request, utc_now())
+        if rest:
+            await pass_on_request(connection, request)
+        else:
+            await finish_request(connection, request, utc_now())
 
     async def _run_one(self, source: Source, request: Request) -> None:
         """Run `source` for the request, after the run that may be under way."""
@@ -147,13 +155,15 @@ class _Requests:
 
 
 class _Purge:
-    """Delete events that nobody may resume from any more."""
+    """Delete events that nobody may resume from any more, and rejected records past their retention."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, settings: Settings, pool: Pool) -> None:
         self._pool = pool
+        self._rejections_kept = datetime.timedelta(days=settings.raw_retention_days)
 
     async def __call__(self) -> None:
         while True:
             async with borrow(self._pool) as connection:
                 await purge_events(connection, utc_now() - EVENTS_KEPT)
+                await purge_rejections(connection, utc_now() - self._rejections_kept)
             await anyio.sleep(3600)
