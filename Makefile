@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-versio
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test bench lint format check schema lock web clean
+.PHONY: help up demo test soak bench lint format check schema lock web clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no n
 
 test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, with coverage; ARGS="tests/db -k name" picks some, without
 	@exec $(BIN)/pytest $(or $(ARGS),--cov)
+
+soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run
+	@KILL_ROUNDS=50 exec $(BIN)/pytest --timeout 3600 tests/ingestor/test_kill.py $(ARGS)
 
 bench: $(DEV_STAMP) ## measure what docs/PERFORMANCE.md promises; ARGS=--quick in two minutes, ARGS=--json for machines
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -3,11 +3,13 @@
 The rule is DESIGN's section on identity and merging; `docs/ARCHITECTURE.md` tells it in words, and `tests/oracle.py`
 says it a second time in plain Python. The statement is read from top to bottom:
 
-listing  the listings of the tickers in question, numbered, with their explicit labels
-pair     two listings of different sources under one ticker: the tier of their names (0 label, 1 equal, 2 equal without
-         generic words, 3 one name's words are the other's first), and whether price, cap and time are near
+listing  the listings of the tickers in question, numbered, with their explicit labels; a class is the listings of one
+         source with the same label and name, and is compared once, however many they are
+pair     two classes of different sources whose names agree: 0 same label, 1 equal, 2 equal without generic words, 3 one
+         name's words are the other's first
 named    pairs that are each other's best tier towards the other's source; ties all stand
-priced   of what has no name's link to that source: pairs that are each other's nearest in cap, then in price
+priced   of the listings that have no name's link to that source: pairs that are near in time, price and cap, and each
+         other's nearest in cap, then in price
 reach    the transitive closure of the links; labels that differ split what it joined
 speaker  the best listing of each source within an asset
 owner    the asset that owns the ticker
@@ -15,6 +17,7 @@ merged   the record: volatile fields from the newest observation, static ones by
 """
 
 import datetime
+from collections import defaultdict
 from collections.abc import Collection
 
 import msgspec
@@ -24,80 +27,109 @@ from db.types import Connection
 _MERGE = """
 WITH RECURSIVE listing AS MATERIALIZED (
     SELECT
-        row_number() OVER (ORDER BY l.ticker, s.priority NULLS LAST, l.source, l.external_id) AS k,
-        l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
-        l.name, l.name_words, l.rank, l.price_usd, l.market_cap_usd,
-        l.volume_24h_usd, l.percent_change_24h, l.observed_at, l.active, l.contributes, s.priority,
-        i.asset COLLATE "C" AS label,
-        replace(l.name_words, ' ', '') AS compact, replace(l.core_words, ' ', '') AS core
-    FROM listings AS l
-    LEFT JOIN sources AS s ON s.name = l.source
-    LEFT JOIN identities AS i ON i.source = l.source AND i.external_id = l.external_id
-    WHERE l.ticker = ANY ($1::text[])
+        n.*, min(k) OVER (PARTITION BY ticker, source, label, name_words) AS class,
+        replace(name_words, ' ', '') AS compact, replace(core_words, ' ', '') AS core
+    FROM (
+        SELECT
+            row_number() OVER (ORDER BY l.ticker, s.priority NULLS LAST, l.source, l.external_id) AS k,
+            l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
+            l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
+            l.percent_change_24h, l.observed_at, l.active, l.contributes, s.priority, i.asset COLLATE "C" AS label
+        FROM listings AS l
+        LEFT JOIN sources AS s ON s.name = l.source
+        LEFT JOIN identities AS i ON i.source = l.source AND i.external_id = l.external_id
+        WHERE l.ticker = ANY ($1::text[])
+    ) AS n
+),
+-- Listings of one source never meet each other: a file may hold thousands under one ticker.
+meeting AS MATERIALIZED (
+    SELECT a.source AS source_a, b.source AS source_b
+    FROM (SELECT DISTINCT source FROM listing) AS a
+    JOIN (SELECT DISTINCT source FROM listing) AS b ON a.source < b.source
+),
+going AS MATERIALIZED (
+    SELECT l.*, m.source_b AS towards FROM listing AS l JOIN meeting AS m ON m.source_a = l.source
 ),
 pair AS MATERIALIZED (
     SELECT
-        a.k AS ka, b.k AS kb, a.source AS sa, b.source AS sb, a.external_id AS ida, b.external_id AS idb,
+        a.class AS a, b.class AS b, a.source AS source_a, b.source AS source_b,
         CASE
             WHEN a.label = b.label THEN 0
-            WHEN a.compact = b.compact AND a.compact <> '' THEN 1
-            WHEN a.core = b.core AND a.core <> '' THEN 2
-            WHEN a.name_words <> '' AND b.name_words <> '' AND (
-                starts_with(a.name_words || ' ', b.name_words || ' ')
+            WHEN a.compact = b.compact THEN 1
+            WHEN a.core = b.core THEN 2
+            ELSE 3
+        END AS tier
+    FROM going AS a
+    JOIN listing AS b ON b.ticker = a.ticker AND b.source = a.towards
+    WHERE a.k = a.class AND b.k = b.class
+      AND CASE
+            WHEN a.label IS NOT NULL AND b.label IS NOT NULL THEN a.label = b.label
+            ELSE a.compact <> '' AND b.compact <> '' AND (
+                a.compact = b.compact OR a.core = b.core
+                OR starts_with(a.name_words || ' ', b.name_words || ' ')
                 OR starts_with(b.name_words || ' ', a.name_words || ' ')
-            ) THEN 3
-        END AS tier,
-        coalesce(
-            abs(extract(epoch FROM a.observed_at - b.observed_at)) <= 3600
-            AND greatest(a.price_usd, b.price_usd) <= 1.03 * least(a.price_usd, b.price_usd)
-            AND a.price_usd IS NOT NULL AND b.price_usd IS NOT NULL
-            -- greatest() and least() pass over null: one unknown cap is no obstacle.
-            AND (
-                a.market_cap_usd IS NULL OR b.market_cap_usd IS NULL
-                OR greatest(a.market_cap_usd, b.market_cap_usd) <= 2 * least(a.market_cap_usd, b.market_cap_usd)
-            ),
-            false
-        ) AS near,
-        a.market_cap_usd AS capa, b.market_cap_usd AS capb, a.price_usd AS pricea, b.price_usd AS priceb
-    FROM listing AS a
-    JOIN listing AS b ON b.ticker = a.ticker AND a.source < b.source
-    WHERE (a.label = b.label) IS NOT FALSE
+            )
+          END
 ),
 named AS MATERIALIZED (
-    SELECT ka, kb, sa, sb
+    SELECT a, b, source_a, source_b
     FROM (
         SELECT
-            ka, kb, sa, sb, tier,
-            min(tier) OVER (PARTITION BY ka, sb) AS best_a, min(tier) OVER (PARTITION BY kb, sa) AS best_b
+            *,
+            min(tier) OVER (PARTITION BY a, source_b) AS best_a,
+            min(tier) OVER (PARTITION BY b, source_a) AS best_b
         FROM pair
-        WHERE tier IS NOT NULL
     ) AS ranked
     WHERE tier = best_a AND tier = best_b
 ),
+-- What a name's link joins stands for its whole class; any other listing stands for itself.
+node AS MATERIALIZED (
+    SELECT
+        l.*,
+        CASE WHEN EXISTS (SELECT FROM named AS n WHERE n.a = l.class)
+               OR EXISTS (SELECT FROM named AS n WHERE n.b = l.class) THEN class ELSE k END AS node
+    FROM listing AS l
+),
+single AS MATERIALIZED (
+    SELECT a.*, m.source_b AS towards
+    FROM node AS a
+    JOIN meeting AS m ON m.source_a = a.source
+    WHERE NOT EXISTS (SELECT FROM named AS n WHERE n.a = a.class AND n.source_b = m.source_b)
+),
 priced AS MATERIALIZED (
-    SELECT ka, kb
+    SELECT a, b
     FROM (
         SELECT
-            ka, kb,
-            row_number() OVER (PARTITION BY ka, sb ORDER BY caps_apart NULLS LAST, prices_apart, ida, idb) AS near_a,
-            row_number() OVER (PARTITION BY kb, sa ORDER BY caps_apart NULLS LAST, prices_apart, ida, idb) AS near_b
+            a, b, row_number() OVER of_a AS near_a, row_number() OVER of_b AS near_b
         FROM (
             SELECT
-                p.*,
-                CASE WHEN capa IS NOT NULL AND capb IS NOT NULL
-                    THEN round(greatest(capa, capb) / least(capa, capb), 12) END AS caps_apart,
-                round(greatest(pricea, priceb) / least(pricea, priceb), 12) AS prices_apart
-            FROM pair AS p
-            WHERE near
-              AND NOT EXISTS (SELECT FROM named AS n WHERE n.ka = p.ka AND n.sb = p.sb)
-              AND NOT EXISTS (SELECT FROM named AS n WHERE n.kb = p.kb AND n.sa = p.sa)
+                a.k AS ka, b.k AS kb, a.node AS a, b.node AS b, a.source AS source_a, b.source AS source_b,
+                a.external_id AS ida, b.external_id AS idb,
+                CASE WHEN a.market_cap_usd IS NOT NULL AND b.market_cap_usd IS NOT NULL THEN round(
+                    greatest(a.market_cap_usd, b.market_cap_usd) / least(a.market_cap_usd, b.market_cap_usd), 12
+                ) END AS caps_apart,
+                round(greatest(a.price_usd, b.price_usd) / least(a.price_usd, b.price_usd), 12) AS prices_apart
+            FROM single AS a
+            JOIN node AS b ON b.ticker = a.ticker AND b.source = a.towards
+            WHERE abs(extract(epoch FROM a.observed_at - b.observed_at)) <= 3600
+              AND a.price_usd IS NOT NULL AND b.price_usd IS NOT NULL
+              AND greatest(a.price_usd, b.price_usd) <= 1.03 * least(a.price_usd, b.price_usd)
+              -- greatest() and least() pass over null: one unknown cap is no obstacle.
+              AND (
+                a.market_cap_usd IS NULL OR b.market_cap_usd IS NULL
+                OR greatest(a.market_cap_usd, b.market_cap_usd) <= 2 * least(a.market_cap_usd, b.market_cap_usd)
+              )
+              AND (a.label = b.label) IS NOT FALSE
+              AND NOT EXISTS (SELECT FROM named AS n WHERE n.b = b.class AND n.source_a = a.source)
         ) AS candidate
+        WINDOW
+            of_a AS (PARTITION BY ka, source_b ORDER BY caps_apart NULLS LAST, prices_apart, ida, idb),
+            of_b AS (PARTITION BY kb, source_a ORDER BY caps_apart NULLS LAST, prices_apart, ida, idb)
     ) AS ranked
     WHERE near_a = 1 AND near_b = 1
 ),
 link AS MATERIALIZED (
-    SELECT ka AS a, kb AS b FROM named UNION ALL SELECT kb, ka FROM named
-    UNION ALL SELECT ka, kb FROM priced UNION ALL SELECT kb, ka FROM priced
+    SELECT a, b FROM named UNION SELECT b, a FROM named UNION SELECT a, b FROM priced UNION SELECT b, a FROM priced
 ),
 reach AS (
     SELECT a, b FROM link
@@ -105,7 +137,7 @@ reach AS (
     SELECT r.a, l.b FROM reach AS r JOIN link AS l ON l.a = r.b
 ),
 component AS MATERIALIZED (
-    SELECT a AS k, min(b) AS root FROM reach GROUP BY a
+    SELECT a AS node, min(b) AS root FROM reach GROUP BY a
 ),
 member AS MATERIALIZED (
     SELECT
@@ -115,10 +147,10 @@ member AS MATERIALIZED (
         count(*) OVER (PARTITION BY ticker) - count(*) OVER of_asset AS rivals
     FROM (
         SELECT
-            l.*, coalesce(c.root, l.k) AS root,
-            coalesce(l.label, min(l.label) OVER (PARTITION BY coalesce(c.root, l.k)), '') AS asset_label
-        FROM listing AS l
-        LEFT JOIN component AS c ON c.k = l.k
+            n.*, coalesce(c.root, n.node) AS root,
+            coalesce(n.label, min(n.label) OVER (PARTITION BY coalesce(c.root, n.node)), '') AS asset_label
+        FROM node AS n
+        LEFT JOIN component AS c ON c.node = n.node
     ) AS m
     WINDOW of_asset AS (PARTITION BY root, asset_label)
 ),
@@ -213,6 +245,9 @@ merged AS MATERIALIZED (
     FROM chosen AS c
     JOIN owner AS o ON o.ticker = c.ticker
 ),
+before AS MATERIALIZED (
+    SELECT ticker, price_usd_exact FROM normalized_records WHERE ticker = ANY ($1::text[])
+),
 saved AS (
     INSERT INTO normalized_records AS r (
         ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
@@ -244,23 +279,28 @@ gone AS (
     DELETE FROM normalized_records AS r
     WHERE r.ticker = ANY ($1::text[]) AND NOT EXISTS (SELECT FROM listing AS l WHERE l.ticker = r.ticker)
     RETURNING r.ticker
-),
-flagged AS (
-    UPDATE listings AS l
-    SET contributes = m.owned
-    FROM (SELECT m.source, m.external_id, m.contributes, m.asset = o.asset AS owned
-          FROM member AS m JOIN owner AS o ON o.ticker = m.ticker) AS m
-    WHERE m.contributes <> m.owned AND l.source = m.source AND l.external_id = m.external_id
-    RETURNING l.ticker
 )
--- A coin whose listings changed sides has changed too, though its own row may be the same. The table still
--- shows the statement's past here: that tells whose price is another one now.
-SELECT t.ticker, m.price_usd IS NOT NULL AND m.price_usd IS DISTINCT FROM r.price_usd_exact AS repriced
-FROM (SELECT ticker FROM saved UNION SELECT ticker FROM gone UNION SELECT ticker FROM flagged) AS t
-LEFT JOIN merged AS m ON m.ticker = t.ticker
-LEFT JOIN normalized_records AS r ON r.ticker = t.ticker
-ORDER BY t.ticker
+-- First the coins that changed, and whether their price did; then the listings that changed sides: their coin has
+-- changed too. The table still shows the statement's past here.
+SELECT s.ticker, m.price_usd IS NOT NULL AND m.price_usd IS DISTINCT FROM r.price_usd_exact AS repriced,
+    NULL::text AS source, NULL::text AS external_id, NULL::boolean AS owned
+FROM saved AS s
+JOIN merged AS m ON m.ticker = s.ticker
+LEFT JOIN before AS r ON r.ticker = s.ticker
+UNION ALL
+SELECT ticker, false, NULL, NULL, NULL FROM gone
+UNION ALL
+SELECT m.ticker, false, m.source, m.external_id, m.asset = o.asset
+FROM member AS m JOIN owner AS o ON o.ticker = m.ticker
+WHERE m.contributes <> (m.asset = o.asset)
 """
+
+_SET_SIDE = "UPDATE listings SET contributes = $3 WHERE source = $1 AND external_id = ANY ($2::text[])"
+
+# The planner cannot know how much a WITH query holds, takes it for little, and would compare all with all: 70 s instead
+# of one for 10,000 coins. Without nested loops it sorts and hashes.
+_NO_NESTED_LOOPS = "SET LOCAL enable_nestloop = off"
+_NESTED_LOOPS = "SET LOCAL enable_nestloop = on"
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -277,5 +317,17 @@ async def merge_coins(connection: Connection, tickers: Collection[str], now: dat
     """
     if not tickers:
         return Merged([], [])
-    rows = await connection.fetch(_MERGE, sorted(tickers), now)
-    return Merged([row["ticker"] for row in rows], [row["ticker"] for row in rows if row["repriced"]])
+    async with connection.transaction():
+        await connection.execute(_NO_NESTED_LOOPS)
+        rows = await connection.fetch(_MERGE, sorted(tickers), now)
+        await connection.execute(_NESTED_LOOPS)
+        sides = defaultdict(list)
+        for row in rows:
+            if row["source"] is not None:
+                sides[row["source"], row["owned"]].append(row["external_id"])
+        for (source, owned), external_ids in sorted(sides.items()):
+            await connection.execute(_SET_SIDE, source, external_ids, owned)
+    return Merged(
+        changed=sorted({row["ticker"] for row in rows}),
+        repriced=sorted(row["ticker"] for row in rows if row["repriced"]),
+    )

@@ -15,8 +15,12 @@ INSERT INTO events (kind, at, run) SELECT $1, $2, row_to_json(r)::jsonb FROM etl
 """
 _ADD_COINS_EVENT = "INSERT INTO events (kind, at, tickers) VALUES ('coins_changed', $1, $2)"
 _NOTIFY = "SELECT pg_notify('kasparro_events', max(seq)::text) FROM events"
-# The newest event stays: it tells how far the outbox once reached.
-_PURGE = "DELETE FROM events WHERE at < $1 AND seq < (SELECT max(seq) FROM events)"
+# The oldest events go and nothing between: a clock that was set back must not tear a hole. The newest event stays: it
+# tells how far the outbox once reached.
+_PURGE = """
+DELETE FROM events
+WHERE seq <= (SELECT max(seq) FROM events WHERE at < $1) AND seq < (SELECT max(seq) FROM events)
+"""
 
 _READ = """
 SELECT seq, kind, at, run, tickers

@@ -45,17 +45,20 @@ rolled AS (
 SELECT count(*) FROM added
 """
 
-# A source's past speaks for the coin that its listing contributes to now.
+# A source's past speaks for the coin that its listing contributes to now. Looked up by an array of keys, not by a join,
+# whatever the planner takes the table for.
+_CONTRIBUTING = """
+SELECT external_id, ticker FROM listings WHERE source = $1 AND external_id = ANY ($2::text[]) AND contributes
+"""
 _BACKFILL = f"""
 WITH added AS (
     INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
-    SELECT DISTINCT ON (l.ticker, p.at) l.ticker, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, $1
+    SELECT DISTINCT ON (p.ticker, p.at) p.ticker, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, $1
     FROM json_to_recordset($2::json) AS p (
-        external_id text, at timestamptz, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric
+        ticker text, external_id text, at timestamptz, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric
     )
-    JOIN listings AS l ON l.source = $1 AND l.external_id = p.external_id
-    WHERE l.contributes AND p.at >= $3
-    ORDER BY l.ticker, p.at, p.price_usd, p.external_id
+    WHERE p.at >= $3
+    ORDER BY p.ticker, p.at, p.price_usd, p.external_id
     ON CONFLICT (ticker, at) DO NOTHING
     RETURNING ticker, at, price_usd
 ),
@@ -102,7 +105,14 @@ async def backfill_prices(
 
     The coins themselves, and points that are there, stay as they are.
     """
-    if not prices:
+    rows = await connection.fetch(_CONTRIBUTING, source, list({price.external_id for price in prices}))
+    tickers = {row["external_id"]: row["ticker"] for row in rows}
+    points = [
+        {**msgspec.structs.asdict(price), "ticker": tickers[price.external_id]}
+        for price in prices
+        if price.external_id in tickers
+    ]
+    if not points:
         return 0
-    added: int = await connection.fetchval(_BACKFILL, source, msgspec.json.encode(prices), oldest)
+    added: int = await connection.fetchval(_BACKFILL, source, msgspec.json.encode(points), oldest)
     return added

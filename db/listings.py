@@ -40,13 +40,8 @@ class PageWritten(msgspec.Struct, frozen=True):
     tickers: frozenset[str]
 
 
-_DIFFERING = """
-SELECT (r.i - 1)::integer AS i
-FROM unnest($2::text[], $3::bytea[]) WITH ORDINALITY AS r (external_id, content_hash, i)
-LEFT JOIN listings AS l ON l.source = $1 AND l.external_id = r.external_id
-WHERE l.content_hash IS DISTINCT FROM r.content_hash
-ORDER BY r.i
-"""
+# By an array of keys, not by a join: whatever the planner takes the table for, it looks each up in the index.
+_KNOWN = "SELECT external_id, content_hash, ticker FROM listings WHERE source = $1 AND external_id = ANY ($2::text[])"
 
 # A payload that did not win (it is older than what the listing holds) is kept once, for audit; one that won is
 # a change and is kept always. The newest of an external id within the page goes into the listing.
@@ -62,11 +57,6 @@ WITH incoming AS MATERIALIZED (
 ),
 newest AS MATERIALIZED (
     SELECT DISTINCT ON (external_id) * FROM incoming ORDER BY external_id, observed_at DESC, digest DESC
-),
-renamed AS (
-    SELECT l.ticker
-    FROM listings AS l JOIN newest AS n ON n.external_id = l.external_id
-    WHERE l.source = $1 AND l.ticker <> n.ticker
 ),
 written AS (
     INSERT INTO listings AS l (
@@ -106,14 +96,14 @@ kept AS (
 )
 SELECT
     (SELECT count(*) FROM kept) AS changed,
-    ARRAY(SELECT ticker FROM written UNION SELECT ticker FROM renamed) AS tickers
+    ARRAY(SELECT DISTINCT ticker FROM written) AS tickers
 """
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
 
 _REVIVE = """
 UPDATE listings
 SET active = true, missing_since = NULL, last_seen_at = greatest(last_seen_at, $3)
-WHERE source = $1 AND missing_since < $3 AND external_id = ANY ($2::text[])
+WHERE source = $1 AND missing_since IS NOT NULL AND external_id = ANY ($2::text[])
 RETURNING ticker
 """
 
@@ -129,11 +119,17 @@ RETURNING ticker, active
 _ANY_MISSING = "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL AND active)"
 
 
-async def differing(
-    connection: Connection, source: str, external_ids: Sequence[str], hashes: Sequence[bytes]
-) -> list[int]:
-    """Return the positions of the records whose content is not what their listing holds now."""
-    return [row["i"] for row in await connection.fetch(_DIFFERING, source, external_ids, hashes)]
+class KnownListing(msgspec.Struct, frozen=True, gc=False):
+    """What a listing holds before a page is written."""
+
+    content_hash: bytes
+    ticker: str
+
+
+async def known_listings(connection: Connection, source: str, external_ids: Collection[str]) -> dict[str, KnownListing]:
+    """Return what is known of these listings, by external id; new ones are left out."""
+    rows = await connection.fetch(_KNOWN, source, list(external_ids))
+    return {external_id: KnownListing(content_hash, ticker) for external_id, content_hash, ticker in rows}
 
 
 async def write_listings(

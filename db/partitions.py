@@ -174,7 +174,6 @@ WHERE r.ingested_at < $1 AND NOT EXISTS (
     WHERE l.source = r.source AND l.external_id = r.external_id AND l.content_hash = r.content_hash
 )
 """,
-    "DELETE FROM rejected_records WHERE rejected_at < $1",
 )
 _DELETE_OLD_HISTORY = (
     "DELETE FROM price_points_default WHERE at < $1",

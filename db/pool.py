@@ -5,6 +5,7 @@ stands and `msgspec.json.decode` reads. As a parameter, `msgspec.Raw`, `bytes` a
 else is encoded with msgspec.
 """
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -18,6 +19,7 @@ import msgspec
 from db.types import Connection, OwnConnection, Pool
 
 __all__ = [
+    "TOO_SLOW",
     "UNAVAILABLE",
     "Connection",
     "DatabaseUnavailableError",
@@ -28,6 +30,7 @@ __all__ = [
     "create_pool",
     "database_location",
     "is_lost",
+    "is_passing",
     "is_unavailable",
     "normalize_dsn",
 ]
@@ -50,7 +53,10 @@ _FOREIGN_PARAMETERS = frozenset(
         "prepared_statement_cache_size",
     }
 )
-_LOST = ("connection is closed", "connection has been released back to the pool")
+# What InterfaceError says of a connection that broke and of a pool that is being closed, and what InternalClientError
+# says where the server left in the midst of something.
+_LOST = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
+_LOST_MIDWAY = ("cannot switch to state", "not connected")
 _JSONB_VERSION = b"\x01"
 
 log = logging.getLogger(__name__)
@@ -93,7 +99,10 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
 )
-"""What a statement raises when the server is away or leaves while it runs. After a transaction see `is_unavailable`."""
+"""What a statement raises when the server is away or leaves while it runs; `is_unavailable` knows of more."""
+
+TOO_SLOW = (TimeoutError, asyncpg.QueryCanceledError)
+"""What a wait for a connection, or a statement, raises when its time is over."""
 
 
 @contextlib.asynccontextmanager
@@ -113,11 +122,23 @@ async def borrow(pool: Pool) -> AsyncIterator[Connection]:
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether an error means that the server is away.
 
-    On a connection that broke, in a transaction above all, asyncpg raises InterfaceError, the type of many a mistake
-    in our own code too: only its text tells them apart.
+    On a connection that broke, in a transaction or under load above all, asyncpg raises InterfaceError or
+    InternalClientError, the types of many a mistake in our own code too: only the text tells them apart.
     """
-    lost = isinstance(error, asyncpg.InterfaceError) and any(words in str(error) for words in _LOST)
-    return lost or isinstance(error, UNAVAILABLE)
+    if isinstance(error, asyncpg.InterfaceError):
+        return _says(error, _LOST)
+    if isinstance(error, asyncpg.InternalClientError):
+        return _says(error, _LOST_MIDWAY)
+    return isinstance(error, UNAVAILABLE)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the same may well succeed later: the server is away, or took too long."""
+    return isinstance(error, TOO_SLOW) or is_unavailable(error)
+
+
+def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in str(error) for phrase in phrases)
 
 
 def is_lost(connection: Connection) -> bool:
@@ -184,7 +205,8 @@ async def connect(
             command_timeout=statement_timeout_seconds and statement_timeout_seconds + COMMAND_GRACE_SECONDS,
             server_settings=settings,
         )
-        await _prepare_session(connection, role)
+        async with asyncio.timeout(connect_timeout_seconds):
+            await _prepare_session(connection, role)
     except TimeoutError:
         reason = f"no answer within {connect_timeout_seconds:g} s"
         raise DatabaseUnavailableError(database_location(dsn), reason) from None
@@ -218,15 +240,20 @@ async def create_pool(
     return await asyncpg.create_pool(connect=open_one, min_size=min_size, max_size=max_size)
 
 
-async def _prepare_session(connection: Connection, role: str | None) -> None:
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb
-    )
-    await connection.set_type_codec(
-        "json", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=msgspec.Raw
-    )
-    if role is not None:
-        await _take_role(connection, role)
+async def _prepare_session(connection: OwnConnection, role: str | None) -> None:
+    """Make the connection ours, or end it: nobody else could, who is not given it."""
+    try:
+        await connection.set_type_codec(
+            "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb
+        )
+        await connection.set_type_codec(
+            "json", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=msgspec.Raw
+        )
+        if role is not None:
+            await _take_role(connection, role)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _take_role(connection: Connection, role: str) -> None:

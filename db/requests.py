@@ -17,8 +17,19 @@ _NOTIFY = "SELECT pg_notify('kasparro_requests', $1::text)"
 # Whoever holds a request's advisory lock works on it; a claim ends with its connection, whatever happened to it.
 _CLAIM = """
 SELECT id, sources, full_run
-FROM etl_requests
-WHERE status <> 'done' AND id > $1
+FROM etl_requests AS r
+WHERE status <> 'done' AND id > $1 AND EXISTS (
+    -- Something is left to do that this ingestor can do, or that nobody will ever do.
+    SELECT FROM unnest(r.sources) AS wanted (source)
+    WHERE (
+        wanted.source = ANY ($2::text[])
+        OR NOT EXISTS (SELECT FROM sources AS s WHERE s.name = wanted.source AND s.enabled)
+    )
+    AND NOT EXISTS (
+        SELECT FROM etl_runs AS x
+        WHERE x.request_id = r.id AND x.source = wanted.source AND x.status IN ('success', 'partial', 'failure')
+    )
+)
 ORDER BY id
 LIMIT 1
 FOR NO KEY UPDATE SKIP LOCKED
@@ -27,8 +38,15 @@ _TRY_LOCK = "SELECT pg_try_advisory_lock(1264743247, ($1::bigint % 2147483647)::
 _UNLOCK = "SELECT pg_advisory_unlock(1264743247, ($1::bigint % 2147483647)::integer)"
 _SET_RUNNING = "UPDATE etl_requests SET status = 'running' WHERE id = $1 AND status = 'pending'"
 _FINISH = "UPDATE etl_requests SET status = 'done', finished_at = $2 WHERE id = $1 AND status <> 'done'"
-_FINISHED_SOURCES = """
-SELECT DISTINCT source FROM etl_runs WHERE request_id = $1 AND status IN ('success', 'partial', 'failure')
+# A source that nobody is set to read any more is not waited for.
+_OPEN_SOURCES = """
+SELECT wanted.source
+FROM etl_requests AS r CROSS JOIN unnest(r.sources) AS wanted (source)
+JOIN sources AS s ON s.name = wanted.source AND s.enabled
+WHERE r.id = $1 AND NOT EXISTS (
+    SELECT FROM etl_runs AS x
+    WHERE x.request_id = r.id AND x.source = wanted.source AND x.status IN ('success', 'partial', 'failure')
+)
 """
 
 
@@ -48,15 +66,15 @@ async def add_request(connection: Connection, sources: Sequence[str], *, full: b
     return request_id
 
 
-async def claim_request(connection: Connection) -> Request | None:
-    """Claim the oldest open request that nobody alive works on, or return None.
+async def claim_request(connection: Connection, sources: Sequence[str]) -> Request | None:
+    """Claim the oldest open request that wants one of `sources` and that nobody alive works on, or return None.
 
     The claim is an advisory lock of `connection`'s session: what a dead ingestor held is free for the next look.
     """
     after = 0
     while True:
         async with connection.transaction():
-            row = await connection.fetchrow(_CLAIM, after)
+            row = await connection.fetchrow(_CLAIM, after, list(sources))
             if row is None:
                 return None
             if await connection.fetchval(_TRY_LOCK, row["id"]):
@@ -65,9 +83,9 @@ async def claim_request(connection: Connection) -> Request | None:
         after = row["id"]
 
 
-async def finished_sources(connection: Connection, request: Request) -> frozenset[str]:
-    """Return the sources whose run for this request ended: after a crash only the rest is left to do."""
-    return frozenset(row["source"] for row in await connection.fetch(_FINISHED_SOURCES, request.id))
+async def open_sources(connection: Connection, request: Request) -> frozenset[str]:
+    """Return the sources that have yet to run for this request: after a crash, only the rest."""
+    return frozenset(row["source"] for row in await connection.fetch(_OPEN_SOURCES, request.id))
 
 
 async def finish_request(connection: Connection, request: Request, now: datetime.datetime) -> None:
@@ -77,5 +95,11 @@ async def finish_request(connection: Connection, request: Request, now: datetime
 
 
 async def release_request(connection: Connection, request: Request) -> None:
-    """Let go of a claimed request; unless it is done, the next look claims it again."""
+    """Let go of a claimed request; unless it is done, the next look claims it again, here or elsewhere."""
     await connection.execute(_UNLOCK, request.id)
+
+
+async def pass_on_request(connection: Connection, request: Request) -> None:
+    """Let go of a claimed request whose rest is for other ingestors, and tell them."""
+    await release_request(connection, request)
+    await connection.execute(_NOTIFY, str(request.id))

@@ -8,14 +8,14 @@ import msgspec
 
 from db.types import Connection
 
-# Sources that are no longer set stay, with their listings, as disabled.
+# Sources that are no longer set stay, with their listings, as disabled: where $5 says that these are all.
 _SAVE = """
 WITH given AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS g (name, kind, priority, poll_seconds)
 ),
 disabled AS (
     UPDATE sources AS s SET enabled = false, next_run_at = NULL
-    WHERE enabled AND name NOT IN (SELECT name FROM given)
+    WHERE $5 AND enabled AND name NOT IN (SELECT name FROM given)
     RETURNING name
 )
 INSERT INTO sources AS s (name, kind, enabled, priority, poll_seconds)
@@ -50,14 +50,15 @@ class SourceSettings(msgspec.Struct, frozen=True):
     poll_seconds: int
 
 
-async def save_sources(connection: Connection, sources: Sequence[SourceSettings]) -> None:
-    """Make the table say that exactly these sources are enabled; writes only what differs."""
+async def save_sources(connection: Connection, sources: Sequence[SourceSettings], *, exclusive: bool = True) -> None:
+    """Make the table say that these sources are enabled, and if `exclusive` no others; writes only what differs."""
     await connection.execute(
         _SAVE,
         [source.name for source in sources],
         [source.kind for source in sources],
         [source.priority for source in sources],
         [source.poll_seconds for source in sources],
+        exclusive,
     )
 
 

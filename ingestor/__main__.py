@@ -1,7 +1,9 @@
 """The ingestor process: `python -m ingestor`. It ends with 0 on a signal, with 2 on a setting that it cannot use."""
 
+import argparse
 import signal
 import sys
+from collections.abc import Sequence
 
 import anyio
 import structlog
@@ -17,14 +19,15 @@ _log = structlog.stdlib.get_logger("ingestor")
 STATEMENT_TIMEOUT_SECONDS = 300.0
 
 
-async def _ingest(settings: Settings, dsn: str) -> None:
+async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
     async with await create_pool(
         dsn,
         application_name="kasparro ingestor",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
-        sources = await prepare(settings, pool)
+        sources = await prepare(settings, pool, only, exclusive=not only)
         await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
         try:
             await keep_ingesting(settings, pool, sources)
@@ -32,9 +35,9 @@ async def _ingest(settings: Settings, dsn: str) -> None:
             await close_sources(sources)
 
 
-async def _until_signal(settings: Settings, dsn: str) -> None:
+async def _until_signal(settings: Settings, dsn: str, only: Sequence[str]) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_ingest, settings, dsn)
+        group.start_soon(_ingest, settings, dsn, only)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
                 await _log.ainfo("ingestor.stopping", signal=signal.Signals(number).name)
@@ -48,8 +51,16 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url
 
 
+def _only(arguments: Sequence[str]) -> list[str]:
+    parser = argparse.ArgumentParser(prog="python -m ingestor", description="Poll the sources until a signal.")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these of SOURCES")
+    names: list[str] = parser.parse_args(arguments).only
+    return names
+
+
 def main() -> int:
     """Run until a signal; return the exit code."""
+    only = _only(sys.argv[1:])
     try:
         settings = load_settings()
         dsn = _database_url(settings)
@@ -59,7 +70,7 @@ def main() -> int:
     configure_logging(settings)
     code = 0
     try:
-        uvloop.run(_until_signal(settings, dsn))
+        uvloop.run(_until_signal(settings, dsn, only))
     except* SettingsError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
         code = 2

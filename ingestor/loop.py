@@ -10,7 +10,16 @@ import structlog
 from db.events import purge_events
 from db.partitions import delete_old_rows, drop_old_partitions
 from db.pool import UNAVAILABLE, borrow, is_lost, is_unavailable
-from db.requests import CHANNEL, Request, claim_request, finish_request, finished_sources, release_request
+from db.rejections import purge_rejections
+from db.requests import (
+    CHANNEL,
+    Request,
+    claim_request,
+    finish_request,
+    open_sources,
+    pass_on_request,
+    release_request,
+)
 from db.settings import Settings
 from db.sources import next_run_at
 from db.types import Connection, Pool
@@ -45,7 +54,7 @@ async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> No
         began = anyio.current_time()
         try:
             await loop()
-        except* (*UNAVAILABLE, asyncpg.InterfaceError) as group:
+        except* (*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError) as group:
             reason = _first(group)
             if not is_unavailable(reason):
                 raise
@@ -107,7 +116,7 @@ class _Requests:
             try:
                 while True:
                     told = anyio.Event()
-                    while (request := await claim_request(connection)) is not None:
+                    while (request := await claim_request(connection, list(self._sources))) is not None:
                         await self._serve(connection, request)
                     with anyio.move_on_after(LOOK_SECONDS):
                         await told.wait()
@@ -119,21 +128,20 @@ class _Requests:
 
     async def _serve(self, connection: Connection, request: Request) -> None:
         try:
-            done = await finished_sources(connection, request)
             async with anyio.create_task_group() as group:
-                for name in request.sources:
-                    if name in done:
-                        continue
+                for name in await open_sources(connection, request):
                     if name in self._sources:
                         group.start_soon(self._run_one, self._sources[name], request)
-                    else:
-                        await _log.awarning("request.unknown_source", request=request.id, source=name)
+            rest = await open_sources(connection, request)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 if not is_lost(connection):
                     await release_request(connection, request)
             raise
-        await finish_request(connection, request, utc_now())
+        if rest:
+            await pass_on_request(connection, request)
+        else:
+            await finish_request(connection, request, utc_now())
 
     async def _run_one(self, source: Source, request: Request) -> None:
         """Run `source` for the request, after the run that may be under way."""
@@ -162,6 +170,7 @@ class _Housekeeping:
             async with borrow(self._pool) as connection:
                 now = utc_now()
                 await purge_events(connection, now - EVENTS_KEPT)
+                await purge_rejections(connection, self._retention.oldest_raw(now))
                 dropped = await drop_old_partitions(connection, now, self._retention)
                 await delete_old_rows(connection, now, self._retention)
             if dropped:

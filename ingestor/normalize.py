@@ -121,6 +121,7 @@ def rank_of(number: Decimal | None, path: str) -> int | None:
 
 _EPOCH = re.compile(r"\d{9,14}(\.\d+)?")
 _MILLISECONDS_FROM = 1e11
+_NO_SECONDS = 4_102_444_800  # the year 2100
 
 
 def parse_time(text: str, path: str) -> datetime.datetime:
@@ -133,6 +134,8 @@ def parse_time(text: str, path: str) -> datetime.datetime:
         if _EPOCH.fullmatch(text):
             seconds = float(text)
             seconds = seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds
+            if seconds >= _NO_SECONDS:
+                raise ValueError("digits, but no count of time")  # noqa: TRY301 - 20230110120000 is a date run together
             return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
         moment = datetime.datetime.fromisoformat(text)
         if moment.tzinfo is None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import anyio
-import structlog
 
 from db.pool import create_pool
 from db.runs import FinishedRun
@@ -11,8 +10,6 @@ from db.settings import Settings
 from ingestor.records import Source
 from ingestor.run import run
 from ingestor.startup import close_sources, prepare, retention_of
-
-_log = structlog.stdlib.get_logger(__name__)
 
 PATIENCE_SECONDS = 60.0
 BUSY_SECONDS = 0.2
@@ -23,8 +20,8 @@ async def run_once(
 ) -> list[FinishedRun]:
     """Run each of `sources` (all that are set, where none is named) once, and return how they went.
 
-    A source that another ingestor is running just now is waited for, for a while, and then left out. Raises
-    SettingsError for an unknown name.
+    A source that another ingestor is running just now is waited for, for PATIENCE_SECONDS, and then has no run in what
+    is returned. Raises SettingsError for an unknown name.
     """
     async with await create_pool(dsn, application_name="kasparro ingest", max_size=len(settings.sources) + 1) as pool:
         chosen = await prepare(settings, pool, sources)
@@ -44,7 +41,6 @@ async def run_once(
                     finished.append(outcome)
                     return
                 if anyio.current_time() > give_up_at:
-                    await _log.awarning("source.busy", source=source.name, waited_seconds=PATIENCE_SECONDS)
                     return
                 await anyio.sleep(BUSY_SECONDS)
 

@@ -9,7 +9,7 @@ from db.checkpoints import CheckpointRow, read_checkpoint, write_checkpoint
 from db.coins import merge_coins
 from db.events import add_coins_event, add_run_event, notify_events
 from db.history import PastPrice, backfill_prices, record_prices
-from db.listings import UNREADABLE, any_missing, differing, mark_missing, readable_payload, revive, write_listings
+from db.listings import UNREADABLE, any_missing, known_listings, mark_missing, readable_payload, revive, write_listings
 from db.locks import take_write_lock
 from db.rejections import add_rejections
 from db.runs import advance_run
@@ -21,11 +21,15 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class _Decoded(msgspec.Struct, frozen=True):
-    """A page's records, told apart: listings of records that changed, rejections, external ids that did not change."""
+    """A page's records, told apart: listings of records that changed, rejections, external ids that did not change.
+
+    `left` are the tickers that listings have left for another: their source renamed the symbol.
+    """
 
     listings: list[Listing]
     rejections: list[Rejection]
     unchanged: list[str]
+    left: frozenset[str]
 
 
 async def write_page(
@@ -51,20 +55,23 @@ async def write_page(
 
 
 async def _decode(connection: Connection, source: Source, page: Page) -> _Decoded:
-    records = page.records
-    positions = await differing(
-        connection, source.name, [r.external_id for r in records], [r.content_hash for r in records]
-    )
-    listings, rejections = [], list(page.rejections)
-    for position in positions:
-        record = records[position]
+    known = await known_listings(connection, source.name, {record.external_id for record in page.records})
+    listings, unchanged, left = [], [], set()
+    rejections = list(page.rejections)
+    for record in page.records:
+        before = known.get(record.external_id)
+        if before is not None and before.content_hash == record.content_hash:
+            unchanged.append(record.external_id)
+            continue
         try:
-            listings.append(source.to_listing(record, page.fetched_at))
+            listing = source.to_listing(record, page.fetched_at)
         except RecordError as error:
             rejections.append(Rejection(external_id=record.external_id, error=str(error), payload=record.raw))
-    changed = set(positions)
-    unchanged = [record.external_id for position, record in enumerate(records) if position not in changed]
-    return _Decoded(listings, rejections, unchanged)
+            continue
+        listings.append(listing)
+        if before is not None and before.ticker != listing.ticker:
+            left.add(before.ticker)
+    return _Decoded(listings, rejections, unchanged, frozenset(left))
 
 
 async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Decoded:
@@ -75,7 +82,7 @@ async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Dec
             listings.append(listing)
         else:
             rejections.append(Rejection(external_id=listing.external_id, error=error, payload=bytes(listing.payload)))
-    return _Decoded(listings, rejections, decoded.unchanged)
+    return _Decoded(listings, rejections, decoded.unchanged, decoded.left)
 
 
 async def _write(
@@ -99,7 +106,7 @@ async def _write(
             fetched_at=page.fetched_at,
             now=page.fetched_at,  # a rebuild from payloads must know when their page was fetched
         )
-        tickers = set(written.tickers)
+        tickers = written.tickers | decoded.left
         present = decoded.unchanged + [listing.external_id for listing in decoded.listings]
         tickers |= await revive(connection, source.name, present, page.fetched_at)
         await add_rejections(

@@ -14,7 +14,7 @@ from db.events import add_run_event, notify_events
 from db.locks import release_source_lock, take_write_lock, try_source_lock
 from db.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
 from db.pool import borrow, is_lost
-from db.runs import FinishedRun, abandon_runs, finish_run, start_run
+from db.runs import FinishedRun, abandon_runs, finish_run, running_sources, start_run
 from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
 from ingestor.clock import utc_now
@@ -68,10 +68,10 @@ async def run(
         return await _finish(connection, source, run_id, outcome)
 
 
-async def abandon_orphans(pool: Pool, sources: list[str]) -> None:
-    """Mark the runs of `sources` that nobody alive runs as abandoned."""
+async def abandon_orphans(pool: Pool) -> None:
+    """Mark the runs that nobody alive runs as abandoned, those of sources that are no longer set too."""
     async with borrow(pool) as connection:
-        for name in sources:
+        for name in await running_sources(connection):
             async with _source_lock(connection, name) as taken:
                 if taken:
                     await _abandon(connection, name)
@@ -119,7 +119,7 @@ async def _read(
 ) -> _Outcome:
     """Read and write page after page; the source's failures become the run's outcome."""
     try:
-        with anyio.fail_after(timeout_seconds):
+        with anyio.move_on_after(timeout_seconds) as deadline:
             row = None if full else await read_checkpoint(connection, source.name)
             checkpoint = None if row is None else _checkpoint(row)
             pages = 0
@@ -133,7 +133,7 @@ async def _read(
                     pages += 1
     except SourceError as error:
         return _Outcome("failure", str(error))
-    except TimeoutError:
+    if deadline.cancelled_caught:
         late = (
             f"{source.name} took longer than RUN_TIMEOUT_SECONDS={timeout_seconds:g}; the next run goes on from there"
         )

@@ -16,17 +16,20 @@ from ingestor.run import abandon_orphans
 from ingestor.sources import create_sources
 
 
-async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = ()) -> list[Source]:
-    """Return the sources that are set, or those named by `only`, ready to run. Raises SettingsError."""
+async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = (), *, exclusive: bool = False) -> list[Source]:
+    """Return the sources that are set, or those named by `only`, ready to run. Raises SettingsError.
+
+    `exclusive` tells the database that no other source is read: by whoever polls them all, for as long as it lives.
+    """
     unknown = [name for name in only if name not in settings.sources]
     if unknown:
         raise SettingsError(f"{unknown[0]!r} is not one of SOURCES={','.join(settings.sources)}")
     identities = await anyio.to_thread.run_sync(read_identities, settings.identity_path)
     sources = create_sources(settings)
     try:
-        await save_settings_of(pool, sources)
+        await save_settings_of(pool, sources, exclusive=exclusive)
         await save_identities(pool, identities, retention_of(settings))
-        await abandon_orphans(pool, [source.name for source in sources])
+        await abandon_orphans(pool)
         await abandon_if_dead(pool)
     except BaseException:
         await close_sources(sources)
@@ -34,10 +37,11 @@ async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = ()) -> l
     return [source for source in sources if not only or source.name in only]
 
 
-async def save_settings_of(pool: Pool, sources: Sequence[Source]) -> None:
-    """Tell the database that exactly `sources` are enabled, and how they are set."""
+async def save_settings_of(pool: Pool, sources: Sequence[Source], *, exclusive: bool = True) -> None:
+    """Tell the database that `sources` are enabled, and how they are set."""
+    settings = [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources]
     async with borrow(pool) as connection:
-        await save_sources(connection, [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources])
+        await save_sources(connection, settings, exclusive=exclusive)
 
 
 def retention_of(settings: Settings) -> Retention:

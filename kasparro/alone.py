@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from db.migrate import migrate
@@ -13,18 +13,18 @@ from kasparro.database import find_running
 from kasparro.supervisor import Plan, supervise
 
 
-def run_alone(settings: Settings, module: str, environment: Mapping[str, str]) -> None:
-    """Run `python -m MODULE` until a signal, on the database that `settings` mean, brought to today's schema."""
+def run_alone(settings: Settings, command: Sequence[str]) -> None:
+    """Run `python -m COMMAND` until a signal, on the database that `settings` mean, brought to today's schema."""
     dsn = settings.database_url or asyncio.run(find_running(settings))
     if dsn is None:
-        plan = Plan(settings=settings, commands=((module,),), environment=environment)
+        plan = Plan(settings=settings, commands=(tuple(command),))
         asyncio.run(supervise(plan, open_console(settings)))
     else:
         asyncio.run(migrate(dsn))
-        _become(module, {**os.environ, **environment, "DATABASE_URL": dsn})
+        _become(command, {**os.environ, "DATABASE_URL": dsn})
 
 
-def _become(module: str, environment: Mapping[str, str]) -> NoReturn:
+def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Replace this process, so that signals and exit codes are the module's own."""
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", module], environment)  # noqa: S606 - our own module
+    os.execve(sys.executable, [sys.executable, "-m", *command], environment)  # noqa: S606 - our own module

@@ -2,9 +2,10 @@
 
 import os
 
+import dotenv
 import msgspec
 
-from db.settings import Settings
+from db.settings import UNSET, Settings
 from kasparro.ports import free_port
 from kasparro.supervisor import Plan
 
@@ -30,7 +31,7 @@ def demo_plan(settings: Settings) -> Plan:
         "COINPAPRIKA_URL": f"{market}/coinpaprika/v1",
         "COINGECKO_URL": f"{market}/coingecko/api/v3",
         "COINGECKO_MONTHLY_CALLS": "1000000000",
-        "POLL_SECONDS": os.environ.get("POLL_SECONDS", str(POLL_SECONDS)),
+        "POLL_SECONDS": str(_poll_seconds(settings)),
     }
     simulator = (
         "simulator",
@@ -49,3 +50,9 @@ def demo_plan(settings: Settings) -> Plan:
         environment=environment,
         greeting="Kasparro answers with made-up prices (demo)",
     )
+
+
+def _poll_seconds(settings: Settings) -> int:
+    """Return what the environment or `.env` wishes, else the demo's own pace."""
+    given = os.environ.get("POLL_SECONDS", dotenv.dotenv_values(".env").get("POLL_SECONDS")) or ""
+    return POLL_SECONDS if given.strip() in UNSET else settings.poll_seconds

@@ -4,7 +4,8 @@
 1  it failed: the database is out of reach, a check of `doctor` failed
 2  it was not even tried: a bad setting or option, a taken port, a state folder in use
 3  a run was partial: some records were rejected
-4  a run failed
+4  a run failed, or there was none of a source that was asked for
+128 + n  signal n ended it (143: SIGTERM, 130: Ctrl-C); what it had opened is closed
 """
 
 from db.embedded import EmbeddedPostgresError, HomeInUseError

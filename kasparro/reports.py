@@ -1,6 +1,7 @@
 """Finished runs, for a person or for a script."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from typing import NoReturn
 
 import click
 import msgspec
@@ -37,12 +38,20 @@ def open_screen() -> Console:
     return screen
 
 
-def exit_code_of_runs(statuses: Iterable[str]) -> int:
-    """Return 0 where every run succeeded, 3 where records were rejected, 4 where a run did not get to its end."""
-    seen = set(statuses)
+def end_with_runs(asked: Collection[str], runs: Sequence[FinishedRun | RunRow], without_run: str) -> NoReturn:
+    """End the command with the code of the worst run; a line says of each source without one that it is `without_run`.
+
+    3 where records were rejected, 4 where a run did not get to its end. A source's last run counts: after a crash a
+    request goes on with another one.
+    """
+    statuses = {run.source: run.status for run in runs}
+    for source in asked:
+        if source not in statuses:
+            click.echo(f"{source}: {without_run}", err=True)
+    seen = {statuses.get(source) for source in asked}
     if seen - {"success", "partial"}:
-        return RUN_FAILED
-    return RUN_PARTIAL if "partial" in seen else 0
+        raise click.exceptions.Exit(RUN_FAILED)
+    raise click.exceptions.Exit(RUN_PARTIAL if "partial" in seen else 0)
 
 
 def print_runs(runs: Sequence[FinishedRun | RunRow], *, as_json: bool) -> None:

@@ -9,10 +9,14 @@ import anyio
 
 
 class Stop:
-    """Set once by whoever wants the end; `reason` is what a process gave for it, None when the user wished it."""
+    """Set once by whoever wants the end.
+
+    `reason` is what a process gave for it, None when the user wished it; `signal` is then the number of the first one.
+    """
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.signal = 0
         self.on_impatience: Callable[[], None] = lambda: None
         self._event = anyio.Event()
         self._starting: anyio.CancelScope | None = None
@@ -47,14 +51,15 @@ class Stop:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup has it ignored, and that stays
             numbers.append(signal.SIGHUP)
         for number in numbers:
-            loop.add_signal_handler(number, self._take_signal)
+            loop.add_signal_handler(number, self._take_signal, number)
         try:
             yield
         finally:
             for number in numbers:
                 loop.remove_signal_handler(number)
 
-    def _take_signal(self) -> None:
+    def _take_signal(self, number: signal.Signals) -> None:
         if self.is_wished():
             self.on_impatience()
+        self.signal = self.signal or number
         self.wish()

@@ -19,6 +19,8 @@ from server.live.hub import Hub
 ROLE = "kasparro_server"
 """What the migrations let a server do: read everything, ask for a run."""
 POOL_SIZE = 10
+# So that the health endpoints tell of the database, not of how busy this server is with it.
+HEALTH_POOL_SIZE = 1
 STATEMENT_TIMEOUT_SECONDS = 10.0
 LISTEN_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 3.0
@@ -34,12 +36,14 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     """One server process: made once at its start, handed to every part.
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
-    outbox is read; without a replica both are one. `stopping` is set when the server is asked to end.
+    outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
+    alone. `stopping` is set when the server is asked to end.
     """
 
     settings: Settings
     pool: Pool
     primary: Pool
+    health_pool: Pool
     hub: Hub
     scheduler_token: str
     version: str
@@ -58,6 +62,10 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
         """Take a connection of the primary. Raises TimeoutError."""
         return self.primary.acquire(timeout=ACQUIRE_SECONDS)
 
+    def checking(self) -> PoolAcquireContext:
+        """Take the connection kept for the health endpoints. Raises TimeoutError."""
+        return self.health_pool.acquire(timeout=ACQUIRE_SECONDS)
+
     def __repr__(self) -> str:
         """Show no secret, whoever logs it."""
         return f"ServerState(version={self.version!r}, started_at={self.started_at.isoformat()})"
@@ -74,6 +82,8 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
         primary = pool = await stack.enter_async_context(_open_pool(dsn))
         if settings.read_database_url:
             pool = await stack.enter_async_context(_open_pool(settings.read_database_url))
+        health_dsn = settings.read_database_url or dsn
+        health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
         # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
         group = await stack.enter_async_context(asyncio.TaskGroup())
         hub = Hub(dsn, primary, role=ROLE)
@@ -84,6 +94,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             settings=settings,
             pool=pool,
             primary=primary,
+            health_pool=health_pool,
             hub=hub,
             scheduler_token=token,
             version=_package_version(),
@@ -93,7 +104,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
 
 
 @asynccontextmanager
-async def _open_pool(dsn: str) -> AsyncIterator[Pool]:
+async def _open_pool(dsn: str, size: int = POOL_SIZE) -> AsyncIterator[Pool]:
     pool = await create_pool(
         dsn,
         application_name="kasparro server",
@@ -101,7 +112,7 @@ async def _open_pool(dsn: str) -> AsyncIterator[Pool]:
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         # asyncpg would log a traceback each time that it cannot keep up a minimum: while the database is away.
         min_size=0,
-        max_size=POOL_SIZE,
+        max_size=size,
     )
     try:
         yield pool

@@ -93,7 +93,7 @@ class CoinGecko:
         self._kept: dict[int, _Kept] = {}
 
     async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
-        """Yield the pages from the checkpoint's on; one that is not full is the last. Raises SourceError."""
+        """Yield the pages from the checkpoint's on; an empty one is the last. Raises SourceError."""
         number = 1
         if not full and checkpoint is not None and checkpoint.position is not None:
             number = msgspec.convert(checkpoint.position, _Position).page
@@ -106,7 +106,8 @@ class CoinGecko:
             if number == 1 and not size:
                 # Taken at its word it would end every listing.
                 raise SourceMalformedError(f"{self._fetch.provider.name} sent an empty first page - at `$`")
-            last = size < PER_PAGE or number == self._page_count
+            # A page may come one short while coins move: only an empty one is the end.
+            last = not size or number == self._page_count
             yield Page(
                 group="",
                 number=number,

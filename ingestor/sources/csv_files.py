@@ -11,7 +11,7 @@ import msgspec
 from db.settings import Settings
 from ingestor.clock import utc_now
 from ingestor.decode import decode_record
-from ingestor.errors import SourceMalformedError
+from ingestor.errors import SourceError
 from ingestor.normalize import (
     name_key,
     normalize_name,
@@ -76,7 +76,7 @@ class CsvFiles:
         groups = tuple(file.group for file in files)
         done = {file.group: file.identity for file in files if position.done.get(file.group) == file.identity}
         changed = [file for file in files if file.group not in done]
-        malformed: list[SourceMalformedError] = []
+        failures: list[SourceError] = []
         for file in changed:
             try:
                 async with contextlib.aclosing(self._file_pages(file, position.place)) as pages:
@@ -89,10 +89,10 @@ class CsvFiles:
                             position=_Position(done.copy(), None if page.ends_group else page.position, not complete),
                             sweep_groups=groups if complete else None,
                         )
-            except SourceMalformedError as error:
-                malformed.append(error)
-        if malformed:
-            raise malformed[0]
+            except SourceError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         if not changed and (position.sweeping or position.done.keys() != done.keys()):
             # Nothing to read, but a file went away: the sweep ends with what is left.
             yield Page("", 0, utc_now(), [], [], _Position(done), ends_group=True, sweep_groups=groups)

@@ -54,7 +54,8 @@ def find_files(csv_path: str) -> list[CsvFile]:
             )
         if len(paths) > MAX_FILES:
             raise SourceRefusedError(f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}")
-        return [CsvFile(path.relative_to(root).as_posix(), path, _identify(path)) for path in paths]
+        identified = ((path, _identify(path)) for path in paths)
+        return [CsvFile(path.relative_to(root).as_posix(), path, found) for path, found in identified if found]
     except OSError as error:
         raise SourceRefusedError(f"CSV_PATH {error.filename or csv_path}: {error.strerror}") from None
 
@@ -74,9 +75,18 @@ def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
     return root, sorted(entry for entry in root.glob(str(path.relative_to(root))) if entry.is_file())
 
 
-def _identify(path: Path) -> Identity:
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    status = path.stat()
+def _identify(path: Path) -> Identity | None:
+    """Return what tells one version of a file from another; None for a file that has just gone.
+
+    One that may not be read is listed all the same: reading it then fails for that file alone.
+    """
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        head = b""
     digest = hashlib.blake2b(head, digest_size=16).hexdigest()
     return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)

@@ -1,7 +1,5 @@
 """`kasparro doctor`: what is wrong, and what to do."""
 
-import asyncio
-
 import click
 import msgspec
 from rich.console import Console
@@ -11,6 +9,7 @@ from db.logs import configure_logging
 from db.settings import Settings, load_settings
 from kasparro.doctor import Finding, examine
 from kasparro.errors import FAILED
+from kasparro.one_shot import run_to_end
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -28,7 +27,7 @@ def command(*, as_json: bool) -> None:
     settings = load_settings()
     # What a retry logs, the finding says.
     configure_logging(msgspec.structs.replace(settings, log_level="ERROR"))
-    findings = asyncio.run(_examine(settings, quiet=as_json))
+    findings = run_to_end(lambda: _examine(settings, quiet=as_json))
     if as_json:
         click.echo(msgspec.json.encode(findings))
     if any(finding.level == "fail" for finding in findings):

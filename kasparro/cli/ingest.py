@@ -1,6 +1,5 @@
 """`kasparro ingest`: the ingestor without a server, or one run of each source."""
 
-import asyncio
 from collections.abc import Sequence
 
 import click
@@ -9,10 +8,14 @@ from db.logs import configure_logging
 from db.migrate import migrate
 from db.runs import FinishedRun
 from db.settings import Settings, SettingsError, load_settings
-from ingestor.once import run_once
+from ingestor.once import PATIENCE_SECONDS, run_once
 from kasparro.alone import run_alone
 from kasparro.database import open_database
-from kasparro.reports import exit_code_of_runs, print_runs
+from kasparro.one_shot import run_to_end
+from kasparro.reports import end_with_runs, print_runs
+from kasparro.sources import check_source_settings
+
+BUSY = f"not run: another ingestor was at it for {PATIENCE_SECONDS:g} s"
 
 
 @click.command("ingest")
@@ -24,19 +27,20 @@ def command(*, once: bool, sources: tuple[str, ...], full: bool, as_json: bool) 
     """Start the ingestor alone, or run sources once.
 
     \b
-    Exit codes of --once: 0 every run succeeded, 3 records were rejected, 4 a run failed.
+    Exit codes of --once: 0 every run succeeded, 3 records were rejected, 4 a run failed or there was none.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     settings = load_settings()
     _check(settings, sources)
+    check_source_settings(settings)
     if not once:
         if full or as_json:
             raise click.UsageError("--full and --json go with --once")
-        run_alone(settings, "ingestor", {"SOURCES": ",".join(sources or settings.sources)})
+        run_alone(settings, ["ingestor", "--only", *sources] if sources else ["ingestor"])
         return
     configure_logging(settings)
-    runs = asyncio.run(_run_once(settings, sources, full=full))
+    runs = run_to_end(lambda: _run_once(settings, sources, full=full))
     print_runs(runs, as_json=as_json)
-    raise click.exceptions.Exit(exit_code_of_runs([run.status for run in runs]))
+    end_with_runs(sources or settings.sources, runs, BUSY)
 
 
 def _check(settings: Settings, sources: Sequence[str]) -> None:

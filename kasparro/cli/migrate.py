@@ -1,12 +1,11 @@
 """`kasparro migrate`: the schema of this version, or how far the database is from it."""
 
-import asyncio
-
 import click
 
 from db.migrate import Migration, MigrationStatus, migrate, status
 from db.settings import Settings, load_settings
 from kasparro.database import open_database
+from kasparro.one_shot import run_to_end
 
 
 @click.command("migrate")
@@ -18,9 +17,9 @@ def command(*, only_status: bool) -> None:
     """
     settings = load_settings()
     if only_status:
-        _print_status(asyncio.run(_status(settings)))
+        _print_status(run_to_end(lambda: _status(settings)))
         return
-    applied = asyncio.run(_migrate(settings))
+    applied = run_to_end(lambda: _migrate(settings))
     for migration in applied:
         click.echo(f"applied {migration.file_name}")
     if not applied:

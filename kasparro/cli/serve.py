@@ -16,4 +16,4 @@ def command() -> None:
     """
     settings = load_settings()
     check_port(settings.host, settings.port)
-    run_alone(settings, "server", {})
+    run_alone(settings, ["server"])

@@ -1,6 +1,5 @@
 """`kasparro status`: each source at a glance."""
 
-import asyncio
 import datetime
 from collections.abc import Sequence
 
@@ -18,6 +17,7 @@ from kasparro.database import open_database
 from kasparro.demo import demo_settings
 from kasparro.errors import CommandError
 from kasparro.occupancy import find_occupant
+from kasparro.one_shot import run_to_end
 from kasparro.reports import STYLES, open_screen
 from kasparro.status import SourceStatus, Status, read_status
 
@@ -40,8 +40,8 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 @click.option("--demo", is_flag=True, help="Of the demo.")
 def command(*, as_json: bool, demo: bool) -> None:
     """Show each source's health and last run, and the worst coins."""
-    settings = load_settings()
-    status = asyncio.run(_read(demo_settings(settings) if demo else settings))
+    settings = demo_settings(load_settings()) if demo else load_settings()
+    status = run_to_end(lambda: _read(settings))
     if as_json:
         click.echo(msgspec.json.encode(status))
     else:

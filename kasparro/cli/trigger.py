@@ -17,9 +17,11 @@ from db.types import Connection
 from kasparro.database import find_running
 from kasparro.demo import demo_settings
 from kasparro.errors import CommandError, RefusedError
-from kasparro.reports import exit_code_of_runs, print_runs
+from kasparro.one_shot import run_to_end
+from kasparro.reports import end_with_runs, print_runs
 
 LOOK_SECONDS = 0.2
+NOT_RUN = "not run: no ingestor is set to read it any more"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -42,10 +44,10 @@ def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, 
     The request is a row of the database: it is served even if the ingestor is started only later.
 
     \b
-    Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed.
+    Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed or there was none.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    settings = load_settings()
-    outcome = asyncio.run(_trigger(demo_settings(settings) if demo else settings, sources, full=full, wait=wait))
+    settings = demo_settings(load_settings()) if demo else load_settings()
+    outcome = run_to_end(lambda: _trigger(settings, sources, full=full, wait=wait))
     if as_json:
         click.echo(msgspec.json.encode(outcome))
     elif outcome.runs is None:
@@ -53,7 +55,7 @@ def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, 
     else:
         print_runs(outcome.runs, as_json=False)
     if outcome.runs is not None:
-        raise click.exceptions.Exit(exit_code_of_runs(run.status for run in outcome.runs))
+        end_with_runs(outcome.sources, outcome.runs, NOT_RUN)
 
 
 async def _trigger(settings: Settings, names: Sequence[str], *, full: bool, wait: bool) -> Outcome:

@@ -10,6 +10,7 @@ from kasparro.console import open_console
 from kasparro.demo import demo_plan, demo_settings
 from kasparro.occupancy import occupy
 from kasparro.ports import check_port, service_url
+from kasparro.sources import check_source_settings
 from kasparro.supervisor import Plan, supervise
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def command(*, demo: bool) -> None:
     settings = load_settings()
     if demo:
         settings = demo_settings(settings)
+    check_source_settings(settings)
     with occupy(settings.home, service_url(settings)):
         check_port(settings.host, settings.port)
         console = open_console(settings)

@@ -37,7 +37,7 @@ async def _check(dsn: str, *, embedded: bool) -> list[Finding]:
     except MigrationError as error:
         return [*found, Finding("fail", "Schema", str(error), "see above")]
     if pending:
-        return [*found, Finding("warn", "Schema", f"{len(pending)} migrations are pending", "run `kasparro migrate`")]
+        return [*found, Finding("warn", "Schema", f"behind, by migrations: {len(pending)}", "run `kasparro migrate`")]
     return [*found, Finding("ok", "Schema", "up to date")]
 
 

@@ -13,14 +13,19 @@ from server.graphql.errors import bad_input
 MAX_CURSOR_CHARACTERS = 4_096
 _LARGEST = 2**63 - 1  # PostgreSQL's bigint
 _NUMERIC = re.compile(r"-?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
+# As PostgreSQL writes an instant in a session in UTC; Python reads much that PostgreSQL does not, such as weeks.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00", re.ASCII)
 _BIGINT = re.compile(r"\d{1,19}", re.ASCII)
 
 
 def _is_instant(text: str) -> bool:
+    if _INSTANT.fullmatch(text) is None:
+        return False
     try:
-        return datetime.datetime.fromisoformat(text).tzinfo is not None
+        datetime.datetime.fromisoformat(text)
     except ValueError:
         return False
+    return True
 
 
 _CHECKS: dict[str, Callable[[str], bool]] = {

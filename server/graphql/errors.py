@@ -3,11 +3,10 @@
 import enum
 from collections.abc import Iterable
 
-import asyncpg
 import structlog
 from graphql import GraphQLError
 
-from db.pool import UNAVAILABLE
+from db.pool import TOO_SLOW, is_passing
 from server.live.cursor import CursorExpiredError
 from server.scheduler_token import InvalidTokenError, TooManyTokensError
 
@@ -33,10 +32,6 @@ class Code(enum.StrEnum):
 
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
 DATABASE_SLOW = "The database took too long to answer; ask for less or try again later"
-
-_TOO_SLOW = (TimeoutError, asyncpg.QueryCanceledError)
-# A pool or connection that is being closed says so with InterfaceError.
-_AWAY = (*UNAVAILABLE, asyncpg.InterfaceError)
 
 
 def coded(message: str, code: Code, **extensions: object) -> GraphQLError:
@@ -67,8 +62,8 @@ def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
         return _copy(error, f'Argument "after" cannot be used: {cause}', Code.BAD_USER_INPUT, argument="after")
     if isinstance(cause, (InvalidTokenError, TooManyTokensError)):
         return _copy(error, str(cause), Code.UNAUTHENTICATED)
-    if isinstance(cause, (*_TOO_SLOW, *_AWAY)):
-        slow = isinstance(cause, _TOO_SLOW)
+    if cause is not None and is_passing(cause):
+        slow = isinstance(cause, TOO_SLOW)
         log.warning("a query failed for the database", reason=str(cause) or type(cause).__name__, path=error.path)
         return _copy(error, DATABASE_SLOW if slow else DATABASE_AWAY, Code.UNAVAILABLE)
     if error.path is None and (cause is None or error.nodes):

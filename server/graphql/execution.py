@@ -1,19 +1,22 @@
 """How a document runs: parsed and validated once, held against the limits each time, executed, its errors masked."""
 
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
 import strawberry
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
     execute,
     get_operation_ast,
     parse,
+    specified_rules,
     subscribe,
     validate,
 )
@@ -53,19 +56,30 @@ class OperationNotAllowedError(RefusedError):
         self.operation_type = operation_type
 
 
+class NoIntrospection(ASTValidationRule):
+    """Refuses questions about the schema; `__typename` is none."""
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        """Look at one field."""
+        name = node.name.value
+        if name in ("__schema", "__type"):
+            self.report_error(GraphQLError(f'Introspection is switched off on this server: "{name}" is refused', node))
+
+
 class Document:
     """A parsed document; it is validated when it is first found within the limits."""
 
     def __init__(self, text: str) -> None:
         self.node = _parse(text)
-        self._errors: list[GraphQLError] | None = None
+        self._errors: dict[bool, list[GraphQLError]] = {}
 
-    def check(self, schema: GraphQLSchema) -> None:
+    def check(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         """Validate. Raises RefusedError."""
-        if self._errors is None:
-            self._errors = _validate(schema, self.node)
-        if self._errors:
-            raise RefusedError(self._errors)
+        if introspection not in self._errors:
+            rules = specified_rules if introspection else (*specified_rules, NoIntrospection)
+            self._errors[introspection] = _validate(schema, self.node, rules)
+        if self._errors[introspection]:
+            raise RefusedError(self._errors[introspection])
 
 
 def _parse(text: str) -> DocumentNode:
@@ -79,8 +93,10 @@ def _parse(text: str) -> DocumentNode:
         raise RefusedError(with_code([error], code)) from None
 
 
-def _validate(schema: GraphQLSchema, node: DocumentNode) -> list[GraphQLError]:
-    errors = validate(schema, node)
+def _validate(
+    schema: GraphQLSchema, node: DocumentNode, rules: Collection[type[ASTValidationRule]]
+) -> list[GraphQLError]:
+    errors = validate(schema, node, rules)
     if any(error.message == _VALIDATION_ABORTED for error in errors):
         return [
             _too_complex("The document's fragments are nested too deeply, or too many, to be validated", "fragments")
@@ -122,6 +138,8 @@ class Schema(strawberry.Schema):
         variables: dict[str, Any] | None,
         operation_name: str | None,
         allowed: Iterable[OperationType] | None = None,
+        *,
+        introspection: bool = True,
     ) -> Operation:
         """Return the operation to run. Raises RefusedError, OperationNotAllowedError."""
         if not query:
@@ -141,7 +159,7 @@ class Schema(strawberry.Schema):
             raise RefusedError(
                 [coded(str(error), Code.QUERY_TOO_COMPLEX, limit=error.limit, allowed=error.allowed)]
             ) from None
-        document.check(self._schema)
+        document.check(self._schema, introspection=introspection)
         return operation
 
     async def execute(  # noqa: PLR0917  (Strawberry's signature)
@@ -157,7 +175,13 @@ class Schema(strawberry.Schema):
         """Run a query or a mutation. Raises OperationNotAllowedError."""
         assert context_value is not None  # noqa: S101  (every view makes one)
         try:
-            operation = self.prepare(query, variable_values, operation_name, allowed_operation_types)
+            operation = self.prepare(
+                query,
+                variable_values,
+                operation_name,
+                allowed_operation_types,
+                introspection=context_value.state.settings.introspection,
+            )
         except OperationNotAllowedError:
             raise
         except RefusedError as error:
@@ -176,7 +200,14 @@ class Schema(strawberry.Schema):
     ) -> AsyncGenerator[ExecutionResult, None]:
         """Run any operation, and return its results as they come."""
         assert context_value is not None  # noqa: S101  (every view makes one)
-        prepare = functools.partial(self.prepare, query, variable_values, operation_name, allowed_operation_types)
+        prepare = functools.partial(
+            self.prepare,
+            query,
+            variable_values,
+            operation_name,
+            allowed_operation_types,
+            introspection=context_value.state.settings.introspection,
+        )
         return self._results(prepare, context_value, root_value)
 
     async def _results(

@@ -16,9 +16,7 @@ from server.graphql.cursors import decode_words, encode_words
 from server.graphql.errors import bad_input
 from server.graphql.fields import streamed
 from server.graphql.run import Run
-
-COINS_PER_MESSAGE = 1_000
-"""A commit that changed more coins comes in several messages, so that none of them blocks the others for long."""
+from server.limits.rows import COINS_PER_MESSAGE
 
 _LARGEST = 2**63 - 1  # PostgreSQL's bigint
 _RUN_KINDS = frozenset({"run_started", "run_progress", "run_finished"})
@@ -107,7 +105,9 @@ async def _run_updates(
     if wanted is not None:
         checked_text(wanted, "source")
     place = _place(given(after))
-    async with info.context.hub.subscribe(_RUN_KINDS, None if place is None else place.after) as events:
+    after_seq = None if place is None else place.after
+    # A RunUpdate has no field to tell of what was left out.
+    async with info.context.hub.subscribe(_RUN_KINDS, after_seq, complete=True) as events:
         async for event in events:
             if event.run is not None and wanted in (None, event.run["source"]):
                 yield RunUpdateValue(encode_words(event.seq, None), event.kind, run_from_event(event.run))

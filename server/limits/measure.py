@@ -26,14 +26,14 @@ from graphql import (
 )
 
 from server.limits.candles import candle_rows
-from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
+from server.limits.rows import COINS_PER_MESSAGE, DEFAULT_ROWS, MAX_ROWS
 from server.limits.survey import in_order, survey
 
 LIST_ROWS = 5
 """Assumed for a list that cannot be paged, such as a coin's listings."""
 
 KNOWN_ROWS = {
-    "CoinUpdate.coins": MAX_ROWS,
+    "CoinUpdate.coins": COINS_PER_MESSAGE,
     "__Schema.types": 60,
     "__Schema.directives": 6,
     "__Type.fields": 5,
@@ -164,9 +164,7 @@ class Walk:
         for argument in node.arguments or ():
             if argument.name.value in ("first", "last", "ids"):
                 size = _size(argument.value, self._variables)
-                if isinstance(size, list):
-                    size = len(size)
-                if isinstance(size, int):
+                if size is not None:
                     return max(1, min(size, MAX_ROWS))
         if "first" in field.args:
             return DEFAULT_ROWS
@@ -179,12 +177,21 @@ def _is_connection(parent: GraphQLNamedType) -> bool:
     return isinstance(parent, GraphQLObjectType) and "pageInfo" in parent.fields
 
 
-def _size(value: ValueNode | None, variables: dict[str, object]) -> object:
-    """Return the number, or the length of the list, that an argument has; anything else as None."""
+def _size(value: ValueNode | None, variables: dict[str, object]) -> int | None:
+    """Return the number, or the length of the list, that an argument has; None where it has no value."""
     if isinstance(value, VariableNode):
-        return variables.get(value.name.value)
+        return _size_of_variable(variables.get(value.name.value))
     if isinstance(value, IntValueNode):
         return int(value.value[:10])
     if isinstance(value, ListValueNode):
         return len(value.values)
     return None
+
+
+def _size_of_variable(value: object) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, list):
+        return len(value)
+    # graphql-core takes 250.0 for an Int; what it takes for none counts as the most there can be.
+    return int(value) if isinstance(value, float) and value.is_integer() else MAX_ROWS

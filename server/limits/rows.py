@@ -1,4 +1,4 @@
-"""How many rows a page has."""
+"""How many rows a page, or a message of a subscription, has."""
 
 DEFAULT_ROWS = 50
 """Where a client does not say."""
@@ -7,3 +7,6 @@ MAX_ROWS = 250
 
 DEFAULT_CANDLES = 100
 """Where a client does not say from when on."""
+
+COINS_PER_MESSAGE = 1_000
+"""A commit that changed more coins comes in several messages, so that none of them blocks the others for long."""

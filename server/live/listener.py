@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from db.events import CHANNEL, Event, kept_range, read_events
-from db.pool import UNAVAILABLE, connect
+from db.pool import connect, is_passing
 from db.types import Connection
 from server.live.cursor import CursorExpiredError, check_cursor
 
@@ -48,7 +48,10 @@ class Listener:
         while True:
             try:
                 await self._connect_and_follow()
-            except UNAVAILABLE as error:
+            except Exception as error:
+                # An outbox that is slow to read is no reason to end the server either.
+                if not is_passing(error):
+                    raise
                 log.warning("live updates wait for the database", reason=str(error) or type(error).__name__)
             await asyncio.sleep(self._retry_seconds)
             self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)

@@ -1,7 +1,7 @@
 """How an answer of the REST interface is written: JSON, times in UTC that end in Z, errors as `{"detail": …}`."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import asyncpg
 import msgspec
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from db.pool import UNAVAILABLE
+from db.pool import TOO_SLOW, UNAVAILABLE, is_unavailable
 
 RETRY_AFTER_SECONDS = 5
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
@@ -46,7 +46,9 @@ async def on_http_error(_: Request, error: Exception) -> Response:
 
 
 async def on_database_away(_: Request, error: Exception) -> Response:
-    """Answer 503: nothing of the reason is for a client."""
+    """Answer 503: nothing of the reason is for a client. An error that tells of a mistake of ours goes on as it is."""
+    if not is_unavailable(error):
+        raise error
     log.warning("the database is out of reach", reason=str(error) or type(error).__name__)
     return refused(DATABASE_AWAY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
@@ -58,9 +60,8 @@ async def on_database_slow(_: Request, error: Exception) -> Response:
 
 
 # Starlette takes the handler of the nearest base class; TimeoutError is an OSError.
-ERROR_HANDLERS = {
+ERROR_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     HTTPException: on_http_error,
-    **dict.fromkeys(UNAVAILABLE, on_database_away),
-    TimeoutError: on_database_slow,
-    asyncpg.QueryCanceledError: on_database_slow,
+    **dict.fromkeys((*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError), on_database_away),
+    **dict.fromkeys(TOO_SLOW, on_database_slow),
 }

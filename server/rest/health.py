@@ -3,18 +3,15 @@
 import datetime
 from typing import Literal
 
-import asyncpg
 import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from db.health import Freshness, LastRun, read_freshness, read_last_run
-from db.pool import UNAVAILABLE
+from db.pool import is_passing
 from server.rest.answers import Json, now
 from server.state import ServerState
-
-AWAY = (*UNAVAILABLE, asyncpg.QueryCanceledError)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -52,9 +49,11 @@ async def get_ready(request: Request) -> Response:
     state: ServerState = request.app.state.server
     instant = now()
     try:
-        async with state.reading() as connection:
+        async with state.checking() as connection:
             freshness = await read_freshness(connection, instant)
-    except AWAY as error:
+    except Exception as error:
+        if not is_passing(error):
+            raise
         log.warning("not ready: the database is out of reach", reason=str(error) or type(error).__name__)
         ready = Ready(status="not_ready", database="disconnected", data="unknown", data_age_seconds=None)
         return Json(ready, 503)
@@ -77,8 +76,10 @@ def _data_word(freshness: Freshness) -> Literal["fresh", "stale", "missing"]:
 
 async def _last_run(state: ServerState) -> LastRun | None:
     try:
-        async with state.reading() as connection:
+        async with state.checking() as connection:
             return await read_last_run(connection)
-    except AWAY as error:
+    except Exception as error:
+        if not is_passing(error):
+            raise
         log.warning("the database is out of reach", reason=str(error) or type(error).__name__)
         return None

@@ -17,7 +17,7 @@ MAX_TEXT = 200
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # A "+" that nobody encoded arrives as a space.
 _BARE_PLUS = re.compile(r"(T.*) (\d{2}:?\d{2})$")
-_MARKET_CAP = re.compile(r"\d{1,100}(\.\d{1,100})?")
+_MARKET_CAP = re.compile(r"-?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
 _DAY = datetime.timedelta(days=1)
 _LAST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
@@ -149,7 +149,8 @@ def _time(text: str) -> datetime.datetime:
 
 def encode_cursor(position: Position) -> str:
     """Write the place after a record as opaque text for a URL."""
-    words = (None if position.market_cap_usd is None else str(position.market_cap_usd), position.ticker)
+    # In str() a small or great number would have an exponent.
+    words = (None if position.market_cap_usd is None else f"{position.market_cap_usd:f}", position.ticker)
     return base64.urlsafe_b64encode(msgspec.json.encode(words)).decode().rstrip("=")
 
 

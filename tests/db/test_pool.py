@@ -19,6 +19,7 @@ from db.pool import (
     connect,
     create_pool,
     database_location,
+    is_passing,
     is_unavailable,
     normalize_dsn,
 )
@@ -201,6 +202,47 @@ async def test_a_mistake_of_ours_does_not_count_as_unavailable(connection: Conne
     with pytest.raises(asyncpg.DataError) as caught:
         await connection.execute("SELECT $1::int", "no number")
     assert not is_unavailable(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+        asyncpg.InternalClientError('cannot switch to state 15; protocol is in the "failed" state'),
+        asyncpg.InterfaceError("cannot call Transaction.commit(): the underlying connection is closed"),
+        asyncpg.InterfaceError(
+            "cannot call PreparedStatement.fetch(): the underlying connection has been released back to the pool"
+        ),
+        asyncpg.InterfaceError("pool is closing"),
+    ],
+)
+def test_what_asyncpg_says_while_a_server_restarts_counts_as_unavailable(error: Exception) -> None:
+    assert is_unavailable(error)
+    assert is_passing(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.InternalClientError("got result for unknown protocol state 3"),
+        asyncpg.InterfaceError("the server expects 1 argument for this query, 2 were passed"),
+        asyncpg.UndefinedTableError('relation "nothing" does not exist'),
+    ],
+)
+def test_what_asyncpg_says_of_a_mistake_does_not(error: Exception) -> None:
+    assert not is_unavailable(error)
+    assert not is_passing(error)
+
+
+async def test_a_connection_that_cannot_be_prepared_is_not_left_open(database: str, connection: Connection) -> None:
+    with pytest.raises(asyncpg.CharacterNotInRepertoireError) as kept:
+        await connect(database, application_name="unprepared", role="no\0role")
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'unprepared'"
+    async with asyncio.timeout(10):
+        while await connection.fetchval(count):
+            await asyncio.sleep(0.01)
+    # Only now may it be collected, which would close the connection too.
+    del kept
 
 
 async def _backend(pool: Pool) -> object:

@@ -157,14 +157,14 @@ def after(page: Page) -> Checkpoint:
 @pytest.mark.parametrize(
     ("count", "wanted", "sizes"),
     [
-        (600, 4, [250, 250, 100]),
+        (600, 4, [250, 250, 100, 0]),
         (500, 4, [250, 250, 0]),
         (1000, 4, [250, 250, 250, 250]),
         (5000, 2, [250, 250]),
         (10, 1, [10]),
     ],
 )
-async def test_a_page_that_is_not_full_is_the_last(
+async def test_an_empty_page_or_the_last_that_is_wanted_ends_the_sweep(
     market_of: MarketOf, count: int, wanted: int, sizes: list[int]
 ) -> None:
     market, source = await market_of(count, pages=wanted)
@@ -205,11 +205,11 @@ async def test_a_page_that_did_not_change_is_the_same_page_and_is_not_sent_again
     market, source = await market_of(300)
     first, _ = await pages_of(source)
     again, _ = await pages_of(source)
-    assert market.not_modified == 2
+    assert market.not_modified == 3
     assert [page.records for page in again] == [page.records for page in first]
     assert again[0].fetched_at > first[0].fetched_at
     await pages_of(source, full=True)
-    assert market.not_modified == 2
+    assert market.not_modified == 3
 
 
 async def test_a_page_that_changed_is_read(market_of: MarketOf) -> None:

@@ -29,7 +29,9 @@ async def test_every_change_of_a_price_becomes_a_point_and_nothing_else_does(ing
     prices = [price for ticker, price, _ in await ingest.rows(POINTS) if ticker == "ABC"]
     assert prices[0] == 10
     assert prices[-1] == 11
-    assert await ingest.value("SELECT sum(samples) FROM candles WHERE interval = 'D1' AND ticker = 'ABC'") == len(prices)
+    assert await ingest.value("SELECT sum(samples) FROM candles WHERE interval = 'D1' AND ticker = 'ABC'") == len(
+        prices
+    )
 
 
 async def test_history_keeps_what_the_present_forgets(ingest: Ingest) -> None:

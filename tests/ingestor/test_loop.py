@@ -84,6 +84,21 @@ async def test_a_trigger_survives_the_restart_of_everyone(ingest: Ingest) -> Non
     assert runs == [("coinpaprika", 1), ("csv", 1)], "what was done before is not done again"
 
 
+async def test_what_one_ingestor_cannot_run_is_left_to_another(ingest: Ingest) -> None:
+    async with ingest.pool.acquire() as connection:
+        await connection.execute("UPDATE sources SET next_run_at = now() + interval '200 s'")
+    ingest.csv_path.write_text("symbol,price\nBTC,1\n")
+    request = await ask(ingest, "csv", "coinpaprika")
+    async with ingesting(ingest, "csv"):
+        await until(lambda: ingest.value("SELECT count(*) = 1 FROM etl_runs WHERE request_id = $1", request))
+        await until(lambda: ingest.value("SELECT status = 'success' FROM etl_runs WHERE request_id = $1", request))
+    assert await ingest.value("SELECT status FROM etl_requests") == "running"
+    async with ingesting(ingest, "coinpaprika"):
+        await until(lambda: ingest.value("SELECT status = 'done' FROM etl_requests"))
+    runs = await ingest.rows("SELECT source FROM etl_runs WHERE request_id = $1 ORDER BY id", request)
+    assert runs == [("csv",), ("coinpaprika",)]
+
+
 async def test_one_request_is_served_by_one_ingestor(ingest: Ingest) -> None:
     async with ingest.pool.acquire() as connection:
         await connection.execute("UPDATE sources SET next_run_at = now() + interval '200 s'")

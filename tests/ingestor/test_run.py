@@ -1,6 +1,7 @@
 """One run, from a simulated provider's bytes to what a user would see."""
 
 import asyncio
+import datetime
 from decimal import Decimal
 from functools import partial
 
@@ -9,10 +10,15 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
+from db.events import purge_events
 from db.locks import try_source_lock
+from db.rejections import purge_rejections
+from db.settings import load_settings
+from ingestor.clock import utc_now
 from ingestor.fetch import Fetch
 from ingestor.run import abandon_orphans, run
 from ingestor.sources.coinpaprika import CoinPaprika
+from ingestor.startup import close_sources, prepare
 from simulator.control import expected
 from simulator.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
@@ -166,6 +172,60 @@ async def test_where_listings_move_between_pages_two_sweeps_must_miss_one(ingest
     assert await ingest.value("SELECT count(*) FROM listings WHERE missing_since IS NOT NULL") == 1
 
 
+async def test_a_clock_that_ran_ahead_keeps_no_listing_inactive(ingest: Ingest) -> None:
+    ingest.csv_path.write_text("id,symbol,price\n1,ABC,1\n")
+    await ingest.run("csv")
+    await ingest.value("UPDATE listings SET active = false, missing_since = now() + interval '30 days' RETURNING 1")
+    await ingest.run("csv", full=True)
+    assert await ingest.rows("SELECT active, missing_since FROM listings") == [(True, None)]
+
+
+async def test_a_page_that_comes_one_short_does_not_end_the_sweep(ingest: Ingest) -> None:
+    await ingest.run("coingecko")
+    ingest.market.delist("coingecko", expected(ingest.market, "coingecko")[300].external_id)
+    outcome = await ingest.run("coingecko")
+    assert outcome.processed == 599
+    assert await ingest.value("SELECT count(*) FROM source_pages WHERE source = 'coingecko'") == outcome.pages
+
+
+async def test_an_ingestor_of_some_sources_leaves_the_others_enabled(ingest: Ingest) -> None:
+    settings = load_settings({"SOURCES": "csv", "CSV_PATH": str(ingest.csv_path)})
+    await close_sources(await prepare(settings, ingest.pool, exclusive=False))
+    assert await ingest.value("SELECT bool_and(enabled) FROM sources") is True
+    await close_sources(await prepare(settings, ingest.pool, exclusive=True))
+    assert await ingest.rows("SELECT name FROM sources WHERE enabled") == [("csv",)]
+
+
+async def test_the_outbox_is_purged_from_its_old_end_without_a_hole(ingest: Ingest) -> None:
+    async with ingest.pool.acquire() as connection:
+        for hours in (-30, 2, -30, 0, 1):  # the clock ran ahead for a while, and behind
+            at = utc_now() + datetime.timedelta(hours=hours)
+            await connection.execute("INSERT INTO events (kind, at, tickers) VALUES ('coins_changed', $1, '{A}')", at)
+        await purge_events(connection, utc_now() - datetime.timedelta(days=1))
+    assert await ingest.rows("SELECT seq FROM events ORDER BY seq") == [(4,), (5,)]
+
+
+async def test_rejected_records_are_not_kept_for_ever(ingest: Ingest) -> None:
+    ingest.csv_path.write_text("id,symbol,price\n1,,1\n")
+    await ingest.run("csv")
+    assert await ingest.value("SELECT count(*) FROM rejected_records") == 1
+    async with ingest.pool.acquire() as connection:
+        await purge_rejections(connection, utc_now() - datetime.timedelta(hours=1))
+        assert await connection.fetchval("SELECT count(*) FROM rejected_records") == 1
+        await purge_rejections(connection, utc_now() + datetime.timedelta(hours=1))
+        assert await connection.fetchval("SELECT count(*) FROM rejected_records") == 0
+
+
+async def test_thousands_of_listings_under_one_ticker_are_merged(ingest: Ingest) -> None:
+    rows = "".join(f"{number},BTC,Bitcoin,{number},{number}\n" for number in range(1, 3001))
+    ingest.csv_path.write_text(f"id,symbol,name,price,market_cap\n{rows}")
+    await ingest.run("coinpaprika")
+    outcome = await ingest.run("csv")
+    assert (outcome.status, outcome.processed) == ("success", 3000)
+    joined = await ingest.value("SELECT count(*) FROM listings WHERE ticker = 'BTC' AND contributes AND source = 'csv'")
+    assert joined == 3000
+
+
 async def test_a_ticker_passes_to_its_rival_when_the_owner_is_delisted_and_back(ingest: Ingest) -> None:
     ingest.csv_path.write_text("id,symbol,name,price,market_cap\n1,ABC,Alpha,10,1000\n2,ABC,Beta,20,500\n")
     await ingest.run("csv")
@@ -209,7 +269,7 @@ async def test_a_dead_ingestors_run_is_abandoned_and_its_source_due_at_once(inge
     async with ingest.pool.acquire() as connection:
         await connection.execute("INSERT INTO etl_runs (source, started_at) VALUES ('csv', now())")
         await connection.execute("UPDATE sources SET next_run_at = now() + interval '1 hour' WHERE name = 'csv'")
-    await abandon_orphans(ingest.pool, ["csv"])
+    await abandon_orphans(ingest.pool)
     assert await ingest.rows("SELECT status, finished_at IS NOT NULL FROM etl_runs") == [("abandoned", True)]
     assert await ingest.value("SELECT next_run_at FROM sources WHERE name = 'csv'") is None
     assert await ingest.value("SELECT run ->> 'status' FROM events") == "abandoned"
@@ -244,5 +304,7 @@ async def test_the_outbox_tells_of_every_step_in_order(ingest: Ingest) -> None:
     kinds = [kind for kind, _, _ in events]
     assert kinds[0] == "run_started"
     assert kinds[-1] == "run_finished"
-    assert kinds[1:-1] == ["coins_changed", "run_progress"] * (len(kinds) // 2 - 1)
-    assert [pages for kind, pages, _ in events if kind == "run_progress"] == list(range(1, len(kinds) // 2))
+    # The last page is empty: that is how the source says that it is the last.
+    assert kinds[1:-2] == ["coins_changed", "run_progress"] * 3
+    assert kinds[-2] == "run_progress"
+    assert [pages for kind, pages, _ in events if kind == "run_progress"] == [1, 2, 3, 4]

@@ -1,5 +1,6 @@
 """The commands as a user calls them: real processes, real PostgreSQL, what they print and their exit codes."""
 
+import asyncio
 import importlib.metadata
 import json
 import os
@@ -15,10 +16,11 @@ import pytest
 
 import kasparro as kasparro_package
 from db.embedded import EmbeddedPostgres
+from db.locks import release_source_lock, try_source_lock
 from db.pool import connect
 from kasparro.cli import COMMANDS, cli
 from kasparro.errors import CommandError, explain
-from kasparro.reports import exit_code_of_runs
+from tests.conftest import StartProgram
 from tests.kasparro.command_line import kasparro, run, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +81,28 @@ def test_a_bad_setting_of_the_file_is_named_too(tmp_path: Path) -> None:
     done = run_in(tmp_path, "status")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: POLL_SECONDS must be a whole number from 1 to 86400; it is 'soon'\n"
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("up", "--demo"), ("ingest",), ("ingest", "--once")])
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        (
+            "SOURCES",
+            "coinpaprica",
+            "SOURCES must be some of coingecko, coinpaprika, csv; 'coinpaprica' is none of them",
+        ),
+        ("IDENTITY_PATH", "/no/such.csv", "IDENTITY_PATH /no/such.csv cannot be read: .*"),
+    ],
+)
+def test_a_bad_source_setting_is_one_line_and_starts_nothing(
+    arguments: tuple[str, ...], setting: str, value: str, sentence: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    done = run(*arguments, KASPARRO_HOME=str(home), **{setting: value})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(f"Error: {sentence}\n", done.stderr)
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("command", ["status", "migrate", "trigger", "ingest"])
@@ -172,6 +196,58 @@ def test_ingest_refuses_what_it_cannot_do(arguments: tuple[str, ...], sentence: 
     assert not home.exists()
 
 
+IMPATIENT = "import ingestor.once; ingestor.once.PATIENCE_SECONDS = 0.1; from kasparro.__main__ import main; main()"
+
+
+async def test_ingest_once_tells_a_source_that_was_busy_by_code_4(
+    start_program: StartProgram, database: str, tmp_path: Path
+) -> None:
+    connection = await connect(database)
+    assert await try_source_lock(connection, "csv")  # another ingestor is at it
+    program = start_program("-c", IMPATIENT, "ingest", "--once", **no_network(database, tmp_path))
+    assert await program.wait() == 4, program.text()
+    assert re.search(r"^csv: not run: another ingestor was at it for 0\.1 s$", program.text(), re.MULTILINE)
+    await release_source_lock(connection, "csv")
+    await connection.close()
+
+
+async def test_trigger_names_a_source_that_the_request_ended_without(
+    start_program: StartProgram, database: str, tmp_path: Path
+) -> None:
+    settings = no_network(database, tmp_path)
+    await kasparro("ingest", "--once", **settings)
+    connection = await connect(database)
+    await connection.execute(
+        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ('former', 'api', true, 9, 60)"
+    )
+    trigger = start_program("-m", "kasparro", "trigger", "--wait", **settings)
+    async with asyncio.timeout(30):
+        while not await connection.fetchval("SELECT count(*) FROM etl_requests"):
+            await asyncio.sleep(0.01)
+    await connection.close()
+    ingestor = start_program("-m", "ingestor", **settings)
+    assert await trigger.wait() == 4, trigger.text()
+    assert re.search(r"^ csv +success ", trigger.text(), re.MULTILINE)
+    assert re.search(r"^former: not run: no ingestor is set to read it any more$", trigger.text(), re.MULTILINE)
+    assert await ingestor.stop() == 0
+
+
+async def test_ingest_of_one_source_leaves_the_others_enabled(
+    start_program: StartProgram, database: str, tmp_path: Path
+) -> None:
+    environ = {**no_network(database, tmp_path), "SOURCES": "csv,coingecko", "COINGECKO_URL": "http://127.0.0.1:1"}
+    program = start_program("-m", "kasparro", "ingest", "--source", "csv", **environ)
+    await program.wait_for(r"run\.finished")
+    connection = await connect(database)
+    assert await connection.fetchval("SELECT array_agg(name ORDER BY name) FROM sources WHERE enabled") == [
+        "coingecko",
+        "csv",
+    ]
+    assert await connection.fetchval("SELECT array_agg(DISTINCT source) FROM etl_runs") == ["csv"]
+    await connection.close()
+    assert await program.stop() == 0
+
+
 async def test_trigger_writes_a_request_that_waits_for_an_ingestor(database: str, tmp_path: Path) -> None:
     settings = no_network(database, tmp_path)
     never = await kasparro("trigger", **settings)
@@ -232,18 +308,3 @@ async def test_without_database_url_a_command_brings_its_own_database(state_fold
 def test_an_error_of_ours_keeps_its_traceback() -> None:
     assert explain(ZeroDivisionError()) is None
     assert explain(CommandError("so it is")) == ("so it is", 1)
-
-
-@pytest.mark.parametrize(
-    ("statuses", "code"),
-    [
-        ([], 0),
-        (["success"], 0),
-        (["success", "partial"], 3),
-        (["partial", "failure"], 4),
-        (["abandoned"], 4),
-        (["running"], 4),
-    ],
-)
-def test_the_exit_code_is_that_of_the_worst_run(statuses: list[str], code: int) -> None:
-    assert exit_code_of_runs(statuses) == code

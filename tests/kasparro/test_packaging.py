@@ -129,7 +129,7 @@ def test_compose_starts_database_then_schema_then_the_two_processes() -> None:
     for name in ("ingestor", "server"):
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
         assert services[name]["environment"]["DATABASE_URL"].endswith("@db:5432/kasparro")
-    assert {"db", "server"} <= {name for name, service in services.items() if "healthcheck" in service}
+    assert {"db", "ingestor", "server"} == {name for name, service in services.items() if "healthcheck" in service}
 
 
 @pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout")

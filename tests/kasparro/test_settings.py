@@ -149,7 +149,8 @@ def test_the_example_file_names_every_setting_and_changes_none() -> None:
     assert load_settings({}, dotenv_path=example) == load()
     named = set(re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE))
     fields = {"KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__}
-    assert named == fields
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert named == fields | set(re.findall(r"\$\{([A-Z_]+)", compose))
 
 
 def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:

@@ -173,12 +173,16 @@ async def test_serve_becomes_the_server_where_a_database_is_there(
 
 
 async def test_a_child_that_refuses_its_settings_ends_everything(
-    start_program: StartProgram, state_folder: Path
+    start_program: StartProgram, state_folder: Path, tmp_path: Path
 ) -> None:
-    environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "SOURCES": "csv,nope"}
-    program = start_program("-m", "kasparro", "up", **environ)
+    plugin = tmp_path / "plugin-1.dist-info"
+    plugin.mkdir()
+    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n", encoding="utf-8")
+    (plugin / "entry_points.txt").write_text("[kasparro.sources]\nbroken = nowhere:create\n", encoding="utf-8")
+    environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "SOURCES": "csv,broken"}
+    program = start_program("-m", "kasparro", "up", PYTHONPATH=str(tmp_path), **environ)
     assert await program.wait() == 2
-    assert re.search(r"^Error: SOURCES must be some of .*; 'nope' is none of them$", program.text(), re.MULTILINE)
+    assert re.search(r"^Error: SOURCES names 'broken', which cannot be loaded: ", program.text(), re.MULTILINE)
     assert not (state_folder / "postgres.url").exists()
 
 

@@ -7,8 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import aiohttp
+import asyncpg
 import msgspec
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from db.migrate import migrate
@@ -16,6 +22,8 @@ from db.pool import Connection, connect
 from db.settings import Settings
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.middleware.in_flight import InFlightLimit
+from server.middleware.requests import RequestLog
+from server.rest.answers import ERROR_HANDLERS
 from server.state import POOL_SIZE
 from tests.conftest import StartProgram
 from tests.server.conftest import TOKEN, AddSource, Service, running_service
@@ -136,16 +144,53 @@ async def test_requests_beyond_the_bound_are_turned_away_and_streams_do_not_coun
 async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.state.ACQUIRE_SECONDS", 0.01)
     async with AsyncExitStack() as stack:
         for _ in range(POOL_SIZE):
             await stack.enter_async_context(service.state.pool.acquire())
-        async with service.client.get("/data") as response:
+        with monkeypatch.context() as patched:
+            patched.setattr("server.state.ACQUIRE_SECONDS", 0.01)
+            response = await service.client.get("/data")
+        async with response:
             assert response.status == 503
             assert int(response.headers["Retry-After"]) > 0
             assert "took too long" in (await response.json())["detail"]
-        assert (await service.get("/health", 503))["database"] == "disconnected"
-    assert (await service.get("/health"))["database"] == "connected"
+        # Busy is not away.
+        assert (await service.get("/health"))["database"] == "connected"
+        assert (await service.get("/health/ready", 503))["database"] == "connected"
+
+
+async def _answer_to(error: Exception) -> tuple[int, bytes]:
+    """Return status and body of the answer where a request ends with `error`."""
+
+    async def fail(_: Request) -> Response:
+        raise error
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    app = Starlette(
+        routes=[Route("/", fail)], middleware=[Middleware(RequestLog)], exception_handlers=dict(ERROR_HANDLERS)
+    )
+    await app({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+    return sent[0]["status"], sent[1]["body"]
+
+
+async def test_what_asyncpg_says_while_a_server_restarts_is_503_and_a_mistake_of_ours_500() -> None:
+    for error in (
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.AdminShutdownError("terminating connection due to administrator command"),
+    ):
+        status, body = await _answer_to(error)
+        assert status == 503
+        assert b"out of reach" in body
+    for mistake in (asyncpg.DataError("an integer is required"), asyncpg.InternalClientError("unknown protocol state")):
+        assert (await _answer_to(mistake))[0] == 500
 
 
 async def test_a_replica_is_read_and_the_primary_is_written(

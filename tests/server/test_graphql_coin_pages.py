@@ -194,6 +194,17 @@ BAD_WINDOWS: list[tuple[dict[str, Any], str]] = [
     ({"after": encode_words("MARKET_CAP_USD:DESC", "1", "\0")}, "after"),
     ({"before": encode_words("MARKET_CAP_USD:DESC", 1, "BTC")}, "before"),
     ({"after": encode_words("CREATED_AT:DESC", "yesterday", "BTC"), "order": {"field": "CREATED_AT"}}, "after"),
+    *(
+        ({"after": encode_words("CREATED_AT:DESC", forged, "BTC"), "order": {"field": "CREATED_AT"}}, "after")
+        for forged in (
+            "2026-W01-1T00:00:00+00:00",
+            "20260203T202111+00",
+            "2026-02-03 20:21:11.25",
+            "2026-02-30 20:21:11+00",
+            "2026-02-03 20:21:11,25+00",
+            "2026-02-03 20:21:11+00:00:00.5",
+        )
+    ),
     ({"after": encode_words("CREATED_AT:DESC", None, "BTC"), "order": {"field": "CREATED_AT"}}, "after"),
 ]
 

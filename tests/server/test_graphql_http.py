@@ -5,11 +5,16 @@ import json
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import asyncpg
+import msgspec
 import pytest
+from graphql import GraphQLError, get_introspection_query
 
 from db.pool import connect
+from db.settings import Settings
 from db.types import Connection
-from tests.server.conftest import TOKEN, Service
+from server.graphql.errors import mask
+from tests.server.conftest import TOKEN, Service, running_service
 from tests.server.graphql_rows import Json, Rows, ask_all
 
 JSON = "application/json; charset=utf-8"
@@ -164,6 +169,46 @@ async def test_our_own_failure_is_masked_and_told_to_the_log(
     told = capsys.readouterr()
     assert "req-of-a-test" in told.out + told.err
     assert "ValidationError" in told.out + told.err
+
+
+def test_what_asyncpg_says_while_a_server_restarts_is_unavailable_and_a_mistake_of_ours_internal() -> None:
+    for cause, code in (
+        (asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"), "UNAVAILABLE"),
+        (asyncpg.InterfaceError("connection is closed"), "UNAVAILABLE"),
+        (asyncpg.InterfaceError("pool is closing"), "UNAVAILABLE"),
+        (asyncpg.DataError("an integer is required"), "INTERNAL"),
+    ):
+        (error,) = mask([GraphQLError(str(cause), path=["coin"], original_error=cause)], "req-of-a-test")
+        assert error.extensions == {"code": code}, cause
+
+
+async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(settings: Settings) -> None:
+    refused = (
+        "{ __schema { queryType { name } } }",
+        '{ kind: __type(name: "Coin") { name } }',
+        "{ ...F } fragment F on Query { ... { __schema { description } } }",
+        get_introspection_query(),
+    )
+    async with running_service(msgspec.structs.replace(settings, introspection=False)) as service:
+        for query in refused:
+            status, _, answer = await post(service, {"query": query}, **ACCEPT)
+            assert status == 400
+            (error,) = answer["errors"]
+            assert "Introspection is switched off" in error["message"]
+            assert error["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
+        async with service.client.post(
+            "/graphql", json={"query": refused[0]}, headers={"Accept": "text/event-stream"}
+        ) as response:
+            assert "Introspection is switched off" in await response.text()
+        answer = await ask_all(service, "{ __typename sources { __typename } }")
+        assert answer == {"data": {"__typename": "Query", "sources": []}}
+        async with service.client.get("/graphql", headers={"Accept": "text/html"}) as response:
+            assert response.status == 200
+            assert "GraphQL" in await response.text()
+    # The same documents, kept since, where it is on.
+    async with running_service(settings) as service:
+        for query in refused:
+            assert "errors" not in await ask_all(service, query)
 
 
 async def test_a_database_that_is_away_is_unavailable(

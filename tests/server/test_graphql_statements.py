@@ -60,6 +60,7 @@ async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
             settings=Settings(home=tmp_path),
             pool=pool,
             primary=pool,
+            health_pool=pool,
             hub=Hub(database, pool),
             scheduler_token=TOKEN,
             version="0",

@@ -3,10 +3,12 @@
 import re
 import time
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
     GraphQLError,
     GraphQLNamedType,
@@ -23,6 +25,7 @@ from server.graphql.execution import RefusedError
 from server.graphql.schema import schema
 from server.limits import LIMITS, LimitExceededError, Measure, check_limits, measure_operation
 from server.limits.measure import Walk
+from server.limits.rows import COINS_PER_MESSAGE
 
 GRAPHQL_SCHEMA = schema._schema
 
@@ -111,7 +114,12 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
         9,
     ),
     ("{ coins(first: 2) { ... on CoinConnection { ... { nodes { id } } } } }", {}, 4),
-    ("subscription { coinUpdates { coins { id } } }", {}, 1 + 1 + 250),
+    # An integral float is an Int, in JSON as in GraphQL.
+    ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 120.0}, 1 + 1 + 120),
+    ("query ($n: Int) { coins(last: $n) { nodes { ticker } } }", {"n": 1e300}, 1 + 1 + 250),
+    ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 1.5}, 1 + 1 + 250),
+    ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": "9"}, 1 + 1 + 250),
+    ("subscription { coinUpdates { coins { id } } }", {}, 1 + 1 + COINS_PER_MESSAGE),
 ]
 
 
@@ -245,9 +253,11 @@ def test_many_levels_of_introspection_are_refused_by_validation() -> None:
 def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Counter[str]()
 
-    def counted_validate(known: GraphQLSchema, document: DocumentNode) -> list[GraphQLError]:
+    def counted_validate(
+        known: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]]
+    ) -> list[GraphQLError]:
         calls["validate"] += 1
-        return validate(known, document)
+        return validate(known, document, rules)
 
     def counted_parse(text: str, *, max_tokens: int, allow_empty_selection_sets: bool) -> DocumentNode:
         calls["parse"] += 1

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -210,6 +210,72 @@ async def test_a_slow_subscriber_is_told_how_much_it_missed(hub: Hub, connection
         assert tickers(events) == [f"T{QUEUE_LIMIT + number}" for number in range(1, 11)]
         assert slow.take_lagged() == QUEUE_LIMIT
         assert slow.take_lagged() == 0
+
+
+async def test_a_complete_subscription_leaves_nothing_out_however_often_its_queue_is_full(
+    hub: Hub, connection: Connection
+) -> None:
+    batch = QUEUE_LIMIT + 10
+    # What was purged before the first event of its kind is nothing that it missed.
+    await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)
+    async with hub.subscribe(COINS) as early:
+        await commit(connection, "EARLY")
+        assert len(await take(early, 6)) == 6
+    async with hub.subscribe(COINS) as quick, hub.subscribe(COINS, complete=True) as slow:
+        await purge_events(connection, NOW)
+        seen: list[Event] = []
+        for _ in range(3):
+            await connection.execute(ADD_MANY, NOW, batch)
+            reading = asyncio.create_task(take(quick, batch))
+            await notify_events(connection)
+            await reading
+            seen += await take(slow, 3)
+        seen += await take(slow, 3 * batch - len(seen))
+        assert slow.take_lagged() == 0
+        await commit(connection, "LAST")
+        assert tickers(await take(slow, 1)) == ["LAST"]
+    seqs = [event.seq for event in seen]
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+
+async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
+    hub: Hub, connection: Connection, database: str
+) -> None:
+    """What a statement time-out does, done by hand: the outbox is locked, and the listener that waits is cancelled."""
+    waiting = """
+        SELECT pid FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND application_name = 'kasparro server live' AND datname = current_database()
+    """
+    blocker = await connect(database, application_name="test")
+    try:
+        async with hub.subscribe(COINS) as subscription, asyncio.timeout(30):
+            async with blocker.transaction():
+                await blocker.execute("LOCK TABLE events")
+                while (pid := await connection.fetchval(waiting)) is None:
+                    await asyncio.sleep(0.01)
+                await connection.execute("SELECT pg_cancel_backend($1)", pid)
+                while hub.listener.connected.is_set():
+                    await asyncio.sleep(0.01)
+                await add_coins_event(blocker, ["MEANWHILE"], NOW)
+            assert tickers(await take(subscription, 1)) == ["MEANWHILE"]
+    finally:
+        await blocker.close()
+
+
+async def test_a_cursor_waits_for_a_connection_only_so_long(
+    hub: Hub, pool: Pool, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.live.hub.ACQUIRE_SECONDS", 0.01)
+    await commit(connection, "A")
+    async with hub.subscribe(COINS, 0) as subscription, AsyncExitStack() as stack:
+        for _ in range(pool.get_max_size()):
+            await stack.enter_async_context(pool.acquire())
+        with pytest.raises(TimeoutError):
+            async with hub.subscribe(COINS, 0):
+                pytest.fail("there was a connection")
+        reading = asyncio.create_task(take(subscription, 1))
+        await stack.aclose()
+        assert tickers(await reading) == ["A"]
 
 
 async def test_a_cursor_that_the_outbox_no_longer_covers_is_refused(hub: Hub, connection: Connection) -> None:

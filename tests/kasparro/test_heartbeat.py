@@ -1,0 +1,52 @@
+"""The health check of a container with an ingestor: a living one passes, none or a silent one does not."""
+
+import asyncio
+import datetime
+import subprocess
+import sys
+from pathlib import Path
+
+from db.pool import connect
+from kasparro.heartbeat import check_heartbeat
+from tests.conftest import ROOT, StartProgram
+
+NOBODY = "no ingestor of this machine is connected to the database\n"
+
+
+async def heartbeat(**environ: str) -> tuple[int, str]:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "kasparro.heartbeat"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+async def test_the_heart_beats_as_long_as_the_ingestor_lives(
+    start_program: StartProgram, database: str, tmp_path: Path
+) -> None:
+    environ = {"DATABASE_URL": database, "SOURCES": "csv", "KASPARRO_HOME": str(tmp_path)}
+    assert await heartbeat(**environ) == (1, NOBODY)
+    ingestor = start_program("-m", "ingestor", **environ)
+    await ingestor.wait_for(r"run\.finished")
+    assert await heartbeat(**environ) == (0, "")
+    connection = await connect(database)
+    silent = await check_heartbeat(connection, datetime.timedelta())
+    await connection.close()
+    assert silent is not None
+    assert silent.startswith("the ingestor has not used the database for ")
+    assert await ingestor.stop() == 0
+    assert await heartbeat(**environ) == (1, NOBODY)
+
+
+async def test_a_database_out_of_reach_or_not_named_is_told(tmp_path: Path) -> None:
+    code, line = await heartbeat(DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none", HOME=str(tmp_path))
+    assert (code, line.count("\n")) == (1, 1)
+    assert line.startswith("PostgreSQL at 127.0.0.1:1/none is out of reach")
+    code, line = await heartbeat(DATABASE_URL="", HOME=str(tmp_path))
+    assert (code, line.count("\n")) == (1, 1)
+    assert line.startswith("DATABASE_URL is not set")
