@@ -163,6 +163,7 @@ async def _side(server: Server, name: str, coins: int, end: datetime.datetime) -
                 settings=Settings(home=Path()),
                 pool=pool,
                 primary=pool,
+                health_pool=pool,
                 hub=Hub(dsn, pool),
                 scheduler_token="",
                 version="0",
