@@ -5,6 +5,7 @@ import importlib
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import click
@@ -13,6 +14,8 @@ import msgspec
 from bench.figures import Figure
 from bench.machine import this_machine
 from bench.screen import print_table, say
+from db.logs import configure_logging
+from db.settings import Settings
 
 MEASUREMENTS: Final = ("history", "recording", "export", "reprocess")
 """Modules of this package, each with `async def measure(*, quick: bool) -> list[Figure]`."""
@@ -29,6 +32,7 @@ def main(*, quick: bool, as_json: bool, names: Sequence[str]) -> None:
 
     A figure that is missed is shown so and is no error: the exit code is 1 only where a measurement could not be taken.
     """
+    configure_logging(Settings(home=Path(), log_level="WARNING"))
     machine = this_machine()
     figures, failed = asyncio.run(_run(names or MEASUREMENTS, quick=quick))
     commands = {name: f"python -m bench --only {name}{' --quick' if quick else ''}" for name in figures}

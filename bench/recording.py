@@ -2,14 +2,12 @@
 
 import contextlib
 import datetime
-import logging
 import statistics
 import time
 from collections.abc import AsyncIterator
 from unittest.mock import patch
 
 import aiohttp
-import structlog
 
 import ingestor.page
 from bench.figures import Figure, Wanted
@@ -73,7 +71,6 @@ class Ingest:
 
 async def measure(*, quick: bool) -> list[Figure]:
     """Time cycles in turns: one into a database with history, one into a database that has none."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=6)
     market = Market(COINS, start=start, step_seconds=STEP_SECONDS, moving=1.0)
     async with contextlib.AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ COMMANDS = {
     "status": "Show each source's health and last run, and the worst coins.",
     "backfill": "Fill the history of coins from a source's own past.",
     "export": "Write records, or their history, to a file.",
-    "reprocess": "Rebuild everything from the raw payloads, after a fix of how they are read.",
+    "reprocess": "Rebuild everything from the raw payloads after a fix.",
     "migrate": "Bring the database to the schema of this version.",
     "token": "Print the token that triggering a run needs.",
     "doctor": "Check the machine, the settings, the database and the sources.",

@@ -51,7 +51,9 @@ def _instant(_: click.Context, __: click.Parameter, value: str | None) -> dateti
 def command(
     *, names: tuple[str, ...], since: datetime.datetime | None, dry_run: bool, as_json: bool, demo: bool
 ) -> None:
-    """Rebuild listings, coins, history and candles from the raw payloads, after a fix of how they are read.
+    """Rebuild everything from the raw payloads after a fix.
+
+    Listings, coins, history and candles are what they would be had the fix always been there.
 
     Runs beside the service; readers see the old state until the new one is complete. Interrupted, the same command
     goes on where it was. Rejected records are tried again.

@@ -4,6 +4,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from server.graphql.execution import Schema
 from server.graphql.mutation import Mutation
+from server.graphql.plain_rows import PlainRows
 from server.graphql.query import Query
 from server.graphql.request import EtlRequest
 from server.graphql.scalars import SCALARS
@@ -15,4 +16,5 @@ schema = Schema(
     subscription=Subscription,
     types=[EtlRequest],
     config=StrawberryConfig(scalar_map=SCALARS),
+    execution_context_class=PlainRows,
 )

@@ -17,8 +17,8 @@ async def test_every_request_of_a_run_is_counted_retries_too(ingest: Ingest, con
     ingest.fault("status", provider="coingecko", status=503)
     await ingest.run("coingecko")
     await ingest.run("coingecko", full=True)
-    # 600 coins are three pages of 250.
-    assert await count_calls(connection, "coingecko", utc_now()) == 1 + 3 + 3
+    # 600 coins are three pages of 250, and an empty one that ends them.
+    assert await count_calls(connection, "coingecko", utc_now()) == 1 + 4 + 4
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from db.pool import create_pool
 from db.settings import Settings
 from db.types import Connection
 from server.graphql.context import Context
+from server.graphql.plain_rows import PlainRows
 from server.graphql.schema import schema
 from server.live.hub import Hub
 from server.state import ServerState
@@ -140,3 +141,26 @@ async def test_a_context_remembers_nothing(asked: Asked, connection: Connection)
     await connection.execute("UPDATE normalized_records SET name = 'New' WHERE ticker = 'T1'")
     after, _ = await asked(query)
     assert (before["coin"]["name"], after["coin"]["name"]) == ("T1", "New")
+
+
+PLAIN = """
+{
+  coins(first: 3) {
+    nodes { __typename a: ticker ticker name priceUsd createdAt rank isStale percentChange24h provenance { field } }
+    edges { cursor node { ticker marketCapUsd } }
+  }
+  runs(first: 2) { nodes { source status startedAt durationMs rejections(first: 1) { nodes { error rejectedAt } } } }
+  nodes(ids: ["merged_t1", "run_1"]) { id ... on Coin { ticker source } ... on Run { processed status } }
+}
+"""
+
+
+@pytest.mark.usefixtures("market")
+async def test_rows_of_plain_fields_are_what_ordinary_execution_makes_of_them(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, _ = await asked(PLAIN)
+    monkeypatch.setattr(PlainRows, "_plan", lambda *_: None)
+    one_by_one, _ = await asked(PLAIN)
+    assert at_once == one_by_one
+    assert len(at_once["coins"]["nodes"]) == 3
