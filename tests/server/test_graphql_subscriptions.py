@@ -79,7 +79,11 @@ async def test_without_after_only_what_comes(service: Service, rows: Rows, conne
     await rows.coin("OLD")
     await rows.coin("NEW")
     await change_coins(connection, "OLD")
+    newest = await connection.fetchval("SELECT max(seq) FROM events")
     async with connected(service) as socket, asyncio.timeout(TIMEOUT_SECONDS):
+        # What the server has yet to read when a client comes is news to it.
+        while service.state.hub.listener._position != newest:
+            await asyncio.sleep(0.01)
         await socket.subscribe(COINS)
         update = asyncio.ensure_future(socket.next())
         # Nothing tells when the server has begun to listen for this client.
