@@ -11,6 +11,7 @@ from db.partitions import DEFAULT_RETENTION
 from ingestor.normalize import name_key
 from ingestor.records import Checkpoint, Listing, Page, Record, RecordError, Source, content_hash
 from ingestor.reprocess import Report, reprocess
+from ingestor.reprocess.job import OnProgress
 from ingestor.run import run
 from tests.ingestor.conftest import Ingest
 
@@ -137,6 +138,7 @@ async def again(
     sources: Mapping[str, Source] | None = None,
     since: datetime | None = None,
     dry_run: bool = False,
+    on_progress: OnProgress = lambda *_: None,
 ) -> Report:
     """Reprocess by the rules of `sources`, the right ones where none are given."""
     chosen = list((sources or ingest.sources).values())
@@ -147,7 +149,7 @@ async def again(
         since=since,
         retention=DEFAULT_RETENTION,
         dry_run=dry_run,
-        on_progress=lambda *_: None,
+        on_progress=on_progress,
     )
 
 

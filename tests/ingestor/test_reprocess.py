@@ -213,11 +213,12 @@ async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(i
 async def test_a_stopped_one_is_marked_and_gone_on_with(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestor.reprocess.reading.BATCH", 50)
     await read_ticks(ingest, misread(ingest), 2)
-    task = asyncio.create_task(again(ingest))
-    async with asyncio.timeout(30):
-        while not await ingest.value("SELECT sum(processed) > 200 FROM reprocess_progress"):
-            await asyncio.sleep(0)
-    task.cancel()
+
+    def stop(_: str, done: int, __: int) -> None:
+        if done > 200:
+            task.cancel()
+
+    task = asyncio.create_task(again(ingest, on_progress=stop))
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await ingest.value("SELECT count(*) FROM etl_runs WHERE status = 'abandoned' AND kind = 'reprocess'") == 3
