@@ -224,3 +224,8 @@ def test_the_future_is_clamped_to_now() -> None:
     assert observed_at("2026-02-03T20:26:11Z", NOW, "$.t") == NOW + datetime.timedelta(minutes=5)
     assert observed_at("2026-02-03T20:26:12Z", NOW, "$.t") == NOW
     assert observed_at("9999-12-31T00:00:00Z", NOW, "$.t") == NOW
+
+
+def test_digits_run_together_are_no_count_of_seconds() -> None:
+    with pytest.raises(RecordError, match="is no time"):
+        parse_time("20230110120000", "$.date")
