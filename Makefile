@@ -31,7 +31,7 @@ test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, with coverage; ARGS="tests/db -k n
 soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run
 	@KILL_ROUNDS=50 exec $(BIN)/pytest --timeout 3600 tests/ingestor/test_kill.py $(ARGS)
 
-bench: $(DEV_STAMP) ## measure what docs/PERFORMANCE.md promises; ARGS=--quick in two minutes, ARGS=--json for machines
+bench: $(DEV_STAMP) ## measure what docs/PERFORMANCE.md promises, peers included; ARGS=--quick in two minutes, ARGS=--json for machines
 	@exec $(BIN)/python -m bench $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff, mypy and the floors of the architecture
@@ -54,6 +54,7 @@ lock: $(DEV_STAMP) ## resolve the versions anew (ARGS=--upgrade takes the newest
 	@$(COMPILE) $(ARGS) --group build -o requirements.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --group node -o requirements-node.lock
+	@$(COMPILE) $(ARGS) -o bench/peers/dlt.lock bench/peers/dlt.in
 
 clean: ## remove the environment and everything that was built; data stays
 	@rm -rf $(VENV) web/*/node_modules server/static .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,58 +1,101 @@
 """`python -m bench`: run the measurements and print what came of them."""
 
-import asyncio
 import importlib
+import signal
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
+import uvloop
 
 from bench.figures import Figure
+from bench.lines import LinesFailedError
 from bench.machine import this_machine
 from bench.screen import print_table, say
 from db.logs import configure_logging
 from db.settings import Settings
 
-MEASUREMENTS: Final = ("history", "recording", "export", "reprocess")
-"""Modules of this package, each with `async def measure(*, quick: bool) -> list[Figure]`."""
+MEASUREMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "history": (),
+    "recording": (),
+    "export": (),
+    "reprocess": (),
+    "startup": (),
+    "queries": ("coins", "coin", "nested", "deep", "data"),
+    "ingest": ("cycle", "known", "csv"),
+}
+"""Modules of this package, each with `async def measure(*, quick: bool) -> list[Figure]`. One with lines takes those
+that are wanted as a parameter more, `lines`; each can be had alone, as `queries.coins`."""
+
+NAMES: Final = tuple(
+    name for module, lines in MEASUREMENTS.items() for name in (module, *(f"{module}.{line}" for line in lines))
+)
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Small sizes, under two minutes: it shows that all of it runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--only", "names", multiple=True, metavar="NAME", type=click.Choice(MEASUREMENTS), help="May be repeated."
+    "--only",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    type=click.Choice(NAMES),
+    help=f"One of {', '.join(NAMES)}; may be given again.",
 )
 def main(*, quick: bool, as_json: bool, names: Sequence[str]) -> None:
-    """Measure what Kasparro promises; see docs/PERFORMANCE.md.
+    """Measure what Kasparro promises; see docs/PERFORMANCE.md. Peers are installed when they are first measured.
 
     A figure that is missed is shown so and is no error: the exit code is 1 only where a measurement could not be taken.
     """
     configure_logging(Settings(home=Path(), log_level="WARNING"))
     machine = this_machine()
-    figures, failed = asyncio.run(_run(names or MEASUREMENTS, quick=quick))
-    commands = {name: f"python -m bench --only {name}{' --quick' if quick else ''}" for name in figures}
+    # Whoever ends it ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # The loop that the ingestor and the server have.
+    figures, failed = uvloop.run(_run(wanted(names or tuple(MEASUREMENTS)), quick=quick))
+    rows = [(name, figure, command(name, figure, quick=quick)) for name, found in figures.items() for figure in found]
     if as_json:
-        rows = [{"measurement": name, **f.row(commands[name])} for name, measured in figures.items() for f in measured]
-        report = {"machine": machine, "quick": quick, "figures": rows, "failed": failed}
+        shown = [{"measurement": name, **figure.row(again)} for name, figure, again in rows]
+        report = {"machine": machine, "quick": quick, "figures": shown, "failed": failed}
         click.echo(msgspec.json.format(msgspec.json.encode(report)))
     else:
-        print_table(machine, figures, commands)
+        print_table(machine, [(figure, again) for _, figure, again in rows])
     raise click.exceptions.Exit(1 if failed else 0)
 
 
-async def _run(names: Sequence[str], *, quick: bool) -> tuple[dict[str, list[Figure]], list[str]]:
+def wanted(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the lines that are wanted of each module: those named, or all of a module that is named itself."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        module, _, line = name.partition(".")
+        lines = (line,) if line else MEASUREMENTS[module]
+        found[module] = tuple(dict.fromkeys((*found.get(module, ()), *lines)))
+    return found
+
+
+def command(name: str, figure: Figure, *, quick: bool) -> str:
+    """Return what measures a figure anew, and as little else as can be."""
+    line = f".{figure.line}" if figure.line else ""
+    return f"python -m bench --only {name}{line}{' --quick' if quick else ''}"
+
+
+async def _run(names: Mapping[str, tuple[str, ...]], *, quick: bool) -> tuple[dict[str, list[Figure]], list[str]]:
     figures: dict[str, list[Figure]] = {}
     failed = []
-    for name in names:
+    for name, lines in names.items():
         say(f"{name} ...")
         started = time.perf_counter()
         try:
-            figures[name] = await importlib.import_module(f"bench.{name}").measure(quick=quick)
+            measure = importlib.import_module(f"bench.{name}").measure
+            figures[name] = await (measure(quick=quick, lines=lines) if lines else measure(quick=quick))
+        except LinesFailedError as error:
+            figures[name] = error.figures
+            failed += [f"{name}.{line}" for line in error.lines]
         except Exception:  # noqa: BLE001 - the other measurements are worth taking all the same
             say(traceback.format_exc())
             failed.append(name)

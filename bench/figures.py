@@ -36,7 +36,10 @@ def _within(value: float, most: float | None, least: float | None) -> bool:
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table; `ours` and `theirs` are in `unit`, and `theirs` is of the same run."""
+    """One line of the table; `ours` and `theirs` are in `unit`, and `theirs` is of the same run.
+
+    `line` names the part of a measurement that can be taken alone, where it has several.
+    """
 
     what: str
     unit: str
@@ -44,6 +47,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     against: str | None = None
     theirs: float | None = None
     wanted: Wanted | None = None
+    line: str | None = None
 
     @property
     def ratio(self) -> float | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -15,6 +16,7 @@ from bench.screen import say
 from db.candles import Span, candles_of
 from db.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.pool import connect, create_pool
+from db.readers import Readers
 from db.settings import Settings
 from db.types import Connection
 from server.graphql.context import Context
@@ -164,6 +166,7 @@ async def _side(server: Server, name: str, coins: int, end: datetime.datetime) -
                 pool=pool,
                 primary=pool,
                 health_pool=pool,
+                readers=Readers(functools.partial(connect, dsn), 1),
                 hub=Hub(dsn, pool),
                 scheduler_token="",
                 version="0",

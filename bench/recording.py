@@ -25,7 +25,7 @@ from simulator.market import Market
 COINS = 10_000
 STEP_SECONDS = 300
 """The default poll: an hour's candle is made by one cycle and widened by eleven."""
-CYCLES, QUICK_CYCLES, WARM_UP = 24, 4, 1
+CYCLES, QUICK_CYCLES, WARM_UP = 24, 2, 1
 TIMEOUT_SECONDS = 60.0
 WANTED = Wanted(ratio_at_most=1.4)
 

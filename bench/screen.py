@@ -1,6 +1,6 @@
 """What is shown: how far the work is, on standard error, and the table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -20,8 +20,8 @@ def say(line: str) -> None:
     _progress.print(line, markup=False)
 
 
-def print_table(machine: Machine, figures: Mapping[str, Iterable[Figure]], commands: Mapping[str, str]) -> None:
-    """Print all figures, and where they were taken."""
+def print_table(machine: Machine, figures: Iterable[tuple[Figure, str]]) -> None:
+    """Print all figures, each with the command that measures it anew, and where they were taken."""
     console = Console(highlight=False)
     table = Table(
         Column("what"),
@@ -35,9 +35,8 @@ def print_table(machine: Machine, figures: Mapping[str, Iterable[Figure]], comma
         box=None,
         pad_edge=False,
     )
-    for name, measured in figures.items():
-        for figure in measured:
-            table.add_row(*_cells(figure), commands[name])
+    for figure, command in figures:
+        table.add_row(*_cells(figure), command)
     if not console.is_terminal:
         console.width = _WIDTH
     console.print(str(machine), markup=False)

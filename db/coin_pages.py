@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from db.expressions import as_float, like_prefix, search_condition
-from db.keyset import Order, Page, PageQuery, Slice, fetch_page
+from db.keyset import Order, Page, PageQuery, Slice, Wanted, count_rows, fetch_page, wanted_of
 from db.types import Connection
 
 WIDE_SPREAD_PERCENT = 3
@@ -41,7 +41,7 @@ class CoinRow(msgspec.Struct, frozen=True, gc=False):
 class CoinFilter(msgspec.Struct, frozen=True):
     """Which coins are wanted; None does not restrict. Bounds are inclusive, decimal ones exact text.
 
-    `search` is the start of a ticker or of any word of a name. The order of the fields is that of the parameters.
+    `search` is the start of a ticker or of any word of a name. The order of the fields is that of the conditions.
     """
 
     tickers: Sequence[str] | None = None
@@ -82,31 +82,28 @@ COINS = PageQuery(
         ("provenance", "n.provenance"),
     ),
     tables="normalized_records AS n LEFT JOIN sources AS s ON s.name = n.source",
-    filters=f"""
-        ($1::text[] IS NULL OR n.ticker = ANY ($1))
-        AND ($2::text[] IS NULL OR n.source = ANY ($2))
-        AND {search_condition("n.ticker", "n.name", "$3")}
-        AND ($4::text IS NULL OR n.price_usd >= $4::text::numeric)
-        AND ($5::text IS NULL OR n.price_usd <= $5::text::numeric)
-        AND ($6::text IS NULL OR n.market_cap_usd >= $6::text::numeric)
-        AND ($7::text IS NULL OR n.market_cap_usd <= $7::text::numeric)
-        AND ($8::text IS NULL OR n.volume_24h_usd >= $8::text::numeric)
-        AND ($9::text IS NULL OR n.volume_24h_usd <= $9::text::numeric)
-        AND ($10::double precision IS NULL OR {_PERCENT_CHANGE} >= $10)
-        AND ($11::double precision IS NULL OR {_PERCENT_CHANGE} <= $11)
-        AND ($12::timestamptz IS NULL OR n.created_at >= $12)
-        AND ($13::timestamptz IS NULL OR n.created_at <= $13)
-        AND ($14::timestamptz IS NULL OR n.ingested_at >= $14)
-        AND ($15::timestamptz IS NULL OR n.ingested_at <= $15)
-        AND ($16::boolean IS NULL OR {_IS_STALE} = $16)
-        AND ($17::boolean IS NULL OR {_IS_DISPUTED} = $17)
-    """,
-    filter_count=17,
+    conditions=(
+        ("text[]", "n.ticker = ANY ({})"),
+        ("text[]", "n.source = ANY ({})"),
+        ("text", search_condition("n.ticker", "n.name")),
+        ("text::numeric", "n.price_usd >= {}"),
+        ("text::numeric", "n.price_usd <= {}"),
+        ("text::numeric", "n.market_cap_usd >= {}"),
+        ("text::numeric", "n.market_cap_usd <= {}"),
+        ("text::numeric", "n.volume_24h_usd >= {}"),
+        ("text::numeric", "n.volume_24h_usd <= {}"),
+        ("double precision", f"{_PERCENT_CHANGE} >= {{}}"),
+        ("double precision", f"{_PERCENT_CHANGE} <= {{}}"),
+        ("timestamptz", "n.created_at >= {}"),
+        ("timestamptz", "n.created_at <= {}"),
+        ("timestamptz", "n.ingested_at >= {}"),
+        ("timestamptz", "n.ingested_at <= {}"),
+        ("boolean", f"{_IS_STALE} = {{}}"),
+        ("boolean", f"{_IS_DISPUTED} = {{}}"),
+    ),
 )
 NO_FILTER = CoinFilter()
 
-_COUNT_ALL = "SELECT count(*) FROM normalized_records"
-_COUNT = f"SELECT count(*) FROM {COINS.tables} WHERE {COINS.filters}"  # noqa: S608
 _BY_TICKERS = COINS.select("WHERE n.ticker = ANY ($1::text[])")
 _BY_IDS = COINS.select("WHERE n.id = ANY ($1::text[])")
 
@@ -135,26 +132,21 @@ COIN_ORDERS = {
 """Every order of coins by its name, such as "MARKET_CAP_USD:DESC"."""
 
 
-def _filters(wanted: CoinFilter) -> list[object] | None:
-    """Return the parameters, or None where nothing is filtered: that statement is planned without them."""
-    if wanted == NO_FILTER:
-        return None
+def coin_conditions(wanted: CoinFilter) -> Wanted:
+    """Return what a filter means to a statement: only what it restricts is in there."""
     if wanted.search is not None:
         wanted = msgspec.structs.replace(wanted, search=like_prefix(wanted.search))
-    return list(msgspec.structs.astuple(wanted))
+    return wanted_of(msgspec.structs.astuple(wanted))
 
 
 async def coin_page(connection: Connection, wanted: CoinFilter, order: Order, part: Slice) -> Page[CoinRow]:
     """Return a slice of the coins that the filter wants."""
-    return await fetch_page(connection, COINS, order, part, make=CoinRow, filters=_filters(wanted))
+    return await fetch_page(connection, COINS, order, part, make=CoinRow, filters=coin_conditions(wanted))
 
 
 async def count_coins(connection: Connection, wanted: CoinFilter = NO_FILTER) -> int:
     """Return how many coins the filter wants."""
-    filters = _filters(wanted)
-    statement, arguments = (_COUNT_ALL, []) if filters is None else (_COUNT, filters)
-    count: int = await connection.fetchval(statement, *arguments)
-    return count
+    return await count_rows(connection, COINS, coin_conditions(wanted))
 
 
 async def coins_by_ticker(connection: Connection, tickers: Sequence[str]) -> dict[str, CoinRow]:

@@ -3,8 +3,10 @@
 The rule is DESIGN's section on identity and merging; `docs/ARCHITECTURE.md` tells it in words, and `tests/oracle.py`
 says it a second time in plain Python. The statement is read from top to bottom:
 
-listing  the listings of the tickers in question, numbered, with their explicit labels; a class is the listings of one
-         source with the same label and name, and is compared once, however many they are
+touched  the listings of the tickers in question, with their explicit labels; one that has its ticker to itself is its
+         own asset and its coin's only voice, and goes straight to `merged`
+listing  the others, numbered; a class is the listings of one source with the same label and name, and is compared once,
+         however many they are
 pair     two classes of different sources whose names agree: 0 same label, 1 equal, 2 equal without generic words, 3 one
          name's words are the other's first
 named    pairs that are each other's best tier towards the other's source; ties all stand
@@ -14,6 +16,7 @@ reach    the transitive closure of the links; labels that differ split what it j
 speaker  the best listing of each source within an asset
 owner    the asset that owns the ticker
 merged   the record: volatile fields from the newest observation, static ones by the sources' priority
+compared the records that are not as they stand in the table
 """
 
 import datetime
@@ -25,20 +28,26 @@ import msgspec
 from db.types import Connection
 
 _MERGE = """
-WITH RECURSIVE listing AS MATERIALIZED (
+WITH RECURSIVE touched AS MATERIALIZED (
+    SELECT
+        l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
+        l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
+        l.percent_change_24h, l.observed_at, l.active, l.contributes, s.priority, i.asset COLLATE "C" AS label,
+        count(*) OVER (PARTITION BY l.ticker) AS sharing,
+        jsonb_build_object('source', l.source, 'external_id', l.external_id, 'observed_at', l.observed_at) AS giver
+    FROM listings AS l
+    LEFT JOIN sources AS s ON s.name = l.source
+    LEFT JOIN identities AS i ON i.source = l.source AND i.external_id = l.external_id
+    WHERE l.ticker = ANY ($1::text[])
+),
+listing AS MATERIALIZED (
     SELECT
         n.*, min(k) OVER (PARTITION BY ticker, source, label, name_words) AS class,
         replace(name_words, ' ', '') AS compact, replace(core_words, ' ', '') AS core
     FROM (
-        SELECT
-            row_number() OVER (ORDER BY l.ticker, s.priority NULLS LAST, l.source, l.external_id) AS k,
-            l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
-            l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
-            l.percent_change_24h, l.observed_at, l.active, l.contributes, s.priority, i.asset COLLATE "C" AS label
-        FROM listings AS l
-        LEFT JOIN sources AS s ON s.name = l.source
-        LEFT JOIN identities AS i ON i.source = l.source AND i.external_id = l.external_id
-        WHERE l.ticker = ANY ($1::text[])
+        SELECT t.*, row_number() OVER (ORDER BY ticker, priority NULLS LAST, source, external_id) AS k
+        FROM touched AS t
+        WHERE sharing > 1
     ) AS n
 ),
 -- Listings of one source never meet each other: a file may hold thousands under one ticker.
@@ -206,6 +215,7 @@ chosen AS MATERIALIZED (
         array_agg(percent_change_24h ORDER BY v) AS percents,
         array_agg(name ORDER BY v) AS names,
         array_agg(rank ORDER BY v) AS ranks,
+        array_agg(giver ORDER BY v) AS givers,
         min(v) FILTER (WHERE price_usd IS NOT NULL) AS price_v,
         min(v) FILTER (WHERE market_cap_usd IS NOT NULL) AS cap_v,
         min(v) FILTER (WHERE volume_24h_usd IS NOT NULL) AS volume_v,
@@ -228,71 +238,87 @@ merged AS MATERIALIZED (
         volumes[volume_v] AS volume_24h_usd, percents[percent_v] AS percent_change_24h, ranks[rank_v] AS rank,
         sources[coalesce(price_v, 1)] AS source, times[coalesce(price_v, 1)] AS created_at, spread,
         o.rivals AS rival_count,
-        coalesce(
-            (
-                SELECT jsonb_agg(jsonb_build_object(
-                    'field', f.field, 'source', sources[f.v], 'external_id', external_ids[f.v],
-                    'observed_at', times[f.v]
-                ))
-                FROM (VALUES
-                    ('name', name_v), ('rank', rank_v), ('price_usd', price_v), ('market_cap_usd', cap_v),
-                    ('volume_24h_usd', volume_v), ('percent_change_24h', percent_v)
-                ) AS f (field, v)
-                WHERE f.v IS NOT NULL
-            ),
-            '[]'
-        ) AS provenance
+        givers[name_v] AS name_by, givers[rank_v] AS rank_by, givers[price_v] AS price_by, givers[cap_v] AS cap_by,
+        givers[volume_v] AS volume_by, givers[percent_v] AS percent_by
     FROM chosen AS c
     JOIN owner AS o ON o.ticker = c.ticker
+    UNION ALL
+    SELECT
+        ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, observed_at, NULL, 0,
+        CASE WHEN name IS NOT NULL THEN giver END, CASE WHEN rank IS NOT NULL THEN giver END,
+        CASE WHEN price_usd IS NOT NULL THEN giver END, CASE WHEN market_cap_usd IS NOT NULL THEN giver END,
+        CASE WHEN volume_24h_usd IS NOT NULL THEN giver END, CASE WHEN percent_change_24h IS NOT NULL THEN giver END
+    FROM touched
+    WHERE sharing = 1
 ),
-before AS MATERIALIZED (
-    SELECT ticker, price_usd_exact FROM normalized_records WHERE ticker = ANY ($1::text[])
+compared AS MATERIALIZED (
+    SELECT
+        m.*, r.ticker IS NULL AS is_new,
+        CASE WHEN m.price_usd IS DISTINCT FROM r.price_usd_exact AND m.price_usd IS NOT NULL THEN m.created_at END
+            AS repriced_at
+    FROM (
+        SELECT
+            *,
+            -- A field that nobody gives is an empty text, and then left out: an aggregate would take thrice as long.
+            jsonb_build_array(
+                coalesce('{"field": "name"}' || name_by, '""'), coalesce('{"field": "rank"}' || rank_by, '""'),
+                coalesce('{"field": "price_usd"}' || price_by, '""'),
+                coalesce('{"field": "market_cap_usd"}' || cap_by, '""'),
+                coalesce('{"field": "volume_24h_usd"}' || volume_by, '""'),
+                coalesce('{"field": "percent_change_24h"}' || percent_by, '""')
+            ) - '' AS provenance
+        FROM merged
+    ) AS m
+    LEFT JOIN normalized_records AS r ON r.ticker = m.ticker AND r.ticker = ANY ($1::text[])
+    WHERE r.ticker IS NULL OR (
+        r.name, r.price_usd_exact, r.market_cap_usd, r.volume_24h_usd, r.percent_change_24h, r.rank, r.source,
+        r.created_at, r.price_spread_percent, r.rival_count, r.provenance
+    ) IS DISTINCT FROM (
+        m.name, m.price_usd, m.market_cap_usd, m.volume_24h_usd, m.percent_change_24h, m.rank, m.source,
+        m.created_at, m.spread, m.rival_count, m.provenance
+    )
 ),
-saved AS (
-    INSERT INTO normalized_records AS r (
+updated AS (
+    UPDATE normalized_records AS r SET
+        name = c.name, price_usd_exact = c.price_usd, market_cap_usd = c.market_cap_usd,
+        volume_24h_usd = c.volume_24h_usd, percent_change_24h = c.percent_change_24h, rank = c.rank,
+        source = c.source, created_at = c.created_at, ingested_at = $2::timestamptz, price_spread_percent = c.spread,
+        rival_count = c.rival_count, provenance = c.provenance
+    FROM compared AS c
+    WHERE r.ticker = c.ticker AND r.ticker = ANY ($1::text[])
+),
+added AS (
+    INSERT INTO normalized_records (
         ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
         created_at, ingested_at, price_spread_percent, rival_count, provenance
     )
     SELECT
         ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at, $2::timestamptz, spread, rival_count, provenance
-    FROM merged
+        created_at, $2, spread, rival_count, provenance
+    FROM compared
+    WHERE is_new
     ORDER BY ticker
-    ON CONFLICT (ticker) DO UPDATE SET
-        name = excluded.name, price_usd_exact = excluded.price_usd_exact, market_cap_usd = excluded.market_cap_usd,
-        volume_24h_usd = excluded.volume_24h_usd, percent_change_24h = excluded.percent_change_24h,
-        rank = excluded.rank, source = excluded.source, created_at = excluded.created_at,
-        ingested_at = excluded.ingested_at, price_spread_percent = excluded.price_spread_percent,
-        rival_count = excluded.rival_count, provenance = excluded.provenance
-    WHERE (
-        r.name, r.price_usd_exact, r.market_cap_usd, r.volume_24h_usd, r.percent_change_24h, r.rank, r.source,
-        r.created_at, r.price_spread_percent, r.rival_count, r.provenance
-    ) IS DISTINCT FROM (
-        excluded.name, excluded.price_usd_exact, excluded.market_cap_usd, excluded.volume_24h_usd,
-        excluded.percent_change_24h, excluded.rank, excluded.source, excluded.created_at,
-        excluded.price_spread_percent, excluded.rival_count, excluded.provenance
-    )
-    RETURNING r.ticker
 ),
 -- A ticker without listings: its source renamed the symbol.
 gone AS (
     DELETE FROM normalized_records AS r
-    WHERE r.ticker = ANY ($1::text[]) AND NOT EXISTS (SELECT FROM listing AS l WHERE l.ticker = r.ticker)
+    WHERE r.ticker = ANY (ARRAY(
+        SELECT ticker FROM unnest($1::text[]) AS given (ticker)
+        WHERE NOT EXISTS (SELECT FROM touched AS t WHERE t.ticker = given.ticker)
+    ))
     RETURNING r.ticker
 )
--- First the coins that changed, and whether their price did; then the listings that changed sides: their coin has
--- changed too. The table still shows the statement's past here.
-SELECT s.ticker, m.price_usd IS NOT NULL AND m.price_usd IS DISTINCT FROM r.price_usd_exact AS repriced,
-    NULL::text AS source, NULL::text AS external_id, NULL::boolean AS owned
-FROM saved AS s
-JOIN merged AS m ON m.ticker = s.ticker
-LEFT JOIN before AS r ON r.ticker = s.ticker
+-- First the coins that changed, and when a price that did was observed; then the listings that changed sides: their
+-- coin has changed too. The table still shows the statement's past here.
+SELECT ticker, repriced_at, NULL::text AS source, NULL::text AS external_id, NULL::boolean AS owned FROM compared
 UNION ALL
-SELECT ticker, false, NULL, NULL, NULL FROM gone
+SELECT ticker, NULL, NULL, NULL, NULL FROM gone
 UNION ALL
-SELECT m.ticker, false, m.source, m.external_id, m.asset = o.asset
+SELECT m.ticker, NULL, m.source, m.external_id, m.asset = o.asset
 FROM member AS m JOIN owner AS o ON o.ticker = m.ticker
 WHERE m.contributes <> (m.asset = o.asset)
+UNION ALL
+SELECT ticker, NULL, source, external_id, true FROM touched WHERE sharing = 1 AND NOT contributes
 """
 
 _SET_SIDE = "UPDATE listings SET contributes = $3 WHERE source = $1 AND external_id = ANY ($2::text[])"
@@ -304,10 +330,10 @@ _NESTED_LOOPS = "SET LOCAL enable_nestloop = on"
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """The tickers of the coins that a merge changed, sorted, and of those whose price it changed."""
+    """The tickers of the coins that a merge changed, sorted, and when each price that it changed was observed."""
 
     changed: list[str]
-    repriced: list[str]
+    repriced: dict[str, datetime.datetime]
 
 
 async def merge_coins(connection: Connection, tickers: Collection[str], now: datetime.datetime) -> Merged:
@@ -316,7 +342,7 @@ async def merge_coins(connection: Connection, tickers: Collection[str], now: dat
     The caller's transaction holds the write lock, so every committed listing is seen and none is being written.
     """
     if not tickers:
-        return Merged([], [])
+        return Merged([], {})
     async with connection.transaction():
         await connection.execute(_NO_NESTED_LOOPS)
         rows = await connection.fetch(_MERGE, sorted(tickers), now)
@@ -329,5 +355,5 @@ async def merge_coins(connection: Connection, tickers: Collection[str], now: dat
             await connection.execute(_SET_SIDE, source, external_ids, owned)
     return Merged(
         changed=sorted({row["ticker"] for row in rows}),
-        repriced=sorted(row["ticker"] for row in rows if row["repriced"]),
+        repriced={row["ticker"]: row["repriced_at"] for row in rows if row["repriced_at"] is not None},
     )

@@ -12,18 +12,17 @@ def as_float(column: str) -> str:
     )
 
 
-def search_condition(ticker: str, name: str, parameter: str) -> str:
-    """Return the condition that a parameter (of `like_prefix`, or null) begins a ticker or any word of a name.
+def search_condition(ticker: str, name: str) -> str:
+    """Return the condition that a parameter (of `like_prefix`) begins a ticker or any word of a name; `{}` is for it.
 
     Words are parted by blanks and by punctuation; what is searched for may hold punctuation, too.
     """
     words = f"translate(lower({name}), '-_/.,:;()[]', '           ')"
-    return f"""(
-        {parameter}::text IS NULL
-        OR {ticker} LIKE upper({parameter}) || '%'
-        OR ' ' || lower({name}) LIKE '% ' || lower({parameter}) || '%'
-        OR ' ' || {words} LIKE '% ' || lower({parameter}) || '%'
-    )"""
+    return (
+        f"{ticker} LIKE upper({{}}) || '%'"
+        f" OR ' ' || lower({name}) LIKE '% ' || lower({{}}) || '%'"
+        f" OR ' ' || {words} LIKE '% ' || lower({{}}) || '%'"
+    )
 
 
 def like_prefix(text: str) -> str:

@@ -6,7 +6,7 @@ own constants; what a client sent is always a parameter.
 
 import enum
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -14,6 +14,12 @@ import msgspec
 from db.types import Connection
 
 Row = TypeVar("Row")
+
+KEPT_STATEMENTS = 1_024
+"""Statements that are kept once they were composed; clients can ask for more."""
+
+MOST_ROWS = 1_000
+"""A page may have fewer rows than this."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -56,17 +62,44 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
 
 
 class PageQuery(msgspec.Struct, frozen=True):
-    """A closed table of column expressions over some tables; `filters` uses the first `filter_count` parameters."""
+    """A closed table of column expressions over some tables, and the conditions that a filter can put on their rows.
+
+    A condition is the cast of its parameter and an expression with `{}` where that stands.
+    """
 
     columns: tuple[tuple[str, str], ...]
     tables: str
-    filters: str
-    filter_count: int
+    conditions: tuple[tuple[str, str], ...] = ()
 
     def select(self, rest: str) -> str:
         """Return `SELECT <the columns> FROM <the tables> <rest>`."""
         columns = ", ".join(f"{expression} AS {name}" for name, expression in self.columns)
         return f"SELECT {columns} FROM {self.tables} {rest}"  # noqa: S608  (constants of this package)
+
+    def narrow(self, names: Collection[str]) -> "PageQuery":
+        """Return the query with these of its columns only, in their order there."""
+        kept = tuple(column for column in self.columns if column[0] in names)
+        return msgspec.structs.replace(self, columns=kept)
+
+    def where(self, filtered: tuple[int, ...]) -> list[str]:
+        """Return the conditions with these places, on the first parameters."""
+        return [
+            expression.replace("{}", f"${number}::{cast}")
+            for number, (cast, expression) in enumerate((self.conditions[place] for place in filtered), 1)
+        ]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A filter as a statement takes it: the places of the conditions that it makes, and their values."""
+
+    filtered: tuple[int, ...] = ()
+    values: tuple[object, ...] = ()
+
+
+def wanted_of(values: Sequence[object]) -> Wanted:
+    """Return what a filter with a value, or None, for each condition of a query wants."""
+    given = [(place, value) for place, value in enumerate(values) if value is not None]
+    return Wanted(tuple(place for place, _ in given), tuple(value for _, value in given))
 
 
 class Bound(enum.Enum):
@@ -84,11 +117,14 @@ def _bound(position: Position | None) -> Bound:
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """Everything that a page's statement depends on; its parameters are the filter's, the limit, then the bounds'."""
+    """Everything that a page's statement depends on; its parameters are the filter's, the limit, then the bounds'.
+
+    `filtered` are the places of the query's conditions that the filter makes.
+    """
 
     query: PageQuery
     order: Order
-    filtered: bool = False
+    filtered: tuple[int, ...] = ()
     after: Bound = Bound.OPEN
     before: Bound = Bound.OPEN
     backward: bool = False
@@ -99,7 +135,7 @@ def _parameters(variant: Variant) -> dict[str, str]:
     names = ["limit"]
     for side, bound in (("after", variant.after), ("before", variant.before)):
         names += {Bound.OPEN: [], Bound.VALUE: [f"{side}_sort", f"{side}_key"], Bound.NULL: [f"{side}_key"]}[bound]
-    first = variant.query.filter_count + 1 if variant.filtered else 1
+    first = len(variant.filtered) + 1
     types = {"sort": variant.order.sort_type, "key": variant.order.key_type}
     return {
         name: f"${number}::bigint" if name == "limit" else f"${number}::text::{types[name.split('_')[1]]}"
@@ -145,7 +181,7 @@ def _segments(variant: Variant, given: dict[str, str]) -> list[list[str]]:
     return segments
 
 
-@functools.cache
+@functools.lru_cache(maxsize=KEPT_STATEMENTS)
 def page_statement(variant: Variant) -> str:
     """Return the statement of a variant: sort value, key, then the query's columns; its rows come from the near end."""
     query, order = variant.query, variant.order
@@ -153,22 +189,30 @@ def page_statement(variant: Variant) -> str:
     direction = "DESC" if order.descending != variant.backward else "ASC"
     nulls = (" NULLS FIRST" if variant.backward else " NULLS LAST") if order.nullable else ""
     key_direction = "DESC" if variant.backward else "ASC"
-    columns = ", ".join(f"{expression} AS {name}" for name, expression in query.columns)
-    filters = [query.filters] if variant.filtered else []
+    columns = "".join(f", {expression} AS {name}" for name, expression in query.columns)
+    # A statement is planned for every limit at once; the number tells that few rows are wanted, and an index worth it.
+    end = f"ORDER BY page.sort_ {direction}{nulls}, page.key_ {key_direction} LIMIT {given['limit']}"
     parts = []
     for conditions in _segments(variant, given):
-        where = " AND ".join(f"({condition})" for condition in filters + conditions)
+        where = " AND ".join(f"({condition})" for condition in query.where(variant.filtered) + conditions)
         parts.append(
-            f"SELECT {order.sort} AS sort_, {order.key} AS key_, {columns} FROM {query.tables}"  # noqa: S608
+            f"SELECT {order.sort} AS sort_, {order.key} AS key_{columns} FROM {query.tables}"  # noqa: S608
             f"{' WHERE ' + where if where else ''}"
-            f" ORDER BY {order.sort} {direction}{nulls}, {order.key} {key_direction} LIMIT {given['limit']}"
+            f" ORDER BY {order.sort} {direction}{nulls}, {order.key} {key_direction} LIMIT {MOST_ROWS}"
         )
-    names = ", ".join(name for name, _ in query.columns)
-    # Each part is bounded by the limit, so that this sorts two pages at most.
-    return (
-        f"SELECT sort_::text, key_::text, {names} FROM ({' UNION ALL '.join(f'({part})' for part in parts)}) AS page"  # noqa: S608
-        f" ORDER BY page.sort_ {direction}{nulls}, page.key_ {key_direction} LIMIT {given['limit']}"
-    )
+    page = parts[0]
+    if len(parts) > 1:
+        # Each part is bounded by the limit, so that this sorts two pages at most.
+        page = " UNION ALL ".join(f"(SELECT * FROM ({part}) AS page {end})" for part in parts)  # noqa: S608
+    names = "".join(f", {name}" for name, _ in query.columns)
+    return f"SELECT sort_::text, key_::text{names} FROM ({page}) AS page {end}"  # noqa: S608
+
+
+@functools.lru_cache(maxsize=KEPT_STATEMENTS)
+def count_statement(query: PageQuery, filtered: tuple[int, ...]) -> str:
+    """Return the statement that counts the rows a filter wants."""
+    where = " AND ".join(f"({condition})" for condition in query.where(filtered))
+    return f"SELECT count(*) FROM {query.tables}{' WHERE ' + where if where else ''}"  # noqa: S608
 
 
 def _arguments(wanted: Slice) -> list[object]:
@@ -179,6 +223,29 @@ def _arguments(wanted: Slice) -> list[object]:
     return arguments
 
 
+class Records(msgspec.Struct, frozen=True):
+    """The records of a slice in its order, each with its position in the first two columns; `more` is as in Page."""
+
+    records: list[Any]
+    more: bool
+
+
+async def fetch_slice(
+    connection: Connection, query: PageQuery, order: Order, wanted: Slice, filters: Wanted
+) -> Records:
+    """Return a slice of the query's rows as records: sort value and key as text, then the query's columns."""
+    if wanted.limit >= MOST_ROWS:
+        raise ValueError(f"a page has fewer than {MOST_ROWS} rows, not {wanted.limit}")
+    variant = Variant(query, order, filters.filtered, _bound(wanted.after), _bound(wanted.before), wanted.backward)
+    if variant.after is Bound.NULL and variant.before is Bound.VALUE:
+        return Records([], more=False)  # nulls come last, so that nothing lies between
+    records = await connection.fetch(page_statement(variant), *filters.values, *_arguments(wanted))
+    kept = records[: wanted.limit]
+    if wanted.backward:
+        kept.reverse()
+    return Records(kept, more=len(records) > wanted.limit)
+
+
 async def fetch_page(
     connection: Connection,
     query: PageQuery,
@@ -186,18 +253,18 @@ async def fetch_page(
     wanted: Slice,
     *,
     make: Callable[..., Row],
-    filters: Sequence[object] | None = None,
+    filters: Wanted,
 ) -> Page[Row]:
     """Return a slice of the query's rows, each made by `make` from the columns in their order."""
-    variant = Variant(query, order, filters is not None, _bound(wanted.after), _bound(wanted.before), wanted.backward)
-    if variant.after is Bound.NULL and variant.before is Bound.VALUE:
-        return Page([], [], more=False)  # nulls come last, so that nothing lies between
-    records = await connection.fetch(page_statement(variant), *(filters or ()), *_arguments(wanted))
-    kept: list[Any] = records[: wanted.limit]
-    if wanted.backward:
-        kept.reverse()
+    found = await fetch_slice(connection, query, order, wanted, filters)
     return Page(
-        rows=[make(*record[2:]) for record in kept],
-        positions=[Position(record[0], record[1]) for record in kept],
-        more=len(records) > wanted.limit,
+        rows=[make(*record[2:]) for record in found.records],
+        positions=[Position(record[0], record[1]) for record in found.records],
+        more=found.more,
     )
+
+
+async def count_rows(connection: Connection, query: PageQuery, filters: Wanted) -> int:
+    """Return how many of the query's rows the filter wants."""
+    count: int = await connection.fetchval(count_statement(query, filters.filtered), *filters.values)
+    return count

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from db.expressions import as_float, like_prefix, search_condition
-from db.keyset import Order, Page, PageQuery, Slice, fetch_page
+from db.keyset import Order, Page, PageQuery, Slice, Wanted, count_rows, fetch_page, wanted_of
 from db.types import Connection
 
 MAX_LISTINGS_OF_TICKER = 250
@@ -39,7 +39,7 @@ class ListingRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class ListingFilter(msgspec.Struct, frozen=True):
-    """Which listings are wanted; None does not restrict. The order of the fields is that of the parameters."""
+    """Which listings are wanted; None does not restrict. The order of the fields is that of the conditions."""
 
     tickers: Sequence[str] | None = None
     sources: Sequence[str] | None = None
@@ -84,32 +84,38 @@ LISTINGS = PageQuery(
         ("content_hash", "l.content_hash"),
     ),
     tables="listings AS l LEFT JOIN etl_checkpoints AS c ON c.source = l.source",
-    filters=f"""
-        ($1::text[] IS NULL OR l.ticker = ANY ($1))
-        AND ($2::text[] IS NULL OR l.source = ANY ($2))
-        AND ($3::boolean IS NULL OR l.active = $3)
-        AND {search_condition("l.ticker", "l.name", "$4")}
-    """,
-    filter_count=4,
+    conditions=(
+        ("text[]", "l.ticker = ANY ({})"),
+        ("text[]", "l.source = ANY ({})"),
+        ("boolean", "l.active = {}"),
+        ("text", search_condition("l.ticker", "l.name")),
+    ),
 )
-LISTING_ORDER = Order("SOURCE", sort="l.source", sort_type="text", key="l.external_id")
-NO_FILTER = ListingFilter()
 
-_COUNT_ALL = "SELECT count(*) FROM listings"
-_COUNT = f"SELECT count(*) FROM {LISTINGS.tables} WHERE {LISTINGS.filters}"  # noqa: S608
-_BY_KEYS = LISTINGS.select(
-    "JOIN unnest($1::text[], $2::text[]) AS k (source, external_id)"
-    " ON k.source = l.source AND k.external_id = l.external_id"
-)
-_OF_TICKERS = (
-    "SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ("  # noqa: S608
-    + LISTINGS.select(
+
+def listings_by_key_statement(query: PageQuery) -> str:
+    """Return the statement that reads columns of the listings with the keys of its parameters."""
+    return query.select(
+        "JOIN unnest($1::text[], $2::text[]) AS k (source, external_id)"
+        " ON k.source = l.source AND k.external_id = l.external_id"
+    )
+
+
+def listings_of_tickers_statement(query: PageQuery) -> str:
+    """Return the statement that reads columns of the listings of some tickers, greatest market cap first."""
+    listings = query.select(
         "WHERE l.ticker = k.ticker AND l.contributes = $2"
         " ORDER BY l.market_cap_usd DESC NULLS LAST, l.source, l.external_id"
         f" LIMIT {MAX_LISTINGS_OF_TICKER}"
     )
-    + ") AS x"
-)
+    return f"SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ({listings}) AS x"  # noqa: S608
+
+
+LISTING_ORDER = Order("SOURCE", sort="l.source", sort_type="text", key="l.external_id")
+NO_FILTER = ListingFilter()
+
+_BY_KEYS = listings_by_key_statement(LISTINGS)
+_OF_TICKERS = listings_of_tickers_statement(LISTINGS)
 _PAYLOADS = """
 SELECT k.source, k.external_id, k.content_hash, p.payload
 FROM unnest($1::text[], $2::text[], $3::bytea[]) AS k (source, external_id, content_hash)
@@ -132,25 +138,22 @@ CROSS JOIN LATERAL (
 """
 
 
-def _filters(wanted: ListingFilter) -> list[object] | None:
-    if wanted == NO_FILTER:
-        return None
+def listing_conditions(wanted: ListingFilter) -> Wanted:
+    """Return what a filter means to a statement: only what it restricts is in there."""
     if wanted.search is not None:
         wanted = msgspec.structs.replace(wanted, search=like_prefix(wanted.search))
-    return list(msgspec.structs.astuple(wanted))
+    return wanted_of(msgspec.structs.astuple(wanted))
 
 
 async def listing_page(connection: Connection, wanted: ListingFilter, part: Slice) -> Page[ListingRow]:
     """Return a slice of the listings that the filter wants, by source and external id."""
-    return await fetch_page(connection, LISTINGS, LISTING_ORDER, part, make=ListingRow, filters=_filters(wanted))
+    filters = listing_conditions(wanted)
+    return await fetch_page(connection, LISTINGS, LISTING_ORDER, part, make=ListingRow, filters=filters)
 
 
 async def count_listings(connection: Connection, wanted: ListingFilter = NO_FILTER) -> int:
     """Return how many listings the filter wants."""
-    filters = _filters(wanted)
-    statement, arguments = (_COUNT_ALL, []) if filters is None else (_COUNT, filters)
-    count: int = await connection.fetchval(statement, *arguments)
-    return count
+    return await count_rows(connection, LISTINGS, listing_conditions(wanted))
 
 
 async def listings_by_key(connection: Connection, keys: Sequence[ListingKey]) -> dict[ListingKey, ListingRow]:

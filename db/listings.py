@@ -48,26 +48,40 @@ _KNOWN = "SELECT external_id, content_hash, ticker FROM listings WHERE source = 
 _WRITE = """
 WITH incoming AS MATERIALIZED (
     SELECT r.*, decode(r.content_hash, 'base64') AS digest
-    FROM json_to_recordset($2::json) AS r (
-        external_id text, ticker text, symbol text, name text, name_words text, core_words text, rank integer,
-        price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
-        circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
-        content_hash text, payload jsonb
+    FROM ROWS FROM (
+        json_to_recordset($2::json) AS (
+            external_id text, ticker text, symbol text, name text, name_words text, core_words text, rank integer,
+            price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
+            circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
+            content_hash text
+        ),
+        unnest($6::text[])
+    ) AS r (
+        external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd, volume_24h_usd,
+        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash, payload
     )
 ),
 newest AS MATERIALIZED (
-    SELECT DISTINCT ON (external_id) * FROM incoming ORDER BY external_id, observed_at DESC, digest DESC
+    SELECT DISTINCT ON (external_id)
+        external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd, volume_24h_usd,
+        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest
+    FROM incoming
+    ORDER BY external_id, observed_at DESC, digest DESC
+),
+-- Whose asset owns a ticker is for the merge to say; of one that nobody had, it will hardly say otherwise.
+taken AS MATERIALIZED (
+    SELECT ticker FROM listings WHERE $7::boolean AND ticker = ANY (ARRAY(SELECT ticker FROM newest))
 ),
 written AS (
     INSERT INTO listings AS l (
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
         volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-        fetched_at, first_seen_at, last_seen_at
+        fetched_at, first_seen_at, last_seen_at, contributes
     )
     SELECT
         $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
         volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest,
-        $3, $3, $3
+        $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken)
     FROM newest
     ORDER BY external_id
     ON CONFLICT (source, external_id) DO UPDATE SET
@@ -82,15 +96,22 @@ written AS (
         > (l.observed_at, l.fetched_at, l.content_hash)
     RETURNING l.external_id, l.ticker, l.content_hash
 ),
+-- By an array of keys, not by a join, as above.
+kept_before AS MATERIALIZED (
+    SELECT external_id, content_hash
+    FROM raw_api_records
+    WHERE source = $1 AND external_id = ANY (ARRAY(
+        SELECT external_id
+        FROM incoming
+        WHERE (external_id, digest) NOT IN (SELECT external_id, content_hash FROM written)
+    ))
+),
 kept AS (
     INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, content_hash)
-    SELECT DISTINCT ON (i.external_id, i.digest) $1, i.external_id, i.payload, $4, $5, i.digest
+    SELECT DISTINCT ON (i.external_id, i.digest) $1, i.external_id, i.payload::jsonb, $4, $5, i.digest
     FROM incoming AS i
-    WHERE (i.external_id, i.digest) IN (SELECT w.external_id, w.content_hash FROM written AS w)
-       OR NOT EXISTS (
-            SELECT FROM raw_api_records AS k
-            WHERE k.source = $1 AND k.external_id = i.external_id AND k.content_hash = i.digest
-       )
+    WHERE (i.external_id, i.digest) IN (SELECT external_id, content_hash FROM written)
+       OR (i.external_id, i.digest) NOT IN (SELECT external_id, content_hash FROM kept_before)
     ORDER BY i.external_id, i.digest
     RETURNING 1
 )
@@ -100,6 +121,10 @@ SELECT
 """
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
 
+# A payload is text within the statement until it is kept: within the rows it would be read twice more.
+_APART = msgspec.Raw(b"null")
+
+_ANY_TO_REVIVE = "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL)"
 _REVIVE = """
 UPDATE listings
 SET active = true, missing_since = NULL, last_seen_at = greatest(last_seen_at, $3)
@@ -141,15 +166,19 @@ async def write_listings(
     run_id: int,
     fetched_at: datetime.datetime,
     now: datetime.datetime,
+    any_new: bool = True,
 ) -> PageWritten:
     """Write a page's listings and their payloads; an older observation never overwrites a newer one.
+
+    `any_new` is False where every listing is known to be there already, which saves a look.
 
     Raises one of UNREADABLE when PostgreSQL cannot hold a value: then nothing of the page is written.
     """
     if not listings:
         return PageWritten(0, frozenset())
-    rows = msgspec.json.encode(listings)
-    row = await connection.fetchrow(_WRITE_TO[kind], source, rows, fetched_at, now, run_id)
+    rows = msgspec.json.encode([msgspec.structs.replace(listing, payload=_APART) for listing in listings])
+    payloads = [bytes(listing.payload).decode() for listing in listings]
+    row = await connection.fetchrow(_WRITE_TO[kind], source, rows, fetched_at, now, run_id, payloads, any_new)
     if row is None:
         raise RuntimeError("the statement returns one row")
     return PageWritten(row["changed"], frozenset(row["tickers"]))
@@ -159,6 +188,8 @@ async def revive(
     connection: Connection, source: str, external_ids: Collection[str], fetched_at: datetime.datetime
 ) -> frozenset[str]:
     """Make listings active again that a page of `fetched_at` holds; return the tickers to merge."""
+    if not await connection.fetchval(_ANY_TO_REVIVE, source):
+        return frozenset()
     rows = await connection.fetch(_REVIVE, source, list(external_ids), fetched_at)
     return frozenset(row["ticker"] for row in rows)
 

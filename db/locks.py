@@ -8,7 +8,8 @@ from db.types import Connection
 _WRITE_LOCK = 0x4B415357
 _SOURCE_LOCK = 0x4B415353
 
-_TAKE_WRITE_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0)"
+# There is one writer at a time: it may have the memory to sort and join a whole page without the disk.
+_TAKE_WRITE_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0), set_config('work_mem', '64MB', true)"
 _TRY_SOURCE_LOCK = "SELECT pg_try_advisory_lock($1::integer, $2::integer)"
 _RELEASE_SOURCE_LOCK = "SELECT pg_advisory_unlock($1::integer, $2::integer)"
 

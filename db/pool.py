@@ -188,14 +188,18 @@ async def connect(
     role: str | None = None,
     statement_timeout_seconds: float | None = None,
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    plans_once: bool = False,
 ) -> OwnConnection:
     """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`.
 
+    With `plans_once`, a statement is planned when it is first met, for all parameters, and not for each of them anew.
     `role` is taken on where it exists and the login may; otherwise a warning says so and the login's own rights stay.
     Raises DatabaseUnavailableError, DatabaseUrlError.
     """
     dsn = normalize_dsn(dsn)
     settings = {"application_name": application_name, "timezone": "UTC", "jit": "off"}
+    if plans_once:
+        settings["plan_cache_mode"] = "force_generic_plan"
     if statement_timeout_seconds is not None:
         settings["statement_timeout"] = str(round(statement_timeout_seconds * 1000))
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from db.keyset import Order, Page, PageQuery, Slice, fetch_page
+from db.keyset import Order, Page, PageQuery, Slice, Wanted, count_rows, fetch_page, wanted_of
 from db.types import Connection
 
 MAX_RUNS_OF_REQUEST = 250
@@ -42,7 +42,7 @@ class RejectionRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class RunFilter(msgspec.Struct, frozen=True):
-    """Which runs are wanted; None does not restrict. The order of the fields is that of the parameters."""
+    """Which runs are wanted; None does not restrict. The order of the fields is that of the conditions."""
 
     sources: Sequence[str] | None = None
     statuses: Sequence[str] | None = None
@@ -53,19 +53,14 @@ class RunFilter(msgspec.Struct, frozen=True):
 RUNS = PageQuery(
     columns=tuple((name, f"r.{name}") for name in RunRow.__struct_fields__),
     tables="etl_runs AS r",
-    filters="""
-        ($1::text[] IS NULL OR r.source = ANY ($1))
-        AND ($2::text[] IS NULL OR r.status = ANY ($2))
-        AND ($3::timestamptz IS NULL OR r.started_at >= $3)
-        AND ($4::timestamptz IS NULL OR r.started_at <= $4)
-    """,
-    filter_count=4,
+    conditions=(
+        ("text[]", "r.source = ANY ({})"),
+        ("text[]", "r.status = ANY ({})"),
+        ("timestamptz", "r.started_at >= {}"),
+        ("timestamptz", "r.started_at <= {}"),
+    ),
 )
 NEWEST_FIRST = Order("NEWEST", sort="r.id", sort_type="bigint", key="r.id", key_type="bigint", descending=True)
-NO_FILTER = RunFilter()
-
-_COUNT_ALL = "SELECT count(*) FROM etl_runs"
-_COUNT = f"SELECT count(*) FROM {RUNS.tables} WHERE {RUNS.filters}"  # noqa: S608
 _BY_IDS = RUNS.select("WHERE r.id = ANY ($1::bigint[])")
 _LAST_OF_SOURCES = (
     "SELECT x.* FROM unnest($1::text[]) AS k (source) CROSS JOIN LATERAL ("  # noqa: S608
@@ -94,21 +89,19 @@ def run_from_event(run: dict[str, Any]) -> RunRow:
     return msgspec.convert(run, RunRow)
 
 
-def _filters(wanted: RunFilter) -> list[object] | None:
-    return None if wanted == NO_FILTER else list(msgspec.structs.astuple(wanted))
+def run_conditions(wanted: RunFilter) -> Wanted:
+    """Return what a filter means to a statement: only what it restricts is in there."""
+    return wanted_of(msgspec.structs.astuple(wanted))
 
 
 async def run_page(connection: Connection, wanted: RunFilter, part: Slice) -> Page[RunRow]:
     """Return a slice of the runs that the filter wants, newest first."""
-    return await fetch_page(connection, RUNS, NEWEST_FIRST, part, make=RunRow, filters=_filters(wanted))
+    return await fetch_page(connection, RUNS, NEWEST_FIRST, part, make=RunRow, filters=run_conditions(wanted))
 
 
 async def count_runs(connection: Connection, wanted: RunFilter) -> int:
     """Return how many runs the filter wants."""
-    filters = _filters(wanted)
-    statement, arguments = (_COUNT_ALL, []) if filters is None else (_COUNT, filters)
-    count: int = await connection.fetchval(statement, *arguments)
-    return count
+    return await count_rows(connection, RUNS, run_conditions(wanted))
 
 
 async def runs_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, RunRow]:

@@ -3,8 +3,8 @@
 CREATE ROLE kasparro_server NOLOGIN;
 
 CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS numeric
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN CASE WHEN (((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((min_scale(amount) = (places + 1)) AND ((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
 
 CREATE TABLE public.api_calls (
     source text NOT NULL,

@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1
+    response_cache_bytes: int = 33_554_432
     coinpaprika_url: str = "https://api.coinpaprika.com/v1"
     coingecko_url: str = "https://api.coingecko.com/api/v3"
     api_source_key: str | None = None
@@ -149,6 +151,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "read_database_url": normalize_dsn,
     "host": _host,
     "port": _integer(1, 65535),
+    "workers": _integer(1, 32),
+    "response_cache_bytes": _integer(0, 2**40),
     "coinpaprika_url": _http_url,
     "coingecko_url": _http_url,
     "api_source_key": _secret,

@@ -93,7 +93,7 @@ def decode_record(record: Record, decoder: msgspec.json.Decoder[T]) -> T:
     Raises RecordError, also for what no jsonb column takes: NUL characters, bytes that are not UTF-8, endless nesting.
     """
     try:
-        if record.raw.count(b"[") + record.raw.count(b"{") > MAX_NESTING:
+        if len(record.raw) > 2 * MAX_NESTING and record.raw.count(b"[") + record.raw.count(b"{") > MAX_NESTING:
             _refuse_depth(record.raw)
         if b"\\u0000" in record.raw:
             _refuse_nul(_ANYTHING.decode(record.raw), "$")

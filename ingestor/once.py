@@ -23,7 +23,7 @@ async def run_once(
     A source that another ingestor is running just now is waited for, for PATIENCE_SECONDS, and then has no run in what
     is returned. Raises SettingsError for an unknown name.
     """
-    async with await create_pool(dsn, application_name="kasparro ingest", max_size=len(settings.sources) + 1) as pool:
+    async with await create_pool(dsn, application_name="kasparro ingest", max_size=2 * len(settings.sources)) as pool:
         chosen = await prepare(settings, pool, sources)
         finished: list[FinishedRun] = []
 

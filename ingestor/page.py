@@ -1,7 +1,9 @@
 """One page into the database: decode what changed, write it, merge its tickers, tell the world; one transaction."""
 
 import datetime
+from collections.abc import Mapping
 
+import anyio.lowlevel
 import msgspec
 import structlog
 
@@ -19,17 +21,22 @@ from ingestor.records import Listing, Page, RecordError, Rejection, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
+_AT_ONCE = 100
+"""Records that are decoded before others have their turn, PostgreSQL's answer for one: a millisecond or two."""
 
-class _Decoded(msgspec.Struct, frozen=True):
+
+class Decoded(msgspec.Struct, frozen=True):
     """A page's records, told apart: listings of records that changed, rejections, external ids that did not change.
 
-    `left` are the tickers that listings have left for another: their source renamed the symbol.
+    `left` are the tickers that listings have left for another: their source renamed the symbol. `any_new` tells whether
+    some record is of a listing that was not known.
     """
 
     listings: list[Listing]
     rejections: list[Rejection]
     unchanged: list[str]
     left: frozenset[str]
+    any_new: bool
 
 
 async def write_page(
@@ -40,12 +47,15 @@ async def write_page(
     *,
     now: datetime.datetime,
     oldest: datetime.datetime,
+    decoded: Decoded | None = None,
 ) -> None:
     """Write everything that `page` says, or nothing; what was observed before `oldest` is no history.
 
+    `decoded` is the page decoded already, where no page was written since that holds one of its records.
     `connection` holds the source's lock, so nobody else writes this source's listings. Raises RunTakenOverError.
     """
-    decoded = await _decode(connection, source, page)
+    if decoded is None:
+        decoded = await decode_page(connection, source, page)
     try:
         await _write(connection, source, run_id, page, decoded, now=now, oldest=oldest)
     except UNREADABLE:
@@ -54,11 +64,14 @@ async def write_page(
         await _write(connection, source, run_id, page, decoded, now=now, oldest=oldest)
 
 
-async def _decode(connection: Connection, source: Source, page: Page) -> _Decoded:
+async def decode_page(connection: Connection, source: Source, page: Page) -> Decoded:
+    """Decode the records that `page` changes, of what is committed now. Other tasks go on meanwhile."""
     known = await known_listings(connection, source.name, {record.external_id for record in page.records})
-    listings, unchanged, left = [], [], set()
+    listings, unchanged, left, any_new = [], [], set(), False
     rejections = list(page.rejections)
-    for record in page.records:
+    for number, record in enumerate(page.records):
+        if number % _AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
         before = known.get(record.external_id)
         if before is not None and before.content_hash == record.content_hash:
             unchanged.append(record.external_id)
@@ -69,12 +82,14 @@ async def _decode(connection: Connection, source: Source, page: Page) -> _Decode
             rejections.append(Rejection(external_id=record.external_id, error=str(error), payload=record.raw))
             continue
         listings.append(listing)
-        if before is not None and before.ticker != listing.ticker:
+        if before is None:
+            any_new = True
+        elif before.ticker != listing.ticker:
             left.add(before.ticker)
-    return _Decoded(listings, rejections, unchanged, frozenset(left))
+    return Decoded(listings, rejections, unchanged, frozenset(left), any_new)
 
 
-async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Decoded:
+async def _without_unreadable(connection: Connection, decoded: Decoded) -> Decoded:
     listings, rejections = [], list(decoded.rejections)
     for listing in decoded.listings:
         error = await readable_payload(connection, listing)
@@ -82,7 +97,7 @@ async def _without_unreadable(connection: Connection, decoded: _Decoded) -> _Dec
             listings.append(listing)
         else:
             rejections.append(Rejection(external_id=listing.external_id, error=error, payload=bytes(listing.payload)))
-    return _Decoded(listings, rejections, decoded.unchanged, decoded.left)
+    return Decoded(listings, rejections, decoded.unchanged, decoded.left, decoded.any_new)
 
 
 async def _write(
@@ -90,7 +105,7 @@ async def _write(
     source: Source,
     run_id: int,
     page: Page,
-    decoded: _Decoded,
+    decoded: Decoded,
     *,
     now: datetime.datetime,
     oldest: datetime.datetime,
@@ -105,6 +120,7 @@ async def _write(
             run_id=run_id,
             fetched_at=page.fetched_at,
             now=page.fetched_at,  # a rebuild from payloads must know when their page was fetched
+            any_new=decoded.any_new,
         )
         tickers = written.tickers | decoded.left
         present = decoded.unchanged + [listing.external_id for listing in decoded.listings]
@@ -142,7 +158,11 @@ async def _write(
 
 
 async def _record_history(
-    connection: Connection, source: Source, decoded: _Decoded, repriced: list[str], oldest: datetime.datetime
+    connection: Connection,
+    source: Source,
+    decoded: Decoded,
+    repriced: Mapping[str, datetime.datetime],
+    oldest: datetime.datetime,
 ) -> None:
     """Add the new prices to the coins' history; a file's rows are history themselves, each at its own time."""
     await record_prices(connection, repriced, oldest)
@@ -156,13 +176,15 @@ async def _record_history(
                 volume_24h_usd=listing.volume_24h_usd,
             )
             for listing in decoded.listings
-            if listing.price_usd is not None
+            # What the coins have just taken on is recorded already.
+            if listing.price_usd is not None and listing.observed_at != repriced.get(listing.ticker)
         ]
-        await backfill_prices(connection, source.name, past, oldest)
+        if past:
+            await backfill_prices(connection, source.name, past, oldest)
 
 
 async def _advance_sweep(
-    connection: Connection, source: Source, page: Page, decoded: _Decoded, now: datetime.datetime
+    connection: Connection, source: Source, page: Page, decoded: Decoded, now: datetime.datetime
 ) -> set[str]:
     """Save the page's place in the sweep and the checkpoint after it; return the tickers of listings that ended."""
     before = await read_checkpoint(connection, source.name)

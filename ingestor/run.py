@@ -2,11 +2,12 @@
 
 import contextlib
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import anyio
 import msgspec
 import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from db.api_calls import add_calls
 from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
@@ -19,8 +20,8 @@ from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
-from ingestor.page import write_page
-from ingestor.records import Budgeted, Checkpoint, Source
+from ingestor.page import Decoded, decode_page, write_page
+from ingestor.records import Budgeted, Checkpoint, Page, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -58,7 +59,9 @@ async def run(
         await ensure_partitions(connection, now, retention)
         run_id = await _start(connection, source.name, request_id, now)
         try:
-            outcome = await _read(connection, source, run_id, retention, timeout_seconds=timeout_seconds, full=full)
+            outcome = await _read(
+                pool, connection, source, run_id, retention, timeout_seconds=timeout_seconds, full=full
+            )
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
                 stopped = _Outcome("abandoned", "The ingestor was stopped; the next run goes on where this one ended.")
@@ -115,24 +118,35 @@ async def _start(connection: Connection, source: str, request_id: int | None, no
 
 
 async def _read(
-    connection: Connection, source: Source, run_id: int, retention: Retention, *, timeout_seconds: float, full: bool
+    pool: Pool,
+    connection: Connection,
+    source: Source,
+    run_id: int,
+    retention: Retention,
+    *,
+    timeout_seconds: float,
+    full: bool,
 ) -> _Outcome:
     """Read and write page after page; the source's failures become the run's outcome."""
-    try:
-        with anyio.move_on_after(timeout_seconds) as deadline:
-            row = None if full else await read_checkpoint(connection, source.name)
-            checkpoint = None if row is None else _checkpoint(row)
-            pages = 0
-            async with contextlib.aclosing(source.pages(checkpoint, full=full)) as reading:
-                async for page in reading:
-                    # Whoever stops us, or a deadline, waits for the page: it is written whole, then we go.
-                    with anyio.CancelScope(shield=True):
-                        now = utc_now()
-                        oldest = retention.oldest_history(now)
-                        await write_page(connection, source, run_id, page, now=now, oldest=oldest)
-                    pages += 1
-    except SourceError as error:
-        return _Outcome("failure", str(error))
+    failure: SourceError | None = None
+    pages = 0
+    with anyio.move_on_after(timeout_seconds) as deadline:
+        row = None if full else await read_checkpoint(connection, source.name)
+        checkpoint = None if row is None else _checkpoint(row)
+        async with _read_ahead(pool, source, source.pages(checkpoint, full=full)) as reading:
+            async for ahead in reading:
+                if isinstance(ahead, SourceError):
+                    failure = ahead
+                    break
+                page, decoded = ahead
+                # Whoever stops us, or a deadline, waits for the page: it is written whole, then we go.
+                with anyio.CancelScope(shield=True):
+                    now = utc_now()
+                    oldest = retention.oldest_history(now)
+                    await write_page(connection, source, run_id, page, now=now, oldest=oldest, decoded=decoded)
+                pages += 1
+    if failure is not None:
+        return _Outcome("failure", str(failure))
     if deadline.cancelled_caught:
         late = (
             f"{source.name} took longer than RUN_TIMEOUT_SECONDS={timeout_seconds:g}; the next run goes on from there"
@@ -142,6 +156,43 @@ async def _read(
         await touch_checkpoint(connection, source.name, utc_now())
         return _Outcome("success", f"{source.name} has not changed since its last run.")
     return _Outcome("success", None)
+
+
+_Ahead = tuple[Page, Decoded | None] | SourceError
+
+
+@contextlib.asynccontextmanager
+async def _read_ahead(
+    pool: Pool, source: Source, pages: AsyncGenerator[Page, None]
+) -> AsyncIterator[MemoryObjectReceiveStream[_Ahead]]:
+    """Yield the pages, and at their end the error that ended them; each is read while the one before is written.
+
+    It is decoded meanwhile, too, unless the two share a record: what that changes is known only afterwards.
+    """
+    ahead, behind = anyio.create_memory_object_stream[_Ahead](0)
+
+    async def read() -> None:
+        before: set[str] = set()
+        async with ahead, contextlib.aclosing(pages):
+            try:
+                async for page in pages:
+                    external_ids = {record.external_id for record in page.records}
+                    decoded = None
+                    if before and before.isdisjoint(external_ids):
+                        async with borrow(pool) as connection:
+                            decoded = await decode_page(connection, source, page)
+                    await ahead.send((page, decoded))
+                    before = external_ids
+            except SourceError as error:
+                await ahead.send(error)
+
+    try:
+        async with behind, anyio.create_task_group() as group:
+            group.start_soon(read)
+            yield behind
+            group.cancel_scope.cancel()
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
 
 
 def _checkpoint(row: CheckpointRow) -> Checkpoint:

@@ -1,7 +1,6 @@
 """`python -m server`: one server process. Exit code 2: a setting must change; 1: there is no database to serve from."""
 
 import asyncio
-import logging
 import signal
 import socket
 import sys
@@ -13,7 +12,8 @@ from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings, SettingsError, load_settings
 from db.token import TokenFileError
-from server.process import AddressError, StartError, open_socket, serve
+from server.process import AddressError, StartError, open_socket, quiet_uvicorn, serve, url_of, wait_for_database
+from server.workers import run_workers
 
 BAD_SETTING = 2
 FAILED = 1
@@ -24,10 +24,12 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings)
-        # uvicorn tells of its own start and stop; ours is one line.
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        quiet_uvicorn()
         with open_socket(settings.host, settings.port) as listening:
-            uvloop.run(_serve_until_told(settings, listening))
+            if settings.workers == 1:
+                uvloop.run(_serve_until_told(settings, listening))
+            elif uvloop.run(_database_is_there(settings)):
+                run_workers(settings.workers, listening, lambda: _tell(url_of(listening)))
     except (SettingsError, AddressError) as error:
         click.echo(error, err=True)
         return BAD_SETTING
@@ -38,11 +40,26 @@ def main() -> int:
 
 
 async def _serve_until_told(settings: Settings, listening: socket.socket) -> None:
+    await serve(settings, listening, _stopped_by_signal(), _tell)
+
+
+async def _database_is_there(settings: Settings) -> bool:
+    """Wait for the database, here and not in each worker; return False when told to stop instead."""
+    stopping = _stopped_by_signal()
+    await wait_for_database(settings, stopping)
+    return not stopping.is_set()
+
+
+def _stopped_by_signal() -> asyncio.Event:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    await serve(settings, listening, stopping, lambda url: click.echo(f"Listening at {url}"))
+    return stopping
+
+
+def _tell(url: str) -> None:
+    click.echo(f"Listening at {url}")
 
 
 if __name__ == "__main__":

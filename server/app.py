@@ -7,7 +7,10 @@ from starlette.requests import Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.compiler.fast_path import FastPath
+from server.compiler.http import FastQueries
 from server.graphql.app import create_graphql_app
+from server.graphql.schema import schema
 from server.middleware.body_limit import BodyLimit
 from server.middleware.in_flight import InFlightLimit
 from server.middleware.origin import WebSocketOrigin
@@ -45,9 +48,19 @@ class ExplorerOr:
 def create_app(state: ServerState) -> Starlette:
     """Put the application together."""
     graphql = ExplorerOr(create_graphql_app(state))
+    fast_path = FastPath(
+        schema,
+        state.readers,
+        introspection=state.settings.introspection,
+        data_version=lambda: state.data_version,
+        answers_bytes=state.settings.response_cache_bytes,
+    )
     origins = state.settings.cors_origins
     app = Starlette(
         routes=[
+            # The first ones are found soonest.
+            Route("/graphql", graphql),
+            WebSocketRoute("/graphql", graphql),
             Route("/", get_root),
             Route("/health", get_health),
             Route("/health/live", get_live),
@@ -57,8 +70,6 @@ def create_app(state: ServerState) -> Starlette:
             Route("/trigger-etl", post_trigger, methods=["POST"]),
             Route("/openapi.json", get_openapi),
             Route("/docs", get_docs),
-            Route("/graphql", graphql),
-            WebSocketRoute("/graphql", graphql),
             Route("/static/{folder}/{name}", get_asset),
         ],
         middleware=[
@@ -69,6 +80,7 @@ def create_app(state: ServerState) -> Starlette:
             Middleware(BodyLimit),
             Middleware(WebSocketOrigin, allowed=origins),
             Middleware(EndStreams, stopping=state.stopping),
+            Middleware(FastQueries, fast_path=fast_path),
         ],
         exception_handlers={**ERROR_HANDLERS, BadParametersError: on_bad_parameters},
     )
@@ -82,6 +94,6 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["Content-Type", "X-Scheduler-Token", "X-Request-ID"],
-        expose_headers=["X-Request-ID", "Retry-After"],
+        expose_headers=["ETag", "X-Request-ID", "Retry-After"],
         max_age=600,
     )

@@ -3,17 +3,20 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Callable, Iterator
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from db.embedded import running_dsn
 from db.migrate import MigrationError, status
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings
 from server.app import create_app
+from server.http_protocol import OneWriteProtocol
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
 
@@ -66,25 +69,28 @@ async def serve(
 
     Raises StartError, DatabaseUnavailableError, TokenFileError.
     """
-    dsn = settings.database_url or running_dsn(settings.home)
-    if dsn is None:
-        raise StartError("There is no database: set DATABASE_URL, or start everything with `kasparro up`")
-    await wait_for_database(dsn, stopping)
+    dsn = await wait_for_database(settings, stopping)
     if stopping.is_set():
         return
     async with open_state(settings, dsn, stopping) as state:
         await Server(state, lambda: on_ready(url_of(listening))).serve([listening])
 
 
-async def wait_for_database(dsn: str, stopping: asyncio.Event) -> None:
-    """Return once the database answers and has this version's schema, or `stopping` is set. Raises StartError."""
+async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
+    """Return the database's DSN once it answers and has this version's schema, or `stopping` is set.
+
+    Raises StartError.
+    """
+    dsn = settings.database_url or running_dsn(settings.home)
+    if dsn is None:
+        raise StartError("There is no database: set DATABASE_URL, or start everything with `kasparro up`")
     clock = asyncio.get_running_loop().time
     deadline = clock() + DATABASE_WAIT_SECONDS
     told = False
     while not stopping.is_set():
         problem = await _problem_of(dsn)
         if problem is None:
-            return
+            break
         if clock() > deadline:
             raise StartError(problem)
         if not told:
@@ -93,6 +99,7 @@ async def wait_for_database(dsn: str, stopping: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DATABASE_RETRY_SECONDS):
                 await stopping.wait()
+    return dsn
 
 
 async def _problem_of(dsn: str) -> str | None:
@@ -105,23 +112,34 @@ async def _problem_of(dsn: str) -> str | None:
     return f"The database lacks migration {pending[0].file_name}: run `kasparro migrate`" if pending else None
 
 
+def quiet_uvicorn() -> None:
+    """Let uvicorn tell of trouble only: of its own start and stop, ours is one line."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def http_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    """Return how uvicorn serves an application of ours, or one that each worker makes and opens for itself."""
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=workers,
+        lifespan="on" if factory else "off",
+        http=OneWriteProtocol,
+        ws="websockets-sansio",
+        ws_max_size=MAX_BODY_BYTES,
+        ws_per_message_deflate=False,  # its buffers would cost each subscriber hundreds of kilobytes
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
+    )
+
+
 class Server(uvicorn.Server):
     """uvicorn, ended by `stopping`: signals are the business of the process, not of a server within it."""
 
     def __init__(self, state: ServerState, on_ready: Callable[[], None]) -> None:
-        config = uvicorn.Config(
-            create_app(state),
-            http="httptools",
-            ws="websockets-sansio",
-            ws_max_size=MAX_BODY_BYTES,
-            ws_per_message_deflate=False,  # its buffers would cost each subscriber hundreds of kilobytes
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
-        )
-        super().__init__(config)
+        super().__init__(http_config(create_app(state)))
         self._stopping = state.stopping
         self._on_ready = on_ready
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import functools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +11,8 @@ import msgspec
 from aiolimiter import AsyncLimiter
 from asyncpg.pool import PoolAcquireContext
 
-from db.pool import create_pool
+from db.pool import connect, create_pool
+from db.readers import Readers
 from db.settings import Settings
 from db.token import load_or_create_token
 from db.types import Pool
@@ -19,6 +21,9 @@ from server.live.hub import Hub
 ROLE = "kasparro_server"
 """What the migrations let a server do: read everything, ask for a run."""
 POOL_SIZE = 10
+READERS = 10
+POOL_SIZE_OF_ALL = 60
+"""So many connections all workers of one machine together take at most, of the 100 that PostgreSQL has by default."""
 # So that the health endpoints tell of the database, not of how busy this server is with it.
 HEALTH_POOL_SIZE = 1
 STATEMENT_TIMEOUT_SECONDS = 10.0
@@ -37,13 +42,14 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone. `stopping` is set when the server is asked to end.
+    alone; `readers` too, for single statements. `stopping` is set when the server is asked to end.
     """
 
     settings: Settings
     pool: Pool
     primary: Pool
     health_pool: Pool
+    readers: Readers
     hub: Hub
     scheduler_token: str
     version: str
@@ -66,6 +72,14 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
         """Take the connection kept for the health endpoints. Raises TimeoutError."""
         return self.health_pool.acquire(timeout=ACQUIRE_SECONDS)
 
+    @property
+    def data_version(self) -> tuple[int, int] | None:
+        """What an answer read from now on is at least as new as; None where that cannot be known.
+
+        It changes before any client here is told of a commit. A replica may lag behind what the primary tells of.
+        """
+        return None if self.settings.read_database_url else self.hub.listener.version
+
     def __repr__(self) -> str:
         """Show no secret, whoever logs it."""
         return f"ServerState(version={self.version!r}, started_at={self.started_at.isoformat()})"
@@ -79,11 +93,13 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
     """
     token = settings.scheduler_token or load_or_create_token(settings.home)
     async with AsyncExitStack() as stack:
-        primary = pool = await stack.enter_async_context(_open_pool(dsn))
+        size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
+        primary = pool = await stack.enter_async_context(_open_pool(dsn, size))
         if settings.read_database_url:
-            pool = await stack.enter_async_context(_open_pool(settings.read_database_url))
+            pool = await stack.enter_async_context(_open_pool(settings.read_database_url, size))
         health_dsn = settings.read_database_url or dsn
         health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
+        readers = await stack.enter_async_context(_open_readers(health_dsn))
         # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
         group = await stack.enter_async_context(asyncio.TaskGroup())
         hub = Hub(dsn, primary, role=ROLE)
@@ -95,6 +111,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             pool=pool,
             primary=primary,
             health_pool=health_pool,
+            readers=readers,
             hub=hub,
             scheduler_token=token,
             version=_package_version(),
@@ -104,7 +121,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
 
 
 @asynccontextmanager
-async def _open_pool(dsn: str, size: int = POOL_SIZE) -> AsyncIterator[Pool]:
+async def _open_pool(dsn: str, size: int) -> AsyncIterator[Pool]:
     pool = await create_pool(
         dsn,
         application_name="kasparro server",
@@ -122,6 +139,29 @@ async def _open_pool(dsn: str, size: int = POOL_SIZE) -> AsyncIterator[Pool]:
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+@asynccontextmanager
+async def _open_readers(dsn: str) -> AsyncIterator[Readers]:
+    open_one = functools.partial(
+        connect,
+        dsn,
+        application_name="kasparro server",
+        role=ROLE,
+        statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        # What the compiler asks for has no condition but those that are needed; to plan a statement over all partitions
+        # takes as long as to run it.
+        plans_once=True,
+    )
+    readers = Readers(open_one, READERS)
+    try:
+        yield readers
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+                await readers.close()
+        except TimeoutError:
+            readers.terminate()
 
 
 def _package_version() -> str:

@@ -23,7 +23,7 @@ from ingestor.normalize import (
     signed,
 )
 from ingestor.records import Checkpoint, Listing, Page, Record
-from ingestor.sources.csv_columns import OBSERVED_AT, Columns, columns_of, read_number, read_percent
+from ingestor.sources.csv_columns import OBSERVED_AT, Columns, columns_and_paths, read_number, read_percent
 from ingestor.sources.csv_paths import CsvFile, Identity, find_files
 from ingestor.sources.csv_reading import CsvReading
 
@@ -125,28 +125,26 @@ class CsvFiles:
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one row. Raises RecordError."""
         row = decode_record(record, _ROW)
-        columns = columns_of(tuple(row))
+        columns, paths = columns_and_paths(tuple(row))
         symbol = row[columns.symbol]
-        name = normalize_name(row[columns.name], f"$.{columns.name}") if columns.name else None
+        name = normalize_name(row[columns.name], paths["name"]) if columns.name else None
         name_words, core_words = name_key(name)
-        time, time_path = _time(row, columns)
+        time, time_path = _time(row, columns, paths)
         return Listing(
             external_id=record.external_id,
-            ticker=normalize_ticker(symbol, f"$.{columns.symbol}"),
+            ticker=normalize_ticker(symbol, paths["symbol"]),
             symbol=symbol,
             name=name,
             name_words=name_words,
             core_words=core_words,
-            rank=rank_of(read_number(row, columns.rank), f"$.{columns.rank}"),
-            price_usd=positive(read_number(row, columns.price), f"$.{columns.price}"),
-            market_cap_usd=positive(read_number(row, columns.market_cap), f"$.{columns.market_cap}"),
-            volume_24h_usd=not_negative(read_number(row, columns.volume), f"$.{columns.volume}"),
-            percent_change_24h=signed(read_percent(row, columns), f"$.{columns.percent or columns.fraction}"),
-            circulating_supply=positive(
-                read_number(row, columns.circulating_supply), f"$.{columns.circulating_supply}"
-            ),
-            total_supply=positive(read_number(row, columns.total_supply), f"$.{columns.total_supply}"),
-            max_supply=positive(read_number(row, columns.max_supply), f"$.{columns.max_supply}"),
+            rank=rank_of(read_number(row, columns.rank), paths["rank"]),
+            price_usd=positive(read_number(row, columns.price), paths["price"]),
+            market_cap_usd=positive(read_number(row, columns.market_cap), paths["market_cap"]),
+            volume_24h_usd=not_negative(read_number(row, columns.volume), paths["volume"]),
+            percent_change_24h=signed(read_percent(row, columns), paths["percent" if columns.percent else "fraction"]),
+            circulating_supply=positive(read_number(row, columns.circulating_supply), paths["circulating_supply"]),
+            total_supply=positive(read_number(row, columns.total_supply), paths["total_supply"]),
+            max_supply=positive(read_number(row, columns.max_supply), paths["max_supply"]),
             observed_at=observed_at(time, fetched_at, time_path),
             content_hash=record.content_hash,
             payload=msgspec.Raw(record.raw),
@@ -156,10 +154,10 @@ class CsvFiles:
         """Nothing is held between runs."""
 
 
-def _time(row: dict[str, str], columns: Columns) -> tuple[str | None, str]:
+def _time(row: dict[str, str], columns: Columns, paths: dict[str, str]) -> tuple[str | None, str]:
     """Return the text that says when a row was observed, and its path: its own word, else its file's."""
     if columns.time and row[columns.time].strip():
-        return row[columns.time], f"$.{columns.time}"
+        return row[columns.time], paths["time"]
     return row.get(OBSERVED_AT), f"$.{OBSERVED_AT}"
 
 

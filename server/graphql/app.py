@@ -5,7 +5,6 @@ Origins, body sizes and the number of requests in flight are checked by the midd
 """
 
 import json
-from typing import Any
 
 import msgspec
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -23,25 +22,14 @@ from strawberry.types.graphql import OperationType
 from server.graphql.context import Context
 from server.graphql.errors import Code, coded
 from server.graphql.execution import OperationNotAllowedError, Schema
+from server.graphql.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
+from server.graphql.request_body import RequestBody
 from server.graphql.schema import schema
 from server.graphql.websocket import WebSocketHandler
 from server.state import ServerState
 
-GRAPHQL_RESPONSE = "application/graphql-response+json"
-JSON = "application/json"
-EVENT_STREAM = "text/event-stream"
-
 _READING = frozenset({OperationType.QUERY})
 _ONCE = frozenset({OperationType.QUERY, OperationType.MUTATION})
-
-
-class RequestBody(msgspec.Struct, rename="camel"):
-    """A GraphQL request, in a body or in a query string."""
-
-    query: str | None = None
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = None
-    extensions: dict[str, Any] | None = None
 
 
 class GraphQLApp(GraphQL[Context, None]):

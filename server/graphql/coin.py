@@ -35,6 +35,9 @@ class Provenance(msgspec.Struct, frozen=True, gc=False):
     observed_at: datetime.datetime
 
 
+_ENTRIES = msgspec.json.Decoder(list[Provenance])
+
+
 @strawberry.type(description="Which source gave one field of a coin.")
 class FieldProvenance:
     """Its value is a `Provenance`."""
@@ -45,9 +48,17 @@ class FieldProvenance:
     observed_at: datetime.datetime = strawberry.field(description="When the source observed it.")
 
 
+def provenance_of(column: msgspec.Raw) -> list[Provenance]:
+    """Return what a coin's column `provenance` says, with the fields' names in the schema."""
+    entries = _ENTRIES.decode(column)
+    return [
+        msgspec.structs.replace(entry, field=_FIELD_NAMES[entry.field]) if entry.field in _FIELD_NAMES else entry
+        for entry in entries
+    ]
+
+
 def _provenance(root: strawberry.Parent[CoinRow]) -> list[Provenance]:
-    entries = msgspec.json.decode(root.provenance, type=list[Provenance])
-    return [msgspec.structs.replace(entry, field=_FIELD_NAMES.get(entry.field, entry.field)) for entry in entries]
+    return provenance_of(root.provenance)
 
 
 async def _listings(root: strawberry.Parent[CoinRow], info: Info) -> list[ListingRow]:

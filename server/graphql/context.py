@@ -19,6 +19,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def end_of_minute() -> datetime.datetime:
+    """Return the instant at which the present minute ends."""
+    return datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
+
+
 class Context:
     """The server's state, the request's id and token, and loaders.
 
@@ -45,7 +50,7 @@ class Context:
     @property
     def now(self) -> datetime.datetime:
         """The instant that a request which names no other means, to the minute: all its candles end at the same one."""
-        return datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
+        return end_of_minute()
 
     @property
     def token(self) -> str | None:

@@ -1,5 +1,6 @@
 """How a document runs: parsed and validated once, held against the limits each time, executed, its errors masked."""
 
+import datetime
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
 from typing import Any
@@ -29,7 +30,7 @@ from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.context import Context
 from server.graphql.errors import Code, coded, mask, with_code
-from server.limits import LIMITS, LimitExceededError, check_limits
+from server.limits import LIMITS, LimitExceededError, always_fits, check_limits, fits_until
 
 KEPT_DOCUMENTS = 512
 KEPT_CHARACTERS = 8_192
@@ -72,6 +73,14 @@ class Document:
     def __init__(self, text: str) -> None:
         self.node = _parse(text)
         self._errors: dict[bool, list[GraphQLError]] = {}
+        self._fitting: dict[int, bool] = {}
+
+    def always_fits(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> bool:
+        """Tell whether one of its operations is within the limits whatever the variables; it is measured once."""
+        key = id(operation)  # a node of this document, which keeps it
+        if key not in self._fitting:
+            self._fitting[key] = always_fits(schema, self.node, operation)
+        return self._fitting[key]
 
     def check(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         """Validate. Raises RefusedError."""
@@ -112,11 +121,13 @@ _document = functools.lru_cache(maxsize=KEPT_DOCUMENTS)(Document)
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """An operation that may run."""
+    """An operation that may run; `always_fits` tells that it may with any other variables too."""
 
+    text: str
     document: DocumentNode
     node: OperationDefinitionNode
     variables: dict[str, Any]
+    always_fits: bool
 
     @property
     def type(self) -> OperationType:
@@ -150,17 +161,28 @@ class Schema(strawberry.Schema):
             wanted = f'The document has no operation named "{operation_name}"'
             problem = wanted if operation_name else "The document has no operation, or several and none is named"
             raise RefusedError([coded(problem, Code.GRAPHQL_VALIDATION_FAILED)])
-        operation = Operation(document.node, node, variables or {})
+        fits = document.always_fits(self._schema, node)
+        operation = Operation(query, document.node, node, variables or {}, fits)
         if allowed is not None and operation.type not in allowed:
             raise OperationNotAllowedError(operation.type)
+        if not fits:
+            self._hold_to_limits(operation)
+        document.check(self._schema, introspection=introspection)
+        return operation
+
+    def _hold_to_limits(self, operation: Operation) -> None:
         try:
-            check_limits(self._schema, document.node, node, operation.variables)
+            check_limits(self._schema, operation.document, operation.node, operation.variables)
         except LimitExceededError as error:
             raise RefusedError(
                 [coded(str(error), Code.QUERY_TOO_COMPLEX, limit=error.limit, allowed=error.allowed)]
             ) from None
-        document.check(self._schema, introspection=introspection)
-        return operation
+
+    def fits_until(self, operation: Operation, at: datetime.datetime) -> bool:
+        """Tell whether an operation with the same variables may run at any time until then."""
+        if operation.always_fits:
+            return True
+        return fits_until(self._schema, operation.document, operation.node, operation.variables, at)
 
     async def execute(  # noqa: PLR0917  (Strawberry's signature)
         self,

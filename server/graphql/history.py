@@ -80,8 +80,9 @@ FromOfCandles = Annotated[
 ]
 
 
-def _cursor(row: PricePointRow) -> str:
-    return encode_words(_WORD, format_instant(row.at))
+def point_cursor(at: datetime.datetime) -> str:
+    """Return the cursor of the point of that time."""
+    return encode_words(_WORD, format_instant(at))
 
 
 def _decode(text: str | None, argument: str) -> datetime.datetime | None:
@@ -103,8 +104,8 @@ class HistoryEnds:
     def __init__(self, nodes: list[PricePointRow], part: HistoryPart, *, more: bool) -> None:
         self.has_next_page = part.before is not None if part.backward else more
         self.has_previous_page = more if part.backward else part.after is not None
-        self.start_cursor = _cursor(nodes[0]) if nodes else None
-        self.end_cursor = _cursor(nodes[-1]) if nodes else None
+        self.start_cursor = point_cursor(nodes[0].at) if nodes else None
+        self.end_cursor = point_cursor(nodes[-1].at) if nodes else None
 
 
 class HistoryValue:
@@ -118,7 +119,30 @@ class HistoryValue:
     @property
     def edges(self) -> list[EdgeValue]:
         """The points with their cursors."""
-        return [EdgeValue(_cursor(row), row) for row in self.nodes]
+        return [EdgeValue(point_cursor(row.at), row) for row in self.nodes]
+
+
+def history_part(
+    *,
+    start: From = strawberry.UNSET,
+    end: To = strawberry.UNSET,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+) -> HistoryPart:
+    """Return which points are asked for. Raises GraphQLError."""
+    count, count_back = given(first), given(last)
+    if count is not None and count_back is not None:
+        raise bad_input("last", 'cannot stand together with "first"')
+    return HistoryPart(
+        start=given(start),
+        end=given(end),
+        after=_decode(given(after), "after"),
+        before=_decode(given(before), "before"),
+        limit=1 + (checked_rows(count, "first") if count_back is None else checked_rows(count_back, "last")),
+        backward=count_back is not None,
+    )
 
 
 async def resolve_history(
@@ -133,17 +157,7 @@ async def resolve_history(
     before: Before = strawberry.UNSET,
 ) -> HistoryValue:
     """Return a page of the coin's points."""
-    count, count_back = given(first), given(last)
-    if count is not None and count_back is not None:
-        raise bad_input("last", 'cannot stand together with "first"')
-    part = HistoryPart(
-        start=given(start),
-        end=given(end),
-        after=_decode(given(after), "after"),
-        before=_decode(given(before), "before"),
-        limit=1 + (checked_rows(count, "first") if count_back is None else checked_rows(count_back, "last")),
-        backward=count_back is not None,
-    )
+    part = history_part(start=start, end=end, first=first, after=after, last=last, before=before)
     return HistoryValue(await info.context.loaders.history.load((root.ticker, part)), part)
 
 
@@ -156,11 +170,12 @@ async def resolve_candles(
     end: To = strawberry.UNSET,
 ) -> list[CandleRow]:
     """Return the coin's candles, oldest first."""
-    span = _span(interval.name, given(start), given(end) or info.context.now)
+    span = candle_span(interval.name, given(start), given(end) or info.context.now)
     return await info.context.loaders.candles.load((root.ticker, span))
 
 
-def _span(name: str, start: datetime.datetime | None, end: datetime.datetime) -> Span:
+def candle_span(name: str, start: datetime.datetime | None, end: datetime.datetime) -> Span:
+    """Return which candles are asked for. Raises GraphQLError."""
     interval = INTERVALS[name]
     try:
         begin = end - (DEFAULT_CANDLES - 1) * interval.width if start is None else start

@@ -1,12 +1,11 @@
 """The connection of a run's rejections: forward only, and for all runs of a page with one statement."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from db.run_pages import RejectionRow
 from server.graphql.connections import EdgeValue
 from server.graphql.cursors import decode_words, encode_words
 from server.graphql.errors import bad_input
-from server.graphql.loaders import Loaders
 
 _WORD = "REJECTION"
 _LARGEST = 2**63 - 1  # PostgreSQL's bigint
@@ -43,11 +42,12 @@ class RejectionEnds:
 class RejectionsValue:
     """A RejectionConnection at run time; `rows` may hold one more than `limit`, which tells that there are more."""
 
-    def __init__(self, run: int, rows: list[RejectionRow], limit: int, after: int | None, loaders: Loaders) -> None:
+    def __init__(
+        self, rows: list[RejectionRow], limit: int, after: int | None, count: Callable[[], Awaitable[int]]
+    ) -> None:
         self.nodes = rows[:limit]
         self.page_info = RejectionEnds(self.nodes, more=len(rows) > limit, after=after)
-        self._run = run
-        self._loaders = loaders
+        self._count = count
 
     @property
     def edges(self) -> list[EdgeValue]:
@@ -57,4 +57,4 @@ class RejectionsValue:
     @property
     def total_count(self) -> Awaitable[int]:
         """How many rejections the run has."""
-        return self._loaders.rejection_counts.load(self._run)
+        return self._count()

@@ -32,8 +32,13 @@ def _rejection_id(root: strawberry.Parent[RejectionRow]) -> strawberry.ID:
     return strawberry.ID(rejection_id(root.id))
 
 
+def payload_text(payload: bytes) -> str:
+    """Return a rejected record's bytes as text."""
+    return payload.decode("utf-8", "backslashreplace")
+
+
 def _rejection_payload(root: strawberry.Parent[RejectionRow]) -> str:
-    return root.payload.decode("utf-8", "backslashreplace")
+    return payload_text(root.payload)
 
 
 @strawberry.type(description="A record that could not be read; its bytes are kept.")
@@ -55,10 +60,13 @@ def _id(root: strawberry.Parent[RunRow]) -> strawberry.ID:
     return strawberry.ID(run_id(root.id))
 
 
+def duration_ms(started_at: datetime.datetime, finished_at: datetime.datetime | None) -> int | None:
+    """Return how long a run took, in milliseconds."""
+    return None if finished_at is None else (finished_at - started_at) // datetime.timedelta(milliseconds=1)
+
+
 def _duration_ms(root: strawberry.Parent[RunRow]) -> int | None:
-    if root.finished_at is None:
-        return None
-    return (root.finished_at - root.started_at) // datetime.timedelta(milliseconds=1)
+    return duration_ms(root.started_at, root.finished_at)
 
 
 FirstOnly = Annotated[
@@ -66,13 +74,19 @@ FirstOnly = Annotated[
 ]
 
 
+def rejections_part(first: FirstOnly = strawberry.UNSET, after: After = strawberry.UNSET) -> tuple[int, int | None]:
+    """Return how many rejections are asked for, and the number after which. Raises GraphQLError."""
+    limit, cursor = checked_rows(given(first), "first"), given(after)
+    return limit, None if cursor is None else decode_rejection_cursor(cursor)
+
+
 async def _rejections(
     root: strawberry.Parent[RunRow], info: Info, first: FirstOnly = strawberry.UNSET, after: After = strawberry.UNSET
 ) -> RejectionsValue:
-    limit, cursor = checked_rows(given(first), "first"), given(after)
-    number = None if cursor is None else decode_rejection_cursor(cursor)
-    rows = await info.context.loaders.rejections.load((root.id, number, limit + 1))
-    return RejectionsValue(root.id, rows, limit, number, info.context.loaders)
+    limit, number = rejections_part(first, after)
+    loaders = info.context.loaders
+    rows = await loaders.rejections.load((root.id, number, limit + 1))
+    return RejectionsValue(rows, limit, number, lambda: loaders.rejection_counts.load(root.id))
 
 
 @strawberry.type(description="One attempt to read a source.")

@@ -1,5 +1,7 @@
 """How much one operation may ask for, and why so much."""
 
+import datetime
+
 import msgspec
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode
 
@@ -50,6 +52,8 @@ _REMEDIES = {
     "overlaps": "name each field once in a selection, and spread fewer fragments in it",
     "cost": "ask for fewer rows (first, last) or fewer fields",
 }
+_UNREADABLE = "the most that there can be"
+"""A variable with a value that no argument takes counts as much as any can."""
 _NAMES = {"root_fields": "root fields", "overlaps": "overlapping fields and fragments"}
 
 
@@ -61,7 +65,34 @@ def check_limits(
     limits: Limits = LIMITS,
 ) -> Measure:
     """Return what an operation asks for. Raises LimitExceededError."""
-    measure = measure_operation(schema, document, operation, variables)
+    return _checked(
+        measure_operation(schema, document, operation, variables, datetime.datetime.now(datetime.UTC)), limits
+    )
+
+
+def always_fits(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> bool:
+    """Tell whether an operation is within the limits whatever its variables are, and whenever it is asked for."""
+    names = [definition.variable.name.value for definition in operation.variable_definitions or ()]
+    latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+    return fits_until(schema, document, operation, dict.fromkeys(names, _UNREADABLE), latest)
+
+
+def fits_until(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: dict[str, object],
+    at: datetime.datetime,
+) -> bool:
+    """Tell whether an operation with these variables is within the limits until then: time only adds candles to it."""
+    try:
+        _checked(measure_operation(schema, document, operation, variables, at), LIMITS)
+    except LimitExceededError:
+        return False
+    return True
+
+
+def _checked(measure: Measure, limits: Limits) -> Measure:
     for limit, remedy in _REMEDIES.items():
         asked, allowed = getattr(measure, limit), getattr(limits, limit)
         if asked > allowed:

@@ -3,6 +3,8 @@
 A name that does not exist counts as one value, a cycle of fragments as nothing: validation refuses both.
 """
 
+import datetime
+
 import msgspec
 from graphql import (
     DocumentNode,
@@ -81,10 +83,11 @@ def measure_operation(
     document: DocumentNode,
     operation: OperationDefinitionNode,
     variables: dict[str, object],
+    now: datetime.datetime,
 ) -> Measure:
-    """Return what an operation of the document asks for with these variables."""
+    """Return what an operation of the document asks for with these variables, at this time."""
     known = survey(document)
-    walk = Walk(schema, _with_defaults(operation, variables))
+    walk = Walk(schema, _with_defaults(operation, variables), now)
     for name in in_order(known, operation.selection_set):
         fragment = known.fragments[name]
         walk.measures[name] = walk.selections(
@@ -107,10 +110,11 @@ def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, obje
 class Walk:
     """One walk over one operation; `measures` holds the fragments measured so far."""
 
-    def __init__(self, schema: GraphQLSchema, variables: dict[str, object]) -> None:
+    def __init__(self, schema: GraphQLSchema, variables: dict[str, object], now: datetime.datetime) -> None:
         self.measures: dict[str, Measure] = {}
         self._schema = schema
         self._variables = variables
+        self._now = now
 
     def selections(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> Measure:
         """Return what a selection on a type asks for; None is a type that does not exist."""
@@ -169,7 +173,7 @@ class Walk:
         if "first" in field.args:
             return DEFAULT_ROWS
         if "interval" in field.args:
-            return candle_rows(node, self._variables)
+            return candle_rows(node, self._variables, self._now)
         return KNOWN_ROWS.get(f"{parent.name}.{node.name.value}", LIST_ROWS)
 
 

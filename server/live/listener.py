@@ -24,7 +24,7 @@ class Listener:
     """Hands every event to `publish` once, in order, from the moment of the first connection on.
 
     `expire` is called with the reason when events were purged, or the database replaced, while it was out of reach.
-    `connected` is set while a connection listens.
+    `connected` is set while a connection listens; what is read from the database then is as new as `version` says.
     """
 
     def __init__(
@@ -41,7 +41,17 @@ class Listener:
         self._expire = expire
         self._role = role
         self._position: int | None = None
+        self._told = 0
+        self._connections = 0
         self._retry_seconds = FIRST_RETRY_SECONDS
+
+    @property
+    def version(self) -> tuple[int, int] | None:
+        """What the database has told of last: which connection heard it, and the event's sequence number.
+
+        It has changed before anybody here is told of a commit. None while nobody would be told.
+        """
+        return (self._connections, self._told) if self.connected.is_set() else None
 
     async def run(self) -> None:
         """Listen until cancelled; after each loss try again, soon at first, at last every few seconds."""
@@ -72,9 +82,20 @@ class Listener:
     async def _follow(self, connection: Connection) -> None:
         """Publish what is new whenever told to look, until the connection ends (OSError)."""
         woken = asyncio.Event()
-        connection.add_termination_listener(lambda *_: woken.set())
-        await connection.add_listener(CHANNEL, lambda *_: woken.set())
+        self._told = 0
+
+        def on_notice(_: object, __: int, ___: str, payload: object) -> None:
+            self._told = max(self._told, int(str(payload) or 0))
+            woken.set()
+
+        def on_end(_: object) -> None:
+            self.connected.clear()
+            woken.set()
+
+        connection.add_termination_listener(on_end)
+        await connection.add_listener(CHANNEL, on_notice)
         await self._find_position(connection)
+        self._connections += 1
         self._retry_seconds = FIRST_RETRY_SECONDS
         self.connected.set()
         while not connection.is_closed():
@@ -90,6 +111,7 @@ class Listener:
     async def _find_position(self, connection: Connection) -> None:
         """Start at the newest event; after a loss go on where it stopped, as long as nothing after it was purged."""
         kept = await kept_range(connection)
+        self._told = max(self._told, kept.newest)
         if self._position is None:
             self._position = kept.newest
             return
@@ -104,6 +126,7 @@ class Listener:
             events = await read_events(connection, self._position or 0, BATCH)
             if events:
                 self._position = events[-1].seq
+                self._told = max(self._told, self._position)
                 self._publish(events)
             if len(events) < BATCH:
                 return

@@ -1,6 +1,5 @@
 """No request body beyond a limit, counted while it arrives."""
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,7 +19,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if int(Headers(scope=scope).get("content-length", "0")) > MAX_BODY_BYTES:
+        if _told_length(scope) > MAX_BODY_BYTES:
             # The body is not read, so the connection cannot carry another request.
             response = JSONResponse({"detail": TOO_LARGE}, 413, {"Connection": "close"})
             await response(scope, receive, send)
@@ -36,3 +35,10 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_counted, send)
+
+
+def _told_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0

@@ -1,6 +1,5 @@
 """A bound on the requests that are worked on at once: beyond it, an answer now is better than one too late."""
 
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,4 +47,8 @@ class InFlightLimit:
 
 def is_event_stream(start: Message) -> bool:
     """Whether the response that begins with this message has no end of its own."""
-    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/event-stream")
+    for name, value in start["headers"]:
+        if name == b"content-type":
+            is_stream: bool = value.startswith(b"text/event-stream")
+            return is_stream
+    return False

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from db.export_formats import FORMATS
 from db.records_page import RecordFilter, read_records_page
+from server.etags import caching, etag_of, not_modified
 from server.middleware.requests import elapsed_ms, request_id
 from server.rest.answers import Json
 from server.rest.export import UNLIMITED, get_export
@@ -61,6 +62,9 @@ async def get_data(request: Request) -> Response:
     reader.check()
     if form != JSON:
         return await get_export(request, form, wanted, limit=limit, offset=offset, after=after)
+    etag = etag_of(request)
+    if kept := not_modified(request, etag):
+        return kept
     async with state.reading() as connection:
         page = await read_records_page(connection, wanted, limit=limit, offset=offset, after=after)
     pagination = Pagination(limit, offset, returned=len(page.records), total=page.total)
@@ -68,7 +72,7 @@ async def get_data(request: Request) -> Response:
         next_cursor = page.next_position and encode_cursor(page.next_position)
         pagination = msgspec.structs.replace(pagination, next_cursor=next_cursor)
     meta = {"request_id": request_id(request), "api_latency_ms": elapsed_ms(request)}
-    return Json({"data": page.records, "pagination": pagination, "meta": meta})
+    return Json({"data": page.records, "pagination": pagination, "meta": meta}, headers=caching(etag))
 
 
 async def on_bad_parameters(_: Request, error: Exception) -> Response:

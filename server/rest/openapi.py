@@ -119,8 +119,13 @@ def _answer(description: str, schema: str) -> Schema:
     return {"description": description, "headers": headers, "content": content}
 
 
+def _kept(answer: Schema) -> Schema:
+    """Add the header of an answer that a client may keep."""
+    return answer | {"headers": answer["headers"] | {"ETag": {"$ref": "#/components/headers/ETag"}}}
+
+
 def _data_answer() -> Schema:
-    page = _answer("A page, or a file", "DataPage")
+    page = _kept(_answer("A page, or a file", "DataPage"))
     page["headers"] |= {
         "Content-Disposition": {"description": "A file's name; not on a page", "schema": {"type": "string"}}
     }
@@ -132,6 +137,13 @@ def _parameter(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
+UNCHANGED: Schema = {
+    "description": "The answer with the ETag named by If-None-Match is still right",
+    "headers": {
+        "X-Request-ID": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"},
+    },
+}
 AWAY = _answer("The database is out of reach, or too much is asked at once; see Retry-After", "Error")
 DATA_PARAMETERS = [
     _parameter(
@@ -204,6 +216,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "parameters": DATA_PARAMETERS,
             "responses": {
                 "200": _data_answer(),
+                "304": UNCHANGED,
                 "422": _answer("A parameter cannot be used", "BadParameters"),
                 "501": _answer("The format needs pyarrow, which is not installed on the server", "Error"),
                 "503": AWAY,
@@ -215,7 +228,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "operationId": "stats",
             "tags": ["Data"],
             "summary": "How many records there are, and the newest runs of either outcome",
-            "responses": {"200": _answer("The figures", "Stats"), "503": AWAY},
+            "responses": {"200": _kept(_answer("The figures", "Stats")), "304": UNCHANGED, "503": AWAY},
         }
     },
     "/trigger-etl": {
@@ -252,7 +265,13 @@ def document(version: str) -> Schema:
         "paths": PATHS,
         "components": {
             "schemas": SCHEMAS,
-            "headers": {"RequestId": {"description": "The request's id, as in the log", "schema": {"type": "string"}}},
+            "headers": {
+                "RequestId": {"description": "The request's id, as in the log", "schema": {"type": "string"}},
+                "ETag": {
+                    "description": "Names the state of the data; missing where nobody could tell of a change",
+                    "schema": {"type": "string"},
+                },
+            },
             "securitySchemes": {"SchedulerToken": {"type": "apiKey", "in": "header", "name": "X-Scheduler-Token"}},
         },
     }

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.health import read_stats
+from server.etags import caching, etag_of, not_modified
 from server.rest.answers import Json
 from server.state import ServerState
 
@@ -11,5 +12,8 @@ from server.state import ServerState
 async def get_stats(request: Request) -> Response:
     """Answer the counts; `last_success` and `last_failure` are null while there is none."""
     state: ServerState = request.app.state.server
+    etag = etag_of(request)
+    if kept := not_modified(request, etag):
+        return kept
     async with state.reading() as connection:
-        return Json(await read_stats(connection))
+        return Json(await read_stats(connection), headers=caching(etag))

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from db import coin_pages, listing_pages, request_rows, run_pages, source_rows, stats
+from db.candle_texts import COLUMNS, candle_statement
+from db.candles import INTERVALS
 from db.coin_pages import COIN_ORDERS, COINS, CoinFilter, CoinRow, coin_page
 from db.keyset import Bound, Order, PageQuery, Position, Slice, Variant, page_statement
 from db.listing_pages import LISTING_ORDER, LISTINGS, ListingFilter, ListingRow
@@ -27,7 +29,8 @@ def variants() -> list[Variant]:
         Variant(query, order, filtered, after, before, backward)
         for query, orders, _, _ in QUERIES
         for order in orders
-        for filtered, backward in itertools.product((False, True), repeat=2)
+        for filtered in ((), tuple(range(len(query.conditions))))
+        for backward in (False, True)
         for after, before in itertools.product(Bound, repeat=2)
         if order.nullable or Bound.NULL not in (after, before)
     ]
@@ -52,15 +55,23 @@ def statements(module: ModuleType) -> dict[str, str]:
 
 async def test_every_other_statement_can_be_prepared(connection: Connection) -> None:
     found = {name: text for module in MODULES for name, text in statements(module).items()}
-    assert len(found) >= 18
+    assert len(found) >= 12
     for text in found.values():
         await connection.prepare(text)
+
+
+async def test_the_text_of_candles_can_be_prepared_for_every_interval(connection: Connection) -> None:
+    for interval in INTERVALS.values():
+        for columns in ((), ("close",), tuple(COLUMNS), ("samples", "samples", "start")):
+            statement = await connection.prepare(candle_statement(interval, columns))
+            kinds = [parameter.name for parameter in statement.get_parameters()]
+            assert kinds[-len(columns) - 1 :] == ["text"] * (len(columns) + 1)
 
 
 def test_the_columns_are_the_fields_of_the_rows_and_the_parameters_those_of_the_filters() -> None:
     for query, _, row, wanted in QUERIES:
         assert [name for name, _ in query.columns] == list(row.__struct_fields__)
-        assert query.filter_count == len(wanted.__struct_fields__)
+        assert len(query.conditions) == len(wanted.__struct_fields__)
 
 
 async def explained(connection: Connection, statement: str, *arguments: object) -> str:
@@ -91,6 +102,19 @@ async def test_a_deep_page_begins_within_the_index(connection: Connection) -> No
     first = await explained(connection, page_statement(Variant(COINS, order)), 51)
     assert "Index Scan using normalized_records_by_market_cap" in first
     assert "Sort" not in first.replace("Incremental Sort", "")
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_page_that_is_planned_for_every_limit_begins_within_the_index_too(connection: Connection) -> None:
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    order = COIN_ORDERS["MARKET_CAP_USD:DESC"]
+    deep = Variant(COINS, order, after=Bound.VALUE)
+    for variant, arguments in ((Variant(COINS, order), "51"), (deep, "51, '9', 'T9'")):
+        await connection.execute(f"PREPARE page AS {page_statement(variant)}")
+        plan = await explained(connection, f"EXECUTE page ({arguments})")
+        await connection.execute("DEALLOCATE page")
+        assert "Index Scan using normalized_records_by_market_cap" in plan
+        assert "Seq Scan on normalized_records" not in plan
 
 
 @pytest.mark.usefixtures("market")

@@ -1,12 +1,14 @@
 """What a document costs in statements: one a nested field, whatever the size of the page."""
 
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from asyncpg.connection import LoggedQuery
 
-from db.pool import create_pool
+from db.pool import connect, create_pool
+from db.readers import Readers
 from db.settings import Settings
 from db.types import Connection
 from server.graphql.context import Context
@@ -62,6 +64,7 @@ async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
             pool=pool,
             primary=pool,
             health_pool=pool,
+            readers=Readers(functools.partial(connect, database), 1),
             hub=Hub(database, pool),
             scheduler_token=TOKEN,
             version="0",

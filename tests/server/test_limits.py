@@ -1,5 +1,6 @@
 """Limits on documents: what they let through, what they refuse, and that measuring them is cheap."""
 
+import datetime
 import re
 import time
 from collections import Counter
@@ -23,11 +24,12 @@ from graphql import (
 from server.graphql.errors import Code
 from server.graphql.execution import RefusedError
 from server.graphql.schema import schema
-from server.limits import LIMITS, LimitExceededError, Measure, check_limits, measure_operation
+from server.limits import LIMITS, LimitExceededError, Measure, always_fits, check_limits, measure_operation
 from server.limits.measure import Walk
 from server.limits.rows import COINS_PER_MESSAGE
 
 GRAPHQL_SCHEMA = schema._schema
+NOW = datetime.datetime(2026, 2, 3, tzinfo=datetime.UTC)
 
 
 def first_operation(document: DocumentNode) -> OperationDefinitionNode:
@@ -36,7 +38,7 @@ def first_operation(document: DocumentNode) -> OperationDefinitionNode:
 
 def measured(text: str, **variables: object) -> Measure:
     document = parse(text)
-    return measure_operation(GRAPHQL_SCHEMA, document, first_operation(document), variables)
+    return measure_operation(GRAPHQL_SCHEMA, document, first_operation(document), variables, NOW)
 
 
 def refused(text: str, **variables: object) -> str:
@@ -65,7 +67,7 @@ def test_97_nested_fragments_are_measured_once_each(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Walk, "selections", counted)
     document = parse(nested_fragments(97))
-    measure = measure_operation(GRAPHQL_SCHEMA, document, first_operation(document), {})
+    measure = measure_operation(GRAPHQL_SCHEMA, document, first_operation(document), {}, NOW)
     # 98 fragments, the operation and its one field.
     assert len(visits) == 100
     assert set(visits.values()) == {1}
@@ -83,6 +85,41 @@ def test_97_nested_fragments_take_under_5_ms() -> None:
             check_limits(GRAPHQL_SCHEMA, document, operation, {})
         taken.append(time.process_time() - started)
     assert min(taken) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", True),
+        ("query ($n: [ID!]!) { nodes(ids: $n) { id } }", True),
+        ('{ coin(ticker: "BTC") { candles(interval: M1, from: "2026-01-01T00:00:00Z") { close } } }', True),
+        # Fewer would fit; and what begins at a fixed time has more candles every minute.
+        ("query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { start open high close } } } }", False),
+        ('{ coins { nodes { candles(interval: M1, from: "2099-01-01T00:00:00Z") { start close } } } }', False),
+        ("query ($to: DateTime) { coins { nodes { candles(interval: D1, from: $to) { open close } } } }", False),
+    ],
+)
+def test_what_always_fits_fits_whatever_the_variables_and_whenever(text: str, fits: bool) -> None:  # noqa: FBT001
+    document = parse(text)
+    operation = first_operation(document)
+    assert always_fits(GRAPHQL_SCHEMA, document, operation) is fits
+    given: list[dict[str, object]] = [
+        {},
+        {"n": 1},
+        {"n": 250},
+        {"n": 10**9},
+        {"n": ["x"] * 500},
+        {"n": None},
+        {"n": "x"},
+        {"to": "x"},
+    ]
+    late = datetime.datetime(3000, 1, 1, tzinfo=datetime.UTC)
+    costs = [
+        measure_operation(GRAPHQL_SCHEMA, document, operation, variables, now).cost
+        for variables in given
+        for now in (NOW, late)
+    ]
+    assert (max(costs) <= LIMITS.cost) is fits
 
 
 COSTS: list[tuple[str, dict[str, Any], int]] = [

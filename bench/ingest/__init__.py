@@ -1,0 +1,162 @@
+"""Ingesting: our cycle against dlt's merge of the same body, against COPY of the same rows, and with much known."""
+
+import contextlib
+import datetime
+import functools
+import tempfile
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bench.figures import Figure, Wanted
+from bench.ingest import csv_file, floor, known
+from bench.ingest.cycle import cycles
+from bench.ingest.provider import provider
+from bench.lines import take
+from bench.peers import dlt
+from bench.postgres import Server, temporary_server
+from bench.programs import Spent
+from bench.rounds import Measure, medians
+
+COINS: Final = 10_000
+MEGABYTE: Final = 1_000_000
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    rounds: int
+    known: int
+    csv_rows: int
+    csv_rounds: int
+
+
+FULL, QUICK = Size(9, 1_000_000, 1_000_000, 2), Size(1, 50_000, 10_000, 1)
+
+
+async def measure(*, quick: bool, lines: Collection[str]) -> list[Figure]:
+    """Measure the lines, on one server with a database for each side."""
+    size = QUICK if quick else FULL
+    async with temporary_server() as server:
+        measures = {line: functools.partial(take_line, server, size) for line, take_line in _MEASURES.items()}
+        return await take(measures, lines)
+
+
+async def _cycle(server: Server, size: Size) -> list[Figure]:
+    """Time the changed cycle, the unchanged one, dlt's merge and the floor, each once a round, on the same body."""
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        market = await enter(provider(COINS))
+        ours = await enter(cycles(await server.database("ours"), market.coinpaprika_url, COINS))
+        peer = await enter(dlt.merging(await server.database("peer"), market.tickers_url))
+        tuned = await enter(dlt.merging(await server.database("tuned"), market.tickers_url, dlt.CSV))
+        body_bytes = 0
+
+        async def changed() -> float:
+            nonlocal body_bytes
+            body_bytes = await market.move()
+            return await ours.changed()
+
+        async def least() -> float:
+            return await floor.copy(ours.pool, await floor.written(ours.pool))
+
+        # The first of a round moves the prices for all that follow.
+        sides: dict[str, Measure] = {
+            "changed": changed,
+            "unchanged": ours.unchanged,
+            "dlt": peer,
+            "tuned": tuned,
+            "floor": least,
+        }
+        found = await medians(sides, size.rounds, warm_up=1, rotate=False)
+    what = f"cycle of {COINS:,} changed coins, {body_bytes / MEGABYTE:.1f} MB: raw, listings, merge, history, events"
+    figure = functools.partial(Figure, what=what, unit="s", ours=found["changed"])
+    return [
+        figure(against=f"{dlt.version()}, merge into one table", theirs=found["dlt"], wanted=Wanted(ratio_at_most=0.5)),
+        figure(against="the same, its rows by COPY", theirs=found["tuned"]),
+        figure(against="COPY of the same rows, no index", theirs=found["floor"], wanted=Wanted(ratio_at_most=4)),
+        Figure(
+            what="the same cycle with nothing changed, no row written",
+            unit="s",
+            ours=found["unchanged"],
+            against="the changed cycle",
+            theirs=found["changed"],
+            wanted=Wanted(ratio_at_most=0.2),
+        ),
+    ]
+
+
+async def _known(server: Server, size: Size) -> list[Figure]:
+    """Time the changed cycle where much is known and where little is."""
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        market = await enter(provider(COINS))
+        many_dsn = await server.database("many")
+        await known.fill(many_dsn, size.known - COINS, datetime.datetime.now(datetime.UTC))
+        many = await enter(cycles(many_dsn, market.coinpaprika_url, COINS))
+        few = await enter(cycles(await server.database("few"), market.coinpaprika_url, COINS))
+
+        def moved(cycle: Callable[[], Awaitable[float]]) -> Measure:
+            async def measured() -> float:
+                await market.move()
+                return await cycle()
+
+            return measured
+
+        found = await medians({"many": moved(many.changed), "few": moved(few.changed)}, size.rounds, warm_up=1)
+    return [
+        Figure(
+            what=f"cycle of {COINS:,} changed coins, {size.known:,} listings known",
+            unit="s",
+            ours=found["many"],
+            against=f"{COINS:,} known",
+            theirs=found["few"],
+            wanted=Wanted(ratio_at_most=1.3),
+        )
+    ]
+
+
+async def _csv(server: Server, size: Size) -> list[Figure]:
+    """Time the first load of a file, each into a database of its own, and keep each one's quickest."""
+    spent: dict[str, list[Spent]] = {"ours": [], "dlt": [], "arrow": []}
+    with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
+        path = Path(folder, "coins.csv")
+        csv_file.write(path, size.csv_rows)
+        for number in range(size.csv_rounds):
+            dsn = await server.database(f"csv_ours_{number}")
+            spent["ours"].append(await csv_file.load(dsn, path, size.csv_rows))
+            for name, form in (("dlt", dlt.DEFAULT), ("arrow", dlt.ARROW)):
+                dsn = await server.database(f"csv_{name}_{number}")
+                spent[name].append(await dlt.load_csv(dsn, path, form))
+                await csv_file.check_dlt(dsn, size.csv_rows)
+    seconds = {name: min(each.seconds for each in taken) for name, taken in spent.items()}
+    memory = {name: max(each.peak_mb for each in taken) for name, taken in spent.items()}
+    what = f"CSV of {size.csv_rows:,} rows, first load, start included"
+    return [
+        Figure(
+            what=what,
+            unit="s",
+            ours=seconds["ours"],
+            against=f"{dlt.version()} read_csv, merge into one table",
+            theirs=seconds["dlt"],
+            wanted=Wanted(ratio_at_most=0.3),
+        ),
+        Figure(what=what, unit="s", ours=seconds["ours"], against="dlt from Arrow batches", theirs=seconds["arrow"]),
+        Figure(
+            what="memory of that load",
+            unit="MB",
+            ours=memory["ours"],
+            against="dlt's",
+            theirs=memory["dlt"],
+            wanted=Wanted(at_most=250),
+        ),
+    ]
+
+
+_MEASURES: Final[Mapping[str, Callable[[Server, Size], Awaitable[list[Figure]]]]] = {
+    "cycle": _cycle,
+    "known": _known,
+    "csv": _csv,
+}

@@ -1,0 +1,76 @@
+"""Our cycle: one `run()` of CoinPaprika, from the request to the last commit."""
+
+import contextlib
+import datetime
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from db.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.pool import create_pool
+from db.runs import FinishedRun
+from db.settings import Settings
+from db.sources import SourceSettings, save_sources
+from db.types import Pool
+from ingestor.run import run
+from ingestor.sources import coinpaprika
+from ingestor.sources.coinpaprika import CoinPaprika
+
+TIMEOUT_SECONDS = 120.0
+
+# Whatever a cycle writes has a transaction number of its own.
+_NEWEST = """
+SELECT (SELECT max(xmin::text::bigint) FROM listings), (SELECT max(xmin::text::bigint) FROM normalized_records),
+    (SELECT count(*) FROM raw_api_records), (SELECT count(*) FROM price_points), (SELECT sum(samples) FROM candles)
+"""
+
+
+class Cycles:
+    """A database that CoinPaprika's list is read into."""
+
+    def __init__(self, pool: Pool, source: CoinPaprika, coins: int) -> None:
+        self.pool = pool
+        self._source = source
+        self._coins = coins
+
+    async def changed(self) -> float:
+        """Read a list of which every record changed; return the seconds. Raises RuntimeError if one did not."""
+        seconds, finished = await self._run(full=False)
+        if finished.changed != self._coins:
+            raise RuntimeError(f"a cycle did not change {self._coins:,} coins: {finished}")
+        return seconds
+
+    async def unchanged(self) -> float:
+        """Read the same list once more, whole; return the seconds. Raises RuntimeError if a row was written."""
+        before = await self._newest()
+        seconds, finished = await self._run(full=True)
+        if finished.unchanged != self._coins or await self._newest() != before:
+            raise RuntimeError(f"a cycle without a change wrote something: {finished}")
+        return seconds
+
+    async def _newest(self) -> object:
+        async with self.pool.acquire() as connection:
+            return await connection.fetchrow(_NEWEST)
+
+    async def _run(self, *, full: bool) -> tuple[float, FinishedRun]:
+        """`full` leaves the validators out, so that an unchanged body is sent and read all the same."""
+        started = time.perf_counter()
+        finished = await run(self.pool, self._source, timeout_seconds=TIMEOUT_SECONDS, full=full)
+        seconds = time.perf_counter() - started
+        if finished is None or finished.status != "success":
+            raise RuntimeError(f"a cycle failed: {finished}")
+        return seconds, finished
+
+
+@contextlib.asynccontextmanager
+async def cycles(dsn: str, url: str, coins: int) -> AsyncIterator[Cycles]:
+    """Make a migrated database ready for cycles."""
+    source = coinpaprika.create(Settings(home=Path(), coinpaprika_url=url))
+    try:
+        async with await create_pool(dsn, max_size=2) as pool:
+            async with pool.acquire() as connection:
+                await save_sources(connection, [SourceSettings(source.name, "api", source.priority, 300)])
+                await ensure_partitions(connection, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION)
+            yield Cycles(pool, source, coins)
+    finally:
+        await source.close()

@@ -1,0 +1,101 @@
+"""dlt, which loads what a provider sends into tables: the peer of our ingest."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+from bench.peers.folder import HERE, installed, run
+from bench.programs import ProgramError, Spent, run_to_end
+
+LOCK = HERE / "dlt.lock"
+_SCRIPT = HERE / "dlt_load.py"
+LOAD_TIMEOUT_SECONDS = 600.0
+
+DEFAULT, CSV, ARROW = "", "csv", "arrow"
+"""How dlt hands rows to PostgreSQL: as INSERT, which is its own choice, as CSV by COPY, or (a file's) as Arrow."""
+
+
+def _install(folder: Path) -> None:
+    run((sys.executable, "-m", "venv", folder), folder=folder)
+    pip = (_python(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input")
+    run((*pip, "--require-hashes", "-r", LOCK), folder=folder)
+
+
+def _python(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def dlt_python() -> Path:
+    """Return the Python that has dlt."""
+    return _python(installed("dlt", LOCK, _install))
+
+
+def version() -> str:
+    """Return `dlt 1.31.0`."""
+    words = run((dlt_python(), "-c", "import importlib.metadata as m; print(m.version('dlt'))"), folder=HERE)
+    return f"dlt {words.strip()}"
+
+
+def _environment(dsn: str, form: str) -> dict[str, str]:
+    parts = urlsplit(dsn)
+    socket = quote(parse_qs(parts.query)["host"][0], safe="")
+    return {
+        **os.environ,
+        # dlt wants a host and a password, even where the query names the socket and nothing checks the password.
+        "DATABASE_URL": f"postgresql://postgres:none@localhost:5432{parts.path}?host={socket}",
+        "DLT_FORMAT": form,
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "RUNTIME__LOG_LEVEL": "CRITICAL",
+        "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",
+    }
+
+
+@contextlib.asynccontextmanager
+async def merging(dsn: str, url: str, form: str = DEFAULT) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """Run a process that merges what `url` sends, once a call, which returns the seconds that dlt took."""
+    with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
+        process = await asyncio.create_subprocess_exec(
+            *(dlt_python(), "-P", _SCRIPT, "tickers", url),
+            env=_environment(dsn, form),
+            cwd=folder,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("both are pipes")
+        asked, answers = process.stdin, process.stdout
+
+        async def line() -> str:
+            async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
+                said = await answers.readline()
+            if not said:
+                _, errors = await process.communicate()
+                raise ProgramError(f"dlt ended: {errors.decode(errors='replace')[-2000:]}")
+            return said.decode()
+
+        async def merge() -> float:
+            asked.write(b"\n")
+            return float(await line())
+
+        try:
+            await line()
+            yield merge
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def load_csv(dsn: str, path: Path, form: str = DEFAULT) -> Spent:
+    """Load a file in a process of its own; return what that took."""
+    with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
+        return await asyncio.to_thread(
+            run_to_end, (dlt_python(), "-P", _SCRIPT, "csv", path), _environment(dsn, form), Path(folder)
+        )

@@ -1,0 +1,100 @@
+"""Programs that a measurement starts, and ends whatever happens."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+MEGABYTE = 1_000_000
+_KIBIBYTES = sys.platform == "linux"  # the unit of ru_maxrss; elsewhere bytes
+
+
+class ProgramError(Exception):
+    """A program did not do what it was started for; the message ends with what it said."""
+
+
+@contextlib.asynccontextmanager
+async def running(
+    command: Sequence[str | Path], environment: Mapping[str, str], ready: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[int]:
+    """Run a program in a folder of its own; yield its process id once `ready` says so. Raises ProgramError."""
+    with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder, tempfile.TemporaryFile() as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={**os.environ, **environment, "KASPARRO_HOME": folder},
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # so that what it starts itself ends with it
+        )
+        try:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                while process.returncode is None and not await ready():
+                    await asyncio.sleep(_LOOK_SECONDS)
+            if process.returncode is not None:
+                output.seek(0)
+                said = output.read().decode(errors="replace")
+                raise ProgramError(f"{command[0]} ended with {process.returncode}: {said[-2000:]}")
+            yield process.pid
+        finally:
+            await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                await process.wait()
+                return
+
+
+def answers(url: str) -> Callable[[], Awaitable[bool]]:
+    """Return a question: whether something at `url` answers, whatever it says."""
+
+    async def ask() -> bool:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url):
+                return True
+        except aiohttp.ClientConnectionError:
+            return False
+
+    return ask
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What a program took from its start to its end: seconds, and the most memory that it ever had, in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def run_to_end(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None) -> Spent:
+    """Run a program to its end. Raises ProgramError if it fails."""
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        with subprocess.Popen(
+            command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        ) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+            raise ProgramError(f"{command[0]} ended with {process.returncode}: {said[-2000:]}")
+    return Spent(seconds, usage.ru_maxrss * (1024 if _KIBIBYTES else 1) / MEGABYTE)

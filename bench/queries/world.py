@@ -1,0 +1,90 @@
+"""The database that is queried: 10,000 coins that two sources list, ingested as users do, and their candles by day."""
+
+import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bench.postgres import Server
+from db.coin_pages import count_coins
+from db.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.pool import connect, create_pool
+from db.settings import Settings
+from db.sources import SourceSettings, save_sources
+from ingestor.run import run
+from ingestor.sources import coingecko, coinpaprika
+from simulator.app import create_app, serving
+from simulator.market import Market
+
+LISTED: Final = 11_000
+"""Coins that each source lists: some share a ticker, and 10,000 tickers and more are left."""
+QUICKLY_DETAILED: Final = 500
+DAYS: Final = 40
+TIMEOUT_SECONDS = 120.0
+
+# A candle a day of each coin, in the order in which they arrive in life: day by day.
+_CANDLES = """
+INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
+SELECT ticker, 'D1', day, price, price * 1.05, price * 0.9, price * 0.97, day, day + interval '1 hour', 288
+FROM generate_series($1::timestamptz, $2::timestamptz, interval '1 day') AS day, LATERAL (
+    SELECT ticker, round(price_usd_exact * (1 + extract(day FROM day) / 100), 12) + 0.000000000001 AS price
+    FROM (SELECT * FROM normalized_records ORDER BY market_cap_usd DESC NULLS LAST, ticker LIMIT $3::integer) AS coin
+    WHERE price_usd_exact IS NOT NULL
+    ORDER BY ticker
+) AS coin
+ON CONFLICT DO NOTHING
+"""
+# What stands in for the foreign keys that our tables do without: it shows PostGraphile the way from coin to listings.
+_RELATIONS = """
+COMMENT ON TABLE listings IS E'@foreignKey (ticker) references normalized_records (ticker)';
+COMMENT ON TABLE candles IS E'@foreignKey (ticker) references normalized_records (ticker)';
+"""
+
+
+class World(msgspec.Struct, frozen=True):
+    """Where the data is, how many coins it has, and from when on each has thirty days' candles."""
+
+    dsn: str
+    coins: int
+    since: datetime.datetime
+
+
+async def fill(server: Server, *, quick: bool) -> World:
+    """Make and fill a database; the quick way leaves out what nobody asks for of all but the greatest coins."""
+    dsn = await server.database("queries")
+    now = datetime.datetime.now(datetime.UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    detailed = QUICKLY_DETAILED if quick else LISTED
+    await _ingest(dsn, now, detailed // coingecko.PER_PAGE)
+    connection = await connect(dsn)
+    try:
+        for age in range(0, DAYS, 7):
+            await ensure_partitions(connection, now - datetime.timedelta(days=age), DEFAULT_RETENTION)
+        await connection.execute(_CANDLES, today - datetime.timedelta(days=DAYS), today, detailed)
+        await connection.execute(_RELATIONS)
+        await connection.execute("VACUUM ANALYZE")
+        return World(dsn, await count_coins(connection), today - datetime.timedelta(days=29))
+    finally:
+        await connection.close()
+
+
+async def _ingest(dsn: str, now: datetime.datetime, coingecko_pages: int) -> None:
+    market = Market(LISTED, start=now, moving=1.0)
+    async with serving(create_app(market)) as address, await create_pool(dsn, max_size=2) as pool:
+        settings = Settings(
+            home=Path(),
+            coinpaprika_url=address.coinpaprika_url,
+            coingecko_url=address.coingecko_url,
+            coingecko_pages=coingecko_pages,
+        )
+        async with pool.acquire() as connection:
+            given = [SourceSettings("coinpaprika", "api", 10, 300), SourceSettings("coingecko", "api", 20, 300)]
+            await save_sources(connection, given)
+        for source in (coinpaprika.create(settings), coingecko.create(settings)):
+            try:
+                finished = await run(pool, source, timeout_seconds=TIMEOUT_SECONDS)
+            finally:
+                await source.close()
+            if finished is None or finished.status != "success":
+                raise RuntimeError(f"{source.name} was not ingested: {finished}")

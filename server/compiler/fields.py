@@ -1,0 +1,108 @@
+"""What each field is made of: columns of the row that its object stands for. Only what is listed here is compiled."""
+
+import datetime
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from graphql import GraphQLEnumType, GraphQLField, GraphQLLeafType, get_nullable_type, is_leaf_type
+from strawberry.types.field import StrawberryField
+
+from db.candles import CandleRow, PricePointRow
+from db.coin_pages import CoinRow
+from db.listing_pages import ListingRow
+from db.request_rows import RequestRow
+from db.run_pages import RejectionRow, RunRow
+from db.source_rows import SourceCheckpointRow, SourceRow
+from server.graphql.coin import Provenance
+from server.graphql.ids import listing_id, rejection_id, request_id, run_id
+from server.graphql.run import duration_ms, payload_text
+from server.graphql.scalars import format_instant
+
+Values = Sequence[object]
+"""One value for each row."""
+
+Convert = Callable[[Values], Values]
+
+ROWS: Mapping[str, type[msgspec.Struct]] = {
+    "Candle": CandleRow,
+    "Checkpoint": SourceCheckpointRow,
+    "Coin": CoinRow,
+    "EtlRequest": RequestRow,
+    "FieldProvenance": Provenance,
+    "Listing": ListingRow,
+    "PricePoint": PricePointRow,
+    "Rejection": RejectionRow,
+    "Run": RunRow,
+    "Source": SourceRow,
+}
+"""The row that an object of each type stands for. A field without a resolver is the column that it is named for."""
+
+
+class Computed(msgspec.Struct, frozen=True):
+    """A field that is a function of columns."""
+
+    columns: tuple[str, ...]
+    value: Callable[..., object]
+
+
+COMPUTED: Mapping[str, Computed] = {
+    "EtlRequest.id": Computed(("id",), request_id),
+    "Listing.id": Computed(("source", "external_id"), listing_id),
+    "Rejection.id": Computed(("id",), rejection_id),
+    "Rejection.payload": Computed(("payload",), payload_text),
+    "Run.durationMs": Computed(("started_at", "finished_at"), duration_ms),
+    "Run.id": Computed(("id",), run_id),
+}
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A field that is a column; `convert` makes what the response has of its values."""
+
+    name: str
+    convert: Convert | None
+
+
+def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed | None:
+    """Return what a field without arguments and without fields of its own is made of; None for one not known here."""
+    computed = COMPUTED.get(f"{type_name}.{name}")
+    if computed is not None:
+        return computed
+    definition = field.extensions.get("strawberry-definition")
+    leaf_type = get_nullable_type(field.type)
+    if (
+        not isinstance(definition, StrawberryField)
+        or not is_leaf_type(leaf_type)
+        or field.args
+        or definition.base_resolver
+        or definition.extensions
+        or definition.permission_classes
+        or definition.python_name not in ROWS[type_name].__struct_fields__
+    ):
+        # A list of leaves is as it is: there is one, the sources of a request.
+        return Column("sources", None) if (type_name, name) == ("EtlRequest", "sources") else None
+    return Column(definition.python_name, _convert_of(leaf_type))
+
+
+def _convert_of(leaf_type: GraphQLLeafType) -> Convert | None:
+    """Return what a leaf's type does with values of the database; the columns' own types make the rest sure."""
+    if isinstance(leaf_type, GraphQLEnumType):
+        serialize = functools.cache(leaf_type.serialize)
+        return lambda values: [None if value is None else serialize(value) for value in values]
+    return instants if leaf_type.name == "DateTime" else None
+
+
+_UTC = datetime.UTC
+
+
+def instants(values: Values) -> Values:
+    """Return instants as msgspec writes them in RFC 3339: by itself it leaves out a fraction that is naught."""
+    return [
+        value if value is None or (value.microsecond and value.tzinfo is _UTC) else _written(value)  # type: ignore[attr-defined]
+        for value in values
+    ]
+
+
+@functools.lru_cache(maxsize=4_096)
+def _written(value: datetime.datetime) -> str:
+    return format_instant(value)

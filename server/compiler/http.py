@@ -1,0 +1,146 @@
+"""The fast path's way in: a query sent to /graphql is answered here, before it meets a router, or is passed on."""
+
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.compiler.fast_path import FastPath
+from server.etags import etag_of_body, matches
+from server.graphql.media_types import GRAPHQL_RESPONSE, JSON
+
+PATH = "/graphql"
+
+_JSON = JSON.encode()
+_GRAPHQL_RESPONSE = GRAPHQL_RESPONSE.encode()
+# An Accept with one of these may ask for a stream.
+_STREAMS = (b"event-stream", b"multipart")
+
+
+class FastQueries:
+    """Answers the queries that the fast path knows; every other request goes to the application as it came."""
+
+    def __init__(self, app: ASGIApp, fast_path: FastPath) -> None:
+        self._app = app
+        self._fast_path = fast_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await self._app(scope, receive, send)
+        elif scope["method"] == "POST":
+            await self._post(scope, receive, send)
+        elif scope["method"] == "GET":
+            await self._get(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content_type, accept = _media_types(scope["headers"])
+        media_type = media_type_of_answer(accept)
+        if media_type is None or content_type.partition(b";")[0].strip().lower() != _JSON:
+            await self._app(scope, receive, send)
+            return
+        sent = Sent(receive)
+        body = await sent.read()
+        answer = None if body is None else await self._fast_path.answer(body)
+        if answer is None:
+            await self._app(scope, sent.receive, send)
+            return
+        headers = [
+            (b"content-type", media_type + b"; charset=utf-8"),
+            (b"content-length", b"%d" % len(answer)),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with an entity tag, so that who asks again is told when nothing has changed."""
+        media_type = media_type_of_answer(_media_types(scope["headers"])[1])
+        body = None if media_type is None else body_of_query_string(scope["query_string"])
+        answer = None if body is None else await self._fast_path.answer(body)
+        if answer is None or media_type is None:
+            await self._app(scope, receive, send)
+            return
+        etag = etag_of_body(media_type + answer)
+        known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
+        headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", b"Accept")]
+        status = 304 if matches(etag, known.decode("latin-1")) else 200
+        if status == 304:  # noqa: PLR2004
+            answer = b""
+        else:
+            headers.append((b"content-type", media_type + b"; charset=utf-8"))
+            headers.append((b"content-length", b"%d" % len(answer)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+
+def body_of_query_string(query_string: bytes) -> bytes | None:
+    """Return the request that a query string makes, as it would be posted; None for what is to be looked at closer."""
+    try:
+        given = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+        parameters = dict(given)
+        if len(parameters) != len(given) or "query" not in parameters:
+            return None
+        asked: dict[str, object] = dict(parameters)
+        for name in ("variables", "extensions"):
+            if name in parameters:
+                asked[name] = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(parameters[name])))
+        return msgspec.json.encode(asked)
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _media_types(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Return the first Content-Type and the first Accept."""
+    accept = content_type = b""
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = content_type or value
+        elif name == b"accept":
+            accept = accept or value
+    return content_type, accept
+
+
+def media_type_of_answer(accept: bytes) -> bytes | None:
+    """Return the media type of an answer that is no stream; None where one may be asked for."""
+    accept = accept.lower()
+    if any(stream in accept for stream in _STREAMS):
+        return None
+    return _GRAPHQL_RESPONSE if _GRAPHQL_RESPONSE in accept else _JSON
+
+
+class Sent:
+    """A body that is read here and can be received once more."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._messages: list[Message] = []
+        self._refusal: HTTPException | None = None
+
+    async def read(self) -> bytes | None:
+        """Return the whole body; None where the client left, or sent more than it may."""
+        try:
+            message = await self._receive()
+            self._messages.append(message)
+            while message.get("more_body"):
+                message = await self._receive()
+                self._messages.append(message)
+        except HTTPException as error:
+            self._refusal = error  # the application's business: it writes the answer
+            return None
+        if message["type"] != "http.request":
+            return None
+        if len(self._messages) == 1:
+            body: bytes = message.get("body", b"")
+            return body
+        return b"".join(part.get("body", b"") for part in self._messages)
+
+    async def receive(self) -> Message:
+        """Return the next message: first what was read here."""
+        if self._messages:
+            return self._messages.pop(0)
+        if self._refusal is not None:
+            raise self._refusal
+        return await self._receive()

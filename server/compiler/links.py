@@ -1,0 +1,295 @@
+"""Links: what belongs to the objects of a list is read with one statement for all of them, as the loaders do it."""
+
+import datetime
+import functools
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+import strawberry
+
+from db.candle_texts import UNQUOTED, candle_texts
+from db.candles import history_of
+from db.coin_pages import COINS
+from db.listing_pages import LISTINGS, listings_of_tickers_statement, newest_payloads
+from db.run_pages import count_rejections, last_runs, rejections_of_runs, runs_of_requests
+from db.source_rows import checkpoints_of_sources, listing_counts
+from db.types import Connection
+from server.compiler.arguments import Run
+from server.compiler.compiling import Asked
+from server.compiler.connections import ConnectionSelection, View
+from server.compiler.errors import NotOursError
+from server.compiler.fields import Values
+from server.compiler.projection import Leaf, Link, Plain, Rows, TypeName, rows_of_records, rows_of_structs
+from server.graphql.arguments import given
+from server.graphql.coin import provenance_of
+from server.graphql.history import CandleInterval, HistoryValue, candle_span, history_part
+from server.graphql.rejections import RejectionsValue
+from server.graphql.run import rejections_part
+
+_UNSET: Any = strawberry.UNSET
+
+
+def _unique(values: Values) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+class Provenance:
+    """Coin.provenance: JSON in a column."""
+
+    needs = frozenset({"provenance"})
+
+    def __init__(self, asked: Asked) -> None:
+        self._selection = asked.selection()
+
+    def values(self, rows: Rows) -> Values:
+        """Return each coin's entries."""
+        entries = list(map(provenance_of, rows.columns["provenance"]))  # type: ignore[arg-type]
+        written = self._selection.write_plain(
+            rows_of_structs(self._selection.needs, list(chain.from_iterable(entries)))
+        )
+        return _parted(written, map(len, entries))
+
+
+def _parted(values: Sequence[Any], counts: Iterable[int]) -> list[Sequence[Any]]:
+    parts, start = [], 0
+    for count in counts:
+        parts.append(values[start : start + count])
+        start += count
+    return parts
+
+
+class Listings:
+    """Coin.listings and Coin.rivals."""
+
+    needs = frozenset({"ticker"})
+
+    def __init__(self, asked: Asked, *, contributing: bool) -> None:
+        self._selection = asked.selection()
+        query = LISTINGS.narrow(self._selection.needs | {"ticker"})
+        self._names = [name for name, _ in query.columns]
+        self._statement = listings_of_tickers_statement(query)
+        self._contributing = contributing
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read the listings of all tickers."""
+        tickers = rows.columns["ticker"]
+        if not tickers:
+            return []
+        records = await run.connection.fetch(self._statement, _unique(tickers), self._contributing)
+        found = rows_of_records(self._names, records)
+        groups: defaultdict[object, list[object]] = defaultdict(list)
+        for ticker, listing in zip(found.columns["ticker"], await self._selection.write(found, run), strict=True):
+            groups[ticker].append(listing)
+        return [groups.get(ticker, ()) for ticker in tickers]
+
+
+class CoinOfListing:
+    """Listing.coin."""
+
+    needs = frozenset({"ticker", "contributes"})
+
+    def __init__(self, asked: Asked) -> None:
+        self._selection = asked.selection()
+        query = COINS.narrow(self._selection.needs | {"ticker"})
+        self._names = [name for name, _ in query.columns]
+        self._statement = query.select("WHERE n.ticker = ANY ($1::text[])")
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read the coins of the listings that give to one."""
+        sides = list(zip(rows.columns["ticker"], rows.columns["contributes"], strict=True))
+        tickers = _unique([ticker for ticker, contributes in sides if contributes])
+        if not tickers:
+            return [None] * rows.count
+        found = rows_of_records(self._names, await run.connection.fetch(self._statement, tickers))
+        coins = dict(zip(found.columns["ticker"], await self._selection.write(found, run), strict=True))
+        return [coins.get(ticker) if contributes else None for ticker, contributes in sides]
+
+
+class Payload:
+    """Listing.payload."""
+
+    needs = frozenset({"source", "external_id", "content_hash"})
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read the newest payloads of all listings."""
+        keys: list[Any] = list(
+            zip(*(rows.columns[name] for name in ("source", "external_id", "content_hash")), strict=True)
+        )
+        payloads = await newest_payloads(run.connection, _unique(keys)) if keys else {}
+        return [payloads.get(key) for key in keys]
+
+
+class Candles:
+    """Coin.candles: written by PostgreSQL."""
+
+    needs = frozenset({"ticker"})
+
+    def __init__(self, asked: Asked) -> None:
+        self._wanted = asked.argument(_candles_wanted)
+        self._columns, self._pieces = _candle_pieces(asked)
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read the candles of all tickers."""
+        tickers = rows.columns["ticker"]
+        if not tickers:
+            return []
+        interval, start, end = self._wanted.of(run)
+        span = candle_span(interval, start, end or run.now)
+        texts = await candle_texts(run.connection, _unique(tickers), span, self._columns, self._pieces)
+        return [msgspec.Raw(f"[{texts[ticker] or ''}]".encode()) for ticker in tickers]  # type: ignore[index]
+
+
+def _candles_wanted(
+    interval: CandleInterval, start: datetime.datetime | None = _UNSET, end: datetime.datetime | None = _UNSET
+) -> tuple[str, datetime.datetime | None, datetime.datetime | None]:
+    return interval.name, given(start), given(end)
+
+
+def _candle_pieces(asked: Asked) -> tuple[tuple[str, ...], list[str]]:
+    """Return the columns of a candle and the text before, between and after them."""
+    columns: list[str] = []
+    pieces, piece = [], "{"
+    for number, (name, part) in enumerate(asked.selection().parts.items()):
+        piece += f'{"," * (number > 0)}"{name}":'
+        if isinstance(part, TypeName):
+            piece += f'"{part.name}"'
+        elif isinstance(part, Leaf):
+            quote = '"' * (part.column.name not in UNQUOTED)
+            columns.append(part.column.name)
+            pieces.append(piece + quote)
+            piece = quote
+        else:
+            raise NotOursError
+    return tuple(columns), [*pieces, piece + "}"]
+
+
+class History:
+    """Coin.history."""
+
+    needs = frozenset({"ticker"})
+
+    def __init__(self, asked: Asked) -> None:
+        self._part = asked.argument(history_part)
+        self._connection = ConnectionSelection(asked)
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read a page of points of each ticker."""
+        tickers: Any = rows.columns["ticker"]
+        part = self._part.of(run)
+        found = await history_of(run.connection, _unique(tickers), part) if tickers else {}
+        return [await self._written(HistoryValue(found[ticker], part), run) for ticker in tickers]
+
+    async def _written(self, page: HistoryValue, run: Run) -> object:
+        rows = rows_of_structs(self._connection.needs, page.nodes)
+        return await self._connection.write(
+            View(rows, lambda: [edge.cursor for edge in page.edges], page.page_info, _none), run
+        )
+
+
+async def _none() -> int:
+    raise NotOursError
+
+
+class Rejections:
+    """Run.rejections."""
+
+    needs = frozenset({"id"})
+
+    def __init__(self, asked: Asked) -> None:
+        self._part = asked.argument(rejections_part)
+        self._connection = ConnectionSelection(asked)
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read a page of rejections of each run, and how many each has where that is asked for."""
+        numbers: Any = rows.columns["id"]
+        if not numbers:
+            return []
+        limit, after = self._part.of(run)
+        found = await rejections_of_runs(run.connection, _unique(numbers), after, limit + 1)
+        counts = await count_rejections(run.connection, _unique(numbers)) if self._connection.counts else {}
+        written = []
+        for number in numbers:
+            count = functools.partial(_count, counts.get(number, 0))
+            written.append(await self._written(RejectionsValue(found.get(number, []), limit, after, count), run))
+        return written
+
+    async def _written(self, page: RejectionsValue, run: Run) -> object:
+        rows = rows_of_structs(self._connection.needs, page.nodes)
+        view = View(rows, lambda: [edge.cursor for edge in page.edges], page.page_info, lambda: page.total_count)
+        return await self._connection.write(view, run)
+
+
+async def _count(number: int) -> int:
+    return number
+
+
+Read = Callable[[Connection, list[Any]], Awaitable[Mapping[Any, Any]]]
+
+
+class One:
+    """An object, or nothing, for each key."""
+
+    def __init__(self, asked: Asked, key: str, read: Read) -> None:
+        self.needs = frozenset({key})
+        self._key = key
+        self._read = read
+        self._selection = asked.selection()
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read the objects of all keys."""
+        keys = rows.columns[self._key]
+        found = await self._read(run.connection, _unique(keys)) if keys else {}
+        written = await self._selection.write(rows_of_structs(self._selection.needs, list(found.values())), run)
+        objects: dict[Hashable, object] = dict(zip(found, written, strict=True))
+        return [objects.get(key) for key in keys]
+
+
+class Many:
+    """A list of objects for each key."""
+
+    def __init__(self, asked: Asked, key: str, read: Read) -> None:
+        self.needs = frozenset({key})
+        self._key = key
+        self._read = read
+        self._selection = asked.selection()
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Read the objects of all keys."""
+        keys = rows.columns[self._key]
+        found = await self._read(run.connection, _unique(keys)) if keys else {}
+        lists = [found.get(key, ()) for key in keys]
+        needs = self._selection.needs
+        written = await self._selection.write(rows_of_structs(needs, list(chain.from_iterable(lists))), run)
+        return _parted(written, map(len, lists))
+
+
+class ListingCount:
+    """Source.listingCount."""
+
+    needs = frozenset({"name"})
+
+    async def read(self, rows: Rows, run: Run) -> Values:
+        """Count the listings of all sources."""
+        names: Any = rows.columns["name"]
+        counts = await listing_counts(run.connection, _unique(names)) if names else {}
+        return [counts.get(name, 0) for name in names]
+
+
+LINKS: Mapping[str, Callable[[Asked], Plain | Link]] = {
+    "Coin.provenance": Provenance,
+    "Coin.listings": lambda asked: Listings(asked, contributing=True),
+    "Coin.rivals": lambda asked: Listings(asked, contributing=False),
+    "Coin.history": History,
+    "Coin.candles": Candles,
+    "Listing.coin": CoinOfListing,
+    "Listing.payload": lambda _: Payload(),
+    "Run.rejections": Rejections,
+    "Source.listingCount": lambda _: ListingCount(),
+    "Source.lastRun": lambda asked: One(asked, "name", last_runs),
+    "Source.checkpoint": lambda asked: One(asked, "name", checkpoints_of_sources),
+    "EtlRequest.runs": lambda asked: Many(asked, "id", runs_of_requests),
+}
+"""Every field that is more than columns of its row, by type and name."""

@@ -1,0 +1,84 @@
+"""The fields of Query: each reads with one statement what it is asked for, and leaves the rest to the links."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from db.coin_pages import count_coins
+from db.listing_pages import count_listings
+from db.run_pages import RunRow
+from db.source_rows import all_sources
+from db.stats import last_failure, last_success
+from db.types import Connection
+from server.compiler.arguments import Run
+from server.compiler.compiling import Asked
+from server.compiler.nodes import NodeById, coin, listing, nodes_by_id, run_by_id
+from server.compiler.pages import coins, listings, runs
+from server.compiler.projection import Selection, rows_of_structs
+
+
+class Root(Protocol):
+    """A field of Query."""
+
+    async def read(self, run: Run) -> object:
+        """Return its value in the response."""
+
+
+class Sources:
+    """sources."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._selection = asked.selection()
+
+    async def read(self, run: Run) -> object:
+        """Read all of them."""
+        rows = await all_sources(run.connection)
+        return await self._selection.write(rows_of_structs(self._selection.needs, rows), run)
+
+
+class Stats:
+    """stats: each field reads for itself."""
+
+    _COUNTS: Mapping[str, Callable[[Connection], Awaitable[int]]] = {
+        "totalNormalized": count_coins,
+        "totalListings": count_listings,
+    }
+    _RUNS: Mapping[str, Callable[[Connection], Awaitable[RunRow | None]]] = {
+        "lastSuccess": last_success,
+        "lastFailure": last_failure,
+    }
+
+    def __init__(self, asked: Asked) -> None:
+        self._type_name = asked.type.name
+        self._fields = {
+            name: None if field is None else (field.name, field.selection() if field.name in self._RUNS else None)
+            for name, field in asked.fields().items()
+        }
+
+    async def read(self, run: Run) -> object:
+        """Read what is asked for."""
+        return {name: await self._value(field, run) for name, field in self._fields.items()}
+
+    async def _value(self, field: tuple[str, Selection | None] | None, run: Run) -> object:
+        if field is None:
+            return self._type_name
+        name, selection = field
+        if selection is None:
+            return await self._COUNTS[name](run.connection)
+        row = await self._RUNS[name](run.connection)
+        written = await selection.write(rows_of_structs(selection.needs, [] if row is None else [row]), run)
+        return written[0] if written else None
+
+
+ROOTS: Mapping[str, Callable[[Asked], Root]] = {
+    "coin": coin,
+    "coins": coins,
+    "listing": listing,
+    "listings": listings,
+    "node": NodeById,
+    "nodes": nodes_by_id,
+    "run": run_by_id,
+    "runs": runs,
+    "sources": Sources,
+    "stats": Stats,
+}
+"""Every field of Query."""

@@ -1,0 +1,114 @@
+"""Several server processes on one port: uvicorn's own, each with its pool, its LISTEN connection and its caches."""
+
+import asyncio
+import functools
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from db.logs import configure_logging
+from db.pool import DatabaseUnavailableError
+from db.settings import load_settings
+from db.token import TokenFileError
+from server.app import create_app
+from server.process import StartError, http_config, quiet_uvicorn, wait_for_database
+from server.state import open_state
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Workers(Multiprocess):
+    """Processes that serve one socket until a signal; one that ends or hangs is started anew."""
+
+    def __init__(self, workers: int, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+        config = http_config("server.workers:Worker", factory=True, workers=workers)
+        super().__init__(config, [listening])
+        self._on_ready: Callable[[], None] | None = on_ready
+
+    def keep_subprocess_alive(self) -> None:
+        """Start again what has ended, and tell once that all are there."""
+        super().keep_subprocess_alive()
+        if self._on_ready and all(process.is_ready() for process in self.processes):
+            self._on_ready()
+            self._on_ready = None
+
+
+class Worker:
+    """The application of one worker: opened before its first request, closed after its last."""
+
+    def __init__(self) -> None:
+        self._settings = load_settings()
+        configure_logging(self._settings)
+        quiet_uvicorn()
+        self._stopping = asyncio.Event()
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live from the worker's start to its end."""
+        if self._app is not None:
+            await self._app(scope, receive, send)
+        else:
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Hold what a server shares open until uvicorn says that the last request is answered."""
+        await receive()
+        end_with_parent()
+        stop_with_uvicorn(self._stopping)
+        try:
+            dsn = await wait_for_database(self._settings, self._stopping)
+            async with open_state(self._settings, dsn, self._stopping) as state:
+                self._app = create_app(state)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except (StartError, DatabaseUnavailableError, TokenFileError, TimeoutError) as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+        except BaseException:
+            # What ends the live updates in a way that nobody foresaw ends the worker: the next one starts afresh.
+            signal.raise_signal(signal.SIGTERM)
+            raise
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+
+def stop_with_uvicorn(stopping: asyncio.Event) -> None:
+    """Let the signals that end uvicorn set `stopping` too, so that open streams end before it waits for them."""
+    loop = asyncio.get_running_loop()
+
+    def stop(before: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stopping.set)
+        before(number, frame)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+        if callable(before):
+            signal.signal(number, functools.partial(stop, before))
+
+
+def end_with_parent() -> None:
+    """End this worker when its parent was killed: it would hold the port, and nobody would know of it."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def run_workers(workers: int, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve with so many processes until a signal; `on_ready` is called once all of them answer. Raises StartError."""
+    supervisor = Workers(workers, listening, on_ready)
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise StartError("The server could not start; the lines above say why")

@@ -1,0 +1,137 @@
+"""Pages are read one ahead: while a page is written, the next one is fetched and decoded."""
+
+import asyncio
+import random
+
+import pytest
+from aiohttp import web
+from pytest_aiohttp import AiohttpServer
+
+from db.locks import take_write_lock
+from db.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.runs import RunTakenOverError, finish_run, start_run
+from ingestor.clock import utc_now
+from ingestor.fetch import Fetch
+from ingestor.page import write_page
+from ingestor.run import run
+from ingestor.sources.coingecko import CoinGecko
+from ingestor.sources.csv_files import CsvFiles
+from tests.ingestor.conftest import QUICK, Ingest, provider
+
+TIMEOUT_SECONDS = 20
+
+
+class _Markets:
+    """Two pages of one coin each; the first is sent when `go` is set, and `asked` tells of the second."""
+
+    def __init__(self) -> None:
+        self.begun, self.asked, self.go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def page(self, request: web.Request) -> web.Response:
+        number = int(request.query["page"])
+        if number == 1:
+            self.begun.set()
+            await self.go.wait()
+        else:
+            self.asked.set()
+        return web.json_response([{"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number}])
+
+
+@pytest.fixture
+def markets() -> _Markets:
+    return _Markets()
+
+
+@pytest.fixture
+async def source(markets: _Markets, aiohttp_server: AiohttpServer) -> CoinGecko:
+    app = web.Application()
+    app.router.add_get("/coins/markets", markets.page)
+    server = await aiohttp_server(app)
+    url = str(server.make_url("")).rstrip("/")
+    return CoinGecko(Fetch(provider("CoinGecko", url), QUICK), page_count=2)
+
+
+async def test_the_next_page_is_fetched_while_the_last_one_is_written(
+    ingest: Ingest, markets: _Markets, source: CoinGecko
+) -> None:
+    async with ingest.pool.acquire() as other, asyncio.timeout(TIMEOUT_SECONDS):
+        running = asyncio.create_task(run(ingest.pool, source, timeout_seconds=TIMEOUT_SECONDS))
+        await markets.begun.wait()
+        async with other.transaction():
+            await take_write_lock(other)
+            markets.go.set()
+            await markets.asked.wait()
+            assert await ingest.value("SELECT count(*) FROM listings") == 0
+        outcome = await running
+    await source.close()
+    assert outcome is not None
+    assert (outcome.status, outcome.pages) == ("success", 2)
+    assert await ingest.value("SELECT count(*) FROM listings") == 2
+
+
+async def test_what_goes_wrong_while_writing_is_raised_as_it_is(
+    ingest: Ingest, markets: _Markets, source: CoinGecko
+) -> None:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        running = asyncio.create_task(run(ingest.pool, source, timeout_seconds=TIMEOUT_SECONDS))
+        await markets.begun.wait()
+        await ingest.value("UPDATE etl_runs SET status = 'abandoned', finished_at = started_at RETURNING id")
+        markets.go.set()
+        with pytest.raises(RunTakenOverError):
+            await running
+    await source.close()
+    assert await ingest.value("SELECT count(*) FROM listings") == 0
+
+
+STORED = {
+    "listings": "SELECT external_id, ticker, price_usd, observed_at, content_hash, contributes FROM listings",
+    "raw": "SELECT external_id, content_hash, payload::text FROM raw_csv_records",
+    "coins": "SELECT ticker, price_usd_exact, created_at, rival_count, provenance::text FROM normalized_records",
+    "points": "SELECT ticker, at, price_usd FROM price_points",
+    "candles": "SELECT ticker, interval, start, open, high, low, close, samples FROM candles",
+}
+
+
+def rows_of(chance: random.Random) -> str:
+    """Rows of few ids, tickers and times: some pages share a record, others do not."""
+    lines = ["id,symbol,name,price,date"]
+    for _ in range(chance.randint(1, 40)):
+        number = chance.choice([chance.randint(1, 4), chance.randint(5, 60)])
+        day = chance.randint(1, 3)
+        lines.append(f"id-{number},T{number % 7},Name {number % 5},{chance.randint(1, 3)},2026-11-{day:02}T12:00:00Z")
+    return "\n".join(lines) + "\n"
+
+
+async def write_in_turn(ingest: Ingest) -> None:
+    """The plain twin of a run: one page is read, decoded and written, and then the next."""
+    source = ingest.sources["csv"]
+    now = utc_now()
+    async with ingest.pool.acquire() as connection:
+        await ensure_partitions(connection, now, DEFAULT_RETENTION)
+        run_id = await start_run(connection, source.name, now, None)
+        async for page in source.pages(None, full=True):
+            oldest = DEFAULT_RETENTION.oldest_history(now)
+            await write_page(connection, source, run_id, page, now=now, oldest=oldest)
+        await finish_run(connection, run_id, "success", None, utc_now())
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_reading_ahead_stores_what_reading_in_turn_does(ingest: Ingest, seed: int) -> None:
+    ingest.sources["csv"] = CsvFiles(str(ingest.csv_path), rows_a_page=3)
+    chance = random.Random(seed)  # noqa: S311 - rows, no secrets
+    versions = [rows_of(chance) for _ in range(3)]
+    found = []
+    for in_turn in (True, False):
+        await ingest.value(
+            "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, "
+            "etl_checkpoints"
+        )
+        for version in versions:
+            ingest.csv_path.write_text(version)
+            if in_turn:
+                await write_in_turn(ingest)
+            else:
+                await ingest.run("csv", full=True)
+        found.append({name: sorted(await ingest.rows(query), key=repr) for name, query in STORED.items()})
+    assert found[0] == found[1]
+    assert found[0]["listings"]

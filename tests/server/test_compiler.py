@@ -1,0 +1,258 @@
+"""The compiled way and the ordinary one: the same answers, whatever is asked."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from graphql import OperationDefinitionNode, parse
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from strawberry.http import process_result
+
+from db.pool import DatabaseUnavailableError
+from db.readers import Readers
+from db.settings import Settings
+from db.types import Connection, OwnConnection
+from server.compiler.fast_path import KEPT_REQUEST_BYTES, KEPT_REQUESTS, FastPath, KeptRequest
+from server.compiler.plans import BoundPlan, Compiled, Plan
+from server.graphql.context import Context
+from server.graphql.schema import schema
+from server.state import ServerState, open_state
+from tests.server.compiler_documents import Drawn
+from tests.server.compiler_market import Market, fill
+
+DOCUMENTS = 2_000
+LEAST_COMPILED = 1_200
+"""Of the drawn documents so many are compiled; most others are wrong in a way that the ordinary way has to tell."""
+
+REQUEST_ID = "req-compiler"
+
+
+class Both:
+    """Both ways to answer over one database."""
+
+    def __init__(self, state: ServerState, market: Market) -> None:
+        self.market = market
+        self.fast = FastPath(schema, state.readers, introspection=True)
+        self._state = state
+
+    async def ordinary(self, query: str, variables: dict[str, object]) -> bytes:
+        """Return the body of the ordinary answer."""
+        result = await schema.execute(query, variables, Context(self._state, REQUEST_ID))
+        return msgspec.json.encode(process_result(result))
+
+    async def compiled(self, query: str, variables: dict[str, object]) -> bytes | None:
+        """Return the body of the compiled answer; None where there is none."""
+        return await self.fast.answer(msgspec.json.encode({"query": query, "variables": variables}))
+
+
+CURSORS_OF = {
+    "cap": "{ page: coins(first: 250) { edges { cursor } } }",
+    "name": "{ page: coins(first: 250, orderBy: {field: NAME, direction: ASC}) { edges { cursor } } }",
+    "created": "{ page: coins(first: 250, orderBy: {field: CREATED_AT}) { edges { cursor } } }",
+    "listings": "{ page: listings(first: 250) { edges { cursor } } }",
+    "runs": "{ page: runs { edges { cursor } } }",
+    "points": '{ coin(ticker: "T3") { page: history { edges { cursor } } } }',
+    "rejections": '{ run(id: "run_4") { page: rejections { edges { cursor } } } }',
+}
+
+
+async def _cursors(state: ServerState) -> dict[str, list[str]]:
+    """Return some cursors of every kind of connection."""
+    found = {"none": ["nonsense", ""]}
+    for kind, query in CURSORS_OF.items():
+        result = await schema.execute(query, {}, Context(state, REQUEST_ID))
+        assert result.errors is None
+        data: Any = result.data
+        page = data.get("page") or next(iter(data.values()))["page"]
+        found[kind] = [edge["cursor"] for edge in page["edges"]]
+    assert all(found.values())
+    return found
+
+
+@pytest.fixture
+async def both(settings: Settings, database: str, connection: Connection) -> AsyncIterator[Both]:
+    ids = await fill(connection)
+    async with open_state(settings, database, asyncio.Event()) as state:
+        yield Both(state, Market(ids, await _cursors(state)))
+
+
+@pytest.fixture
+async def mostly_compiled(both: Both) -> AsyncIterator[Both]:
+    yield both
+    assert both.fast.answered >= LEAST_COMPILED
+    assert not both.fast.failed
+
+
+@given(st.binary(min_size=100, max_size=400))
+@examples(
+    max_examples=DOCUMENTS,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+async def test_a_compiled_answer_is_the_ordinary_one(mostly_compiled: Both, choices: bytes) -> None:
+    both = mostly_compiled
+    drawn = Drawn(choices, schema._schema, both.market)
+    query = drawn.document()
+    compiled = await both.compiled(query, drawn.variables)
+    if compiled is None:
+        return
+    ordinary = await both.ordinary(query, drawn.variables)
+    if compiled != ordinary:  # the minute may have changed, and with it the end of the newest candles
+        compiled, ordinary = await both.compiled(query, drawn.variables), await both.ordinary(query, drawn.variables)
+    assert compiled == ordinary
+
+
+ASKED_OFTEN = [
+    "{ coins(first: 3) { edges { cursor node { ticker name priceUsd marketCapUsd rank } } pageInfo { endCursor } } }",
+    "{ coins(last: 2) { totalCount nodes { ticker listings { source priceUsd } rivals { id } } } }",
+    '{ coins(filter: {isDisputed: true, search: "b"}, orderBy: {field: NAME, direction: ASC}) { nodes { id } } }',
+    '{ coin(ticker: "btc") { provenance { field observedAt } history(last: 2) { edges { cursor node { at } } } } }',
+    '{ coin(ticker: "T3") { candles(interval: H4, from: "2026-02-01T00:00:00Z", to: "2026-02-04T00:00:00Z") {low} } }',
+    '{ coin(ticker: "nothing") { ticker } }',
+    '{ node(id: "listing_csv_T3-2") { __typename id ... on Listing { payload coin { ticker } } } }',
+    '{ nodes(ids: ["run_1", "merged_btc", "request_1", "merged_none", "run_1"]) { id ... on EtlRequest { sources } } }',
+    "{ sources { name health listingCount lastRun { id durationMs } checkpoint { lastId updatedAt } } }",
+    "{ stats { totalNormalized totalListings lastSuccess { id } lastFailure { message } } }",
+    "{ runs(first: 4) { totalCount nodes { status rejections(first: 1) { totalCount nodes { id payload } } } } }",
+    '{ listing(source: "coinpaprika", externalId: "T1-0") { symbol lastSeenAt coin { isStale } } __typename }',
+]
+
+
+@pytest.mark.parametrize("query", ASKED_OFTEN)
+async def test_what_is_asked_for_often_is_compiled(both: Both, query: str) -> None:
+    compiled = await both.compiled(query, {})
+    assert compiled is not None
+    assert compiled == await both.ordinary(query, {})
+
+
+LEFT_ALONE = [
+    "mutation { triggerEtl { request { id } } }",
+    "subscription { runUpdates { cursor } }",
+    "{ __schema { queryType { name } } }",
+    "{ nothing }",
+    "{ coins(first: 0) { nodes { id } } }",
+    '{ coins(after: "nonsense") { nodes { id } } }',
+    '{ run(id: "merged_btc") { id } }',
+    '{ coin(ticker: "BTC") { candles(interval: M1, from: "2020-01-01T00:00:00Z") { close } } }',
+    "{ coins(first: 250) { nodes { rivals { coin { rivals { coin { rivals { coin { listings { id } } } } } } } } } }",
+    "query ($first: Int!) { coins(first: $first) { nodes { id } } }",
+    "",
+]
+
+
+@pytest.mark.parametrize("query", LEFT_ALONE)
+async def test_what_is_no_right_query_is_left_to_the_ordinary_way(both: Both, query: str) -> None:
+    assert await both.compiled(query, {}) is None
+    assert both.fast.passed_on == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"query": 1}', b'{"query": "{__typename}", "more": "\xff"}'])
+async def test_a_body_that_is_no_plain_request_is_left_to_the_ordinary_way(both: Both, body: bytes) -> None:
+    assert await both.fast.answer(body) is None
+
+
+async def test_a_directive_decides_anew_for_each_request(both: Both) -> None:
+    query = "query ($with: Boolean!) { coins(first: 1) { nodes { ticker rank @include(if: $with) } } }"
+    for with_rank in (True, False, True):
+        compiled = await both.compiled(query, {"with": with_rank})
+        assert compiled == await both.ordinary(query, {"with": with_rank})
+        assert compiled is not None
+        assert (b"rank" in compiled) is with_rank
+
+
+async def test_limits_hold_for_each_request_where_they_depend_on_its_variables(both: Both) -> None:
+    candles = "candles(interval: M1) { start open high low close }"
+    query = f"query ($first: Int!) {{ coins(first: $first) {{ nodes {{ {candles} }} }} }}"
+    for _ in range(2):
+        assert await both.compiled(query, {"first": 2}) is not None
+        assert await both.compiled(query, {"first": 250}) is None
+    assert b"QUERY_TOO_COMPLEX" in await both.ordinary(query, {"first": 250})
+
+
+async def test_a_request_that_is_known_shows_what_is_true_now(both: Both, connection: Connection) -> None:
+    query = '{ coin(ticker: "BTC") { name candles(interval: M1) { close } } }'
+    first = await both.compiled(query, {})
+    at = datetime.datetime.now(datetime.UTC)
+    await connection.execute("UPDATE normalized_records SET name = 'New' WHERE ticker = 'BTC'")
+    await connection.execute(
+        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', $1, 987.5, 'csv')", at
+    )
+    second = await both.compiled(query, {})
+    assert first is not None
+    assert second is not None
+    assert b"New" in second
+    assert b'"987.5"' in second
+
+
+async def test_only_so_many_requests_are_kept(both: Both) -> None:
+    bound = BoundPlan(Plan(b"", {}, [], told=True), ())
+    for number in range(KEPT_REQUESTS + 10):
+        both.fast._requests.keep(b"%d" % number, KeptRequest(bound, None, datetime.datetime.now(datetime.UTC)))
+    assert len(both.fast._requests) == KEPT_REQUESTS
+    assert both.fast._requests.get(b"9") is None
+    assert both.fast._requests.get(b"10") is not None
+    await both.compiled("{ __typename }" + " " * KEPT_REQUEST_BYTES, {})
+    assert both.fast.answered == 1
+    assert both.fast._requests.get(b"11") is not None
+
+
+def test_a_plan_is_known_by_its_document_its_name_and_its_switches() -> None:
+    text = "query A($on: Boolean!) { stats { totalListings @skip(if: $on) } } query B { __typename }"
+    document = parse(text)
+    first, second = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+
+    def identity(node: OperationDefinitionNode, given: dict[str, object]) -> bytes:
+        return Compiled(schema, text, document, node).bind(given).plan.identity
+
+    assert identity(first, {"on": True}) == identity(first, {"on": True})
+    assert len({identity(first, {"on": True}), identity(first, {"on": False}), identity(second, {})}) == 3
+
+
+def test_a_bound_plan_is_known_by_what_its_arguments_mean() -> None:
+    text = """query ($filter: CoinFilter, $order: CoinOrder, $first: Int, $after: String, $ids: [ID!]!, $at: DateTime) {
+      coins(filter: $filter, orderBy: $order, first: $first, after: $after) {
+        nodes { history(from: $at) { nodes { at } } }
+      }
+      nodes(ids: $ids) { id }
+    }"""
+    document = parse(text)
+    node = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+    compiled = Compiled(schema, text, document, node)
+
+    def identity(**given: object) -> bytes:
+        return compiled.bind({"ids": ["run_1", "merged_btc"]} | given).identity()
+
+    same = [
+        identity(),
+        identity(first=50),
+        identity(filter={}, order=None),
+        identity(order={"field": "MARKET_CAP_USD"}),
+    ]
+    assert len(set(same)) == 1
+    others = [
+        identity(first=49),
+        identity(filter={"ticker": {"eq": "BTC"}}),
+        identity(filter={"source": {"eq": "BTC"}}),
+        identity(ids=["run_1"]),
+        identity(at="2026-02-03T00:00:00Z"),
+    ]
+    assert len({*same, *others}) == 6
+    assert identity(at="2026-02-03T01:00:00+01:00") == others[-1]
+
+
+async def test_a_database_that_is_away_is_told_of_by_the_ordinary_way(both: Both) -> None:
+    query = "{ stats { totalListings } }"
+    assert await both.compiled(query, {}) is not None
+
+    async def refuse() -> OwnConnection:
+        raise DatabaseUnavailableError("here", "it is away")
+
+    away = FastPath(schema, Readers(refuse, 1), introspection=True)
+    assert await away.answer(msgspec.json.encode({"query": query})) is None

@@ -1,0 +1,235 @@
+"""Answers that are kept: nobody who was told of a commit reads what was true before it."""
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from db.events import add_coins_event, notify_events
+from db.pool import Connection
+from db.settings import Settings
+from server.compiler.answers import OVERHEAD_BYTES, Answers
+from tests.server.conftest import NOW, AddCoin, AddSource, Service, running_service
+
+PRICE = '{ coin(ticker: "BTC") { priceUsdExact } }'
+LIVE = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'kasparro server live' AND datname = current_database()"
+)
+
+
+async def ask(service: Service, query: str, **variables: object) -> dict[str, Any]:
+    async with service.client.post("/graphql", json={"query": query, "variables": variables}) as response:
+        body = await response.json()
+    assert "errors" not in body, body
+    data: dict[str, Any] = body["data"]
+    return data
+
+
+async def price_of(service: Service) -> str:
+    price: str = (await ask(service, PRICE))["coin"]["priceUsdExact"]
+    return price
+
+
+async def set_price(connection: Connection, price: int, *, telling: bool) -> None:
+    async with connection.transaction():
+        await connection.execute("UPDATE normalized_records SET price_usd_exact = $1", price)
+        if telling:
+            await add_coins_event(connection, ["BTC"], NOW)
+            await notify_events(connection)
+
+
+async def until_told(service: Service, before: object) -> None:
+    async with asyncio.timeout(20):
+        while service.state.data_version in (before, None):
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def _coin(add_coin: AddCoin) -> None:
+    await add_coin("BTC", price_usd_exact="1")
+
+
+@pytest.fixture
+def _minute_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is kept until its minute is over: which must not be in the middle of a test."""
+    monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
+
+
+@pytest.mark.usefixtures("_coin", "_minute_that_lasts")
+async def test_an_answer_is_given_again_until_a_commit_is_told_of(service: Service, connection: Connection) -> None:
+    assert await price_of(service) == "1"
+    # Behind the back of everybody, which nobody but a test does: so it shows that nothing was read.
+    await set_price(connection, 2, telling=False)
+    assert await price_of(service) == "1"
+    assert (await ask(service, PRICE.replace("priceUsdExact", "exact: priceUsdExact")))["coin"]["exact"] == "2"
+    before = service.state.data_version
+    await set_price(connection, 3, telling=True)
+    await until_told(service, before)
+    assert await price_of(service) == "3"
+
+
+@pytest.mark.usefixtures("_coin")
+async def test_who_was_told_of_a_commit_never_reads_what_was_before(service: Service, connection: Connection) -> None:
+    stop = asyncio.Event()
+
+    async def keep_asking() -> None:
+        while not stop.is_set():
+            await price_of(service)
+
+    readers = [asyncio.create_task(keep_asking()) for _ in range(4)]
+    async with service.client.ws_connect("/graphql", protocols=["graphql-transport-ws"]) as socket:
+        await socket.send_json({"type": "connection_init"})
+        assert (await socket.receive_json())["type"] == "connection_ack"
+        query = "subscription { coinUpdates { coins { ticker } } }"
+        await socket.send_json({"id": "1", "type": "subscribe", "payload": {"query": query}})
+        told = asyncio.create_task(socket.receive_json(timeout=20))
+        price = 1
+        while not told.done():  # the server takes the subscription when it gets to it
+            await set_price(connection, price := price + 1, telling=True)
+            await asyncio.wait([told], timeout=0.05)
+        for _ in range(100):
+            await set_price(connection, price := price + 1, telling=True)
+            message = await socket.receive_json(timeout=20)
+            assert message["type"] == "next", message
+            read = int(await price_of(service))
+            assert read <= price
+            # What came before the first answer may still be in the queue: this update is of that price at least.
+            assert read >= price - 1
+    stop.set()
+    await asyncio.gather(*readers)
+
+
+@pytest.mark.usefixtures("_coin", "_minute_that_lasts")
+async def test_without_anybody_who_would_tell_every_answer_is_read(service: Service, connection: Connection) -> None:
+    assert await price_of(service) == "1"
+    await set_price(connection, 2, telling=False)
+    async with asyncio.timeout(20):
+        while service.state.data_version is not None:
+            for row in await connection.fetch(LIVE):
+                await connection.execute("SELECT pg_terminate_backend($1)", row["pid"])
+            await asyncio.sleep(0)
+    assert await price_of(service) == "2"
+    await set_price(connection, 3, telling=False)
+    async with asyncio.timeout(20):
+        await service.state.hub.listener.connected.wait()
+    assert await price_of(service) == "3"  # another connection: what the lost one heard says nothing
+
+
+@pytest.mark.usefixtures("_coin", "_minute_that_lasts")
+async def test_a_replica_that_may_lag_behind_is_always_read(
+    settings: Settings, database: str, connection: Connection
+) -> None:
+    with_replica = msgspec.structs.replace(settings, read_database_url=database)
+    async with running_service(with_replica) as service:
+        assert await price_of(service) == "1"
+        await set_price(connection, 2, telling=False)
+        assert await price_of(service) == "2"
+
+
+@pytest.mark.usefixtures("_coin", "_minute_that_lasts")
+async def test_no_bytes_keep_no_answer(settings: Settings, connection: Connection) -> None:
+    async with running_service(msgspec.structs.replace(settings, response_cache_bytes=0)) as service:
+        assert await price_of(service) == "1"
+        await set_price(connection, 2, telling=False)
+        assert await price_of(service) == "2"
+
+
+@pytest.mark.usefixtures("_coin", "_minute_that_lasts")
+@pytest.mark.parametrize(
+    ("query", "change", "before", "after"),
+    [
+        ('{ coin(ticker: "BTC") { isStale } }', "created_at = 'epoch'", {"coin": {"isStale": False}}, None),
+        (
+            "query ($is: Boolean) { coins(filter: {isStale: $is}) { totalCount } }",
+            "created_at = 'epoch'",
+            {"coins": {"totalCount": 0}},
+            {"coins": {"totalCount": 1}},
+        ),
+    ],
+)
+async def test_what_changes_with_the_time_is_never_kept(
+    service: Service,
+    connection: Connection,
+    add_source: AddSource,
+    query: str,
+    change: str,
+    before: object,
+    after: object,
+) -> None:
+    await add_source("coinpaprika")
+    await connection.execute("UPDATE normalized_records SET created_at = now()")
+    variables = {"is": True} if "$is" in query else {}
+    assert await ask(service, query, **variables) == before
+    await connection.execute(f"UPDATE normalized_records SET {change}")
+    assert await ask(service, query, **variables) == (after or {"coin": {"isStale": True}})
+
+
+@pytest.mark.usefixtures("_minute_that_lasts")
+async def test_what_the_ingestor_plans_is_never_kept(
+    service: Service, connection: Connection, add_source: AddSource
+) -> None:
+    await add_source("csv")
+    assert (await ask(service, "{ sources { nextRunAt } }"))["sources"] == [{"nextRunAt": None}]
+    await connection.execute("UPDATE sources SET next_run_at = $1", NOW)
+    assert (await ask(service, "{ sources { nextRunAt } }"))["sources"][0]["nextRunAt"].startswith("2026-02-03T20:21")
+
+
+@pytest.mark.usefixtures("_coin")
+async def test_a_get_that_has_the_answer_is_told_so(service: Service, connection: Connection) -> None:
+    async def get(**headers: str) -> tuple[int, str, bytes]:
+        async with service.client.get("/graphql", params={"query": PRICE}, headers=headers) as response:
+            return response.status, response.headers["ETag"], await response.read()
+
+    status, etag, body = await get()
+    assert (status, json.loads(body)) == (200, {"data": {"coin": {"priceUsdExact": "1"}}})
+    assert await get(**{"If-None-Match": etag}) == (304, etag, b"")
+    assert (await get(**{"If-None-Match": etag, "Accept": "application/graphql-response+json"}))[0] == 200
+    before = service.state.data_version
+    await set_price(connection, 2, telling=True)
+    await until_told(service, before)
+    status, newer, body = await get(**{"If-None-Match": etag})
+    assert (status, json.loads(body)) == (200, {"data": {"coin": {"priceUsdExact": "2"}}})
+    assert newer != etag
+
+
+@pytest.mark.usefixtures("_coin")
+async def test_a_get_may_bring_variables(service: Service) -> None:
+    query = "query ($ticker: String!) { coin(ticker: $ticker) { ticker } }"
+    for variables, expected in (
+        ('{"ticker": "btc"}', {"coin": {"ticker": "BTC"}}),
+        ('{"ticker": "×"}', {"coin": None}),
+    ):
+        params = {"query": query, "variables": variables}
+        async with service.client.get("/graphql", params=params) as response:
+            assert (response.status, await response.json()) == (200, {"data": expected})
+            assert "ETag" in response.headers
+    async with service.client.get("/graphql", params={"query": query, "variables": "{"}) as response:
+        assert response.status == 400
+
+
+def test_what_is_kept_is_bounded_and_the_least_wanted_goes_first() -> None:
+    answers = Answers(3 * (OVERHEAD_BYTES + 10))
+    version = (1, 1)
+    assert answers.get(version, "a") is None
+    for key in "abc":
+        answers.keep(version, key, b"0123456789")
+    assert answers.get(version, "a")
+    answers.keep(version, "d", b"0123456789")
+    assert [answers.get(version, key) is not None for key in "abcd"] == [True, False, True, True]
+    answers.keep(version, "too long", bytes(10_000))
+    assert answers.get(version, "too long") is None
+    assert answers.size_bytes == 3 * (OVERHEAD_BYTES + 10)
+
+
+def test_an_answer_of_older_data_is_not_kept() -> None:
+    answers = Answers(10_000)
+    assert answers.get((1, 1), "a") is None
+    assert answers.get((1, 2), "a") is None  # told of a commit while the first was still reading
+    answers.keep((1, 1), "a", b"old")
+    assert answers.get((1, 2), "a") is None
+    answers.keep((1, 2), "a", b"new")
+    assert answers.get((1, 2), "a") == b"new"
+    assert answers.get((2, 2), "a") is None
+    assert answers.size_bytes == 0
