@@ -66,7 +66,7 @@ class PageQuery(msgspec.Struct, frozen=True):
     def select(self, rest: str) -> str:
         """Return `SELECT <the columns> FROM <the tables> <rest>`."""
         columns = ", ".join(f"{expression} AS {name}" for name, expression in self.columns)
-        return f"SELECT {columns} FROM {self.tables} {rest}"  # noqa: S608  (constants of this package)
+        return f"SELECT {columns} FROM {self.tables} {rest}"  # noqa: S608 - constants of this package
 
 
 class Bound(enum.Enum):
@@ -159,14 +159,15 @@ def page_statement(variant: Variant) -> str:
     for conditions in _segments(variant, given):
         where = " AND ".join(f"({condition})" for condition in filters + conditions)
         parts.append(
-            f"SELECT {order.sort} AS sort_, {order.key} AS key_, {columns} FROM {query.tables}"  # noqa: S608
+            f"SELECT {order.sort} AS sort_, {order.key} AS key_, {columns} FROM {query.tables}"  # noqa: S608 - the same
             f"{' WHERE ' + where if where else ''}"
             f" ORDER BY {order.sort} {direction}{nulls}, {order.key} {key_direction} LIMIT {given['limit']}"
         )
     names = ", ".join(name for name, _ in query.columns)
+    union = " UNION ALL ".join(f"({part})" for part in parts)
     # Each part is bounded by the limit, so that this sorts two pages at most.
     return (
-        f"SELECT sort_::text, key_::text, {names} FROM ({' UNION ALL '.join(f'({part})' for part in parts)}) AS page"  # noqa: S608
+        f"SELECT sort_::text, key_::text, {names} FROM ({union}) AS page"  # noqa: S608 - the same
         f" ORDER BY page.sort_ {direction}{nulls}, page.key_ {key_direction} LIMIT {given['limit']}"
     )
 

@@ -96,13 +96,13 @@ LISTING_ORDER = Order("SOURCE", sort="l.source", sort_type="text", key="l.extern
 NO_FILTER = ListingFilter()
 
 _COUNT_ALL = "SELECT count(*) FROM listings"
-_COUNT = f"SELECT count(*) FROM {LISTINGS.tables} WHERE {LISTINGS.filters}"  # noqa: S608
+_COUNT = f"SELECT count(*) FROM {LISTINGS.tables} WHERE {LISTINGS.filters}"  # noqa: S608 - constants above
 _BY_KEYS = LISTINGS.select(
     "JOIN unnest($1::text[], $2::text[]) AS k (source, external_id)"
     " ON k.source = l.source AND k.external_id = l.external_id"
 )
 _OF_TICKERS = (
-    "SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ("  # noqa: S608
+    "SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ("  # noqa: S608 - the same
     + LISTINGS.select(
         "WHERE l.ticker = k.ticker AND l.contributes = $2"
         " ORDER BY l.market_cap_usd DESC NULLS LAST, l.source, l.external_id"
