@@ -12,8 +12,8 @@ from db.types import Connection
 WIDE_SPREAD_PERCENT = 3
 """Fresh prices that lie further apart than this are a dispute."""
 
-# Three polls missed is stale; a source that is no longer known will not be polled again.
-_IS_STALE = "coalesce(n.created_at < now() - s.poll_seconds * interval '3 seconds', true)"
+# In words that the index by market cap can answer.
+_IS_STALE = "(n.stale_at < now())"
 _PERCENT_CHANGE = as_float("n.percent_change_24h")
 _IS_DISPUTED = f"(n.rival_count > 0 OR coalesce(n.price_spread_percent > {WIDE_SPREAD_PERCENT}, false))"
 
@@ -81,7 +81,7 @@ COINS = PageQuery(
         ("price_spread_percent", "n.price_spread_percent"),
         ("provenance", "n.provenance"),
     ),
-    tables="normalized_records AS n LEFT JOIN sources AS s ON s.name = n.source",
+    tables="normalized_records AS n",
     filters=f"""
         ($1::text[] IS NULL OR n.ticker = ANY ($1))
         AND ($2::text[] IS NULL OR n.source = ANY ($2))
@@ -106,7 +106,7 @@ COINS = PageQuery(
 NO_FILTER = CoinFilter()
 
 _COUNT_ALL = "SELECT count(*) FROM normalized_records"
-_COUNT = f"SELECT count(*) FROM {COINS.tables} WHERE {COINS.filters}"  # noqa: S608
+_COUNT = f"SELECT count(*) FROM {COINS.tables} WHERE {COINS.filters}"  # noqa: S608 - constants above
 _BY_TICKERS = COINS.select("WHERE n.ticker = ANY ($1::text[])")
 _BY_IDS = COINS.select("WHERE n.id = ANY ($1::text[])")
 

@@ -227,6 +227,8 @@ merged AS MATERIALIZED (
         c.ticker, names[name_v] AS name, prices[price_v] AS price_usd, caps[cap_v] AS market_cap_usd,
         volumes[volume_v] AS volume_24h_usd, percents[percent_v] AS percent_change_24h, ranks[rank_v] AS rank,
         sources[coalesce(price_v, 1)] AS source, times[coalesce(price_v, 1)] AS created_at, spread,
+        -- A source that is not known will not be polled again.
+        coalesce(times[coalesce(price_v, 1)] + s.poll_seconds * interval '3 seconds', '-infinity') AS stale_at,
         o.rivals AS rival_count,
         coalesce(
             (
@@ -244,6 +246,7 @@ merged AS MATERIALIZED (
         ) AS provenance
     FROM chosen AS c
     JOIN owner AS o ON o.ticker = c.ticker
+    LEFT JOIN sources AS s ON s.name = sources[coalesce(price_v, 1)]
 ),
 before AS MATERIALIZED (
     SELECT ticker, price_usd_exact FROM normalized_records WHERE ticker = ANY ($1::text[])
@@ -251,19 +254,20 @@ before AS MATERIALIZED (
 saved AS (
     INSERT INTO normalized_records AS r (
         ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at, ingested_at, price_spread_percent, rival_count, provenance
+        created_at, stale_at, ingested_at, price_spread_percent, rival_count, provenance
     )
     SELECT
         ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at, $2::timestamptz, spread, rival_count, provenance
+        created_at, stale_at, $2::timestamptz, spread, rival_count, provenance
     FROM merged
     ORDER BY ticker
     ON CONFLICT (ticker) DO UPDATE SET
         name = excluded.name, price_usd_exact = excluded.price_usd_exact, market_cap_usd = excluded.market_cap_usd,
         volume_24h_usd = excluded.volume_24h_usd, percent_change_24h = excluded.percent_change_24h,
         rank = excluded.rank, source = excluded.source, created_at = excluded.created_at,
-        ingested_at = excluded.ingested_at, price_spread_percent = excluded.price_spread_percent,
-        rival_count = excluded.rival_count, provenance = excluded.provenance
+        stale_at = excluded.stale_at, ingested_at = excluded.ingested_at,
+        price_spread_percent = excluded.price_spread_percent, rival_count = excluded.rival_count,
+        provenance = excluded.provenance
     WHERE (
         r.name, r.price_usd_exact, r.market_cap_usd, r.volume_24h_usd, r.percent_change_24h, r.rank, r.source,
         r.created_at, r.price_spread_percent, r.rival_count, r.provenance
