@@ -25,8 +25,8 @@ up: $(RUN_STAMP) $(WEB_STAMP) ## set up what is missing, start everything, print
 demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no network
 	@exec $(BIN)/kasparro up --demo $(ARGS)
 
-test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, with coverage; ARGS="tests/db -k name" picks some, without
-	@exec $(BIN)/pytest $(or $(ARGS),--cov)
+test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, side by side, with coverage; ARGS="tests/db -k name" picks some, without
+	@exec $(BIN)/pytest $(or $(ARGS),--cov --numprocesses auto --maxprocesses 4 --dist worksteal)
 
 soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run
 	@KILL_ROUNDS=50 exec $(BIN)/pytest --timeout 3600 tests/ingestor/test_kill.py $(ARGS)

@@ -4,18 +4,18 @@ import asyncio
 import contextlib
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import aiohttp
 import psutil
 
 from bench.figures import Figure, Wanted
 from bench.postgres import temporary_server
+from bench.programs import MEGABYTE, Spent, run_to_end
 from bench.screen import say
 from db.embedded.programs import wheel_programs
 from db.export_formats import FORMATS
@@ -29,8 +29,6 @@ ROUNDS, QUICK_ROUNDS = 5, 3
 RATE = Wanted(ratio_at_least=0.5)
 MEMORY = Wanted(at_most=150)
 START_TIMEOUT_SECONDS = 30.0
-MEGABYTE = 1_000_000
-_KIBIBYTES = sys.platform == "linux"  # the unit of ru_maxrss; elsewhere bytes
 
 _FILL = """
 INSERT INTO normalized_records (
@@ -79,10 +77,11 @@ async def measure(*, quick: bool) -> list[Figure]:
             side.add(FEW_ROWS, *await _command_line(dsn, name))
         say(f"{rows:,} rows ...")
         await _fill(dsn, FEW_ROWS + 1, rows)
+        psql_command = (str(wheel_programs() / "psql"), "-qXc", _COPY)
         psql, http, ours = Side(), Side(), {name: Side() for name in FORMATS}
         async with _server(dsn) as (url, process):
             for _ in range(QUICK_ROUNDS if quick else ROUNDS):
-                psql.add(rows, *await asyncio.to_thread(_run, (str(wheel_programs() / "psql"), "-qXc", _COPY, dsn)))
+                psql.add(rows, *await asyncio.to_thread(run_to_end, (*psql_command, dsn), {}))
                 for name, side in ours.items():
                     side.add(rows, *await _command_line(dsn, name))
                 http.add(rows, *await _download(url, process))
@@ -95,13 +94,13 @@ async def measure(*, quick: bool) -> list[Figure]:
             None if quick else RATE,
         ),
         _rate(f"`GET /data?format=csv` of {rows:,} records", http, psql, RATE),
-        _memory(f"memory of `kasparro export` of {rows:,} records as CSV", ours["csv"], few["csv"], MEMORY),
+        _memory(f"memory of `kasparro export` of {rows:,} records as CSV", ours["csv"], few["csv"]),
         Figure(what="memory of the server meanwhile", unit="MB", ours=http.peak_mb, wanted=MEMORY),
     ]
     for name in FORMATS:
         if name != "csv":
             figures.append(Figure(what=f"the same as {name}", unit="rows/s", ours=ours[name].rate))
-            figures.append(_memory(f"memory of the same as {name}", ours[name], few[name], None))
+            figures.append(_memory(f"memory of the same as {name}", ours[name], few[name]))
     return figures
 
 
@@ -110,9 +109,9 @@ def _rate(what: str, side: Side, psql: Side, wanted: Wanted | None) -> Figure:
     return Figure(what=what, unit="rows/s", ours=side.rate, against=against, theirs=psql.rate, wanted=wanted)
 
 
-def _memory(what: str, side: Side, few: Side, wanted: Wanted | None) -> Figure:
+def _memory(what: str, side: Side, few: Side) -> Figure:
     against = f"{FEW_ROWS:,} records"
-    return Figure(what=what, unit="MB", ours=side.peak_mb, against=against, theirs=few.peak_mb, wanted=wanted)
+    return Figure(what=what, unit="MB", ours=side.peak_mb, against=against, theirs=few.peak_mb, wanted=MEMORY)
 
 
 async def _fill(dsn: str, first: int, last: int) -> None:
@@ -124,23 +123,9 @@ async def _fill(dsn: str, first: int, last: int) -> None:
         await connection.close()
 
 
-async def _command_line(dsn: str, name: str) -> tuple[float, float]:
+async def _command_line(dsn: str, name: str) -> Spent:
     command = (sys.executable, "-m", "kasparro", "export", "--format", name, "--out", os.devnull)
-    return await asyncio.to_thread(_run, command, dsn)
-
-
-def _run(command: Sequence[str], dsn: str = "") -> tuple[float, float]:
-    """Run a program to its end; return the seconds that it took and its greatest memory in MB."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, "DATABASE_URL": dsn}, stderr=subprocess.PIPE)
-    with process:
-        errors = process.stderr.read() if process.stderr else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - started
-    if process.returncode:
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {errors.decode(errors='replace')}")
-    return seconds, usage.ru_maxrss * (1024 if _KIBIBYTES else 1) / MEGABYTE
+    return await asyncio.to_thread(run_to_end, command, {"DATABASE_URL": dsn})
 
 
 @contextlib.asynccontextmanager

@@ -11,9 +11,9 @@ import time
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
-import msgspec
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
@@ -76,7 +76,7 @@ def answers(url: str) -> Callable[[], Awaitable[bool]]:
     return ask
 
 
-class Spent(msgspec.Struct, frozen=True):
+class Spent(NamedTuple):
     """What a program took from its start to its end: seconds, and the most memory that it ever had, in MB."""
 
     seconds: float

@@ -12,8 +12,12 @@ from db.types import Connection
 WIDE_SPREAD_PERCENT = 3
 """Fresh prices that lie further apart than this are a dispute."""
 
-# Three polls missed is stale; a source that is no longer known will not be polled again.
-_IS_STALE = "coalesce(n.created_at < now() - s.poll_seconds * interval '3 seconds', true)"
+_IS_STALE = "(n.stale_at < now())"
+# The same as a range, which the index by market cap can answer in a plan that is made before the value is known.
+_IS_STALE_AS = (
+    "n.stale_at >= CASE WHEN {} THEN '-infinity' ELSE now() END"
+    " AND n.stale_at <= CASE WHEN {} THEN now() - interval '1 microsecond' ELSE 'infinity' END"
+)
 _PERCENT_CHANGE = as_float("n.percent_change_24h")
 _IS_DISPUTED = f"(n.rival_count > 0 OR coalesce(n.price_spread_percent > {WIDE_SPREAD_PERCENT}, false))"
 
@@ -81,7 +85,7 @@ COINS = PageQuery(
         ("price_spread_percent", "n.price_spread_percent"),
         ("provenance", "n.provenance"),
     ),
-    tables="normalized_records AS n LEFT JOIN sources AS s ON s.name = n.source",
+    tables="normalized_records AS n",
     conditions=(
         ("text[]", "n.ticker = ANY ({})"),
         ("text[]", "n.source = ANY ({})"),
@@ -98,7 +102,7 @@ COINS = PageQuery(
         ("timestamptz", "n.created_at <= {}"),
         ("timestamptz", "n.ingested_at >= {}"),
         ("timestamptz", "n.ingested_at <= {}"),
-        ("boolean", f"{_IS_STALE} = {{}}"),
+        ("boolean", _IS_STALE_AS),
         ("boolean", f"{_IS_DISPUTED} = {{}}"),
     ),
 )

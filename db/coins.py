@@ -33,6 +33,8 @@ WITH RECURSIVE touched AS MATERIALIZED (
         l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
         l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
         l.percent_change_24h, l.observed_at, l.active, l.contributes, s.priority, i.asset COLLATE "C" AS label,
+        -- A source that is not known will not be polled again.
+        coalesce(l.observed_at + s.poll_seconds * interval '3 seconds', '-infinity') AS stale_at,
         count(*) OVER (PARTITION BY l.ticker) AS sharing,
         jsonb_build_object('source', l.source, 'external_id', l.external_id, 'observed_at', l.observed_at) AS giver
     FROM listings AS l
@@ -207,8 +209,8 @@ chosen AS MATERIALIZED (
     SELECT
         ticker,
         array_agg(source ORDER BY v) AS sources,
-        array_agg(external_id ORDER BY v) AS external_ids,
         array_agg(observed_at ORDER BY v) AS times,
+        array_agg(stale_at ORDER BY v) AS stale_times,
         array_agg(price_usd ORDER BY v) AS prices,
         array_agg(market_cap_usd ORDER BY v) AS caps,
         array_agg(volume_24h_usd ORDER BY v) AS volumes,
@@ -236,16 +238,16 @@ merged AS MATERIALIZED (
     SELECT
         c.ticker, names[name_v] AS name, prices[price_v] AS price_usd, caps[cap_v] AS market_cap_usd,
         volumes[volume_v] AS volume_24h_usd, percents[percent_v] AS percent_change_24h, ranks[rank_v] AS rank,
-        sources[coalesce(price_v, 1)] AS source, times[coalesce(price_v, 1)] AS created_at, spread,
-        o.rivals AS rival_count,
+        sources[coalesce(price_v, 1)] AS source, times[coalesce(price_v, 1)] AS created_at,
+        stale_times[coalesce(price_v, 1)] AS stale_at, spread, o.rivals AS rival_count,
         givers[name_v] AS name_by, givers[rank_v] AS rank_by, givers[price_v] AS price_by, givers[cap_v] AS cap_by,
         givers[volume_v] AS volume_by, givers[percent_v] AS percent_by
     FROM chosen AS c
     JOIN owner AS o ON o.ticker = c.ticker
     UNION ALL
     SELECT
-        ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, observed_at, NULL, 0,
-        CASE WHEN name IS NOT NULL THEN giver END, CASE WHEN rank IS NOT NULL THEN giver END,
+        ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, observed_at,
+        stale_at, NULL, 0, CASE WHEN name IS NOT NULL THEN giver END, CASE WHEN rank IS NOT NULL THEN giver END,
         CASE WHEN price_usd IS NOT NULL THEN giver END, CASE WHEN market_cap_usd IS NOT NULL THEN giver END,
         CASE WHEN volume_24h_usd IS NOT NULL THEN giver END, CASE WHEN percent_change_24h IS NOT NULL THEN giver END
     FROM touched
@@ -283,18 +285,18 @@ updated AS (
         name = c.name, price_usd_exact = c.price_usd, market_cap_usd = c.market_cap_usd,
         volume_24h_usd = c.volume_24h_usd, percent_change_24h = c.percent_change_24h, rank = c.rank,
         source = c.source, created_at = c.created_at, ingested_at = $2::timestamptz, price_spread_percent = c.spread,
-        rival_count = c.rival_count, provenance = c.provenance
+        rival_count = c.rival_count, provenance = c.provenance, stale_at = c.stale_at
     FROM compared AS c
     WHERE r.ticker = c.ticker AND r.ticker = ANY ($1::text[])
 ),
 added AS (
     INSERT INTO normalized_records (
         ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at, ingested_at, price_spread_percent, rival_count, provenance
+        created_at, stale_at, ingested_at, price_spread_percent, rival_count, provenance
     )
     SELECT
         ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at, $2, spread, rival_count, provenance
+        created_at, stale_at, $2, spread, rival_count, provenance
     FROM compared
     WHERE is_new
     ORDER BY ticker

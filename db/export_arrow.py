@@ -14,6 +14,7 @@ from pyarrow.parquet import ParquetWriter
 from db.export_formats import Column
 
 _TYPES = {
+    "word": pa.string(),
     "text": pa.string(),
     "number": pa.string(),
     "integer": pa.int32(),

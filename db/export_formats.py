@@ -6,11 +6,14 @@ from typing import Literal, Protocol
 
 import msgspec
 
-Kind = Literal["text", "number", "integer", "time"]
+Kind = Literal["word", "text", "number", "integer", "time"]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of an export, the SQL that yields it, and what its values are: a number is a decimal of any length."""
+    """A column of an export, the SQL that yields it, and what its values are.
+
+    A word is of our own making, a text anybody's; a number is a decimal of any length.
+    """
 
     name: str
     kind: Kind
@@ -52,12 +55,11 @@ class Format(msgspec.Struct, frozen=True):
         """Return an encoder of a new file. Raises ArrowMissingError where pyarrow is wanted and not installed."""
         if not self.arrow:
             return Plain()
-        # Seventy megabytes, for those alone who ask for it.
         try:
             importlib.import_module("pyarrow")
         except ImportError:
             raise ArrowMissingError from None
-        from db.export_arrow import ArrowStream, Parquet  # noqa: PLC0415
+        from db.export_arrow import ArrowStream, Parquet  # noqa: PLC0415 - pyarrow is large, and may be missing
 
         return (Parquet if self.name == "parquet" else ArrowStream)(columns)
 
@@ -72,7 +74,7 @@ class ArrowMissingError(Exception):
 _FORMATS = (
     Format("csv", "text/csv; charset=utf-8; header=present", "csv"),
     Format("ndjson", "application/x-ndjson", "ndjson"),
-    Format("parquet", "application/vnd.apache.parquet", "parquet", block_bytes=2 * 1024 * 1024, arrow=True),
+    Format("parquet", "application/vnd.apache.parquet", "parquet", block_bytes=1024 * 1024, arrow=True),
     Format("arrow", "application/vnd.apache.arrow.stream", "arrows", block_bytes=1024 * 1024, arrow=True),
 )
 FORMATS = {form.name: form for form in _FORMATS}

@@ -74,7 +74,7 @@ class PageQuery(msgspec.Struct, frozen=True):
     def select(self, rest: str) -> str:
         """Return `SELECT <the columns> FROM <the tables> <rest>`."""
         columns = ", ".join(f"{expression} AS {name}" for name, expression in self.columns)
-        return f"SELECT {columns} FROM {self.tables} {rest}"  # noqa: S608  (constants of this package)
+        return f"SELECT {columns} FROM {self.tables} {rest}"  # noqa: S608 - constants of this package
 
     def narrow(self, names: Collection[str]) -> "PageQuery":
         """Return the query with these of its columns only, in their order there."""
@@ -196,23 +196,23 @@ def page_statement(variant: Variant) -> str:
     for conditions in _segments(variant, given):
         where = " AND ".join(f"({condition})" for condition in query.where(variant.filtered) + conditions)
         parts.append(
-            f"SELECT {order.sort} AS sort_, {order.key} AS key_{columns} FROM {query.tables}"  # noqa: S608
+            f"SELECT {order.sort} AS sort_, {order.key} AS key_{columns} FROM {query.tables}"  # noqa: S608 - constants of this package
             f"{' WHERE ' + where if where else ''}"
             f" ORDER BY {order.sort} {direction}{nulls}, {order.key} {key_direction} LIMIT {MOST_ROWS}"
         )
     page = parts[0]
     if len(parts) > 1:
         # Each part is bounded by the limit, so that this sorts two pages at most.
-        page = " UNION ALL ".join(f"(SELECT * FROM ({part}) AS page {end})" for part in parts)  # noqa: S608
+        page = " UNION ALL ".join(f"(SELECT * FROM ({part}) AS page {end})" for part in parts)  # noqa: S608 - constants of this package
     names = "".join(f", {name}" for name, _ in query.columns)
-    return f"SELECT sort_::text, key_::text{names} FROM ({page}) AS page {end}"  # noqa: S608
+    return f"SELECT sort_::text, key_::text{names} FROM ({page}) AS page {end}"  # noqa: S608 - constants of this package
 
 
 @functools.lru_cache(maxsize=KEPT_STATEMENTS)
 def count_statement(query: PageQuery, filtered: tuple[int, ...]) -> str:
     """Return the statement that counts the rows a filter wants."""
     where = " AND ".join(f"({condition})" for condition in query.where(filtered))
-    return f"SELECT count(*) FROM {query.tables}{' WHERE ' + where if where else ''}"  # noqa: S608
+    return f"SELECT count(*) FROM {query.tables}{' WHERE ' + where if where else ''}"  # noqa: S608 - constants of this package
 
 
 def _arguments(wanted: Slice) -> list[object]:

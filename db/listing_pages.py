@@ -108,7 +108,7 @@ def listings_of_tickers_statement(query: PageQuery) -> str:
         " ORDER BY l.market_cap_usd DESC NULLS LAST, l.source, l.external_id"
         f" LIMIT {MAX_LISTINGS_OF_TICKER}"
     )
-    return f"SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ({listings}) AS x"  # noqa: S608
+    return f"SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ({listings}) AS x"  # noqa: S608 - constants of this package
 
 
 LISTING_ORDER = Order("SOURCE", sort="l.source", sort_type="text", key="l.external_id")

@@ -44,9 +44,19 @@ class PageWritten(msgspec.Struct, frozen=True):
 _KNOWN = "SELECT external_id, content_hash, ticker FROM listings WHERE source = $1 AND external_id = ANY ($2::text[])"
 
 # A payload that did not win (it is older than what the listing holds) is kept once, for audit; one that won is
-# a change and is kept always. The newest of an external id within the page goes into the listing.
+# a change and is kept always. The newest of an external id within the page goes into the listing. The write lock is
+# held: what commits later has a later `moment`, by one clock for all ingestors, which no setting of it turns back.
 _WRITE = """
-WITH incoming AS MATERIALIZED (
+WITH moment AS (
+    UPDATE raw_clock SET at = greatest(clock_timestamp(), at + interval '1 microsecond') RETURNING at
+),
+reader AS (
+    INSERT INTO raw_readers (source, arrived_from, code)
+    SELECT $1, at, $5
+    FROM moment
+    WHERE $5 IS DISTINCT FROM (SELECT code FROM raw_readers WHERE source = $1 ORDER BY arrived_from DESC LIMIT 1)
+),
+incoming AS MATERIALIZED (
     SELECT r.*, decode(r.content_hash, 'base64') AS digest
     FROM ROWS FROM (
         json_to_recordset($2::json) AS (
@@ -107,9 +117,9 @@ kept_before AS MATERIALIZED (
     ))
 ),
 kept AS (
-    INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, content_hash)
-    SELECT DISTINCT ON (i.external_id, i.digest) $1, i.external_id, i.payload::jsonb, $4, $5, i.digest
-    FROM incoming AS i
+    INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id, content_hash)
+    SELECT DISTINCT ON (i.external_id, i.digest) $1, i.external_id, i.payload::jsonb, m.at, $3, $4, i.digest
+    FROM incoming AS i CROSS JOIN moment AS m
     WHERE (i.external_id, i.digest) IN (SELECT external_id, content_hash FROM written)
        OR (i.external_id, i.digest) NOT IN (SELECT external_id, content_hash FROM kept_before)
     ORDER BY i.external_id, i.digest
@@ -165,20 +175,20 @@ async def write_listings(
     *,
     run_id: int,
     fetched_at: datetime.datetime,
-    now: datetime.datetime,
+    code: bytes,
     any_new: bool = True,
 ) -> PageWritten:
     """Write a page's listings and their payloads; an older observation never overwrites a newer one.
 
-    `any_new` is False where every listing is known to be there already, which saves a look.
-
+    `code` is the digest of what read them; `any_new` is False where every listing is known to be there already, which
+    saves a look. The caller's transaction holds the write lock.
     Raises one of UNREADABLE when PostgreSQL cannot hold a value: then nothing of the page is written.
     """
     if not listings:
         return PageWritten(0, frozenset())
     rows = msgspec.json.encode([msgspec.structs.replace(listing, payload=_APART) for listing in listings])
     payloads = [bytes(listing.payload).decode() for listing in listings]
-    row = await connection.fetchrow(_WRITE_TO[kind], source, rows, fetched_at, now, run_id, payloads, any_new)
+    row = await connection.fetchrow(_WRITE_TO[kind], source, rows, fetched_at, run_id, code, payloads, any_new)
     if row is None:
         raise RuntimeError("the statement returns one row")
     return PageWritten(row["changed"], frozenset(row["tickers"]))

@@ -10,6 +10,15 @@ _SOURCE_LOCK = 0x4B415353
 
 # There is one writer at a time: it may have the memory to sort and join a whole page without the disk.
 _TAKE_WRITE_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0), set_config('work_mem', '64MB', true)"
+_TRY_WRITE_LOCK = "SELECT pg_try_advisory_xact_lock($1::integer, 0), set_config('work_mem', '64MB', true)"
+_SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
+# Whoever wants a row that a transaction has written waits for the number of that transaction, or of its part.
+_HOLDS_UP_OTHERS = """
+SELECT EXISTS (
+    SELECT FROM pg_locks AS w JOIN pg_locks AS h ON h.transactionid = w.transactionid
+    WHERE w.locktype = 'transactionid' AND NOT w.granted AND h.granted AND h.pid = pg_backend_pid()
+)
+"""
 _TRY_SOURCE_LOCK = "SELECT pg_try_advisory_lock($1::integer, $2::integer)"
 _RELEASE_SOURCE_LOCK = "SELECT pg_advisory_unlock($1::integer, $2::integer)"
 
@@ -25,6 +34,23 @@ async def take_write_lock(connection: Connection) -> None:
     both need writers one after another. Take it before the first row is touched, so that no two wait for each other.
     """
     await connection.execute(_TAKE_WRITE_LOCK, _WRITE_LOCK)
+
+
+async def try_write_lock(connection: Connection) -> bool:
+    """Take the write lock unless somebody has it: who has written rows before must not wait for it."""
+    taken: bool = await connection.fetchval(_TRY_WRITE_LOCK, _WRITE_LOCK)
+    return taken
+
+
+async def set_lock_timeout(connection: Connection, seconds: float) -> None:
+    """Let this transaction wait no longer than that for any lock from here on; 0 is for ever."""
+    await connection.execute(_SET_LOCK_TIMEOUT, f"{round(seconds * 1000)}ms")
+
+
+async def holds_up_others(connection: Connection) -> bool:
+    """Tell whether a transaction waits for a row that this one has written."""
+    held_up: bool = await connection.fetchval(_HOLDS_UP_OTHERS)
+    return held_up
 
 
 async def try_source_lock(connection: Connection, source: str) -> bool:

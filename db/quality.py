@@ -14,8 +14,8 @@ _WORST = """
 WITH coin AS MATERIALIZED (
     SELECT
         n.ticker, n.name, n.source, n.created_at, n.price_spread_percent, n.rival_count, n.market_cap_usd,
-        coalesce(n.created_at < $1::timestamptz - s.poll_seconds * interval '3 seconds', true) AS stale
-    FROM normalized_records AS n LEFT JOIN sources AS s ON s.name = n.source
+        n.stale_at < $1 AS stale
+    FROM normalized_records AS n
 ),
 placed AS (
     (

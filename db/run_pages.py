@@ -63,12 +63,12 @@ RUNS = PageQuery(
 NEWEST_FIRST = Order("NEWEST", sort="r.id", sort_type="bigint", key="r.id", key_type="bigint", descending=True)
 _BY_IDS = RUNS.select("WHERE r.id = ANY ($1::bigint[])")
 _LAST_OF_SOURCES = (
-    "SELECT x.* FROM unnest($1::text[]) AS k (source) CROSS JOIN LATERAL ("  # noqa: S608
+    "SELECT x.* FROM unnest($1::text[]) AS k (source) CROSS JOIN LATERAL ("  # noqa: S608 - constants of this package
     + RUNS.select("WHERE r.source = k.source AND r.kind = 'ingest' ORDER BY r.id DESC LIMIT 1")
     + ") AS x"
 )
 _OF_REQUESTS = (
-    "SELECT k.id AS request_id, x.* FROM unnest($1::bigint[]) AS k (id) CROSS JOIN LATERAL ("  # noqa: S608
+    "SELECT k.id AS request_id, x.* FROM unnest($1::bigint[]) AS k (id) CROSS JOIN LATERAL ("  # noqa: S608 - constants of this package
     + RUNS.select(f"WHERE r.request_id = k.id ORDER BY r.id LIMIT {MAX_RUNS_OF_REQUEST}")
     + ") AS x"
 )

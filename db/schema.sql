@@ -212,6 +212,7 @@ CREATE TABLE public.normalized_records (
     price_spread_percent double precision,
     rival_count integer NOT NULL,
     provenance jsonb NOT NULL,
+    stale_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     CONSTRAINT normalized_records_market_cap_usd_check CHECK ((market_cap_usd > (0)::numeric)),
     CONSTRAINT normalized_records_price_spread_percent_check CHECK (((price_spread_percent >= (0)::double precision) AND (price_spread_percent < 'Infinity'::double precision))),
     CONSTRAINT normalized_records_price_usd_exact_check CHECK ((price_usd_exact > (0)::numeric)),
@@ -248,7 +249,8 @@ CREATE TABLE public.raw_api_records (
     payload jsonb NOT NULL,
     ingested_at timestamp with time zone NOT NULL,
     run_id bigint NOT NULL,
-    content_hash bytea NOT NULL
+    content_hash bytea NOT NULL,
+    fetched_at timestamp with time zone
 )
 PARTITION BY RANGE (ingested_at);
 
@@ -258,7 +260,14 @@ CREATE TABLE public.raw_api_records_default (
     payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
     ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
     run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
-    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL,
+    fetched_at timestamp with time zone
+);
+
+CREATE TABLE public.raw_clock (
+    only_one boolean DEFAULT true NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT raw_clock_only_one_check CHECK (only_one)
 );
 
 CREATE TABLE public.raw_csv_records (
@@ -267,7 +276,8 @@ CREATE TABLE public.raw_csv_records (
     payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
     ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
     run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
-    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL,
+    fetched_at timestamp with time zone
 )
 PARTITION BY RANGE (ingested_at);
 
@@ -277,7 +287,14 @@ CREATE TABLE public.raw_csv_records_default (
     payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
     ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
     run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
-    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL,
+    fetched_at timestamp with time zone
+);
+
+CREATE TABLE public.raw_readers (
+    source text NOT NULL,
+    arrived_from timestamp with time zone NOT NULL,
+    code bytea NOT NULL
 );
 
 CREATE TABLE public.rejected_records (
@@ -299,9 +316,43 @@ ALTER TABLE public.rejected_records ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     CACHE 1
 );
 
+CREATE UNLOGGED TABLE public.reprocess_buckets (
+    ticker text NOT NULL,
+    "interval" text NOT NULL,
+    start timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_candle_changes (
+    ticker text NOT NULL,
+    "interval" text NOT NULL,
+    start timestamp with time zone NOT NULL,
+    old_open numeric,
+    old_high numeric,
+    old_low numeric,
+    old_close numeric,
+    old_open_at timestamp with time zone,
+    old_close_at timestamp with time zone,
+    old_samples integer,
+    open numeric,
+    high numeric,
+    low numeric,
+    close numeric,
+    open_at timestamp with time zone,
+    close_at timestamp with time zone,
+    samples integer,
+    CONSTRAINT reprocess_candle_changes_check CHECK ((num_nonnulls(samples, old_samples) > 0))
+);
+
 CREATE UNLOGGED TABLE public.reprocess_coins (
     ticker text NOT NULL,
     record jsonb
+);
+
+CREATE UNLOGGED TABLE public.reprocess_foreseen (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    ticker text NOT NULL
 );
 
 CREATE UNLOGGED TABLE public.reprocess_job (
@@ -311,6 +362,15 @@ CREATE UNLOGGED TABLE public.reprocess_job (
     code bytea NOT NULL,
     started_at timestamp with time zone NOT NULL,
     CONSTRAINT reprocess_job_only_one_check CHECK (only_one)
+);
+
+CREATE UNLOGGED TABLE public.reprocess_last (
+    ticker text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    price_usd numeric NOT NULL,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    source text NOT NULL
 );
 
 CREATE UNLOGGED TABLE public.reprocess_listings (
@@ -330,7 +390,7 @@ CREATE UNLOGGED TABLE public.reprocess_listings (
     total_supply numeric,
     max_supply numeric,
     observed_at timestamp with time zone NOT NULL,
-    ingested_at timestamp with time zone NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
     content_hash bytea NOT NULL
 );
 
@@ -342,6 +402,22 @@ CREATE UNLOGGED TABLE public.reprocess_needed (
 CREATE UNLOGGED TABLE public.reprocess_owned (
     source text NOT NULL,
     external_id text NOT NULL
+);
+
+CREATE UNLOGGED TABLE public.reprocess_point_changes (
+    ticker text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    old_price_usd numeric,
+    old_market_cap_usd numeric,
+    old_volume_24h_usd numeric,
+    old_source text,
+    price_usd numeric,
+    market_cap_usd numeric,
+    volume_24h_usd numeric,
+    source text,
+    CONSTRAINT reprocess_point_changes_check CHECK (((price_usd IS NULL) = (source IS NULL))),
+    CONSTRAINT reprocess_point_changes_check1 CHECK (((old_price_usd IS NULL) = (old_source IS NULL))),
+    CONSTRAINT reprocess_point_changes_check2 CHECK ((num_nonnulls(price_usd, old_price_usd) > 0))
 );
 
 CREATE UNLOGGED TABLE public.reprocess_points (
@@ -357,6 +433,7 @@ CREATE UNLOGGED TABLE public.reprocess_points (
 CREATE UNLOGGED TABLE public.reprocess_progress (
     source text NOT NULL,
     rebuilt boolean NOT NULL,
+    read_to timestamp with time zone NOT NULL,
     complete boolean DEFAULT false NOT NULL,
     total bigint DEFAULT 0 NOT NULL,
     processed bigint DEFAULT 0 NOT NULL,
@@ -370,16 +447,12 @@ CREATE UNLOGGED TABLE public.reprocess_rewritten (
     old_ticker text
 );
 
-CREATE UNLOGGED TABLE public.reprocess_touched (
-    ticker text NOT NULL,
-    hour timestamp with time zone NOT NULL
-);
-
 CREATE UNLOGGED TABLE public.reprocess_versions (
     source text NOT NULL,
     external_id text NOT NULL,
     ingested_at timestamp with time zone NOT NULL,
     content_hash bytea NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
     ticker text,
     observed_at timestamp with time zone,
     price_usd numeric,
@@ -478,20 +551,38 @@ ALTER TABLE ONLY public.raw_api_records
 ALTER TABLE ONLY public.raw_api_records_default
     ADD CONSTRAINT raw_api_records_default_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
 
+ALTER TABLE ONLY public.raw_clock
+    ADD CONSTRAINT raw_clock_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.raw_csv_records
     ADD CONSTRAINT raw_csv_records_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
 
 ALTER TABLE ONLY public.raw_csv_records_default
     ADD CONSTRAINT raw_csv_records_default_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
 
+ALTER TABLE ONLY public.raw_readers
+    ADD CONSTRAINT raw_readers_pkey PRIMARY KEY (source, arrived_from);
+
 ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reprocess_buckets
+    ADD CONSTRAINT reprocess_buckets_pkey PRIMARY KEY (ticker, "interval", start);
+
+ALTER TABLE ONLY public.reprocess_candle_changes
+    ADD CONSTRAINT reprocess_candle_changes_pkey PRIMARY KEY (ticker, "interval", start);
 
 ALTER TABLE ONLY public.reprocess_coins
     ADD CONSTRAINT reprocess_coins_pkey PRIMARY KEY (ticker);
 
+ALTER TABLE ONLY public.reprocess_foreseen
+    ADD CONSTRAINT reprocess_foreseen_pkey PRIMARY KEY (source, external_id);
+
 ALTER TABLE ONLY public.reprocess_job
     ADD CONSTRAINT reprocess_job_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY public.reprocess_last
+    ADD CONSTRAINT reprocess_last_pkey PRIMARY KEY (ticker);
 
 ALTER TABLE ONLY public.reprocess_listings
     ADD CONSTRAINT reprocess_listings_pkey PRIMARY KEY (source, external_id);
@@ -502,6 +593,9 @@ ALTER TABLE ONLY public.reprocess_needed
 ALTER TABLE ONLY public.reprocess_owned
     ADD CONSTRAINT reprocess_owned_pkey PRIMARY KEY (source, external_id);
 
+ALTER TABLE ONLY public.reprocess_point_changes
+    ADD CONSTRAINT reprocess_point_changes_pkey PRIMARY KEY (ticker, at);
+
 ALTER TABLE ONLY public.reprocess_points
     ADD CONSTRAINT reprocess_points_pkey PRIMARY KEY (ticker, at);
 
@@ -510,9 +604,6 @@ ALTER TABLE ONLY public.reprocess_progress
 
 ALTER TABLE ONLY public.reprocess_rewritten
     ADD CONSTRAINT reprocess_rewritten_pkey PRIMARY KEY (source, external_id);
-
-ALTER TABLE ONLY public.reprocess_touched
-    ADD CONSTRAINT reprocess_touched_pkey PRIMARY KEY (ticker, hour);
 
 ALTER TABLE ONLY public.reprocess_versions
     ADD CONSTRAINT reprocess_versions_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
@@ -540,7 +631,7 @@ CREATE INDEX listings_by_ticker ON public.listings USING btree (ticker);
 
 CREATE INDEX listings_missing ON public.listings USING btree (source) WHERE (missing_since IS NOT NULL);
 
-CREATE INDEX normalized_records_by_market_cap ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker);
+CREATE INDEX normalized_records_by_market_cap ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker, stale_at);
 
 CREATE INDEX normalized_records_disputed ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker) WHERE ((rival_count > 0) OR COALESCE((price_spread_percent > (3)::double precision), false));
 
@@ -596,15 +687,27 @@ GRANT SELECT ON TABLE public.raw_api_records TO kasparro_server;
 
 GRANT SELECT ON TABLE public.raw_api_records_default TO kasparro_server;
 
+GRANT SELECT ON TABLE public.raw_clock TO kasparro_server;
+
 GRANT SELECT ON TABLE public.raw_csv_records TO kasparro_server;
 
 GRANT SELECT ON TABLE public.raw_csv_records_default TO kasparro_server;
 
+GRANT SELECT ON TABLE public.raw_readers TO kasparro_server;
+
 GRANT SELECT ON TABLE public.rejected_records TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_buckets TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_candle_changes TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_coins TO kasparro_server;
 
+GRANT SELECT ON TABLE public.reprocess_foreseen TO kasparro_server;
+
 GRANT SELECT ON TABLE public.reprocess_job TO kasparro_server;
+
+GRANT SELECT ON TABLE public.reprocess_last TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_listings TO kasparro_server;
 
@@ -612,13 +715,13 @@ GRANT SELECT ON TABLE public.reprocess_needed TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_owned TO kasparro_server;
 
+GRANT SELECT ON TABLE public.reprocess_point_changes TO kasparro_server;
+
 GRANT SELECT ON TABLE public.reprocess_points TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_progress TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_rewritten TO kasparro_server;
-
-GRANT SELECT ON TABLE public.reprocess_touched TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_versions TO kasparro_server;
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from db.locks import take_write_lock
 from db.types import Connection
 
 # Sources that are no longer set stay, with their listings, as disabled: where $5 says that these are all.
@@ -24,6 +25,12 @@ ON CONFLICT (name) DO UPDATE SET
     kind = excluded.kind, enabled = true, priority = excluded.priority, poll_seconds = excluded.poll_seconds
 WHERE (s.kind, s.enabled, s.priority, s.poll_seconds)
     IS DISTINCT FROM (excluded.kind, true, excluded.priority, excluded.poll_seconds)
+"""
+# The merge writes it for the coins that change; a source that is polled more rarely makes the others stale later.
+_STAMP_COINS = """
+UPDATE normalized_records AS n SET stale_at = n.created_at + s.poll_seconds * interval '3 seconds'
+FROM sources AS s
+WHERE s.name = n.source AND n.stale_at <> n.created_at + s.poll_seconds * interval '3 seconds'
 """
 _COUNT_FAILURE = "UPDATE sources SET consecutive_failures = consecutive_failures + 1 WHERE name = $1"
 _CLEAR_FAILURES = "UPDATE sources SET consecutive_failures = 0 WHERE name = $1 AND consecutive_failures > 0"
@@ -51,15 +58,26 @@ class SourceSettings(msgspec.Struct, frozen=True):
 
 
 async def save_sources(connection: Connection, sources: Sequence[SourceSettings], *, exclusive: bool = True) -> None:
-    """Make the table say that these sources are enabled, and if `exclusive` no others; writes only what differs."""
-    await connection.execute(
-        _SAVE,
-        [source.name for source in sources],
-        [source.kind for source in sources],
-        [source.priority for source in sources],
-        [source.poll_seconds for source in sources],
-        exclusive,
-    )
+    """Make the table say that these sources are enabled, and if `exclusive` no others; writes only what differs.
+
+    Their coins then become stale after three polls as they are set now.
+    """
+    async with connection.transaction():
+        await take_write_lock(connection)
+        await connection.execute(
+            _SAVE,
+            [source.name for source in sources],
+            [source.kind for source in sources],
+            [source.priority for source in sources],
+            [source.poll_seconds for source in sources],
+            exclusive,
+        )
+        await stamp_coins(connection)
+
+
+async def stamp_coins(connection: Connection) -> None:
+    """Write down when each coin becomes stale, where that is no longer right; under the write lock."""
+    await connection.execute(_STAMP_COINS)
 
 
 async def count_outcome(connection: Connection, source: str, *, failed: bool) -> None:

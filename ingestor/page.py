@@ -17,6 +17,7 @@ from db.rejections import add_rejections
 from db.runs import advance_run
 from db.source_pages import keep_groups, save_page
 from db.types import Connection
+from ingestor.code import digest
 from ingestor.records import Listing, Page, RecordError, Rejection, Source
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -119,7 +120,7 @@ async def _write(
             decoded.listings,
             run_id=run_id,
             fetched_at=page.fetched_at,
-            now=page.fetched_at,  # a rebuild from payloads must know when their page was fetched
+            code=digest(type(source)),
             any_new=decoded.any_new,
         )
         tickers = written.tickers | decoded.left

@@ -1,17 +1,14 @@
 """The demo: a made-up market in place of the providers, in a state folder and a database of its own."""
 
 import os
+from pathlib import Path
 
-import dotenv
 import msgspec
 
-from db.settings import UNSET, Settings
-from kasparro.ports import free_port
-from kasparro.supervisor import Plan
+from db.settings import Settings, load_settings
+from kasparro.errors import RefusedError
+from kasparro.occupancy import find_occupant
 
-POLL_SECONDS = 10
-COINS = 2000
-TICK_SECONDS = 5
 # What must not reach the simulator, or would let made-up prices reach real data.
 _LEFT_OUT = ("API_SOURCE_KEY", "COINGECKO_API_KEY", "READ_DATABASE_URL")
 
@@ -21,38 +18,23 @@ def demo_settings(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, home=settings.home / "demo", database_url=None, read_database_url=None)
 
 
-def demo_plan(settings: Settings) -> Plan:
-    """Return the plan of a demo; `settings` are those of `demo_settings`."""
-    port = free_port()
-    market = f"http://127.0.0.1:{port}"
-    environment = {
+def running_demo_settings() -> Settings:
+    """Return the settings of the demo that runs, with its market in place of the providers.
+
+    The market lives and dies with the demo: nothing else can tell its past. Raises RefusedError where none runs.
+    """
+    occupant = find_occupant(demo_settings(load_settings()).home)
+    if occupant is None or occupant.market is None:
+        raise RefusedError("no demo runs, and its made-up market only answers meanwhile: start `kasparro up --demo`")
+    environ = {**os.environ, **instead_of_providers(occupant.market)}
+    return demo_settings(load_settings(environ, dotenv_path=Path(".env")))
+
+
+def instead_of_providers(market: str) -> dict[str, str]:
+    """Return the environment of whoever is to ask a demo's market in place of the providers."""
+    return {
         **dict.fromkeys(_LEFT_OUT, ""),
-        "KASPARRO_HOME": str(settings.home),
         "COINPAPRIKA_URL": f"{market}/coinpaprika/v1",
         "COINGECKO_URL": f"{market}/coingecko/api/v3",
         "COINGECKO_MONTHLY_CALLS": "1000000000",
-        "POLL_SECONDS": str(_poll_seconds(settings)),
     }
-    simulator = (
-        "simulator",
-        "--port",
-        str(port),
-        "--coins",
-        str(COINS),
-        "--tick-seconds",
-        str(TICK_SECONDS),
-        "--moving",
-        "0.7",
-    )
-    return Plan(
-        settings=settings,
-        commands=(simulator, ("ingestor",), ("server",)),
-        environment=environment,
-        greeting="Kasparro answers with made-up prices (demo)",
-    )
-
-
-def _poll_seconds(settings: Settings) -> int:
-    """Return what the environment or `.env` wishes, else the demo's own pace."""
-    given = os.environ.get("POLL_SECONDS", dotenv.dotenv_values(".env").get("POLL_SECONDS")) or ""
-    return POLL_SECONDS if given.strip() in UNSET else settings.poll_seconds

@@ -15,15 +15,16 @@ from db.embedded import FolderUnusableError
 from kasparro.errors import RefusedError
 
 
-class Occupant(msgspec.Struct, frozen=True):
-    """The `kasparro up` that holds a state folder."""
+class Occupant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The `kasparro up` that holds a state folder; `market` is where a demo's made-up market answers."""
 
     pid: int
     url: str
+    market: str | None = None
 
 
 @contextmanager
-def occupy(home: Path, url: str) -> Iterator[None]:
+def occupy(home: Path, url: str, market: str | None = None) -> Iterator[None]:
     """Hold `home` for this process. Raises RefusedError where another holds it, FolderUnusableError."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,7 +35,7 @@ def occupy(home: Path, url: str) -> Iterator[None]:
         if not _lock(file):
             raise RefusedError(_sentence(home, find_occupant(home)))
         file.truncate(0)
-        file.write(msgspec.json.encode(Occupant(pid=os.getpid(), url=url)))
+        file.write(msgspec.json.encode(Occupant(pid=os.getpid(), url=url, market=market)))
         file.flush()
         yield
 

@@ -94,6 +94,6 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["Content-Type", "X-Scheduler-Token", "X-Request-ID"],
-        expose_headers=["ETag", "X-Request-ID", "Retry-After"],
+        expose_headers=["ETag", "X-Request-ID", "Retry-After", "Content-Disposition"],
         max_age=600,
     )

@@ -95,7 +95,8 @@ async def empty_database(server_dsn: str) -> AsyncIterator[str]:
 async def database(server_dsn: str, template: str) -> AsyncIterator[str]:
     """The DSN of a migrated database of this test's own."""
     name = _new_name()
-    await _run_sql(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # Copying the files takes a fifth of the time of copying through the log, where nothing waits for the disk.
+    await _run_sql(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield with_database(server_dsn, name)
     await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from db.reprocess import Payload, Version
+from db.reprocess.payloads import Payload
+from db.reprocess.staging import Version
 from ingestor.records import Listing, Record, RecordError, Source
 
 SLICE = 250
 """Payloads decoded in one go, about 4 ms: in between, the sockets are looked after."""
 
-Arrived = tuple[datetime.datetime, Listing]
+Fetched = tuple[datetime.datetime, Listing]
+"""When its page was fetched, and the listing."""
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -19,7 +21,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
     payloads: list[Payload]
     versions: list[Version]
-    listings: dict[str, Arrived]
+    listings: dict[str, Fetched]
 
     @property
     def failed(self) -> int:
@@ -38,23 +40,23 @@ def decode_into(decoded: Decoded, source: Source, payloads: Iterable[Payload]) -
     for payload in payloads:
         record = Record(payload.external_id, payload.raw, payload.content_hash)
         try:
-            listing = source.to_listing(record, payload.ingested_at)
+            listing = source.to_listing(record, payload.fetched_at)
         except RecordError as error:
             decoded.versions.append(unreadable(payload, str(error)))
             continue
         decoded.versions.append(_version(payload, listing))
-        keep_greatest(decoded.listings, payload.ingested_at, listing)
+        keep_greatest(decoded.listings, payload.fetched_at, listing)
 
 
-def keep_greatest(listings: dict[str, Arrived], ingested_at: datetime.datetime, listing: Listing) -> None:
+def keep_greatest(listings: dict[str, Fetched], fetched_at: datetime.datetime, listing: Listing) -> None:
     """Keep `listing` unless a greater one of its external id is there, in the order of db/listings.py."""
     best = listings.get(listing.external_id)
-    if best is None or _rank(ingested_at, listing) > _rank(*best):
-        listings[listing.external_id] = (ingested_at, listing)
+    if best is None or _rank(fetched_at, listing) > _rank(*best):
+        listings[listing.external_id] = (fetched_at, listing)
 
 
-def _rank(ingested_at: datetime.datetime, listing: Listing) -> tuple[datetime.datetime, datetime.datetime, bytes]:
-    return listing.observed_at, ingested_at, listing.content_hash
+def _rank(fetched_at: datetime.datetime, listing: Listing) -> tuple[datetime.datetime, datetime.datetime, bytes]:
+    return listing.observed_at, fetched_at, listing.content_hash
 
 
 def _version(payload: Payload, listing: Listing) -> Version:
@@ -62,6 +64,7 @@ def _version(payload: Payload, listing: Listing) -> Version:
         external_id=payload.external_id,
         ingested_at=payload.ingested_at,
         content_hash=payload.content_hash,
+        fetched_at=payload.fetched_at,
         ticker=listing.ticker,
         observed_at=listing.observed_at,
         price_usd=listing.price_usd,
@@ -78,6 +81,7 @@ def unreadable(payload: Payload, error: str) -> Version:
         external_id=payload.external_id,
         ingested_at=payload.ingested_at,
         content_hash=payload.content_hash,
+        fetched_at=payload.fetched_at,
         ticker=None,
         observed_at=None,
         price_usd=None,

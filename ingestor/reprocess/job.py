@@ -10,24 +10,24 @@ import msgspec
 import structlog
 
 from db.partitions import Retention
-from db.reprocess import (
+from db.reprocess.changes import Change
+from db.reprocess.job import (
     Job,
     Progress,
     clear_job,
-    count_payloads,
     find_needed,
+    newest_arrival,
     open_job,
     read_progress,
     try_lock,
     unlock,
 )
-from db.reprocess_changes import Change
 from db.runs import FinishedRun
 from db.types import Connection, Pool
 from ingestor.clock import utc_now
+from ingestor.code import digest
 from ingestor.records import Source
 from ingestor.reprocess import runs
-from ingestor.reprocess.code import digest
 from ingestor.reprocess.placing import Placing
 from ingestor.reprocess.reading import Reading
 
@@ -118,14 +118,14 @@ async def _open(work: _Work, writer: Connection, names: Collection[str], since: 
         list(names),
         [source.name for source in work.sources if source.name not in names],
         since=since,
-        code=digest(work.sources),
+        code=b"".join(digest(type(source)) for source in work.sources),
         now=utc_now(),
     )
     await _log.ainfo("reprocess.resumed" if job.resumed else "reprocess.started", sources=job.sources, since=job.since)
     return job
 
 
-async def _read(work: _Work, reading: Reading, writer: Connection, job: Job, words: "_Words") -> None:
+async def _read(work: _Work, reading: Reading, writer: Connection, words: "_Words") -> None:
     """Stage everything: the rebuilt sources first, since they tell which listings of the others are needed."""
     progress = await read_progress(writer)
     for rebuilt in (True, False):
@@ -134,14 +134,11 @@ async def _read(work: _Work, reading: Reading, writer: Connection, job: Job, wor
         for source in work.sources:
             so_far = progress[source.name]
             if so_far.rebuilt is rebuilt and not so_far.complete:
-                total = await count_payloads(writer, source.name, source.kind, since=job.since, rebuilt=rebuilt)
-                words.expect(source.name, total, so_far.processed)
+                words.expect(source.name, await reading.count(source, so_far), so_far.processed)
                 await reading.read(source, so_far)
     for _ in range(MOST_ROUNDS):
-        late = 0
-        for source in work.sources:
-            late += await reading.catch_up(source, progress[source.name])
-        if late < FEW:
+        progress, to = await read_progress(writer), await newest_arrival(writer)
+        if sum([await reading.catch_up(source, progress[source.name], to) for source in work.sources]) < FEW:
             return
 
 
@@ -152,7 +149,7 @@ async def _rebuild(
     run_ids = await runs.start(writer, await read_progress(writer), resumed=job.resumed)
     words = _Words(work.on_progress, writer, run_ids)
     try:
-        await _read(work, Reading(reader, writer, job, words.say), writer, job, words)
+        await _read(work, Reading(reader, writer, job, words.say), writer, words)
         async with writer.transaction():
             quiet = Reading(reader, writer, job, words.count)
             changes = await _place(work, quiet, writer, job, run_ids)
@@ -176,7 +173,7 @@ async def _try_out(
     job = await _open(work, writer, names, since)
     words = _Words(work.on_progress, writer, {})
     reading = Reading(reader, writer, job, words.count)
-    await _read(work, reading, writer, job, words)
+    await _read(work, reading, writer, words)
     transaction = writer.transaction()
     await transaction.start()
     try:

@@ -1,4 +1,7 @@
-"""The rebuild put in place: one transaction, under the write lock, so that readers see the old state or the new one."""
+"""The rebuild put in place: one transaction, so that readers see the old state or the new one.
+
+It is tried on copies first, which tells what history will be; the write lock is held from where pages could interfere.
+"""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -8,21 +11,20 @@ import msgspec
 from db.coins import merge_coins
 from db.events import add_coins_event
 from db.listings import readable_payload
-from db.locks import take_write_lock
 from db.partitions import Retention
-from db.reprocess import Job, Payload, Progress, Rejected, analyze, read_rejected
-from db.reprocess_changes import Change
-from db.reprocess_history import rebuild_candles, rebuild_points
-from db.reprocess_listings import (
-    compare_coins,
-    remember_coins,
-    rewrite_listings,
-    settle_rejections,
-    tickers_to_merge,
-)
+from db.reprocess.changes import Change, merge_changes
+from db.reprocess.expected import Reach, tickers_of_history
+from db.reprocess.job import Job, Progress, newest_arrival, note_readers, read_by_others
+from db.reprocess.listings import compare_coins, remember_coins, rewrite_listings, tickers_to_merge
+from db.reprocess.payloads import Payload, Rejected, read_rejected
+from db.reprocess.rejections import settle_rejections
+from db.reprocess.shadow import foreseen_otherwise, forget_trial, keep_foreseen, shadowed
+from db.reprocess.staging import analyze, tickers_since
 from db.types import Connection
+from ingestor.code import digest
 from ingestor.records import Source, content_hash
 from ingestor.reprocess.decode import Decoded, decode_into, keep_greatest
+from ingestor.reprocess.history import History
 from ingestor.reprocess.reading import Reading
 
 
@@ -36,33 +38,19 @@ class Placing(msgspec.Struct, frozen=True):
     retention: Retention
     run_ids: Mapping[str, int]
 
-    async def retry_rejected(self, reading: Reading) -> None:
-        """Stage the rejected records that can be read now; the others stay what they are."""
-        for source in self._rebuilt():
-            readable = Decoded([], [], {})
-            for record in await read_rejected(self.connection, source.name, self.job.since):
-                await self._retry(source, record, readable)
-            if readable.versions:
-                await reading.keep(source, readable, rebuilt=True)
-
-    async def _retry(self, source: Source, record: Rejected, readable: Decoded) -> None:
-        digest = content_hash(record.payload)
-        payload = Payload(record.external_id, record.rejected_at, digest, record.payload, record.id)
-        one = Decoded([payload], [], {})
-        decode_into(one, source, [payload])
-        for arrived_at, listing in one.listings.values():
-            if await readable_payload(self.connection, listing) is None:
-                readable.payloads.append(payload)
-                readable.versions.extend(one.versions)
-                keep_greatest(readable.listings, arrived_at, listing)
-
     async def place(self, reading: Reading, now: datetime.datetime) -> list[Change]:
-        """Catch up with the last payloads, then rewrite whatever differs. The caller's transaction holds it all."""
-        await self.retry_rejected(reading)
-        await take_write_lock(self.connection)
-        for source in self.sources:
-            await reading.catch_up(source, self.progress[source.name])
+        """Rewrite whatever differs. The caller's transaction holds it all, and the write lock when this returns."""
+        await self._retry_rejected(reading)
         await analyze(self.connection)
+        covered_from = max(self.retention.oldest_raw(self.job.started_at), self.job.beginning)
+        history = History(self.connection, Reach(covered_from, self.retention.oldest_history(now)), now)
+        seen_to = max(progress.read_to for progress in self.progress.values())
+        await self._foresee(history, now)
+        await history.place_and_lock()
+        to = await newest_arrival(self.connection)
+        late = 0
+        for source in self.sources:
+            late += await reading.catch_up(source, self.progress[source.name], to)
         changes = await rewrite_listings(self.connection, now)
         for source in self._rebuilt():
             changes += await settle_rejections(
@@ -72,16 +60,62 @@ class Placing(msgspec.Struct, frozen=True):
         await remember_coins(self.connection, tickers)
         merged = await merge_coins(self.connection, tickers, now)
         changes += await compare_coins(self.connection)
-        covered_from = self.retention.oldest_raw(self.job.started_at)
-        changes += await rebuild_points(
-            self.connection,
-            tickers,
-            covered_from=max(covered_from, self.job.since or covered_from),
-            oldest=self.retention.oldest_history(now),
-        )
-        changes += await rebuild_candles(self.connection, tickers)
+        changes += await self._finish(history, tickers, seen_to if late else None)
+        await note_readers(self.connection, self._codes(), self.job.beginning)
         await add_coins_event(self.connection, merged.changed, now)
-        return changes
+        return merge_changes(changes)
+
+    async def _foresee(self, history: History, now: datetime.datetime) -> None:
+        """Work out the history of what is staged, as it will be once listings and coins are rewritten."""
+        async with shadowed(self.connection):
+            await rewrite_listings(self.connection, now)
+            tickers = await tickers_to_merge(self.connection)
+            await remember_coins(self.connection, tickers)
+            await merge_coins(self.connection, tickers, now)
+            await keep_foreseen(self.connection)
+            await history.work_out(await self._whose_history(tickers))
+        await forget_trial(self.connection)
+
+    async def _finish(self, history: History, tickers: list[str], late_from: datetime.datetime | None) -> list[Change]:
+        """Rebuild the history that came out otherwise than foreseen, and what was said too late to be foreseen."""
+        wanted = await self._whose_history(tickers)
+        otherwise = [t for t in await foreseen_otherwise(self.connection, tickers) if t in set(wanted)]
+        await history.work_out(otherwise)
+        await history.place()
+        if late_from is not None:
+            late = set(await tickers_since(self.connection, late_from)) & set(wanted) - set(otherwise)
+            await history.work_out(sorted(late), late_from)
+            await history.place()
+        return await history.finish()
+
+    async def _whose_history(self, tickers: list[str]) -> list[str]:
+        others = await read_by_others(self.connection, self._codes())
+        return await tickers_of_history(self.connection, others, tickers)
+
+    async def _retry_rejected(self, reading: Reading) -> None:
+        """Stage the rejected records that can be read now; the others stay what they are."""
+        for source in self._rebuilt():
+            readable = Decoded([], [], {})
+            for record in await read_rejected(self.connection, source.name, self.job.beginning):
+                await self._retry(source, record, readable)
+            if readable.versions:
+                await reading.keep(source, readable, rebuilt=True)
+
+    async def _retry(self, source: Source, record: Rejected, readable: Decoded) -> None:
+        digest_of = content_hash(record.payload)
+        payload = Payload(
+            record.external_id, record.rejected_at, digest_of, record.rejected_at, record.payload, record.id
+        )
+        one = Decoded([payload], [], {})
+        decode_into(one, source, [payload])
+        for fetched_at, listing in one.listings.values():
+            if await readable_payload(self.connection, listing) is None:
+                readable.payloads.append(payload)
+                readable.versions.extend(one.versions)
+                keep_greatest(readable.listings, fetched_at, listing)
 
     def _rebuilt(self) -> list[Source]:
         return [source for source in self.sources if self.progress[source.name].rebuilt]
+
+    def _codes(self) -> dict[str, bytes]:
+        return {source.name: digest(type(source)) for source in self._rebuilt()}

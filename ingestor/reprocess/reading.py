@@ -7,18 +7,9 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from db.listings import UNREADABLE, readable_payload
-from db.reprocess import (
-    Job,
-    Payload,
-    Position,
-    Progress,
-    advance,
-    complete,
-    late_from,
-    position_of,
-    read_payloads,
-    stage,
-)
+from db.reprocess.job import Job, Progress, complete, set_total
+from db.reprocess.payloads import Payload, Position, Span, count_payloads, position_of, read_payloads
+from db.reprocess.staging import stage
 from db.types import Connection
 from ingestor.records import Source
 from ingestor.reprocess.decode import Decoded, decode_into, keep_greatest, slices, unreadable
@@ -37,44 +28,42 @@ class Reading:
         self._reader, self._writer, self._job, self._advanced = reader, writer, job, advanced
 
     async def read(self, source: Source, progress: Progress) -> None:
-        """Stage every payload of `source` that there is, from where an earlier reading ended."""
-        if progress.complete:
-            return
-        position = await position_of(self._writer, source.name)
-        await self._stream(source, progress, since=self._since, after=position, late=False)
-        await complete(self._writer, source.name)
+        """Stage every payload of `source` that had arrived when the job began, from where an earlier reading ended."""
+        behind = await position_of(self._writer, source.name)
+        await self._stream(source, progress, Span(self._job.beginning, progress.read_to), behind)
+        await complete(self._writer, source.name, progress.read_to)
 
-    async def catch_up(self, source: Source, progress: Progress) -> int:
-        """Stage the payloads that were committed since the reading went past them; return how many."""
-        arrived = await late_from(self._reader, source.name, self._job.started_at)
-        if arrived is None:
+    async def count(self, source: Source, progress: Progress) -> int:
+        """Return how many payloads that is."""
+        span = Span(self._job.beginning, progress.read_to)
+        total = await count_payloads(self._writer, source.name, source.kind, span, rebuilt=progress.rebuilt)
+        await set_total(self._writer, source.name, total)
+        return total
+
+    async def catch_up(self, source: Source, progress: Progress, to: datetime.datetime) -> int:
+        """Stage the payloads that have arrived since, up to `to`; return how many."""
+        if to <= progress.read_to:
             return 0
-        since = max(arrived, self._since)
-        return await self._stream(source, progress, since=since, after=Position(), late=True)
+        count = await self._stream(source, progress, Span(self._job.beginning, to, after=progress.read_to), Position())
+        await complete(self._writer, source.name, to)
+        return count
 
-    @property
-    def _since(self) -> datetime.datetime:
-        return self._job.since or Position().ingested_at
-
-    async def _stream(
-        self, source: Source, progress: Progress, *, since: datetime.datetime, after: Position, late: bool
-    ) -> int:
+    async def _stream(self, source: Source, progress: Progress, span: Span, behind: Position) -> int:
         count = 0
         read_send, read_receive = anyio.create_memory_object_stream[list[Payload]](1)
         decoded_send, decoded_receive = anyio.create_memory_object_stream[Decoded](1)
 
         async def read() -> None:
-            position = after
+            position = behind
             async with read_send:
                 while True:
                     payloads = await read_payloads(
                         self._reader,
                         source.name,
                         source.kind,
-                        since=since,
-                        after=position,
+                        span,
+                        behind=position,
                         rebuilt=progress.rebuilt,
-                        late=late,
                         limit=BATCH,
                     )
                     if not payloads:
@@ -104,17 +93,16 @@ class Reading:
     async def _keep(self, source: Source, decoded: Decoded, *, rebuilt: bool) -> None:
         async with self._writer.transaction():
             await stage(self._writer, source.name, decoded.versions, list(decoded.listings.values()) if rebuilt else [])
-            await advance(self._writer, source.name, processed=len(decoded.versions), failed=decoded.failed)
 
     async def _without_unreadable(self, source: Source, decoded: Decoded) -> Decoded:
         sound = Decoded(decoded.payloads, [], {})
         for payload in decoded.payloads:
             one = Decoded([payload], [], {})
             decode_into(one, source, [payload])
-            for ingested_at, listing in one.listings.values():
+            for fetched_at, listing in one.listings.values():
                 error = await readable_payload(self._writer, listing)
                 if error is None:
-                    keep_greatest(sound.listings, ingested_at, listing)
+                    keep_greatest(sound.listings, fetched_at, listing)
                 else:
                     one.versions[:] = [unreadable(payload, error)]
             sound.versions.extend(one.versions)

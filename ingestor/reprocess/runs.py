@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from db.events import add_run_event, notify_events
 from db.locks import take_write_lock
-from db.reprocess import Progress, try_lock, unlock
-from db.reprocess_runs import abandon_reprocess_runs, count_reprocess_run, start_reprocess_run
+from db.reprocess.job import Progress, try_lock, unlock
+from db.reprocess.runs import abandon_reprocess_runs, count_reprocess_run, start_reprocess_run
 from db.runs import FinishedRun, finish_run
 from db.types import Connection, Pool
 from ingestor.clock import utc_now

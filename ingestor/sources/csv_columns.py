@@ -25,12 +25,13 @@ _ALIASES = {
     "circulating_supply": ("circulatingsupply",),
     "total_supply": ("totalsupply",),
     "max_supply": ("maxsupply",),
-    "time": ("lastupdated", "timestamp", "date", "createdat"),
+    "time": ("lastupdated", "timestamp", "date", "createdat", "at"),
     "address": ("address", "contractaddress"),
 }
 """Header names, without case, spaces and underscores. A column `24h` holds fractions: 0.03 is 3 %.
 
-`created_at` is this service's own word, in `/data` and in exports, for when a record was observed."""
+`created_at` is this service's own word, in `/data` and in exports, for when a record was observed, and `at` that of the
+export of history."""
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):

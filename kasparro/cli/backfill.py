@@ -31,6 +31,7 @@ from ingestor.records import Backfills, RecordError
 from ingestor.sources import create_sources
 from ingestor.startup import retention_of
 from kasparro.database import open_database
+from kasparro.demo import running_demo_settings
 from kasparro.errors import RUN_FAILED, RUN_PARTIAL, RefusedError
 
 MOST_DAYS = 36_500
@@ -76,7 +77,8 @@ class Report(msgspec.Struct):
 @click.option("--ticker", "tickers", multiple=True, metavar="TICKER", help="Only this coin; may be given again.")
 @click.option("--again", is_flag=True, help="Ask also about coins that were answered for already.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool) -> None:
+@click.option("--demo", is_flag=True, help="Of the demo, which must be running.")
+def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool, demo: bool) -> None:
     """Fill the history of coins from a source's own past.
 
     One call a coin, the largest coins first, within the month's call budget. Interrupted, or when the budget is used
@@ -85,7 +87,7 @@ def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_j
     \b
     Exit codes: 0 done, 3 coins were skipped or are left for when there are calls again, 4 the source cannot be read.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    settings = load_settings()
+    settings = running_demo_settings() if demo else load_settings()
     configure_logging(settings)
 
     def say(line: str) -> None:

@@ -7,7 +7,8 @@ import click
 
 from db.settings import Settings, load_settings
 from kasparro.console import open_console
-from kasparro.demo import demo_plan, demo_settings
+from kasparro.demo import demo_settings
+from kasparro.demo_plan import demo_plan, new_market
 from kasparro.occupancy import occupy
 from kasparro.ports import check_port, service_url
 from kasparro.sources import check_source_settings
@@ -29,15 +30,16 @@ def command(*, demo: bool) -> None:
     if demo:
         settings = demo_settings(settings)
     check_source_settings(settings)
-    with occupy(settings.home, service_url(settings)):
+    market = new_market() if demo else None
+    with occupy(settings.home, service_url(settings), market):
         check_port(settings.host, settings.port)
         console = open_console(settings)
-        plan = _plan(settings, demo=demo)
+        plan = _plan(settings, market)
         asyncio.run(supervise(plan, console))
 
 
-def _plan(settings: Settings, *, demo: bool) -> Plan:
-    if not demo:
+def _plan(settings: Settings, market: str | None) -> Plan:
+    if market is None:
         return Plan(settings=settings, commands=(("ingestor",), ("server",)))
     log.info("demo: prices are made up and kept apart in %s; no provider is asked", settings.home)
-    return demo_plan(settings)
+    return demo_plan(settings, market)

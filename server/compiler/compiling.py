@@ -70,7 +70,7 @@ class Asked:
 
 
 class Compiler:
-    """Compiles one operation; `slots` are the arguments, `met` the fields that it met. Raises NotOursError, GraphQLError.
+    """Compiles one operation; `slots` are arguments, `met` the fields that it met. Raises NotOursError, GraphQLError.
 
     `switches` are the variables that `@include` and `@skip` ask for.
     """

@@ -51,7 +51,7 @@ class Connected:
 
     async def read(self, run: Run) -> object:
         """Read the page, what lies beside it and how many there are, each only where it is asked for."""
-        order, part, filters = self._wanted.of(run)
+        order, part, filters, _ = self._wanted.of(run)
         connection = run.connection
 
         async def exists(beside: Slice) -> bool:

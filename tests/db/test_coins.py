@@ -99,7 +99,7 @@ def to_listing(said: oracle.Said, page: Page) -> Listing:
 async def apply(connection: Connection, page: Page) -> list[str]:
     written = await write_listings(
         connection, page.source, "api", [to_listing(said, page) for said in page.said],
-        run_id=1, fetched_at=page.fetched_at, now=NOW,
+        run_id=1, fetched_at=page.fetched_at, code=b"test",
     )  # fmt: skip
     return (await merge_coins(connection, written.tickers, NOW)).changed
 

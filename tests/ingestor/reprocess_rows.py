@@ -72,27 +72,31 @@ class _Replay:
 async def ingest_anew(ingest: Ingest) -> None:
     """Empty the database and read all its payloads as an ingest would have: the slow, plain twin of a reprocess."""
     raw = await ingest.rows(
-        "SELECT ingested_at, source, external_id, payload::text FROM raw_api_records UNION ALL "
-        "SELECT ingested_at, source, external_id, payload::text FROM raw_csv_records ORDER BY 1, 2, 3"
+        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_api_records UNION ALL "
+        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_csv_records ORDER BY 1, 2, 3, 4"
     )
     await ingest.value(
         "TRUNCATE listings, normalized_records, raw_api_records, raw_csv_records, price_points, candles, "
         "etl_checkpoints, source_pages"
     )
-    for (moment, name), rows in itertools.groupby(raw, key=lambda row: row[:2]):
-        assert isinstance(moment, datetime)
+    for (_, fetched_at, name), rows in itertools.groupby(raw, key=lambda row: row[:3]):
+        assert isinstance(fetched_at, datetime)
         records = [
             Record(str(external_id), str(text).encode(), content_hash(str(text).encode()))
-            for _, _, external_id, text in rows
+            for *_, external_id, text in rows
         ]
-        source = _Replay(ingest.sources[str(name)], moment, records)
+        source = _Replay(ingest.sources[str(name)], fetched_at, records)
         outcome = await run(ingest.pool, source, timeout_seconds=60, full=True)
         assert outcome is not None
         assert outcome.status == "success"
 
 
 async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows]:
-    """What is rebuilt, but for when we did things; `contested` includes the history of tickers with rivals."""
+    """What is rebuilt, but for when we did things; `contested` includes the history of tickers with rivals.
+
+    Which of several assets owned a ticker at a moment, payloads alone do not tell: a live service decides that at every
+    page, from all listings as they then are. A rebuild takes who owns it now; `untold` is what must hold there as well.
+    """
     alone = (
         "true"
         if contested
@@ -111,6 +115,33 @@ async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows
         f"WHERE {alone} ORDER BY 1, 2, 3",
     }
     return {name: await ingest.rows(sql) for name, sql in queries.items()}
+
+
+async def untold(ingest: Ingest) -> tuple[list[object], Rows]:
+    """Return the points that no payload says as it reads now, and the candles that are not those of the points."""
+    said = set()
+    for table in ("raw_api_records", "raw_csv_records"):
+        for name, external_id, fetched_at, text in await ingest.rows(
+            f"SELECT source, external_id, fetched_at, payload::text FROM {table}"
+        ):
+            assert isinstance(fetched_at, datetime)
+            raw = str(text).encode()
+            listing = ingest.sources[str(name)].to_listing(Record(str(external_id), raw, content_hash(raw)), fetched_at)
+            said.add((listing.ticker, listing.observed_at, listing.price_usd, name))
+    points = await ingest.rows("SELECT ticker, at, price_usd, source FROM price_points ORDER BY 1, 2")
+    candles = await ingest.rows("""
+        WITH rolled AS (
+            SELECT
+                ticker, unit.interval, date_bin(width, at, 'epoch') AS start,
+                (array_agg(price_usd ORDER BY at))[1] AS open, max(price_usd) AS high, min(price_usd) AS low,
+                (array_agg(price_usd ORDER BY at DESC))[1] AS close, min(at) AS open_at, max(at) AS close_at,
+                count(*)::integer AS samples
+            FROM price_points, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
+            GROUP BY 1, 2, 3
+        )
+        (TABLE rolled EXCEPT TABLE candles) UNION ALL (TABLE candles EXCEPT TABLE rolled)
+    """)
+    return [point for point in points if point not in said], candles
 
 
 async def row_versions(ingest: Ingest) -> dict[str, Rows]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from db.reprocess import try_lock, unlock
+from db.reprocess.job import try_lock, unlock
 from db.source_rows import all_sources
 from ingestor.reprocess import ReprocessBusyError
 from ingestor.reprocess.runs import abandon_if_dead
@@ -18,6 +18,7 @@ from tests.ingestor.reprocess_rows import (
     misread,
     read_ticks,
     row_versions,
+    untold,
     write_dated_file,
 )
 
@@ -37,7 +38,9 @@ async def test_after_a_fix_all_is_as_if_it_had_been_read_rightly_from_the_start(
     write_dated_file(ingest)
     await read_ticks(ingest, misread(ingest), 6)
     wrong = await contents(ingest)
+    assert (await untold(ingest))[0]
     await again(ingest)
+    assert await untold(ingest) == ([], [])
     rebuilt = await contents(ingest)
     assert (await again(ingest)).changes == []
     await ingest_anew(ingest)
@@ -156,6 +159,7 @@ async def test_what_is_ingested_meanwhile_is_not_lost(ingest: Ingest) -> None:
     right = await contents(ingest)
     for table in ("listings", "coins"):
         assert rebuilt[table] == right[table], table
+    assert (await untold(ingest))[1] == []
     # While one source's listing was still misread, a true price of another may have made a point of its own: it stays.
     points = {row[:3] for row in rebuilt["points"]}
     assert {row[:3] for row in right["points"]} <= points

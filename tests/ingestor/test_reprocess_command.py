@@ -1,9 +1,13 @@
 """`kasparro reprocess` as a user runs it, and killed at any moment. `make soak` kills more often."""
 
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import random
+import re
+import sys
 import time
 
 from simulator.app import create_app, serving
@@ -39,6 +43,43 @@ async def test_a_dry_run_prints_what_would_change_and_the_real_one_changes_it(in
     done = await kasparro("reprocess", **environ)
     assert done.returncode == 0, done.stderr
     assert "Nothing changed." in done.stdout
+
+
+async def test_on_a_terminal_a_bar_a_source_shows_how_far_it_is(ingest: Ingest, database: str) -> None:
+    await read_ticks(ingest, ingest.sources, 2)
+    payloads = dict(await ingest.pairs("SELECT source, count(*) FROM raw_api_records GROUP BY source"))
+    controller, terminal = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kasparro", "reprocess"),
+        env={
+            **os.environ,
+            "DATABASE_URL": database,
+            "KASPARRO_HOME": str(ingest.csv_path.parent),
+            "TERM": "xterm-256color",
+            "COLUMNS": "100",
+            "LOG_LEVEL": "WARNING",
+        },
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    seen, (printed, _) = await asyncio.gather(asyncio.to_thread(read_terminal, controller), process.communicate())
+    assert process.returncode == 0, seen
+    assert "Nothing changed." in printed.decode()
+    assert "━" not in printed.decode()
+    for source, count in payloads.items():
+        assert re.search(rf"{source}\s+\S*━+.*{count}/{count}\S*\s+\S*payloads", seen), seen
+
+
+def read_terminal(controller: int) -> str:
+    """Return all that is written to a terminal until nobody has it open; that is an error on Linux."""
+    parts = []
+    with contextlib.suppress(OSError):
+        while part := os.read(controller, 65_536):
+            parts.append(part)
+    os.close(controller)
+    return b"".join(parts).decode()
 
 
 async def test_options_that_cannot_be_are_refused(database: str) -> None:

@@ -161,6 +161,10 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
     ("arguments", "sentence"),
     [
         (("--source", "csv"), "Error: csv cannot tell the past: it offers no backfill\n"),
+        (
+            ("--source", "coingecko", "--demo"),
+            "Error: no demo runs, and its made-up market only answers meanwhile: start `kasparro up --demo`\n",
+        ),
         (("--source", "nope"), "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n"),
         (
             ("--source", "coingecko", "--ticker", " "),

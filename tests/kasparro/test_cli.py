@@ -67,10 +67,17 @@ def test_an_unknown_command_is_refused() -> None:
     assert "No such command 'nonsense'" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["up", "serve", "ingest", "trigger", "status", "migrate", "token", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("up", "serve", "ingest", "trigger", "status", "migrate", "token", "doctor", "reprocess"),
+        "backfill --source coingecko --days 1",
+        "export --format csv --out -",
+    ],
+)
 def test_a_bad_setting_is_one_line_and_starts_nothing(command: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    done = run(command, PORT="eighty", KASPARRO_HOME=str(home))
+    done = run(*command.split(), PORT="eighty", KASPARRO_HOME=str(home))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: PORT must be a whole number from 1 to 65535; it is 'eighty'\n"
     assert not home.exists()

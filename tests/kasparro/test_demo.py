@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from db.settings import load_settings
-from kasparro.demo import demo_plan, demo_settings
+from kasparro.demo import demo_settings
+from kasparro.demo_plan import demo_plan, new_market
 
 
 @pytest.mark.parametrize(
@@ -28,4 +29,4 @@ def test_the_demo_polls_often_unless_the_user_says_how_often(
         monkeypatch.setenv("POLL_SECONDS", in_environment)
     if in_file is not None:
         Path(".env").write_text(f"{in_file}\n", encoding="utf-8")
-    assert demo_plan(demo_settings(load_settings())).environment["POLL_SECONDS"] == seconds
+    assert demo_plan(demo_settings(load_settings()), new_market()).environment["POLL_SECONDS"] == seconds

@@ -182,6 +182,21 @@ async def test_history_is_each_point_of_the_coins(database: str, connection: Con
     assert len(everything.stdout.splitlines()) == 1 + 3 * 48
 
 
+async def test_a_history_export_read_as_a_source_is_the_same_history(
+    database: str, empty_database: str, connection: Connection, tmp_path: Path
+) -> None:
+    await connection.execute(ADD_POINTS.replace("'2026-11-01T00:00:00Z'::timestamptz", "now() - interval '9 days'"))
+    first, second = tmp_path / "points.csv", tmp_path / "again.csv"
+    done = await kasparro("export", "--history", "--out", str(first), **of(database, tmp_path))
+    assert done.returncode == 0, done.stderr
+    read = await kasparro("ingest", "--once", **of(empty_database, tmp_path, CSV_PATH=str(first)))
+    assert read.returncode == 0, read.stdout + read.stderr
+    done = await kasparro("export", "--history", "--out", str(second), **of(empty_database, tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert first.read_text() == second.read_text()
+    assert len(first.read_text().splitlines()) == 1 + 3 * 48
+
+
 async def test_without_a_running_database_it_brings_its_own(state_folder: Path) -> None:
     settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv"}
     assert (await kasparro("ingest", "--once", **settings)).returncode == 0

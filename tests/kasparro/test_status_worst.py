@@ -14,6 +14,7 @@ from db.coin_pages import COIN_ORDERS, CoinFilter, coin_page, count_coins
 from db.keyset import Slice
 from db.pool import Connection
 from db.quality import worst_coins
+from db.sources import stamp_coins
 from tests.kasparro.command_line import kasparro
 
 NOW = datetime.now(UTC)
@@ -45,6 +46,7 @@ async def add_coins(connection: Connection, *coins: Coin) -> None:
             for coin in coins
         ],
     )
+    await stamp_coins(connection)
 
 
 async def test_each_kind_in_turn_and_the_reason_with_it(connection: Connection, database: str, tmp_path: Path) -> None:

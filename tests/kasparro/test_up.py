@@ -43,12 +43,8 @@ class Demo:
         return next(child for child in self.processes() if word in child.cmdline() or Path(child.exe()).name == word)
 
     async def get(self, path: str) -> Answer:
-        def read() -> Answer:
-            with urllib.request.urlopen(self.url + path, timeout=10) as response:  # noqa: S310 - our own server
-                answer: Answer = json.load(response)
-                return answer
-
-        return await asyncio.to_thread(read)
+        answer: Answer = await get(self.url + path)
+        return answer
 
     async def wait_until(self, holds: Callable[[Answer], bool], path: str) -> Answer:
         """Ask for `path` until the answer is as wanted; an error is no answer."""
@@ -64,6 +60,14 @@ class Demo:
 
 
 StartDemo = Callable[[], Awaitable[Demo]]
+
+
+async def get(url: str) -> Any:  # noqa: ANN401 - what JSON holds
+    def read() -> Any:  # noqa: ANN401
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own server
+            return json.load(response)
+
+    return await asyncio.to_thread(read)
 
 
 @pytest.fixture
@@ -98,12 +102,24 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
     assert "a-real-key" not in text
 
     status = json.loads((await kasparro("status", "--demo", "--json", **demo.environ)).stdout)
+    market = status["running"].pop("market")
     assert status["running"] == {"pid": demo.program.process.pid, "url": demo.url}
     assert [source["source"]["name"] for source in status["sources"]] == ["coinpaprika", "coingecko", "csv"]
 
     asked = await kasparro("trigger", "--demo", "--source", "csv", "--full", "--wait", **demo.environ)
     assert asked.returncode == 0, asked.stderr
     assert re.search(r"^ csv +success +50 ", asked.stdout, re.MULTILINE)
+
+    past = await kasparro(
+        *("backfill", "--demo", "--source", "coingecko", "--days", "3", "--ticker", "BTC", "--json"),
+        **{**demo.environ, "COINGECKO_API_KEY": "a-real-key"},
+    )
+    assert past.returncode == 0, past.stderr
+    assert json.loads(past.stdout)["filled"] == 1
+    assert json.loads(past.stdout)["points"] > 3 * 24 - 2
+    asked_about = [request for request in await get(f"{market}/_control/requests") if "market_chart" in request["path"]]
+    assert len(asked_about) == 1
+    assert "a-real-key" not in json.dumps(asked_about)
 
     second = await kasparro("up", "--demo", **{**demo.environ, "PORT": str(free_port())})
     assert (second.returncode, second.stdout) == (2, "")

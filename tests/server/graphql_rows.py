@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from db.sources import stamp_coins
 from db.types import Connection
 from tests.server.conftest import Service
 
@@ -56,6 +57,7 @@ class Rows:
             "provenance": [],
         }
         await self._insert("normalized_records", row | given)
+        await stamp_coins(self._connection)
 
     async def listing(self, source: str, external_id: str, ticker: str, **given: object) -> bytes:
         """Return the content hash."""
@@ -91,6 +93,7 @@ class Rows:
     async def source(self, name: str, **given: object) -> None:
         row = {"name": name, "kind": "api", "enabled": True, "priority": 1, "poll_seconds": 300}
         await self._insert("sources", row | given)
+        await stamp_coins(self._connection)
 
     async def run(self, source: str, status: str = "success", **given: object) -> int:
         """Return the run's number."""

@@ -140,10 +140,10 @@ async def test_no_bytes_keep_no_answer(settings: Settings, connection: Connectio
 @pytest.mark.parametrize(
     ("query", "change", "before", "after"),
     [
-        ('{ coin(ticker: "BTC") { isStale } }', "created_at = 'epoch'", {"coin": {"isStale": False}}, None),
+        ('{ coin(ticker: "BTC") { isStale } }', "stale_at = 'epoch'", {"coin": {"isStale": False}}, None),
         (
             "query ($is: Boolean) { coins(filter: {isStale: $is}) { totalCount } }",
-            "created_at = 'epoch'",
+            "stale_at = 'epoch'",
             {"coins": {"totalCount": 0}},
             {"coins": {"totalCount": 1}},
         ),
@@ -159,7 +159,7 @@ async def test_what_changes_with_the_time_is_never_kept(
     after: object,
 ) -> None:
     await add_source("coinpaprika")
-    await connection.execute("UPDATE normalized_records SET created_at = now()")
+    await connection.execute("UPDATE normalized_records SET stale_at = 'infinity'")
     variables = {"is": True} if "$is" in query else {}
     assert await ask(service, query, **variables) == before
     await connection.execute(f"UPDATE normalized_records SET {change}")

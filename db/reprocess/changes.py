@@ -1,5 +1,6 @@
 """What a reprocess changes: counted by table and field, each with a few samples."""
 
+import itertools
 from collections.abc import Iterable
 
 import asyncpg
@@ -45,3 +46,17 @@ _SAMPLES = msgspec.json.Decoder(list[Sample])
 def read_changes(table: str, rows: Iterable[asyncpg.Record]) -> list[Change]:
     """Return what a statement that ends with COUNTED said of `table`."""
     return [Change(table, row["field"], row["rows"], _SAMPLES.decode(row["samples"])) for row in rows]
+
+
+def merge_changes(changes: Iterable[Change]) -> list[Change]:
+    """Add up what was counted in several steps, in the order of the tables' first steps."""
+    tables = list(dict.fromkeys(change.table for change in changes))
+    ordered = sorted(changes, key=lambda change: (tables.index(change.table), change.field))
+    return [_sum(list(same)) for _, same in itertools.groupby(ordered, key=lambda change: (change.table, change.field))]
+
+
+def _sum(changes: list[Change]) -> Change:
+    rows = sum(change.rows for change in changes)
+    samples = sorted({sample for change in changes for sample in change.samples}, key=lambda sample: sample.id)
+    ends = samples[:1] + samples[-1:] if len(samples) > 1 else samples
+    return Change(changes[0].table, changes[0].field, rows, ends)

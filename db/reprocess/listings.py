@@ -1,15 +1,14 @@
-"""Reprocessing: listings, coins and rejected records put in place of what they were."""
+"""Listings and coins put in place of what they were; run against copies, it tells what they will be."""
 
 import datetime
 from collections.abc import Collection
-from typing import Literal
 
-from db.reprocess_changes import Change, counted, read_changes
+from db.reprocess.changes import Change, counted, read_changes
 from db.types import Connection
 
 # A listing whose present payload was read anew takes the greatest version there is; any other one only a version that
-# is greater than what it holds: its own payload is older than what was asked for. When a page was fetched, its
-# payloads arrived; in rows from before this was so, a moment later.
+# is greater than what it holds: its own payload is older than what was asked for. A payload from before fetched_at was
+# kept counts as fetched when it arrived.
 _REWRITE = counted("""
 WITH winner AS MATERIALIZED (
     SELECT w.*, l.ticker AS old_ticker, to_jsonb(l) AS old
@@ -27,11 +26,11 @@ WITH winner AS MATERIALIZED (
             l.content_hash
         )
         AND (
-            (w.observed_at, w.ingested_at, w.content_hash) > (l.observed_at, l.fetched_at, l.content_hash)
+            (w.observed_at, w.fetched_at, w.content_hash) > (l.observed_at, l.fetched_at, l.content_hash)
             OR EXISTS (
                 SELECT FROM reprocess_versions AS v
                 WHERE v.source = l.source AND v.external_id = l.external_id AND v.content_hash = l.content_hash
-                  AND v.ingested_at >= l.fetched_at
+                  AND v.fetched_at >= l.fetched_at
             )
         )
     )
@@ -45,7 +44,7 @@ written AS (
     SELECT
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
         volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-        ingested_at, ingested_at, ingested_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END
+        fetched_at, fetched_at, fetched_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END
     FROM (
         -- A listing that is new here was rejected until now; its source may have stopped to send it meanwhile.
         SELECT w.*, old IS NOT NULL OR EXISTS (
@@ -79,7 +78,7 @@ difference AS (
     UNION ALL
     SELECT w.source || ' ' || w.external_id, n.key, o.value, n.value
     FROM winner AS w
-    CROSS JOIN LATERAL jsonb_each_text(to_jsonb(w) - 'old_ticker' - 'ingested_at' - 'content_hash') AS n
+    CROSS JOIN LATERAL jsonb_each_text(to_jsonb(w) - 'old_ticker' - 'fetched_at' - 'content_hash') AS n
     JOIN LATERAL jsonb_each_text(w.old) AS o ON o.key = n.key
     WHERE w.old IS NOT NULL AND n.value IS DISTINCT FROM o.value
 )
@@ -94,7 +93,7 @@ ORDER BY 1
 """
 _REMEMBER_COINS = """
 INSERT INTO reprocess_coins (ticker, record)
-SELECT t.ticker, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at'
+SELECT t.ticker, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at'
 FROM unnest($1::text[]) AS t (ticker)
 LEFT JOIN normalized_records AS r ON r.ticker = t.ticker
 """
@@ -104,10 +103,10 @@ SELECT source, external_id FROM listings WHERE contributes AND ticker = ANY ($1:
 """
 _COMPARE_COINS = counted("""
 WITH coin AS (
-    SELECT b.ticker, b.record AS old, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' AS new
+    SELECT b.ticker, b.record AS old, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at' AS new
     FROM reprocess_coins AS b
     LEFT JOIN normalized_records AS r ON r.ticker = b.ticker
-    WHERE to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' IS DISTINCT FROM b.record
+    WHERE to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at' IS DISTINCT FROM b.record
 ),
 difference AS (
     SELECT ticker AS id, CASE WHEN old IS NULL THEN '(added)' ELSE '(removed)' END AS field,
@@ -121,58 +120,6 @@ difference AS (
     WHERE n.value IS DISTINCT FROM o.value
 )
 """)
-
-# The bytes of a rejected record that can be read now become a payload, unless they came a second time and are one.
-_KEEP_RETRIED = """
-INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, content_hash)
-SELECT v.source, v.external_id, convert_from(r.payload, 'UTF8')::jsonb, v.ingested_at, r.run_id, v.content_hash
-FROM reprocess_versions AS v JOIN rejected_records AS r ON r.id = v.rejection_id
-WHERE v.source = $1 AND v.rejection_id IS NOT NULL AND NOT EXISTS (
-    SELECT FROM raw_api_records AS k
-    WHERE k.source = v.source AND k.external_id = v.external_id AND k.content_hash = v.content_hash
-)
-ORDER BY v.external_id, v.ingested_at
-"""
-_KEEP_IN = {"api": _KEEP_RETRIED, "file": _KEEP_RETRIED.replace("raw_api_records", "raw_csv_records")}
-# The same record was rejected at every poll.
-_DROP_RETRIED = counted("""
-WITH gone AS (
-    DELETE FROM rejected_records AS r
-    USING reprocess_versions AS v JOIN rejected_records AS o ON o.id = v.rejection_id
-    WHERE v.source = $1 AND r.source = $1 AND r.external_id = o.external_id AND r.payload = o.payload
-    RETURNING r.id, r.external_id, r.source, r.error
-),
-difference AS (
-    SELECT source || ' ' || external_id || ' #' || id AS id, '(removed)' AS field, error AS old, NULL AS new FROM gone
-)
-""")
-# What cannot be read any more: the newest such payload of each listing, in place of what an earlier reprocess said.
-_REPLACE_UNREADABLE = counted("""
-WITH earlier AS (
-    DELETE FROM rejected_records AS r USING etl_runs AS e
-    WHERE r.source = $1 AND e.id = r.run_id AND e.kind = 'reprocess'
-    RETURNING 1
-),
-newest AS (
-    SELECT DISTINCT ON (external_id) external_id, ingested_at, content_hash, error
-    FROM reprocess_versions
-    WHERE source = $1 AND error IS NOT NULL
-    ORDER BY external_id, ingested_at DESC, content_hash DESC
-),
-kept AS (
-    INSERT INTO rejected_records (run_id, source, external_id, error, payload, rejected_at)
-    SELECT $2::bigint, $1::text, n.external_id, n.error, convert_to(r.payload::text, 'UTF8'), $3::timestamptz
-    FROM newest AS n
-    JOIN raw_api_records AS r ON r.source = $1 AND r.external_id = n.external_id
-        AND r.ingested_at = n.ingested_at AND r.content_hash = n.content_hash
-    WHERE $2::bigint IS NOT NULL
-    RETURNING 1
-),
-difference AS (
-    SELECT $1::text || ' ' || external_id AS id, '(added)' AS field, NULL AS old, error AS new FROM newest
-)
-""")
-_REPLACE_IN = {"api": _REPLACE_UNREADABLE, "file": _REPLACE_UNREADABLE.replace("raw_api_records", "raw_csv_records")}
 
 
 async def rewrite_listings(connection: Connection, now: datetime.datetime) -> list[Change]:
@@ -194,15 +141,3 @@ async def remember_coins(connection: Connection, tickers: Collection[str]) -> No
 async def compare_coins(connection: Connection) -> list[Change]:
     """Return how the remembered coins have changed."""
     return read_changes("normalized_records", await connection.fetch(_COMPARE_COINS))
-
-
-async def settle_rejections(
-    connection: Connection, source: str, kind: Literal["api", "file"], run_id: int | None, now: datetime.datetime
-) -> list[Change]:
-    """Turn rejected records that can be read now into payloads, and keep which payloads cannot be read any more.
-
-    Without a run nothing is kept; it is only counted.
-    """
-    await connection.execute(_KEEP_IN[kind], source)
-    changes = read_changes("rejected_records", await connection.fetch(_DROP_RETRIED, source))
-    return changes + read_changes("rejected_records", await connection.fetch(_REPLACE_IN[kind], source, run_id, now))

@@ -1,0 +1,121 @@
+"""The payloads that a reprocess reads, in the order of their key, and the records that were rejected."""
+
+import datetime
+from typing import Literal
+
+import msgspec
+
+from db.reprocess.job import BEGINNING
+from db.types import Connection
+
+# Staged in the order of this key, so the greatest staged key is where an interrupted reading goes on.
+_POSITION = """
+SELECT external_id, ingested_at, content_hash
+FROM reprocess_versions
+WHERE source = $1
+ORDER BY external_id DESC, ingested_at DESC, content_hash DESC
+LIMIT 1
+"""
+_READ = """
+SELECT r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at), r.payload
+FROM raw_api_records AS r
+WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3 AND (r.ingested_at > $4 OR $4 IS NULL)
+  AND (r.external_id, r.ingested_at, r.content_hash) > ($5, $6, $7)
+  AND ($8 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source AND n.external_id = r.external_id))
+ORDER BY r.external_id, r.ingested_at, r.content_hash
+LIMIT $9
+"""
+_COUNT = """
+SELECT count(*)
+FROM raw_api_records AS r
+WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3
+  AND ($4 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source AND n.external_id = r.external_id))
+"""
+_READ_REJECTED = """
+SELECT DISTINCT ON (r.external_id, r.payload) r.id, r.external_id, r.payload, r.rejected_at
+FROM rejected_records AS r JOIN etl_runs AS e ON e.id = r.run_id
+WHERE r.source = $1 AND r.rejected_at >= $2 AND r.external_id IS NOT NULL AND e.kind = 'ingest'
+ORDER BY r.external_id, r.payload, r.id
+"""
+
+
+def of_kind(statement: str) -> dict[str, str]:
+    """Return a statement about payloads by the kind of their source."""
+    return {"api": statement, "file": statement.replace("raw_api_records", "raw_csv_records")}
+
+
+_READ_FROM, _COUNT_IN = of_kind(_READ), of_kind(_COUNT)
+
+Kind = Literal["api", "file"]
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Payloads that arrived from `since` to `to`, both included, and after `after`."""
+
+    since: datetime.datetime
+    to: datetime.datetime
+    after: datetime.datetime | None = None
+
+
+class Position(msgspec.Struct, frozen=True):
+    """The key of the payload that was read last."""
+
+    external_id: str = ""
+    ingested_at: datetime.datetime = BEGINNING
+    content_hash: bytes = b""
+
+
+class Payload(msgspec.Struct, frozen=True, gc=False):
+    """A payload as it is kept; `content_hash` is of the bytes as they once arrived."""
+
+    external_id: str
+    ingested_at: datetime.datetime
+    content_hash: bytes
+    fetched_at: datetime.datetime
+    raw: bytes
+    rejection_id: int | None = None
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """A record that could not be read when it came."""
+
+    id: int
+    external_id: str
+    payload: bytes
+    rejected_at: datetime.datetime
+
+
+async def count_payloads(connection: Connection, source: str, kind: Kind, span: Span, *, rebuilt: bool) -> int:
+    """Count the payloads that are to be read of `source`."""
+    total: int = await connection.fetchval(_COUNT_IN[kind], source, span.since, span.to, rebuilt)
+    return total
+
+
+async def position_of(connection: Connection, source: str) -> Position:
+    """Return the greatest key that is staged of `source`."""
+    row = await connection.fetchrow(_POSITION, source)
+    return Position() if row is None else Position(**row)
+
+
+async def read_payloads(
+    connection: Connection, source: str, kind: Kind, span: Span, *, behind: Position, rebuilt: bool, limit: int
+) -> list[Payload]:
+    """Return the next payloads of `span` behind that position; where not `rebuilt`, only of needed listings."""
+    rows = await connection.fetch(
+        _READ_FROM[kind],
+        source,
+        span.since,
+        span.to,
+        span.after,
+        behind.external_id,
+        behind.ingested_at,
+        behind.content_hash,
+        rebuilt,
+        limit,
+    )
+    return [Payload(row[0], row[1], row[2], row[3], bytes(row[4])) for row in rows]
+
+
+async def read_rejected(connection: Connection, source: str, since: datetime.datetime) -> list[Rejected]:
+    """Return each distinct rejected record of `source` whose external id could be read."""
+    return [Rejected(*row) for row in await connection.fetch(_READ_REJECTED, source, since)]

@@ -1,0 +1,107 @@
+"""What payloads say now, staged: every version for history, and the greatest of each listing with all its columns."""
+
+import datetime
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from db.listings import Listing
+from db.types import Connection
+
+# What is staged already, by a reading that was interrupted, is not counted again.
+_STAGE = """
+WITH staged AS (
+    INSERT INTO reprocess_versions (
+        source, external_id, ingested_at, content_hash, fetched_at, ticker, observed_at, price_usd, market_cap_usd,
+        volume_24h_usd, error, rejection_id
+    )
+    SELECT
+        $1, external_id, ingested_at, decode(content_hash, 'base64'), fetched_at, ticker, observed_at, price_usd,
+        market_cap_usd, volume_24h_usd, error, rejection_id
+    FROM json_to_recordset($2::json) AS r (
+        external_id text, ingested_at timestamptz, content_hash text, fetched_at timestamptz, ticker text,
+        observed_at timestamptz, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, error text,
+        rejection_id bigint
+    )
+    ON CONFLICT DO NOTHING
+    RETURNING error
+)
+UPDATE reprocess_progress
+SET processed = processed + (SELECT count(*) FROM staged), failed = failed + (SELECT count(error) FROM staged)
+WHERE source = $1
+"""
+# A listing is the greatest of what its source said, in the order of db/listings.py.
+_STAGE_LISTINGS = """
+INSERT INTO reprocess_listings AS w (
+    source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
+    volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, fetched_at,
+    content_hash
+)
+SELECT
+    $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
+    volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, fetched_at,
+    decode(content_hash, 'base64')
+FROM json_to_recordset($2::json) AS r (
+    external_id text, ticker text, symbol text, name text, name_words text, core_words text, rank integer,
+    price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
+    circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
+    fetched_at timestamptz, content_hash text
+)
+ON CONFLICT (source, external_id) DO UPDATE SET
+    ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name, name_words = excluded.name_words,
+    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
+    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
+    percent_change_24h = excluded.percent_change_24h, circulating_supply = excluded.circulating_supply,
+    total_supply = excluded.total_supply, max_supply = excluded.max_supply, observed_at = excluded.observed_at,
+    fetched_at = excluded.fetched_at, content_hash = excluded.content_hash
+WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
+    > (w.observed_at, w.fetched_at, w.content_hash)
+"""
+_TICKERS_SINCE = "SELECT DISTINCT ticker FROM reprocess_versions WHERE ingested_at > $1 AND error IS NULL"
+_ANALYZE = "ANALYZE reprocess_versions, reprocess_listings"
+
+
+class Version(msgspec.Struct, frozen=True, gc=False):
+    """What a payload says now, as far as history needs it; or the error why it cannot be read."""
+
+    external_id: str
+    ingested_at: datetime.datetime
+    content_hash: bytes
+    fetched_at: datetime.datetime
+    ticker: str | None
+    observed_at: datetime.datetime | None
+    price_usd: Decimal | None
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
+    error: str | None
+    rejection_id: int | None
+
+
+async def stage(
+    connection: Connection,
+    source: str,
+    versions: Sequence[Version],
+    listings: Sequence[tuple[datetime.datetime, Listing]],
+) -> None:
+    """Keep and count what payloads say now, and of each listing the greatest version: (when fetched, the listing)."""
+    await connection.execute(_STAGE, source, msgspec.json.encode(versions))
+    if listings:
+        rows = [_bare(listing) | {"fetched_at": fetched_at} for fetched_at, listing in listings]
+        await connection.execute(_STAGE_LISTINGS, source, msgspec.json.encode(rows))
+
+
+def _bare(listing: Listing) -> dict[str, object]:
+    row = msgspec.structs.asdict(listing)
+    del row["payload"]
+    return row
+
+
+async def analyze(connection: Connection) -> None:
+    """Let the planner know what was staged."""
+    await connection.execute(_ANALYZE)
+
+
+async def tickers_since(connection: Connection, after: datetime.datetime) -> list[str]:
+    """Return the tickers that payloads speak of which arrived after `after`."""
+    return [row["ticker"] for row in await connection.fetch(_TICKERS_SINCE, after)]

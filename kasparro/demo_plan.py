@@ -1,0 +1,52 @@
+"""What the demo runs: a made-up market, and beside it an ingestor and a server that know no other."""
+
+import os
+from urllib.parse import urlsplit
+
+import dotenv
+
+from db.settings import UNSET, Settings
+from kasparro.demo import instead_of_providers
+from kasparro.ports import free_port
+from kasparro.supervisor import Plan
+
+POLL_SECONDS = 10
+COINS = 2000
+TICK_SECONDS = 5
+
+
+def new_market() -> str:
+    """Return a free address for a demo's market."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def demo_plan(settings: Settings, market: str) -> Plan:
+    """Return the plan of a demo with its market at an address; `settings` are those of `demo_settings`."""
+    environment = {
+        **instead_of_providers(market),
+        "KASPARRO_HOME": str(settings.home),
+        "POLL_SECONDS": str(_poll_seconds(settings)),
+    }
+    simulator = (
+        "simulator",
+        "--port",
+        str(urlsplit(market).port),
+        "--coins",
+        str(COINS),
+        "--tick-seconds",
+        str(TICK_SECONDS),
+        "--moving",
+        "0.7",
+    )
+    return Plan(
+        settings=settings,
+        commands=(simulator, ("ingestor",), ("server",)),
+        environment=environment,
+        greeting="Kasparro answers with made-up prices (demo)",
+    )
+
+
+def _poll_seconds(settings: Settings) -> int:
+    """Return what the environment or `.env` wishes, else the demo's own pace."""
+    given = os.environ.get("POLL_SECONDS", dotenv.dotenv_values(".env").get("POLL_SECONDS")) or ""
+    return POLL_SECONDS if given.strip() in UNSET else settings.poll_seconds

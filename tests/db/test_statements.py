@@ -1,0 +1,63 @@
+"""Every statement that stands as a constant in `db/` fits the migrated schema."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+import asyncpg
+
+import db
+from db.candle_texts import COLUMNS, candle_statement
+from db.candles import INTERVALS
+from db.types import Connection
+
+STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH (?:RECURSIVE )?\w+ AS)\b")
+
+# What is put into a statement's braces before it is run.
+FILLED = {"{partition}": "raw_api_records_default"}
+BRACES = re.compile("|".join(FILLED))
+# Parts of statements whose rest stands elsewhere.
+FRAGMENTS = {
+    "db.candle_texts._POINTS",
+    "db.candle_texts._ROLLED",
+    "db.candle_texts._STORED",
+    "db.reprocess.changes._COUNTED",
+}
+
+
+def modules() -> list[ModuleType]:
+    return [importlib.import_module(found.name) for found in pkgutil.walk_packages(db.__path__, "db.")]
+
+
+def statements(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """Yield the statements of a module's constants by name; a constant may hold one for each kind of something."""
+    for name, value in vars(module).items():
+        several = value if isinstance(value, dict) else {"": value}
+        texts = several.values() if not isinstance(value, tuple) else value
+        for text in texts:
+            if isinstance(text, str) and STATEMENT.match(text):
+                yield f"{module.__name__}.{name}", BRACES.sub(lambda braces: FILLED[braces[0]], text)
+
+
+async def test_every_statement_can_be_prepared(connection: Connection) -> None:
+    found = [statement for module in modules() for statement in statements(module)]
+    names = {name for name, _ in found}
+    assert {"db.reprocess.expected._EXPECT", "db.reprocess.payloads._READ_FROM", "db.coins._MERGE"} <= names
+    assert len(names) > 120
+    refused = {}
+    for name, text in found:
+        if name in FRAGMENTS:
+            continue
+        try:
+            await connection.prepare(text)
+        except asyncpg.PostgresError as error:
+            refused[name] = str(error)
+    assert refused == {}
+
+
+async def test_every_statement_of_candles_can_be_prepared(connection: Connection) -> None:
+    for interval in INTERVALS.values():
+        for columns in (("start",), tuple(COLUMNS)):
+            await connection.prepare(candle_statement(interval, columns))
