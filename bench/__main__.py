@@ -17,7 +17,7 @@ from bench.screen import print_table, say
 from db.logs import configure_logging
 from db.settings import Settings
 
-MEASUREMENTS: Final = ("history", "recording", "export", "reprocess")
+MEASUREMENTS: Final = ("history", "recording", "export", "reprocess", "live")
 """Modules of this package, each with `async def measure(*, quick: bool) -> list[Figure]`."""
 
 

@@ -13,7 +13,7 @@ from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings, SettingsError, load_settings
 from db.token import TokenFileError
-from server.process import AddressError, StartError, open_socket, serve
+from server.process import AddressError, StartError, open_socket, raise_file_limit, serve
 
 BAD_SETTING = 2
 FAILED = 1
@@ -27,6 +27,7 @@ def main() -> int:
         # uvicorn tells of its own start and stop; ours is one line.
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         with open_socket(settings.host, settings.port) as listening:
+            raise_file_limit()
             uvloop.run(_serve_until_told(settings, listening))
     except (SettingsError, AddressError) as error:
         click.echo(error, err=True)
