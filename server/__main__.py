@@ -12,7 +12,16 @@ from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings, SettingsError, load_settings
 from db.token import TokenFileError
-from server.process import AddressError, StartError, open_socket, quiet_uvicorn, serve, url_of, wait_for_database
+from server.process import (
+    AddressError,
+    StartError,
+    open_socket,
+    quiet_uvicorn,
+    raise_file_limit,
+    serve,
+    url_of,
+    wait_for_database,
+)
 from server.workers import run_workers
 
 BAD_SETTING = 2
@@ -26,6 +35,7 @@ def main() -> int:
         configure_logging(settings)
         quiet_uvicorn()
         with open_socket(settings.host, settings.port) as listening:
+            raise_file_limit()
             if settings.workers == 1:
                 uvloop.run(_serve_until_told(settings, listening))
             elif uvloop.run(_database_is_there(settings)):

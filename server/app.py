@@ -17,7 +17,7 @@ from server.middleware.origin import WebSocketOrigin
 from server.middleware.requests import RequestLog
 from server.middleware.security_headers import SecurityHeaders
 from server.middleware.streams import EndStreams
-from server.pages import explorer_page, get_asset, get_docs, wants_html
+from server.pages import explorer_page, get_asset, get_dashboard, get_docs, wants_html
 from server.rest.answers import ERROR_HANDLERS
 from server.rest.data import get_data, on_bad_parameters
 from server.rest.health import get_health, get_live, get_ready
@@ -70,6 +70,8 @@ def create_app(state: ServerState) -> Starlette:
             Route("/trigger-etl", post_trigger, methods=["POST"]),
             Route("/openapi.json", get_openapi),
             Route("/docs", get_docs),
+            Route("/dashboard", get_dashboard),
+            Route("/dashboard/{page:path}", get_dashboard),
             Route("/static/{folder}/{name}", get_asset),
         ],
         middleware=[

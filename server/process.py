@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import resource
 import socket
 from collections.abc import Callable, Iterator
 
@@ -17,12 +18,16 @@ from db.pool import DatabaseUnavailableError
 from db.settings import Settings
 from server.app import create_app
 from server.http_protocol import OneWriteProtocol
+from server.live.wire import Wire
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
 
 DATABASE_WAIT_SECONDS = 60.0
 DATABASE_RETRY_SECONDS = 0.5
 SHUTDOWN_GRACE_SECONDS = 5
+UNREAD_SECONDS = 60
+PING_SECONDS = 20.0
+"""Between pings of a websocket, and for how long the pong is waited for."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,6 +49,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         raise AddressError(f"HOST must be an address of this machine; it is {host!r} ({error.strerror})") from error
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # A client that acknowledges but reads nothing would otherwise keep its connection, and what it was sent.
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNREAD_SECONDS)
         opened.bind(address)
     except OSError as error:
         opened.close()
@@ -53,6 +61,14 @@ def open_socket(host: str, port: int) -> socket.socket:
             raise AddressError(f"Port {port} needs an administrator's rights; set PORT to one above 1023") from error
         raise AddressError(f"HOST must be an address of this machine; it is {host!r} ({error.strerror})") from error
     return opened
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files, and so connections, as the system allows it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems refuse to be asked for no limit, although they say that there is none.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def url_of(listening: socket.socket) -> str:
@@ -125,8 +141,10 @@ def http_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) 
         workers=workers,
         lifespan="on" if factory else "off",
         http=OneWriteProtocol,
-        ws="websockets-sansio",
+        ws=Wire,
         ws_max_size=MAX_BODY_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
         ws_per_message_deflate=False,  # its buffers would cost each subscriber hundreds of kilobytes
         log_config=None,
         access_log=False,

@@ -102,7 +102,13 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
         readers = await stack.enter_async_context(_open_readers(health_dsn))
         # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        hub = Hub(dsn, primary, role=ROLE)
+        hub = Hub(
+            dsn,
+            primary,
+            role=ROLE,
+            connections=settings.live_connections,
+            connections_per_client=settings.live_connections_per_client,
+        )
         stack.callback(group.create_task(hub.run()).cancel)
         async with asyncio.timeout(LISTEN_TIMEOUT_SECONDS):
             await hub.listener.connected.wait()

@@ -8,24 +8,24 @@ import json
 
 import msgspec
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from server.graphql.context import Context
 from server.graphql.errors import Code, coded
+from server.graphql.event_stream import EventStream
 from server.graphql.execution import OperationNotAllowedError, Schema
 from server.graphql.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
 from server.graphql.request_body import RequestBody
 from server.graphql.schema import schema
-from server.graphql.websocket import WebSocketHandler
+from server.graphql.websocket import PROTOCOL, Connection
 from server.state import ServerState
 
 _READING = frozenset({OperationType.QUERY})
@@ -36,28 +36,34 @@ class GraphQLApp(GraphQL[Context, None]):
     """Answers POST, GET for queries, event streams and websockets."""
 
     schema: Schema
-    graphql_transport_ws_handler_class = WebSocketHandler
 
     def __init__(self, state: ServerState) -> None:
-        super().__init__(
-            schema,
-            graphql_ide=None,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
-            allowed_origins=state.settings.cors_origins,
-        )
+        super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; one that is no GraphQL request gets its error in GraphQL's shape."""
         if scope["type"] != "http":
-            await self.run(WebSocket(scope, receive, send))
+            await Connection(self._state, scope, receive, send).serve()
             return
         request = Request(scope, receive)
+        response: ASGIApp
         try:
-            response = await self.run(request)
+            response = await (self._stream(request) if _wants_stream(request) else self.run(request))
         except HTTPException as error:
             response = _refusal(error, _media_type(request))
+        except ClientDisconnect:
+            return  # in the midst of its request
         await response(scope, receive, send)
+
+    async def _stream(self, request: Request) -> EventStream:
+        """Return the answer to who wants results as they come. Raises HTTPException."""
+        adapter = self.request_adapter_class(request)
+        if not self.is_request_allowed(adapter):
+            raise HTTPException(405, "GraphQL only supports GET and POST requests.")
+        data = await self.parse_http_body(adapter)
+        allowed = _READING if request.method == "GET" else _ONCE
+        return EventStream(self._state, data, allowed)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
         """Return what resolvers are given."""
@@ -75,14 +81,13 @@ class GraphQLApp(GraphQL[Context, None]):
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         """Return the request. Raises HTTPException for one that is none."""
-        is_stream = self._get_stream_transport_from_headers(request.headers) is not None
         body = _from_query(request) if request.method == "GET" else await self._from_body(request)
         return GraphQLRequestData(
             query=body.query,
             variables=body.variables,
             operation_name=body.operation_name,
             extensions=body.extensions,
-            protocol="sse" if is_stream else "http",
+            protocol="http",
         )
 
     async def _from_body(self, request: AsyncHTTPRequestAdapter) -> RequestBody:
@@ -106,18 +111,10 @@ class GraphQLApp(GraphQL[Context, None]):
         context: Context,
         root_value: None,  # noqa: ARG002
         sub_response: Response,
-    ) -> ExecutionResult | SubscriptionExecutionResult:
+    ) -> ExecutionResult:
         """Run a request's operation."""
         assert isinstance(request_data, GraphQLRequestData)  # noqa: S101  (lists are refused)
         allowed = _READING if request_adapter.method == "GET" else _ONCE
-        if request_data.protocol == "sse":
-            return await self.schema.stream(  # type: ignore[return-value]
-                request_data.query,
-                request_data.variables,
-                context,
-                operation_name=request_data.operation_name,
-                allowed_operation_types=allowed | {OperationType.SUBSCRIPTION},
-            )
         try:
             result = await self.schema.execute(
                 request_data.query,
@@ -178,6 +175,10 @@ def _checked(value: object) -> RequestBody:
         raise HTTPException(400, f"The request is no GraphQL request: {error}") from None
 
 
+def _wants_stream(request: Request) -> bool:
+    return EVENT_STREAM in request.headers.get("accept", "").lower()
+
+
 def _media_type(request: Request) -> str:
     """Return the media type that a client asks for; plain JSON unless it names GraphQL's own."""
     return GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in request.headers.get("accept", "").lower() else JSON
@@ -193,9 +194,7 @@ def _status(result: ExecutionResult, media_type: str | None) -> int:
 
 def _not_allowed(operation_type: OperationType) -> HTTPException:
     if operation_type is OperationType.SUBSCRIPTION:
-        return HTTPException(
-            400, f"A subscription needs a websocket ({GRAPHQL_TRANSPORT_WS_PROTOCOL}) or Accept: {EVENT_STREAM}"
-        )
+        return HTTPException(400, f"A subscription needs a websocket ({PROTOCOL}) or Accept: {EVENT_STREAM}")
     return HTTPException(405, f"A {operation_type.value} must be sent with POST")
 
 

@@ -1,4 +1,4 @@
-"""What resolvers are given: one context for a request, or for all operations of one websocket."""
+"""What resolvers are given: one context for a request, an operation of a websocket, or what subscribers share."""
 
 import datetime
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ def end_of_minute() -> datetime.datetime:
 class Context:
     """The server's state, the request's id and token, and loaders.
 
-    `connection_params` is the payload of a websocket's `connection_init`; Strawberry sets it.
+    `connection_params` is the payload of a websocket's `connection_init`.
     """
 
     def __init__(self, state: ServerState, request_id: str, header_token: str | None = None) -> None:

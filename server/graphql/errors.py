@@ -27,7 +27,7 @@ class Code(enum.StrEnum):
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
-    """The database is out of reach or took too long: try again."""
+    """The database is out of reach or took too long, or there is no room for more clients: try again."""
 
 
 DATABASE_AWAY = "The database is out of reach; try again in a moment"

@@ -2,7 +2,7 @@
 
 import datetime
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -18,14 +18,12 @@ from graphql import (
     get_operation_ast,
     parse,
     specified_rules,
-    subscribe,
     validate,
 )
 from graphql import ExecutionResult as CoreResult
 from strawberry.execution import optimized_is_awaitable
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
-from strawberry.utils.aio import aclosing
 from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.context import Context
@@ -141,7 +139,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema with our own way through it; views and protocol handlers call `execute` and `stream`."""
+    """Strawberry's schema with our own way through it: `execute`, and for subscriptions `prepare`."""
 
     def prepare(
         self,
@@ -210,43 +208,6 @@ class Schema(strawberry.Schema):
             return PreExecutionError(data=None, errors=error.errors)
         return await self._run(operation, context_value, root_value)
 
-    async def stream(  # noqa: PLR0917  (Strawberry's signature)
-        self,
-        query: str | None,
-        variable_values: dict[str, Any] | None = None,
-        context_value: Context | None = None,
-        root_value: object = None,
-        operation_name: str | None = None,
-        operation_extensions: dict[str, Any] | None = None,  # noqa: ARG002  (Strawberry's views pass it)
-        allowed_operation_types: Iterable[OperationType] | None = None,
-    ) -> AsyncGenerator[ExecutionResult, None]:
-        """Run any operation, and return its results as they come."""
-        assert context_value is not None  # noqa: S101  (every view makes one)
-        prepare = functools.partial(
-            self.prepare,
-            query,
-            variable_values,
-            operation_name,
-            allowed_operation_types,
-            introspection=context_value.state.settings.introspection,
-        )
-        return self._results(prepare, context_value, root_value)
-
-    async def _results(
-        self, prepare: Callable[[], Operation], context: Context, root: object
-    ) -> AsyncGenerator[ExecutionResult, None]:
-        try:
-            operation = prepare()
-        except RefusedError as error:
-            yield PreExecutionError(data=None, errors=error.errors)
-            return
-        if operation.type is not OperationType.SUBSCRIPTION:
-            yield await self._run(operation, context, root)
-            return
-        async with aclosing(self._updates(operation, context, root)) as updates:
-            async for update in updates:
-                yield update
-
     async def _run(self, operation: Operation, context: Context, root: object) -> ExecutionResult:
         result = await await_maybe(
             execute(
@@ -261,34 +222,6 @@ class Schema(strawberry.Schema):
             )
         )
         return _answer(result, context)
-
-    async def _updates(
-        self, operation: Operation, context: Context, root: object
-    ) -> AsyncGenerator[ExecutionResult, None]:
-        is_first = True
-        try:
-            source: AsyncIterator[CoreResult] | CoreResult = await await_maybe(
-                subscribe(
-                    self._schema,
-                    operation.document,
-                    root_value=root,
-                    context_value=context,
-                    variable_values=operation.variables,
-                    operation_name=operation.name,
-                    executor_class=self.execution_context_class,
-                )
-            )
-            if isinstance(source, CoreResult):
-                yield PreExecutionError(data=None, errors=mask(source.errors or (), context.request_id))
-                return
-            async with aclosing(source) as results:
-                async for result in results:
-                    yield _answer(result, context)
-                    is_first = False
-        except Exception as error:  # noqa: BLE001  (a resolver's generator ended so: its client is told why)
-            found = error if isinstance(error, GraphQLError) else GraphQLError("", original_error=error)
-            errors = mask([found], context.request_id)
-            yield (PreExecutionError if is_first else ExecutionResult)(data=None, errors=errors)
 
 
 def _answer(result: CoreResult, context: Context) -> ExecutionResult:

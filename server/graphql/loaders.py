@@ -1,6 +1,6 @@
 """Loaders: what the fields of one level ask for, one by one, is read with one statement.
 
-They remember nothing: a context may live as long as a websocket does, and each message must show what is true then.
+They remember nothing: a context may live as long as a subscription does, and each message must show what is true then.
 """
 
 from collections import defaultdict

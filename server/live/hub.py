@@ -1,171 +1,120 @@
-"""The hub: what one listener reads from the outbox goes to every subscriber that wants its kind."""
+"""The hub: what one listener reads from the outbox goes to every subscriber that wants it, written once a group."""
 
 import asyncio
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
-from db.events import Event, kept_range, read_events
-from db.pool import is_passing
+from db.events import Event
 from db.types import Pool
-from server.live.cursor import CursorExpiredError, check_cursor
+from server.live.admission import Admission
+from server.live.catch_up import catch_up, check_kept
+from server.live.cursor import CursorExpiredError
+from server.live.feed import TOPICS, Followed
+from server.live.lane import Lane
 from server.live.listener import Listener
+from server.live.subscriber import Subscriber
 
-__all__ = ["CursorExpiredError", "Hub", "Subscription"]
+__all__ = ["CursorExpiredError", "Hub", "Subscriber"]
 
-QUEUE_LIMIT = 256
-CATCH_UP_BATCH = 200
-RETRY_SECONDS = 0.5
-ACQUIRE_SECONDS = 5.0
-
-
-class Subscription:
-    """One subscriber's events in order, each once: first what it missed, then what comes.
-
-    A reader that is too slow for its queue goes back to the outbox where it wants a `complete` stream; otherwise
-    what it left waiting is left out and counted. `async for event in subscription` waits for ever; it raises
-    CursorExpiredError when the outbox no longer holds what would come next. One reader at a time.
-    """
-
-    def __init__(self, pool: Pool, kinds: frozenset[str], after: int | None, *, complete: bool) -> None:
-        self.kinds = kinds
-        self._pool = pool
-        self._complete = complete
-        self._position = after or 0
-        # Until what was missed is read nothing is queued: the outbox holds it.
-        self._queueing = after is None
-        self._caught_up = after is None
-        self._queue: deque[Event] = deque()
-        self._woken = asyncio.Event()
-        self._lagged = 0
-        self._error: CursorExpiredError | None = None
-
-    def take_lagged(self) -> int:
-        """Return how many events were left out before the one yielded last, since the last call."""
-        lagged, self._lagged = self._lagged, 0
-        return lagged
-
-    def offer(self, event: Event) -> None:
-        """Queue an event; a full queue is dropped, so that a slow reader costs no memory."""
-        if not self._queueing or event.seq <= self._position:
-            return
-        if len(self._queue) >= QUEUE_LIMIT:
-            self._drop_queue()
-        if self._queueing:
-            self._queue.append(event)
-        self._woken.set()
-
-    def _drop_queue(self) -> None:
-        if not self._complete:
-            self._lagged += len(self._queue)
-        else:
-            if self._caught_up:
-                # Nothing of these kinds lies before the queue; what was purged there must not count as lost.
-                self._position = max(self._position, self._queue[0].seq - 1)
-            self._queueing = self._caught_up = False
-        self._queue.clear()
-
-    def expire(self, error: CursorExpiredError) -> None:
-        """End the subscription with `error` as soon as its queue is read."""
-        self._error = error
-        self._woken.set()
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        while True:
-            async for event in self._missed():
-                yield event
-            while self._queue:
-                event = self._queue.popleft()
-                # The same event may have come from the outbox and through the queue.
-                if event.seq > self._position:
-                    self._position = event.seq
-                    yield event
-            if not self._caught_up:
-                continue
-            if self._error is not None:
-                raise self._error
-            self._woken.clear()
-            await self._woken.wait()
-
-    async def _missed(self) -> AsyncIterator[Event]:
-        while not self._caught_up:
-            async for event in self._outbox():
-                yield event
-            # Whatever is published from here on is queued; one more look finds what came before.
-            self._queueing = True
-            async for event in self._outbox():
-                yield event
-            # A queue that was dropped meanwhile stands in the outbox, too.
-            self._caught_up = self._queueing
-
-    async def _outbox(self) -> AsyncIterator[Event]:
-        while True:
-            events = await self._read()
-            for event in events:
-                self._position = event.seq
-                yield event
-            if len(events) < CATCH_UP_BATCH:
-                return
-
-    async def _read(self) -> list[Event]:
-        """Read on in the outbox; a database that is away or slow only delays. Raises CursorExpiredError."""
-        while True:
-            try:
-                async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                    check_cursor(self._position, await kept_range(connection))
-                    return await read_events(connection, self._position, CATCH_UP_BATCH, self.kinds)
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                await asyncio.sleep(RETRY_SECONDS)
+CONNECTIONS = 10_000
+SUBSCRIPTIONS = 10
+"""For each connection there may be, however they are spread over those."""
 
 
 class Hub:
-    """Fans the outbox out. `run` until cancelled; `subscribe` at any time."""
+    """Fans the outbox out. `run` until cancelled; `subscribe`, or `open` and `close`, at any time.
 
-    def __init__(self, dsn: str, pool: Pool, *, role: str | None = None) -> None:
+    `connections` and `subscriptions` are entered by whoever opens some for a client.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        pool: Pool,
+        *,
+        role: str | None = None,
+        connections: int = CONNECTIONS,
+        connections_per_client: int = CONNECTIONS,
+    ) -> None:
+        self.connections = Admission("live connections", connections, connections_per_client)
+        self.subscriptions = Admission(
+            "subscriptions", SUBSCRIPTIONS * connections, SUBSCRIPTIONS * connections_per_client
+        )
         self._pool = pool
-        self._by_kind: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._lanes = {topic: Lane(topic) for topic in TOPICS}
+        self._lane_of_kind = {kind: lane for topic, lane in self._lanes.items() for kind in topic.kinds}
         self.listener = Listener(dsn, self._publish, self._expire, role=role)
 
     async def run(self) -> None:
         """Follow the outbox until cancelled, across lost connections."""
-        await self.listener.run()
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes.values():
+                group.create_task(lane.run())
+            group.create_task(self.listener.run())
 
     @property
     def subscriber_count(self) -> int:
         """How many subscriptions are open."""
-        return len(self._subscriptions())
+        return sum(1 for _ in self._subscribers())
+
+    @property
+    def group_count(self) -> int:
+        """How many groups there are."""
+        return sum(1 for lane in self._lanes.values() for _ in lane.groups)
+
+    async def open(self, followed: Followed, wake: Callable[[], None]) -> Subscriber:
+        """Open a subscription, to be closed; `wake` is called whenever there is something to take.
+
+        Raises CursorExpiredError when events after the feed's place are no longer kept, and what `is_passing` is true
+        of.
+        """
+        feed = followed.feed
+        if feed.place is not None:
+            await check_kept(self._pool, feed.place.after)
+        lane = self._lanes[feed.topic]
+        group = lane.join(followed.words, feed.wanted, followed.make_encoder)
+        position = lane.begun if feed.place is None else feed.place.after
+        subscriber = Subscriber(feed, group, position, wake, self._read_outbox)
+        group.members.add(subscriber)
+        if feed.place is not None:
+            self._read_outbox(subscriber)
+        return subscriber
+
+    def close(self, subscriber: Subscriber) -> None:
+        """Close a subscription; once is enough, and twice no harm."""
+        subscriber.closed = True
+        subscriber.stop_reading()
+        subscriber.group.members.discard(subscriber)
+        self._lanes[subscriber.feed.topic].leave(subscriber.group)
 
     @asynccontextmanager
-    async def subscribe(
-        self, kinds: frozenset[str], after: int | None = None, *, complete: bool = False
-    ) -> AsyncIterator[Subscription]:
-        """Open a subscription to events of `kinds`: those after the sequence number `after`, or those from now on.
-
-        A `complete` one leaves nothing out, however slow its reader is. Raises CursorExpiredError when events after
-        `after` are no longer kept, and what `is_passing` is true of.
-        """
-        if after is not None:
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                check_cursor(after, await kept_range(connection))
-        subscription = Subscription(self._pool, kinds, after, complete=complete)
-        for kind in kinds:
-            self._by_kind[kind].add(subscription)
+    async def subscribe(self, followed: Followed, wake: Callable[[], None]) -> AsyncIterator[Subscriber]:
+        """Open a subscription for as long as the context lasts. Raises what `open` does."""
+        subscriber = await self.open(followed, wake)
         try:
-            yield subscription
+            yield subscriber
         finally:
-            for kind in kinds:
-                self._by_kind[kind].discard(subscription)
+            self.close(subscriber)
 
-    def _subscriptions(self) -> set[Subscription]:
-        return set().union(*self._by_kind.values())
+    def _read_outbox(self, subscriber: Subscriber) -> None:
+        subscriber.reading = asyncio.create_task(self._catch_up(subscriber))
 
-    def _publish(self, events: list[Event]) -> None:
+    async def _catch_up(self, subscriber: Subscriber) -> None:
+        try:
+            await catch_up(subscriber, self._pool)
+        except Exception as error:  # noqa: BLE001  (its client is told why)
+            subscriber.reading = None
+            subscriber.end(error)
+
+    def _subscribers(self) -> Iterator[Subscriber]:
+        for lane in self._lanes.values():
+            for group in lane.groups:
+                yield from group.members
+
+    async def _publish(self, events: list[Event]) -> None:
         for event in events:
-            for subscription in self._by_kind[event.kind]:
-                subscription.offer(event)
+            await self._lane_of_kind[event.kind].add(event)
 
     def _expire(self, error: CursorExpiredError) -> None:
-        for subscription in self._subscriptions():
-            subscription.expire(error)
+        for subscriber in tuple(self._subscribers()):
+            subscriber.end(error)

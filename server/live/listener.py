@@ -1,7 +1,7 @@
 """The listener: one LISTEN connection a process, which reads the outbox on and comes back when it is lost."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -21,7 +21,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Listener:
-    """Hands every event to `publish` once, in order, from the moment of the first connection on.
+    """Hands every event to `publish` once, in order, from the moment of the first connection on, and waits for it.
 
     `expire` is called with the reason when events were purged, or the database replaced, while it was out of reach.
     `connected` is set while a connection listens; what is read from the database then is as new as `version` says.
@@ -30,7 +30,7 @@ class Listener:
     def __init__(
         self,
         dsn: str,
-        publish: Callable[[list[Event]], None],
+        publish: Callable[[list[Event]], Awaitable[None]],
         expire: Callable[[CursorExpiredError], None],
         *,
         role: str | None = None,
@@ -127,6 +127,6 @@ class Listener:
             if events:
                 self._position = events[-1].seq
                 self._told = max(self._told, self._position)
-                self._publish(events)
+                await self._publish(events)
             if len(events) < BATCH:
                 return

@@ -1,6 +1,7 @@
 """The pages for a browser, and the closed list of files that they load; everything comes from our own origin."""
 
 import importlib.resources
+import re
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -11,26 +12,39 @@ from starlette.staticfiles import StaticFiles
 FILES = Path(__file__).parent / "files"
 # The package holds one folder, named for the version of Swagger UI.
 SWAGGER = next(Path(str(importlib.resources.files("swagger_ui_bundle"))).glob("vendor/swagger-ui-*"))
-EXPLORER = Path(__file__).parent.parent / "static" / "explorer"
+STATIC = Path(__file__).parent.parent / "static"
+DASHBOARD = STATIC / "dashboard"
+EXPLORER = STATIC / "explorer"
 EXPLORER_SCRIPTS = frozenset(
     {"graphiql.min.css", "graphiql.min.js", "react.production.min.js", "react-dom.production.min.js"}
 )
 # Browsers ask again each time and get 304: a new version is seen at once.
 REVALIDATE = {"Cache-Control": "no-cache"}
+# Vite names a file for what it holds, such as index-BpleRzdd.js: under one name it is never another.
+HASHED_NAME = re.compile(r"[a-z][a-z.]*-[\w-]{8}\.(js|css)")
+IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 class Folder:
     """Some files of a folder, by name; nothing else in it can be reached."""
 
-    def __init__(self, path: Path, names: frozenset[str]) -> None:
-        self.names = names
+    def __init__(self, path: Path, names: frozenset[str], *, hashed: bool = False) -> None:
+        self._names = names
+        self._hashed = hashed
         self.files = StaticFiles(directory=path, check_dir=False)
+
+    def caching(self, name: str) -> dict[str, str] | None:
+        """Return how long a browser may keep a file; None for one that cannot be reached."""
+        if self._hashed and HASHED_NAME.fullmatch(name):
+            return IMMUTABLE
+        return REVALIDATE if name in self._names else None
 
 
 FOLDERS = {
     "pages": Folder(FILES, frozenset({"pages.css", "docs.js", "explorer.js"})),
     "swagger": Folder(SWAGGER, frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})),
     "explorer": Folder(EXPLORER, EXPLORER_SCRIPTS),
+    "dashboard": Folder(DASHBOARD, frozenset({"theme.js", "icon.svg"}), hashed=True),
 }
 
 
@@ -43,16 +57,34 @@ async def get_asset(request: Request) -> Response:
     """Answer a file that a page loads."""
     folder = FOLDERS.get(request.path_params["folder"])
     name = request.path_params["name"]
-    if folder is None or name not in folder.names:
+    caching = None if folder is None else folder.caching(name)
+    if folder is None or caching is None:
         raise HTTPException(404)
-    response = await folder.files.get_response(name, request.scope)
-    response.headers.update(REVALIDATE)
+    if caching is IMMUTABLE and "gzip" in request.headers.get("accept-encoding", ""):
+        # The build puts it beside the file.
+        response = await folder.files.get_response(f"{name}.gz", request.scope)
+        response.headers["Content-Encoding"] = "gzip"
+    else:
+        response = await folder.files.get_response(name, request.scope)
+    response.headers.update(caching)
+    response.headers.add_vary_header("Accept-Encoding")
     return response
 
 
 async def get_docs(_: Request) -> Response:
     """Answer the page that shows /openapi.json."""
     return FileResponse(FILES / "docs.html", headers=REVALIDATE)
+
+
+async def get_dashboard(_: Request) -> Response:
+    """Answer the dashboard, whichever of its pages the address names."""
+    return dashboard_page()
+
+
+def dashboard_page() -> Response:
+    """Answer the dashboard, or how to get it and what there is without it: it is built at install time."""
+    built = DASHBOARD / "index.html"
+    return FileResponse(built if built.is_file() else FILES / "dashboard_missing.html", headers=REVALIDATE)
 
 
 def explorer_page() -> Response:

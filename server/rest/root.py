@@ -1,9 +1,9 @@
-"""GET /: what this is and where everything else is; a page for a browser."""
+"""GET /: what this is and where everything else is; the dashboard for a browser."""
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from server.pages import FILES, wants_html
+from server.pages import dashboard_page, wants_html
 from server.rest.answers import Json
 from server.state import ServerState
 
@@ -13,6 +13,7 @@ ENDPOINTS = {
     "stats": "/stats",
     "trigger_etl": "/trigger-etl",
     "docs": "/docs",
+    "dashboard": "/dashboard",
     "openapi": "/openapi.json",
     "graphql": "/graphql",
     "live": "/health/live",
@@ -21,11 +22,11 @@ ENDPOINTS = {
 
 
 async def get_root(request: Request) -> Response:
-    """Answer the list of endpoints, or its page."""
+    """Answer the list of endpoints, or the dashboard."""
     state: ServerState = request.app.state.server
     response: Response
     if wants_html(request):
-        response = FileResponse(FILES / "home.html", headers={"Cache-Control": "no-cache"})
+        response = dashboard_page()
     else:
         response = Json(
             {

@@ -45,6 +45,12 @@ def explorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def _no_dashboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.pages, "DASHBOARD", tmp_path / "dashboard")
+
+
+@pytest.mark.usefixtures("_no_dashboard")
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_page_loads_only_our_own_files_and_holds_nothing_inline(
     service: Service, path: str, explorer: Path
@@ -98,7 +104,7 @@ async def test_files_are_revalidated_and_no_other_file_can_be_reached(service: S
     for path in (
         "/static/swagger/index.html",
         "/static/nothing/pages.css",
-        "/static/pages/home.html",
+        "/static/pages/dashboard_missing.html",
         "/static/pages/..%2f__init__.py",
         "/static/pages/../../state.py",
     ):

@@ -8,13 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from db.events import notify_events
 from db.types import Connection
-from server.graphql.context import Context
 from server.graphql.cursors import encode_words
-from server.graphql.schema import schema
 from server.limits.rows import COINS_PER_MESSAGE
-from server.live.hub import QUEUE_LIMIT
 from tests.server.conftest import TOKEN, Service
 from tests.server.graphql_live import TIMEOUT_SECONDS, change_coins, connected, tell_of_run
 from tests.server.graphql_rows import NOW, Json, Rows
@@ -144,39 +140,6 @@ async def test_runs_as_they_start_advance_and_finish(service: Service, rows: Row
     ]
     assert [update["run"]["source"] for update in everyone] == ["csv", "coingecko", "csv", "csv"]
     assert len({update["cursor"] for update in everyone}) == 4
-
-
-ADD_MANY = """
-INSERT INTO events (kind, at, run)
-SELECT 'run_progress', $1, row_to_json(r)::jsonb || jsonb_build_object('processed', n)
-FROM etl_runs AS r CROSS JOIN generate_series(1, $2::integer) AS n
-ORDER BY n
-"""
-
-
-async def test_runs_are_told_completely_however_slow_the_subscriber_is(
-    service: Service, rows: Rows, connection: Connection
-) -> None:
-    count = 2 * QUEUE_LIMIT + 10
-    context = Context(service.state, "of-a-test")
-    await rows.run("csv", "running")
-    async with service.state.hub.subscribe(frozenset({"run_progress"})) as quick:
-        updates = await schema.stream("subscription { runUpdates { run { processed } } }", context_value=context)
-        first = asyncio.ensure_future(anext(updates))
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            while service.state.hub.subscriber_count < 2:
-                await asyncio.sleep(0)
-            for part in (1, count):
-                await connection.execute(ADD_MANY, NOW, part)
-                await notify_events(connection)
-                found = [await anext(aiter(quick)) for _ in range(part)]
-        # While the quick one has read everything the slow one has read its first update only.
-        assert found[-1].run is not None
-        assert found[-1].run["processed"] == count
-        results = [await first, *[await anext(updates) for _ in range(count)]]
-        await updates.aclose()
-    told = [result.data["runUpdates"]["run"]["processed"] for result in results if result.data]
-    assert told == [1, *range(1, count + 1)]
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [

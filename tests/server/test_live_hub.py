@@ -2,22 +2,26 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from db.embedded import EmbeddedPostgres
-from db.events import Event, add_coins_event, notify_events, purge_events
+from db.events import add_coins_event, notify_events, purge_events
 from db.migrate import migrate
 from db.pool import Connection, Pool, connect, create_pool
-from server.live.hub import CATCH_UP_BATCH, QUEUE_LIMIT, CursorExpiredError, Hub, Subscription
+from server.live.catch_up import BATCH
+from server.live.encoder import Commit
+from server.live.feed import COINS, RUNS, Topic
+from server.live.hub import CursorExpiredError, Hub
+from server.live.message import Message
+from server.live.subscriber import QUEUE_LIMIT
 from tests.conftest import FAST_SETTINGS
+from tests.live.reading import PlainEncoder, Told, reading
 from tests.server.conftest import NOW
 
-COINS = frozenset({"coins_changed"})
-RUNS = frozenset({"run_started", "run_progress", "run_finished"})
 ADD_MANY = """
 INSERT INTO events (kind, at, tickers)
 SELECT 'coins_changed', $1, ARRAY['T' || n] FROM generate_series(1, $2::integer) AS n
@@ -56,68 +60,53 @@ async def commit(connection: Connection, *tickers: str) -> None:
         await notify_events(connection)
 
 
-async def take(subscription: Subscription, count: int) -> list[Event]:
-    events: list[Event] = []
-    async with asyncio.timeout(20):
-        async for event in subscription:
-            events.append(event)
-            if len(events) == count:
-                break
-    return events
-
-
-def tickers(events: list[Event]) -> list[str]:
-    return [ticker for event in events for ticker in event.tickers or ()]
+def tickers(told: list[Told]) -> list[str]:
+    return [name for one in told for name in one.names]
 
 
 async def test_what_is_committed_arrives_in_order(hub: Hub, connection: Connection) -> None:
-    async with hub.subscribe(COINS) as subscription:
+    async with reading(hub, COINS) as reader:
         await commit(connection, "A", "B")
         await commit(connection, "C")
-        events = await take(subscription, 3)
+        events = await reader.take(3)
     assert tickers(events) == ["A", "B", "C"]
     assert [event.seq for event in events] == sorted(event.seq for event in events)
-    assert events[0].at == NOW
-    assert events[0].run is None
 
 
 async def test_only_the_kinds_that_were_asked_for_arrive(hub: Hub, connection: Connection) -> None:
-    async with hub.subscribe(RUNS, 0) as subscription:
+    async with reading(hub, RUNS, 0) as reader:
         await commit(connection, "A")
         await connection.execute(
             "INSERT INTO events (kind, at, run) VALUES ('run_started', $1, $2)", NOW, {"id": 7, "source": "csv"}
         )
         await notify_events(connection)
-        (event,) = await take(subscription, 1)
+        (event,) = await reader.take(1)
     assert event.kind == "run_started"
-    assert event.run == {"id": 7, "source": "csv"}
-    assert event.tickers is None
+    assert event.names == ["csv"]
 
 
 async def test_a_cursor_resumes_right_behind_what_was_seen(hub: Hub, connection: Connection) -> None:
-    async with hub.subscribe(COINS) as subscription:
+    async with reading(hub, COINS) as reader:
         await commit(connection, "A", "B", "C")
-        seen = await take(subscription, 2)
+        seen = await reader.take(2)
     await commit(connection, "D")
-    async with hub.subscribe(COINS, seen[-1].seq) as subscription:
+    async with reading(hub, COINS, seen[-1].seq) as reader:
         await commit(connection, "E")
-        assert tickers(await take(subscription, 3)) == ["C", "D", "E"]
-        assert subscription.take_lagged() == 0
+        found = await reader.take(3)
+        assert tickers(found) == ["C", "D", "E"]
+        assert [told.lagged for told in found] == [0, 0, 0]
 
 
 async def test_a_long_absence_is_caught_up_while_new_events_come(hub: Hub, connection: Connection) -> None:
-    count = 3 * CATCH_UP_BATCH + 7
+    count = 3 * BATCH + 7
     await connection.execute(ADD_MANY, NOW, count)
-    async with hub.subscribe(COINS, 0) as subscription:
-        found: list[Event] = []
-        async with asyncio.timeout(30):
-            async for event in subscription:
-                found.append(event)
-                if len(found) % 100 == 1:
-                    await commit(connection, f"NEW{len(found)}")
-                if len(found) == count + 7:
-                    break
-        assert subscription.take_lagged() == 0
+    async with reading(hub, COINS, 0) as reader:
+        found: list[Told] = []
+        while len(found) < count + 7:
+            found.append(await reader.next())
+            if len(found) % 100 == 1:
+                await commit(connection, f"NEW{len(found)}")
+        assert not any(told.lagged for told in found)
     seqs = [event.seq for event in found]
     assert seqs == sorted(set(seqs))
     assert len([ticker for ticker in tickers(found) if ticker.startswith("T")]) == count
@@ -128,15 +117,13 @@ async def test_a_cut_listen_connection_loses_and_doubles_nothing(
 ) -> None:
     """The LISTEN connection is cut again and again at odd moments while one writer commits."""
     rounds = 12
-    received: list[Event] = []
+    received: list[Told] = []
 
     async def receive() -> None:
-        async with hub.subscribe(COINS) as subscription:
+        async with reading(hub, COINS) as reader:
             subscribed.set()
-            async for event in subscription:
-                received.append(event)
-                if event.tickers == ["LAST"]:
-                    return
+            while not received or received[-1].names != ["LAST"]:
+                received.append(await reader.next())
 
     subscribed = asyncio.Event()
     receiving = asyncio.create_task(receive())
@@ -168,20 +155,20 @@ async def test_subscribers_live_through_a_restart_of_the_database(state_folder: 
         async with (
             await create_pool(dsn, min_size=0) as pool,
             running_hub(dsn, pool) as hub,
-            hub.subscribe(COINS) as live,
-            hub.subscribe(COINS, 0) as resuming,
+            reading(hub, COINS) as live,
+            reading(hub, COINS, 0) as resuming,
         ):
             await commit_to(dsn, "BEFORE")
-            assert tickers(await take(live, 1)) == ["BEFORE"]
+            assert tickers(await live.take(1)) == ["BEFORE"]
             await postgres.stop()
-            catching_up = asyncio.create_task(take(resuming, 2))
+            catching_up = asyncio.create_task(resuming.take(2))
             async with asyncio.timeout(20):
                 while hub.listener.connected.is_set():
                     await asyncio.sleep(0.01)
             assert not catching_up.done()
             await postgres.start()
             await commit_to(dsn, "AFTER")
-            assert tickers(await take(live, 1)) == ["AFTER"]
+            assert tickers(await live.take(1)) == ["AFTER"]
             assert tickers(await catching_up) == ["BEFORE", "AFTER"]
     finally:
         await postgres.stop()
@@ -194,22 +181,26 @@ async def commit_to(dsn: str, *names: str) -> None:
 
 
 async def test_an_event_whose_notice_was_lost_still_arrives(hub: Hub, connection: Connection) -> None:
-    async with hub.subscribe(COINS) as subscription:
+    async with reading(hub, COINS) as reader:
         await add_coins_event(connection, ["QUIET"], NOW)
-        assert tickers(await take(subscription, 1)) == ["QUIET"]
+        assert tickers(await reader.take(1)) == ["QUIET"]
 
 
 async def test_a_slow_subscriber_is_told_how_much_it_missed(hub: Hub, connection: Connection) -> None:
-    async with hub.subscribe(COINS) as slow, hub.subscribe(COINS) as quick:
+    async with reading(hub, COINS) as slow, reading(hub, COINS) as quick:
         await connection.execute(ADD_MANY, NOW, QUEUE_LIMIT + 10)
-        reading = asyncio.create_task(take(quick, QUEUE_LIMIT + 10))
+        taking = asyncio.create_task(quick.take(QUEUE_LIMIT + 10))
         await notify_events(connection)
-        assert len(await reading) == QUEUE_LIMIT + 10
-        assert quick.take_lagged() == 0
-        events = await take(slow, 10)
+        assert sum(told.lagged for told in await taking) == 0
+        events = await slow.take(10)
         assert tickers(events) == [f"T{QUEUE_LIMIT + number}" for number in range(1, 11)]
-        assert slow.take_lagged() == QUEUE_LIMIT
-        assert slow.take_lagged() == 0
+        assert [told.lagged for told in events] == [QUEUE_LIMIT] + 9 * [0]
+
+
+ADD_RUNS = """
+INSERT INTO events (kind, at, run)
+SELECT 'run_progress', $1, jsonb_build_object('source', 'R' || n) FROM generate_series(1, $2::integer) AS n
+"""
 
 
 async def test_a_complete_subscription_leaves_nothing_out_however_often_its_queue_is_full(
@@ -218,24 +209,25 @@ async def test_a_complete_subscription_leaves_nothing_out_however_often_its_queu
     batch = QUEUE_LIMIT + 10
     # What was purged before the first event of its kind is nothing that it missed.
     await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)
-    async with hub.subscribe(COINS) as early:
+    async with reading(hub, COINS) as early:
         await commit(connection, "EARLY")
-        assert len(await take(early, 6)) == 6
-    async with hub.subscribe(COINS) as quick, hub.subscribe(COINS, complete=True) as slow:
+        assert len(await early.take(6)) == 6
+    async with reading(hub, RUNS) as quick, reading(hub, RUNS) as slow:
         await purge_events(connection, NOW)
-        seen: list[Event] = []
+        seen: list[Told] = []
         for _ in range(3):
-            await connection.execute(ADD_MANY, NOW, batch)
-            reading = asyncio.create_task(take(quick, batch))
+            await connection.execute(ADD_RUNS, NOW, batch)
+            taking = asyncio.create_task(quick.take(batch))
             await notify_events(connection)
-            await reading
-            seen += await take(slow, 3)
-        seen += await take(slow, 3 * batch - len(seen))
-        assert slow.take_lagged() == 0
-        await commit(connection, "LAST")
-        assert tickers(await take(slow, 1)) == ["LAST"]
-    seqs = [event.seq for event in seen]
-    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+            await taking
+            seen += await slow.take(3)
+        seen += await slow.take(3 * batch - len(seen))
+        await connection.execute(ADD_RUNS, NOW, 1)
+        await notify_events(connection)
+        (last,) = await slow.take(1)
+    seqs = [told.seq for told in [*seen, last]]
+    assert seqs == list(range(seqs[0], seqs[0] + 3 * batch + 1))
+    assert not any(told.lagged for told in seen)
 
 
 async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
@@ -248,7 +240,7 @@ async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
     """
     blocker = await connect(database, application_name="test")
     try:
-        async with hub.subscribe(COINS) as subscription, asyncio.timeout(30):
+        async with reading(hub, COINS) as reader, asyncio.timeout(30):
             async with blocker.transaction():
                 await blocker.execute("LOCK TABLE events")
                 while (pid := await connection.fetchval(waiting)) is None:
@@ -257,7 +249,7 @@ async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
                 while hub.listener.connected.is_set():
                     await asyncio.sleep(0.01)
                 await add_coins_event(blocker, ["MEANWHILE"], NOW)
-            assert tickers(await take(subscription, 1)) == ["MEANWHILE"]
+            assert tickers(await reader.take(1)) == ["MEANWHILE"]
     finally:
         await blocker.close()
 
@@ -265,17 +257,17 @@ async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
 async def test_a_cursor_waits_for_a_connection_only_so_long(
     hub: Hub, pool: Pool, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.live.hub.ACQUIRE_SECONDS", 0.01)
+    monkeypatch.setattr("server.live.catch_up.ACQUIRE_SECONDS", 0.01)
     await commit(connection, "A")
-    async with hub.subscribe(COINS, 0) as subscription, AsyncExitStack() as stack:
+    async with reading(hub, COINS, 0) as reader, AsyncExitStack() as stack:
         for _ in range(pool.get_max_size()):
             await stack.enter_async_context(pool.acquire())
         with pytest.raises(TimeoutError):
-            async with hub.subscribe(COINS, 0):
+            async with reading(hub, COINS, 0):
                 pytest.fail("there was a connection")
-        reading = asyncio.create_task(take(subscription, 1))
+        taking = asyncio.create_task(reader.take(1))
         await stack.aclose()
-        assert tickers(await reading) == ["A"]
+        assert tickers(await taking) == ["A"]
 
 
 async def test_a_cursor_that_the_outbox_no_longer_covers_is_refused(hub: Hub, connection: Connection) -> None:
@@ -283,33 +275,33 @@ async def test_a_cursor_that_the_outbox_no_longer_covers_is_refused(hub: Hub, co
     await connection.execute(ADD_MANY, NOW, 2)
     await purge_events(connection, NOW)
     oldest = await connection.fetchval("SELECT min(seq) FROM events")
-    async with hub.subscribe(COINS, oldest - 1) as subscription:
-        assert tickers(await take(subscription, 2)) == ["T1", "T2"]
-    async with hub.subscribe(COINS, oldest + 1):
+    async with reading(hub, COINS, oldest - 1) as reader:
+        assert tickers(await reader.take(2)) == ["T1", "T2"]
+    async with reading(hub, COINS, oldest + 1):
         pass
     for after, reason in ((oldest - 2, "too old"), (0, "too old"), (oldest + 2, "another database")):
         with pytest.raises(CursorExpiredError, match=reason):
-            async with hub.subscribe(COINS, after):
+            async with reading(hub, COINS, after):
                 pytest.fail("the cursor was taken")
-    assert hub.subscriber_count == 0
+    assert hub.subscriber_count == hub.group_count == 0
 
 
 async def test_the_newest_cursor_stays_good_however_long_nothing_happens(hub: Hub, connection: Connection) -> None:
     await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=30), 5)
     newest = await connection.fetchval("SELECT max(seq) FROM events")
     await purge_events(connection, NOW)
-    async with hub.subscribe(COINS, newest) as subscription:
+    async with reading(hub, COINS, newest) as reader:
         await commit(connection, "NEXT")
-        assert tickers(await take(subscription, 1)) == ["NEXT"]
+        assert tickers(await reader.take(1)) == ["NEXT"]
 
 
 async def test_subscribers_are_told_when_events_were_purged_while_the_hub_was_cut_off(
     hub: Hub, connection: Connection, database: str
 ) -> None:
-    async with hub.subscribe(COINS) as subscription:
+    async with reading(hub, COINS) as reader:
         await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 1)
         await notify_events(connection)
-        assert tickers(await take(subscription, 1)) == ["T1"]
+        assert tickers(await reader.take(1)) == ["T1"]
         blocker = await connect(database, application_name="test")
         transaction = blocker.transaction()
         await transaction.start()
@@ -322,35 +314,121 @@ async def test_subscribers_are_told_when_events_were_purged_while_the_hub_was_cu
         await transaction.commit()
         await blocker.close()
         with pytest.raises(CursorExpiredError, match="too old"):
-            await take(subscription, 1)
+            await reader.take(1)
 
 
 async def test_no_subscription_outlives_its_client(hub: Hub, connection: Connection) -> None:
-    async def subscriber(kinds: frozenset[str], after: int | None) -> None:
-        async with hub.subscribe(kinds, after) as subscription:
-            async for _ in subscription:
-                if kinds is RUNS:
-                    raise ConnectionResetError
+    async def client(topic: Topic, after: int | None) -> None:
+        async with reading(hub, topic, after) as reader:
+            await reader.next()
+            if topic is RUNS:
+                raise ConnectionResetError
+            await reader.next()
 
-    tasks = [
-        asyncio.create_task(subscriber(kinds, after)) for kinds in (COINS, RUNS, COINS | RUNS) for after in (None, 0)
-    ]
+    tasks = [asyncio.create_task(client(topic, after)) for topic in (COINS, RUNS) for after in (None, 0)]
     async with asyncio.timeout(20):
         while hub.subscriber_count < len(tasks):
             await asyncio.sleep(0)
     await commit(connection, "A")
-    await connection.execute("INSERT INTO events (kind, at, run) VALUES ('run_started', $1, '{}')", NOW)
+    await connection.execute(ADD_RUNS, NOW, 1)
     await notify_events(connection)
     async with asyncio.timeout(20):
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    assert {type(task.exception()) for task in ended} == {ConnectionResetError}
+        ended = await asyncio.gather(*tasks[2:], return_exceptions=True)
+    assert {type(error) for error in ended} == {ConnectionResetError}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert hub.subscriber_count == 0
+    assert hub.subscriber_count == hub.group_count == 0
 
 
 async def test_two_hubs_follow_one_outbox(hub: Hub, connection: Connection, database: str, pool: Pool) -> None:
-    async with running_hub(database, pool) as other, hub.subscribe(COINS) as one, other.subscribe(COINS) as two:
+    async with running_hub(database, pool) as other, reading(hub, COINS) as one, reading(other, COINS) as two:
         await commit(connection, "A", "B")
-        assert tickers(await take(one, 2)) == tickers(await take(two, 2)) == ["A", "B"]
+        assert tickers(await one.take(2)) == tickers(await two.take(2)) == ["A", "B"]
+
+
+async def test_who_asks_in_the_same_words_is_written_for_once(hub: Hub, connection: Connection) -> None:
+    encoder = PlainEncoder()
+    async with AsyncExitStack() as stack:
+        everything = [await stack.enter_async_context(reading(hub, COINS, encoder=encoder)) for _ in range(50)]
+        some = [
+            await stack.enter_async_context(reading(hub, COINS, wanted=frozenset({name, "Z"}), encoder=encoder))
+            for name in 25 * ["A", "B"]
+        ]
+        assert hub.group_count == 3
+        async with connection.transaction():
+            await add_coins_event(connection, ["A", "C"], NOW)
+            await add_coins_event(connection, ["C"], NOW)
+            await add_coins_event(connection, ["A", "B"], NOW)
+            await notify_events(connection)
+        assert [[told.names for told in await reader.take(3)] for reader in everything] == 50 * [
+            [["A", "C"], ["C"], ["A", "B"]]
+        ]
+        for reader, name in zip(some, 25 * ["A", "B"], strict=True):
+            assert tickers(await reader.take(1 + (name == "A"))) == [name] * (1 + (name == "A"))
+    # How many groups each event was written for, in one go.
+    assert [groups for _, groups in encoder.written] == [2, 1, 3]
+    assert hub.subscriber_count == hub.group_count == 0
+
+
+async def test_what_comes_while_the_outbox_is_read_is_found_there(hub: Hub, connection: Connection) -> None:
+    """The group is told of it while the reader is not live, nor holds what it is told."""
+    await commit(connection, "MISSED")
+
+    class Slow(PlainEncoder):
+        async def encode(self, commit_: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
+            if commit_.event.tickers == ["MISSED"]:
+                await commit(connection, "MEANWHILE", "AFTER")
+                # Once anybody is told of the second, everybody was told of the first.
+                while (await other.next()).names != ["AFTER"]:
+                    pass
+            return await super().encode(commit_, wants)
+
+    encoder = Slow()
+    async with reading(hub, COINS) as other, reading(hub, COINS, 0, encoder=encoder) as reader:
+        assert tickers(await reader.take(3)) == ["MISSED", "MEANWHILE", "AFTER"]
+        await commit(connection, "LAST")
+        assert tickers(await reader.take(1)) == ["LAST"]
+
+
+async def test_what_comes_both_ways_is_told_once_and_in_order(hub: Hub) -> None:
+    def message(seq: int) -> Sequence[Message]:
+        return [Message(seq, str(seq).encode())]
+
+    async with reading(hub, COINS, 0) as reader:
+        subscriber = reader.subscriber
+        subscriber.stop_reading()
+        subscriber.offer(1, message(1))  # let pass: the outbox has it
+        await subscriber.put(1, message(1))
+        subscriber.hold()
+        for seq in (2, 3):
+            subscriber.offer(seq, message(seq))
+        assert subscriber.take() == b"1"
+        await subscriber.put(2, message(2))
+        assert subscriber.go_live()
+        subscriber.offer(3, message(3))
+        subscriber.offer(4, message(4))
+        assert [subscriber.take() for _ in range(4)] == [b"2", b"3", b"4", None]
+
+
+async def test_a_subscription_that_is_closed_twice_takes_nothing_from_others(hub: Hub, connection: Connection) -> None:
+    encoder = PlainEncoder()
+    async with reading(hub, COINS, wanted=frozenset({"A"}), encoder=encoder) as first:
+        hub.close(first.subscriber)
+        async with reading(hub, COINS, wanted=frozenset({"A"}), encoder=encoder) as second:
+            hub.close(first.subscriber)
+            await commit(connection, "A")
+            assert tickers(await second.take(1)) == ["A"]
+    assert hub.subscriber_count == hub.group_count == 0
+
+
+async def test_one_that_cannot_be_written_for_costs_no_one_else_an_event(hub: Hub, connection: Connection) -> None:
+    class Failing(PlainEncoder):
+        async def encode(self, commit: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
+            raise ArithmeticError(commit.event.seq, len(wants))
+
+    async with reading(hub, COINS, encoder=Failing()) as failing, reading(hub, COINS) as other:
+        await commit(connection, "A", "B")
+        with pytest.raises(ArithmeticError):
+            await failing.next()
+        assert tickers(await other.take(2)) == ["A", "B"]

@@ -1,0 +1,72 @@
+"""From a subscription's words to what the hub is asked for: a feed, whose words they are, and how to write them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from graphql import ExecutionResult, Executor, FieldNode, Node, VariableNode, create_source_event_stream
+from strawberry.execution import optimized_is_awaitable
+from strawberry.utils.await_maybe import await_maybe
+
+from server.graphql.context import Context
+from server.graphql.errors import mask
+from server.graphql.execution import RefusedError
+from server.graphql.plain_rows import PlainRows
+from server.graphql.schema import schema
+from server.graphql.updates import CoinUpdates, RunUpdates
+from server.live.feed import RUNS, Feed, Followed
+
+_CORE = schema._schema  # noqa: SLF001  (Strawberry has no other way to graphql-core's)
+_FOLLOWED = frozenset(_CORE.subscription_type.fields if _CORE.subscription_type else ())
+"""The fields of Subscription; no other type has a field of such a name."""
+
+
+async def follow(
+    text: str | None, variables: dict[str, Any] | None, operation_name: str | None, context: Context
+) -> Followed:
+    """Return what a subscription follows. Raises RefusedError, also for arguments that cannot be used."""
+    operation = schema.prepare(text, variables, operation_name, introspection=context.state.settings.introspection)
+    # It may outlive its client, whose token it therefore does not hold.
+    context = Context(context.state, context.request_id)
+    executor = PlainRows.build(
+        _CORE,
+        operation.document,
+        context_value=context,
+        raw_variable_values=operation.variables,
+        operation_name=operation.name,
+        is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
+    )
+    if not isinstance(executor, Executor):
+        raise RefusedError(mask(executor, context.request_id))
+    feed = await await_maybe(create_source_event_stream(executor))
+    if isinstance(feed, ExecutionResult):
+        raise RefusedError(mask(feed.errors or (), context.request_id))
+    assert isinstance(feed, Feed)  # noqa: S101  (each subscription's resolver returns one)
+    used = operation.variables.keys() & _variables(operation.document)
+    words = (
+        text,
+        operation.name,
+        msgspec.json.encode({name: operation.variables[name] for name in used}, order="sorted"),
+    )
+    return Followed(feed, words, lambda: (RunUpdates if feed.topic is RUNS else CoinUpdates)(executor, context))
+
+
+def _variables(node: Node) -> Iterator[str]:
+    """Yield the variables that a document uses, but for the arguments of what is followed: the feed holds those."""
+    pending = [node]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, VariableNode):
+            yield found.name.value
+        for key in found.keys:
+            if key == "variable_definitions" or (key == "arguments" and _is_followed(found)):
+                continue
+            value = getattr(found, key, None)
+            if isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, (list, tuple)):
+                pending += [item for item in value if isinstance(item, Node)]
+
+
+def _is_followed(node: Node) -> bool:
+    return isinstance(node, FieldNode) and node.name.value in _FOLLOWED

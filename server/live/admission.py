@@ -1,0 +1,50 @@
+"""How many may be there at once: of one client, and of all."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class FullError(Exception):
+    """There is no room for one more; the message is for the client."""
+
+
+class Admission:
+    """Counts what is there, by client; `noun` is what it is called in messages."""
+
+    def __init__(self, noun: str, total: int, per_client: int) -> None:
+        self._noun = noun
+        self._total = total
+        self._per_client = per_client
+        self._by_client: Counter[str] = Counter()
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._count
+
+    def enter(self, client: str) -> None:
+        """Count one more of a client. Raises FullError."""
+        if self._count >= self._total:
+            raise FullError(f"This server has {self._total:,} {self._noun}, as many as it may; try again later")
+        if self._by_client[client] >= self._per_client:
+            raise FullError(f"There may be {self._per_client:,} {self._noun} of one client; end one first")
+        self._by_client[client] += 1
+        self._count += 1
+
+    def leave(self, client: str) -> None:
+        """Count one less."""
+        self._count -= 1
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]
+
+    @contextmanager
+    def admit(self, client: str) -> Iterator[None]:
+        """Count one more for as long as the context lasts. Raises FullError."""
+        self.enter(client)
+        try:
+            yield
+        finally:
+            self.leave(client)

@@ -1,0 +1,5 @@
+"""The servers and rows of tests/server, for whole programs to follow."""
+
+from tests.server.conftest import add_coin, add_run, add_source, service, settings
+
+__all__ = ["add_coin", "add_run", "add_source", "service", "settings"]

@@ -1,0 +1,95 @@
+// One GraphQL operation over HTTP.
+import { print } from "@0no-co/graphql.web";
+import { heardTime } from "./clock";
+import type { TadaDocumentNode } from "./graphql";
+
+/** The server could not be reached at all, or broke off. */
+export class UnreachableError extends Error {
+  override name = "UnreachableError";
+}
+
+/** The server answered, but not with what was asked for; `code` is GraphQL's `extensions.code` where it gave one. */
+export class RefusedError extends Error {
+  override name = "RefusedError";
+  constructor(
+    message: string,
+    readonly code: string | undefined,
+  ) {
+    super(message);
+  }
+}
+
+interface Answer<Result> {
+  data?: Result | null;
+  errors?: { message: string; extensions?: { code?: string } }[];
+  detail?: unknown;
+}
+
+interface Options {
+  signal?: AbortSignal | undefined;
+  /** The scheduler token, for a mutation that needs it. */
+  token?: string | undefined;
+}
+
+const TIMEOUT_MS = 20_000;
+
+/** Throws UnreachableError, RefusedError, and whatever `signal` was aborted with. */
+export async function request<Result, Variables>(
+  document: TadaDocumentNode<Result, Variables>,
+  variables: Variables,
+  options: Options = {},
+): Promise<Result> {
+  const text = await requestText(document, variables, options);
+  return read<Result>(text);
+}
+
+/** The same, as the text that came: JSON.parse would round long numbers. */
+export async function requestText<Result, Variables>(
+  document: TadaDocumentNode<Result, Variables>,
+  variables: Variables,
+  { signal, token }: Options = {},
+): Promise<string> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    const response = await fetch("/graphql", {
+      method: "POST",
+      headers: {
+        "Content-Type": "application/json",
+        Accept: "application/graphql-response+json, application/json",
+        ...(token === undefined ? {} : { "X-Scheduler-Token": token }),
+      },
+      body: JSON.stringify({ query: print(document), variables }),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    heardTime(response.headers.get("Date"));
+    return await response.text();
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new UnreachableError(
+      timeout.aborted ? "The server did not answer in time." : "The server cannot be reached.",
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The data of an answer. Throws RefusedError. */
+export function read<Result>(text: string): Result {
+  let answer: Answer<Result>;
+  try {
+    answer = JSON.parse(text) as Answer<Result>;
+  } catch {
+    throw new RefusedError("The server's answer is no JSON.", undefined);
+  }
+  const first = answer.errors?.[0];
+  if (first) throw new RefusedError(first.message, first.extensions?.code);
+  if (!answer.data) throw new RefusedError(String(answer.detail ?? "The server answered without data."), undefined);
+  return answer.data;
+}
+
+/** A sentence for a person, whatever was thrown. */
+export function sentence(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

@@ -1,0 +1,79 @@
+// The frame around every page: where one is, where one can go, and how live it all is.
+import { lazy, Suspense, useEffect, useRef } from "react";
+import { CoinsPage } from "../coins/page";
+import { Empty, Waiting } from "../ui/notes";
+import { Banner } from "./banner";
+import { Header, TabBar } from "./header";
+import { Link, type Page, pageOf, paths, usePath } from "./router";
+
+const CoinPage = lazy(() => import("../coin/page"));
+const RunsPage = lazy(() => import("../runs/page"));
+const SourcesPage = lazy(() => import("../sources/page"));
+
+function title(page: Page): string {
+  switch (page.name) {
+    case "coin":
+      return page.ticker;
+    case "runs":
+      return "Runs";
+    case "run":
+      return page.id.replace("_", " ");
+    case "sources":
+      return "Sources";
+    case "missing":
+      return "Not found";
+    case "coins":
+      return "Coins";
+  }
+}
+
+export function App() {
+  const path = usePath();
+  const page = pageOf(path);
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    document.title = `${title(pageOf(path))} - Kasparro`;
+    // A listener hears where it has come to; at the start the browser says so itself.
+    if (!first.current) main.current?.focus({ preventScroll: true });
+    first.current = false;
+  }, [path]);
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to content
+      </a>
+      <Header page={page} />
+      <Banner />
+      <main id="main" tabIndex={-1} ref={main}>
+        <Suspense fallback={<Waiting />}>
+          <Room page={page} />
+        </Suspense>
+      </main>
+      <TabBar page={page} />
+    </>
+  );
+}
+
+function Room({ page }: { page: Page }) {
+  switch (page.name) {
+    case "coins":
+      return <CoinsPage />;
+    case "coin":
+      return <CoinPage key={page.ticker} ticker={page.ticker} />;
+    case "runs":
+      return <RunsPage />;
+    case "run":
+      return <RunsPage id={page.id} />;
+    case "sources":
+      return <SourcesPage />;
+    case "missing":
+      return (
+        <Empty isPage title="There is no such page">
+          <p>
+            <Link href={paths.coins}>All coins</Link>
+          </p>
+        </Empty>
+      );
+  }
+}

@@ -1,0 +1,74 @@
+// What a person must know before trusting what is shown: no connection, updates left out, sources that say nothing new.
+import type { ReactNode } from "react";
+import { connection, reconnect } from "../api/socket";
+import { useStore } from "../api/store";
+import { behind } from "../coins/live";
+import { whole } from "../format/number";
+import { clockTime } from "../format/time";
+import type { Source } from "../sources/documents";
+import { trouble } from "../sources/health";
+import { useOverview } from "../sources/store";
+import { AlertIcon } from "../ui/icons";
+import { Link, paths } from "./router";
+
+export function Banner() {
+  return (
+    <div className="banners" role="status">
+      <Offline />
+      <Behind />
+      <Stale />
+    </div>
+  );
+}
+
+function Line({ kind, children }: { kind: "bad" | "caution"; children: ReactNode }) {
+  return (
+    <p className={`banner ${kind}`}>
+      <AlertIcon />
+      <span>{children}</span>
+    </p>
+  );
+}
+
+function Offline() {
+  const { phase, since, epoch } = useStore(connection);
+  if (phase !== "offline") return null;
+  return (
+    <Line kind="bad">
+      <strong>Offline.</strong>{" "}
+      {epoch > 0
+        ? `No connection since ${clockTime(since)}: what is shown is from then.`
+        : "The live connection cannot be made."}{" "}
+      Trying again by itself.{" "}
+      <button type="button" className="link" onClick={reconnect}>
+        Try now
+      </button>
+    </Line>
+  );
+}
+
+function Behind() {
+  const lagged = useStore(behind);
+  if (lagged === 0) return null;
+  return (
+    <Line kind="caution">
+      <strong>Behind.</strong> {whole(lagged)} {lagged === 1 ? "update was" : "updates were"} left out because this page
+      was too slow; reading them again.
+    </Line>
+  );
+}
+
+function Stale() {
+  const { sources } = useOverview();
+  const troubled = (sources ?? []).flatMap((source: Source) => {
+    const told = trouble(source);
+    return told && source.enabled ? [{ source, told }] : [];
+  });
+  if (troubled.length === 0) return null;
+  return (
+    <Line kind="caution">
+      <strong>Stale or incomplete.</strong> {troubled.map(({ source, told }) => `${source.name}: ${told}`).join("; ")}.{" "}
+      <Link href={paths.sources}>Sources</Link>
+    </Line>
+  );
+}

@@ -1,0 +1,78 @@
+import { connection } from "../api/socket";
+import { useStore } from "../api/store";
+import { CoinsIcon, Mark, MoonIcon, RunsIcon, SourcesIcon, SunIcon, SystemIcon } from "../ui/icons";
+import { nextTheme, theme } from "../ui/theme";
+import { Link, type Page, paths } from "./router";
+
+const ROOMS = [
+  { label: "Coins", href: paths.coins, icon: <CoinsIcon />, names: ["coins", "coin"] },
+  { label: "Runs", href: paths.runs, icon: <RunsIcon />, names: ["runs", "run"] },
+  { label: "Sources", href: paths.sources, icon: <SourcesIcon />, names: ["sources"] },
+];
+
+export function Header({ page }: { page: Page }) {
+  return (
+    <header className="top">
+      <Link className="brand" href={paths.coins}>
+        <Mark />
+        <span>Kasparro</span>
+      </Link>
+      <nav aria-label="Pages" className="rooms">
+        <RoomLinks page={page} />
+      </nav>
+      <div className="right">
+        <nav aria-label="Interfaces" className="interfaces">
+          <a href="/graphql">GraphQL</a>
+          <a href="/docs">REST</a>
+        </nav>
+        <LiveSign />
+        <ThemeButton />
+      </div>
+    </header>
+  );
+}
+
+/** The same rooms within a thumb's reach, on a phone. */
+export function TabBar({ page }: { page: Page }) {
+  return (
+    <nav aria-label="Pages" className="tabs">
+      <RoomLinks page={page} />
+    </nav>
+  );
+}
+
+function RoomLinks({ page }: { page: Page }) {
+  return ROOMS.map(({ label, href, icon, names }) => (
+    <Link key={href} href={href} aria-current={names.includes(page.name) ? "page" : undefined}>
+      {icon}
+      {label}
+    </Link>
+  ));
+}
+
+const SIGNS = { live: "Live", connecting: "Connecting", offline: "Offline" };
+
+function LiveSign() {
+  const { phase } = useStore(connection);
+  return (
+    <span className={`sign ${phase}`} role="status">
+      <span className="dot" aria-hidden="true" />
+      {SIGNS[phase]}
+    </span>
+  );
+}
+
+const THEMES = {
+  system: { icon: <SystemIcon />, label: "Theme: as the system; change to light" },
+  light: { icon: <SunIcon />, label: "Theme: light; change to dark" },
+  dark: { icon: <MoonIcon />, label: "Theme: dark; change to the system's" },
+};
+
+function ThemeButton() {
+  const { icon, label } = THEMES[useStore(theme)];
+  return (
+    <button type="button" className="icon-button" aria-label={label} title={label} onClick={nextTheme}>
+      {icon}
+    </button>
+  );
+}

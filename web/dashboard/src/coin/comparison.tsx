@@ -1,0 +1,169 @@
+// The sources side by side: each fact as each source tells it, and which of them the merged record took.
+import type { ReactNode } from "react";
+import { compact, exact, percent, spread, whole } from "../format/number";
+import { Ago, Change, Nothing, Price } from "../ui/values";
+import type { Listing, Provenance } from "./documents";
+import { distance, type Standing, standingOf } from "./standing";
+
+interface ComparisonProps {
+  listings: readonly Listing[];
+  provenance: Provenance;
+  spreadPercent: number | null;
+}
+
+interface Line {
+  label: string;
+  /** The merged record's field that this is, where it has one. */
+  field?: string;
+  tell: (listing: Listing, standing: Standing) => ReactNode;
+}
+
+// Sources often agree in the first five.
+const DIGITS = 8;
+
+const LINES: Line[] = [
+  {
+    label: "Price",
+    field: "priceUsd",
+    tell: ({ priceUsd }) => (
+      <span className="strong">
+        <Price value={priceUsd} significant={DIGITS} />
+      </span>
+    ),
+  },
+  { label: "From the median", tell: (listing, standing) => <FromMedian listing={listing} standing={standing} /> },
+  { label: "24h", field: "percentChange24h", tell: ({ percentChange24h }) => <Change value={percentChange24h} /> },
+  { label: "Market cap", field: "marketCapUsd", tell: ({ marketCapUsd }) => <Dollars value={marketCapUsd} /> },
+  { label: "Volume 24h", field: "volume24hUsd", tell: ({ volume24hUsd }) => <Dollars value={volume24hUsd} /> },
+  { label: "Rank", field: "rank", tell: ({ rank }) => (rank === null ? <Nothing /> : whole(rank)) },
+  { label: "Circulating", tell: ({ circulatingSupply }) => <Units value={circulatingSupply} /> },
+  { label: "Total supply", tell: ({ totalSupply }) => <Units value={totalSupply} /> },
+  { label: "Greatest supply", tell: ({ maxSupply }) => <Units value={maxSupply} /> },
+  { label: "Name", field: "name", tell: ({ name }) => name ?? <Nothing /> },
+  { label: "Symbol as sent", tell: ({ symbol }) => <code>{symbol}</code> },
+  { label: "Id there", tell: ({ externalId }) => <code>{externalId}</code> },
+  { label: "Observed", tell: ({ observedAt }) => <Ago instant={observedAt} /> },
+  { label: "First seen", tell: ({ firstSeenAt }) => <Ago instant={firstSeenAt} /> },
+  { label: "Last seen", tell: ({ lastSeenAt }) => <Ago instant={lastSeenAt} /> },
+  { label: "Still listed", tell: ({ active }) => (active ? "yes" : <span className="warn">no longer</span>) },
+];
+
+export function Comparison({ listings, provenance, spreadPercent }: ComparisonProps) {
+  const standing = standingOf(listings);
+  return (
+    <section className="card" aria-labelledby="sources">
+      <div className="card-head">
+        <h2 id="sources">Sources side by side</h2>
+        <p className="faint small">
+          <span className="taken" aria-hidden="true" /> marks what the merged record took
+        </p>
+      </div>
+      <Strip listings={listings} standing={standing} spreadPercent={spreadPercent} />
+      <div className="scroll" tabIndex={0} role="region" aria-label="Table of the sources">
+        <table className="grid compare">
+          <thead>
+            <tr>
+              <td />
+              {listings.map(({ id, source }) => (
+                <th key={id} scope="col" className="number">
+                  {source}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {LINES.map(({ label, field, tell }) => (
+              <tr key={label}>
+                <th scope="row">{label}</th>
+                {listings.map((listing) => (
+                  <td key={listing.id} className="number">
+                    {field !== undefined && isTaken(provenance, field, listing) && <Taken />}
+                    {tell(listing, standing)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function isTaken(provenance: Provenance, field: string, { source, externalId }: Listing): boolean {
+  return provenance.some(
+    (entry) => entry.field === field && entry.source === source && entry.externalId === externalId,
+  );
+}
+
+function Taken() {
+  return (
+    <span className="taken" title="The merged record took this one">
+      <span className="unseen">taken: </span>
+    </span>
+  );
+}
+
+function FromMedian({ listing, standing }: { listing: Listing; standing: Standing }) {
+  if (listing.priceUsd === null || standing.median === null) return <Nothing />;
+  if (!standing.fresh.has(listing.id)) return <span className="faint">too old to count</span>;
+  return <span className="faint">{percent(distance(Number(listing.priceUsd), standing.median), 3)}</span>;
+}
+
+function Dollars({ value }: { value: string | null }) {
+  return value === null ? <Nothing /> : <span title={`$${exact(value)}`}>${compact(value)}</span>;
+}
+
+function Units({ value }: { value: string | null }) {
+  return value === null ? <Nothing /> : <span title={exact(value)}>{compact(value)}</span>;
+}
+
+/** The fresh prices on one line, from the lowest to the highest. */
+function Strip({
+  listings,
+  standing,
+  spreadPercent,
+}: {
+  listings: readonly Listing[];
+  standing: Standing;
+  spreadPercent: number | null;
+}) {
+  const { fresh, low, high } = standing;
+  const counted = listings.filter(({ id }) => fresh.has(id));
+  if (counted.length < 2) {
+    return <p className="strip-note faint">Only one source has a fresh price, so there is no spread.</p>;
+  }
+  const place = (price: number) => (high === low ? 50 : ((price - low) / (high - low)) * 100);
+  return (
+    <div className="strip">
+      <div className="strip-ends">
+        <span>
+          <Price value={String(low)} significant={DIGITS} />
+        </span>
+        <span className="strong">{spreadPercent === null ? "" : `spread ${spread(spreadPercent)}`}</span>
+        <span>
+          <Price value={String(high)} significant={DIGITS} />
+        </span>
+      </div>
+      <div className="strip-line" aria-hidden="true">
+        {counted.map(({ id, priceUsd }) => (
+          <span key={id} className="strip-dot" style={{ left: `${place(Number(priceUsd))}%` }} />
+        ))}
+      </div>
+      <div className="strip-ends faint small">
+        <span>
+          {counted
+            .filter(({ priceUsd }) => Number(priceUsd) === low)
+            .map(({ source }) => source)
+            .join(", ")}
+        </span>
+        <span>
+          {counted
+            .filter(({ priceUsd }) => Number(priceUsd) === high)
+            .map(({ source }) => source)
+            .join(", ")}
+        </span>
+      </div>
+    </div>
+  );
+}

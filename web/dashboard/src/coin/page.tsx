@@ -1,0 +1,145 @@
+// One coin: its price over time, what each source says of it, who else trades under its ticker, and the raw payloads.
+import { useEffect, useRef } from "react";
+import { useQuery } from "../api/query";
+import { Link, paths } from "../app/router";
+import type { Coin } from "../coins/documents";
+import { useCoin } from "../coins/row";
+import { coinStore } from "../coins/store";
+import { exact, isRounded, spread } from "../format/number";
+import { staleAfter, useOverview } from "../sources/store";
+import { BackIcon } from "../ui/icons";
+import { Fact } from "../ui/facts";
+import { Empty, Problem, Waiting } from "../ui/notes";
+import { useNow } from "../ui/now";
+import { Ago, Change, Money, Nothing, Price } from "../ui/values";
+import { Comparison } from "./comparison";
+import { CoinDetail, type Detail } from "./documents";
+import { History } from "./history";
+import { Payloads } from "./payloads";
+import { Rivals } from "./rivals";
+
+// Several commits may change a coin within a moment.
+const SETTLE_MS = 500;
+const WIDE_SPREAD = 3;
+
+export default function CoinPage({ ticker }: { ticker: string }) {
+  const { data, error, reload } = useQuery(CoinDetail, { ticker });
+  const coin = useCoin(ticker);
+  const detail = data?.coin ?? null;
+  useEffect(() => {
+    if (detail) coinStore.put([detail]);
+  }, [detail]);
+  useReloadOnChange(coin?.ingestedAt, detail?.ingestedAt, reload);
+
+  const shown = coin ?? detail;
+  return (
+    <div className="page wide">
+      <Link className="back" href={paths.coins} onClick={goBack}>
+        <BackIcon /> Coins
+      </Link>
+      {error !== null && <Problem error={error} retry={reload} />}
+      {shown ? (
+        <>
+          <CoinHead coin={shown} rivals={detail?.rivals.length ?? 0} />
+          <History ticker={ticker} savedAt={shown.ingestedAt} />
+          {detail ? <Sides detail={detail} spreadPercent={shown.priceSpreadPercent} /> : <Waiting rows={5} />}
+        </>
+      ) : data ? (
+        <Empty isPage title={`No coin trades under ${ticker}`}>
+          <p>
+            <Link href={`${paths.coins}?q=${encodeURIComponent(ticker)}`}>Search for it</Link>
+          </p>
+        </Empty>
+      ) : (
+        error === null && <Waiting rows={8} label={`Loading ${ticker}`} />
+      )}
+    </div>
+  );
+}
+
+/** The listings stand behind the coin: read them again when it has moved on. */
+function useReloadOnChange(live: string | undefined, read: string | undefined, reload: () => void): void {
+  const asked = useRef<string>(undefined);
+  useEffect(() => {
+    if (!live || !read || live <= read || asked.current === live) return;
+    const timer = setTimeout(() => {
+      asked.current = live;
+      reload();
+    }, SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [live, read, reload]);
+}
+
+/** To the table as it was left, with its search and its place, where one came from there. */
+function goBack(event: React.MouseEvent): void {
+  if (!(history.state as { fromTable?: boolean } | null)?.fromTable) return;
+  event.preventDefault();
+  history.back();
+}
+
+function Sides({ detail, spreadPercent }: { detail: Detail; spreadPercent: number | null }) {
+  return (
+    <>
+      <Comparison listings={detail.listings} provenance={detail.provenance} spreadPercent={spreadPercent} />
+      <Rivals ticker={detail.ticker} rivals={detail.rivals} />
+      <Payloads listings={[...detail.listings, ...detail.rivals]} />
+    </>
+  );
+}
+
+function CoinHead({ coin, rivals }: { coin: Coin; rivals: number }) {
+  const { priceUsdExact: price } = coin;
+  return (
+    <header className="coin-head">
+      <div>
+        <Title coin={coin} rivals={rivals} />
+        <p className="coin-price">
+          <strong>
+            {price !== null && "$"}
+            <Price value={price} />
+          </strong>
+          <Change value={coin.percentChange24h} />
+          <span className="faint small">24h</span>
+        </p>
+        {price !== null && isRounded(price) && <p className="faint mono exact">${exact(price)}</p>}
+      </div>
+      <dl className="facts">
+        <Fact label="Market cap">
+          <Money value={coin.marketCapUsd} />
+        </Fact>
+        <Fact label="Volume 24h">
+          <Money value={coin.volume24hUsd} />
+        </Fact>
+        <Fact label="Spread">{coin.priceSpreadPercent === null ? <Nothing /> : spread(coin.priceSpreadPercent)}</Fact>
+        <Fact label="Source">{coin.source}</Fact>
+        <Fact label="Observed">
+          <Ago instant={coin.createdAt} />
+        </Fact>
+        <Fact label="Saved">
+          <Ago instant={coin.ingestedAt} />
+        </Fact>
+      </dl>
+    </header>
+  );
+}
+
+function Title({ coin, rivals }: { coin: Coin; rivals: number }) {
+  const { sources } = useOverview();
+  const limit = staleAfter(sources, coin.source);
+  const stale = useNow((now) => now - Date.parse(coin.createdAt) > limit);
+  const wide = coin.priceSpreadPercent;
+  return (
+    <div className="coin-title">
+      <h1>{coin.ticker}</h1>
+      <span className="coin-name">{coin.name}</span>
+      {coin.rank !== null && <span className="badge">Rank {coin.rank}</span>}
+      {stale && <span className="badge caution">Stale</span>}
+      {wide !== null && wide > WIDE_SPREAD && <span className="badge caution">Sources disagree by {spread(wide)}</span>}
+      {rivals > 0 && (
+        <a className="badge" href="#rivals">
+          {rivals} {rivals === 1 ? "rival" : "rivals"}
+        </a>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,69 @@
+// Other assets under the same ticker: they give nothing to the record, and are shown so that nobody mistakes one for it.
+import type { ReactNode } from "react";
+import { Ago, Change, Money, Nothing, Price } from "../ui/values";
+import type { Listing } from "./documents";
+
+export function Rivals({ ticker, rivals }: { ticker: string; rivals: readonly Listing[] }) {
+  return (
+    <section className="card" aria-labelledby="rivals">
+      <div className="card-head">
+        <h2 id="rivals">Rivals for {ticker}</h2>
+        {rivals.length > 0 && (
+          <p className="faint small">Other assets that use the ticker; nothing of them is in the record above.</p>
+        )}
+      </div>
+      {rivals.length === 0 ? (
+        <p className="card-note faint">No other asset trades under this ticker.</p>
+      ) : (
+        <RivalTable rivals={rivals} />
+      )}
+    </section>
+  );
+}
+
+interface Column {
+  label: string;
+  isNumber?: boolean;
+  tell: (rival: Listing) => ReactNode;
+}
+
+const COLUMNS: Column[] = [
+  { label: "Source", tell: ({ source }) => source },
+  { label: "Id there", tell: ({ externalId }) => <code>{externalId}</code> },
+  { label: "Price", isNumber: true, tell: ({ priceUsd }) => <Price value={priceUsd} /> },
+  { label: "24h", isNumber: true, tell: ({ percentChange24h }) => <Change value={percentChange24h} /> },
+  { label: "Market cap", isNumber: true, tell: ({ marketCapUsd }) => <Money value={marketCapUsd} /> },
+  { label: "Rank", isNumber: true, tell: ({ rank }) => rank ?? <Nothing /> },
+  { label: "Observed", isNumber: true, tell: ({ observedAt }) => <Ago instant={observedAt} /> },
+];
+
+function RivalTable({ rivals }: { rivals: readonly Listing[] }) {
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label="Table of rivals">
+      <table className="grid">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            {COLUMNS.map(({ label, isNumber }) => (
+              <th key={label} scope="col" className={isNumber ? "number" : ""}>
+                {label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rivals.map((rival) => (
+            <tr key={rival.id}>
+              <th scope="row">{rival.name ?? <Nothing />}</th>
+              {COLUMNS.map(({ label, isNumber, tell }) => (
+                <td key={label} className={isNumber ? "number" : ""}>
+                  {tell(rival)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

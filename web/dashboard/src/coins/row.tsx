@@ -1,0 +1,136 @@
+import { memo, useCallback, useEffect, useRef, useSyncExternalStore } from "react";
+import { Link, paths } from "../app/router";
+import { spread } from "../format/number";
+import { staleAfter, useOverview } from "../sources/store";
+import { useNow } from "../ui/now";
+import { Ago, Change, Money, Nothing, Price } from "../ui/values";
+import type { Coin } from "./documents";
+import { sparkPath, sparkStore } from "./sparks";
+import { coinStore } from "./store";
+
+/** Tells the page of a coin that going back comes to the table as it was left. */
+const FROM_TABLE = { fromTable: true };
+const SPARK_WIDTH = 88;
+const SPARK_HEIGHT = 22;
+const WIDE_SPREAD = 3;
+
+interface RowProps {
+  ticker: string;
+  index: number;
+  top: number;
+}
+
+export function useCoin(ticker: string): Coin | undefined {
+  const subscribe = useCallback((listener: () => void) => coinStore.subscribe(ticker, listener), [ticker]);
+  return useSyncExternalStore(subscribe, () => coinStore.get(ticker));
+}
+
+/** One coin; it draws itself anew when its own ticker changes and not before. */
+export const Row = memo(function Row({ ticker, index, top }: RowProps) {
+  const coin = useCoin(ticker);
+  if (!coin) return null;
+  return (
+    // The first row is the head.
+    <div className="row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}>
+      <span role="cell" className="c-rank number faint">
+        {coin.rank ?? <Nothing />}
+      </span>
+      <span role="cell" className="c-ticker">
+        <Link className="stretched" href={paths.coin(ticker)} state={FROM_TABLE} data-index={index}>
+          {ticker}
+        </Link>
+      </span>
+      <span role="cell" className="c-name">
+        {coin.name ?? <Nothing />}
+      </span>
+      <span role="cell" className="c-price number">
+        <LivePrice value={coin.priceUsdExact} />
+      </span>
+      <span role="cell" className="c-change number">
+        <Change value={coin.percentChange24h} />
+      </span>
+      <span role="cell" className="c-spark">
+        <Sparkline coin={coin} />
+      </span>
+      <span role="cell" className="c-cap number">
+        <Money value={coin.marketCapUsd} />
+      </span>
+      <span role="cell" className="c-volume number">
+        <Money value={coin.volume24hUsd} />
+      </span>
+      <span role="cell" className="c-spread number">
+        <Spread value={coin.priceSpreadPercent} />
+      </span>
+      <span role="cell" className="c-source">
+        {coin.source}
+      </span>
+      <span role="cell" className="c-observed number">
+        <Age coin={coin} />
+      </span>
+      <span role="cell" className="c-saved number faint">
+        <Ago instant={coin.ingestedAt} />
+      </span>
+    </div>
+  );
+});
+
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** A price that glows for a moment in the colour of its move. */
+function LivePrice({ value }: { value: string | null }) {
+  const element = useRef<HTMLSpanElement>(null);
+  const shown = useRef(value);
+  useEffect(() => {
+    const before = shown.current;
+    shown.current = value;
+    if (before === null || value === null || before === value || calm.matches) return;
+    const wash = Number(value) > Number(before) ? "var(--up-wash)" : "var(--down-wash)";
+    element.current?.animate({ backgroundColor: [wash, "transparent"] }, { duration: 1_200, easing: "ease-out" });
+  }, [value]);
+  return (
+    <span className="live-price" ref={element}>
+      <Price value={value} />
+    </span>
+  );
+}
+
+function Sparkline({ coin }: { coin: Coin }) {
+  const { ticker, createdAt, priceUsdExact } = coin;
+  const subscribe = useCallback((listener: () => void) => sparkStore.subscribe(ticker, listener), [ticker]);
+  const spark = useSyncExternalStore(subscribe, () => sparkStore.get(ticker));
+  useEffect(() => {
+    if (priceUsdExact !== null) sparkStore.extend(ticker, Date.parse(createdAt), Number(priceUsdExact));
+  }, [ticker, createdAt, priceUsdExact]);
+  const path = spark && sparkPath(spark, SPARK_WIDTH, SPARK_HEIGHT);
+  if (!spark || !path) return null;
+  const rise = (spark.points.at(-1)?.[1] ?? 0) - (spark.points[0]?.[1] ?? 0);
+  return (
+    <svg
+      className={rise > 0 ? "spark up" : rise < 0 ? "spark down" : "spark"}
+      viewBox={`0 -1 ${SPARK_WIDTH} ${SPARK_HEIGHT + 2}`}
+      width={SPARK_WIDTH}
+      height={SPARK_HEIGHT}
+      aria-hidden="true"
+    >
+      <path d={path} />
+    </svg>
+  );
+}
+
+function Spread({ value }: { value: number | null }) {
+  if (value === null) return <Nothing />;
+  return <span className={value > WIDE_SPREAD ? "warn strong" : "faint"}>{spread(value)}</span>;
+}
+
+/** How old the observation is; in the colour of a warning once it is older than three polls. */
+function Age({ coin }: { coin: Coin }) {
+  const { sources } = useOverview();
+  const limit = staleAfter(sources, coin.source);
+  const stale = useNow((now) => now - Date.parse(coin.createdAt) > limit);
+  return (
+    <span className={stale ? "warn" : "faint"}>
+      <Ago instant={coin.createdAt} />
+      {stale && <span className="unseen">, stale</span>}
+    </span>
+  );
+}

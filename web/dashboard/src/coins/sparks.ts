@@ -1,0 +1,102 @@
+// The small curve of each coin: its last day, or its last hour where there is no longer past yet. Asked for only for rows
+// that are looked at, a batch of them at a time.
+import { serverNow } from "../api/clock";
+import { type ResultOf } from "../api/graphql";
+import { request } from "../api/request";
+import { Sparklines } from "./documents";
+
+export interface Spark {
+  /** How much time its width is, in milliseconds. */
+  span: number;
+  /** When and how much, oldest first. */
+  points: readonly (readonly [at: number, price: number])[];
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const BATCH = 50;
+const GATHER_MS = 60;
+const FRESH_MS = 5 * 60_000;
+// Fewer hours than this make no curve.
+const FEWEST_HOURS = 6;
+
+type Series = ResultOf<typeof Sparklines>["coins"]["nodes"][number]["day"];
+
+export class SparkStore {
+  readonly #sparks = new Map<string, Spark>();
+  readonly #askedAt = new Map<string, number>();
+  readonly #listeners = new Map<string, () => void>();
+  #wanted = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  get(ticker: string): Spark | undefined {
+    return this.#sparks.get(ticker);
+  }
+
+  /** Follow the curve of a row that is looked at; it is asked for unless it is known and fresh. */
+  subscribe(ticker: string, listener: () => void): () => void {
+    this.#listeners.set(ticker, listener);
+    if (Date.now() - (this.#askedAt.get(ticker) ?? 0) > FRESH_MS) {
+      this.#wanted.add(ticker);
+      this.#timer ??= setTimeout(() => void this.#ask(), GATHER_MS);
+    }
+    return () => {
+      if (this.#listeners.get(ticker) === listener) this.#listeners.delete(ticker);
+      this.#wanted.delete(ticker);
+    };
+  }
+
+  /** Go on with a curve that is shown. */
+  extend(ticker: string, at: number, price: number): void {
+    const spark = this.#sparks.get(ticker);
+    const last = spark?.points.at(-1);
+    if (!spark || !last || at <= last[0]) return;
+    const points = [...spark.points.filter(([time]) => time > at - spark.span), [at, price] as const];
+    this.#set(ticker, { ...spark, points });
+  }
+
+  async #ask(): Promise<void> {
+    this.#timer = undefined;
+    const tickers = [...this.#wanted].slice(0, BATCH);
+    for (const ticker of tickers) {
+      this.#wanted.delete(ticker);
+      this.#askedAt.set(ticker, Date.now());
+    }
+    if (this.#wanted.size > 0) this.#timer = setTimeout(() => void this.#ask(), GATHER_MS);
+    const now = serverNow();
+    const [day, hour] = [DAY_MS, HOUR_MS].map((span) => new Date(now - span).toISOString()) as [string, string];
+    try {
+      const { coins } = await request(Sparklines, { tickers, first: tickers.length, day, hour });
+      for (const coin of coins.nodes) this.#set(coin.ticker, choose(coin.day, coin.hour));
+    } catch {
+      // A row without its curve still says everything; whoever looks again asks again.
+      for (const ticker of tickers) this.#askedAt.delete(ticker);
+    }
+  }
+
+  #set(ticker: string, spark: Spark): void {
+    this.#sparks.set(ticker, spark);
+    this.#listeners.get(ticker)?.();
+  }
+}
+
+function choose(day: Series, hour: Series): Spark {
+  const isLong = day.length >= FEWEST_HOURS;
+  const points = (isLong ? day : hour).map(({ start, close }) => [Date.parse(start), Number(close)] as const);
+  return { span: isLong ? DAY_MS : HOUR_MS, points };
+}
+
+export const sparkStore = new SparkStore();
+
+/** A curve as an SVG path over the time that it has, from edge to edge; null where a line cannot be drawn. */
+export function sparkPath({ points }: Spark, width: number, height: number): string | null {
+  const first = points[0];
+  const last = points.at(-1);
+  if (!first || !last || points.length < 2) return null;
+  const prices = points.map(([, price]) => price);
+  const low = Math.min(...prices);
+  const range = Math.max(...prices) - low;
+  const x = (at: number) => (((at - first[0]) / (last[0] - first[0])) * width).toFixed(1);
+  const y = (price: number) => (range === 0 ? height / 2 : height - ((price - low) / range) * height).toFixed(1);
+  return `M${points.map(([at, price]) => `${x(at)} ${y(price)}`).join("L")}`;
+}

@@ -1,0 +1,81 @@
+// Every coin that the page knows, by ticker. A row follows its own ticker only, so an update of five hundred coins draws
+// the few rows that can be seen, once.
+import type { Coin } from "./documents";
+
+type Listener = () => void;
+
+export class CoinStore {
+  readonly #coins = new Map<string, Coin>();
+  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #anyListeners = new Set<Listener>();
+  #waiting = new Map<string, Coin>();
+  #scheduled = false;
+
+  /** `schedule` says when what has come in is shown: once a frame. */
+  constructor(private readonly schedule: (flush: () => void) => void) {}
+
+  get(ticker: string): Coin | undefined {
+    return this.#coins.get(ticker);
+  }
+
+  tickers(): string[] {
+    return [...this.#coins.keys()];
+  }
+
+  subscribe(ticker: string, listener: Listener): () => void {
+    let listeners = this.#listeners.get(ticker);
+    if (!listeners) this.#listeners.set(ticker, (listeners = new Set()));
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#listeners.delete(ticker);
+    };
+  }
+
+  /** Be told once a flush in which anything changed. */
+  subscribeAny(listener: Listener): () => void {
+    this.#anyListeners.add(listener);
+    return () => this.#anyListeners.delete(listener);
+  }
+
+  /** Take in coins that were asked for, at once. */
+  put(coins: readonly Coin[]): void {
+    this.#apply(coins.filter((coin) => this.#isNews(coin)));
+  }
+
+  /** Take in coins that changed: those that the page knows, with the next frame. */
+  update(coins: readonly Coin[]): void {
+    for (const coin of coins) {
+      if (this.#coins.has(coin.ticker)) this.#waiting.set(coin.ticker, coin);
+    }
+    if (this.#waiting.size === 0 || this.#scheduled) return;
+    this.#scheduled = true;
+    this.schedule(() => {
+      this.#scheduled = false;
+      const waiting = this.#waiting;
+      this.#waiting = new Map();
+      this.put([...waiting.values()]);
+    });
+  }
+
+  // An answer may have been written before, and come after, a message that tells more.
+  #isNews(coin: Coin): boolean {
+    const known = this.#coins.get(coin.ticker);
+    return !known || coin.ingestedAt >= known.ingestedAt;
+  }
+
+  #apply(coins: readonly Coin[]): void {
+    if (coins.length === 0) return;
+    for (const coin of coins) this.#coins.set(coin.ticker, coin);
+    for (const coin of coins) {
+      for (const listener of this.#listeners.get(coin.ticker) ?? []) listener();
+    }
+    for (const listener of this.#anyListeners) listener();
+  }
+}
+
+export const coinStore = new CoinStore((flush) => {
+  // A hidden tab has no frames, but its title and its state must not grow old either.
+  if (document.visibilityState === "hidden") setTimeout(flush, 1_000);
+  else requestAnimationFrame(flush);
+});

@@ -1,0 +1,60 @@
+// What the overview shows, as the words of its address: a view can be linked to and comes back with the back button.
+import type { CoinFilter, CoinOrder, CoinOrderField } from "./documents";
+import { DEFAULT_ORDER, firstDirection } from "./order";
+
+/** The least market caps that one can choose, in dollars. */
+export const CAPS = {
+  "1M": "1000000",
+  "10M": "10000000",
+  "100M": "100000000",
+  "1B": "1000000000",
+  "10B": "10000000000",
+};
+
+/** The columns, in the API's words and in those of the page. */
+export const SORTS: Record<CoinOrderField, string> = {
+  MARKET_CAP_USD: "Market cap",
+  VOLUME_24H_USD: "Volume 24h",
+  PRICE_USD: "Price",
+  PERCENT_CHANGE_24H: "24h",
+  TICKER: "Ticker",
+  NAME: "Name",
+  CREATED_AT: "Observed",
+  INGESTED_AT: "Saved",
+};
+
+export interface View {
+  filter: CoinFilter;
+  order: CoinOrder;
+}
+
+export function viewOf(search: URLSearchParams): View {
+  const text = search.get("q")?.trim();
+  const source = search.get("source");
+  const cap = CAPS[search.get("cap") as keyof typeof CAPS];
+  const change = search.get("change");
+  const filter: CoinFilter = {
+    ...(text ? { search: text } : {}),
+    ...(source ? { source: { eq: source } } : {}),
+    ...(cap ? { marketCapUsd: { gte: cap } } : {}),
+    ...(change === "up" ? { percentChange24h: { gte: 0 } } : {}),
+    ...(change === "down" ? { percentChange24h: { lte: 0 } } : {}),
+    ...(search.has("disputed") ? { isDisputed: true } : {}),
+    ...(search.has("stale") ? { isStale: true } : {}),
+  };
+  return { filter, order: orderOf(search) };
+}
+
+function orderOf(search: URLSearchParams): CoinOrder {
+  const field = search.get("sort");
+  if (field === null || !(field in SORTS)) return DEFAULT_ORDER;
+  const direction = search.get("dir");
+  const known = field as CoinOrderField;
+  return { field: known, direction: direction === "ASC" || direction === "DESC" ? direction : firstDirection(known) };
+}
+
+/** What a click on a column's head changes. */
+export function sortedBy(order: CoinOrder, field: CoinOrderField): Record<string, string | null> {
+  const turned = order.direction === "ASC" ? "DESC" : "ASC";
+  return { sort: field, dir: order.field === field ? turned : firstDirection(field) };
+}

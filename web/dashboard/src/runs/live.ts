@@ -1,0 +1,37 @@
+// runUpdates into the store and the list.
+import { request } from "../api/request";
+import { follow } from "../api/socket";
+import { Store } from "../api/store";
+import { scheduleOverview } from "../sources/store";
+import { type Run, RunPage, RunUpdates } from "./documents";
+import { runStore } from "./store";
+
+/** The run that was told of last, for lists to put in front. */
+export const latest = new Store<Run | null>(null);
+
+/** How often the stream was broken off with something lost: lists read themselves anew when it moves. */
+export const runGaps = new Store(0);
+
+const NEWEST = 20;
+
+export function followRuns(): void {
+  follow(RunUpdates, {
+    onMessage: ({ runUpdates: { cursor, type, run } }) => {
+      runStore.put([run]);
+      latest.set(run);
+      if (type === "FINISHED") scheduleOverview();
+      return cursor;
+    },
+    onGap: () => void catchUp(),
+  });
+}
+
+async function catchUp(): Promise<void> {
+  try {
+    const { runs } = await request(RunPage, { first: NEWEST });
+    runStore.put(runs.nodes);
+    runGaps.set(runGaps.get() + 1);
+  } catch {
+    // Offline again: the next connection tells of a gap, too.
+  }
+}

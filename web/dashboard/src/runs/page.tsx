@@ -1,0 +1,157 @@
+// Runs: what goes on now, what went on, and asking for another.
+import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { useStore } from "../api/store";
+import { Link, paths, useSearch } from "../app/router";
+import { whole } from "../format/number";
+import { duration } from "../format/time";
+import { useOverview } from "../sources/store";
+import { Choice } from "../ui/choice";
+import { Empty, Problem, Waiting } from "../ui/notes";
+import { useNow } from "../ui/now";
+import { Ago } from "../ui/values";
+import type { Run, RunStatus } from "./documents";
+import { RunList } from "./list";
+import { runGaps, latest } from "./live";
+import { Now } from "./now";
+import { RunDetail } from "./run";
+import { StatusBadge, STATUSES } from "./status";
+import { runStore } from "./store";
+import { TriggerForm } from "./trigger-form";
+
+export default function RunsPage({ id }: { id?: string }) {
+  if (id !== undefined) return <RunDetail key={id} id={id} />;
+  return (
+    <div className="page wide">
+      <h1 className="unseen">Runs</h1>
+      <Now />
+      <TriggerForm />
+      <Runs />
+    </div>
+  );
+}
+
+function statusOf(text: string | null): RunStatus | null {
+  return STATUSES.find(([status]) => status === text)?.[0] ?? null;
+}
+
+function Runs() {
+  const search = useSearch();
+  const { sources } = useOverview();
+  const source = search.get("source");
+  const status = statusOf(search.get("status"));
+  const list = useMemo(() => new RunList(source, status), [source, status]);
+  const { ids, hasMore, loading, error } = useStore(list.state);
+  const gaps = useStore(runGaps);
+  useEffect(() => void list.reload(), [list, gaps]);
+  useEffect(
+    () =>
+      latest.subscribe(() => {
+        const run = latest.get();
+        if (run) list.take(run);
+      }),
+    [list],
+  );
+  return (
+    <section className="card" aria-labelledby="runs">
+      <div className="card-head">
+        <h2 id="runs">All runs</h2>
+        <Choice
+          label="Source"
+          name="source"
+          value={source}
+          options={(sources ?? []).map(({ name }) => [name, name])}
+          any="All sources"
+        />
+        <Choice label="Status" name="status" value={status} options={STATUSES} any="Any status" />
+      </div>
+      {error !== null && <Problem error={error} retry={() => void list.reload()} />}
+      {ids.length > 0 ? (
+        <RunTable ids={ids} />
+      ) : loading ? (
+        <Waiting />
+      ) : (
+        error === null && <Empty title="No run is like that" />
+      )}
+      {hasMore && ids.length > 0 && (
+        <p className="card-note">
+          <button type="button" disabled={loading} onClick={() => void list.loadMore()}>
+            {loading ? "Reading …" : "Older runs"}
+          </button>
+        </p>
+      )}
+    </section>
+  );
+}
+
+const NUMBERS = ["Took", "Pages", "Read", "Changed", "Unchanged", "Rejected"];
+
+function RunTable({ ids }: { ids: readonly string[] }) {
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label="Table of runs">
+      <table className="grid runs">
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            <th scope="col">Source</th>
+            <th scope="col">Status</th>
+            <th scope="col">Began</th>
+            {NUMBERS.map((label) => (
+              <th key={label} scope="col" className="number">
+                {label}
+              </th>
+            ))}
+            <th scope="col">Message</th>
+          </tr>
+        </thead>
+        <tbody>
+          {ids.map((id) => (
+            <RunRow key={id} id={id} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+export function useRun(id: string): Run | undefined {
+  return useSyncExternalStore(runStore.subscribe, () => runStore.get(id));
+}
+
+function RunRow({ id }: { id: string }) {
+  const run = useRun(id);
+  if (!run) return null;
+  return (
+    <tr>
+      <th scope="row">
+        <Link href={paths.run(id)}>{id.replace("run_", "")}</Link>
+      </th>
+      <td>{run.source}</td>
+      <td>
+        <StatusBadge status={run.status} />
+      </td>
+      <td className="faint">
+        <Ago instant={run.startedAt} />
+      </td>
+      <td className="number">
+        <Took run={run} />
+      </td>
+      {[run.pages, run.processed, run.changed, run.unchanged].map((count, index) => (
+        <td key={index} className={count === 0 ? "number faint" : "number"}>
+          {whole(count)}
+        </td>
+      ))}
+      <td className={run.failed > 0 ? "number warn strong" : "number faint"}>{whole(run.failed)}</td>
+      <td className="message faint" title={run.message ?? undefined}>
+        {run.message}
+      </td>
+    </tr>
+  );
+}
+
+export function Took({ run }: { run: Run }) {
+  const since = Date.parse(run.startedAt);
+  const running = useNow((now) =>
+    run.finishedAt === null ? duration(Math.floor(Math.max(0, now - since) / 1_000) * 1_000) : "",
+  );
+  return <>{run.durationMs === null ? running : duration(run.durationMs)}</>;
+}

@@ -1,0 +1,167 @@
+// One run: how it fares or ended, and what it could not read.
+import { useEffect, useState } from "react";
+import { useQuery } from "../api/query";
+import { request } from "../api/request";
+import { Link, paths } from "../app/router";
+import { bytes, whole } from "../format/number";
+import { Fact } from "../ui/facts";
+import { BackIcon } from "../ui/icons";
+import { Empty, Problem, Waiting } from "../ui/notes";
+import { Ago } from "../ui/values";
+import { OneRun, type Rejection, Rejections, type Run } from "./documents";
+import { Took, useRun } from "./page";
+import { StatusBadge } from "./status";
+import { runStore } from "./store";
+import { RunAgain } from "./trigger-form";
+
+export function RunDetail({ id }: { id: string }) {
+  const { data, error, reload } = useQuery(OneRun, { id });
+  const read = data?.run ?? null;
+  useEffect(() => {
+    if (read) runStore.put([read]);
+  }, [read]);
+  const run = useRun(id) ?? read;
+  return (
+    <div className="page wide">
+      <Link className="back" href={paths.runs}>
+        <BackIcon /> Runs
+      </Link>
+      {error !== null && <Problem error={error} retry={reload} />}
+      {run ? (
+        <>
+          <Head run={run} />
+          <Rejected id={id} failed={run.failed} />
+        </>
+      ) : data ? (
+        <Empty isPage title={`There is no ${id.replace("_", " ")}`}>
+          <p>Its address may be wrong.</p>
+        </Empty>
+      ) : (
+        error === null && <Waiting label="Loading the run" />
+      )}
+    </div>
+  );
+}
+
+function Head({ run }: { run: Run }) {
+  return (
+    <section className="card" aria-labelledby="run">
+      <div className="card-head">
+        <h1 id="run">
+          Run {run.id.replace("run_", "")} <span className="coin-name">{run.source}</span>
+        </h1>
+        <StatusBadge status={run.status} />
+        <RunAgain source={run.source} />
+      </div>
+      {run.message !== null && (
+        <p className={run.status === "FAILURE" || run.status === "ABANDONED" ? "card-note bad" : "card-note"}>
+          {run.message}
+        </p>
+      )}
+      <dl className="facts run-facts">
+        <Fact label="Began">
+          <Ago instant={run.startedAt} />
+        </Fact>
+        <Fact label={run.finishedAt === null ? "Takes so far" : "Took"}>
+          <Took run={run} />
+        </Fact>
+        <Fact label="Pages">{whole(run.pages)}</Fact>
+        <Fact label="Records read">{whole(run.processed)}</Fact>
+        <Fact label="Changed">{whole(run.changed)}</Fact>
+        <Fact label="Unchanged">{whole(run.unchanged)}</Fact>
+        <Fact label="Rejected">
+          <span className={run.failed > 0 ? "warn" : ""}>{whole(run.failed)}</span>
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+const PAGE = 25;
+
+interface Read {
+  nodes: readonly Rejection[];
+  total: number;
+  cursor: string | null;
+  hasMore: boolean;
+}
+
+function useRejections(id: string, failed: number) {
+  const [known, setKnown] = useState<Read | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const load = async (before: Read | null) => {
+    try {
+      const { run } = await request(Rejections, { id, first: PAGE, after: before?.cursor ?? null });
+      if (!run) return;
+      const { nodes, totalCount, pageInfo } = run.rejections;
+      setKnown({
+        nodes: [...(before?.nodes ?? []), ...nodes],
+        total: totalCount,
+        cursor: pageInfo.endCursor,
+        hasMore: pageInfo.hasNextPage,
+      });
+      setError(null);
+    } catch (reason) {
+      setError(reason);
+    }
+  };
+  // A run under way may reject more: what is shown begins anew then.
+  useEffect(() => void load(null), [id, failed]);
+  return { known, error, more: () => void load(known), retry: () => void load(null) };
+}
+
+function Rejected({ id, failed }: { id: string; failed: number }) {
+  const { known, error, more, retry } = useRejections(id, failed);
+  return (
+    <section className="card" aria-labelledby="rejected">
+      <div className="card-head">
+        <h2 id="rejected">Rejected records</h2>
+        {known && known.total > 0 && (
+          <p className="faint small">
+            {whole(known.total)} kept, byte for byte; a byte that is no UTF-8 is shown as \xNN
+          </p>
+        )}
+      </div>
+      {error !== null && <Problem error={error} retry={retry} />}
+      {!known && error === null && <Waiting rows={2} />}
+      {known && known.nodes.length === 0 && (
+        <p className="card-note faint">{failed > 0 ? "They are no longer kept." : "Every record could be read."}</p>
+      )}
+      <ul className="rejections">
+        {known?.nodes.map((rejection) => (
+          <RejectionItem key={rejection.id} rejection={rejection} />
+        ))}
+      </ul>
+      {known?.hasMore && (
+        <p className="card-note">
+          <button type="button" onClick={more}>
+            More of them
+          </button>
+        </p>
+      )}
+    </section>
+  );
+}
+
+function RejectionItem({ rejection: { externalId, error, payload, rejectedAt, id } }: { rejection: Rejection }) {
+  return (
+    <li>
+      <p>
+        <strong>{error}</strong>
+      </p>
+      <p className="faint small">
+        {externalId === null ? (
+          "Its id could not be read"
+        ) : (
+          <>
+            Id <code>{externalId}</code>
+          </>
+        )}
+        , <Ago instant={rejectedAt} />, {bytes(new TextEncoder().encode(payload).length)}
+      </p>
+      <pre className="bytes scroll" tabIndex={0} role="region" aria-label={`The record of ${id.replace("_", " ")}`}>
+        {payload}
+      </pre>
+    </li>
+  );
+}

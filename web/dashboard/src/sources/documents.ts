@@ -1,0 +1,44 @@
+import { graphql, type ResultOf } from "../api/graphql";
+
+export const Overview = graphql(`
+  query Overview {
+    stats {
+      totalNormalized
+      totalListings
+      lastSuccess {
+        id
+        source
+        finishedAt
+      }
+    }
+    sources {
+      name
+      kind
+      enabled
+      pollSeconds
+      health
+      consecutiveFailures
+      listingCount
+      nextRunAt
+      checkpoint {
+        lastId
+        lastTimestamp
+        updatedAt
+      }
+      lastRun {
+        id
+        status
+        startedAt
+        finishedAt
+        durationMs
+        processed
+        failed
+        changed
+        message
+      }
+    }
+  }
+`);
+
+export type Source = ResultOf<typeof Overview>["sources"][number];
+export type Stats = ResultOf<typeof Overview>["stats"];

@@ -1,0 +1,141 @@
+// The sources: how each fares, when it is asked next, and how far it got.
+import { Link, paths } from "../app/router";
+import { whole } from "../format/number";
+import { ago, duration, period } from "../format/time";
+import { StatusBadge } from "../runs/status";
+import { Fact } from "../ui/facts";
+import { Empty, Problem, Waiting } from "../ui/notes";
+import { useNow } from "../ui/now";
+import { Ago, Nothing } from "../ui/values";
+import type { Source } from "./documents";
+import { trouble } from "./health";
+import { scheduleOverview, useOverview } from "./store";
+
+export default function SourcesPage() {
+  const { sources, error } = useOverview();
+  return (
+    <div className="page wide">
+      <h1 className="unseen">Sources</h1>
+      {error !== null && <Problem error={error} retry={() => scheduleOverview(0)} />}
+      {sources === null ? (
+        error === null && <Waiting />
+      ) : sources.length === 0 ? (
+        <Empty title="No source is set up">
+          <p>The ingestor sets them up when it first starts.</p>
+        </Empty>
+      ) : (
+        <div className="source-cards">
+          {sources.map((source, index) => (
+            <SourceCard key={source.name} source={source} priority={index + 1} />
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+const HEALTH = {
+  OK: { kind: "good", label: "Well" },
+  DEGRADED: { kind: "caution", label: "Degraded" },
+  DOWN: { kind: "bad", label: "Down" },
+  UNKNOWN: { kind: "", label: "Not yet known" },
+};
+
+function SourceCard({ source, priority }: { source: Source; priority: number }) {
+  const { kind, label } = source.enabled ? HEALTH[source.health] : { kind: "", label: "Switched off" };
+  const told = trouble(source);
+  return (
+    <section className="card source" aria-labelledby={`source-${source.name}`}>
+      <div className="card-head">
+        <h2 id={`source-${source.name}`}>{source.name}</h2>
+        <span className={`badge ${kind}`}>{label}</span>
+      </div>
+      {told !== null && source.enabled && (
+        <p className="card-note warn">
+          {told[0]?.toUpperCase()}
+          {told.slice(1)}.
+        </p>
+      )}
+      <dl className="pairs">
+        <Fact label="Kind">{source.kind === "API" ? "Provider's interface" : "Files"}</Fact>
+        <Fact label="Priority">{priority}</Fact>
+        <Fact label="Listings">
+          <Link href={`${paths.coins}?source=${encodeURIComponent(source.name)}`}>{whole(source.listingCount)}</Link>
+        </Fact>
+        <Fact label="Next run">
+          <NextRun source={source} />
+        </Fact>
+        <Fact label="Polled every">{period(source.pollSeconds)}</Fact>
+        {source.kind === "API" && (
+          <Fact label="Polls a month, at this pace">{whole(Math.round(MONTH_SECONDS / source.pollSeconds))}</Fact>
+        )}
+        <Fact label="Failures in a row">
+          <span className={source.consecutiveFailures > 0 ? "warn" : ""}>{source.consecutiveFailures}</span>
+        </Fact>
+      </dl>
+      <LastRun source={source} />
+      <CheckpointFacts source={source} />
+    </section>
+  );
+}
+
+const MONTH_SECONDS = 30 * 86_400;
+
+function NextRun({ source: { enabled, nextRunAt, lastRun } }: { source: Source }) {
+  const text = useNow((now) => {
+    if (!enabled || nextRunAt === null) return "not polled";
+    if (lastRun?.status === "RUNNING") return "under way";
+    const next = Date.parse(nextRunAt);
+    return next <= now ? "due" : ago(next, now);
+  });
+  return <>{text}</>;
+}
+
+function LastRun({ source: { lastRun } }: { source: Source }) {
+  return (
+    <>
+      <h3>Last run</h3>
+      {lastRun === null ? (
+        <p className="faint pairs">None yet.</p>
+      ) : (
+        <dl className="pairs">
+          <Fact label={<Link href={paths.run(lastRun.id)}>{lastRun.id.replace("_", " ")}</Link>}>
+            <StatusBadge status={lastRun.status} />
+          </Fact>
+          <Fact label="Began">
+            <Ago instant={lastRun.startedAt} />
+          </Fact>
+          <Fact label="Took">{lastRun.durationMs === null ? <Nothing /> : duration(lastRun.durationMs)}</Fact>
+          <Fact label="Read, changed, rejected">
+            {whole(lastRun.processed)}, {whole(lastRun.changed)},{" "}
+            <span className={lastRun.failed > 0 ? "warn" : ""}>{whole(lastRun.failed)}</span>
+          </Fact>
+        </dl>
+      )}
+      {lastRun?.message && <p className="faint source-message">{lastRun.message}</p>}
+    </>
+  );
+}
+
+function CheckpointFacts({ source: { checkpoint } }: { source: Source }) {
+  return (
+    <>
+      <h3>Checkpoint</h3>
+      {checkpoint === null ? (
+        <p className="faint pairs">None yet.</p>
+      ) : (
+        <dl className="pairs">
+          <Fact label="Last record">
+            <code>{checkpoint.lastId ?? <Nothing />}</code>
+          </Fact>
+          <Fact label="Newest observation">
+            <Ago instant={checkpoint.lastTimestamp} />
+          </Fact>
+          <Fact label="Moved">
+            <Ago instant={checkpoint.updatedAt} />
+          </Fact>
+        </dl>
+      )}
+    </>
+  );
+}
