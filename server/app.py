@@ -95,7 +95,7 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Content-Type", "X-Scheduler-Token", "X-Request-ID"],
+        allow_headers=["Content-Type", "If-None-Match", "X-Scheduler-Token", "X-Request-ID"],
         expose_headers=["ETag", "X-Request-ID", "Retry-After", "Content-Disposition"],
         max_age=600,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -44,6 +45,11 @@ async def until_told(service: Service, before: object) -> None:
     async with asyncio.timeout(20):
         while service.state.data_version in (before, None):
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, database_url=database)
 
 
 @pytest.fixture
