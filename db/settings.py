@@ -153,7 +153,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "read_database_url": normalize_dsn,
     "host": _host,
     "port": _integer(1, 65535),
-    "workers": _integer(1, 32),
+    "workers": _integer(1, 16),
     "response_cache_bytes": _integer(0, 2**40),
     "coinpaprika_url": _http_url,
     "coingecko_url": _http_url,

@@ -21,9 +21,9 @@ from server.live.hub import Hub
 ROLE = "kasparro_server"
 """What the migrations let a server do: read everything, ask for a run."""
 POOL_SIZE = 10
-READERS = 10
-POOL_SIZE_OF_ALL = 60
-"""So many connections all workers of one machine together take at most, of the 100 that PostgreSQL has by default."""
+"""Connections for whatever reads or writes, and as many for the fast path."""
+POOL_SIZE_OF_ALL = 40
+"""What all workers share, so that they leave room among the 100 connections that PostgreSQL has by default."""
 # So that the health endpoints tell of the database, not of how busy this server is with it.
 HEALTH_POOL_SIZE = 1
 STATEMENT_TIMEOUT_SECONDS = 10.0
@@ -99,7 +99,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             pool = await stack.enter_async_context(_open_pool(settings.read_database_url, size))
         health_dsn = settings.read_database_url or dsn
         health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
-        readers = await stack.enter_async_context(_open_readers(health_dsn))
+        readers = await stack.enter_async_context(_open_readers(health_dsn, size))
         # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
         group = await stack.enter_async_context(asyncio.TaskGroup())
         hub = Hub(
@@ -148,7 +148,7 @@ async def _open_pool(dsn: str, size: int) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def _open_readers(dsn: str) -> AsyncIterator[Readers]:
+async def _open_readers(dsn: str, size: int) -> AsyncIterator[Readers]:
     open_one = functools.partial(
         connect,
         dsn,
@@ -159,7 +159,7 @@ async def _open_readers(dsn: str) -> AsyncIterator[Readers]:
         # takes as long as to run it.
         plans_once=True,
     )
-    readers = Readers(open_one, READERS)
+    readers = Readers(open_one, size)
     try:
         yield readers
     finally:
