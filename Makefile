@@ -24,10 +24,10 @@ COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-versio
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test soak bench lint format check schema lock web testweb clean
+.PHONY: help up demo test soak bench lint format check schema lock web testweb screenshots clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 up: $(RUN_STAMP) $(WEB_STAMP) ## set up what is missing, start everything, print the URL; Ctrl-C stops everything
 	@exec $(BIN)/kasparro up $(ARGS)
@@ -100,6 +100,9 @@ web: $(RUN_STAMP) ## build the web pages from npm's packages
 	for page in web/*/; do \
 		(cd $$page && $$npm ci $(NPM_OPTIONS) && $$npm run build --silent --if-present) || exit 1; \
 	done
+
+screenshots: $(DEV_STAMP) $(WEB_STAMP) ## take the pictures of the README anew, of a demo
+	@exec $(BIN)/python -m tests.browser.pictures
 
 testweb: $(WEB_STAMP) ## the unit tests of the web pages
 	@$(FIND_NPM); cd web/dashboard && $$npm test --silent

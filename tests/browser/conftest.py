@@ -1,0 +1,95 @@
+"""Pages that fail the test at anything a user would stumble over."""
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from tests.browser.visiting import DESK, Demo, missing, running_browser, running_demo
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, ConsoleMessage, Page, Request
+
+ARTIFACTS = Path(__file__).parent / "artifacts"
+TIMEOUT_MS = 20_000
+
+
+@pytest.fixture(scope="session")
+async def demo() -> AsyncIterator[Demo]:
+    problem = missing()
+    if problem and os.environ.get("CI"):
+        pytest.fail(problem)
+    elif problem:
+        pytest.skip(problem)
+    async with running_demo() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def browser(demo: Demo) -> "AsyncIterator[Browser]":  # noqa: ARG001 - it also says what is missing
+    async with running_browser() as running:
+        yield running
+
+
+class Visitor:
+    """Opens pages; what they said on the console, and asked of other hosts, is `trouble`."""
+
+    def __init__(self, browser: "Browser", demo: Demo, name: str) -> None:
+        self.demo = demo
+        self.trouble: list[str] = []
+        self.forgiven: re.Pattern[str] | None = None
+        self._browser = browser
+        self._name = re.sub(r"\W+", "-", name).strip("-")
+        self._shots = 0
+
+    @asynccontextmanager
+    async def visit(
+        self, path: str, *, size: tuple[int, int] = DESK, theme: Literal["dark", "light"] = "dark"
+    ) -> "AsyncIterator[Page]":
+        """Open a page in a profile of its own; its picture is kept at the end."""
+        context = await self._browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, reduced_motion="reduce"
+        )
+        context.set_default_timeout(TIMEOUT_MS)
+        page = await context.new_page()
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.trouble.append(f"uncaught: {error}"))
+        page.on("request", self._on_request)
+        try:
+            await page.goto(self.demo.url + path)
+            yield page
+        finally:
+            ARTIFACTS.mkdir(exist_ok=True)
+            self._shots += 1
+            await page.screenshot(path=ARTIFACTS / f"{self._name}-{self._shots}.png")
+            await context.close()
+
+    def _on_console(self, message: "ConsoleMessage") -> None:
+        if message.type == "error" and not (self.forgiven and self.forgiven.search(message.text)):
+            self.trouble.append(f"console: {message.text}")
+
+    def _on_request(self, request: "Request") -> None:
+        if not request.url.startswith((self.demo.url, self.demo.url.replace("http", "ws"), "data:", "blob:")):
+            self.trouble.append(f"outside: {request.url}")
+
+
+@pytest.fixture
+async def visitor(browser: "Browser", demo: Demo, request: pytest.FixtureRequest) -> AsyncIterator[Visitor]:
+    """A visitor whose test fails at any error on the console and any request to another host."""
+    one = Visitor(browser, demo, request.node.name)
+    yield one
+    assert not one.trouble
+
+
+async def rows_of(page: "Page") -> dict[str, str]:
+    """Return the prices in the table by ticker."""
+    await page.wait_for_selector(".rows .row .c-price")
+    pairs: list[Any] = await page.eval_on_selector_all(
+        ".rows .row",
+        "rows => rows.map(r => [r.querySelector('.c-ticker').innerText, r.querySelector('.c-price').innerText])",
+    )
+    return dict(pairs)

@@ -1,0 +1,50 @@
+"""`make screenshots`: the pictures of the README, taken of a demo that has run for a while."""
+
+import asyncio
+import sys
+
+from tests.browser.visiting import DESK, PHONE, missing, running_browser, running_demo
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "docs" / "pictures"
+PAST_SECONDS = 100
+"""So long the market moves before it is photographed: a chart wants some candles."""
+
+PICTURES = {
+    "coins-dark": ("/dashboard", "dark", DESK, ".rows .row .c-price"),
+    "coins-light": ("/dashboard", "light", DESK, ".rows .row .c-price"),
+    "coin-dark": ("/dashboard/coins/BTC", "dark", DESK, ".chart canvas"),
+    "coin-light": ("/dashboard/coins/BTC", "light", DESK, ".chart canvas"),
+    "runs-dark": ("/dashboard/runs", "dark", DESK, "table"),
+    "coins-phone": ("/dashboard", "dark", PHONE, ".rows .row .c-price"),
+    "coin-phone": ("/dashboard/coins/BTC", "dark", PHONE, ".chart canvas"),
+}
+"""By name: what is shown, in which theme and size, and what must be there."""
+
+
+async def main() -> int:
+    """Take them all; return the exit code."""
+    problem = missing()
+    if problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    FOLDER.mkdir(exist_ok=True)
+    async with running_demo() as demo, running_browser() as browser:
+        await asyncio.sleep(PAST_SECONDS)
+        for name, (path, theme, (width, height), there) in PICTURES.items():
+            page = await browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if theme == "dark" else "light",
+                reduced_motion="reduce",
+            )
+            await page.goto(demo.url + path)
+            await page.wait_for_selector(there)
+            await page.wait_for_function("() => document.querySelector('.sign')?.innerText === 'Live'")
+            await page.wait_for_load_state("networkidle")
+            await page.screenshot(path=FOLDER / f"{name}.png")
+            await page.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

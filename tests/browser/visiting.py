@@ -1,0 +1,114 @@
+"""A demo and a browser to look at it with: for the tests, and for the pictures in the README."""
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from kasparro.ports import free_port
+from server.pages import DASHBOARD
+from tests.conftest import ROOT, Program
+
+try:
+    from playwright.async_api import Browser, async_playwright
+except ImportError:  # a laptop without it: every test of this folder says so
+    async_playwright = None  # type: ignore[assignment]
+
+AXE = ROOT / "tests" / "clients" / "node_modules" / "axe-core" / "axe.min.js"
+START_SECONDS = 90.0
+POLL_SECONDS = 3
+DESK, PHONE = (1360, 850), (390, 800)
+CHROMIUM_FLAGS = [
+    "--no-sandbox",  # which has no place in a container that runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+def missing() -> str | None:
+    """Return what is missing to look at the pages, in a sentence."""
+    if async_playwright is None:
+        return "Playwright is missing: `make test` installs it"
+    if not _chromium():
+        return "Chromium is missing: install your system's package"
+    if not (DASHBOARD / "index.html").is_file():
+        return "the dashboard is not built: `make web`"
+    return None if AXE.is_file() else "axe-core is missing: `make test` installs it where there is npm"
+
+
+def _chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Demo:
+    """A running `kasparro up --demo`, and the token that starts runs there."""
+
+    def __init__(self, program: Program, url: str, token: str) -> None:
+        self.program = program
+        self.url = url
+        self.token = token
+
+    def server(self) -> psutil.Process:
+        """The process that answers."""
+        children = psutil.Process(self.program.process.pid).children(recursive=True)
+        return next(child for child in children if "server" in child.cmdline())
+
+    async def wait_for_coins(self) -> None:
+        """Return once there are coins of every source, with history."""
+        query = """{
+          runs(filter: {status: [SUCCESS, PARTIAL]}) { totalCount }
+          coin(ticker: "BTC") { history { nodes { at } } }
+        }"""
+        async with aiohttp.ClientSession() as client, asyncio.timeout(START_SECONDS):
+            while True:
+                try:
+                    async with client.post(f"{self.url}/graphql", json={"query": query}) as response:
+                        data = (await response.json()).get("data")
+                except (aiohttp.ClientError, ValueError):
+                    data = None
+                if data and data["runs"]["totalCount"] >= 5 and len(data["coin"]["history"]["nodes"]) > 2:
+                    return
+                await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def running_demo() -> AsyncIterator[Demo]:
+    """Run a demo until the context ends; it has coins, runs and some history when it begins."""
+    port, token = free_port(), secrets.token_urlsafe()
+    home = Path(tempfile.mkdtemp(prefix="kasparro-"))
+    home.chmod(0o711)
+    environ = {
+        "KASPARRO_HOME": str(home),
+        "PORT": str(port),
+        "SCHEDULER_TOKEN": token,
+        "POLL_SECONDS": str(POLL_SECONDS),
+        "DATABASE_URL": "",
+    }
+    program = Program(("-m", "kasparro", "up", "--demo"), environ, home / "demo.log")
+    try:
+        demo = Demo(program, f"http://127.0.0.1:{port}", token)
+        await demo.wait_for_coins()
+        yield demo
+    finally:
+        program.reap()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@asynccontextmanager
+async def running_browser() -> "AsyncIterator[Browser]":
+    """Run the system's Chromium, without a window."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
