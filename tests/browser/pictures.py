@@ -1,14 +1,42 @@
 """`make screenshots`: the pictures of the README, taken of a demo that has run for a while."""
 
 import asyncio
+import os
 import sys
 
-from tests.browser.visiting import DESK, PHONE, missing, running_browser, running_demo
+from tests.browser.visiting import DESK, PHONE, Demo, missing, running_browser, running_demo
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
-PAST_SECONDS = 100
-"""So long the market moves before it is photographed: a chart wants some candles."""
+POLL_SECONDS = 10
+"""The demo's own pace."""
+
+PAST_DAYS = 14
+SHOWN = [
+    "BTC",
+    "ETH",
+    "USDT",
+    "XRP",
+    "BNB",
+    "USDC",
+    "SOL",
+    "TRX",
+    "STETH",
+    "DOGE",
+    "BCH",
+    "USDS",
+    "ADA",
+    "WBTC",
+    "LEO",
+    "HYPE",
+    "LINK",
+    "XLM",
+    "LTC",
+    "AVAX",
+    "SUI",
+    "SHIB",
+]
+"""Coins whose past is asked for, since a chart wants candles."""
 
 PICTURES = {
     "coins-dark": ("/dashboard", "dark", DESK, ".rows .row .c-price"),
@@ -29,8 +57,8 @@ async def main() -> int:
         sys.stderr.write(f"{problem}\n")
         return 1
     FOLDER.mkdir(exist_ok=True)
-    async with running_demo() as demo, running_browser() as browser:
-        await asyncio.sleep(PAST_SECONDS)
+    async with running_demo(POLL_SECONDS) as demo, running_browser() as browser:
+        await _backfill(demo)
         for name, (path, theme, (width, height), there) in PICTURES.items():
             page = await browser.new_page(
                 viewport={"width": width, "height": height},
@@ -39,11 +67,23 @@ async def main() -> int:
             )
             await page.goto(demo.url + path)
             await page.wait_for_selector(there)
+            if "/coins/" in path:
+                await page.get_by_text("4h", exact=True).click()
             await page.wait_for_function("() => document.querySelector('.sign')?.innerText === 'Live'")
             await page.wait_for_load_state("networkidle")
             await page.screenshot(path=FOLDER / f"{name}.png")
             await page.close()
     return 0
+
+
+async def _backfill(demo: Demo) -> None:
+    tickers = [word for ticker in SHOWN for word in ("--ticker", ticker)]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kasparro", "backfill", "--demo", "--source", "coingecko", "--days", str(PAST_DAYS)),
+        *tickers,
+        env={**os.environ, **demo.environ},
+    )
+    await process.wait()
 
 
 if __name__ == "__main__":

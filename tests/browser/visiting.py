@@ -54,8 +54,9 @@ def _chromium() -> str | None:
 class Demo:
     """A running `kasparro up --demo`, and the token that starts runs there."""
 
-    def __init__(self, program: Program, url: str, token: str) -> None:
+    def __init__(self, program: Program, url: str, token: str, environ: dict[str, str]) -> None:
         self.program = program
+        self.environ = environ
         self.url = url
         self.token = token
 
@@ -83,7 +84,7 @@ class Demo:
 
 
 @asynccontextmanager
-async def running_demo() -> AsyncIterator[Demo]:
+async def running_demo(poll_seconds: int = POLL_SECONDS) -> AsyncIterator[Demo]:
     """Run a demo until the context ends; it has coins, runs and some history when it begins."""
     port, token = free_port(), secrets.token_urlsafe()
     home = Path(tempfile.mkdtemp(prefix="kasparro-"))
@@ -92,12 +93,12 @@ async def running_demo() -> AsyncIterator[Demo]:
         "KASPARRO_HOME": str(home),
         "PORT": str(port),
         "SCHEDULER_TOKEN": token,
-        "POLL_SECONDS": str(POLL_SECONDS),
+        "POLL_SECONDS": str(poll_seconds),
         "DATABASE_URL": "",
     }
     program = Program(("-m", "kasparro", "up", "--demo"), environ, home / "demo.log")
     try:
-        demo = Demo(program, f"http://127.0.0.1:{port}", token)
+        demo = Demo(program, f"http://127.0.0.1:{port}", token, environ)
         await demo.wait_for_coins()
         yield demo
     finally:
