@@ -28,6 +28,7 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "queries": ("coins", "coin", "nested", "deep", "data"),
     "ingest": ("cycle", "known", "csv"),
     "live": (),
+    "dashboard": (),
 }
 """Modules of this package, each with `async def measure(*, quick: bool) -> list[Figure]`. One with lines takes those
 that are wanted as a parameter more, `lines`; each can be had alone, as `queries.coins`."""
