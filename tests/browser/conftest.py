@@ -12,7 +12,7 @@ import pytest
 from tests.browser.visiting import DESK, Demo, missing, running_browser, running_demo
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, ConsoleMessage, Page, Request
+    from playwright.async_api import Browser, ConsoleMessage, Page
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 TIMEOUT_MS = 20_000
@@ -58,7 +58,8 @@ class Visitor:
         page = await context.new_page()
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.trouble.append(f"uncaught: {error}"))
-        page.on("request", self._on_request)
+        page.on("request", lambda request: self._on_address(request.url))
+        page.on("websocket", lambda socket: self._on_address(socket.url))
         try:
             await page.goto(self.demo.url + path)
             yield page
@@ -72,9 +73,10 @@ class Visitor:
         if message.type == "error" and not (self.forgiven and self.forgiven.search(message.text)):
             self.trouble.append(f"console: {message.text}")
 
-    def _on_request(self, request: "Request") -> None:
-        if not request.url.startswith((self.demo.url, self.demo.url.replace("http", "ws"), "data:", "blob:")):
-            self.trouble.append(f"outside: {request.url}")
+    def _on_address(self, url: str) -> None:
+        ours = f"{self.demo.url}/"
+        if not url.startswith((ours, ours.replace("http", "ws", 1), "data:", "blob:")):
+            self.trouble.append(f"outside: {url}")
 
 
 @pytest.fixture

@@ -3,15 +3,17 @@
 import asyncio
 import os
 import sys
+import tempfile
 
 from tests.browser.visiting import DESK, PHONE, Demo, missing, running_browser, running_demo
 from tests.conftest import ROOT
 
+SAMPLE = ROOT / "data" / "sample.csv"
 FOLDER = ROOT / "docs" / "pictures"
 POLL_SECONDS = 10
 """The demo's own pace."""
 
-PAST_DAYS = 14
+PAST_DAYS = 1
 SHOWN = [
     "BTC",
     "ETH",
@@ -57,7 +59,16 @@ async def main() -> int:
         sys.stderr.write(f"{problem}\n")
         return 1
     FOLDER.mkdir(exist_ok=True)
-    async with running_demo(POLL_SECONDS) as demo, running_browser() as browser:
+    with tempfile.NamedTemporaryFile("w", prefix="kasparro-", suffix=".csv") as file:
+        # The sample's Bitcoin is of another day and another price than the made-up market's, which squeezes the chart.
+        file.writelines(line for line in SAMPLE.open(encoding="utf-8") if "btc" not in line.lower())
+        file.flush()
+        await _take(file.name)
+    return 0
+
+
+async def _take(csv_path: str) -> None:
+    async with running_demo(POLL_SECONDS, CSV_PATH=csv_path) as demo, running_browser() as browser:
         await _backfill(demo)
         for name, (path, theme, (width, height), there) in PICTURES.items():
             page = await browser.new_page(
@@ -68,12 +79,13 @@ async def main() -> int:
             await page.goto(demo.url + path)
             await page.wait_for_selector(there)
             if "/coins/" in path:
-                await page.get_by_text("4h", exact=True).click()
+                await page.get_by_text("15m", exact=True).click()
             await page.wait_for_function("() => document.querySelector('.sign')?.innerText === 'Live'")
             await page.wait_for_load_state("networkidle")
+            # Headless, the gutter of the scroll bar is drawn without the bar.
+            await page.evaluate("document.querySelector('.scroller')?.style.setProperty('scrollbar-gutter', 'auto')")
             await page.screenshot(path=FOLDER / f"{name}.png")
             await page.close()
-    return 0
 
 
 async def _backfill(demo: Demo) -> None:

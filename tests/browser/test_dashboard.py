@@ -12,6 +12,17 @@ from tests.browser.visiting import AXE, DESK, PHONE, Demo
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
+# Paper, grid and letters are grey; what has a colour is drawn of prices.
+HAS_CANDLES = """() => [...document.querySelectorAll('.chart canvas')].some(canvas => {
+    if (!canvas.width || !canvas.height) return false;
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    let coloured = 0;
+    for (let i = 0; i < pixels.length; i += 4) {
+        const colour = pixels.slice(i, i + 3);
+        if (Math.max(...colour) - Math.min(...colour) > 80) coloured += 1;
+    }
+    return coloured > 100;
+})"""
 PATHS = ["/dashboard", "/dashboard/coins/BTC", "/dashboard/runs", "/dashboard/sources"]
 TOO_WIDE = """() => document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] :
     [...document.querySelectorAll('body *')]
@@ -47,17 +58,18 @@ async def test_a_run_is_triggered_and_watched_to_its_end(visitor: Visitor, demo:
         assert demo.token not in kept
 
 
+async def test_a_rejected_record_is_shown_with_its_bytes(visitor: Visitor, demo: Demo) -> None:
+    await demo.spoil_a_record()
+    async with visitor.visit("/dashboard/runs?status=PARTIAL") as page:
+        await page.get_by_role("region", name="Table of runs").get_by_role("link").first.click()
+        rejected = page.locator("section", has=page.get_by_role("heading", name="Rejected records"))
+        await rejected.get_by_text("1 kept, byte for byte").wait_for()
+        assert '"price"' in await rejected.inner_text()
+
+
 async def test_the_chart_of_a_coin_draws_and_changes_its_interval(visitor: Visitor) -> None:
     async with visitor.visit("/dashboard/coins/BTC") as page:
-        await page.wait_for_function(
-            """() => [...document.querySelectorAll('.chart canvas')].some(canvas => {
-                if (!canvas.width || !canvas.height) return false;
-                const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-                const colours = new Set();
-                for (let i = 0; i < pixels.length; i += 4) colours.add(pixels.slice(i, i + 3).join());
-                return colours.size > 4;
-            })"""
-        )
+        await page.wait_for_function(HAS_CANDLES)
         await page.get_by_text("1h", exact=True).click()
         await page.get_by_text("Sources side by side").wait_for()
         assert "coinpaprika" in await page.inner_text("main")
@@ -103,6 +115,10 @@ async def test_it_says_when_it_is_offline_and_recovers(visitor: Visitor, demo: D
         assert "Offline" in await page.inner_text(".banners")
         await page.wait_for_function(IS_LIVE)
         await page.wait_for_function("() => !/Offline/.test(document.querySelector('.banners')?.innerText ?? '')")
+        before = await rows_of(page)
+        async with asyncio.timeout(30):
+            while await rows_of(page) == before:
+                await asyncio.sleep(0.1)
     assert demo.server().pid != process.pid
 
 

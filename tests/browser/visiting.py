@@ -65,6 +65,15 @@ class Demo:
         children = psutil.Process(self.program.process.pid).children(recursive=True)
         return next(child for child in children if "server" in child.cmdline())
 
+    async def spoil_a_record(self) -> None:
+        """Let the next answer of CoinPaprika hold a record that cannot be read."""
+        children = psutil.Process(self.program.process.pid).children(recursive=True)
+        words = next(words for child in children if "simulator" in (words := child.cmdline()))
+        market = f"http://127.0.0.1:{words[words.index('--port') + 1]}"
+        fault = {"kind": "bad_record", "provider": "coinpaprika", "route": "/tickers"}
+        async with aiohttp.ClientSession() as client, client.post(f"{market}/_control/faults", json=[fault]) as answer:
+            answer.raise_for_status()
+
     async def wait_for_coins(self) -> None:
         """Return once there are coins of every source, with history."""
         query = """{
@@ -84,7 +93,7 @@ class Demo:
 
 
 @asynccontextmanager
-async def running_demo(poll_seconds: int = POLL_SECONDS) -> AsyncIterator[Demo]:
+async def running_demo(poll_seconds: int = POLL_SECONDS, **settings: str) -> AsyncIterator[Demo]:
     """Run a demo until the context ends; it has coins, runs and some history when it begins."""
     port, token = free_port(), secrets.token_urlsafe()
     home = Path(tempfile.mkdtemp(prefix="kasparro-"))
@@ -95,6 +104,7 @@ async def running_demo(poll_seconds: int = POLL_SECONDS) -> AsyncIterator[Demo]:
         "SCHEDULER_TOKEN": token,
         "POLL_SECONDS": str(poll_seconds),
         "DATABASE_URL": "",
+        **settings,
     }
     program = Program(("-m", "kasparro", "up", "--demo"), environ, home / "demo.log")
     try:
