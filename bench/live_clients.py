@@ -21,6 +21,8 @@ HANDSHAKE = (
 )
 CHUNK = 1 << 16
 PING_OPCODE, TEXT_OPCODE = 9, 1
+SHORT = 126
+"""A body this long or longer has its length in two or eight bytes of its own (RFC 6455, section 5.2)."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ class Client:
 
     def _send(self, opcode: int, body: bytes) -> None:
         # A client's frames are masked; with zeros they stay what they are.
-        length = bytes((0x80 | len(body),)) if len(body) < 126 else b"\xfe" + len(body).to_bytes(2)  # noqa: PLR2004
+        length = bytes((0x80 | len(body),)) if len(body) < SHORT else b"\xfe" + len(body).to_bytes(2)
         self.socket.sendall(bytes((0x80 | opcode,)) + length + bytes(4) + body)
 
     def _frames(self) -> Iterator[bytes]:
@@ -78,8 +80,8 @@ class Client:
         buffer, start = self._buffer, 0
         while len(buffer) >= start + 2:
             length, body = buffer[start + 1], start + 2
-            if length >= 126:  # noqa: PLR2004
-                size = 2 if length == 126 else 8  # noqa: PLR2004
+            if length >= SHORT:
+                size = 2 if length == SHORT else 8
                 if len(buffer) < body + size:
                     break
                 length = int.from_bytes(buffer[body : body + size])

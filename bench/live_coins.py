@@ -47,8 +47,11 @@ SELECT
     (random() * 1e9)::numeric(30, 4), (random() * 20 - 10)::numeric(12, 6), n, 'coinpaprika', now(), now(), 0, '[]'
 FROM generate_series(1, $1::integer) AS n
 """
+# With as many decimals as before: a product has the digits of both factors, and a hundred changes would make a price of
+# four hundred digits, whose reading is what would then be measured.
 _CHANGE_COINS = """
-UPDATE normalized_records SET price_usd_exact = price_usd_exact * 1.0001, created_at = now(), ingested_at = now()
+UPDATE normalized_records
+SET price_usd_exact = round(price_usd_exact * 1.0001, 12), created_at = now(), ingested_at = now()
 """
 
 
