@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from graphql import GraphQLField, GraphQLObjectType, get_nullable_type, is_leaf_type
+from graphql import Executor, GraphQLField, GraphQLObjectType, get_nullable_type, is_leaf_type
 from graphql.execution.collect_fields import GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -38,6 +38,15 @@ class PlainRows(StrawberryGraphQLCoreExecutionContext):
     """
 
     _plans: dict[int, tuple[GroupedFieldSet, Mapping[str, Leaf] | None]] | None = None
+
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:  # noqa: ANN401 - graphql-core's signature
+        """Return an executor for one event, which remembers its selections for itself.
+
+        graphql-core's copies all add to one memory, in which none finds what another left: it grew with every event.
+        """
+        executor = super().build_per_event_executor(payload)
+        executor._relevant_sub_fields = {}  # noqa: SLF001 - there is no other way to it
+        return executor
 
     def execute_fields(
         self,

@@ -1,6 +1,7 @@
 """Subscriptions: what they say, where they go on, and that they begin, end and fail cleanly."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -157,6 +158,28 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (RUNS, {"after": "nonsense"}, "after"),
     (RUNS, {"source": "\0"}, "source"),
 ]
+
+
+async def test_updates_leave_nothing_in_memory(service: Service, rows: Rows, connection: Connection) -> None:
+    await rows.coin("BTC")
+    run = await rows.run("csv", "running")
+    async with connected(service) as socket:
+        await socket.subscribe(COINS, {"after": BEGINNING}, "1")
+        await socket.subscribe(RUNS, {"after": BEGINNING}, "2")
+
+        async def objects_after(updates: int) -> int:
+            """Return how many objects there are in this process once so many updates more were told of each."""
+            for _ in range(updates):
+                await change_coins(connection, "BTC")
+                await socket.next("1")
+                await tell_of_run(connection, "run_progress", run)
+                await socket.next("2")
+            gc.collect()
+            return len(gc.get_objects())
+
+        before = await objects_after(50)
+        # Timers come and go. What graphql-core remembers of an update of each is more than fifty objects.
+        assert await objects_after(200) - before < 400
 
 
 async def test_a_bad_argument_ends_the_subscription_with_an_error(service: Service) -> None:
