@@ -1,7 +1,7 @@
 """Listings: what one source says of one asset. Writing a page of them, and the payloads that they came from."""
 
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -30,11 +30,20 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     max_supply: Decimal | None
     observed_at: datetime.datetime
     content_hash: bytes
-    payload: msgspec.Raw
 
 
-class PageWritten(msgspec.Struct, frozen=True):
-    """What a page of listings did: payloads not seen before, and the tickers whose coins must be merged anew."""
+class EncodedListings(msgspec.Struct, frozen=True):
+    """Listings and the payloads that they came from, in the same order, as the statement takes them.
+
+    A payload within its row would be read twice more.
+    """
+
+    rows: bytes
+    payloads: list[str]
+
+
+class ListingsWritten(msgspec.Struct, frozen=True):
+    """What writing listings did: payloads not seen before, and the tickers whose coins must be merged anew."""
 
     changed: int
     tickers: frozenset[str]
@@ -131,9 +140,6 @@ SELECT
 """
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
 
-# A payload is text within the statement until it is kept: within the rows it would be read twice more.
-_APART = msgspec.Raw(b"null")
-
 _ANY_TO_REVIVE = "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL)"
 _REVIVE = """
 UPDATE listings
@@ -167,31 +173,36 @@ async def known_listings(connection: Connection, source: str, external_ids: Coll
     return {external_id: KnownListing(content_hash, ticker) for external_id, content_hash, ticker in rows}
 
 
+def encode_listings(listings: Sequence[Listing], payloads: Iterable[bytes]) -> EncodedListings:
+    """Encode listings and their payloads, valid JSON each, for `write_listings`."""
+    return EncodedListings(msgspec.json.encode(listings), [payload.decode() for payload in payloads])
+
+
 async def write_listings(
     connection: Connection,
     source: str,
     kind: Literal["api", "file"],
-    listings: Sequence[Listing],
+    listings: EncodedListings,
     *,
     run_id: int,
     fetched_at: datetime.datetime,
     code: bytes,
     any_new: bool = True,
-) -> PageWritten:
-    """Write a page's listings and their payloads; an older observation never overwrites a newer one.
+) -> ListingsWritten:
+    """Write listings and their payloads; an older observation never overwrites a newer one.
 
     `code` is the digest of what read them; `any_new` is False where every listing is known to be there already, which
     saves a look. The caller's transaction holds the write lock.
-    Raises one of UNREADABLE when PostgreSQL cannot hold a value: then nothing of the page is written.
+    Raises one of UNREADABLE when PostgreSQL cannot hold a value: then none of them is written.
     """
-    if not listings:
-        return PageWritten(0, frozenset())
-    rows = msgspec.json.encode([msgspec.structs.replace(listing, payload=_APART) for listing in listings])
-    payloads = [bytes(listing.payload).decode() for listing in listings]
-    row = await connection.fetchrow(_WRITE_TO[kind], source, rows, fetched_at, run_id, code, payloads, any_new)
+    if not listings.payloads:
+        return ListingsWritten(0, frozenset())
+    row = await connection.fetchrow(
+        _WRITE_TO[kind], source, listings.rows, fetched_at, run_id, code, listings.payloads, any_new
+    )
     if row is None:
         raise RuntimeError("the statement returns one row")
-    return PageWritten(row["changed"], frozenset(row["tickers"]))
+    return ListingsWritten(row["changed"], frozenset(row["tickers"]))
 
 
 async def revive(
@@ -229,12 +240,12 @@ UNREADABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 """What PostgreSQL raises for a value that it cannot hold: out of range, NUL in a text, nested too deep."""
 
 
-async def readable_payload(connection: Connection, listing: Listing) -> str | None:
-    """Return None when PostgreSQL can hold the listing and its payload, else its reason."""
-    bare = msgspec.structs.replace(listing, content_hash=b"", payload=msgspec.Raw(b"null"))
+async def readable_payload(connection: Connection, listing: Listing, payload: bytes) -> str | None:
+    """Return None when PostgreSQL can hold the listing and the payload that it came from, else its reason."""
+    bare = msgspec.structs.replace(listing, content_hash=b"")
     try:
         async with connection.transaction():
-            await connection.execute(_READABLE, msgspec.json.encode([bare]), listing.payload)
+            await connection.execute(_READABLE, msgspec.json.encode([bare]), payload)
     except UNREADABLE as error:
         return f"PostgreSQL cannot hold this record: {error}"
     return None

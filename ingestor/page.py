@@ -1,7 +1,7 @@
 """One page into the database: decode what changed, write it, merge its tickers, tell the world; one transaction."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 
 import anyio.lowlevel
 import msgspec
@@ -11,23 +11,37 @@ from db.checkpoints import CheckpointRow, read_checkpoint, write_checkpoint
 from db.coins import merge_coins
 from db.events import add_coins_event, add_run_event, notify_events
 from db.history import PastPrice, backfill_prices, record_prices
-from db.listings import UNREADABLE, any_missing, known_listings, mark_missing, readable_payload, revive, write_listings
+from db.listings import (
+    UNREADABLE,
+    EncodedListings,
+    KnownListing,
+    any_missing,
+    encode_listings,
+    known_listings,
+    mark_missing,
+    readable_payload,
+    revive,
+    write_listings,
+)
 from db.locks import take_write_lock
 from db.rejections import add_rejections
 from db.runs import advance_run
 from db.source_pages import keep_groups, save_page
 from db.types import Connection
+from ingestor.ahead import ahead
 from ingestor.code import digest
-from ingestor.records import Listing, Page, RecordError, Rejection, Source
+from ingestor.records import Listing, Page, Record, RecordError, Rejection, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_AT_ONCE = 100
-"""Records that are decoded before others have their turn, PostgreSQL's answer for one: a millisecond or two."""
+_AT_ONCE = 25
+"""Records that are decoded before others have their turn: what PostgreSQL is sent meanwhile goes out turn by turn."""
+_PART = 2_500
+"""Records that go to PostgreSQL in one statement; it writes them while the next ones are decoded."""
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """A page's records, told apart: listings of records that changed, rejections, external ids that did not change.
+    """Records told apart: listings of records that changed, rejections, external ids that did not change.
 
     `left` are the tickers that listings have left for another: their source renamed the symbol. `any_new` tells whether
     some record is of a listing that was not known.
@@ -40,6 +54,10 @@ class Decoded(msgspec.Struct, frozen=True):
     any_new: bool
 
 
+Part = tuple[Decoded, EncodedListings]
+"""Some of a page's records, and their listings ready to be written."""
+
+
 async def write_page(
     connection: Connection,
     source: Source,
@@ -48,57 +66,96 @@ async def write_page(
     *,
     now: datetime.datetime,
     oldest: datetime.datetime,
-    decoded: Decoded | None = None,
+    parts: Sequence[Part] | None = None,
 ) -> None:
     """Write everything that `page` says, or nothing; what was observed before `oldest` is no history.
 
-    `decoded` is the page decoded already, where no page was written since that holds one of its records.
+    `parts` is the page decoded already, where no page was written since that holds one of its records.
     `connection` holds the source's lock, so nobody else writes this source's listings. Raises RunTakenOverError.
     """
-    if decoded is None:
-        decoded = await decode_page(connection, source, page)
     try:
-        await _write(connection, source, run_id, page, decoded, now=now, oldest=oldest)
+        if parts is None:
+            async with ahead(_decode(source, page, await _known(connection, source, page))) as reading:
+                await _write(connection, source, run_id, page, reading, now=now, oldest=oldest)
+        else:
+            await _write(connection, source, run_id, page, _each(parts), now=now, oldest=oldest)
     except UNREADABLE:
         # The page holds a value that PostgreSQL cannot: find it, keep its bytes, and do not let it cost the others.
-        decoded = await _without_unreadable(connection, decoded)
-        await _write(connection, source, run_id, page, decoded, now=now, oldest=oldest)
+        if parts is None:
+            parts = await decode_page(connection, source, page)
+        parts = [await _without_unreadable(connection, part) for part in parts]
+        await _write(connection, source, run_id, page, _each(parts), now=now, oldest=oldest)
 
 
-async def decode_page(connection: Connection, source: Source, page: Page) -> Decoded:
+async def decode_page(connection: Connection, source: Source, page: Page) -> list[Part]:
     """Decode the records that `page` changes, of what is committed now. Other tasks go on meanwhile."""
-    known = await known_listings(connection, source.name, {record.external_id for record in page.records})
-    listings, unchanged, left, any_new = [], [], set(), False
+    return [part async for part in _decode(source, page, await _known(connection, source, page))]
+
+
+async def _known(connection: Connection, source: Source, page: Page) -> dict[str, KnownListing]:
+    return await known_listings(connection, source.name, {record.external_id for record in page.records})
+
+
+async def _each(parts: Sequence[Part]) -> AsyncGenerator[Part, None]:
+    for part in parts:
+        yield part
+
+
+async def _decode(source: Source, page: Page, known: Mapping[str, KnownListing]) -> AsyncGenerator[Part, None]:
+    """Yield the records as they change what is known, the page's rejections with the first; one part at least."""
     rejections = list(page.rejections)
-    for number, record in enumerate(page.records):
-        if number % _AT_ONCE == 0:
-            await anyio.lowlevel.checkpoint()
-        before = known.get(record.external_id)
-        if before is not None and before.content_hash == record.content_hash:
-            unchanged.append(record.external_id)
-            continue
-        try:
-            listing = source.to_listing(record, page.fetched_at)
-        except RecordError as error:
-            rejections.append(Rejection(external_id=record.external_id, error=str(error), payload=record.raw))
-            continue
-        listings.append(listing)
-        if before is None:
-            any_new = True
-        elif before.ticker != listing.ticker:
-            left.add(before.ticker)
-    return Decoded(listings, rejections, unchanged, frozenset(left), any_new)
+    # Which of two records of one listing counts is for one statement to say.
+    several = len({record.external_id for record in page.records}) < len(page.records)
+    size = max(1, len(page.records)) if several else _PART
+    for start in range(0, max(1, len(page.records)), size):
+        records: list[Record] = []
+        listings, unchanged, left, any_new = [], [], set(), False
+        for number, record in enumerate(page.records[start : start + size]):
+            if number % _AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+            before = known.get(record.external_id)
+            if before is not None and before.content_hash == record.content_hash:
+                unchanged.append(record.external_id)
+                continue
+            try:
+                listing = source.to_listing(record, page.fetched_at)
+            except RecordError as error:
+                rejections.append(Rejection(external_id=record.external_id, error=str(error), payload=record.raw))
+                continue
+            records.append(record)
+            listings.append(listing)
+            if before is None:
+                any_new = True
+            elif before.ticker != listing.ticker:
+                left.add(before.ticker)
+        encoded = encode_listings(listings, (record.raw for record in records))
+        yield Decoded(listings, rejections, unchanged, frozenset(left), any_new), encoded
+        rejections = []
 
 
-async def _without_unreadable(connection: Connection, decoded: Decoded) -> Decoded:
-    listings, rejections = [], list(decoded.rejections)
-    for listing in decoded.listings:
-        error = await readable_payload(connection, listing)
+async def _without_unreadable(connection: Connection, part: Part) -> Part:
+    decoded, encoded = part
+    listings, payloads, rejections = [], [], list(decoded.rejections)
+    for listing, text in zip(decoded.listings, encoded.payloads, strict=True):
+        payload = text.encode()
+        error = await readable_payload(connection, listing, payload)
         if error is None:
             listings.append(listing)
+            payloads.append(payload)
         else:
-            rejections.append(Rejection(external_id=listing.external_id, error=error, payload=bytes(listing.payload)))
-    return Decoded(listings, rejections, decoded.unchanged, decoded.left, decoded.any_new)
+            rejections.append(Rejection(external_id=listing.external_id, error=error, payload=payload))
+    readable = msgspec.structs.replace(decoded, listings=listings, rejections=rejections)
+    return readable, encode_listings(listings, payloads)
+
+
+def _joined(decoded: Sequence[Decoded]) -> Decoded:
+    return Decoded(
+        listings=[listing for part in decoded for listing in part.listings],
+        rejections=[rejection for part in decoded for rejection in part.rejections],
+        unchanged=[external_id for part in decoded for external_id in part.unchanged],
+        left=frozenset().union(*(part.left for part in decoded)),
+        any_new=any(part.any_new for part in decoded),
+    )
 
 
 async def _write(
@@ -106,24 +163,30 @@ async def _write(
     source: Source,
     run_id: int,
     page: Page,
-    decoded: Decoded,
+    parts: AsyncIterable[Part],
     *,
     now: datetime.datetime,
     oldest: datetime.datetime,
 ) -> None:
     async with connection.transaction():
         await take_write_lock(connection)
-        written = await write_listings(
-            connection,
-            source.name,
-            source.kind,
-            decoded.listings,
-            run_id=run_id,
-            fetched_at=page.fetched_at,
-            code=digest(type(source)),
-            any_new=decoded.any_new,
-        )
-        tickers = written.tickers | decoded.left
+        changed, tickers, read = 0, set[str](), []
+        async for part, encoded in parts:
+            written = await write_listings(
+                connection,
+                source.name,
+                source.kind,
+                encoded,
+                run_id=run_id,
+                fetched_at=page.fetched_at,
+                code=digest(type(source)),
+                any_new=part.any_new,
+            )
+            changed += written.changed
+            tickers |= written.tickers
+            read.append(part)
+        decoded = _joined(read)
+        tickers |= decoded.left
         present = decoded.unchanged + [listing.external_id for listing in decoded.listings]
         tickers |= await revive(connection, source.name, present, page.fetched_at)
         await add_rejections(
@@ -139,8 +202,8 @@ async def _write(
             run_id,
             processed=processed,
             failed=failed,
-            changed=written.changed,
-            unchanged=processed - failed - written.changed,
+            changed=changed,
+            unchanged=processed - failed - changed,
         )
         await add_coins_event(connection, coins.changed, now)
         await add_run_event(connection, "run_progress", run_id, now)
@@ -153,7 +216,7 @@ async def _write(
         page=page.number,
         records=processed,
         rejected=failed,
-        changed=written.changed,
+        changed=changed,
         coins=len(coins.changed),
     )
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import anyio
 import msgspec
 import structlog
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from db.api_calls import add_calls
 from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
@@ -18,9 +17,10 @@ from db.pool import borrow, is_lost
 from db.runs import FinishedRun, abandon_runs, finish_run, running_sources, start_run
 from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
+from ingestor.ahead import ahead
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
-from ingestor.page import Decoded, decode_page, write_page
+from ingestor.page import Part, decode_page, write_page
 from ingestor.records import Budgeted, Checkpoint, Page, Source
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -133,17 +133,17 @@ async def _read(
     with anyio.move_on_after(timeout_seconds) as deadline:
         row = None if full else await read_checkpoint(connection, source.name)
         checkpoint = None if row is None else _checkpoint(row)
-        async with _read_ahead(pool, source, source.pages(checkpoint, full=full)) as reading:
-            async for ahead in reading:
-                if isinstance(ahead, SourceError):
-                    failure = ahead
+        async with ahead(_decoded(pool, source, source.pages(checkpoint, full=full))) as reading:
+            async for read in reading:
+                if isinstance(read, SourceError):
+                    failure = read
                     break
-                page, decoded = ahead
+                page, parts = read
                 # Whoever stops us, or a deadline, waits for the page: it is written whole, then we go.
                 with anyio.CancelScope(shield=True):
                     now = utc_now()
                     oldest = retention.oldest_history(now)
-                    await write_page(connection, source, run_id, page, now=now, oldest=oldest, decoded=decoded)
+                    await write_page(connection, source, run_id, page, now=now, oldest=oldest, parts=parts)
                 pages += 1
     if failure is not None:
         return _Outcome("failure", str(failure))
@@ -158,41 +158,28 @@ async def _read(
     return _Outcome("success", None)
 
 
-_Ahead = tuple[Page, Decoded | None] | SourceError
+_Ahead = tuple[Page, list[Part] | None] | SourceError
 
 
-@contextlib.asynccontextmanager
-async def _read_ahead(
-    pool: Pool, source: Source, pages: AsyncGenerator[Page, None]
-) -> AsyncIterator[MemoryObjectReceiveStream[_Ahead]]:
-    """Yield the pages, and at their end the error that ended them; each is read while the one before is written.
+async def _decoded(pool: Pool, source: Source, pages: AsyncGenerator[Page, None]) -> AsyncGenerator[_Ahead, None]:
+    """Yield the pages, and at their end the error that ended them.
 
-    It is decoded meanwhile, too, unless the two share a record: what that changes is known only afterwards.
+    Each comes decoded, unless it shares a record with the one before: what that changes is known only when that one is
+    written.
     """
-    ahead, behind = anyio.create_memory_object_stream[_Ahead](0)
-
-    async def read() -> None:
-        before: set[str] = set()
-        async with ahead, contextlib.aclosing(pages):
-            try:
-                async for page in pages:
-                    external_ids = {record.external_id for record in page.records}
-                    decoded = None
-                    if before and before.isdisjoint(external_ids):
-                        async with borrow(pool) as connection:
-                            decoded = await decode_page(connection, source, page)
-                    await ahead.send((page, decoded))
-                    before = external_ids
-            except SourceError as error:
-                await ahead.send(error)
-
-    try:
-        async with behind, anyio.create_task_group() as group:
-            group.start_soon(read)
-            yield behind
-            group.cancel_scope.cancel()
-    except BaseExceptionGroup as several:
-        raise several.exceptions[0] from None
+    before: set[str] = set()
+    async with contextlib.aclosing(pages):
+        try:
+            async for page in pages:
+                external_ids = {record.external_id for record in page.records}
+                parts = None
+                if before and before.isdisjoint(external_ids):
+                    async with borrow(pool) as connection:
+                        parts = await decode_page(connection, source, page)
+                yield page, parts
+                before = external_ids
+        except SourceError as error:
+            yield error
 
 
 def _checkpoint(row: CheckpointRow) -> Checkpoint:

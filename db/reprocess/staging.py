@@ -87,14 +87,8 @@ async def stage(
     """Keep and count what payloads say now, and of each listing the greatest version: (when fetched, the listing)."""
     await connection.execute(_STAGE, source, msgspec.json.encode(versions))
     if listings:
-        rows = [_bare(listing) | {"fetched_at": fetched_at} for fetched_at, listing in listings]
+        rows = [msgspec.structs.asdict(listing) | {"fetched_at": fetched_at} for fetched_at, listing in listings]
         await connection.execute(_STAGE_LISTINGS, source, msgspec.json.encode(rows))
-
-
-def _bare(listing: Listing) -> dict[str, object]:
-    row = msgspec.structs.asdict(listing)
-    del row["payload"]
-    return row
 
 
 async def analyze(connection: Connection) -> None:

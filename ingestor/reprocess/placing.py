@@ -109,7 +109,7 @@ class Placing(msgspec.Struct, frozen=True):
         one = Decoded([payload], [], {})
         decode_into(one, source, [payload])
         for fetched_at, listing in one.listings.values():
-            if await readable_payload(self.connection, listing) is None:
+            if await readable_payload(self.connection, listing, payload.raw) is None:
                 readable.payloads.append(payload)
                 readable.versions.extend(one.versions)
                 keep_greatest(readable.listings, fetched_at, listing)

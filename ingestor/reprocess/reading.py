@@ -100,7 +100,7 @@ class Reading:
             one = Decoded([payload], [], {})
             decode_into(one, source, [payload])
             for fetched_at, listing in one.listings.values():
-                error = await readable_payload(self._writer, listing)
+                error = await readable_payload(self._writer, listing, payload.raw)
                 if error is None:
                     keep_greatest(sound.listings, fetched_at, listing)
                 else:

@@ -153,7 +153,6 @@ class CoinGecko:
             max_supply=positive(market.max_supply, "$.max_supply"),
             observed_at=observed_at(market.last_updated, fetched_at, "$.last_updated"),
             content_hash=record.content_hash,
-            payload=msgspec.Raw(record.raw),
         )
 
     async def history(self, external_id: str, days: int) -> list[PastPrice]:

@@ -121,7 +121,6 @@ class CoinPaprika:
             max_supply=positive(ticker.max_supply, "$.max_supply"),
             observed_at=observed_at(ticker.last_updated, fetched_at, "$.last_updated"),
             content_hash=record.content_hash,
-            payload=msgspec.Raw(record.raw),
         )
 
     async def close(self) -> None:

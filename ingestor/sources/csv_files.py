@@ -147,7 +147,6 @@ class CsvFiles:
             max_supply=positive(read_number(row, columns.max_supply), paths["max_supply"]),
             observed_at=observed_at(time, fetched_at, time_path),
             content_hash=record.content_hash,
-            payload=msgspec.Raw(record.raw),
         )
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """Pages are read one ahead: while a page is written, the next one is fetched and decoded."""
 
 import asyncio
+import datetime
 import random
 
 import pytest
@@ -13,6 +14,7 @@ from db.runs import RunTakenOverError, finish_run, start_run
 from ingestor.clock import utc_now
 from ingestor.fetch import Fetch
 from ingestor.page import write_page
+from ingestor.records import Listing, Record
 from ingestor.run import run
 from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.csv_files import CsvFiles
@@ -116,12 +118,15 @@ async def write_in_turn(ingest: Ingest) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_reading_ahead_stores_what_reading_in_turn_does(ingest: Ingest, seed: int) -> None:
+async def test_reading_ahead_and_writing_in_parts_store_what_reading_in_turn_does(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     ingest.sources["csv"] = CsvFiles(str(ingest.csv_path), rows_a_page=3)
     chance = random.Random(seed)  # noqa: S311 - rows, no secrets
     versions = [rows_of(chance) for _ in range(3)]
     found = []
-    for in_turn in (True, False):
+    for in_turn, part in ((True, 3), (False, 3), (True, 1), (False, 2)):
+        monkeypatch.setattr("ingestor.page._PART", part)
         await ingest.value(
             "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, "
             "etl_checkpoints"
@@ -133,5 +138,36 @@ async def test_reading_ahead_stores_what_reading_in_turn_does(ingest: Ingest, se
             else:
                 await ingest.run("csv", full=True)
         found.append({name: sorted(await ingest.rows(query), key=repr) for name, query in STORED.items()})
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2] == found[3]
     assert found[0]["listings"]
+
+
+class _Broken(CoinGecko):
+    """Stops at its second coin: a fault of ours, which no source's error is."""
+
+    def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
+        if record.external_id == "coin-2":
+            raise RuntimeError("of ours")
+        return super().to_listing(record, fetched_at)
+
+
+async def test_of_a_page_whose_later_part_fails_nothing_is_stored(
+    ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestor.page._PART", 1)
+
+    async def page(_: web.Request) -> web.Response:
+        coins = [{"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number} for number in (1, 2, 3)]
+        return web.json_response(coins)
+
+    app = web.Application()
+    app.router.add_get("/coins/markets", page)
+    server = await aiohttp_server(app)
+    source = _Broken(Fetch(provider("CoinGecko", str(server.make_url("")).rstrip("/")), QUICK), page_count=1)
+    with pytest.raises(RuntimeError, match="of ours"):
+        await run(ingest.pool, source, timeout_seconds=TIMEOUT_SECONDS)
+    await source.close()
+    assert await ingest.value("SELECT count(*) FROM listings") == 0
+    assert await ingest.value("SELECT count(*) FROM raw_api_records") == 0
+    # The connection that wrote the first part is fit for the next one.
+    assert (await ingest.run("coinpaprika")).status == "success"

@@ -109,8 +109,12 @@ async def test_of_a_bad_body_nothing_is_stored(ingest: Ingest, kind: str) -> Non
     assert await ingest.value("SELECT count(*) FROM raw_api_records") == 0
 
 
+@pytest.mark.parametrize("part", [2, 2_500])
 @pytest.mark.parametrize("kind", ["bad_record", "nul_record", "out_of_range"])
-async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(ingest: Ingest, kind: str) -> None:
+async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch, kind: str, part: int
+) -> None:
+    monkeypatch.setattr("ingestor.page._PART", part)
     ingest.fault(kind, provider="coinpaprika", record=3)
     outcome = await ingest.run("coinpaprika")
     wanted = expected(ingest.market, "coinpaprika")
@@ -123,7 +127,12 @@ async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(ingest:
     assert payload.startswith(b"{")
 
 
-async def test_what_only_postgresql_refuses_is_rejected_too(ingest: Ingest, aiohttp_server: AiohttpServer) -> None:
+@pytest.mark.parametrize("part", [1, 2_500])
+async def test_what_only_postgresql_refuses_is_rejected_too(
+    ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr("ingestor.page._PART", part)
+
     def record(symbol: str, extra: str) -> str:
         return f'{{"id": "{symbol}", "symbol": "{symbol}", "quotes": {{"USD": {{"price": 1}}}}, "extra": {extra}}}'
 
