@@ -23,7 +23,7 @@ _IS_DISPUTED = f"(n.rival_count > 0 OR coalesce(n.price_spread_percent > {WIDE_S
 
 
 class CoinRow(msgspec.Struct, frozen=True, gc=False):
-    """A merged coin as clients see it; `provenance` is JSON: [{"field", "source", "external_id", "observed_at"}]."""
+    """A merged coin as clients see it; `provenance` is JSON, as the column's comment tells."""
 
     id: str
     ticker: str
@@ -109,7 +109,15 @@ COINS = PageQuery(
 NO_FILTER = CoinFilter()
 
 _BY_TICKERS = COINS.select("WHERE n.ticker = ANY ($1::text[])")
-_BY_IDS = COINS.select("WHERE n.id = ANY ($1::text[])")
+WITH_IDS = """
+WHERE n.id = ANY ($1::text[]) AND (
+    n.ticker = ANY (ARRAY(SELECT upper(substr(id, length('merged_') + 1)) FROM unnest($1::text[]) AS given (id)))
+    OR n.id = ANY ($1::text[]) AND n.ticker <> upper(lower(n.ticker))
+)
+"""
+"""The coins with these ids: by their tickers, or by the id where its small letters do not lead back to the ticker."""
+
+_BY_IDS = COINS.select(WITH_IDS)
 
 
 def _orders(name: str, sort: str, sort_type: str, *, nullable: bool) -> list[Order]:

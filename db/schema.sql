@@ -222,6 +222,8 @@ CREATE TABLE public.normalized_records (
 )
 WITH (fillfactor='80');
 
+COMMENT ON COLUMN public.normalized_records.provenance IS 'One giver of all fields, {"source", "external_id", "observed_at"}; else [{"field", "source", ...}, ...]';
+
 CREATE TABLE public.price_points (
     ticker text NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -534,9 +536,6 @@ ALTER TABLE ONLY public.listings
     ADD CONSTRAINT listings_pkey PRIMARY KEY (source, external_id);
 
 ALTER TABLE ONLY public.normalized_records
-    ADD CONSTRAINT normalized_records_id_key UNIQUE (id);
-
-ALTER TABLE ONLY public.normalized_records
     ADD CONSTRAINT normalized_records_pkey PRIMARY KEY (ticker);
 
 ALTER TABLE ONLY public.price_points
@@ -632,6 +631,8 @@ CREATE INDEX listings_by_ticker ON public.listings USING btree (ticker);
 CREATE INDEX listings_missing ON public.listings USING btree (source) WHERE (missing_since IS NOT NULL);
 
 CREATE INDEX normalized_records_by_market_cap ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker, stale_at);
+
+CREATE INDEX normalized_records_by_odd_id ON public.normalized_records USING btree (id) WHERE (ticker <> upper(lower(ticker)));
 
 CREATE INDEX normalized_records_disputed ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker) WHERE ((rival_count > 0) OR COALESCE((price_spread_percent > (3)::double precision), false));
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import db.coins
 import db.history
 import db.listings
+import db.merge
 import ingestor
 from ingestor.records import Source
 
-_MAKING = (db.coins, db.history, db.listings)
+_MAKING = (db.coins, db.history, db.listings, db.merge)
 
 
 @functools.cache

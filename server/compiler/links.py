@@ -24,7 +24,7 @@ from server.compiler.errors import NotOursError
 from server.compiler.fields import Values
 from server.compiler.projection import Leaf, Link, Plain, Rows, TypeName, rows_of_records, rows_of_structs
 from server.graphql.arguments import given
-from server.graphql.coin import provenance_of
+from server.graphql.coin import PROVENANCE_FIELDS, provenance_of
 from server.graphql.history import CandleInterval, HistoryValue, candle_span, history_part
 from server.graphql.rejections import RejectionsValue
 from server.graphql.run import rejections_part
@@ -39,14 +39,15 @@ def _unique(values: Values) -> list[Any]:
 class Provenance:
     """Coin.provenance: JSON in a column."""
 
-    needs = frozenset({"provenance"})
+    needs = frozenset({"provenance", *PROVENANCE_FIELDS})
 
     def __init__(self, asked: Asked) -> None:
         self._selection = asked.selection()
 
     def values(self, rows: Rows) -> Values:
         """Return each coin's entries."""
-        entries = list(map(provenance_of, rows.columns["provenance"]))  # type: ignore[arg-type]
+        values = zip(*(rows.columns[name] for name in PROVENANCE_FIELDS), strict=True)
+        entries = list(map(provenance_of, rows.columns["provenance"], values))  # type: ignore[arg-type]
         written = self._selection.write_plain(
             rows_of_structs(self._selection.needs, list(chain.from_iterable(entries)))
         )

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from db.coin_pages import COINS
+from db.coin_pages import COINS, WITH_IDS
 from db.listing_pages import LISTINGS, listings_by_key_statement
 from db.request_rows import requests_by_id
 from db.run_pages import runs_by_id
@@ -36,7 +36,7 @@ def _coins_by_ticker(selection: Selection) -> ByKey:
 
 
 def _coins_by_id(selection: Selection) -> ByKey:
-    return _coins_by("id", "WHERE n.id = ANY ($1::text[])", selection)
+    return _coins_by("id", WITH_IDS, selection)
 
 
 def _listings_by_key(selection: Selection) -> ByKey:

@@ -1,6 +1,7 @@
 """The type Coin: one merged record for each ticker."""
 
 import datetime
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -17,13 +18,15 @@ from server.graphql.scalars import DecimalText
 if TYPE_CHECKING:
     from server.graphql.listing import Listing
 
-_FIELD_NAMES = {
+PROVENANCE_FIELDS = {
+    "name": "name",
+    "rank": "rank",
     "price_usd": "priceUsd",
     "market_cap_usd": "marketCapUsd",
     "volume_24h_usd": "volume24hUsd",
     "percent_change_24h": "percentChange24h",
 }
-"""The fields of provenance whose column has another name than the field."""
+"""The columns that a source gives, in the order of provenance, and their fields in the schema."""
 
 
 class Provenance(msgspec.Struct, frozen=True, gc=False):
@@ -35,7 +38,15 @@ class Provenance(msgspec.Struct, frozen=True, gc=False):
     observed_at: datetime.datetime
 
 
-_ENTRIES = msgspec.json.Decoder(list[Provenance])
+class _Giver(msgspec.Struct, frozen=True, gc=False):
+    """The listing that gave every field there is."""
+
+    source: str
+    external_id: str
+    observed_at: datetime.datetime
+
+
+_PROVENANCE = msgspec.json.Decoder(_Giver | list[Provenance])
 
 
 @strawberry.type(description="Which source gave one field of a coin.")
@@ -48,17 +59,20 @@ class FieldProvenance:
     observed_at: datetime.datetime = strawberry.field(description="When the source observed it.")
 
 
-def provenance_of(column: msgspec.Raw) -> list[Provenance]:
-    """Return what a coin's column `provenance` says, with the fields' names in the schema."""
-    entries = _ENTRIES.decode(column)
+def provenance_of(column: msgspec.Raw, values: Iterable[object]) -> list[Provenance]:
+    """Return what a coin's column `provenance` says of its `values`, which are those of PROVENANCE_FIELDS in order."""
+    found = _PROVENANCE.decode(column)
+    if isinstance(found, list):
+        return [msgspec.structs.replace(entry, field=PROVENANCE_FIELDS[entry.field]) for entry in found]
     return [
-        msgspec.structs.replace(entry, field=_FIELD_NAMES[entry.field]) if entry.field in _FIELD_NAMES else entry
-        for entry in entries
+        Provenance(field, found.source, found.external_id, found.observed_at)
+        for field, value in zip(PROVENANCE_FIELDS.values(), values, strict=True)
+        if value is not None
     ]
 
 
 def _provenance(root: strawberry.Parent[CoinRow]) -> list[Provenance]:
-    return provenance_of(root.provenance)
+    return provenance_of(root.provenance, (getattr(root, column) for column in PROVENANCE_FIELDS))
 
 
 async def _listings(root: strawberry.Parent[CoinRow], info: Info) -> list[ListingRow]:

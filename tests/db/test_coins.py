@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from db.coins import merge_coins
 from db.identities import Identity, replace_identities
-from db.listings import Listing, write_listings
+from db.listings import EncodedListings, Listing, encode_listings, write_listings
 from db.pool import Connection
 from db.sources import SourceSettings, save_sources
 from ingestor.normalize import name_key
@@ -92,13 +92,17 @@ def to_listing(said: oracle.Said, page: Page) -> Listing:
         max_supply=None,
         observed_at=said.observed_at,
         content_hash=hashlib.blake2b(text, digest_size=16).digest(),
-        payload=msgspec.Raw(msgspec.json.encode({"id": said.external_id})),
     )
+
+
+def encoded(page: Page) -> EncodedListings:
+    payloads = [msgspec.json.encode({"id": said.external_id}) for said in page.said]
+    return encode_listings([to_listing(said, page) for said in page.said], payloads)
 
 
 async def apply(connection: Connection, page: Page) -> list[str]:
     written = await write_listings(
-        connection, page.source, "api", [to_listing(said, page) for said in page.said],
+        connection, page.source, "api", encoded(page),
         run_id=1, fetched_at=page.fetched_at, code=b"test",
     )  # fmt: skip
     return (await merge_coins(connection, written.tickers, NOW)).changed
@@ -110,16 +114,26 @@ async def start_anew(connection: Connection, labels: dict[tuple[str, str], str])
     await replace_identities(connection, [Identity(*key, asset=label) for key, label in labels.items()])
 
 
+def givers(provenance: msgspec.Raw, fields: Sequence[str]) -> dict[str, tuple[str, str, datetime.datetime]]:
+    """Return who gave each of the fields that a record has; a sole giver is stored once."""
+    said = msgspec.json.decode(provenance)
+    entries = [said | {"field": name} for name in fields] if isinstance(said, dict) else said
+    found = {
+        entry["field"]: (entry["source"], entry["external_id"], datetime.datetime.fromisoformat(entry["observed_at"]))
+        for entry in entries
+    }
+    assert isinstance(said, dict) == (len(set(found.values())) == 1)
+    return found
+
+
 async def stored(connection: Connection) -> dict[str, oracle.Coin]:
     coins = {}
     for row in await connection.fetch("SELECT * FROM normalized_records"):
-        given_by = {
-            entry["field"]: (
-                entry["source"],
-                entry["external_id"],
-                datetime.datetime.fromisoformat(entry["observed_at"]),
-            )
-            for entry in msgspec.json.decode(row["provenance"])
+        values = {
+            "name": row["name"],
+            "rank": row["rank"],
+            "price_usd": row["price_usd_exact"],
+            **{name: row[name] for name in ("market_cap_usd", "volume_24h_usd", "percent_change_24h")},
         }
         contributing = await connection.fetch(
             "SELECT source, external_id FROM listings WHERE ticker = $1 AND contributes", row["ticker"]
@@ -127,17 +141,12 @@ async def stored(connection: Connection) -> dict[str, oracle.Coin]:
         assert row["price_usd"] == oracle.rounded(row["price_usd_exact"])
         coins[row["ticker"]] = oracle.Coin(
             ticker=row["ticker"],
-            values={
-                "name": row["name"],
-                "rank": row["rank"],
-                "price_usd": row["price_usd_exact"],
-                **{name: row[name] for name in ("market_cap_usd", "volume_24h_usd", "percent_change_24h")},
-            },
+            values=values,
             source=row["source"],
             created_at=row["created_at"],
             spread=None if row["price_spread_percent"] is None else pytest.approx(row["price_spread_percent"]),
             rivals=row["rival_count"],
-            provenance=given_by,
+            provenance=givers(row["provenance"], [name for name, value in values.items() if value is not None]),
             contributing={(one["source"], one["external_id"]) for one in contributing},
         )
     return coins

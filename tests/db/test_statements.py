@@ -44,7 +44,7 @@ def statements(module: ModuleType) -> Iterator[tuple[str, str]]:
 async def test_every_statement_can_be_prepared(connection: Connection) -> None:
     found = [statement for module in modules() for statement in statements(module)]
     names = {name for name, _ in found}
-    assert {"db.reprocess.expected._EXPECT", "db.reprocess.payloads._READ_FROM", "db.coins._MERGE"} <= names
+    assert {"db.reprocess.expected._EXPECT", "db.reprocess.payloads._READ_FROM", "db.merge.MERGE"} <= names
     assert len(names) > 120
     refused = {}
     for name, text in found:

@@ -46,6 +46,9 @@ async def fill(connection: Connection) -> list[str]:
     return ids + await _runs(connection, rows)
 
 
+GIVER = {"source": "csv", "observed_at": NOW.isoformat()}
+
+
 async def _coin(rows: Rows, number: int, ticker: str) -> None:
     entries = [
         {"field": field, "source": SOURCES[number % 3], "external_id": f"{ticker}-0", "observed_at": NOW.isoformat()}
@@ -64,7 +67,7 @@ async def _coin(rows: Rows, number: int, ticker: str) -> None:
         created_at=NOW - number * DAY if number % 2 else NOW.replace(microsecond=0),
         price_spread_percent=[None, 1.0, 12.25][number % 3],
         rival_count=number % 2,
-        provenance=entries,
+        provenance=GIVER | {"external_id": f"{ticker}-0"} if number % 3 == 0 else entries,
     )
 
 

@@ -82,6 +82,23 @@ async def test_every_field_of_a_coin(service: Service, rows: Rows) -> None:
     }
 
 
+async def test_a_sole_giver_gave_every_field_that_there_is(service: Service, rows: Rows) -> None:
+    await rows.coin(
+        "ONE",
+        name="One",
+        price_usd_exact="1e-18",
+        market_cap_usd=None,
+        volume_24h_usd="0",
+        rank=None,
+        provenance={"source": "csv", "external_id": "one", "observed_at": "2026-02-03T20:21:11Z"},
+    )
+    query = '{ coin(ticker: "ONE") { provenance { field source externalId observedAt } } }'
+    given = {"source": "csv", "externalId": "one", "observedAt": "2026-02-03T20:21:11.000000Z"}
+    assert (await ask(service, query))["coin"]["provenance"] == [
+        {"field": field, **given} for field in ("name", "priceUsd", "volume24hUsd")
+    ]
+
+
 async def test_the_smallest_price_is_not_lost(service: Service, rows: Rows) -> None:
     await rows.coin("TINY", price_usd_exact="0.000000000000000004")
     await rows.coin("HUGE", price_usd_exact="123456789012345678901234567890.5")

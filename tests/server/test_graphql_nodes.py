@@ -91,6 +91,20 @@ async def test_nodes_answers_each_id_in_its_place(service: Service, rows: Rows) 
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "ids"}
 
 
+async def test_an_id_whose_small_letters_lead_to_another_ticker_is_found(
+    service: Service, connection: Connection, rows: Rows
+) -> None:
+    """Not every small letter's capital is the one that it was made of; two of these tickers have one id."""
+    for ticker in ("\u1e9e", "\u00df", "A\u1e9e", "Ss"):
+        await rows.coin(ticker)
+    ids = [row["id"] for row in await connection.fetch("SELECT id FROM normalized_records ORDER BY ticker")]
+    assert len(ids) == 4
+    answer = await ask(service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Coin { ticker } } }", {"ids": ids})
+    assert [node["id"] for node in answer["nodes"]] == ids
+    assert {node["ticker"] for node in answer["nodes"]} >= {"A\u1e9e", "Ss"}
+    assert await ask(service, NODE, {"id": "merged_ss"}) == {"node": {"__typename": "Coin", "id": "merged_ss"}}
+
+
 async def test_nodes_takes_only_so_many_ids(service: Service) -> None:
     error = await error_of(service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ["run_1"] * 251})
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "ids"}
