@@ -6,11 +6,26 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.programs import Spent, run_to_end
 from db.pool import connect
 
 _HEADER = "id,symbol,name,rank,price_usd,market_cap,volume_24h,percent_change_24h,last_updated\n"
+_ID, _TICKER = "coin-{}", "T{}"
+
+
+class Coins(NamedTuple):
+    """The ids and the tickers of some of a file's coins."""
+
+    ids: list[str]
+    tickers: list[str]
+
+
+def coins(first: int, end: int) -> Coins:
+    """Return the coins of the rows from `first` to before `end`, counted from 0."""
+    numbers = range(first + 1, end + 1)
+    return Coins([_ID.format(number) for number in numbers], [_TICKER.format(number) for number in numbers])
 
 
 def write(path: Path, rows: int) -> None:
@@ -21,7 +36,8 @@ def write(path: Path, rows: int) -> None:
         for number in range(1, rows + 1):
             price = chance.random() * 1000 + 0.0001
             file.write(
-                f"coin-{number},T{number},Coin number {number},{number},{price:.10f},{price * 19e6:.4f},"
+                f"{_ID.format(number)},{_TICKER.format(number)},Coin number {number},{number},"
+                f"{price:.10f},{price * 19e6:.4f},"
                 f"{price * 123456:.4f},{chance.random() * 20 - 10:.4f},"
                 f"2026-11-22T{number % 24:02}:{number % 60:02}:00Z\n"
             )

@@ -1,12 +1,18 @@
-"""What a cycle's rows cost PostgreSQL at least: COPY of the same rows into the same tables without an index."""
+"""What the rows cost PostgreSQL at least: COPY of the same rows, into tables without an index and into ours."""
 
+import datetime
 import io
 import time
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from bench.ingest import csv_file
+from db.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.pool import connect
 from db.types import Connection, Pool
+from ingestor.sources.csv_files import ROWS_A_PAGE
 
 # What the newest cycle wrote, table by table.
 _WRITTEN: Final = {
@@ -17,6 +23,19 @@ _WRITTEN: Final = {
     "candles": "SELECT DISTINCT ON (ticker, interval) * FROM candles ORDER BY ticker, interval, start DESC",
     "events": "SELECT * FROM events ORDER BY seq DESC LIMIT 3",
 }
+# What a file's load wrote, table by table, and the column that tells whose rows they are.
+_LOADED: Final = {
+    "raw_csv_records": "external_id",
+    "listings": "external_id",
+    "normalized_records": "ticker",
+    "price_points": "ticker",
+    "candles": "ticker",
+}
+# What is computed from other columns cannot be copied.
+_COLUMNS = """
+SELECT array_agg(attname::text ORDER BY attnum)
+FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+"""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -42,12 +61,40 @@ async def copy(pool: Pool, rows: list[Rows]) -> float:
     """Copy the rows into the empty tables, in one transaction; return the seconds."""
     async with pool.acquire() as connection:
         await connection.execute(f"TRUNCATE {', '.join(f'floor_{part.table}' for part in rows)}")
-        return await _copy(connection, rows)
+        started = time.perf_counter()
+        async with connection.transaction():
+            for part in rows:
+                await connection.copy_to_table(f"floor_{part.table}", source=io.BytesIO(part.content), format="binary")
+        return time.perf_counter() - started
 
 
-async def _copy(connection: Connection, rows: list[Rows]) -> float:
-    started = time.perf_counter()
-    async with connection.transaction():
-        for part in rows:
-            await connection.copy_to_table(f"floor_{part.table}", source=io.BytesIO(part.content), format="binary")
-    return time.perf_counter() - started
+async def copy_load(loaded_dsn: str, empty_dsn: str, rows: int) -> float:
+    """Copy what a load of a file wrote into our own tables, a transaction for each page; return the seconds of that."""
+    loaded, empty = await connect(loaded_dsn), await connect(empty_dsn)
+    try:
+        await ensure_partitions(empty, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION)
+        columns = {table: await empty.fetchval(_COLUMNS, table) for table in _LOADED}
+        seconds = 0.0
+        for first in range(0, rows, ROWS_A_PAGE):
+            page = await _page(loaded, columns, csv_file.coins(first, min(first + ROWS_A_PAGE, rows)))
+            started = time.perf_counter()
+            async with empty.transaction():
+                for part in page:
+                    content = io.BytesIO(part.content)
+                    await empty.copy_to_table(part.table, source=content, columns=columns[part.table], format="binary")
+            seconds += time.perf_counter() - started
+        return seconds
+    finally:
+        await loaded.close()
+        await empty.close()
+
+
+async def _page(loaded: Connection, columns: Mapping[str, Sequence[str]], coins: csv_file.Coins) -> list[Rows]:
+    found = []
+    for table, key in _LOADED.items():
+        content = io.BytesIO()
+        query = f"SELECT {', '.join(columns[table])} FROM {table} WHERE {key} = ANY ($1)"
+        keys = coins.tickers if key == "ticker" else coins.ids
+        await loaded.copy_from_query(query, keys, output=content, format="binary")
+        found.append(Rows(table, content.getvalue()))
+    return found
