@@ -230,41 +230,41 @@ async def _count(number: int) -> int:
 Read = Callable[[Connection, list[Any]], Awaitable[Mapping[Any, Any]]]
 
 
-class One:
-    """An object, or nothing, for each key."""
-
+class _Keyed:
     def __init__(self, asked: Asked, key: str, read: Read) -> None:
         self.needs = frozenset({key})
         self._key = key
         self._read = read
         self._selection = asked.selection()
 
+    async def _found(self, keys: Values, run: Run) -> Mapping[Any, Any]:
+        return await self._read(run.connection, _unique(keys)) if keys else {}
+
+    async def _written(self, objects: Iterable[Any], run: Run) -> list[Any]:
+        return await self._selection.write(rows_of_structs(self._selection.needs, list(objects)), run)
+
+
+class One(_Keyed):
+    """An object, or nothing, for each key."""
+
     async def read(self, rows: Rows, run: Run) -> Values:
         """Read the objects of all keys."""
         keys = rows.columns[self._key]
-        found = await self._read(run.connection, _unique(keys)) if keys else {}
-        written = await self._selection.write(rows_of_structs(self._selection.needs, list(found.values())), run)
+        found = await self._found(keys, run)
+        written = await self._written(found.values(), run)
         objects: dict[Hashable, object] = dict(zip(found, written, strict=True))
         return [objects.get(key) for key in keys]
 
 
-class Many:
+class Many(_Keyed):
     """A list of objects for each key."""
-
-    def __init__(self, asked: Asked, key: str, read: Read) -> None:
-        self.needs = frozenset({key})
-        self._key = key
-        self._read = read
-        self._selection = asked.selection()
 
     async def read(self, rows: Rows, run: Run) -> Values:
         """Read the objects of all keys."""
         keys = rows.columns[self._key]
-        found = await self._read(run.connection, _unique(keys)) if keys else {}
+        found = await self._found(keys, run)
         lists = [found.get(key, ()) for key in keys]
-        needs = self._selection.needs
-        written = await self._selection.write(rows_of_structs(needs, list(chain.from_iterable(lists))), run)
-        return _parted(written, map(len, lists))
+        return _parted(await self._written(chain.from_iterable(lists), run), map(len, lists))
 
 
 class ListingCount:
