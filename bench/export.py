@@ -1,26 +1,21 @@
 """Exporting all records: the command line and the server against what psql needs to copy the same columns."""
 
 import asyncio
-import contextlib
 import os
 import statistics
 import sys
-import tempfile
 import time
-from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator
 
 import aiohttp
-import psutil
 
 from bench.figures import Figure, Wanted
 from bench.postgres import temporary_server
 from bench.programs import MEGABYTE, Spent, run_to_end
 from bench.screen import say
+from bench.served import Served, serving
 from db.embedded.programs import wheel_programs
 from db.export_formats import FORMATS
 from db.pool import connect
-from kasparro.ports import free_port
 
 ROWS, QUICK_ROWS = 1_000_000, 100_000
 FEW_ROWS = 10_000
@@ -28,7 +23,6 @@ FEW_ROWS = 10_000
 ROUNDS, QUICK_ROUNDS = 5, 3
 RATE = Wanted(ratio_at_least=0.5)
 MEMORY = Wanted(at_most=150)
-START_TIMEOUT_SECONDS = 30.0
 
 _FILL = """
 INSERT INTO normalized_records (
@@ -79,12 +73,12 @@ async def measure(*, quick: bool) -> list[Figure]:
         await _fill(dsn, FEW_ROWS + 1, rows)
         psql_command = (str(wheel_programs() / "psql"), "-qXc", _COPY)
         psql, http, ours = Side(), Side(), {name: Side() for name in FORMATS}
-        async with _server(dsn) as (url, process):
+        async with serving(dsn) as server:
             for _ in range(QUICK_ROUNDS if quick else ROUNDS):
                 psql.add(rows, *await asyncio.to_thread(run_to_end, (*psql_command, dsn), {}))
                 for name, side in ours.items():
                     side.add(rows, *await _command_line(dsn, name))
-                http.add(rows, *await _download(url, process))
+                http.add(rows, *await _download(server))
     figures = [
         # A program's start is a quarter of a second: as much as all of the quick size takes.
         _rate(
@@ -128,36 +122,16 @@ async def _command_line(dsn: str, name: str) -> Spent:
     return await asyncio.to_thread(run_to_end, command, {"DATABASE_URL": dsn})
 
 
-@contextlib.asynccontextmanager
-async def _server(dsn: str) -> AsyncIterator[tuple[str, psutil.Process]]:
-    port = free_port()
-    with tempfile.TemporaryDirectory() as home:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "server"),
-            env={**os.environ, "DATABASE_URL": dsn, "KASPARRO_HOME": home, "PORT": str(port)},
-            stdout=PIPE,
-            stderr=STDOUT,
-        )
-        try:
-            if process.stdout is None:
-                raise AssertionError("its output is a pipe")
-            async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                await process.stdout.readuntil(b"Listening at")
-            yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            await process.communicate()
-
-
-async def _download(url: str, server: psutil.Process) -> tuple[float, float]:
+async def _download(server: Served) -> tuple[float, float]:
     """Read a file to its end; return the seconds that it took and the server's greatest memory meanwhile in MB."""
     peak = 0
     started = time.perf_counter()
+    url = f"http://127.0.0.1:{server.port}"
     async with aiohttp.ClientSession(url) as client, client.get("/data?format=csv") as response:
         response.raise_for_status()
         looked = 0.0
         async for _ in response.content.iter_any():
             now = time.perf_counter()
             if now - looked > 0.01:  # noqa: PLR2004 - often enough, and no load
-                looked, peak = now, max(peak, server.memory_info().rss)
+                looked, peak = now, max(peak, server.memory)
     return time.perf_counter() - started, peak / MEGABYTE

@@ -137,19 +137,12 @@ async def _csv(server: Server, size: Size) -> list[Figure]:
     seconds = {name: min(each.seconds for each in taken) for name, taken in spent.items()}
     memory = {name: max(each.peak_mb for each in taken) for name, taken in spent.items()}
     what = f"CSV of {size.csv_rows:,} rows, first load, start included"
+    figure = functools.partial(Figure, what=what, unit="s", ours=seconds["ours"])
+    merge = f"{dlt.version()} read_csv, merge into one table"
     return [
-        Figure(
-            what=what,
-            unit="s",
-            ours=seconds["ours"],
-            against=f"{dlt.version()} read_csv, merge into one table",
-            theirs=seconds["dlt"],
-            wanted=Wanted(ratio_at_most=0.3),
-        ),
-        Figure(what=what, unit="s", ours=seconds["ours"], against="dlt from Arrow batches", theirs=seconds["arrow"]),
-        Figure(
-            what=what, unit="s", ours=seconds["ours"], against="COPY of the same rows, with indexes", theirs=min(floors)
-        ),
+        figure(against=merge, theirs=seconds["dlt"], wanted=Wanted(ratio_at_most=0.3)),
+        figure(against="dlt from Arrow batches", theirs=seconds["arrow"]),
+        figure(against="COPY of the same rows, with indexes", theirs=min(floors)),
         Figure(
             what="memory of that load",
             unit="MB",

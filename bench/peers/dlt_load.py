@@ -5,6 +5,9 @@ The DSN is DATABASE_URL; the working folder is dlt's. DLT_FORMAT names a file fo
 where it is empty.
 """
 
+# dlt and what it brings are in no environment of ours.
+# mypy: disable-error-code="import-not-found"
+
 import os
 import sys
 import time
@@ -12,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dlt  # type: ignore[import-not-found]  # it is in no environment of ours
-import orjson  # type: ignore[import-not-found]
-from dlt.sources.filesystem import filesystem, read_csv  # type: ignore[import-not-found]
-from dlt.sources.helpers import requests  # type: ignore[import-not-found]
+import dlt
+import orjson
+from dlt.sources.filesystem import filesystem, read_csv
+from dlt.sources.helpers import requests
 
 # Whole numbers beyond 64 bits stop dlt: as floats it takes them.
 _COLUMNS = {name: {"data_type": "double"} for name in ("circulating_supply", "total_supply", "max_supply")}
