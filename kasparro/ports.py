@@ -7,14 +7,12 @@ import psutil
 
 from db.settings import Settings
 from kasparro.errors import RefusedError
-
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
+from server.address import browser_url
 
 
 def service_url(settings: Settings) -> str:
     """Return where a browser on this machine reaches the server."""
-    host = _WILDCARDS.get(settings.host, settings.host)
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    return browser_url(settings.host, settings.port)
 
 
 def check_port(host: str, port: int) -> None:

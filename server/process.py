@@ -16,6 +16,7 @@ from db.embedded import running_dsn
 from db.migrate import MigrationError, status
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings
+from server.address import browser_url
 from server.app import create_app
 from server.http_protocol import OneWriteProtocol
 from server.live.wire import Wire
@@ -74,8 +75,7 @@ def raise_file_limit() -> None:
 def url_of(listening: socket.socket) -> str:
     """Return the URL under which a browser on this machine finds the server."""
     host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return browser_url(host, port)
 
 
 async def serve(
