@@ -59,7 +59,7 @@ def candle_statement(interval: Interval, columns: tuple[str, ...]) -> str:
     for number, name in enumerate(columns, known + 2):
         pieces += [COLUMNS[name], f"${number}::text"]
     return (
-        "SELECT k.ticker, x.candles FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ("  # noqa: S608
+        "SELECT k.ticker, x.candles FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ("  # noqa: S608 - constants, and numbers of parameters
         f"SELECT string_agg(concat({', '.join(pieces)}), ',' ORDER BY y.start) AS candles FROM ({candles}) AS y) AS x"
     )
 

@@ -100,7 +100,7 @@ def main() -> int:
     "--replay-coinpaprika", default=DEFAULT_COINPAPRIKA, help="Which of them is /tickers; of several the largest."
 )
 @click.option("--replay-coingecko", default=DEFAULT_COINGECKO, help="Which of them are the pages of /coins/markets.")
-def command(**arguments: Any) -> None:  # noqa: ANN401
+def command(**arguments: Any) -> None:  # noqa: ANN401 - Options has their types
     """Fake crypto market that speaks CoinPaprika's and CoinGecko's protocols."""
     options = Options(**arguments)
     asyncio.run(_serve(options))

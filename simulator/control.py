@@ -89,7 +89,7 @@ def state_of(simulation: Simulation) -> dict[str, Any]:
     }
 
 
-def _json(document: Any, status: int = 200) -> web.Response:  # noqa: ANN401
+def _json(document: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
     return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 

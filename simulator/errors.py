@@ -76,7 +76,7 @@ def phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else f"Status {status}"
 
 
-def _json(document: Any, status: int, kind: str, headers: Headers | None, end: bytes = b"") -> web.Response:  # noqa: ANN401
+def _json(document: Any, status: int, kind: str, headers: Headers | None, end: bytes = b"") -> web.Response:  # noqa: ANN401 - JSON
     body = msgspec.json.encode(document) + end
     return web.Response(
         status=status, body=body, headers={**(headers or {}), "Content-Type": kind, "Server": "cloudflare"}

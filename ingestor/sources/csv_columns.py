@@ -75,7 +75,7 @@ def _key(header: str) -> str:
 
 def _shown(headers: tuple[str, ...]) -> str:
     text = ", ".join(repr(header[:40]) for header in headers[:30])
-    return text if len(headers) <= 30 else f"{text} and {len(headers) - 30} more"  # noqa: PLR2004
+    return text if len(headers) <= 30 else f"{text} and {len(headers) - 30} more"  # noqa: PLR2004 - as many as are shown above
 
 
 def unique_headers(cells: list[str]) -> tuple[str, ...]:

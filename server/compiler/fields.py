@@ -98,7 +98,7 @@ _UTC = datetime.UTC
 def instants(values: Values) -> Values:
     """Return instants as msgspec writes them in RFC 3339: by itself it leaves out a fraction that is naught."""
     return [
-        value if value is None or (value.microsecond and value.tzinfo is _UTC) else _written(value)  # type: ignore[attr-defined]
+        value if value is None or (value.microsecond and value.tzinfo is _UTC) else _written(value)  # type: ignore[attr-defined]  # a column of instants
         for value in values
     ]
 

@@ -67,7 +67,7 @@ class FastQueries:
         known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
         headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", b"Accept")]
         status = 304 if matches(etag, known.decode("latin-1")) else 200
-        if status == 304:  # noqa: PLR2004
+        if status == 304:  # noqa: PLR2004 - Not Modified: it has no body
             answer = b""
         else:
             headers.append((b"content-type", media_type + b"; charset=utf-8"))

@@ -47,7 +47,7 @@ class Provenance:
     def values(self, rows: Rows) -> Values:
         """Return each coin's entries."""
         values = zip(*(rows.columns[name] for name in PROVENANCE_FIELDS), strict=True)
-        entries = list(map(provenance_of, rows.columns["provenance"], values))  # type: ignore[arg-type]
+        entries = list(map(provenance_of, rows.columns["provenance"], values))  # type: ignore[arg-type]  # a column's values are objects here
         written = self._selection.write_plain(
             rows_of_structs(self._selection.needs, list(chain.from_iterable(entries)))
         )
@@ -140,7 +140,7 @@ class Candles:
         interval, start, end = self._wanted.of(run)
         span = candle_span(interval, start, end or run.now)
         texts = await candle_texts(run.connection, _unique(tickers), span, self._columns, self._pieces)
-        return [msgspec.Raw(f"[{texts[ticker] or ''}]".encode()) for ticker in tickers]  # type: ignore[index]
+        return [msgspec.Raw(f"[{texts[ticker] or ''}]".encode()) for ticker in tickers]  # type: ignore[index]  # tickers are texts
 
 
 def _candles_wanted(

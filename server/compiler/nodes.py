@@ -113,7 +113,7 @@ def _listing_key(source: str, external_id: str) -> tuple[str, str]:
     return checked_text(source, "source"), checked_text(external_id, "externalId")
 
 
-def _run_number(id: str) -> object:  # noqa: A002
+def _run_number(id: str) -> object:  # noqa: A002 - the schema's name
     kind, number = _node_key(id, "id")
     if kind is not Kind.RUN:
         raise NotOursError
@@ -143,7 +143,7 @@ class NodeById:
     """node."""
 
     def __init__(self, asked: Asked) -> None:
-        self._nodes = NodesById(asked, lambda id: [_node_key(id, "id")])  # noqa: A006
+        self._nodes = NodesById(asked, lambda id: [_node_key(id, "id")])  # noqa: A006 - the schema's name
 
     async def read(self, run: Run) -> object:
         """Read it."""

@@ -76,7 +76,7 @@ class Connected:
 
 def _coins(
     *,
-    filter: CoinFilterInput | None = _UNSET,  # noqa: A002
+    filter: CoinFilterInput | None = _UNSET,  # noqa: A002 - the schema's name
     order_by: CoinOrder | None = _UNSET,
     first: int | None = _UNSET,
     after: str | None = _UNSET,
@@ -90,7 +90,7 @@ def _coins(
 
 def _listings(
     *,
-    filter: ListingFilterInput | None = _UNSET,  # noqa: A002
+    filter: ListingFilterInput | None = _UNSET,  # noqa: A002 - the schema's name
     first: int | None = _UNSET,
     after: str | None = _UNSET,
     last: int | None = _UNSET,
@@ -102,7 +102,7 @@ def _listings(
 
 def _runs(
     *,
-    filter: RunFilterInput | None = _UNSET,  # noqa: A002
+    filter: RunFilterInput | None = _UNSET,  # noqa: A002 - the schema's name
     first: int | None = _UNSET,
     after: str | None = _UNSET,
     last: int | None = _UNSET,

@@ -107,14 +107,14 @@ class Selection:
         """Return an object for each row, and read what belongs to them."""
         if not self._has_links:
             return self.write_plain(rows)
-        values = [await part.read(rows, run) if is_link else part.values(rows) for part, is_link in self._parts]  # type: ignore[union-attr]
+        values = [await part.read(rows, run) if is_link else part.values(rows) for part, is_link in self._parts]  # type: ignore[union-attr]  # is_link tells which it is
         return list(map(self._make, *values)) if rows.count else []
 
     def write_plain(self, rows: Rows) -> list[Any]:
         """Return an object for each row, where nothing belongs to them."""
         if not self._parts:
             return [self._make() for _ in range(rows.count)]
-        return list(map(self._make, *(part.values(rows) for part, _ in self._parts)))  # type: ignore[union-attr]
+        return list(map(self._make, *(part.values(rows) for part, _ in self._parts)))  # type: ignore[union-attr]  # there are no links
 
 
 def object_type(names: tuple[str, ...]) -> Callable[..., msgspec.Struct]:

@@ -65,15 +65,15 @@ class GraphQLApp(GraphQL[Context, None]):
         allowed = _READING if request.method == "GET" else _ONCE
         return EventStream(self._state, data, allowed)
 
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002 - Strawberry's signature
         """Return what resolvers are given."""
         return Context.create(self._state, request)
 
-    def should_render_graphql_ide(self, request: object) -> bool:  # noqa: ARG002
+    def should_render_graphql_ide(self, request: object) -> bool:  # noqa: ARG002 - Strawberry's signature
         """Leave the page for browsers to the route in front."""
         return False
 
-    async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
+    async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]  # a websocket has none
         """Return what the answer takes its media type and status from."""
         response = await super().get_sub_response(request)
         response.media_type = _media_type(request)
@@ -105,11 +105,11 @@ class GraphQLApp(GraphQL[Context, None]):
 
     async def execute_operation(  # noqa: PLR0917  (Strawberry's signature)
         self,
-        request: Request,  # noqa: ARG002
+        request: Request,  # noqa: ARG002 - the same
         request_adapter: AsyncHTTPRequestAdapter,
         request_data: GraphQLRequestData | list[GraphQLRequestData],
         context: Context,
-        root_value: None,  # noqa: ARG002
+        root_value: None,  # noqa: ARG002 - the same
         sub_response: Response,
     ) -> ExecutionResult:
         """Run a request's operation."""
@@ -200,5 +200,5 @@ def _not_allowed(operation_type: OperationType) -> HTTPException:
 
 def _refusal(error: HTTPException, media_type: str) -> Response:
     body = {"errors": [coded(error.reason, Code.BAD_REQUEST).formatted]}
-    headers = {"Allow": "GET, POST"} if error.status_code == 405 else None  # noqa: PLR2004
+    headers = {"Allow": "GET, POST"} if error.status_code == 405 else None  # noqa: PLR2004 - Method Not Allowed names those that are
     return Response(msgspec.json.encode(body), error.status_code, headers, media_type=f"{media_type}; charset=utf-8")

@@ -63,7 +63,7 @@ async def _stored(connection: Connection, wanted: TriggerEtlInput | None) -> Req
 
 async def _trigger_etl(
     info: Info,
-    input: Annotated[  # noqa: A002
+    input: Annotated[  # noqa: A002 - the schema's name
         TriggerEtlInput | None, strawberry.argument(description="Where it is left out: all enabled sources, as polled.")
     ] = strawberry.UNSET,
 ) -> TriggerEtlValue:

@@ -63,7 +63,7 @@ async def _load_node(info: Info, text: str, argument: str) -> NodeRow | None:
 
 async def _node(
     info: Info,
-    id: Annotated[strawberry.ID, strawberry.argument(description="The id of any Node.")],  # noqa: A002
+    id: Annotated[strawberry.ID, strawberry.argument(description="The id of any Node.")],  # noqa: A002 - the schema's name
 ) -> NodeRow | None:
     return await _load_node(info, id, "id")
 
@@ -87,7 +87,7 @@ async def _coin(
 async def _coins(
     info: Info,
     *,
-    filter: Annotated[  # noqa: A002
+    filter: Annotated[  # noqa: A002 - the schema's name
         CoinFilterInput | None, strawberry.argument(description="Which coins; all where it is left out.")
     ] = _UNSET,
     order_by: Annotated[
@@ -121,7 +121,7 @@ async def _listing(
 async def _listings(
     info: Info,
     *,
-    filter: Annotated[  # noqa: A002
+    filter: Annotated[  # noqa: A002 - the schema's name
         ListingFilterInput | None, strawberry.argument(description="Which listings; all where it is left out.")
     ] = _UNSET,
     first: First = _UNSET,
@@ -142,7 +142,7 @@ async def _listings(
 
 async def _run(
     info: Info,
-    id: Annotated[strawberry.ID, strawberry.argument(description='Such as "run_42".')],  # noqa: A002
+    id: Annotated[strawberry.ID, strawberry.argument(description='Such as "run_42".')],  # noqa: A002 - the schema's name
 ) -> RunRow | None:
     kind, rest = parse_id(id, "id")
     if kind is not Kind.RUN:
@@ -154,7 +154,7 @@ async def _run(
 async def _runs(
     info: Info,
     *,
-    filter: Annotated[  # noqa: A002
+    filter: Annotated[  # noqa: A002 - the schema's name
         RunFilterInput | None, strawberry.argument(description="Which runs; all where it is left out.")
     ] = _UNSET,
     first: First = _UNSET,

@@ -58,6 +58,6 @@ class Wire(WebSocketsSansIOProtocol):
 def _frame_head(length: int) -> bytes:
     if length < 126:  # noqa: PLR2004  (RFC 6455, 5.2: 126 and 127 announce a longer length)
         return bytes((_TEXT, length))
-    if length < 65_536:  # noqa: PLR2004
+    if length < 65_536:  # noqa: PLR2004 - the same
         return bytes((_TEXT, 126)) + length.to_bytes(2)
     return bytes((_TEXT, 127)) + length.to_bytes(8)

@@ -131,5 +131,5 @@ def test_answers_of_two_schemas_mean_the_same_or_not() -> None:
         }
     }
     assert meaning(ours) == meaning(theirs)
-    theirs["coins"]["nodes"][0]["priceUsd"] = "0.10000001"  # type: ignore[index]
+    theirs["coins"]["nodes"][0]["priceUsd"] = "0.10000001"  # type: ignore[index]  # JSON
     assert meaning(ours) != meaning(theirs)

@@ -18,7 +18,7 @@ from tests.conftest import ROOT, Program
 try:
     from playwright.async_api import Browser, async_playwright
 except ImportError:  # a laptop without it: every test of this folder says so
-    async_playwright = None  # type: ignore[assignment]
+    async_playwright = None  # type: ignore[assignment]  # a function otherwise
 
 AXE = ROOT / "tests" / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 START_SECONDS = 90.0

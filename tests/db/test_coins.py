@@ -186,7 +186,7 @@ async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages
     seed: int,
 ) -> None:
     coins = []
-    shuffled = random.Random(seed).sample(pages, len(pages))  # noqa: S311
+    shuffled = random.Random(seed).sample(pages, len(pages))  # noqa: S311 - an order, no secret
     for order in (pages, [*shuffled, *shuffled[:2]]):
         await start_anew(connection, labels)
         for page in order:

@@ -60,7 +60,7 @@ async def test_late_and_repeated_points_give_the_candles_of_an_undisturbed_strea
     connection: Connection, stream: list[Point], seed: int, repeats: int, size: int
 ) -> None:
     await start_anew(connection)
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)  # noqa: S311 - rows, no secrets
     arriving = chance.sample(stream, len(stream)) + chance.choices(stream, k=repeats)
     for place in range(0, len(arriving), size):
         batch = [PastPrice(coin, at, price, None, None) for coin, at, price in arriving[place : place + size]]

@@ -30,7 +30,7 @@ async def test_the_merge_and_a_changed_setting_keep_it_right(ingest: Ingest, con
     await save_sources(connection, [SET[0], SourceSettings("coingecko", "api", 20, 900)])
     assert await ingest.value(WRONG) == 0
     after = await ingest.value("SELECT min(stale_at) FROM normalized_records WHERE source = 'coingecko'")
-    assert after - before == timedelta(seconds=3 * 600)  # type: ignore[operator]
+    assert after - before == timedelta(seconds=3 * 600)  # type: ignore[operator]  # both are times
 
 
 async def test_a_disabled_source_s_coins_become_stale_in_their_time(ingest: Ingest, connection: Connection) -> None:

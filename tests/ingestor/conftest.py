@@ -60,7 +60,7 @@ class Ingest:
         return outcome
 
     def fault(self, kind: str, **rest: object) -> None:
-        self.faults.add([Fault(kind=kind, **rest)])  # type: ignore[arg-type]
+        self.faults.add([Fault(kind=kind, **rest)])  # type: ignore[arg-type]  # as the test words it
 
     async def label(self, *identities: tuple[str, str, str]) -> None:
         await save_identities(self.pool, [Identity(*identity) for identity in identities])

@@ -59,7 +59,7 @@ class _Replay:
         self.name, self.kind, self.priority = source.name, source.kind, source.priority
         self.poll_seconds = source.poll_seconds
 
-    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:  # noqa: ARG002
+    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:  # noqa: ARG002 - a source's signature
         yield Page("", 1, self._fetched_at, self._records, [], None, ends_group=True)
 
     def to_listing(self, record: Record, fetched_at: datetime) -> Listing:

@@ -100,7 +100,7 @@ async def points(past: Past, ticker: str) -> Points:
     rows = await past.rows(
         "SELECT at, price_usd, market_cap_usd, volume_24h_usd FROM price_points WHERE ticker = $1", ticker
     )
-    return {at: (price, cap, volume) for at, price, cap, volume in rows}  # type: ignore[misc]
+    return {at: (price, cap, volume) for at, price, cap, volume in rows}  # type: ignore[misc]  # the statement's types
 
 
 @pytest.mark.parametrize("days", [1, 30])

@@ -312,7 +312,7 @@ async def test_files_that_did_not_change_yield_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("written", [0, 1, 2, 3])
-async def test_a_killed_run_goes_on_in_the_middle_of_a_file(tmp_path: Path, written: int, packed: bool) -> None:  # noqa: FBT001
+async def test_a_killed_run_goes_on_in_the_middle_of_a_file(tmp_path: Path, written: int, packed: bool) -> None:  # noqa: FBT001 - pytest names its arguments
     for name, first in (("a.csv", 0), ("b.csv", 7)):
         path = numbered(tmp_path / name, 7, first=first)
         if packed:

@@ -150,7 +150,7 @@ LINES = st.lists(st.lists(st.text(alphabet='ab,"\n\r é🟥', max_size=6), min_s
 def test_reading_can_go_on_behind_any_row(
     tmp_path_factory: pytest.TempPathFactory,
     lines: list[list[str]],
-    packed: bool,  # noqa: FBT001
+    packed: bool,  # noqa: FBT001 - hypothesis names its arguments
     end: str,
 ) -> None:
     text = io.StringIO(newline="")

@@ -59,7 +59,7 @@ async def test_a_kill_at_any_moment_leaves_what_one_undisturbed_run_leaves(
         await ingest.value(EMPTY)
         killed = 0
         seed = time.time_ns()
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)  # noqa: S311 - moments, no secrets
         while killed < ROUNDS:
             program = start()
             await program.wait_for("run.started", 60)

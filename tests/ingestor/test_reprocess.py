@@ -136,7 +136,7 @@ async def test_payloads_that_can_no_longer_be_read_are_rejected_once_and_come_ba
     for _ in range(2):
         report = await again(ingest, sources=misread(ingest, ["coingecko"], refuse="a"))
         failed = sum(source.failed for source in report.sources)
-        assert failed >= listings  # type: ignore[operator]
+        assert failed >= listings  # type: ignore[operator]  # a count
         assert await ingest.value("SELECT count(*) FROM rejected_records") == listings
         assert {run.status for run in report.runs if run.source == "coingecko"} == {"partial"}
     await again(ingest)
@@ -209,7 +209,7 @@ async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(i
         [run.id for run in report.runs],
     )
     assert kinds == [("run_finished", 2), ("run_started", 2)]
-    assert await ingest.value(changed) == before + 1  # type: ignore[operator]
+    assert await ingest.value(changed) == before + 1  # type: ignore[operator]  # a count
     async with ingest.pool.acquire() as connection:
         assert [(source.name, source.health) for source in await all_sources(connection)] == health
 

@@ -99,7 +99,7 @@ async def test_killed_at_any_moment_it_ends_as_an_undisturbed_one(
             "-m", "kasparro", "reprocess", DATABASE_URL=database, KASPARRO_HOME=str(ingest.csv_path.parent)
         )
 
-    chance = random.Random(seed := time.time_ns())  # noqa: S311
+    chance = random.Random(seed := time.time_ns())  # noqa: S311 - moments, no secrets
     killed = 0
     seconds = 4.0
     async with serving(create_app(Market(1_500, seed=3, start=START, step_seconds=60))) as address:

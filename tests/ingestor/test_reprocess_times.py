@@ -62,7 +62,7 @@ async def test_where_pages_overlap_nothing_is_rebuilt_either(ingest: Ingest, *, 
         "WITH page AS (SELECT ingested_at, min(fetched_at) AS fetched_at FROM raw_api_records GROUP BY ingested_at) "
         "SELECT count(*) FROM page AS a JOIN page AS b ON a.fetched_at < b.fetched_at AND a.ingested_at > b.ingested_at"
     )
-    assert crossed >= 6  # type: ignore[operator]
+    assert crossed >= 6  # type: ignore[operator]  # a count
     if known:
         code = digest(type(ingest.sources["coingecko"]))
         await ingest.value("UPDATE raw_readers SET code = $1 WHERE source = 'coingecko'", code)  # it was read by Late
@@ -101,7 +101,7 @@ async def test_arrivals_never_go_backwards_however_a_clock_is_set(ingest: Ingest
     )  # fmt: skip
     assert len(arrivals) == 3
     (_, _, first_to, _), (_, second_from, second_to, early), (_, third_from, _, _) = arrivals
-    assert first_to < ahead < second_from <= second_to < third_from  # type: ignore[operator]
+    assert first_to < ahead < second_from <= second_to < third_from  # type: ignore[operator]  # all are times
     assert early
     assert (await again(ingest)).changes == []
 

@@ -221,7 +221,7 @@ async def test_kills_at_any_moment_leave_what_one_undisturbed_backfill_leaves(
     await connection.copy_records_to_table("price_points", records=[tuple(row) for row in before])
     await connection.copy_records_to_table("candles", records=[tuple(row) for row in candles])
     seed = time.time_ns()
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)  # noqa: S311 - moments, no secrets
     killed = 0
     for _ in range(ROUNDS):
         program = start_program("-m", "kasparro", *COMMAND, "--days", "30", **shell.environ)

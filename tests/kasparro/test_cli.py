@@ -34,7 +34,7 @@ def test_help_lists_every_command_with_the_first_line_of_its_own_help() -> None:
     listed = run("--help").stdout
     for name, summary in COMMANDS.items():
         assert re.search(rf"^  {name} +{re.escape(summary)}$", listed, re.MULTILINE)
-        command = cli.commands.get(name) or cli.get_command(None, name)  # type: ignore[arg-type]
+        command = cli.commands.get(name) or cli.get_command(None, name)  # type: ignore[arg-type]  # it needs no context
         assert command is not None
         assert (command.help or "").startswith(summary)
         assert command.name == name

@@ -63,7 +63,7 @@ StartDemo = Callable[[], Awaitable[Demo]]
 
 
 async def get(url: str) -> Any:  # noqa: ANN401 - what JSON holds
-    def read() -> Any:  # noqa: ANN401
+    def read() -> Any:  # noqa: ANN401 - the same
         with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own server
             return json.load(response)
 

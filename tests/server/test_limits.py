@@ -99,7 +99,7 @@ def test_97_nested_fragments_take_under_5_ms() -> None:
         ("query ($to: DateTime) { coins { nodes { candles(interval: D1, from: $to) { open close } } } }", False),
     ],
 )
-def test_what_always_fits_fits_whatever_the_variables_and_whenever(text: str, fits: bool) -> None:  # noqa: FBT001
+def test_what_always_fits_fits_whatever_the_variables_and_whenever(text: str, fits: bool) -> None:  # noqa: FBT001 - pytest names its arguments
     document = parse(text)
     operation = first_operation(document)
     assert always_fits(GRAPHQL_SCHEMA, document, operation) is fits
