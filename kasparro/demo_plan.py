@@ -20,6 +20,21 @@ def new_market() -> str:
     return f"http://127.0.0.1:{free_port()}"
 
 
+def simulator_command(market: str, coins: int) -> tuple[str, ...]:
+    """Return the module, and its arguments, that is the market at an address with so many coins on each list."""
+    return (
+        "simulator",
+        "--port",
+        str(urlsplit(market).port),
+        "--coins",
+        str(coins),
+        "--tick-seconds",
+        str(TICK_SECONDS),
+        "--moving",
+        "0.7",
+    )
+
+
 def demo_plan(settings: Settings, market: str) -> Plan:
     """Return the plan of a demo with its market at an address; `settings` are those of `demo_settings`."""
     environment = {
@@ -27,20 +42,9 @@ def demo_plan(settings: Settings, market: str) -> Plan:
         "KASPARRO_HOME": str(settings.home),
         "POLL_SECONDS": str(_poll_seconds(settings)),
     }
-    simulator = (
-        "simulator",
-        "--port",
-        str(urlsplit(market).port),
-        "--coins",
-        str(COINS),
-        "--tick-seconds",
-        str(TICK_SECONDS),
-        "--moving",
-        "0.7",
-    )
     return Plan(
         settings=settings,
-        commands=(simulator, ("ingestor",), ("server",)),
+        commands=(simulator_command(market, COINS), ("ingestor",), ("server",)),
         environment=environment,
         greeting="Kasparro answers with made-up prices (demo)",
     )

@@ -5,12 +5,14 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import psutil
 
+from kasparro.demo import instead_of_providers
+from kasparro.demo_plan import new_market, simulator_command
 from kasparro.ports import free_port
 from server.pages import DASHBOARD
 from tests.conftest import ROOT, Program
@@ -93,8 +95,13 @@ class Demo:
 
 
 @asynccontextmanager
-async def running_demo(poll_seconds: int = POLL_SECONDS, **settings: str) -> AsyncIterator[Demo]:
-    """Run a demo until the context ends; it has coins, runs and some history when it begins."""
+async def running_demo(
+    poll_seconds: int = POLL_SECONDS, coins: int | None = None, **settings: str
+) -> AsyncIterator[Demo]:
+    """Run a demo until the context ends; it has coins, runs and some history when it begins.
+
+    With `coins` its market has so many on each provider's list, instead of the demo's own number.
+    """
     port, token = free_port(), secrets.token_urlsafe()
     home = Path(tempfile.mkdtemp(prefix="kasparro-"))
     home.chmod(0o711)
@@ -106,14 +113,19 @@ async def running_demo(poll_seconds: int = POLL_SECONDS, **settings: str) -> Asy
         "DATABASE_URL": "",
         **settings,
     }
-    program = Program(("-m", "kasparro", "up", "--demo"), environ, home / "demo.log")
-    try:
+    with ExitStack() as programs:
+        programs.callback(shutil.rmtree, home, ignore_errors=True)
+        if coins is not None:
+            market = new_market()
+            simulator = Program(("-m", *simulator_command(market, coins)), {}, home / "market.log")
+            programs.callback(simulator.reap)
+            environ |= instead_of_providers(market)
+        up = ("up", "--demo") if coins is None else ("up",)
+        program = Program(("-m", "kasparro", *up), environ, home / "demo.log")
+        programs.callback(program.reap)
         demo = Demo(program, f"http://127.0.0.1:{port}", token, environ)
         await demo.wait_for_coins()
         yield demo
-    finally:
-        program.reap()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @asynccontextmanager
