@@ -22,8 +22,7 @@ ROWS, ROW_PX = 5_000, 40
 ROWS_PER_SECOND = 450
 """300 pixels a frame of 60 Hz: a bar that is dragged; a wheel is slower."""
 FRAME_MS = 33
-"""Two refreshes at 60 Hz. What takes longer is jank in Android's JankStats, too; here two cores draw without a GPU and
-run the market, the ingestor, PostgreSQL and the server besides."""
+"""Two refreshes at 60 Hz: one may come late, as two cores draw without a GPU and run everything else besides."""
 TIMEOUT_MS = 30_000
 
 _FIRST_ROW = """
