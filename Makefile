@@ -41,7 +41,7 @@ test: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## all tests, side by side, wit
 soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run, a rebuild, a backfill, of servers and their clients
 	@KILL_ROUNDS=50 exec $(BIN)/pytest --timeout 3600 -k "kill or seams" tests/ingestor tests/live tests/kasparro/test_backfill.py $(ARGS)
 
-bench: $(DEV_STAMP) ## measure what docs/PERFORMANCE.md promises, peers included; ARGS=--quick in two minutes, ARGS=--json for machines
+bench: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## measure what docs/PERFORMANCE.md promises, peers included; ARGS=--quick in two minutes, ARGS=--json for machines
 	@exec $(BIN)/python -m bench $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff, mypy and the floors of the architecture
@@ -101,7 +101,7 @@ web: $(RUN_STAMP) ## build the web pages from npm's packages
 		(cd $$page && $$npm ci $(NPM_OPTIONS) && $$npm run build --silent --if-present) || exit 1; \
 	done
 
-screenshots: $(DEV_STAMP) $(WEB_STAMP) ## take the pictures of the README anew, of a demo
+screenshots: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## take the pictures of the README anew, of a demo
 	@exec $(BIN)/python -m tests.browser.pictures
 
 testweb: $(WEB_STAMP) ## the unit tests of the web pages

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import anyio
 import click
 import msgspec
 import uvloop
@@ -88,21 +89,29 @@ def command(name: str, figure: Figure, *, quick: bool) -> str:
 
 async def _run(names: Mapping[str, tuple[str, ...]], *, quick: bool) -> tuple[dict[str, list[Figure]], list[str]]:
     figures: dict[str, list[Figure]] = {}
-    failed = []
-    for name, lines in names.items():
-        say(f"{name} ...")
-        started = time.perf_counter()
-        try:
-            measure = importlib.import_module(f"bench.{name}").measure
-            figures[name] = await (measure(quick=quick, lines=lines) if lines else measure(quick=quick))
-        except LinesFailedError as error:
-            figures[name] = error.figures
-            failed += [f"{name}.{line}" for line in error.lines]
-        except Exception:  # noqa: BLE001 - the other measurements are worth taking all the same
-            say(traceback.format_exc())
-            failed.append(name)
-        say(f"{name}: {time.perf_counter() - started:.0f} s")
-    return figures, failed
+    failed: list[str] = []
+    # Two at a time say still less, which is all that the quick sizes are for.
+    turns = anyio.CapacityLimiter(2 if quick else 1)
+
+    async def take(name: str, lines: tuple[str, ...]) -> None:
+        async with turns:
+            say(f"{name} ...")
+            started = time.perf_counter()
+            try:
+                measure = importlib.import_module(f"bench.{name}").measure
+                figures[name] = await (measure(quick=quick, lines=lines) if lines else measure(quick=quick))
+            except LinesFailedError as error:
+                figures[name] = error.figures
+                failed.extend(f"{name}.{line}" for line in error.lines)
+            except Exception:  # noqa: BLE001 - the other measurements are worth taking all the same
+                say(traceback.format_exc())
+                failed.append(name)
+            say(f"{name}: {time.perf_counter() - started:.0f} s")
+
+    async with anyio.create_task_group() as group:
+        for name, lines in names.items():
+            group.start_soon(take, name, lines)
+    return {name: figures[name] for name in names if name in figures}, failed
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from tests.browser.visiting import DESK, Demo, missing, running_browser, running
 if TYPE_CHECKING:
     from playwright.async_api import Browser, CDPSession, Page, WebSocket
 
-LOADS, QUICK_LOADS = 9, 3
-UPDATES_SECONDS, QUICK_UPDATES_SECONDS = 60.0, 10.0
+LOADS, QUICK_LOADS = 9, 1
+UPDATES_SECONDS, QUICK_UPDATES_SECONDS = 60.0, 5.0
 ROWS_OF_AN_UPDATE = 500
 SCROLLED_COINS = 6_500
 """On each provider's list, which makes about 6,000 tickers."""

@@ -25,7 +25,7 @@ SECONDS = float(os.environ.get("BENCH_LIVE_SECONDS", "60"))
 QUICK_SECONDS = 10.0
 QUERIES_A_SECOND = 100
 
-IDLE_SECONDS = 20.0
+IDLE_SECONDS, QUICK_IDLE_SECONDS = 20.0, 3.0
 MEGABYTE = 1_000_000
 
 COIN_UPDATES = """
@@ -101,7 +101,9 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
             wanted: list[dict[str, object]] = [{"tickers": chosen.sample(tickers, TICKERS)} for _ in range(subscribers)]
             await clients.open(server.port, COIN_UPDATES, wanted)
             url = f"http://127.0.0.1:{server.port}/graphql"
-            idle = await _ask(session, url, asyncio.create_task(asyncio.sleep(min(seconds, IDLE_SECONDS))))
+            idle = await _ask(
+                session, url, asyncio.create_task(asyncio.sleep(QUICK_IDLE_SECONDS if quick else IDLE_SECONDS))
+            )
             coins = Coins(server, clients, connection, tickers)
             busy = await _ask(session, url, asyncio.create_task(coins.keep_changing(seconds)))
     finally:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import aiohttp
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+_SPENT = Path(__file__).with_name("spent.py")
 MEGABYTE = 1_000_000
 _KIBIBYTES = sys.platform == "linux"  # the unit of ru_maxrss; elsewhere bytes
 
@@ -85,16 +85,19 @@ class Spent(NamedTuple):
 
 def run_to_end(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None) -> Spent:
     """Run a program to its end. Raises ProgramError if it fails."""
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        with subprocess.Popen(
-            command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        ) as process:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - started
-        if process.returncode:
+    with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile("r") as report:
+        subprocess.run(
+            (sys.executable, "-I", "-S", _SPENT, report.name, *command),
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            check=False,
+        )
+        seconds, memory, code = report.read().split() or ("0", "0", "1")
+        if int(code):
             output.seek(0)
             said = output.read().decode(errors="replace")
-            raise ProgramError(f"{command[0]} ended with {process.returncode}: {said[-2000:]}")
-    return Spent(seconds, usage.ru_maxrss * (1024 if _KIBIBYTES else 1) / MEGABYTE)
+            raise ProgramError(f"{command[0]} ended with {code}: {said[-2000:]}")
+    return Spent(float(seconds), int(memory) * (1024 if _KIBIBYTES else 1) / MEGABYTE)

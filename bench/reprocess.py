@@ -23,7 +23,7 @@ from ingestor.reprocess import reprocess
 from ingestor.sources.coinpaprika import CoinPaprika
 
 LISTINGS, TICKS = 10_000, 100
-QUICK_LISTINGS, QUICK_TICKS = 5_000, 10
+QUICK_LISTINGS, QUICK_TICKS = 5_000, 6
 FEW_TICKS = 5
 """What the memory of a long rebuild is held against."""
 STEP = datetime.timedelta(minutes=30)

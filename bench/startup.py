@@ -16,7 +16,7 @@ from bench.postgres import temporary_server
 from db.embedded import EmbeddedPostgres
 from kasparro.ports import free_port
 
-REPEATS, QUICK_REPEATS = 9, 3
+REPEATS, QUICK_REPEATS = 9, 1
 TIMEOUT_SECONDS = 60.0
 _SAY_READY = "print('ready', flush=True)"
 

@@ -46,8 +46,8 @@ class Bench(msgspec.Struct, frozen=True):
         }
         if floor is not None:
             measures["pgbench"] = functools.partial(load.transactions, self.world.dsn, floor, self.seconds)
-        # However little time there is, one round warms up: Node.js compiles what it runs often.
-        return await medians(measures, self.rounds, warm_up=1)
+        # Node.js compiles what it runs often; for one round only it is not worth the wait.
+        return await medians(measures, self.rounds, warm_up=min(1, self.rounds - 1))
 
     async def _requests(self, target: Target) -> float:
         return (await load.requests(target, self.seconds)).per_second
