@@ -38,6 +38,9 @@ _STORAGE: dict[Table, str] = {"candles": "WITH (fillfactor = 50)"}
 # Payloads by day, since they are many and soon over; history by week, so that 90 days are 13 partitions.
 _DAYS: dict[Table, int] = {"raw_api_records": 1, "raw_csv_records": 1, "price_points": 7, "candles": 7}
 _MONDAY = datetime.date(1970, 1, 5)
+_BACK = datetime.timedelta(days=730)
+"""How far back partitions are made: what is older lies together in the default one. A century of weeks would be ten
+thousand tables, more than a transaction may lock."""
 
 _EXISTING = """
 SELECT p.relname::text AS parent, c.relname::text AS name
@@ -68,7 +71,7 @@ def _end_of(table: Table, name: str) -> datetime.datetime:
 
 def _wanted(now: datetime.datetime, retention: Retention) -> Iterator[tuple[Table, datetime.date]]:
     for table, days in _DAYS.items():
-        first = now if days == 1 else retention.oldest_history(now)
+        first = now if days == 1 else max(retention.oldest_history(now), now - _BACK)
         start = _start_of(table, first.date())
         while start <= (now + _AHEAD).date():
             yield table, start
@@ -80,7 +83,7 @@ async def _existing(connection: Connection) -> list[tuple[Table, str]]:
 
 
 async def ensure_partitions(connection: Connection, now: datetime.datetime, retention: Retention) -> list[str]:
-    """Make the partitions of the present and of what history may hold, where missing; return the new ones' names.
+    """Make the partitions of the present and of two years of history, where missing; return the new ones' names.
 
     A time whose rows already lie in the default partition stays there: that is slower to drop, and loses nothing.
     """

@@ -1,7 +1,7 @@
 """A simulated market, sources that read it, and the ingest of them into a database of the test's own."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,8 @@ from simulator.app import Address, create_app, serving
 from simulator.faults import Fault
 from simulator.market import Market
 
-START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+START = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=22)
+"""Young enough for history, whenever the tests run."""
 QUICK = Limits(
     total_seconds=5, first_backoff_seconds=0.001, longest_backoff_seconds=0.01, circuit_threshold=1000, attempts=2
 )

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -13,7 +13,7 @@ from ingestor.records import Checkpoint, Listing, Page, Record, RecordError, Sou
 from ingestor.reprocess import Report, reprocess
 from ingestor.reprocess.job import OnProgress
 from ingestor.run import run
-from tests.ingestor.conftest import Ingest
+from tests.ingestor.conftest import START, Ingest
 
 Rows = list[tuple[object, ...]]
 
@@ -194,7 +194,7 @@ def misread(
 def write_dated_file(ingest: Ingest, days: int = 20) -> None:
     """Write a CSV file of the market's past: a row a coin and day."""
     rows = [
-        f"c{n},PAST{n},Past {n},{n}.{day},{n * day}000,2026-10-{day:02d}"
+        f"c{n},PAST{n},Past {n},{n}.{day},{n * day}000,{START + timedelta(days=day - 30):%Y-%m-%d}"
         for day in range(1, days)
         for n in range(1, 15)
     ]

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from db.partitions import DEFAULT_RETENTION, Retention, delete_old_rows, drop_old_partitions, ensure_partitions
 from ingestor.clock import utc_now
-from tests.ingestor.conftest import Ingest
+from ingestor.run import run
+from tests.ingestor.conftest import START, Ingest
 
 DAY = datetime.timedelta(days=1)
 PRESENT = (
@@ -50,19 +51,20 @@ async def test_history_keeps_what_the_present_forgets(ingest: Ingest) -> None:
 
 
 async def test_a_dated_file_fills_the_past_and_leaves_the_present_alone(ingest: Ingest) -> None:
-    ingest.csv_path.write_text("symbol,name,price,date\nBTC,Bitcoin,100,2026-11-01\n")
+    days = [f"{START - (31 - day) * DAY:%Y-%m-%d}" for day in range(32)]
+    ingest.csv_path.write_text(f"symbol,name,price,date\nBTC,Bitcoin,100,{days[31]}\n")
     await ingest.run("csv")
     before = await ingest.rows(PRESENT, EVER)
-    rows = "".join(f"BTC,Bitcoin,{90 + day},2026-10-{day:02}\n" for day in (3, 1, 2, 2))
-    ingest.csv_path.write_text(f"symbol,name,price,date\nBTC,Bitcoin,100,2026-11-01\n{rows}")
+    rows = "".join(f"BTC,Bitcoin,{90 + day},{days[day]}\n" for day in (3, 1, 2, 2))
+    ingest.csv_path.write_text(f"symbol,name,price,date\nBTC,Bitcoin,100,{days[31]}\n{rows}")
     await ingest.run("csv")
     assert await ingest.rows(PRESENT, EVER) == before
     points = await ingest.rows("SELECT price_usd, at::date::text FROM price_points ORDER BY at")
     assert points == [
-        (Decimal(91), "2026-10-01"),
-        (Decimal(92), "2026-10-02"),
-        (Decimal(93), "2026-10-03"),
-        (Decimal(100), "2026-11-01"),
+        (Decimal(91), days[1]),
+        (Decimal(92), days[2]),
+        (Decimal(93), days[3]),
+        (Decimal(100), days[31]),
     ]
     candles = await ingest.rows("SELECT close, samples FROM candles WHERE interval = 'D1' ORDER BY start")
     assert candles == [(Decimal(91), 1), (Decimal(92), 1), (Decimal(93), 1), (Decimal(100), 1)]
@@ -85,6 +87,26 @@ async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(ing
         assert "price_points_20261012" in dropped
         assert "candles_20261012" in dropped
         assert not any(name.endswith("20261109") and name.startswith("price") for name in dropped)
+
+
+async def test_a_century_of_history_needs_no_partition_a_week(ingest: Ingest) -> None:
+    now, retention = utc_now(), Retention(raw_days=2, history_days=36_500)
+    ingest.csv_path.write_text(
+        f"symbol,name,price,date\nBTC,Bitcoin,100,{now:%Y-%m-%d}\nBTC,Bitcoin,1,2013-04-28\nBTC,Bitcoin,2,2013-04-29\n"
+    )
+    outcome = await run(ingest.pool, ingest.sources["csv"], timeout_seconds=60, retention=retention)
+    assert outcome is not None
+    assert outcome.status == "success"
+    assert await ingest.value("SELECT count(*) FROM pg_inherits") < 300
+    points = await ingest.rows("SELECT price_usd FROM price_points ORDER BY at")
+    assert [price for (price,) in points] == [Decimal(1), Decimal(2), Decimal(100)]
+    assert await ingest.value("SELECT count(*) FROM candles WHERE interval = 'D1'") == 3
+    async with ingest.pool.acquire() as connection:
+        await drop_old_partitions(connection, now, retention)
+        await delete_old_rows(connection, now, retention)
+        assert await ingest.value("SELECT count(*) FROM price_points") == 3
+        await delete_old_rows(connection, now, DEFAULT_RETENTION)
+    assert await ingest.value("SELECT count(*) FROM price_points") == 1
 
 
 async def test_the_newest_payload_of_a_listing_outlives_the_retention(ingest: Ingest) -> None:

@@ -18,7 +18,7 @@ from ingestor.records import Listing, Record
 from ingestor.run import run
 from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.csv_files import CsvFiles
-from tests.ingestor.conftest import QUICK, Ingest, provider
+from tests.ingestor.conftest import QUICK, START, Ingest, provider
 
 TIMEOUT_SECONDS = 20
 
@@ -99,8 +99,8 @@ def rows_of(chance: random.Random) -> str:
     lines = ["id,symbol,name,price,date"]
     for _ in range(chance.randint(1, 40)):
         number = chance.choice([chance.randint(1, 4), chance.randint(5, 60)])
-        day = chance.randint(1, 3)
-        lines.append(f"id-{number},T{number % 7},Name {number % 5},{chance.randint(1, 3)},2026-11-{day:02}T12:00:00Z")
+        time = START + datetime.timedelta(days=chance.randint(1, 3))
+        lines.append(f"id-{number},T{number % 7},Name {number % 5},{chance.randint(1, 3)},{time:%Y-%m-%dT%XZ}")
     return "\n".join(lines) + "\n"
 
 
