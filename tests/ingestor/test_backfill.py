@@ -46,7 +46,8 @@ class Past(Ingest):
         super().__init__(pool, address, csv_path)
         self.url = address.coingecko_url
         self.simulation = address.simulation
-        self.gecko = CoinGecko(Fetch(provider("CoinGecko", self.url), QUICK))
+        # Of a smaller budget the polls to come would leave nothing in the first days of a month.
+        self.gecko = CoinGecko(Fetch(provider("CoinGecko", self.url), QUICK), monthly_calls=1_000_000)
         self.sources["coingecko"] = self.gecko
 
     def asked(self) -> list[str]:
@@ -246,7 +247,7 @@ async def test_a_coin_that_the_provider_does_not_know_is_skipped_and_said(past: 
 async def test_an_address_that_knows_no_coin_stops_it_and_costs_no_coin_its_answer(
     past: Past, connection: Connection
 ) -> None:
-    lost = CoinGecko(Fetch(provider("CoinGecko", f"{past.url}/elsewhere"), QUICK))
+    lost = CoinGecko(Fetch(provider("CoinGecko", f"{past.url}/elsewhere"), QUICK), monthly_calls=1_000_000)
     wanted = await plan(connection, lost, 1)
     steps, error = await until_it_stops(connection, lost, wanted)
     assert isinstance(error, SourceRefusedError)
