@@ -21,6 +21,8 @@ ROWS, QUICK_ROWS = 1_000_000, 100_000
 FEW_ROWS = 10_000
 """What the memory of a long export is held against."""
 ROUNDS, QUICK_ROUNDS = 5, 3
+LOOK_SECONDS = 0.01
+"""How often the server's memory is looked at meanwhile: often enough, and no load."""
 RATE = Wanted(ratio_at_least=0.5)
 MEMORY = Wanted(at_most=150)
 
@@ -132,6 +134,6 @@ async def _download(server: Served) -> tuple[float, float]:
         looked = 0.0
         async for _ in response.content.iter_any():
             now = time.perf_counter()
-            if now - looked > 0.01:  # noqa: PLR2004 - often enough, and no load
+            if now - looked > LOOK_SECONDS:
                 looked, peak = now, max(peak, server.memory)
     return time.perf_counter() - started, peak / MEGABYTE

@@ -7,6 +7,7 @@ measurement of a hundred megabytes nothing could be seen to take less. The unit 
 import os
 import sys
 import time
+from pathlib import Path
 
 
 def main(path: str, program: str, *arguments: str) -> None:
@@ -15,8 +16,7 @@ def main(path: str, program: str, *arguments: str) -> None:
     child = os.posix_spawnp(program, (program, *arguments), os.environ)
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - started
-    with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib alone would double this process
-        file.write(f"{seconds} {usage.ru_maxrss} {os.waitstatus_to_exitcode(status)}")
+    Path(path).write_text(f"{seconds} {usage.ru_maxrss} {os.waitstatus_to_exitcode(status)}", encoding="ascii")
 
 
 if __name__ == "__main__":

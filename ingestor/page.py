@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from typing import Self
 
 import anyio.lowlevel
 import msgspec
@@ -15,6 +16,7 @@ from db.listings import (
     UNREADABLE,
     EncodedListings,
     KnownListing,
+    ListingsWritten,
     any_missing,
     encode_listings,
     known_listings,
@@ -52,6 +54,16 @@ class Decoded(msgspec.Struct, frozen=True):
     unchanged: list[str]
     left: frozenset[str]
     any_new: bool
+
+    def joined(self, after: Self) -> "Decoded":
+        """Return these records and those after them as one."""
+        return Decoded(
+            self.listings + after.listings,
+            self.rejections + after.rejections,
+            self.unchanged + after.unchanged,
+            self.left | after.left,
+            any_new=self.any_new or after.any_new,
+        )
 
 
 Part = tuple[Decoded, EncodedListings]
@@ -148,16 +160,6 @@ async def _without_unreadable(connection: Connection, part: Part) -> Part:
     return readable, encode_listings(listings, payloads)
 
 
-def _joined(decoded: Sequence[Decoded]) -> Decoded:
-    return Decoded(
-        listings=[listing for part in decoded for listing in part.listings],
-        rejections=[rejection for part in decoded for rejection in part.rejections],
-        unchanged=[external_id for part in decoded for external_id in part.unchanged],
-        left=frozenset().union(*(part.left for part in decoded)),
-        any_new=any(part.any_new for part in decoded),
-    )
-
-
 async def _write(
     connection: Connection,
     source: Source,
@@ -170,23 +172,8 @@ async def _write(
 ) -> None:
     async with connection.transaction():
         await take_write_lock(connection)
-        changed, tickers, read = 0, set[str](), []
-        async for part, encoded in parts:
-            written = await write_listings(
-                connection,
-                source.name,
-                source.kind,
-                encoded,
-                run_id=run_id,
-                fetched_at=page.fetched_at,
-                code=digest(type(source)),
-                any_new=part.any_new,
-            )
-            changed += written.changed
-            tickers |= written.tickers
-            read.append(part)
-        decoded = _joined(read)
-        tickers |= decoded.left
+        decoded, written = await _write_parts(connection, source, run_id, page.fetched_at, parts)
+        changed, tickers = written.changed, written.tickers | decoded.left
         present = decoded.unchanged + [listing.external_id for listing in decoded.listings]
         tickers |= await revive(connection, source.name, present, page.fetched_at)
         await add_rejections(
@@ -219,6 +206,29 @@ async def _write(
         changed=changed,
         coins=len(coins.changed),
     )
+
+
+async def _write_parts(
+    connection: Connection, source: Source, run_id: int, fetched_at: datetime.datetime, parts: AsyncIterable[Part]
+) -> tuple[Decoded, ListingsWritten]:
+    """Write the listings of a page part by part; return the whole page and what all of it did."""
+    whole = Decoded([], [], [], frozenset(), any_new=False)
+    changed, tickers = 0, frozenset[str]()
+    async for part, encoded in parts:
+        written = await write_listings(
+            connection,
+            source.name,
+            source.kind,
+            encoded,
+            run_id=run_id,
+            fetched_at=fetched_at,
+            code=digest(type(source)),
+            any_new=part.any_new,
+        )
+        changed += written.changed
+        tickers |= written.tickers
+        whole = whole.joined(part)
+    return whole, ListingsWritten(changed, tickers)
 
 
 async def _record_history(

@@ -42,7 +42,7 @@ def main(what: str, where: str) -> None:
     """Do what the command line says."""
     pipeline = dlt.pipeline(
         "bench",
-        pipelines_dir=os.getcwd(),  # noqa: PTH109 - dlt wants a string
+        pipelines_dir=str(Path.cwd()),
         destination=dlt.destinations.postgres(credentials=os.environ["DATABASE_URL"]),
         dataset_name="dlt",
     )

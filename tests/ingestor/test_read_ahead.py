@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import random
+from collections.abc import AsyncGenerator
 
 import pytest
 from aiohttp import web
@@ -11,6 +12,7 @@ from pytest_aiohttp import AiohttpServer
 from db.locks import take_write_lock
 from db.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.runs import RunTakenOverError, finish_run, start_run
+from ingestor.ahead import ahead
 from ingestor.clock import utc_now
 from ingestor.fetch import Fetch
 from ingestor.page import write_page
@@ -140,6 +142,24 @@ async def test_reading_ahead_and_writing_in_parts_store_what_reading_in_turn_doe
         found.append({name: sorted(await ingest.rows(query), key=repr) for name, query in STORED.items()})
     assert found[0] == found[1] == found[2] == found[3]
     assert found[0]["listings"]
+
+
+async def test_what_goes_wrong_ahead_interrupts_nothing_and_is_raised_as_it_is() -> None:
+    async def items() -> AsyncGenerator[int, None]:
+        yield 1
+        raise RuntimeError("of ours")
+
+    used = []
+
+    async def use() -> None:
+        async with ahead(items()) as made:
+            async for item in made:
+                await asyncio.sleep(0.05)  # what makes the next one has failed by now
+                used.append(item)
+
+    with pytest.raises(RuntimeError, match="of ours"):
+        await asyncio.wait_for(use(), TIMEOUT_SECONDS)
+    assert used == [1]
 
 
 class _Broken(CoinGecko):
