@@ -21,7 +21,7 @@ FIND_NPM = if node -e 'const [major, minor] = process.versions.node.split(".").m
 	fi
 NPM_OPTIONS := --silent --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=2000
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock"
+	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo test soak bench lint format check schema lock web testweb screenshots clean

@@ -19,8 +19,8 @@ from db.types import Pool
 from ingestor.fetch import Fetch, Provider
 from ingestor.run import run
 from ingestor.sources.coinpaprika import CoinPaprika
-from simulator.app import Address, create_app, serving
-from simulator.market import Market
+from kasparro.simulator.app import Address, create_app, serving
+from kasparro.simulator.market import Market
 
 COINS = 10_000
 STEP_SECONDS = 300

@@ -13,7 +13,10 @@ import platformdirs
 from db.pool import normalize_dsn
 
 ROOT = Path(__file__).resolve().parent.parent
-"""The folder that holds `data/`: the checkout, or site-packages."""
+"""The checkout, or site-packages."""
+
+DATA = ROOT / "data" if (ROOT / "pyproject.toml").exists() else ROOT / "kasparro" / "data"
+"""The folder of the files that come with the program; an installed one has it below its own package."""
 
 SECRETS = frozenset({"api_source_key", "coingecko_api_key", "scheduler_token", "database_url", "read_database_url"})
 
@@ -38,8 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     coingecko_api_key: str | None = None
     coingecko_pages: int = 4
     coingecko_monthly_calls: int = 10_000
-    csv_path: str = str(ROOT / "data" / "sample.csv")
-    identity_path: Path = ROOT / "data" / "identity.csv"
+    csv_path: str = str(DATA / "sample.csv")
+    identity_path: Path = DATA / "identity.csv"
     sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
     poll_seconds: int = 300
     run_timeout_seconds: int = 900

@@ -50,7 +50,7 @@ class Child:
         refused: Callable[[str], None],
         backoff: Backoff | None = None,
     ) -> None:
-        self.name = command[0]
+        self.name = command[0].rpartition(".")[2]
         self._command = (sys.executable, "-m", "kasparro.leash", *command)
         self._environment = {**environment, "PYTHONUNBUFFERED": "1"}
         self._console = console

@@ -23,7 +23,7 @@ def new_market() -> str:
 def simulator_command(market: str, coins: int) -> tuple[str, ...]:
     """Return the module, and its arguments, that is the market at an address with so many coins on each list."""
     return (
-        "simulator",
+        "kasparro.simulator",
         "--port",
         str(urlsplit(market).port),
         "--coins",

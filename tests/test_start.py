@@ -12,7 +12,7 @@ from tests.conftest import ROOT
     ("program", "too_much"),
     [
         ("ingestor.__main__", {"server", "kasparro", "strawberry", "graphql", "starlette", "uvicorn", "pyarrow"}),
-        ("server.__main__", {"ingestor", "kasparro", "simulator", "aiohttp", "pyarrow"}),
+        ("server.__main__", {"ingestor", "kasparro", "kasparro.simulator", "aiohttp", "pyarrow"}),
         ("kasparro.__main__", {"server", "ingestor", "strawberry", "asyncpg", "aiohttp", "rich", "pyarrow"}),
     ],
 )

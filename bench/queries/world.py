@@ -14,8 +14,8 @@ from db.settings import Settings
 from db.sources import SourceSettings, save_sources
 from ingestor.run import run
 from ingestor.sources import coingecko, coinpaprika
-from simulator.app import create_app, serving
-from simulator.market import Market
+from kasparro.simulator.app import create_app, serving
+from kasparro.simulator.market import Market
 
 LISTED: Final = 11_000
 """Coins that each source lists: some share a ticker, and 10,000 tickers and more are left."""

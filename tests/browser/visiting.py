@@ -70,7 +70,7 @@ class Demo:
     async def spoil_a_record(self) -> None:
         """Let the next answer of CoinPaprika hold a record that cannot be read."""
         children = psutil.Process(self.program.process.pid).children(recursive=True)
-        words = next(words for child in children if "simulator" in (words := child.cmdline()))
+        words = next(words for child in children if "kasparro.simulator" in (words := child.cmdline()))
         market = f"http://127.0.0.1:{words[words.index('--port') + 1]}"
         fault = {"kind": "bad_record", "provider": "coinpaprika", "route": "/tickers"}
         async with aiohttp.ClientSession() as client, client.post(f"{market}/_control/faults", json=[fault]) as answer:

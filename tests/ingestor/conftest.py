@@ -17,9 +17,9 @@ from ingestor.run import run
 from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.sources.csv_files import CsvFiles
-from simulator.app import Address, create_app, serving
-from simulator.faults import Fault
-from simulator.market import Market
+from kasparro.simulator.app import Address, create_app, serving
+from kasparro.simulator.faults import Fault
+from kasparro.simulator.market import Market
 
 START = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=22)
 """Young enough for history, whenever the tests run."""

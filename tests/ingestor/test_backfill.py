@@ -30,9 +30,9 @@ from ingestor.clock import utc_now
 from ingestor.errors import SourceError, SourceRefusedError, SourceUnavailableError
 from ingestor.fetch import Fetch
 from ingestor.sources.coingecko import CoinGecko
-from simulator.app import Address, create_app, serving
-from simulator.coingecko_rows import chart
-from simulator.market import Market
+from kasparro.simulator.app import Address, create_app, serving
+from kasparro.simulator.coingecko_rows import chart
+from kasparro.simulator.market import Market
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
 COINS = 30

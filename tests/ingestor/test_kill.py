@@ -5,8 +5,8 @@ import os
 import random
 import time
 
-from simulator.app import create_app, serving
-from simulator.market import Market
+from kasparro.simulator.app import create_app, serving
+from kasparro.simulator.market import Market
 from tests.conftest import Program, StartProgram
 from tests.ingestor.conftest import START, Ingest
 

@@ -13,8 +13,8 @@ import pytest
 from db.requests import add_request
 from db.settings import load_settings
 from ingestor.loop import keep_ingesting
-from simulator.app import create_app, serving
-from simulator.market import Market
+from kasparro.simulator.app import create_app, serving
+from kasparro.simulator.market import Market
 from tests.conftest import StartProgram
 from tests.ingestor.conftest import START, Ingest
 

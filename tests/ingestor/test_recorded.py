@@ -19,9 +19,9 @@ from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.sources.csv_files import CsvFiles
 from ingestor.startup import save_settings_of
-from simulator.app import create_app, serving
-from simulator.market import Market
-from simulator.replay import read_recording
+from kasparro.simulator.app import create_app, serving
+from kasparro.simulator.market import Market
+from kasparro.simulator.replay import read_recording
 from tests.conftest import ROOT
 from tests.ingestor.conftest import QUICK, provider
 from tests.ingestor.test_run import TABLES

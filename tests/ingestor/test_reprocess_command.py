@@ -10,8 +10,8 @@ import re
 import sys
 import time
 
-from simulator.app import create_app, serving
-from simulator.market import Market
+from kasparro.simulator.app import create_app, serving
+from kasparro.simulator.market import Market
 from tests.conftest import Program, StartProgram
 from tests.ingestor.conftest import START, Ingest
 from tests.ingestor.reprocess_rows import again, contents, ingest_anew, misread, read_ticks, row_versions

@@ -19,8 +19,8 @@ from ingestor.fetch import Fetch
 from ingestor.run import abandon_orphans, run
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.startup import close_sources, prepare
-from simulator.control import expected
-from simulator.universe import PROVIDERS
+from kasparro.simulator.control import expected
+from kasparro.simulator.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
 # Everything that is stored, but for a run's own rows and the outbox's word of it: which row versions are there.

@@ -16,9 +16,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from db.pool import Connection
-from simulator.app import Address, create_app, serving
-from simulator.faults import Fault
-from simulator.market import Market
+from kasparro.simulator.app import Address, create_app, serving
+from kasparro.simulator.faults import Fault
+from kasparro.simulator.market import Market
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import ROOT, kasparro, run
 

@@ -127,7 +127,7 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
     assert re.fullmatch(rf"Error: {sentence}\n", second.stderr)
 
     processes = demo.processes()
-    assert {"simulator", "ingestor", "server"} <= {word for process in processes for word in process.cmdline()}
+    assert {"kasparro.simulator", "ingestor", "server"} <= {word for process in processes for word in process.cmdline()}
     assert await demo.program.stop(signal.SIGTERM) == 0
     await gone(processes)
     assert "kasparro  | stopping" in demo.program.text()
@@ -138,9 +138,11 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
 async def test_whatever_is_killed_comes_back(start_demo: StartDemo) -> None:
     demo = await start_demo()
     before = await demo.wait_until(lambda answer: answer["last_success"] is not None, "/stats")
-    for name in ("ingestor", "server", "simulator"):
+    for name in ("ingestor", "server", "kasparro.simulator"):
         demo.process(name).kill()
-        await demo.program.wait_for(rf"kasparro  \| {name} was ended by SIGKILL; starting it again in 1 s")
+        await demo.program.wait_for(
+            rf"kasparro  \| {name.rpartition('.')[2]} was ended by SIGKILL; starting it again in 1 s"
+        )
     demo.process("postgres").kill()
     await demo.program.wait_for(r"kasparro  \| PostgreSQL ended; starting it again in 1 s")
     earlier = before["last_success"]["finished_at"]

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
-from simulator.app import Address, create_app, serving
-from simulator.market import Market
+from kasparro.simulator.app import Address, create_app, serving
+from kasparro.simulator.market import Market
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulator.app import Address
-from simulator.market import Market
+from kasparro.simulator.app import Address
+from kasparro.simulator.market import Market
 
 
 async def control(

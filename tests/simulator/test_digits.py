@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.digits import go_text, rounded, ruby_text, significant
+from kasparro.simulator.digits import go_text, rounded, ruby_text, significant
 
 numbers = st.decimals(allow_nan=False, allow_infinity=False, places=12, min_value=-(10**15), max_value=10**15)
 

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulator.app import Address
-from simulator.faults import Fault, decode_faults, read_faults
+from kasparro.simulator.app import Address
+from kasparro.simulator.faults import Fault, decode_faults, read_faults
 
 TICKERS = "/coinpaprika/v1/tickers"
 MARKETS = "/coingecko/api/v3/coins/markets?vs_currency=usd&page="

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator import coingecko_rows, coinpaprika_rows
-from simulator.chance import number_of, word
-from simulator.market import Market
-from simulator.universe import PROVIDERS, Label, Provider, Universe
+from kasparro.simulator import coingecko_rows, coinpaprika_rows
+from kasparro.simulator.chance import number_of, word
+from kasparro.simulator.market import Market
+from kasparro.simulator.universe import PROVIDERS, Label, Provider, Universe
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 COINS = 10_000

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 30
 
 
 def start(start_program: StartProgram, *arguments: str) -> Program:
-    return start_program("-m", "simulator", "--port", "0", *arguments)
+    return start_program("-m", "kasparro.simulator", "--port", "0", *arguments)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -112,7 +112,7 @@ async def test_its_limits_and_keys_are_those_of_the_command_line(
         (["--faults", '{"kind":"flood"}'], "$.kind"),
         (["--faults", "missing.json"], "missing.json"),
         (["--replay", "no/such/folder"], "no/such/folder"),
-        (["--replay", "simulator"], "has no file coinpaprika-tickers-*"),
+        (["--replay", "kasparro/simulator"], "has no file coinpaprika-tickers-*"),
     ],
 )
 async def test_a_bad_argument_gets_one_line_and_2(

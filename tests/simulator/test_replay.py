@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from simulator.app import create_app, serving
-from simulator.market import Market
-from simulator.replay import read_recording
+from kasparro.simulator.app import create_app, serving
+from kasparro.simulator.market import Market
+from kasparro.simulator.replay import read_recording
 
 MARKETS = "/coins/markets?vs_currency=usd&page="
 

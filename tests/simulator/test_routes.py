@@ -11,13 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulator.app import Address, create_app, serving
-from simulator.bodies import LARGEST_KEPT
-from simulator.coinpaprika_rows import row
-from simulator.control import expected
-from simulator.limits import Limits
-from simulator.market import Market
-from simulator.universe import PROVIDERS, Provider
+from kasparro.simulator.app import Address, create_app, serving
+from kasparro.simulator.bodies import LARGEST_KEPT
+from kasparro.simulator.coinpaprika_rows import row
+from kasparro.simulator.control import expected
+from kasparro.simulator.limits import Limits
+from kasparro.simulator.market import Market
+from kasparro.simulator.universe import PROVIDERS, Provider
 
 MARKETS = "/coins/markets?vs_currency=usd&per_page=250"
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from simulator.chance import draw, happens, word
-from simulator.known import KNOWN_COINS
+from kasparro.simulator.chance import draw, happens, word
+from kasparro.simulator.known import KNOWN_COINS
 
 _PERIOD: Final = 17
 """Of every 17 assets on both lists the last is a namesake: 4.2 % of either list."""

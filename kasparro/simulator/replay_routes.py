@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from simulator import coingecko, coinpaprika, errors
-from simulator.bodies import pack, respond
-from simulator.replay import RecordedBody, Recording
-from simulator.simulation import PREFIXES, SIMULATION
+from kasparro.simulator import coingecko, coinpaprika, errors
+from kasparro.simulator.bodies import pack, respond
+from kasparro.simulator.replay import RecordedBody, Recording
+from kasparro.simulator.simulation import PREFIXES, SIMULATION
 
 
 def add_routes(app: web.Application, recording: Recording) -> None:

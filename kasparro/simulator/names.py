@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
-from simulator.chance import draw, number_of
-from simulator.tickers import TAKEN_MARK, Ticker, own_word
+from kasparro.simulator.chance import draw, number_of
+from kasparro.simulator.tickers import TAKEN_MARK, Ticker, own_word
 
 _GENERIC: Final = ("Token", "Coin", "Network", "Protocol", "DAO", "Finance", "Chain")
 _SECOND: Final = ("", "", "", "", "Swap", "Labs", "Games", "Verse", "Pay", "AI", "Cash", "Vault", "World", "Land")

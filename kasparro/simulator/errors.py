@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 import msgspec
 from aiohttp import web
 
-from simulator.market import iso
-from simulator.universe import Provider
+from kasparro.simulator.market import iso
+from kasparro.simulator.universe import Provider
 
 Headers = Mapping[str, str]
 Shape = Literal["error", "status", "error_status", "timestamp", "html", "empty"]

@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from simulator import names, tickers
-from simulator.known import KNOWN_COINS, KnownCoin
+from kasparro.simulator import names, tickers
+from kasparro.simulator.known import KNOWN_COINS, KnownCoin
 
 Provider = Literal["coinpaprika", "coingecko"]
 PROVIDERS: Final[tuple[Provider, Provider]] = ("coinpaprika", "coingecko")

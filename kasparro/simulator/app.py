@@ -8,14 +8,14 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from simulator import coingecko, coinpaprika, control, replay_routes
-from simulator.faults import Fault, Faults
-from simulator.limits import Limits
-from simulator.market import Market
-from simulator.replay import Recording
-from simulator.simulation import PREFIXES, SIMULATION, Received, Simulation, provider_of, route_of
-from simulator.spoil import play
-from simulator.universe import PROVIDERS, Provider
+from kasparro.simulator import coingecko, coinpaprika, control, replay_routes
+from kasparro.simulator.faults import Fault, Faults
+from kasparro.simulator.limits import Limits
+from kasparro.simulator.market import Market
+from kasparro.simulator.replay import Recording
+from kasparro.simulator.simulation import PREFIXES, SIMULATION, Received, Simulation, provider_of, route_of
+from kasparro.simulator.spoil import play
+from kasparro.simulator.universe import PROVIDERS, Provider
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -13,11 +13,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Raw
 
-from simulator import errors
-from simulator.bodies import UNALTERED
-from simulator.faults import Fault, Kind
-from simulator.simulation import SIMULATION
-from simulator.universe import Provider
+from kasparro.simulator import errors
+from kasparro.simulator.bodies import UNALTERED
+from kasparro.simulator.faults import Fault, Kind
+from kasparro.simulator.simulation import SIMULATION
+from kasparro.simulator.universe import Provider
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from simulator.errors import Shape
-from simulator.universe import Provider
+from kasparro.simulator.errors import Shape
+from kasparro.simulator.universe import Provider
 
 Kind = Literal[
     "status",

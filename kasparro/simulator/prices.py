@@ -10,9 +10,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from simulator.chance import draw
-from simulator.digits import EXACT
-from simulator.universe import Provider, Universe
+from kasparro.simulator.chance import draw
+from kasparro.simulator.digits import EXACT
+from kasparro.simulator.universe import Provider, Universe
 
 HOUR: Final = 3_600
 DAY: Final = 86_400

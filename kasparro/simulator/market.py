@@ -9,10 +9,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from simulator.chance import draw, happens
-from simulator.known import KNOWN_COINS
-from simulator.prices import DAY, HIGHEST_FACTOR, ONE, Prices, highest_cap_usd
-from simulator.universe import Provider, Universe
+from kasparro.simulator.chance import draw, happens
+from kasparro.simulator.known import KNOWN_COINS
+from kasparro.simulator.prices import DAY, HIGHEST_FACTOR, ONE, Prices, highest_cap_usd
+from kasparro.simulator.universe import Provider, Universe
 
 DEFAULT_COINS: Final = 10_000
 SMALLEST_MARKET: Final = 10

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from simulator.chance import draw, happens
-from simulator.digits import EXACT, ratio, rounded, ruby_text, significant
-from simulator.listing import Expected, number
-from simulator.market import Market, iso
-from simulator.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
+from kasparro.simulator.chance import draw, happens
+from kasparro.simulator.digits import EXACT, ratio, rounded, ruby_text, significant
+from kasparro.simulator.listing import Expected, number
+from kasparro.simulator.market import Market, iso
+from kasparro.simulator.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
 
 _WHOLE_PRICE: Final = 10_000
 _TWO_PLACES: Final = Decimal("1.1")

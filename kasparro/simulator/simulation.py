@@ -7,12 +7,12 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct, field
 
-from simulator.bodies import Bodies
-from simulator.faults import Faults
-from simulator.limits import Limits
-from simulator.market import Market
-from simulator.replay import Recording
-from simulator.universe import PROVIDERS, Provider
+from kasparro.simulator.bodies import Bodies
+from kasparro.simulator.faults import Faults
+from kasparro.simulator.limits import Limits
+from kasparro.simulator.market import Market
+from kasparro.simulator.replay import Recording
+from kasparro.simulator.universe import PROVIDERS, Provider
 
 PREFIXES: Final[dict[Provider, str]] = {"coinpaprika": "/coinpaprika/v1", "coingecko": "/coingecko/api/v3"}
 LOGGED_REQUESTS: Final = 10_000

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from simulator.market import Market
+from kasparro.simulator.market import Market
 
 KEPT_BODIES: Final = 64
 LARGEST_KEPT: Final = 50_000

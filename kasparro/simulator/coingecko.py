@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from simulator import coingecko_rows as rows
-from simulator import errors
-from simulator.bodies import LARGEST_KEPT, UNALTERED, respond, stream_array, write_array
-from simulator.market import Market
-from simulator.simulation import PREFIXES, SIMULATION, Simulation
+from kasparro.simulator import coingecko_rows as rows
+from kasparro.simulator import errors
+from kasparro.simulator.bodies import LARGEST_KEPT, UNALTERED, respond, stream_array, write_array
+from kasparro.simulator.market import Market
+from kasparro.simulator.simulation import PREFIXES, SIMULATION, Simulation
 
 HEADERS: Final = {
     "Content-Type": "application/json; charset=utf-8",

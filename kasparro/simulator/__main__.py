@@ -1,4 +1,4 @@
-"""The program: `python -m simulator`."""
+"""The program: `python -m kasparro.simulator`."""
 
 import asyncio
 import signal
@@ -11,12 +11,12 @@ import click
 import msgspec
 from msgspec import Struct
 
-from simulator.app import Address, create_app, serving
-from simulator.faults import Fault, read_faults
-from simulator.limits import Limits, parse_rate
-from simulator.market import DEFAULT_COINS, LARGEST_MARKET, SMALLEST_MARKET, Market, utc
-from simulator.replay import DEFAULT_COINGECKO, DEFAULT_COINPAPRIKA, read_recording
-from simulator.universe import Provider
+from kasparro.simulator.app import Address, create_app, serving
+from kasparro.simulator.faults import Fault, read_faults
+from kasparro.simulator.limits import Limits, parse_rate
+from kasparro.simulator.market import DEFAULT_COINS, LARGEST_MARKET, SMALLEST_MARKET, Market, utc
+from kasparro.simulator.replay import DEFAULT_COINGECKO, DEFAULT_COINPAPRIKA, read_recording
+from kasparro.simulator.universe import Provider
 
 DEFAULT_PORT = 9000
 EXIT_BAD_ARGUMENT = 2

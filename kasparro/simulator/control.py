@@ -8,12 +8,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from simulator import coingecko_rows, coinpaprika_rows
-from simulator.faults import decode_faults
-from simulator.listing import Expected
-from simulator.market import Market
-from simulator.simulation import SIMULATION, Simulation
-from simulator.universe import PROVIDERS, Provider
+from kasparro.simulator import coingecko_rows, coinpaprika_rows
+from kasparro.simulator.faults import decode_faults
+from kasparro.simulator.listing import Expected
+from kasparro.simulator.market import Market
+from kasparro.simulator.simulation import SIMULATION, Simulation
+from kasparro.simulator.universe import PROVIDERS, Provider
 
 PREFIX: Final = "/_control"
 MOST_EXPECTED: Final = 100_000

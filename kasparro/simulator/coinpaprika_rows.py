@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
-from simulator.chance import draw, happens
-from simulator.digits import go_text, ratio, significant
-from simulator.listing import Expected, number, whole
-from simulator.market import Market, iso
-from simulator.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
+from kasparro.simulator.chance import draw, happens
+from kasparro.simulator.digits import go_text, ratio, significant
+from kasparro.simulator.listing import Expected, number, whole
+from kasparro.simulator.market import Market, iso
+from kasparro.simulator.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
 
 _WINDOWS: Final = (
     ("15m", 15 * 60),

@@ -1,1 +1,0 @@
-"""A fake crypto market that speaks CoinPaprika's and CoinGecko's protocols: `python -m simulator`."""
