@@ -27,7 +27,8 @@ LOCKED = {
     "requirements-node.lock": GROUPS["node"],
 }
 PIN = re.compile(
-    r"^(?P<name>[a-z0-9.-]+)(?:\[[a-z0-9,-]+\])?==(?P<version>\S+)(?: ; [^\\]+)? \\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64}.*\n)+)",
+    r"^(?P<name>[a-z0-9.-]+)(?:\[(?P<extras>[a-z0-9,-]+)\])?==(?P<version>\S+)(?: ; (?P<marker>[^\\]+))? \\\n"
+    r"(?:    --hash=sha256:[0-9a-f]{64}.*\n)+",
     re.MULTILINE,
 )
 
