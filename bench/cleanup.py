@@ -36,7 +36,7 @@ def cleaned_up() -> Iterator[Path]:
     folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
     # Without TMPDIR neither it nor that of a run around this one takes it for something that was started.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TMPDIR", "COV"))}
-    command = [sys.executable, "-I", __file__, folder]
+    command = [sys.executable, "-I", __file__, str(folder)]
     watching = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     try:
