@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from bench.cleanup import cleaned_up
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.pool import Connection, Pool, connect, create_pool, normalize_dsn
@@ -29,6 +30,21 @@ _numbers = itertools.count(1)
 def pytest_configure() -> None:
     """Treat SIGTERM as Ctrl-C, so that a run that is cut short still ends its server and its programs."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def started_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let programs start with the default action of every signal, and let none outlive this process.
+
+    A signal that `nohup`, or a shell for its background jobs, has ignored stays without effect on the run itself; only
+    a handler, unlike SIG_IGN, is not inherited.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    tmp_path_factory.getbasetemp()  # what pytest keeps for a look afterwards lies where it always does
+    with cleaned_up():
+        yield
 
 
 def with_database(dsn: str, database: str) -> str:

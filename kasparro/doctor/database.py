@@ -47,7 +47,8 @@ async def _connected(dsn: str) -> AsyncIterator[tuple[str, datetime.timedelta]]:
     connection = await connect(dsn, application_name="kasparro doctor")
     try:
         now: datetime.datetime = await connection.fetchval(NOW)
-        version = connection.get_server_version()
-        yield f"{version.major}.{version.minor}", now - datetime.datetime.now(datetime.UTC)
+        # As the server writes it, but for a packager's words behind: asyncpg's parts have the minor version elsewhere.
+        version = connection.get_settings().server_version.partition(" ")[0]
+        yield version, now - datetime.datetime.now(datetime.UTC)
     finally:
         await connection.close()

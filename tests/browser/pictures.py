@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 
+from bench.cleanup import cleaned_up
 from tests.browser.visiting import DESK, PHONE, Demo, missing, running_browser, running_demo
 from tests.conftest import ROOT
 
@@ -99,4 +100,6 @@ async def _backfill(demo: Demo) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    with cleaned_up():
+        code = asyncio.run(main())
+    sys.exit(code)

@@ -474,6 +474,12 @@ async def test_without_the_wheel_the_error_says_what_to_install(
         await EmbeddedPostgres(state_folder, FAST).start()
 
 
+def test_every_error_has_a_sentence_of_its_own() -> None:
+    errors = embedded.EmbeddedPostgresError.__subclasses__()
+    assert len(errors) > 8
+    assert [error for error in errors if "sentence" not in vars(error)] == []
+
+
 async def test_a_home_that_cannot_be_made_is_named(state_folder: Path) -> None:
     (state_folder / "file").write_text("in the way")
     with pytest.raises(

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from db.pool import connect
+from db.pool import Connection, connect
 from db.settings import Settings, load_settings
 from kasparro.doctor import examine
 from kasparro.doctor.findings import Finding
@@ -82,6 +82,12 @@ async def test_a_healthy_kasparro_gets_a_line_for_each_part(database: str, tmp_p
     subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "coinpaprika", "csv", "Clock"]
     assert [finding["subject"] for finding in as_json] == subjects
     assert len(lines) == len(subjects)
+
+
+async def test_the_servers_version_is_its_own(database: str, connection: Connection, tmp_path: Path) -> None:
+    known = await connection.fetchval("SELECT current_setting('server_version_num')::integer")
+    found = await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv")
+    assert found["Database"].text.startswith(f"PostgreSQL {known // 10_000}.{known % 10_000}, ")
 
 
 async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(database: str, tmp_path: Path) -> None:
