@@ -119,9 +119,12 @@ def _origin(text: str) -> str:
     if text == "*":
         return text
     url = _http_url(text)
-    if urlsplit(url).path:
+    parts = urlsplit(url)
+    if parts.path or parts.username is not None:
         raise ValueError("origins such as https://dash.example.com, separated by commas, or *")
-    return url
+    # As a browser writes it: in small letters, without the port that goes without saying.
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(f':{default_port}')}"
 
 
 def _host(text: str) -> str:

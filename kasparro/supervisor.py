@@ -106,7 +106,7 @@ async def _greet(plan: Plan) -> None:
         if await anyio.to_thread.run_sync(_answers, url, abandon_on_cancel=True):
             break
         await anyio.sleep(PROBE_SECONDS)
-    click.echo(f"{plan.greeting} at {url} (GraphiQL /graphql, REST /data, docs /docs)")
+    click.echo(f"{plan.greeting} at {url}{plan.settings.root_path} (GraphiQL /graphql, REST /data, docs /docs)")
 
 
 def _answers(url: str) -> bool:

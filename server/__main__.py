@@ -39,7 +39,7 @@ def main() -> int:
             if settings.workers == 1:
                 uvloop.run(_serve_until_told(settings, listening))
             elif uvloop.run(_database_is_there(settings)):
-                run_workers(settings.workers, listening, lambda: _tell(url_of(listening)))
+                run_workers(settings, listening, lambda: _tell(url_of(listening)))
     except (SettingsError, AddressError) as error:
         click.echo(error, err=True)
         return BAD_SETTING

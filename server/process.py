@@ -133,7 +133,9 @@ def quiet_uvicorn() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def http_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def http_config(
+    app: ASGIApp | str, *, keep_alive_seconds: int, factory: bool = False, workers: int = 1
+) -> uvicorn.Config:
     """Return how uvicorn serves an application of ours, or one that each worker makes and opens for itself."""
     return uvicorn.Config(
         app,
@@ -149,6 +151,8 @@ def http_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # `server.middleware.forwarded` reads them, of the proxies that are named
+        timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
     )
 
@@ -157,7 +161,7 @@ class Server(uvicorn.Server):
     """uvicorn, ended by `stopping`: signals are the business of the process, not of a server within it."""
 
     def __init__(self, state: ServerState, on_ready: Callable[[], None]) -> None:
-        super().__init__(http_config(create_app(state)))
+        super().__init__(http_config(create_app(state), keep_alive_seconds=state.settings.keep_alive_seconds))
         self._stopping = state.stopping
         self._on_ready = on_ready
 

@@ -248,8 +248,8 @@ PATHS: dict[str, dict[str, Schema]] = {
 }
 
 
-def document(version: str) -> Schema:
-    """Return the OpenAPI document of a version."""
+def document(version: str, root_path: str = "") -> Schema:
+    """Return the OpenAPI document of a version that is served below a path."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -259,7 +259,7 @@ def document(version: str) -> Schema:
             "The same data and more, live too, is at /graphql.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root_path or "/"}],
         "security": [],
         "tags": [{"name": name} for name in ("Data", "Runs", "Service")],
         "paths": PATHS,
@@ -280,4 +280,4 @@ def document(version: str) -> Schema:
 async def get_openapi(request: Request) -> Response:
     """Answer the document."""
     state: ServerState = request.app.state.server
-    return Json(document(state.version))
+    return Json(document(state.version, state.settings.root_path))
