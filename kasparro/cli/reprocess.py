@@ -16,6 +16,7 @@ from db.logs import configure_logging
 from db.migrate import migrate
 from db.pool import create_pool
 from db.settings import Settings, SettingsError, load_settings
+from db.times import UnreadableTimeError, read_span
 from ingestor.reprocess import Report, ReprocessBusyError, reprocess
 from ingestor.reprocess.job import OnProgress
 from ingestor.sources import create_sources
@@ -30,14 +31,11 @@ _SHOWN = 40
 
 
 def _instant(_: click.Context, __: click.Parameter, value: str | None) -> datetime.datetime | None:
-    """Return the instant that ISO 8601 text names; UTC where it names no zone."""
-    if value is None:
-        return None
+    """Return when the time that ISO 8601 text names begins; UTC where it names no zone."""
     try:
-        moment = datetime.datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no date or time: 2026-11-23, or 2026-11-23T08:00") from None
-    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment.astimezone(datetime.UTC)
+        return None if value is None else read_span(value).start
+    except UnreadableTimeError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command("reprocess")

@@ -164,8 +164,8 @@ DATA_PARAMETERS = [
     ),
     _parameter("ticker", {"type": "string", "maxLength": MAX_TEXT}, "A ticker, in upper or lower case"),
     _parameter("source", {"type": "string", "maxLength": MAX_TEXT}, "A source, such as coinpaprika"),
-    _parameter("start_date", {"type": "string"}, "Observed then or later: an ISO 8601 date or date-time, in UTC"),
-    _parameter("end_date", {"type": "string"}, "Observed then or earlier; a date means its whole day"),
+    _parameter("start_date", {"type": "string"}, "Observed then or later: an ISO 8601 date, week or date-time, in UTC"),
+    _parameter("end_date", {"type": "string"}, "Observed then or earlier; a date or week means all of it"),
     _parameter("cursor", {"type": "string"}, "`next_cursor` of the page before; empty for the first page"),
 ]
 PATHS: dict[str, dict[str, Schema]] = {
