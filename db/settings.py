@@ -11,6 +11,7 @@ import dotenv
 import msgspec
 import platformdirs
 
+from db.display import displayed
 from db.pool import normalize_dsn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Show the settings without a secret, so that no log line ever holds one."""
         shown = (f"{name}={'***' if name in SECRETS and value else value!r}" for name, value in _items(self))
-        return f"Settings({', '.join(shown)})"
+        return displayed(f"Settings({', '.join(shown)})")
 
 
 def _items(settings: Settings) -> list[tuple[str, object]]:
@@ -249,6 +250,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path
         try:
             values[name] = reader(text)
         except ValueError as error:
-            shown = "its value is secret and not shown" if name in SECRETS else f"it is {text!r}"
+            is_secret = name in SECRETS or ("://" in text and "@" in text)
+            shown = "its value is secret and not shown" if is_secret else f"it is {text!r}"
             raise SettingsError(f"{variable} must be {error}; {shown}") from None
     return msgspec.convert(values, Settings)

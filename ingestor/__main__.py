@@ -9,6 +9,7 @@ import anyio
 import structlog
 import uvloop
 
+from db.display import displayed
 from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError, create_pool
 from db.settings import Settings, SettingsError, load_settings
@@ -65,17 +66,17 @@ def main() -> int:
         settings = load_settings()
         dsn = _database_url(settings)
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{displayed(str(error))}\n")
         return 2
     configure_logging(settings)
     code = 0
     try:
         uvloop.run(_until_signal(settings, dsn, only))
     except* SettingsError as group:
-        sys.stderr.write(f"{group.exceptions[0]}\n")
+        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 2
     except* DatabaseUnavailableError as group:
-        sys.stderr.write(f"{group.exceptions[0]}\n")
+        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 1
     return code
 

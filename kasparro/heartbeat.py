@@ -8,6 +8,7 @@ import asyncio
 import datetime
 import sys
 
+from db.display import displayed
 from db.pool import DatabaseUnavailableError, connect
 from db.settings import SettingsError, load_settings
 from db.types import Connection
@@ -54,7 +55,7 @@ def main() -> int:
     except (SettingsError, DatabaseUnavailableError) as error:
         problem = str(error)
     if problem is not None:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"{displayed(problem)}\n")
     return 0 if problem is None else FAILED
 
 

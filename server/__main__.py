@@ -8,6 +8,7 @@ import sys
 import click
 import uvloop
 
+from db.display import displayed
 from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings, SettingsError, load_settings
@@ -41,10 +42,10 @@ def main() -> int:
             elif uvloop.run(_database_is_there(settings)):
                 run_workers(settings, listening, lambda: _tell(url_of(listening)))
     except (SettingsError, AddressError) as error:
-        click.echo(error, err=True)
+        click.echo(displayed(str(error)), err=True)
         return BAD_SETTING
     except (StartError, DatabaseUnavailableError, TokenFileError) as error:
-        click.echo(error, err=True)
+        click.echo(displayed(str(error)), err=True)
         return FAILED
     return 0
 

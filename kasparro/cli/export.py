@@ -23,6 +23,7 @@ from kasparro.database import open_database
 from kasparro.demo import demo_settings
 from kasparro.errors import CommandError, RefusedError
 from kasparro.output import STDOUT, Output, OutputError, open_output
+from kasparro.terminal import say
 
 _SUFFIXES = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"} | dict.fromkeys(
     (".arrow", ".arrows"), "arrow"
@@ -94,7 +95,7 @@ def command(
         # With asyncio's own loop, reading from the database takes twice the time.
         rows = uvloop.run(_export(demo_settings(settings) if demo else settings, wanted, encoder, output))
     things = "price points" if history else "records"
-    click.echo(f"{rows:,} {things} as {wanted.form.name}, {decimal(output.size)}: {output.name}", err=True)
+    say(f"{rows:,} {things} as {wanted.form.name}, {decimal(output.size)}: {output.name}", err=True)
 
 
 def _format_of(out: str) -> str:
