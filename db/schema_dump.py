@@ -19,9 +19,9 @@ _DUMP_TIMEOUT_SECONDS = 60
 _NOISE = re.compile(r"^(--( .*)?|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*)$\n?", re.MULTILINE)
 
 ROLES = """
-SELECT format('CREATE ROLE %I %s;', rolname, CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END)
+SELECT format('CREATE ROLE %I NOLOGIN;', rolname)
   FROM pg_roles
- WHERE rolname !~ '^pg_' AND NOT rolsuper
+ WHERE rolname !~ '^pg_' AND NOT rolsuper AND NOT rolcanlogin  -- logins are made by db/logins.py, not by migrations
  ORDER BY rolname
 """
 

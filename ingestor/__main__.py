@@ -10,6 +10,7 @@ import structlog
 import uvloop
 
 from db.display import displayed
+from db.logins import login_or_warn
 from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError, create_pool
 from db.settings import Settings, SettingsError, load_settings
@@ -22,7 +23,7 @@ STATEMENT_TIMEOUT_SECONDS = 300.0
 
 async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
     async with await create_pool(
-        dsn,
+        await login_or_warn(dsn, "ingestor"),
         application_name="kasparro ingestor",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away

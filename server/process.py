@@ -8,11 +8,13 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 
+import msgspec
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from db.embedded import running_dsn
+from db.logins import login_or_warn, same_login
 from db.migrate import MigrationError, status
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings
@@ -88,8 +90,21 @@ async def serve(
     dsn = await wait_for_database(settings, stopping)
     if stopping.is_set():
         return
+    settings, dsn = await as_server(settings, dsn)
     async with open_state(settings, dsn, stopping) as state:
         await Server(state, lambda: on_ready(url_of(listening))).serve([listening])
+
+
+async def as_server(settings: Settings, dsn: str) -> tuple[Settings, str]:
+    """Return the settings and the DSN with the server's own login in place of the owner's, where there is one.
+
+    Raises DatabaseUnavailableError.
+    """
+    own = await login_or_warn(dsn, "server")
+    if settings.read_database_url and own != dsn:
+        replica = await same_login(own, settings.read_database_url, "server")
+        settings = msgspec.structs.replace(settings, read_database_url=replica)
+    return settings, own
 
 
 async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:

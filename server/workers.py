@@ -20,7 +20,7 @@ from db.pool import DatabaseUnavailableError
 from db.settings import Settings, load_settings
 from db.token import TokenFileError
 from server.app import create_app
-from server.process import StartError, http_config, quiet_uvicorn, wait_for_database
+from server.process import StartError, as_server, http_config, quiet_uvicorn, wait_for_database
 from server.state import open_state
 
 log = structlog.stdlib.get_logger(__name__)
@@ -71,7 +71,8 @@ class Worker:
         stop_with_uvicorn(self._stopping)
         try:
             dsn = await wait_for_database(self._settings, self._stopping)
-            async with open_state(self._settings, dsn, self._stopping) as state:
+            settings, dsn = await as_server(self._settings, dsn)
+            async with open_state(settings, dsn, self._stopping) as state:
                 self._app = create_app(state)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()

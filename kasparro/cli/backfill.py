@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from db.backfill import Kind
 from db.display import printable
+from db.logins import login_or_warn
 from db.logs import configure_logging
 from db.migrate import migrate
 from db.pool import connect
@@ -145,7 +146,9 @@ async def _connection(settings: Settings) -> AsyncIterator[Connection]:
     async with open_database(settings) as dsn:
         await migrate(dsn)
         connection = await connect(
-            dsn, application_name="kasparro backfill", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+            await login_or_warn(dsn, "ingestor"),
+            application_name="kasparro backfill",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         )
         try:
             yield connection
