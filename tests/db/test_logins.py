@@ -189,11 +189,14 @@ async def an_owner(server_dsn: str, database: str, options: str) -> AsyncIterato
         inside = await connect(with_database(server_dsn, name))
         try:
             await inside.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
+            made = await inside.fetch(
+                "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)", [role_name(part, name) for part in PARTS]
+            )
+            for row in made:
+                await inside.execute(f"DROP OWNED BY {row[0]}; DROP ROLE {row[0]}")
+            await inside.execute(f"DROP ROLE {role}")
         finally:
             await inside.close()
-        for part in PARTS:
-            await admin.execute(f"DROP ROLE IF EXISTS {role_name(part, name)}")
-        await admin.execute(f"DROP ROLE {role}")
     finally:
         await admin.close()
 
