@@ -1,11 +1,9 @@
 """Roles are a wall: what each part's login may do, and that nothing leads back to the owner."""
 
 import datetime
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -16,7 +14,7 @@ from db.partitions import DEFAULT_RETENTION, drop_old_partitions, ensure_partiti
 from db.pool import Connection, connect
 from db.requests import add_request
 from db.scram import scram_sha_256
-from tests.conftest import with_database
+from tests.owners import an_owner
 
 REFUSED = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError)
 NOW = datetime.datetime.now(datetime.UTC)
@@ -176,36 +174,9 @@ async def test_a_database_of_its_own_has_logins_of_its_own(empty_database: str) 
         assert await own.fetchval("SELECT current_user") == role_name("server", name)
 
 
-@asynccontextmanager
-async def an_owner(server_dsn: str, database: str, options: str) -> AsyncIterator[str]:
-    """Yield the DSN of a database's owner that is no superuser."""
-    admin, role = await connect(server_dsn), f"owner_{secrets.token_hex(4)}"
-    name = urlsplit(database).path[1:]
-    try:
-        await admin.execute(f"CREATE ROLE {role} LOGIN {options} PASSWORD 'x'")
-        await admin.execute(f"ALTER DATABASE {name} OWNER TO {role}")
-        yield database.replace("//postgres@", f"//{role}@", 1)
-        await admin.execute(f"ALTER DATABASE {name} OWNER TO CURRENT_USER")
-        inside = await connect(with_database(server_dsn, name))
-        try:
-            await inside.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
-            made = await inside.fetch(
-                "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)", [role_name(part, name) for part in PARTS]
-            )
-            for row in made:
-                await inside.execute(f"DROP OWNED BY {row[0]}; DROP ROLE {row[0]}")
-            await inside.execute(f"DROP ROLE {role}")
-        finally:
-            await inside.close()
-    finally:
-        await admin.close()
-
-
 async def test_an_owner_that_may_make_roles_makes_them_without_being_a_superuser(
     server_dsn: str, empty_database: str
 ) -> None:
-    if "//postgres@" not in server_dsn:
-        pytest.skip("the server of TEST_DATABASE_URL has users of its own")
     async with an_owner(server_dsn, empty_database, "CREATEROLE") as dsn:
         await migrate(dsn)
         for part in PARTS:
@@ -232,8 +203,6 @@ async def test_an_owner_that_may_make_roles_makes_them_without_being_a_superuser
 
 
 async def test_an_owner_that_may_make_no_roles_is_told_so(server_dsn: str, empty_database: str) -> None:
-    if "//postgres@" not in server_dsn:
-        pytest.skip("the server of TEST_DATABASE_URL has users of its own")
     async with an_owner(server_dsn, empty_database, "NOCREATEROLE") as dsn:
         await migrate(dsn)
         with pytest.raises(LoginError, match="permission denied to create role"):
