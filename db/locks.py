@@ -7,10 +7,12 @@ from db.types import Connection
 # The first key names what is locked, the second which one of it; "KASx" read as big-endian numbers.
 _WRITE_LOCK = 0x4B415357
 _SOURCE_LOCK = 0x4B415353
+_LOGINS_LOCK = 0x4B41534C
 
 # There is one writer at a time: it may have the memory to sort and join a whole page without the disk.
 _TAKE_WRITE_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0), set_config('work_mem', '64MB', true)"
 _TRY_WRITE_LOCK = "SELECT pg_try_advisory_xact_lock($1::integer, 0), set_config('work_mem', '64MB', true)"
+_TAKE_LOGINS_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0)"
 _SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
 # Whoever wants a row that a transaction has written waits for the number of that transaction, or of its part.
 _HOLDS_UP_OTHERS = """
@@ -40,6 +42,11 @@ async def try_write_lock(connection: Connection) -> bool:
     """Take the write lock unless somebody has it: who has written rows before must not wait for it."""
     taken: bool = await connection.fetchval(_TRY_WRITE_LOCK, _WRITE_LOCK)
     return taken
+
+
+async def take_logins_lock(connection: Connection) -> None:
+    """Wait until no other transaction makes logins; held to the end of this transaction."""
+    await connection.execute(_TAKE_LOGINS_LOCK, _LOGINS_LOCK)
 
 
 async def set_lock_timeout(connection: Connection, seconds: float) -> None:

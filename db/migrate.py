@@ -98,8 +98,15 @@ async def migrate(database: str | Connection, folder: Path = MIGRATIONS) -> list
     DatabaseUnavailableError for a DSN that leads nowhere.
     """
     migrations = load_migrations(folder)
-    async with _session(database) as connection, _locked(connection):
-        await connection.execute(CREATE_TABLE)
+    async with _session(database) as connection:
+        if not (await _status(connection, migrations)).pending:
+            return []  # to see that takes no rights: the server's and the ingestor's own logins may call this
+        return await _migrate(connection, migrations)
+
+
+async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    async with _locked(connection):
+        await _create_table(connection)
         pending = _pending(await _applied(connection), migrations)
         for migration in pending:
             await _apply(connection, migration)
@@ -110,7 +117,11 @@ async def status(database: str | Connection, folder: Path = MIGRATIONS) -> Migra
     """Say what is applied and what is pending; writes nothing. Raises as `migrate` does."""
     migrations = load_migrations(folder)
     async with _session(database) as connection:
-        applied = await _applied(connection) if await connection.fetchval(TABLE_EXISTS) else []
+        return await _status(connection, migrations)
+
+
+async def _status(connection: Connection, migrations: Sequence[Migration]) -> MigrationStatus:
+    applied = await _applied(connection) if await connection.fetchval(TABLE_EXISTS) else []
     return MigrationStatus(applied=applied, pending=_pending(applied, migrations))
 
 
@@ -126,6 +137,16 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 TABLE_EXISTS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 
 SELECT_APPLIED = "SELECT version, name, content_hash, applied_at FROM schema_migrations ORDER BY version"
+
+
+async def _create_table(connection: Connection) -> None:
+    try:
+        await connection.execute(CREATE_TABLE)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationFailedError(
+            f"the schema is behind, and the login of DATABASE_URL may not change it ({error}): "
+            "run `kasparro migrate` with the database's owner in DATABASE_URL"
+        ) from None
 
 
 async def _applied(connection: Connection) -> list[Applied]:

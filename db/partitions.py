@@ -33,8 +33,6 @@ class Retention(msgspec.Struct, frozen=True):
 
 DEFAULT_RETENTION = Retention(raw_days=7, history_days=90)
 _AHEAD = datetime.timedelta(days=3)
-# Each poll widens the newest candles: with room for their next versions beside them no index has to learn of these.
-_STORAGE: dict[Table, str] = {"candles": "WITH (fillfactor = 50)"}
 # Payloads by day, since they are many and soon over; history by week, so that 90 days are 13 partitions.
 _DAYS: dict[Table, int] = {"raw_api_records": 1, "raw_csv_records": 1, "price_points": 7, "candles": 7}
 _MONDAY = datetime.date(1970, 1, 5)
@@ -51,6 +49,10 @@ WHERE i.inhparent = ANY (ARRAY['raw_api_records', 'raw_csv_records', 'price_poin
   AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
 ORDER BY c.relname
 """
+# Functions of the tables' owner, which may do this and nothing else: an ingestor owns no table.
+_CREATE = "SELECT create_partition($1, $2, $3)"
+_DETACH = "SELECT detach_partition($1, $2)"
+_DROP = "SELECT drop_detached_partition($1, $2)"
 # Making or dropping a partition locks its table for a moment: rather try again later than queue readers behind us.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 
@@ -95,13 +97,9 @@ async def ensure_partitions(connection: Connection, now: datetime.datetime, rete
         await connection.execute(_LOCK_TIMEOUT)
         for table, start in await _missing(connection, now, retention):
             name = partition_name(table, start)
-            end = start + datetime.timedelta(days=_DAYS[table])
             try:
                 async with connection.transaction():
-                    await connection.execute(
-                        f"CREATE TABLE {name} PARTITION OF {table} "
-                        f"FOR VALUES FROM ('{start}+00') TO ('{end}+00') {_STORAGE.get(table, '')}"
-                    )
+                    await connection.execute(_CREATE, table, start, _DAYS[table])
             except (asyncpg.CheckViolationError, asyncpg.LockNotAvailableError) as error:
                 await _log.awarning("partition.not_made", partition=name, reason=str(error))
             else:
@@ -131,10 +129,10 @@ async def drop_old_partitions(connection: Connection, now: datetime.datetime, re
             async with connection.transaction():
                 await take_write_lock(connection)
                 await connection.execute(_LOCK_TIMEOUT)
-                await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {name}")
+                await connection.execute(_DETACH, table, name)
                 if is_raw:
                     await connection.execute(_KEEP_NEWEST[table].format(partition=name))
-                await connection.execute(f"DROP TABLE {name}")
+                await connection.execute(_DROP, table, name)
         except asyncpg.LockNotAvailableError as error:
             await _log.awarning("partition.not_dropped", partition=name, reason=str(error))
         else:

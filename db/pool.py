@@ -7,8 +7,6 @@ else is encoded with msgspec.
 
 import asyncio
 import contextlib
-import functools
-import logging
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -58,8 +56,6 @@ _FOREIGN_PARAMETERS = frozenset(
 _LOST = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
 _LOST_MIDWAY = ("cannot switch to state", "not connected")
 _JSONB_VERSION = b"\x01"
-
-log = logging.getLogger(__name__)
 
 
 class DatabaseUrlError(ValueError):
@@ -185,7 +181,6 @@ async def connect(
     dsn: str,
     *,
     application_name: str = "kasparro",
-    role: str | None = None,
     statement_timeout_seconds: float | None = None,
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     plans_once: bool = False,
@@ -193,7 +188,6 @@ async def connect(
     """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`.
 
     With `plans_once`, a statement is planned when it is first met, for all parameters, and not for each of them anew.
-    `role` is taken on where it exists and the login may; otherwise a warning says so and the login's own rights stay.
     Raises DatabaseUnavailableError, DatabaseUrlError.
     """
     dsn = normalize_dsn(dsn)
@@ -210,7 +204,7 @@ async def connect(
             server_settings=settings,
         )
         async with asyncio.timeout(connect_timeout_seconds):
-            await _prepare_session(connection, role)
+            await _prepare_session(connection)
     except TimeoutError:
         reason = f"no answer within {connect_timeout_seconds:g} s"
         raise DatabaseUnavailableError(database_location(dsn), reason) from None
@@ -222,7 +216,6 @@ async def connect(
 async def create_pool(
     dsn: str,
     *,
-    role: str | None = None,
     statement_timeout_seconds: float | None = None,
     application_name: str = "kasparro",
     min_size: int = 1,
@@ -237,14 +230,13 @@ async def create_pool(
         return await connect(
             dsn,
             application_name=application_name,
-            role=role,
             statement_timeout_seconds=statement_timeout_seconds,
         )
 
     return await asyncpg.create_pool(connect=open_one, min_size=min_size, max_size=max_size)
 
 
-async def _prepare_session(connection: OwnConnection, role: str | None) -> None:
+async def _prepare_session(connection: OwnConnection) -> None:
     """Make the connection ours, or end it: nobody else could, who is not given it."""
     try:
         await connection.set_type_codec(
@@ -253,25 +245,9 @@ async def _prepare_session(connection: OwnConnection, role: str | None) -> None:
         await connection.set_type_codec(
             "json", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=msgspec.Raw
         )
-        if role is not None:
-            await _take_role(connection, role)
     except BaseException:
         connection.terminate()
         raise
-
-
-async def _take_role(connection: Connection, role: str) -> None:
-    try:
-        # RESET ALL, which the pool runs on release, leaves the role alone.
-        await connection.execute("SELECT set_config('role', $1, false)", role)
-    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
-        _warn_of_role(role, str(error))
-
-
-@functools.cache
-def _warn_of_role(role: str, reason: str) -> None:
-    """Warn once a process, not once a connection."""
-    log.warning("the database role %s cannot be used (%s); working with the rights of the login", role, reason)
 
 
 def _encode_json(value: object) -> bytes:

@@ -2,6 +2,54 @@
 
 CREATE ROLE kasparro_server NOLOGIN;
 
+CREATE FUNCTION public.create_partition(parent text, first_day date, days integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT is_partitioned_by_time(parent) OR days NOT BETWEEN 1 AND 366 THEN
+        RAISE EXCEPTION 'no partition of % may be made for % days', parent, days USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    EXECUTE format(
+        'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)%s',
+        parent || '_' || to_char(first_day, 'YYYYMMDD'), parent,
+        to_char(first_day, 'YYYY-MM-DD 00:00+00'), to_char(first_day + days, 'YYYY-MM-DD 00:00+00'),
+        -- Each poll widens the newest candles: with room for their next versions beside them no index learns of these.
+        CASE parent WHEN 'candles' THEN ' WITH (fillfactor = 50)' ELSE '' END
+    );
+END
+$$;
+
+CREATE FUNCTION public.detach_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $_$
+BEGIN
+    IF NOT is_partitioned_by_time(parent) OR name !~ ('^' || parent || '_[0-9]{8}$') THEN
+        RAISE EXCEPTION '% is not a partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, name);
+END
+$_$;
+
+CREATE FUNCTION public.drop_detached_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $_$
+BEGIN
+    IF NOT is_partitioned_by_time(parent) OR name !~ ('^' || parent || '_[0-9]{8}$')
+        OR (SELECT relispartition FROM pg_class WHERE oid = to_regclass(format('public.%I', name)))
+    THEN
+        RAISE EXCEPTION '% is not a detached partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    EXECUTE format('DROP TABLE %I', name);
+END
+$_$;
+
+CREATE FUNCTION public.is_partitioned_by_time(parent text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (parent = ANY (ARRAY['raw_api_records'::text, 'raw_csv_records'::text, 'price_points'::text, 'candles'::text]));
+
 CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((min_scale(amount) = (places + 1)) AND ((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
@@ -195,6 +243,13 @@ CREATE TABLE public.listings (
     CONSTRAINT listings_volume_24h_usd_check CHECK (((volume_24h_usd >= (0)::numeric) AND (volume_24h_usd < 'Infinity'::numeric)))
 )
 WITH (fillfactor='80');
+
+CREATE TABLE public.logins (
+    part text NOT NULL,
+    role text NOT NULL,
+    password text NOT NULL,
+    CONSTRAINT logins_part_check CHECK ((part = ANY (ARRAY['server'::text, 'ingestor'::text])))
+);
 
 CREATE TABLE public.normalized_records (
     id text GENERATED ALWAYS AS (('merged_'::text || lower(ticker))) STORED NOT NULL,
@@ -535,6 +590,9 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.listings
     ADD CONSTRAINT listings_pkey PRIMARY KEY (source, external_id);
 
+ALTER TABLE ONLY public.logins
+    ADD CONSTRAINT logins_pkey PRIMARY KEY (part);
+
 ALTER TABLE ONLY public.normalized_records
     ADD CONSTRAINT normalized_records_pkey PRIMARY KEY (ticker);
 
@@ -653,6 +711,12 @@ ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.etl_runs(id) ON DELETE CASCADE;
 
 GRANT USAGE ON SCHEMA public TO kasparro_server;
+
+REVOKE ALL ON FUNCTION public.create_partition(parent text, first_day date, days integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.detach_partition(parent text, name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.drop_detached_partition(parent text, name text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.api_calls TO kasparro_server;
 

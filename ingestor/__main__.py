@@ -9,6 +9,8 @@ import anyio
 import structlog
 import uvloop
 
+from db.display import displayed
+from db.logins import login_or_warn
 from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError, create_pool
 from db.settings import Settings, SettingsError, load_settings
@@ -21,7 +23,7 @@ STATEMENT_TIMEOUT_SECONDS = 300.0
 
 async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
     async with await create_pool(
-        dsn,
+        await login_or_warn(dsn, "ingestor"),
         application_name="kasparro ingestor",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
@@ -65,17 +67,17 @@ def main() -> int:
         settings = load_settings()
         dsn = _database_url(settings)
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{displayed(str(error))}\n")
         return 2
     configure_logging(settings)
     code = 0
     try:
         uvloop.run(_until_signal(settings, dsn, only))
     except* SettingsError as group:
-        sys.stderr.write(f"{group.exceptions[0]}\n")
+        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 2
     except* DatabaseUnavailableError as group:
-        sys.stderr.write(f"{group.exceptions[0]}\n")
+        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 1
     return code
 

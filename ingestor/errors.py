@@ -9,11 +9,19 @@ SourceError
 
 import datetime
 
+from db.display import displayed
+
 __all__ = ["SourceError", "SourceMalformedError", "SourceMissingError", "SourceRefusedError", "SourceUnavailableError"]
 
 
 class SourceError(Exception):
-    """A source cannot be read; the message is a sentence for people and holds no secret."""
+    """A source cannot be read; the message is a sentence for people and holds no secret.
+
+    It is kept with the run and shown to everybody: it is one printable line, without the user info of URLs.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(displayed(message))
 
 
 class SourceUnavailableError(SourceError):

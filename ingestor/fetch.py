@@ -12,6 +12,7 @@ import structlog
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
+from db.display import displayed
 from db.settings import Settings
 from ingestor.circuit import Circuit
 from ingestor.clock import utc_now
@@ -42,7 +43,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     per_seconds: float
 
     def __repr__(self) -> str:
-        return f"Provider(name={self.name!r}, url={self.url!r})"
+        return displayed(f"Provider(name={self.name!r}, url={self.url!r})")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,8 +264,8 @@ class Fetch:
         return f"{provider.name} refused the request {said}; check {provider.url_variable}"
 
     def _say(self, text: str) -> str:
-        """Return text that may be shown: a provider can echo the key."""
-        return text.replace(self.provider.key, "***") if self.provider.key else text
+        """Return text that may be shown: a provider can echo the key, and an error the URL."""
+        return displayed(text.replace(self.provider.key, "***") if self.provider.key else text)
 
 
 async def _start_of(response: aiohttp.ClientResponse) -> bytes:

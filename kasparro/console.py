@@ -7,6 +7,7 @@ from typing import TextIO
 
 import click
 
+from db.display import printable_lines
 from db.logs import configure_logging
 from db.settings import Settings
 
@@ -32,7 +33,8 @@ class Console(logging.Handler):
         self.line("kasparro", self.format(record))
 
     def line(self, name: str, text: str) -> None:
-        """Write a line of the process `name`."""
+        """Write a line of the process `name`; whatever is in it, a terminal only prints it."""
+        text = printable_lines(text)
         self._stream.write(f"{text}\n" if self._bare else f"{self._prefix(name)} {text}\n")
         self._stream.flush()
 

@@ -17,6 +17,7 @@ from db.migrate import migrate
 from db.settings import Settings
 from kasparro.child import Backoff, Child
 from kasparro.console import Console
+from kasparro.database import dsn_for
 from kasparro.errors import RefusedError
 from kasparro.ports import service_url
 from kasparro.stop import Stop
@@ -62,8 +63,11 @@ async def supervise(plan: Plan, console: Console) -> None:
 
 
 async def _run(plan: Plan, console: Console, stop: Stop, embedded: EmbeddedPostgres | None, dsn: str) -> None:
-    environment = {**os.environ, **plan.environment, "DATABASE_URL": dsn}
-    children = [Child(command, environment, console, stop.wish) for command in plan.commands]
+    environment = {**os.environ, **plan.environment}
+    children = [
+        Child(command, {**environment, "DATABASE_URL": await dsn_for(dsn, command[0])}, console, stop.wish)
+        for command in plan.commands
+    ]
 
     def kill_all() -> None:
         for child in children:
@@ -106,7 +110,7 @@ async def _greet(plan: Plan) -> None:
         if await anyio.to_thread.run_sync(_answers, url, abandon_on_cancel=True):
             break
         await anyio.sleep(PROBE_SECONDS)
-    click.echo(f"{plan.greeting} at {url} (GraphiQL /graphql, REST /data, docs /docs)")
+    click.echo(f"{plan.greeting} at {url}{plan.settings.root_path} (GraphiQL /graphql, REST /data, docs /docs)")
 
 
 def _answers(url: str) -> bool:

@@ -7,17 +7,22 @@ from starlette.requests import Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.client_address import Proxies
 from server.compiler.fast_path import FastPath
 from server.compiler.http import FastQueries
 from server.graphql.app import create_graphql_app
 from server.graphql.schema import schema
 from server.middleware.body_limit import BodyLimit
+from server.middleware.forwarded import Forwarded
+from server.middleware.hosts import AllowedHosts, Hosts
 from server.middleware.in_flight import InFlightLimit
 from server.middleware.origin import WebSocketOrigin
+from server.middleware.prefix import Prefix
 from server.middleware.requests import RequestLog
 from server.middleware.security_headers import SecurityHeaders
 from server.middleware.streams import EndStreams
 from server.pages import explorer_page, get_asset, get_dashboard, get_docs, wants_html
+from server.redirects import on_not_found
 from server.rest.answers import ERROR_HANDLERS
 from server.rest.data import get_data, on_bad_parameters
 from server.rest.health import get_health, get_live, get_ready
@@ -55,7 +60,8 @@ def create_app(state: ServerState) -> Starlette:
         data_version=lambda: state.data_version,
         answers_bytes=state.settings.response_cache_bytes,
     )
-    origins = state.settings.cors_origins
+    settings = state.settings
+    origins = settings.cors_origins
     app = Starlette(
         routes=[
             # The first ones are found soonest.
@@ -75,8 +81,15 @@ def create_app(state: ServerState) -> Starlette:
             Route("/static/{folder}/{name}", get_asset),
         ],
         middleware=[
+            *(
+                [Middleware(Forwarded, proxies=Proxies(settings.forwarded_allow_ips))]
+                if settings.forwarded_allow_ips
+                else []
+            ),
+            *([Middleware(Prefix, prefix=settings.root_path)] if settings.root_path else []),
             Middleware(RequestLog),
             Middleware(SecurityHeaders),
+            Middleware(AllowedHosts, hosts=Hosts(settings)),
             *([_cors(origins)] if origins else []),
             Middleware(InFlightLimit),
             Middleware(BodyLimit),
@@ -84,8 +97,9 @@ def create_app(state: ServerState) -> Starlette:
             Middleware(EndStreams, stopping=state.stopping),
             Middleware(FastQueries, fast_path=fast_path),
         ],
-        exception_handlers={**ERROR_HANDLERS, BadParametersError: on_bad_parameters},
+        exception_handlers={**ERROR_HANDLERS, BadParametersError: on_bad_parameters, 404: on_not_found},
     )
+    app.router.redirect_slashes = False  # `on_not_found` redirects, by a path without scheme and host
     app.state.server = state
     return app
 
@@ -95,7 +109,7 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Content-Type", "If-None-Match", "X-Scheduler-Token", "X-Request-ID"],
+        allow_headers=["*"],  # whatever the page asks for is named in the answer: clients send headers of their own
         expose_headers=["ETag", "X-Request-ID", "Retry-After", "Content-Disposition"],
         max_age=600,
     )

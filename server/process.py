@@ -8,11 +8,13 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 
+import msgspec
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from db.embedded import running_dsn
+from db.logins import login_or_warn, same_login
 from db.migrate import MigrationError, status
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings
@@ -88,8 +90,21 @@ async def serve(
     dsn = await wait_for_database(settings, stopping)
     if stopping.is_set():
         return
+    settings, dsn = await as_server(settings, dsn)
     async with open_state(settings, dsn, stopping) as state:
         await Server(state, lambda: on_ready(url_of(listening))).serve([listening])
+
+
+async def as_server(settings: Settings, dsn: str) -> tuple[Settings, str]:
+    """Return the settings and the DSN with the server's own login in place of the owner's, where there is one.
+
+    Raises DatabaseUnavailableError.
+    """
+    own = await login_or_warn(dsn, "server")
+    if settings.read_database_url and own != dsn:
+        replica = await same_login(own, settings.read_database_url, "server")
+        settings = msgspec.structs.replace(settings, read_database_url=replica)
+    return settings, own
 
 
 async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
@@ -133,7 +148,9 @@ def quiet_uvicorn() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def http_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def http_config(
+    app: ASGIApp | str, *, keep_alive_seconds: int, factory: bool = False, workers: int = 1
+) -> uvicorn.Config:
     """Return how uvicorn serves an application of ours, or one that each worker makes and opens for itself."""
     return uvicorn.Config(
         app,
@@ -149,6 +166,8 @@ def http_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # `server.middleware.forwarded` reads them, of the proxies that are named
+        timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
     )
 
@@ -157,7 +176,7 @@ class Server(uvicorn.Server):
     """uvicorn, ended by `stopping`: signals are the business of the process, not of a server within it."""
 
     def __init__(self, state: ServerState, on_ready: Callable[[], None]) -> None:
-        super().__init__(http_config(create_app(state)))
+        super().__init__(http_config(create_app(state), keep_alive_seconds=state.settings.keep_alive_seconds))
         self._stopping = state.stopping
         self._on_ready = on_ready
 

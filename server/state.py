@@ -18,8 +18,6 @@ from db.token import load_or_create_token
 from db.types import Pool
 from server.live.hub import Hub
 
-ROLE = "kasparro_server"
-"""What the migrations let a server do: read everything, ask for a run."""
 POOL_SIZE = 10
 """Connections for whatever reads or writes, and as many for the fast path."""
 POOL_SIZE_OF_ALL = 40
@@ -105,7 +103,6 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
         hub = Hub(
             dsn,
             primary,
-            role=ROLE,
             connections=settings.live_connections,
             connections_per_client=settings.live_connections_per_client,
         )
@@ -131,7 +128,6 @@ async def _open_pool(dsn: str, size: int) -> AsyncIterator[Pool]:
     pool = await create_pool(
         dsn,
         application_name="kasparro server",
-        role=ROLE,
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         # asyncpg would log a traceback each time that it cannot keep up a minimum: while the database is away.
         min_size=0,
@@ -153,7 +149,6 @@ async def _open_readers(dsn: str, size: int) -> AsyncIterator[Readers]:
         connect,
         dsn,
         application_name="kasparro server",
-        role=ROLE,
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         # What the compiler asks for has no condition but those that are needed; to plan a statement over all partitions
         # takes as long as to run it.

@@ -17,6 +17,7 @@ import pytest
 
 from bench.cleanup import cleaned_up
 from db.embedded import EmbeddedPostgres
+from db.logins import PARTS, login_dsn
 from db.migrate import migrate
 from db.pool import Connection, Pool, connect, create_pool, normalize_dsn
 
@@ -67,6 +68,7 @@ async def server_dsn() -> AsyncIterator[str]:
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield normalize_dsn(given)
+        await _run_sql(normalize_dsn(given), DROP_LOGINS.format(pid=os.getpid()))
         return
     home = Path(tempfile.mkdtemp(prefix="kasparro-tests-"))
     try:
@@ -74,6 +76,19 @@ async def server_dsn() -> AsyncIterator[str]:
             yield postgres.dsn
     finally:
         shutil.rmtree(home)
+
+
+# The databases that they belong to are gone by then.
+DROP_LOGINS = """
+DO $$
+DECLARE login text;
+BEGIN
+    FOR login IN SELECT rolname FROM pg_roles WHERE rolname ~ '^kasparro_(server|ingestor)_test_{pid}_' LOOP
+        EXECUTE format('DROP ROLE %I', login);
+    END LOOP;
+END
+$$
+"""
 
 
 async def _run_sql(dsn: str, sql: str) -> None:
@@ -94,6 +109,8 @@ async def template(server_dsn: str) -> AsyncIterator[str]:
     name = _new_name()
     await _run_sql(server_dsn, f"CREATE DATABASE {name}")
     await migrate(with_database(server_dsn, name))
+    for part in PARTS:  # the copies know them too
+        await login_dsn(with_database(server_dsn, name), part)
     yield name
     await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -131,6 +131,7 @@ class EmbeddedPostgres:
                     await connection.execute(CREATE_DATABASE)
             finally:
                 await connection.close()
+            await _close_to_public(place)
             _url_file(self.home).write_text(self.dsn, encoding="utf-8")
         except BaseException:
             await self.stop()
@@ -264,6 +265,20 @@ class EmbeddedPostgres:
 DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
 
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
+
+# The server and the ingestor have logins of their own. What every role may do by default goes beyond what those need.
+CLOSE_TO_PUBLIC = f"""
+REVOKE TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION lo_creat, lo_create, lo_from_bytea FROM PUBLIC
+"""
+
+
+async def _close_to_public(place: _Place) -> None:
+    connection = await asyncpg.connect(place.dsn(DATABASE), timeout=_CONNECT_TIMEOUT_SECONDS)
+    try:
+        await connection.execute(CLOSE_TO_PUBLIC)
+    finally:
+        await connection.close()
 
 
 def _url_file(home: Path) -> Path:

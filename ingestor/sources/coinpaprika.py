@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from yarl import URL
 
+from db.display import without_user_info
 from db.settings import Settings
 from ingestor.decode import decode_record, split
 from ingestor.errors import SourceMalformedError
@@ -87,7 +88,7 @@ class CoinPaprika:
             fetched_at=body.fetched_at,
             records=records,
             rejections=rejections,
-            position=_Position(self._fetch.provider.url, body.validators),
+            position=_Position(without_user_info(self._fetch.provider.url), body.validators),
             ends_group=True,
             sweep_groups=("",),
         )
@@ -96,7 +97,7 @@ class CoinPaprika:
         if checkpoint is None or checkpoint.position is None:
             return None
         position = msgspec.convert(checkpoint.position, _Position)
-        return position.validators if position.url == self._fetch.provider.url else None
+        return position.validators if position.url == without_user_info(self._fetch.provider.url) else None
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one ticker. Raises RecordError."""

@@ -27,11 +27,15 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CsvFile(msgspec.Struct, frozen=True):
-    """A file, and its group: its path below the folder that CSV_PATH names."""
+    """A file, and its group: its path below the folder that CSV_PATH names.
+
+    `real` is the same without links; None where links lead out of that folder, and the file is not to be read.
+    """
 
     group: str
     path: Path
     identity: Identity
+    real: Path | None
 
     @property
     def observed_at(self) -> datetime.datetime:
@@ -54,8 +58,10 @@ def find_files(csv_path: str) -> list[CsvFile]:
             )
         if len(paths) > MAX_FILES:
             raise SourceRefusedError(f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}")
-        identified = ((path, _identify(path)) for path in paths)
-        return [CsvFile(path.relative_to(root).as_posix(), path, found) for path, found in identified if found]
+        # A file that is named itself may be a link to anywhere.
+        inside = None if paths == [Path(csv_path)] else root.resolve()
+        files = (_file(path, path.relative_to(root).as_posix(), inside) for path in paths)
+        return [file for file in files if file is not None]
     except OSError as error:
         raise SourceRefusedError(f"CSV_PATH {error.filename or csv_path}: {error.strerror}") from None
 
@@ -73,6 +79,18 @@ def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
     while glob.has_magic(str(root)):
         root = root.parent
     return root, sorted(entry for entry in root.glob(str(path.relative_to(root))) if entry.is_file())
+
+
+def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
+    """Return a file as it is found, perhaps only `inside` a folder; None for one that has just gone.
+
+    A link in the folder must not have any file of this machine read, and shown to everybody.
+    """
+    real = path.resolve()
+    if inside is not None and not real.is_relative_to(inside):
+        return CsvFile(group, path, Identity(0, 0, 0, 0, ""), None)
+    identity = _identify(real)
+    return None if identity is None else CsvFile(group, path, identity, real)
 
 
 def _identify(path: Path) -> Identity | None:

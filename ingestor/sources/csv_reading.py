@@ -3,7 +3,7 @@
 import msgspec
 
 from ingestor.decode import check_external_id
-from ingestor.errors import SourceMalformedError
+from ingestor.errors import SourceMalformedError, SourceRefusedError
 from ingestor.normalize import name_key, normalize_name, normalize_ticker
 from ingestor.records import Record, RecordError, Rejection, content_hash
 from ingestor.sources.csv_columns import OBSERVED_AT, Columns, columns_of, unique_headers
@@ -26,10 +26,15 @@ class CsvReading:
     """One open file, its header behind it. Every method raises SourceError."""
 
     def __init__(self, file: CsvFile) -> None:
+        if file.real is None:
+            raise SourceRefusedError(
+                f"CSV_PATH: {file.path} is a link that leads out of its folder, and is not read; copy the file there, "
+                "or let CSV_PATH name it"
+            )
         self._file = file
         self._file_time = f"{file.observed_at:%Y-%m-%dT%H:%M:%S.%fZ}"
         self._rejections: list[Rejection] = []
-        self._rows = RowReader(file.path)
+        self._rows = RowReader(file.real)
         try:
             self._headers, self._columns = self._read_header()
         except BaseException:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 import zlib
 from collections import deque
 from pathlib import Path
@@ -72,9 +73,8 @@ class RowReader:
         self._offset = 0
         self.width: int | None = None
         try:
-            with path.open("rb") as file:
-                magic = file.read(len(GZIP_MAGIC))
-            raw = path.open("rb")
+            raw = _open(path)
+            magic = raw.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)]
         except OSError as error:
             raise SourceRefusedError(f"{path}: {error.strerror}; check CSV_PATH") from None
         self._file: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
@@ -145,7 +145,14 @@ class RowReader:
     def _broken(self, error: Exception) -> SourceMalformedError | SourceUnavailableError:
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
             return SourceUnavailableError(f"{self._path} could not be read: {error.strerror}")
-        return SourceMalformedError(f"{self._path} is no whole gzip file: {error}")
+        # What gzip says of a bad beginning quotes it.
+        said = "" if isinstance(error, gzip.BadGzipFile) else f": {error}"
+        return SourceMalformedError(f"{self._path} is no whole gzip file{said}")
+
+
+def _open(path: Path) -> io.BufferedReader:
+    """Open a file that was no link when it was found, and must be none now."""
+    return io.BufferedReader(io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)))
 
 
 def _flaw(raw: bytes) -> str | None:

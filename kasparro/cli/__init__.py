@@ -47,12 +47,13 @@ class LazyGroup(click.Group):
             raise
         except Exception as error:
             from kasparro.errors import explain  # noqa: PLC0415 - costs what --help may not
+            from kasparro.terminal import say  # noqa: PLC0415 - the same
 
             explained = explain(error)
             if explained is None:
                 raise
             sentence, code = explained
-            click.echo(f"Error: {sentence}", err=True)
+            say(f"Error: {sentence}", err=True)
             raise click.exceptions.Exit(code) from error
 
 

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from db.backfill import Kind
+from db.display import printable
+from db.logins import login_or_warn
 from db.logs import configure_logging
 from db.migrate import migrate
 from db.pool import connect
@@ -33,6 +36,7 @@ from ingestor.startup import retention_of
 from kasparro.database import open_database
 from kasparro.demo import running_demo_settings
 from kasparro.errors import RUN_FAILED, RUN_PARTIAL, RefusedError
+from kasparro.terminal import say, say_json
 
 MOST_DAYS = 36_500
 STATEMENT_TIMEOUT_SECONDS = 300.0
@@ -90,12 +94,12 @@ def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_j
     settings = running_demo_settings() if demo else load_settings()
     configure_logging(settings)
 
-    def say(line: str) -> None:
-        click.echo(line, err=as_json)
+    def tell(line: str) -> None:
+        say(line, err=as_json)
 
-    report = asyncio.run(_backfill(settings, name, days, _normalized(tickers), again=again, say=say))
+    report = asyncio.run(_backfill(settings, name, days, _normalized(tickers), again=again, say=tell))
     if as_json:
-        click.echo(msgspec.json.encode(report))
+        say_json(report)
     else:
         _print(report)
     raise click.exceptions.Exit(report.exit_code)
@@ -142,7 +146,9 @@ async def _connection(settings: Settings) -> AsyncIterator[Connection]:
     async with open_database(settings) as dsn:
         await migrate(dsn)
         connection = await connect(
-            dsn, application_name="kasparro backfill", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+            await login_or_warn(dsn, "ingestor"),
+            application_name="kasparro backfill",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         )
         try:
             yield connection
@@ -176,7 +182,7 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
         task = progress.add_task("", total=total)
 
         def advance(ticker: str) -> None:
-            progress.update(task, advance=1, description=ticker)
+            progress.update(task, advance=1, description=escape(printable(ticker)))
 
         yield advance
 
@@ -202,9 +208,9 @@ def _some(count: int, noun: str) -> str:
 
 def _print(report: Report) -> None:
     for coin in report.skipped:
-        click.echo(f"{coin.ticker} ({coin.external_id}) was skipped: {coin.message}")
+        say(f"{coin.ticker} ({coin.external_id}) was skipped: {coin.message}")
     if report.filled or report.skipped:
         filled = f"filled {_some(report.filled, 'coin')} with {_some(report.points, 'point')}"
-        click.echo(f"{filled}, {len(report.skipped):,} skipped")
+        say(f"{filled}, {len(report.skipped):,} skipped")
     if report.stopped:
-        click.echo(f"{_some(report.left, 'coin')} left: {report.stopped}", err=True)
+        say(f"{_some(report.left, 'coin')} left: {report.stopped}", err=True)

@@ -10,6 +10,7 @@ from db.settings import Settings, load_settings
 from kasparro.doctor import Finding, examine
 from kasparro.errors import FAILED
 from kasparro.one_shot import run_to_end
+from kasparro.terminal import cell, say_json
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -29,7 +30,7 @@ def command(*, as_json: bool) -> None:
     configure_logging(msgspec.structs.replace(settings, log_level="ERROR"))
     findings = run_to_end(lambda: _examine(settings, quiet=as_json))
     if as_json:
-        click.echo(msgspec.json.encode(findings))
+        say_json(findings)
     if any(finding.level == "fail" for finding in findings):
         raise click.exceptions.Exit(FAILED)
 
@@ -39,7 +40,8 @@ async def _examine(settings: Settings, *, quiet: bool) -> list[Finding]:
     findings = []
     async for finding in examine(settings):
         findings.append(finding)
-        remedy = f"\n        {finding.remedy}" if finding.remedy else ""
         mark = (f"{finding.level:5}", _STYLES[finding.level])
-        screen.print(Text.assemble(mark, f"{finding.subject:13} {finding.text}{remedy}"))
+        screen.print(Text.assemble(mark, cell(f"{finding.subject:13} {finding.text}")))
+        if finding.remedy:
+            screen.print(cell(f"        {finding.remedy}"))
     return findings

@@ -17,12 +17,13 @@ from db.migrate import status as migration_status
 from db.pool import connect, is_unavailable
 from db.settings import Settings, load_settings
 from db.tickers import to_ticker
+from db.times import Span, UnreadableTimeError, read_span
 from db.types import Connection
 from kasparro.database import open_database
 from kasparro.demo import demo_settings
 from kasparro.errors import CommandError, RefusedError
 from kasparro.output import STDOUT, Output, OutputError, open_output
-from server.rest.parameters import UnreadableError, time_from, time_to
+from kasparro.terminal import say
 
 _SUFFIXES = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"} | dict.fromkeys(
     (".arrow", ".arrows"), "arrow"
@@ -31,11 +32,13 @@ _SUFFIXES = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet":
 Time = datetime.datetime | None
 
 
-def _read_time(parse: Callable[[str], Time]) -> Callable[[click.Context, click.Parameter, str | None], Time]:
+def _read_time(
+    end: Callable[[Span], datetime.datetime],
+) -> Callable[[click.Context, click.Parameter, str | None], Time]:
     def read(_: click.Context, __: click.Parameter, text: str | None) -> Time:
         try:
-            return None if text is None else parse(text)
-        except UnreadableError as error:
+            return None if text is None else end(read_span(text))
+        except UnreadableTimeError as error:
             raise click.BadParameter(str(error)) from None
 
     return read
@@ -47,8 +50,16 @@ def _read_time(parse: Callable[[str], Time]) -> Callable[[click.Context, click.P
 @click.option("--out", required=True, metavar="FILE", help="Where to; - is standard output.")
 @click.option("--ticker", "more_tickers", multiple=True, metavar="TICKER", help="The same as TICKER.")
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="Only of this source; may be given again.")
-@click.option("--start-date", "start", callback=_read_time(time_from), metavar="TIME", help="Observed then or later.")
-@click.option("--end-date", "end", callback=_read_time(time_to), metavar="TIME", help="Observed then or earlier.")
+@click.option(
+    "--start-date",
+    "start",
+    callback=_read_time(lambda span: span.start),
+    metavar="TIME",
+    help="Observed then or later.",
+)
+@click.option(
+    "--end-date", "end", callback=_read_time(lambda span: span.end), metavar="TIME", help="Observed then or earlier."
+)
 @click.option("--history", is_flag=True, help="Price points in place of the records of now.")
 @click.option("--demo", is_flag=True, help="Of the demo.")
 def command(
@@ -65,8 +76,8 @@ def command(
 ) -> None:
     """Write records, or their history, to a file.
 
-    All of them, or those of TICKER... alone. TIME is an ISO 8601 date or date-time, in UTC where it names no zone; the
-    date of an end means its whole day. FILE appears once it is whole.
+    All of them, or those of TICKER... alone. TIME is an ISO 8601 date, week or date-time, in UTC where it names no
+    zone; the date or week of an end means all of it. FILE appears once it is whole.
     """
     settings = load_settings()
     wanted = Export(
@@ -84,7 +95,7 @@ def command(
         # With asyncio's own loop, reading from the database takes twice the time.
         rows = uvloop.run(_export(demo_settings(settings) if demo else settings, wanted, encoder, output))
     things = "price points" if history else "records"
-    click.echo(f"{rows:,} {things} as {wanted.form.name}, {decimal(output.size)}: {output.name}", err=True)
+    say(f"{rows:,} {things} as {wanted.form.name}, {decimal(output.size)}: {output.name}", err=True)
 
 
 def _format_of(out: str) -> str:

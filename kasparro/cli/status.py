@@ -4,7 +4,6 @@ import datetime
 from collections.abc import Sequence
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -20,6 +19,7 @@ from kasparro.occupancy import find_occupant
 from kasparro.one_shot import run_to_end
 from kasparro.reports import STYLES, open_screen
 from kasparro.status import SourceStatus, Status, read_status
+from kasparro.terminal import cell, say, say_json
 
 _COLUMNS = (
     Column("source"),
@@ -43,7 +43,7 @@ def command(*, as_json: bool, demo: bool) -> None:
     settings = demo_settings(load_settings()) if demo else load_settings()
     status = run_to_end(lambda: _read(settings))
     if as_json:
-        click.echo(msgspec.json.encode(status))
+        say_json(status)
     else:
         _print(status, datetime.datetime.now(datetime.UTC))
 
@@ -62,7 +62,7 @@ async def _read(settings: Settings) -> Status:
 def _print(status: Status, now: datetime.datetime) -> None:
     running = status.running
     where = f"Kasparro runs at {running.url} (process {running.pid})" if running else "no `kasparro up` runs here"
-    click.echo(f"{status.coins:,} coins; {where}")
+    say(f"{status.coins:,} coins; {where}")
     if not status.sources:
         click.echo("no source was ever run: start `kasparro up`, or `kasparro ingest --once`")
         return
@@ -73,7 +73,7 @@ def _print(status: Status, now: datetime.datetime) -> None:
     screen.print(table)
     for source in status.sources:
         if source.last_run and source.last_run.message:
-            screen.print(f"{source.source.name}: {source.last_run.message}", markup=False)
+            screen.print(cell(f"{source.source.name}: {source.last_run.message}"))
     if status.worst:
         _print_worst(screen, status.worst, now)
 
@@ -81,7 +81,7 @@ def _print(status: Status, now: datetime.datetime) -> None:
 def _print_worst(screen: Console, worst: Sequence[DoubtfulCoin], now: datetime.datetime) -> None:
     table = Table("worst", "name", "why", box=None)
     for coin in worst:
-        table.add_row(Text(coin.ticker), Text(coin.name or ""), _why(coin, now))
+        table.add_row(cell(coin.ticker), cell(coin.name or ""), cell(_why(coin, now)))
     screen.print()
     screen.print(table)
 
@@ -97,7 +97,7 @@ def _why(coin: DoubtfulCoin, now: datetime.datetime) -> str:
 def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:
     source, run, checkpoint = status.source, status.last_run, status.checkpoint
     health = Text(source.health, STYLES[source.health]) if source.enabled else Text("disabled", "dim")
-    cells: list[str | Text] = [source.name, health]
+    cells: list[str | Text] = [cell(source.name), health]
     if run is None:
         cells += ["never", "", "", ""]
     else:

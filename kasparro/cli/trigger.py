@@ -19,6 +19,7 @@ from kasparro.demo import demo_settings
 from kasparro.errors import CommandError, RefusedError
 from kasparro.one_shot import run_to_end
 from kasparro.reports import end_with_runs, print_runs
+from kasparro.terminal import say, say_json
 
 LOOK_SECONDS = 0.2
 NOT_RUN = "not run: no ingestor is set to read it any more"
@@ -49,9 +50,9 @@ def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, 
     settings = demo_settings(load_settings()) if demo else load_settings()
     outcome = run_to_end(lambda: _trigger(settings, sources, full=full, wait=wait))
     if as_json:
-        click.echo(msgspec.json.encode(outcome))
+        say_json(outcome)
     elif outcome.runs is None:
-        click.echo(f"request {outcome.request}: {', '.join(outcome.sources)}")
+        say(f"request {outcome.request}: {', '.join(outcome.sources)}")
     else:
         print_runs(outcome.runs, as_json=False)
     if outcome.runs is not None:

@@ -11,6 +11,7 @@ from db.settings import Settings
 from kasparro.database import open_database
 from kasparro.doctor.clock import clock_finding
 from kasparro.doctor.findings import Finding
+from kasparro.doctor.logins import check_logins
 
 NOW = "SELECT clock_timestamp()"
 
@@ -38,7 +39,7 @@ async def _check(dsn: str, *, embedded: bool) -> list[Finding]:
         return [*found, Finding("fail", "Schema", str(error), "see above")]
     if pending:
         return [*found, Finding("warn", "Schema", f"behind, by migrations: {len(pending)}", "run `kasparro migrate`")]
-    return [*found, Finding("ok", "Schema", "up to date")]
+    return [*found, Finding("ok", "Schema", "up to date"), *await check_logins(dsn)]
 
 
 @contextlib.asynccontextmanager

@@ -8,13 +8,14 @@ from collections.abc import AsyncGenerator, Collection
 
 import msgspec
 from graphql import GraphQLError
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from strawberry.http import GraphQLRequestData
 from strawberry.types.graphql import OperationType
 from strawberry.utils.aio import aclosing
 
+from server.client_address import client_address
 from server.graphql.context import Context
 from server.graphql.errors import Code, coded, mask
 from server.graphql.execution import OperationNotAllowedError, RefusedError
@@ -49,8 +50,7 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send results as they come, until they end or the client leaves."""
-        client = Request(scope).client
-        name = client.host if client else ""
+        name = client_address(scope)
         try:
             with self._state.hub.connections.admit(name), self._state.hub.subscriptions.admit(name):
                 await self._send_all(Context.create(self._state, HTTPConnection(scope)), receive, send)

@@ -84,7 +84,7 @@ class Document:
         """Validate. Raises RefusedError."""
         if introspection not in self._errors:
             rules = specified_rules if introspection else (*specified_rules, NoIntrospection)
-            self._errors[introspection] = _validate(schema, self.node, rules)
+            self._errors[introspection] = _validate(schema, self.node, rules, suggest=introspection)
         if self._errors[introspection]:
             raise RefusedError(self._errors[introspection])
 
@@ -101,9 +101,14 @@ def _parse(text: str) -> DocumentNode:
 
 
 def _validate(
-    schema: GraphQLSchema, node: DocumentNode, rules: Collection[type[ASTValidationRule]]
+    schema: GraphQLSchema, node: DocumentNode, rules: Collection[type[ASTValidationRule]], *, suggest: bool
 ) -> list[GraphQLError]:
-    errors = validate(schema, node, rules)
+    """Return the errors; with `suggest` they may name what was meant, which tells parts of the schema."""
+    errors = validate(schema, node, rules, hide_suggestions=not suggest)
+    if not suggest:
+        # One rule, of objects without a selection, makes its suggestion all the same.
+        for error in errors:
+            error.message = error.message.partition(" Did you mean ")[0]
     if any(error.message == _VALIDATION_ABORTED for error in errors):
         return [
             _too_complex("The document's fragments are nested too deeply, or too many, to be validated", "fragments")
@@ -218,6 +223,7 @@ class Schema(strawberry.Schema):
                 variable_values=operation.variables,
                 operation_name=operation.name,
                 executor_class=self.execution_context_class,
+                hide_suggestions=not context.state.settings.introspection,
                 is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
             )
         )

@@ -34,6 +34,7 @@ async def follow(
         context_value=context,
         raw_variable_values=operation.variables,
         operation_name=operation.name,
+        hide_suggestions=not context.state.settings.introspection,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
     )
     if not isinstance(executor, Executor):

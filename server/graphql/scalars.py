@@ -10,6 +10,8 @@ import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode, print_ast
 from strawberry.types.scalar import ScalarDefinition
 
+from db.times import UnreadableTimeError, read_instant
+
 DecimalText = NewType("DecimalText", str)
 """A decimal number as PostgreSQL writes it: digits, perhaps a sign and a point, never an exponent."""
 
@@ -57,9 +59,9 @@ def parse_instant(value: object) -> datetime.datetime:
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise GraphQLError(f"{wanted}, not {value!r}"[:300])
     try:
-        return datetime.datetime.fromisoformat(_MICROSECONDS.sub(r"\1", value.upper())).astimezone(datetime.UTC)
-    except (ValueError, OverflowError) as error:
-        raise GraphQLError(f"{wanted}, not {value!r}: {error}") from None
+        return read_instant(_MICROSECONDS.sub(r"\1", value.upper()))
+    except UnreadableTimeError:
+        raise GraphQLError(f"{wanted}, not {value!r}") from None
 
 
 def _as_it_is(value: object) -> object:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from server.client_address import client_address
 from server.graphql.context import TOKEN_HEADER, Context
 from server.graphql.errors import Code, coded, mask
 from server.graphql.execution import OperationNotAllowedError, RefusedError
@@ -60,7 +61,7 @@ class Connection:
         self._receive = receive
         self._send = send
         self._wire: Wire = scope["extensions"][EXTENSION]
-        self._client = connection.client.host if connection.client else ""
+        self._client = client_address(scope)
         self._speaks_ours = PROTOCOL in scope["subprotocols"]
         self._request_id = request_id(connection)
         self._header_token = Headers(scope=scope).get(TOKEN_HEADER)

@@ -32,7 +32,6 @@ class Hub:
         dsn: str,
         pool: Pool,
         *,
-        role: str | None = None,
         connections: int = CONNECTIONS,
         connections_per_client: int = CONNECTIONS,
     ) -> None:
@@ -43,7 +42,7 @@ class Hub:
         self._pool = pool
         self._lanes = {topic: Lane(topic) for topic in TOPICS}
         self._lane_of_kind = {kind: lane for topic, lane in self._lanes.items() for kind in topic.kinds}
-        self.listener = Listener(dsn, self._publish, self._expire, role=role)
+        self.listener = Listener(dsn, self._publish, self._expire)
 
     async def run(self) -> None:
         """Follow the outbox until cancelled, across lost connections."""

@@ -32,14 +32,11 @@ class Listener:
         dsn: str,
         publish: Callable[[list[Event]], Awaitable[None]],
         expire: Callable[[CursorExpiredError], None],
-        *,
-        role: str | None = None,
     ) -> None:
         self.connected = asyncio.Event()
         self._dsn = dsn
         self._publish = publish
         self._expire = expire
-        self._role = role
         self._position: int | None = None
         self._told = 0
         self._connections = 0
@@ -70,7 +67,6 @@ class Listener:
         connection = await connect(
             self._dsn,
             application_name="kasparro server live",
-            role=self._role,
             statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         )
         try:

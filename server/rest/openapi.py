@@ -145,6 +145,16 @@ UNCHANGED: Schema = {
     },
 }
 AWAY = _answer("The database is out of reach, or too much is asked at once; see Retry-After", "Error")
+TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT, "pattern": "^[^\\u0000]*$"}
+# The other spellings of ISO 8601 have no format in JSON Schema.
+DATE: Schema = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "pattern": r"^\d{4}-?W(0[1-9]|[1-4]\d)(-?[1-7])?$"},
+        {"const": ""},
+    ]
+}
 DATA_PARAMETERS = [
     _parameter(
         "format",
@@ -162,10 +172,10 @@ DATA_PARAMETERS = [
         {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
         "Records to skip; with data that moves, `cursor` is the better way",
     ),
-    _parameter("ticker", {"type": "string", "maxLength": MAX_TEXT}, "A ticker, in upper or lower case"),
-    _parameter("source", {"type": "string", "maxLength": MAX_TEXT}, "A source, such as coinpaprika"),
-    _parameter("start_date", {"type": "string"}, "Observed then or later: an ISO 8601 date or date-time, in UTC"),
-    _parameter("end_date", {"type": "string"}, "Observed then or earlier; a date means its whole day"),
+    _parameter("ticker", TEXT, "A ticker, in upper or lower case"),
+    _parameter("source", TEXT, "A source, such as coinpaprika"),
+    _parameter("start_date", DATE, "Observed then or later: an ISO 8601 date, week or date-time, in UTC"),
+    _parameter("end_date", DATE, "Observed then or earlier; a date or week means all of it"),
     _parameter("cursor", {"type": "string"}, "`next_cursor` of the page before; empty for the first page"),
 ]
 PATHS: dict[str, dict[str, Schema]] = {
@@ -248,8 +258,8 @@ PATHS: dict[str, dict[str, Schema]] = {
 }
 
 
-def document(version: str) -> Schema:
-    """Return the OpenAPI document of a version."""
+def document(version: str, root_path: str = "") -> Schema:
+    """Return the OpenAPI document of a version that is served below a path."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -259,7 +269,7 @@ def document(version: str) -> Schema:
             "The same data and more, live too, is at /graphql.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root_path or "/"}],
         "security": [],
         "tags": [{"name": name} for name in ("Data", "Runs", "Service")],
         "paths": PATHS,
@@ -280,4 +290,4 @@ def document(version: str) -> Schema:
 async def get_openapi(request: Request) -> Response:
     """Answer the document."""
     state: ServerState = request.app.state.server
-    return Json(document(state.version))
+    return Json(document(state.version, state.settings.root_path))

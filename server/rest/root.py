@@ -33,7 +33,7 @@ async def get_root(request: Request) -> Response:
                 "name": "Kasparro Backend & ETL",
                 "version": state.version,
                 "status": "running",
-                "endpoints": ENDPOINTS,
+                "endpoints": {name: f"{state.settings.root_path}{path}" for name, path in ENDPOINTS.items()},
             }
         )
     response.headers["Vary"] = "Accept"

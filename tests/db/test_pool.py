@@ -1,8 +1,7 @@
-"""Connections: their settings, JSON, role and limits, and what a user reads when there is none."""
+"""Connections: their settings, JSON and limits, and what a user reads when there is none."""
 
 import asyncio
 import datetime as dt
-import logging
 import socket
 from urllib.parse import urlsplit
 
@@ -105,26 +104,6 @@ async def test_json_passes_through_unparsed(connection: Connection, kind: str) -
     assert await connection.fetchval(f"SELECT $1::{kind}[]", ["1", b'"x"']) == [msgspec.Raw(b"1"), msgspec.Raw(b'"x"')]
     with pytest.raises(asyncpg.InvalidTextRepresentationError):
         await connection.fetchval(echo, "{broken")
-
-
-async def test_the_servers_role_may_read_and_may_not_write(database: str) -> None:
-    async with await create_pool(database, role="kasparro_server", max_size=1) as pool:
-        for _ in range(2):  # the reset between two uses of a connection must not give the rights back
-            assert await pool.fetchval("SELECT current_user") == "kasparro_server"
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await pool.execute("DELETE FROM etl_runs")
-
-
-async def test_a_role_that_is_not_there_is_warned_of_once(database: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "db.pool"):
-        async with await create_pool(database, role="no_such_role", min_size=3, max_size=3) as pool:
-            assert await pool.fetchval("SELECT current_user = session_user")
-    assert [record.getMessage() for record in caplog.records] == [
-        (
-            'the database role no_such_role cannot be used (role "no_such_role" does not exist); '
-            "working with the rights of the login"
-        )
-    ]
 
 
 async def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(database: str) -> None:
@@ -234,9 +213,15 @@ def test_what_asyncpg_says_of_a_mistake_does_not(error: Exception) -> None:
     assert not is_passing(error)
 
 
-async def test_a_connection_that_cannot_be_prepared_is_not_left_open(database: str, connection: Connection) -> None:
+async def test_a_connection_that_cannot_be_prepared_is_not_left_open(
+    database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise asyncpg.CharacterNotInRepertoireError("no such codec")
+
+    monkeypatch.setattr(asyncpg.Connection, "set_type_codec", fail)
     with pytest.raises(asyncpg.CharacterNotInRepertoireError) as kept:
-        await connect(database, application_name="unprepared", role="no\0role")
+        await connect(database, application_name="unprepared")
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'unprepared'"
     async with asyncio.timeout(10):
         while await connection.fetchval(count):

@@ -155,6 +155,8 @@ def read(form: str, file: Path) -> dict[str, Decimal]:
         (("--source", "odd", "--end-date", "2026-11-01T03:00:00Z"), {"T1", "T3"}),
         (("--source", "odd", "--source", "even", "--start-date", "2026-11-01T19:00"), {"T19", "T20"}),
         (("--end-date", "2026-10-31"), set()),
+        (("--end-date", "20261101"), {f"T{number}" for number in range(1, 21)}),
+        (("--end-date", "2026-W44-7"), {f"T{number}" for number in range(1, 21)}),
     ],
 )
 async def test_only_what_is_asked_for(
@@ -305,7 +307,7 @@ async def test_a_terminal_sees_how_far_it_is(database: str, connection: Connecti
         (("--out", "-"), "--format must say which format: csv, ndjson, parquet, arrow"),
         (("--out", "coins.txt"), "--format must say which format: csv, ndjson, parquet, arrow"),
         (("--out", "-", "--format", "xml"), "'xml' is not one of 'csv', 'ndjson', 'parquet', 'arrow'"),
-        (("--out", "x.csv", "--start-date", "soon"), "Input should be a valid datetime or date, in ISO 8601"),
+        (("--out", "x.csv", "--start-date", "soon"), "'soon' is not a date or time in ISO 8601"),
         (("--out", "x.csv", "--ticker", " "), "a TICKER cannot be empty"),
         (("--out", "/", "--format", "csv"), "Error: / is a folder: name a file in it"),
         (

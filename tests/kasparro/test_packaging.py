@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from db.logins import role_name
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -82,8 +84,26 @@ def test_compose_starts_database_then_schema_then_the_two_processes() -> None:
     assert services["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     for name in ("ingestor", "server"):
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
-        assert services[name]["environment"]["DATABASE_URL"].endswith("@db:5432/kasparro")
+        user = role_name("server" if name == "server" else "ingestor", "kasparro")
+        assert services[name]["environment"]["DATABASE_URL"] == (
+            f"postgresql://{user}@db:5432/kasparro?passfile=/run/logins/{name}/pgpass"
+        )
     assert {"db", "ingestor", "server"} == {name for name, service in services.items() if "healthcheck" in service}
+
+
+def test_in_compose_each_part_can_read_its_own_password_alone_and_none_is_chosen() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    services = yaml.safe_load(text)["services"]
+    mounts = {name: {mount.split(":")[0] for mount in service["volumes"]} for name, service in services.items()}
+    assert {name for name, volumes in mounts.items() if "socket" in volumes} == {"db", "migrate"}
+    for part in ("server", "ingestor"):
+        assert {name for name, volumes in mounts.items() if f"{part}-login" in volumes} == {"migrate", part}
+    assert services["migrate"]["command"] == ["migrate", "--logins", "/run/logins"]
+    assert "POSTGRES_PASSWORD:" not in text
+    assert services["db"]["environment"]["POSTGRES_PASSWORD_FILE"].endswith("/random/uuid")
+    # A volume that is new has the owner of the folder that it lies over.
+    folders = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("install -d -o kasparro -g kasparro ")[1].split()
+    assert {"/run/logins/server", "/run/logins/ingestor"} <= set(folders)
 
 
 @pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout")

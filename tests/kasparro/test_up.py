@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import psutil
 import pytest
 
+from db.pool import connect
 from kasparro.ports import free_port
 from tests.conftest import Program, StartProgram
 from tests.kasparro.command_line import kasparro
@@ -90,6 +92,31 @@ async def gone(processes: list[psutil.Process]) -> None:
             await asyncio.sleep(0.05)
 
 
+async def each_process_has_its_own_login(demo: Demo) -> None:
+    """In the embedded database these may not even make temporary tables or large objects, as PUBLIC may elsewhere."""
+    owner_dsn = (demo.home / "postgres.url").read_text(encoding="utf-8")
+    owner = await connect(owner_dsn)
+    try:
+        users = await owner.fetch(
+            "SELECT DISTINCT application_name, usename FROM pg_stat_activity WHERE application_name LIKE 'kasparro %' "
+            "AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await owner.close()
+    found = {row["application_name"]: row["usename"] for row in users}
+    assert found["kasparro server"] == "kasparro_server_kasparro"
+    assert found["kasparro ingestor"] == "kasparro_ingestor_kasparro"
+    assert "more rights than needed" not in demo.program.text()
+    for role in set(found.values()):
+        own = await connect(owner_dsn.replace("//postgres@", f"//{role}@"))
+        try:
+            for statement in ("CREATE TEMPORARY TABLE mine ()", "SELECT lo_create(0)", "CREATE TABLE mine ()"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await own.execute(statement)
+        finally:
+            await own.close()
+
+
 async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo: StartDemo) -> None:
     demo = await start_demo()
     page = await demo.wait_until(lambda answer: answer["pagination"]["total"] > 1000, "/data")
@@ -100,6 +127,8 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
     assert re.search(r"^ingestor  \| .*run\.finished", text, re.MULTILINE)
     assert re.search(r"^simulator \| ", text, re.MULTILINE)
     assert "a-real-key" not in text
+
+    await each_process_has_its_own_login(demo)
 
     status = json.loads((await kasparro("status", "--demo", "--json", **demo.environ)).stdout)
     market = status["running"].pop("market")

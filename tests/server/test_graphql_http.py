@@ -211,6 +211,32 @@ async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(
             assert "errors" not in await ask_all(service, query)
 
 
+async def test_where_introspection_is_off_no_error_suggests_a_name(settings: Settings) -> None:
+    """Each of these is close to a name of the schema: of a field, an argument, a type, an enum's value, an input."""
+    asked: list[dict[str, object]] = [
+        {"query": "{ coin }"},
+        {"query": "{ coins { node { ticker } } }"},
+        {"query": "{ coins { nodes } }"},
+        {"query": '{ coin(tickr: "BTC") { ticker } }'},
+        {"query": "query ($f: CoinFiltr) { coins(filter: $f) { totalCount } }"},
+        {"query": "{ coins(orderBy: MARKET_CAP_DES) { totalCount } }"},
+        {"query": '{ coins(filter: {tickr: {eq: "BTC"}}) { totalCount } }'},
+        {"query": "query ($f: CoinFilter) { coins(filter: $f) { totalCount } }", "variables": {"f": {"tickr": 1}}},
+        {"query": "subscription ($t: [String!]) { coinUpdates(tikers: $t) { cursor } }"},
+    ]
+    suggested = 0
+    for introspection in (True, False):
+        async with running_service(msgspec.structs.replace(settings, introspection=introspection)) as service:
+            for request in asked:
+                for accept in ("application/json", "text/event-stream"):
+                    async with service.client.post("/graphql", json=request, headers={"Accept": accept}) as response:
+                        text = await response.text()
+                    assert "errors" in text
+                    assert introspection or "Did you mean" not in text, (request, text)
+                    suggested += introspection and "Did you mean" in text
+    assert suggested >= 10  # where it is on they help
+
+
 async def test_a_database_that_is_away_is_unavailable(
     service: Service, database: str, server_dsn: str, template: str
 ) -> None:
