@@ -64,6 +64,12 @@ CREATE TABLE public.candles_default (
     CONSTRAINT candles_samples_check CHECK ((samples > 0))
 );
 
+CREATE TABLE public.demo (
+    only_one boolean DEFAULT true NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT demo_only_one_check CHECK (only_one)
+);
+
 CREATE TABLE public.etl_checkpoints (
     source text NOT NULL,
     last_id text,
@@ -517,6 +523,9 @@ ALTER TABLE ONLY public.candles
 ALTER TABLE ONLY public.candles_default
     ADD CONSTRAINT candles_default_pkey PRIMARY KEY (ticker, "interval", start);
 
+ALTER TABLE ONLY public.demo
+    ADD CONSTRAINT demo_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.etl_checkpoints
     ADD CONSTRAINT etl_checkpoints_pkey PRIMARY KEY (source);
 
@@ -661,6 +670,8 @@ GRANT SELECT ON TABLE public.backfills TO kasparro_server;
 GRANT SELECT ON TABLE public.candles TO kasparro_server;
 
 GRANT SELECT ON TABLE public.candles_default TO kasparro_server;
+
+GRANT SELECT ON TABLE public.demo TO kasparro_server;
 
 GRANT SELECT ON TABLE public.etl_checkpoints TO kasparro_server;
 

@@ -19,7 +19,14 @@ _log = structlog.stdlib.get_logger("ingestor")
 STATEMENT_TIMEOUT_SECONDS = 300.0
 
 
-async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
+class Arguments(argparse.Namespace):
+    """The command line."""
+
+    only: Sequence[str]
+    demo: bool
+
+
+async def _ingest(settings: Settings, dsn: str, arguments: Arguments) -> None:
     async with await create_pool(
         dsn,
         application_name="kasparro ingestor",
@@ -27,17 +34,18 @@ async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
-        sources = await prepare(settings, pool, only, exclusive=not only)
+        only, demo = arguments.only, arguments.demo
+        sources = await prepare(settings, pool, only, exclusive=not only, demo=demo)
         await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
         try:
-            await keep_ingesting(settings, pool, sources)
+            await keep_ingesting(settings, pool, sources, demo=demo)
         finally:
             await close_sources(sources)
 
 
-async def _until_signal(settings: Settings, dsn: str, only: Sequence[str]) -> None:
+async def _until_signal(settings: Settings, dsn: str, arguments: Arguments) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_ingest, settings, dsn, only)
+        group.start_soon(_ingest, settings, dsn, arguments)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
                 await _log.ainfo("ingestor.stopping", signal=signal.Signals(number).name)
@@ -51,16 +59,16 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url
 
 
-def _only(arguments: Sequence[str]) -> list[str]:
+def _read(words: Sequence[str]) -> Arguments:
     parser = argparse.ArgumentParser(prog="python -m ingestor", description="Poll the sources until a signal.")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these of SOURCES")
-    names: list[str] = parser.parse_args(arguments).only
-    return names
+    parser.add_argument("--demo", action="store_true", help="the sources' prices are made up")
+    return parser.parse_args(words, Arguments())
 
 
 def main() -> int:
     """Run until a signal; return the exit code."""
-    only = _only(sys.argv[1:])
+    arguments = _read(sys.argv[1:])
     try:
         settings = load_settings()
         dsn = _database_url(settings)
@@ -70,7 +78,7 @@ def main() -> int:
     configure_logging(settings)
     code = 0
     try:
-        uvloop.run(_until_signal(settings, dsn, only))
+        uvloop.run(_until_signal(settings, dsn, arguments))
     except* SettingsError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
         code = 2
