@@ -29,9 +29,10 @@ class SettingsError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the environment decides. Times are seconds."""
+    """Everything that the environment decides, and whether this is the demo. Times are seconds."""
 
     home: Path
+    demo: bool = False
     database_url: str | None = None
     read_database_url: str | None = None
     host: str = "127.0.0.1"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import anyio
+import msgspec
 import structlog
 import uvloop
 
@@ -26,7 +27,7 @@ class Arguments(argparse.Namespace):
     demo: bool
 
 
-async def _ingest(settings: Settings, dsn: str, arguments: Arguments) -> None:
+async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
     async with await create_pool(
         dsn,
         application_name="kasparro ingestor",
@@ -34,18 +35,17 @@ async def _ingest(settings: Settings, dsn: str, arguments: Arguments) -> None:
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
-        only, demo = arguments.only, arguments.demo
-        sources = await prepare(settings, pool, only, exclusive=not only, demo=demo)
+        sources = await prepare(settings, pool, only, exclusive=not only)
         await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
         try:
-            await keep_ingesting(settings, pool, sources, demo=demo)
+            await keep_ingesting(settings, pool, sources)
         finally:
             await close_sources(sources)
 
 
-async def _until_signal(settings: Settings, dsn: str, arguments: Arguments) -> None:
+async def _until_signal(settings: Settings, dsn: str, only: Sequence[str]) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_ingest, settings, dsn, arguments)
+        group.start_soon(_ingest, settings, dsn, only)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
                 await _log.ainfo("ingestor.stopping", signal=signal.Signals(number).name)
@@ -70,7 +70,7 @@ def main() -> int:
     """Run until a signal; return the exit code."""
     arguments = _read(sys.argv[1:])
     try:
-        settings = load_settings()
+        settings = msgspec.structs.replace(load_settings(), demo=arguments.demo)
         dsn = _database_url(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
@@ -78,7 +78,7 @@ def main() -> int:
     configure_logging(settings)
     code = 0
     try:
-        uvloop.run(_until_signal(settings, dsn, arguments))
+        uvloop.run(_until_signal(settings, dsn, arguments.only))
     except* SettingsError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
         code = 2

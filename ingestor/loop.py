@@ -40,14 +40,14 @@ EVENTS_KEPT = datetime.timedelta(days=1)
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
-async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source], *, demo: bool = False) -> None:
+async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
     """Poll `sources` and serve requests until cancelled; a demo fills the past of its largest coins meanwhile."""
     async with anyio.create_task_group() as group:
         for source in sources:
             group.start_soon(_through_outages, f"poll {source.name}", _Poll(settings, pool, source))
         group.start_soon(_through_outages, "requests", _Requests(settings, pool, sources))
         group.start_soon(_through_outages, "housekeeping", _Housekeeping(settings, pool))
-        if demo:
+        if settings.demo:
             filling = functools.partial(fill_past, pool, sources, retention_of(settings))
             group.start_soon(_through_outages, "past", filling)
 

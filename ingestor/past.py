@@ -17,8 +17,8 @@ from ingestor.records import Backfills, Source
 _log = structlog.stdlib.get_logger(__name__)
 
 COINS = 100
-WINDOWS_DAYS = (7, 1)
-"""A provider tells a week in steps of hours, which all charts begin with, and one day in steps of minutes."""
+WINDOWS_DAYS = (3, 1)
+"""A provider tells some days in steps of hours, which all charts begin with, and one day in steps of minutes."""
 
 
 async def fill_past(pool: Pool, sources: Sequence[Source], retention: Retention) -> None:

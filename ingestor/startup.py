@@ -9,7 +9,7 @@ from db.partitions import Retention
 from db.pool import borrow
 from db.settings import Settings, SettingsError
 from db.sources import SourceSettings, save_sources
-from db.types import Pool
+from db.types import Connection, Pool
 from ingestor.identity import read_identities, save_identities
 from ingestor.records import Source
 from ingestor.reprocess.runs import abandon_if_dead
@@ -23,24 +23,23 @@ MIXED = (
 )
 
 
-async def prepare(
-    settings: Settings, pool: Pool, only: Sequence[str] = (), *, exclusive: bool = False, demo: bool = False
-) -> list[Source]:
+async def prepare(settings: Settings, pool: Pool, only: Sequence[str] = (), *, exclusive: bool = False) -> list[Source]:
     """Return the sources that are set, or those named by `only`, ready to run. Raises SettingsError.
 
     `exclusive` tells the database that no other source is read: by whoever polls them all, for as long as it lives.
-    `demo` says that the sources' prices are made up; without it a demo's database is refused.
+    Unless the sources' prices are made up themselves, a demo's database is refused.
     """
     unknown = [name for name in only if name not in settings.sources]
     if unknown:
         raise SettingsError(f"{unknown[0]!r} is not one of SOURCES={','.join(settings.sources)}")
-    if not demo:
-        await check_real(pool)
+    if not settings.demo:
+        async with borrow(pool) as connection:
+            await check_real(connection)
     identities = await anyio.to_thread.run_sync(read_identities, settings.identity_path)
     sources = create_sources(settings)
     try:
         await save_settings_of(pool, sources, exclusive=exclusive)
-        if not demo:
+        if not settings.demo:
             await forget_sample(pool, settings.csv_path or str(settings.csv_folder), retention_of(settings))
         await save_identities(pool, identities, retention_of(settings))
         await abandon_orphans(pool)
@@ -51,11 +50,10 @@ async def prepare(
     return [source for source in sources if not only or source.name in only]
 
 
-async def check_real(pool: Pool) -> None:
+async def check_real(connection: Connection) -> None:
     """Raise SettingsError where the database is a demo's."""
-    async with borrow(pool) as connection:
-        if await is_demo(connection):
-            raise SettingsError(MIXED)
+    if await is_demo(connection):
+        raise SettingsError(MIXED)
 
 
 async def save_settings_of(pool: Pool, sources: Sequence[Source], *, exclusive: bool = True) -> None:

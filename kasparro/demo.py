@@ -10,7 +10,7 @@ from kasparro.errors import RefusedError
 from kasparro.occupancy import find_occupant
 
 RAW_RETENTION_HOURS = 2
-HISTORY_RETENTION_DAYS = 7
+HISTORY_RETENTION_DAYS = 3
 """A demo polls thirty times as often as real providers are polled: it keeps what it reads for a shorter time."""
 
 # What must not reach the simulator, or would let made-up prices reach real data.
@@ -22,6 +22,7 @@ def demo_settings(settings: Settings) -> Settings:
     return msgspec.structs.replace(
         settings,
         home=settings.home / "demo",
+        demo=True,
         database_url=None,
         read_database_url=None,
         csv_path=settings.csv_path or str(SAMPLE),

@@ -51,7 +51,6 @@ def demo_plan(settings: Settings, market: str) -> Plan:
         settings=settings,
         commands=(simulator_command(market, COINS), ("ingestor", "--demo"), ("server",)),
         environment=environment,
-        demo=True,
         greeting="Kasparro answers with made-up prices (demo)",
     )
 

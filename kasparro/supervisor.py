@@ -32,15 +32,14 @@ PROBE_TIMEOUT_SECONDS = 5.0
 class Plan(msgspec.Struct, frozen=True):
     """What is to run: commands such as `("server",)`, started in this order and stopped in the reverse one.
 
-    `environment` goes over that of this process, and DATABASE_URL over both. `demo` says that the prices are made up:
-    the database is marked for it.
+    `environment` goes over that of this process, and DATABASE_URL over both. A demo's
+    database is marked as one.
     """
 
     settings: Settings
     commands: tuple[tuple[str, ...], ...]
     environment: Mapping[str, str] = {}
     greeting: str = "Kasparro answers"
-    demo: bool = False
 
 
 async def supervise(plan: Plan, console: Console) -> None:
@@ -58,7 +57,7 @@ async def supervise(plan: Plan, console: Console) -> None:
                 embedded = await stack.enter_async_context(EmbeddedPostgres(plan.settings.home))
                 dsn = embedded.dsn
             await migrate(dsn)
-            if plan.demo:
+            if plan.settings.demo:
                 await _mark(dsn)
             log.info("the database is ready")
         if not stop.is_wished():

@@ -8,7 +8,7 @@ import anyio
 from db.settings import Settings, SettingsError
 from ingestor.errors import SourceError, SourceUnavailableError
 from ingestor.identity import read_identities
-from ingestor.records import Source
+from ingestor.records import Explains, Source
 from ingestor.sources import create_sources
 from kasparro.doctor.clock import check_clock
 from kasparro.doctor.findings import Finding
@@ -45,6 +45,7 @@ async def _check(source: Source) -> Finding:
     try:
         with anyio.fail_after(PATIENCE_SECONDS):
             records, rejections = await _first_page(source)
+            why = source.why_no_page() if isinstance(source, Explains) else None
     except SourceUnavailableError as error:
         return Finding("fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE)
     except SourceError as error:  # it says what to change
@@ -53,6 +54,8 @@ async def _check(source: Source) -> Finding:
         return Finding("fail", source.name, f"no answer within {PATIENCE_SECONDS:g} s", NETWORK)
     finally:
         await source.close()
+    if why is not None:
+        return Finding("ok", source.name, why)
     text = f"{records:,} records in its first page, {time.monotonic() - started:.1f} s"
     if rejections:
         return Finding("warn", source.name, f"{text}, {rejections:,} of them unreadable", "look at them after a run")
