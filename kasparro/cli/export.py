@@ -1,6 +1,7 @@
 """`kasparro export`: merged records, or their history, as a file."""
 
 import asyncio
+import contextlib
 import datetime
 import signal
 import sys
@@ -91,8 +92,15 @@ def command(
         encoder = wanted.encoder()
     except ArrowMissingError as error:
         raise RefusedError(str(error)) from None
-    # With asyncio's own loop, reading from the database takes twice the time.
-    done = uvloop.run(_export(settings, wanted, encoder, out))
+    with contextlib.ExitStack() as stack:
+        # What was named is tried at once; only the database knows whether another name must say "demo".
+        output = None if out is None else stack.enter_context(open_output(out))
+
+        def named(name: str) -> Output:
+            return output or stack.enter_context(open_output(name))
+
+        # With asyncio's own loop, reading from the database takes twice the time.
+        done = uvloop.run(_export(settings, wanted, encoder, named))
     things = f"{'made-up ' if done.is_demo else ''}{'price points' if history else 'records'}"
     click.echo(f"{done.rows:,} {things} as {wanted.form.name}, {decimal(done.size)}: {done.name}", err=True)
 
@@ -113,7 +121,7 @@ def _normalized(tickers: Sequence[str]) -> list[str] | None:
     return sorted(found) or None
 
 
-async def _export(settings: Settings, wanted: Export, encoder: Encoder, out: str | None) -> Done:
+async def _export(settings: Settings, wanted: Export, encoder: Encoder, named: Callable[[str], Output]) -> Done:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - asyncio.run made it
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -124,9 +132,8 @@ async def _export(settings: Settings, wanted: Export, encoder: Encoder, out: str
             connection = await connect(dsn, application_name="kasparro export")
             try:
                 made_up = await is_demo(connection)
-                name = out or wanted.form.file_name(datetime.datetime.now(datetime.UTC), is_demo=made_up)
-                with open_output(name) as output:
-                    rows = await _write(connection, wanted, encoder, output)
+                output = named(wanted.form.file_name(datetime.datetime.now(datetime.UTC), is_demo=made_up))
+                rows = await _write(connection, wanted, encoder, output)
                 return Done(rows, output.size, output.name, made_up)
             finally:
                 await connection.close()

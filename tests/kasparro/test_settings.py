@@ -19,7 +19,8 @@ def test_without_any_variable_the_defaults_hold() -> None:
     settings = load()
     assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8000, None)
     assert settings.sources == ("coinpaprika", "coingecko", "csv")
-    assert Path(settings.csv_path).is_file()
+    assert settings.csv_path is None
+    assert settings.csv_folder == settings.home / "csv"
     assert settings.identity_path.is_file()
 
 
@@ -149,6 +150,7 @@ def test_the_example_file_names_every_setting_and_changes_none() -> None:
     assert load_settings({}, dotenv_path=example) == load()
     named = set(re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE))
     fields = {"KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__}
+    fields.remove("DEMO")  # no setting: the command says it
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert named == fields | set(re.findall(r"\$\{([A-Z_]+)", compose))
 
@@ -161,4 +163,7 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
     settings, defaults = load_settings({}, dotenv_path=file), load()
     differing = {name for name in Settings.__struct_fields__ if getattr(settings, name) != getattr(defaults, name)}
     # What has no default shows an example instead; paths are relative there.
-    assert differing <= {"database_url", "read_database_url", "cors_origins", "csv_path", "identity_path", "home"}
+    assert differing <= {
+        *("database_url", "read_database_url", "cors_origins", "csv_path", "identity_path", "home"),
+        "raw_retention_hours",
+    }
