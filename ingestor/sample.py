@@ -27,7 +27,7 @@ async def forget_sample(pool: Pool, csv_path: str, retention: Retention) -> None
 
     Its coins go, or become what the other sources say of them.
     """
-    if await to_thread.run_sync(_is_named, csv_path):
+    if await to_thread.run_sync(names_sample, csv_path):
         await _log.awarning("sample.is_read", reason="CSV_PATH names the sample: the prices in it are invented")
         return
     source = CsvFiles(csv_path)
@@ -48,8 +48,8 @@ async def forget_sample(pool: Pool, csv_path: str, retention: Retention) -> None
         await _log.awarning("sample.forgotten", listings=len(tickers), coins=len(coins.changed), reason=reason)
 
 
-def _is_named(csv_path: str) -> bool:
-    """Tell whether the sample, or a copy of it, is among the files."""
+def names_sample(csv_path: str) -> bool:
+    """Tell whether the sample, or a copy of it, is among the files that `csv_path` names."""
     (sample,) = find_files(str(SAMPLE))
     try:
         return any(file.identity.head == sample.identity.head for file in find_files(csv_path))

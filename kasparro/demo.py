@@ -26,7 +26,7 @@ def demo_settings(settings: Settings) -> Settings:
         database_url=None,
         read_database_url=None,
         csv_path=settings.csv_path or str(SAMPLE),
-        raw_retention_hours=settings.raw_retention_hours or RAW_RETENTION_HOURS,
+        raw_retention_hours=min(settings.raw_retention_hours or RAW_RETENTION_HOURS, RAW_RETENTION_HOURS),
         history_retention_days=min(settings.history_retention_days, HISTORY_RETENTION_DAYS),
     )
 

@@ -22,8 +22,11 @@ def new_market() -> str:
     return f"http://127.0.0.1:{free_port()}"
 
 
-def simulator_command(market: str, coins: int) -> tuple[str, ...]:
-    """Return the module, and its arguments, that is the market at an address with so many coins on each list."""
+def simulator_command(market: str, coins: int, moving: float = MOVING) -> tuple[str, ...]:
+    """Return the module, and its arguments, that is the market at an address with so many coins on each list.
+
+    `moving` is the share of them that moves at each tick.
+    """
     return (
         "kasparro.simulator",
         "--port",
@@ -33,7 +36,7 @@ def simulator_command(market: str, coins: int) -> tuple[str, ...]:
         "--tick-seconds",
         str(TICK_SECONDS),
         "--moving",
-        str(MOVING),
+        str(moving),
     )
 
 

@@ -3,19 +3,22 @@
 import click
 
 from db.migrate import Migration, MigrationStatus, migrate, status
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from kasparro.database import open_database
 from kasparro.one_shot import run_to_end
+from kasparro.which import demo_option, settings_for
 
 
 @click.command("migrate")
 @click.option("--status", "only_status", is_flag=True, help="Only show what is applied and what is pending.")
-def command(*, only_status: bool) -> None:
+@demo_option
+def command(*, only_status: bool, demo: bool | None) -> None:
     """Bring the database to the schema of this version.
 
-    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied once.
+    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied once. Only --status
+    takes the demo by itself.
     """
-    settings = load_settings()
+    settings = settings_for(demo if demo is not None or only_status else False)
     if only_status:
         _print_status(run_to_end(lambda: _status(settings)))
         return

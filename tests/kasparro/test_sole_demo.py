@@ -1,6 +1,7 @@
 """Where only a demo runs: commands mean it and say so, nothing is started or made beside it, and it can be removed."""
 
 import asyncio
+import datetime
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ from tests.kasparro.command_line import kasparro, run, run_in
 
 TIMEOUT_SECONDS = 90
 NOTE = r"Using the demo that runs at (\S+) \(made-up prices\); --no-demo for no demo\n"
-SPARKS = "{ coins(first: 100) { nodes { ticker candles(interval: H1, first: 1000) { start } } } }"
+PAST = '{{ coins(first: 100) {{ nodes {{ candles(interval: D1, from: "{:%Y-%m-%d}T00:00:00Z") {{ samples }} }} }} }}'
 
 
 async def post(url: str, query: str) -> Any:  # noqa: ANN401 - what JSON holds
@@ -48,9 +49,11 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     program, environ = demo
     url = f"http://127.0.0.1:{environ['PORT']}"
 
-    # The first screen has curves: three days of the first hundred coins.
-    coins = (await post(f"{url}/graphql", SPARKS))["coins"]["nodes"]
-    assert sum(len(coin["candles"]) >= 3 * 24 - 1 for coin in coins) >= 90
+    # The first screen has curves: three days of the first hundred coins, the hours of two of them whole.
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=3)
+    coins = (await post(f"{url}/graphql", PAST.format(since)))["coins"]["nodes"]
+    whole = [coin for coin in coins if sum(candle["samples"] >= 24 for candle in coin["candles"]) >= 2]
+    assert len(whole) >= 90
     assert (await post(f"{url}/graphql", "{ stats { isDemo } }"))["stats"]["isDemo"]
 
     status = await kasparro("status", **environ)
