@@ -1,5 +1,6 @@
 """The formats of exports: what each is called, and how the rows that PostgreSQL writes become its bytes."""
 
+import datetime
 import importlib
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -50,6 +51,10 @@ class Format(msgspec.Struct, frozen=True):
     suffix: str
     block_bytes: int = 256 * 1024
     arrow: bool = False
+
+    def file_name(self, now: datetime.datetime, *, is_demo: bool) -> str:
+        """Return what a file made at `now` (UTC) is called, where nobody says; of a demo it says so."""
+        return f"kasparro{'-demo' if is_demo else ''}-{now:%Y-%m-%dT%H%M%SZ}.{self.suffix}"
 
     def encoder(self, columns: Sequence[Column]) -> Encoder:
         """Return an encoder of a new file. Raises ArrowMissingError where pyarrow is wanted and not installed."""

@@ -73,7 +73,7 @@ SELECT current_user::text AS role,
            has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
            AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
            OR c.relname IN ('logins', 'schema_migrations')
-       ) AND has_function_privilege('create_partition(text, date, integer)', 'EXECUTE') AS ingests
+       ) AND has_function_privilege('create_partition(text, text, timestamptz, timestamptz)', 'EXECUTE') AS ingests
 FROM pg_class AS c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
     AND c.relowner = (SELECT relowner FROM pg_class WHERE oid = 'listings'::regclass)
@@ -207,7 +207,7 @@ GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role};
 REVOKE ALL ON logins FROM {role};
 REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM {role};
-GRANT EXECUTE ON FUNCTION create_partition, detach_partition, drop_detached_partition TO {role};
+GRANT EXECUTE ON FUNCTION create_partition, detach_partition, drop_detached_partition, drop_empty_partition TO {role};
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role};
 """,
 }

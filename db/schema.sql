@@ -2,18 +2,24 @@
 
 CREATE ROLE kasparro_server NOLOGIN;
 
-CREATE FUNCTION public.create_partition(parent text, first_day date, days integer) RETURNS void
+CREATE FUNCTION public.check_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+BEGIN
+    IF NOT is_partitioned_by_time(parent) OR name !~ ('^' || parent || '_[0-9]{8}([0-9]{2})?$') THEN
+        RAISE EXCEPTION '% is not a partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$_$;
+
+CREATE FUNCTION public.create_partition(parent text, name text, starts_at timestamp with time zone, ends_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
 BEGIN
-    IF NOT is_partitioned_by_time(parent) OR days NOT BETWEEN 1 AND 366 THEN
-        RAISE EXCEPTION 'no partition of % may be made for % days', parent, days USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    PERFORM check_partition(parent, name);
     EXECUTE format(
-        'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)%s',
-        parent || '_' || to_char(first_day, 'YYYYMMDD'), parent,
-        to_char(first_day, 'YYYY-MM-DD 00:00+00'), to_char(first_day + days, 'YYYY-MM-DD 00:00+00'),
+        'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)%s', name, parent, starts_at, ends_at,
         -- Each poll widens the newest candles: with room for their next versions beside them no index learns of these.
         CASE parent WHEN 'candles' THEN ' WITH (fillfactor = 50)' ELSE '' END
     );
@@ -23,28 +29,42 @@ $$;
 CREATE FUNCTION public.detach_partition(parent text, name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
-    AS $_$
+    AS $$
 BEGIN
-    IF NOT is_partitioned_by_time(parent) OR name !~ ('^' || parent || '_[0-9]{8}$') THEN
-        RAISE EXCEPTION '% is not a partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    PERFORM check_partition(parent, name);
     EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, name);
 END
-$_$;
+$$;
 
 CREATE FUNCTION public.drop_detached_partition(parent text, name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
-    AS $_$
+    AS $$
 BEGIN
-    IF NOT is_partitioned_by_time(parent) OR name !~ ('^' || parent || '_[0-9]{8}$')
-        OR (SELECT relispartition FROM pg_class WHERE oid = to_regclass(format('public.%I', name)))
-    THEN
-        RAISE EXCEPTION '% is not a detached partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
+    PERFORM check_partition(parent, name);
+    IF (SELECT relispartition FROM pg_class WHERE oid = to_regclass(format('public.%I', name))) THEN
+        RAISE EXCEPTION '% is still a partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
     END IF;
     EXECUTE format('DROP TABLE %I', name);
 END
-$_$;
+$$;
+
+CREATE FUNCTION public.drop_empty_partition(parent text, name text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    is_empty boolean;
+BEGIN
+    PERFORM check_partition(parent, name);
+    EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', name);
+    EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I)', name) INTO is_empty;
+    IF is_empty THEN
+        EXECUTE format('DROP TABLE %I', name);
+    END IF;
+    RETURN is_empty;
+END
+$$;
 
 CREATE FUNCTION public.is_partitioned_by_time(parent text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -110,6 +130,12 @@ CREATE TABLE public.candles_default (
     CONSTRAINT candles_check1 CHECK (((start <= open_at) AND (open_at <= close_at))),
     CONSTRAINT candles_interval_check CHECK (("interval" = ANY (ARRAY['H1'::text, 'D1'::text]))),
     CONSTRAINT candles_samples_check CHECK ((samples > 0))
+);
+
+CREATE TABLE public.demo (
+    only_one boolean DEFAULT true NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT demo_only_one_check CHECK (only_one)
 );
 
 CREATE TABLE public.etl_checkpoints (
@@ -572,6 +598,9 @@ ALTER TABLE ONLY public.candles
 ALTER TABLE ONLY public.candles_default
     ADD CONSTRAINT candles_default_pkey PRIMARY KEY (ticker, "interval", start);
 
+ALTER TABLE ONLY public.demo
+    ADD CONSTRAINT demo_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.etl_checkpoints
     ADD CONSTRAINT etl_checkpoints_pkey PRIMARY KEY (source);
 
@@ -712,11 +741,13 @@ ALTER TABLE ONLY public.rejected_records
 
 GRANT USAGE ON SCHEMA public TO kasparro_server;
 
-REVOKE ALL ON FUNCTION public.create_partition(parent text, first_day date, days integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.create_partition(parent text, name text, starts_at timestamp with time zone, ends_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.detach_partition(parent text, name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.drop_detached_partition(parent text, name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.drop_empty_partition(parent text, name text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.api_calls TO kasparro_server;
 
@@ -725,6 +756,8 @@ GRANT SELECT ON TABLE public.backfills TO kasparro_server;
 GRANT SELECT ON TABLE public.candles TO kasparro_server;
 
 GRANT SELECT ON TABLE public.candles_default TO kasparro_server;
+
+GRANT SELECT ON TABLE public.demo TO kasparro_server;
 
 GRANT SELECT ON TABLE public.etl_checkpoints TO kasparro_server;
 

@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data" if (ROOT / "pyproject.toml").exists() else ROOT / "kasparro" / "data"
 """The folder of the files that come with the program; an installed one has it below its own package."""
 
+SAMPLE = DATA / "sample.csv"
+"""Real coins with invented figures: for the demo."""
+
 SECRETS = frozenset({"api_source_key", "coingecko_api_key", "scheduler_token", "database_url", "read_database_url"})
 
 
@@ -28,9 +31,10 @@ class SettingsError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the environment decides. Times are seconds."""
+    """Everything that the environment decides, and whether this is the demo. Times are seconds."""
 
     home: Path
+    demo: bool = False
     database_url: str | None = None
     read_database_url: str | None = None
     host: str = "127.0.0.1"
@@ -47,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     coingecko_api_key: str | None = None
     coingecko_pages: int = 4
     coingecko_monthly_calls: int = 10_000
-    csv_path: str = str(DATA / "sample.csv")
+    csv_path: str | None = None
     identity_path: Path = DATA / "identity.csv"
     sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
     poll_seconds: int = 300
@@ -59,8 +63,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     live_connections: int = 10_000
     live_connections_per_client: int = 200
     raw_retention_days: int = 7
+    raw_retention_hours: int | None = None
     history_retention_days: int = 90
     introspection: bool = True
+
+    @property
+    def csv_folder(self) -> Path:
+        """Where CSV files are looked for while CSV_PATH is left out; the ingestor makes it."""
+        return self.home / "csv"
 
     def __repr__(self) -> str:
         """Show the settings without a secret, so that no log line ever holds one."""
@@ -217,6 +227,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "live_connections": _integer(1, 1_000_000),
     "live_connections_per_client": _integer(1, 1_000_000),
     "raw_retention_days": _integer(1, 3650),
+    "raw_retention_hours": _integer(1, 87_600),
     "history_retention_days": _integer(1, 36_500),
     "introspection": _boolean,
 }

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import anyio
+import msgspec
 import structlog
 import uvloop
 
@@ -19,6 +20,13 @@ from ingestor.startup import close_sources, prepare
 
 _log = structlog.stdlib.get_logger("ingestor")
 STATEMENT_TIMEOUT_SECONDS = 300.0
+
+
+class Arguments(argparse.Namespace):
+    """The command line."""
+
+    only: Sequence[str]
+    demo: bool
 
 
 async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
@@ -53,18 +61,18 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url
 
 
-def _only(arguments: Sequence[str]) -> list[str]:
+def _read(words: Sequence[str]) -> Arguments:
     parser = argparse.ArgumentParser(prog="python -m ingestor", description="Poll the sources until a signal.")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these of SOURCES")
-    names: list[str] = parser.parse_args(arguments).only
-    return names
+    parser.add_argument("--demo", action="store_true", help="the sources' prices are made up")
+    return parser.parse_args(words, Arguments())
 
 
 def main() -> int:
     """Run until a signal; return the exit code."""
-    only = _only(sys.argv[1:])
+    arguments = _read(sys.argv[1:])
     try:
-        settings = load_settings()
+        settings = msgspec.structs.replace(load_settings(), demo=arguments.demo)
         dsn = _database_url(settings)
     except SettingsError as error:
         sys.stderr.write(f"{displayed(str(error))}\n")
@@ -72,7 +80,7 @@ def main() -> int:
     configure_logging(settings)
     code = 0
     try:
-        uvloop.run(_until_signal(settings, dsn, only))
+        uvloop.run(_until_signal(settings, dsn, arguments.only))
     except* SettingsError as group:
         sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 2

@@ -1,6 +1,7 @@
 """The loops that decide when: polling each source, and serving requests for a run."""
 
 import datetime
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
@@ -24,6 +25,7 @@ from db.settings import Settings
 from db.sources import next_run_at
 from db.types import Connection, Pool
 from ingestor.clock import utc_now
+from ingestor.past import fill_past
 from ingestor.records import Source
 from ingestor.run import run
 from ingestor.startup import retention_of
@@ -39,16 +41,19 @@ _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
-    """Poll `sources` and serve requests until cancelled."""
+    """Poll `sources` and serve requests until cancelled; a demo fills the past of its largest coins meanwhile."""
     async with anyio.create_task_group() as group:
         for source in sources:
             group.start_soon(_through_outages, f"poll {source.name}", _Poll(settings, pool, source))
         group.start_soon(_through_outages, "requests", _Requests(settings, pool, sources))
         group.start_soon(_through_outages, "housekeeping", _Housekeeping(settings, pool))
+        if settings.demo:
+            filling = functools.partial(fill_past, pool, sources, retention_of(settings))
+            group.start_soon(_through_outages, "past", filling)
 
 
 async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run `loop` again whenever the database was away, after a growing pause."""
+    """Run `loop` to its end, again whenever the database was away, after a growing pause."""
     failures = 0
     while True:
         began = anyio.current_time()
@@ -63,6 +68,8 @@ async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> No
             failures += 1
             await _log.awarning("database.away", loop=name, retry_seconds=pause, reason=str(reason))
             await anyio.sleep(pause)
+        else:
+            return
 
 
 def _first(error: BaseException) -> BaseException:
@@ -164,6 +171,8 @@ class _Housekeeping:
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
         self._pool, self._retention = pool, retention_of(settings)
+        # Payloads that are kept for hours are not to lie for an hour more.
+        self._seconds = min(HOUSEKEEPING_SECONDS, self._retention.raw.total_seconds() / 12)
 
     async def __call__(self) -> None:
         while True:
@@ -175,4 +184,4 @@ class _Housekeeping:
                 await delete_old_rows(connection, now, self._retention)
             if dropped:
                 await _log.ainfo("partition.dropped", partitions=dropped)
-            await anyio.sleep(HOUSEKEEPING_SECONDS)
+            await anyio.sleep(self._seconds)

@@ -14,6 +14,7 @@ __all__ = [
     "Backfills",
     "Budgeted",
     "Checkpoint",
+    "Explains",
     "Listing",
     "Page",
     "PastPrice",
@@ -103,6 +104,15 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """What a source has beside `Source` when it may yield no page for another reason than that nothing changed."""
+
+    def why_no_page(self) -> str | None:
+        """Return why the last reading had no page, in a sentence; None where nothing changed."""
         ...
 
 

@@ -21,7 +21,7 @@ from ingestor.ahead import ahead
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
 from ingestor.page import Part, decode_page, write_page
-from ingestor.records import Budgeted, Checkpoint, Page, Source
+from ingestor.records import Budgeted, Checkpoint, Explains, Page, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -154,7 +154,8 @@ async def _read(
         return _Outcome("failure", late)
     if pages == 0:
         await touch_checkpoint(connection, source.name, utc_now())
-        return _Outcome("success", f"{source.name} has not changed since its last run.")
+        why = source.why_no_page() if isinstance(source, Explains) else None
+        return _Outcome("success", why or f"{source.name} has not changed since its last run.")
     return _Outcome("success", None)
 
 

@@ -12,8 +12,10 @@ import anyio.to_thread
 import click
 import msgspec
 
+from db.demo import mark_demo
 from db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from db.migrate import migrate
+from db.pool import connect
 from db.settings import Settings
 from kasparro.child import Backoff, Child
 from kasparro.console import Console
@@ -31,7 +33,8 @@ PROBE_TIMEOUT_SECONDS = 5.0
 class Plan(msgspec.Struct, frozen=True):
     """What is to run: commands such as `("server",)`, started in this order and stopped in the reverse one.
 
-    `environment` goes over that of this process, and DATABASE_URL over both.
+    `environment` goes over that of this process, and DATABASE_URL over both. A demo's
+    database is marked as one.
     """
 
     settings: Settings
@@ -55,11 +58,21 @@ async def supervise(plan: Plan, console: Console) -> None:
                 embedded = await stack.enter_async_context(EmbeddedPostgres(plan.settings.home))
                 dsn = embedded.dsn
             await migrate(dsn)
+            if plan.settings.demo:
+                await _mark(dsn)
             log.info("the database is ready")
         if not stop.is_wished():
             await _run(plan, console, stop, embedded, str(dsn))
     if stop.reason is not None:
         raise RefusedError(stop.reason)
+
+
+async def _mark(dsn: str) -> None:
+    connection = await connect(dsn)
+    try:
+        await mark_demo(connection)
+    finally:
+        await connection.close()
 
 
 async def _run(plan: Plan, console: Console, stop: Stop, embedded: EmbeddedPostgres | None, dsn: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from aiolimiter import AsyncLimiter
 from asyncpg.pool import PoolAcquireContext
 
+from db.demo import is_demo
 from db.pool import connect, create_pool
 from db.readers import Readers
 from db.settings import Settings
@@ -40,7 +41,8 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone; `readers` too, for single statements. `stopping` is set when the server is asked to end.
+    alone; `readers` too, for single statements. `stopping` is set when the server is asked to end. `is_demo` says that
+    the prices are made up; a database is marked so before anything is in it.
     """
 
     settings: Settings
@@ -52,6 +54,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     scheduler_token: str
     version: str
     started_at: datetime.datetime
+    is_demo: bool = False
     stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     failed_tokens: AsyncLimiter = msgspec.field(
         default_factory=lambda: AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
@@ -119,8 +122,14 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             scheduler_token=token,
             version=_package_version(),
             started_at=datetime.datetime.now(datetime.UTC),
+            is_demo=await _is_demo(primary),
             stopping=stopping,
         )
+
+
+async def _is_demo(pool: Pool) -> bool:
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        return await is_demo(connection)
 
 
 @asynccontextmanager

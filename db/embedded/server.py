@@ -23,7 +23,7 @@ from db.embedded import processes
 from db.embedded.account import Account, server_account
 from db.embedded.cluster import ENVIRONMENT, prepare_data
 from db.embedded.errors import FolderUnusableError, HomeInUseError, ServerFailedError
-from db.embedded.folders import PORT, make_home, make_room, make_socket_folder
+from db.embedded.folders import PORT, make_home, make_room, make_socket_folder, remove_room
 from db.embedded.programs import programs_for
 from db.pool import Connection
 
@@ -161,6 +161,24 @@ class EmbeddedPostgres:
                     self._place.sockets.rmdir()
             self._lock.close()
             self._lock = None
+
+    async def remove(self) -> None:
+        """Remove the server with all its data, one that a killed Kasparro left running included.
+
+        Raises HomeInUseError, FolderUnusableError.
+        """
+        self._take_lock()
+        try:
+            orphan = processes.find_postmaster((self.home / "postgres").resolve() / "data")
+            if orphan is not None:
+                await processes.end(orphan)
+            await anyio.to_thread.run_sync(remove_room, self.home)
+            for name in ("postgres.log", "postgres.log.1", "postgres.lock"):
+                (self.home / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise FolderUnusableError(folder=error.filename or self.home, reason=str(error.strerror)) from error
+        finally:
+            await self.stop()
 
     def _prepare(self) -> _Place:
         """Do all that a start needs of the file system. Raises EmbeddedPostgresError."""

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Literal
 
 import anyio.to_thread
@@ -11,7 +12,7 @@ import msgspec
 from db.settings import Settings
 from ingestor.clock import utc_now
 from ingestor.decode import decode_record
-from ingestor.errors import SourceError
+from ingestor.errors import SourceError, SourceRefusedError
 from ingestor.normalize import (
     name_key,
     normalize_name,
@@ -57,12 +58,21 @@ class CsvFiles:
     missed_sweeps: Literal[1, 2] = 1
 
     def __init__(
-        self, csv_path: str, *, name: str = "csv", poll_seconds: int = 300, rows_a_page: int = ROWS_A_PAGE
+        self,
+        csv_path: str,
+        *,
+        name: str = "csv",
+        poll_seconds: int = 300,
+        rows_a_page: int = ROWS_A_PAGE,
+        made: bool = False,
     ) -> None:
+        """Read what `csv_path` names; `made` says that it is a folder of ours, to be made where it is missing."""
         self.name = name
         self.poll_seconds = poll_seconds
         self._csv_path = csv_path
         self._rows_a_page = rows_a_page
+        self._made = made
+        self._is_empty = False
 
     async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
         """Yield the files that changed, slice by slice; none where nothing did.
@@ -72,7 +82,7 @@ class CsvFiles:
         position = _Position()
         if not full and checkpoint is not None and checkpoint.position is not None:
             position = msgspec.convert(checkpoint.position, _Position)
-        files = await anyio.to_thread.run_sync(find_files, self._csv_path)
+        files = await anyio.to_thread.run_sync(self._find_files)
         groups = tuple(file.group for file in files)
         done = {file.group: file.identity for file in files if position.done.get(file.group) == file.identity}
         changed = [file for file in files if file.group not in done]
@@ -96,6 +106,26 @@ class CsvFiles:
         if not changed and (position.sweeping or position.done.keys() != done.keys()):
             # Nothing to read, but a file went away: the sweep ends with what is left.
             yield Page("", 0, utc_now(), [], [], _Position(done), ends_group=True, sweep_groups=groups)
+
+    def why_no_page(self) -> str | None:
+        """Say that there is no file, where that is so."""
+        if not self._is_empty:
+            return None
+        return (
+            f"{self._csv_path} holds no CSV file yet; *.csv and *.csv.gz that are put there are read at the next poll"
+        )
+
+    def _find_files(self) -> list[CsvFile]:
+        if self._made:
+            try:
+                Path(self._csv_path).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SourceRefusedError(
+                    f"{self._csv_path}, the folder of CSV files, cannot be made: {error.strerror}; set CSV_PATH"
+                ) from None
+        files = find_files(self._csv_path)
+        self._is_empty = not files
+        return files
 
     async def _file_pages(self, file: CsvFile, place: _Place | None) -> AsyncGenerator[Page, None]:
         run_sync = anyio.to_thread.run_sync
@@ -162,4 +192,5 @@ def _time(row: dict[str, str], columns: Columns, paths: dict[str, str]) -> tuple
 
 def create(settings: Settings, *, name: str = "csv") -> CsvFiles:
     """Make the source that the settings describe."""
-    return CsvFiles(settings.csv_path, name=name, poll_seconds=settings.poll_seconds)
+    path = settings.csv_path or str(settings.csv_folder)
+    return CsvFiles(path, name=name, poll_seconds=settings.poll_seconds, made=settings.csv_path is None)

@@ -49,10 +49,13 @@ class CsvFile(msgspec.Struct, frozen=True):
 
 
 def find_files(csv_path: str) -> list[CsvFile]:
-    """Return the files that a file, a folder or a glob names, sorted. Raises SourceRefusedError if there are none."""
+    """Return the files that a file, a folder or a glob names, sorted; a folder may hold none.
+
+    Raises SourceRefusedError where a file or a glob names none.
+    """
     try:
         root, paths = _resolve(csv_path)
-        if not paths:
+        if not paths and not Path(csv_path).is_dir():
             raise SourceRefusedError(
                 f"CSV_PATH {csv_path}: no such file; it must be a CSV file, a folder of *.csv and *.csv.gz, or a glob"
             )

@@ -6,6 +6,7 @@ import click
 
 COMMANDS = {
     "up": "Start everything: database, ingestor and server.",
+    "demo": "Start everything on a made-up market, or remove what it left.",
     "serve": "Start the server alone.",
     "ingest": "Start the ingestor alone, or run sources once.",
     "trigger": "Ask the running ingestor for a run now.",

@@ -6,18 +6,20 @@ from rich.console import Console
 from rich.text import Text
 
 from db.logs import configure_logging
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from kasparro.doctor import Finding, examine
 from kasparro.errors import FAILED
 from kasparro.one_shot import run_to_end
 from kasparro.terminal import cell, say_json
+from kasparro.which import demo_option, settings_for
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, as_json: bool) -> None:
+@demo_option
+def command(*, as_json: bool, demo: bool | None) -> None:
     """Check the machine, the settings, the database and the sources.
 
     Each source is asked for its first page.
@@ -25,7 +27,7 @@ def command(*, as_json: bool) -> None:
     \b
     Exit codes: 0 all is well or bearable, 1 a check failed, 2 a setting cannot be read.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    settings = load_settings()
+    settings = settings_for(demo, market=True)
     # What a retry logs, the finding says.
     configure_logging(msgspec.structs.replace(settings, log_level="ERROR"))
     findings = run_to_end(lambda: _examine(settings, quiet=as_json))

@@ -6,10 +6,11 @@ import click
 
 from db.logins import PARTS, LoginError, write_password_file
 from db.migrate import Migration, MigrationStatus, migrate, status
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from kasparro.database import open_database
 from kasparro.errors import CommandError
 from kasparro.one_shot import run_to_end
+from kasparro.which import demo_option, settings_for
 
 
 @click.command("migrate")
@@ -20,15 +21,17 @@ from kasparro.one_shot import run_to_end
     type=click.Path(file_okay=False, path_type=Path),
     help="Also make the logins of the server and the ingestor, and write their passwords below this folder.",
 )
-def command(*, only_status: bool, folder: Path | None) -> None:
+@demo_option
+def command(*, only_status: bool, folder: Path | None, demo: bool | None) -> None:
     """Bring the database to the schema of this version.
 
-    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied once.
+    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied once. Only --status
+    takes the demo by itself.
 
     --logins is for parts that run apart, as in docker-compose.yml: FOLDER/server/pgpass and FOLDER/ingestor/pgpass are
     what `passfile=` in a DATABASE_URL names, the user of which is printed.
     """
-    settings = load_settings()
+    settings = settings_for(demo if demo is not None or only_status else False)
     if only_status:
         _print_status(run_to_end(lambda: _status(settings)))
         return

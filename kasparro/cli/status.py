@@ -5,21 +5,23 @@ from collections.abc import Sequence
 
 import click
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Column, Table
 from rich.text import Text
 
 from db.migrate import status as migration_status
 from db.pool import connect
 from db.quality import DoubtfulCoin
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from kasparro.database import open_database
-from kasparro.demo import demo_settings
 from kasparro.errors import CommandError
+from kasparro.folder_size import folder_bytes
 from kasparro.occupancy import find_occupant
 from kasparro.one_shot import run_to_end
 from kasparro.reports import STYLES, open_screen
 from kasparro.status import SourceStatus, Status, read_status
 from kasparro.terminal import cell, say, say_json
+from kasparro.which import demo_option, settings_for
 
 _COLUMNS = (
     Column("source"),
@@ -37,10 +39,10 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--demo", is_flag=True, help="Of the demo.")
-def command(*, as_json: bool, demo: bool) -> None:
-    """Show each source's health and last run, and the worst coins."""
-    settings = demo_settings(load_settings()) if demo else load_settings()
+@demo_option
+def command(*, as_json: bool, demo: bool | None) -> None:
+    """Show each source's health and last run, the worst coins, and what the database takes of the disk."""
+    settings = settings_for(demo)
     status = run_to_end(lambda: _read(settings))
     if as_json:
         say_json(status)
@@ -54,7 +56,7 @@ async def _read(settings: Settings) -> Status:
             raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
         connection = await connect(dsn, application_name="kasparro status")
         try:
-            return await read_status(connection, find_occupant(settings.home))
+            return await read_status(connection, find_occupant(settings.home), _disk_bytes(settings))
         finally:
             await connection.close()
 
@@ -62,7 +64,8 @@ async def _read(settings: Settings) -> Status:
 def _print(status: Status, now: datetime.datetime) -> None:
     running = status.running
     where = f"Kasparro runs at {running.url} (process {running.pid})" if running else "no `kasparro up` runs here"
-    say(f"{status.coins:,} coins; {where}")
+    say(f"{status.coins:,} coins{' (demo: prices are made up)' if status.demo else ''}; {where}")
+    say(_size(status))
     if not status.sources:
         click.echo("no source was ever run: start `kasparro up`, or `kasparro ingest --once`")
         return
@@ -76,6 +79,20 @@ def _print(status: Status, now: datetime.datetime) -> None:
             screen.print(cell(f"{source.source.name}: {source.last_run.message}"))
     if status.worst:
         _print_worst(screen, status.worst, now)
+
+
+def _disk_bytes(settings: Settings) -> int | None:
+    return folder_bytes((settings.home / "postgres").resolve()) if settings.database_url is None else None
+
+
+def _size(status: Status) -> str:
+    """Say what the database takes, and what of it is meant to pass."""
+    sizes = status.sizes
+    on_disk = "" if status.disk_bytes is None else f"{decimal(status.disk_bytes)} on disk: "
+    return (
+        f"{on_disk}database {decimal(sizes.database_bytes)}, of that raw payloads {decimal(sizes.raw.bytes)}, "
+        f"history {decimal(sizes.history_bytes)}"
+    )
 
 
 def _print_worst(screen: Console, worst: Sequence[DoubtfulCoin], now: datetime.datetime) -> None:

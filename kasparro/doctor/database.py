@@ -12,6 +12,7 @@ from kasparro.database import open_database
 from kasparro.doctor.clock import clock_finding
 from kasparro.doctor.findings import Finding
 from kasparro.doctor.logins import check_logins
+from kasparro.doctor.space import check_space
 
 NOW = "SELECT clock_timestamp()"
 
@@ -20,7 +21,7 @@ async def check_database(settings: Settings) -> list[Finding]:
     """Check the database that `settings` mean; the embedded one is started for it where none runs."""
     try:
         async with open_database(settings) as dsn:
-            return await _check(dsn, embedded=settings.database_url is None)
+            return await _check(dsn, settings)
     except EmbeddedPostgresError as error:
         problem, _, remedy = str(error).partition(": ")
         return [Finding("fail", "Database", problem, remedy or "see the log that it names")]
@@ -29,9 +30,9 @@ async def check_database(settings: Settings) -> list[Finding]:
         return [Finding("fail", "Database", f"{error.location} is out of reach: {error.reason}", remedy)]
 
 
-async def _check(dsn: str, *, embedded: bool) -> list[Finding]:
+async def _check(dsn: str, settings: Settings) -> list[Finding]:
     async with _connected(dsn) as (version, ahead):
-        where = "embedded" if embedded else database_location(dsn)
+        where = "embedded" if settings.database_url is None else database_location(dsn)
         found = [Finding("ok", "Database", f"PostgreSQL {version}, {where}"), clock_finding("the database", ahead)]
     try:
         pending = (await status(dsn)).pending
@@ -39,7 +40,12 @@ async def _check(dsn: str, *, embedded: bool) -> list[Finding]:
         return [*found, Finding("fail", "Schema", str(error), "see above")]
     if pending:
         return [*found, Finding("warn", "Schema", f"behind, by migrations: {len(pending)}", "run `kasparro migrate`")]
-    return [*found, Finding("ok", "Schema", "up to date"), *await check_logins(dsn)]
+    connection = await connect(dsn, application_name="kasparro doctor")
+    try:
+        space = await check_space(connection, settings)
+    finally:
+        await connection.close()
+    return [*found, Finding("ok", "Schema", "up to date"), space, *await check_logins(dsn)]
 
 
 @contextlib.asynccontextmanager

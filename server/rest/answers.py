@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from db.pool import TOO_SLOW, UNAVAILABLE, is_unavailable
+from server.state import ServerState
 
 RETRY_AFTER_SECONDS = 5
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
@@ -32,6 +33,11 @@ class Json(Response):
 def now() -> datetime.datetime:
     """Return the present in UTC."""
     return datetime.datetime.now(datetime.UTC)
+
+
+def demo_mark(state: ServerState) -> dict[str, bool]:
+    """Return what an answer says more where the prices are made up; a real service's answers are what they were."""
+    return {"demo": True} if state.is_demo else {}
 
 
 def refused(detail: str, status: int, headers: Mapping[str, str] | None = None) -> Response:

@@ -60,7 +60,7 @@ class Download(Response):
         self._state = state
         self._export = export
         self._encoder = encoder
-        file_name = f"kasparro-{now():%Y-%m-%dT%H%M%SZ}.{export.form.suffix}"
+        file_name = export.form.file_name(now(), is_demo=state.is_demo)
         super().__init__(
             media_type=export.form.media_type,
             headers={"Content-Disposition": f'attachment; filename="{file_name}"', "Cache-Control": "no-store"},

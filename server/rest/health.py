@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from db.health import Freshness, LastRun, read_freshness, read_last_run
 from db.pool import is_passing
-from server.rest.answers import Json, now
+from server.rest.answers import Json, demo_mark, now
 from server.state import ServerState
 
 log = structlog.stdlib.get_logger(__name__)
@@ -26,8 +26,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def get_health(request: Request) -> Response:
-    """Answer the older service's words: 200 while the database answers, else 503."""
-    last = await _last_run(request.app.state.server)
+    """Answer the older service's words: 200 while the database answers, else 503. Only a demo's have one more."""
+    state: ServerState = request.app.state.server
+    last = await _last_run(state)
     away = last is None
     body = {
         "status": "error" if away else "ok",
@@ -35,6 +36,7 @@ async def get_health(request: Request) -> Response:
         "last_etl": last and last.finished_at,
         "last_etl_status": last and last.status,
         "timestamp": now(),
+        **demo_mark(state),
     }
     return Json(body, 503 if away else 200)
 

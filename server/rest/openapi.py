@@ -25,6 +25,12 @@ def _object(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
+def _marked(schema: Schema) -> Schema:
+    """Describe the same object with the mark that only a demo's has."""
+    demo = {"const": True, "description": "The prices are made up; left out where they are not"}
+    return schema | {"properties": schema["properties"] | {"demo": demo}}
+
+
 def _or_null(name: str) -> Schema:
     return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
 
@@ -70,12 +76,14 @@ SCHEMAS: dict[str, Schema] = {
         pagination={"$ref": "#/components/schemas/Pagination"},
         meta={"$ref": "#/components/schemas/Meta"},
     ),
-    "Health": _object(
-        status={"enum": ["ok", "error"]},
-        database={"enum": ["connected", "disconnected"]},
-        last_etl={**TIME_OR_NULL, "description": "When the newest finished run ended; null where none did"},
-        last_etl_status=STATUS_OR_NULL,
-        timestamp=TIME,
+    "Health": _marked(
+        _object(
+            status={"enum": ["ok", "error"]},
+            database={"enum": ["connected", "disconnected"]},
+            last_etl={**TIME_OR_NULL, "description": "When the newest finished run ended; null where none did"},
+            last_etl_status=STATUS_OR_NULL,
+            timestamp=TIME,
+        )
     ),
     "Live": _object(status={"const": "alive"}),
     "Ready": _object(
@@ -92,11 +100,13 @@ SCHEMAS: dict[str, Schema] = {
     "LastSuccess": _object(source={"type": "string"}, finished_at=TIME, duration_ms=COUNT, processed=COUNT),
     "LastFailure": _object(source={"type": "string"}, finished_at=TIME, message={"type": ["string", "null"]}),
     "Triggered": _object(status={"const": "triggered"}, timestamp=TIME),
-    "Root": _object(
-        name={"type": "string"},
-        version={"type": "string"},
-        status={"const": "running"},
-        endpoints={"type": "object", "additionalProperties": {"type": "string", "pattern": "^/"}},
+    "Root": _marked(
+        _object(
+            name={"type": "string"},
+            version={"type": "string"},
+            status={"const": "running"},
+            endpoints={"type": "object", "additionalProperties": {"type": "string", "pattern": "^/"}},
+        )
     ),
     "Error": _object(detail={"type": "string"}),
     "BadParameters": _object(
@@ -258,12 +268,12 @@ PATHS: dict[str, dict[str, Schema]] = {
 }
 
 
-def document(version: str, root_path: str = "") -> Schema:
-    """Return the OpenAPI document of a version that is served below a path."""
+def document(version: str, root_path: str = "", *, is_demo: bool = False) -> Schema:
+    """Return the OpenAPI document of a version that is served below a path; a demo's title says that it is one."""
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Kasparro Backend & ETL",
+            "title": f"Kasparro Backend & ETL{' (demo: prices are made up)' if is_demo else ''}",
             "version": version,
             "description": "One trustworthy, live record for every crypto ticker, as plain REST. "
             "The same data and more, live too, is at /graphql.",
@@ -290,4 +300,4 @@ def document(version: str, root_path: str = "") -> Schema:
 async def get_openapi(request: Request) -> Response:
     """Answer the document."""
     state: ServerState = request.app.state.server
-    return Json(document(state.version, state.settings.root_path))
+    return Json(document(state.version, state.settings.root_path, is_demo=state.is_demo))

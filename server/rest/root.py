@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.pages import dashboard_page, wants_html
-from server.rest.answers import Json
+from server.rest.answers import Json, demo_mark
 from server.state import ServerState
 
 ENDPOINTS = {
@@ -34,6 +34,7 @@ async def get_root(request: Request) -> Response:
                 "version": state.version,
                 "status": "running",
                 "endpoints": {name: f"{state.settings.root_path}{path}" for name, path in ENDPOINTS.items()},
+                **demo_mark(state),
             }
         )
     response.headers["Vary"] = "Accept"

@@ -45,7 +45,7 @@ WRITES = [
     "DELETE FROM etl_requests",
     "UPDATE etl_requests SET status = 'done', finished_at = now()",
     "INSERT INTO etl_requests (sources, status) VALUES ('{{csv}}', 'running')",
-    "SELECT create_partition('candles', '2001-01-01', 7)",
+    "SELECT create_partition('candles', 'candles_20010101', '2001-01-01', '2001-01-08')",
 ]
 
 
@@ -117,8 +117,10 @@ async def test_the_ingestor_makes_and_drops_partitions_and_can_touch_no_other_ta
         )
         assert await own.fetchval(f"SELECT count(*) FROM {raw}") == 1
         for statement in (
-            "SELECT create_partition('listings', '2026-01-01', 1)",
-            "SELECT create_partition('candles', '2026-01-01', 0)",
+            "SELECT create_partition('listings', 'listings_20260101', '2026-01-01', '2026-01-02')",
+            "SELECT create_partition('candles', 'listings_20260101', '2026-01-01', '2026-01-02')",
+            "SELECT drop_empty_partition('candles', 'candles_default')",
+            "SELECT drop_empty_partition('raw_api_records', 'listings')",
             "SELECT detach_partition('candles', 'candles_default')",
             "SELECT detach_partition('raw_api_records', 'listings')",
             f"SELECT detach_partition('candles', '{raw}')",
@@ -136,7 +138,7 @@ async def test_a_function_of_the_owner_is_not_fooled_by_tables_of_the_caller(dat
     """A temporary table of the same name hides one of public from a session, not from the function."""
     async with logged_in(database, "ingestor") as own:
         await own.execute("CREATE TEMPORARY TABLE candles (start timestamptz) PARTITION BY RANGE (start)")
-        await own.execute("SELECT create_partition('candles', '2001-01-01', 7)")
+        await own.execute("SELECT create_partition('candles', 'candles_20010101', '2001-01-01', '2001-01-08')")
         parent = "SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = 'candles_20010101'::regclass"
         assert await own.fetchval(parent) == "public.candles"
 

@@ -253,13 +253,37 @@ async def test_a_header_alone_is_one_empty_page(tmp_path: Path) -> None:
     assert (page.records, page.ends_group, page.sweep_groups) == ([], True, ("a.csv",))
 
 
-@pytest.mark.parametrize("csv_path", ["none.csv", "none*.csv", "none/a.csv", "empty", ""])
+async def test_an_empty_folder_is_no_failure_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "empty" / "readme.txt", "symbol,price")
+    source = CsvFiles(str(tmp_path / "empty"))
+    assert await pages_of(source) == []
+    assert source.why_no_page() == (
+        f"{tmp_path / 'empty'} holds no CSV file yet; *.csv and *.csv.gz that are put there are read at the next poll"
+    )
+    write(tmp_path / "empty" / "a.csv", "symbol,price", "BTC,1")
+    (page,) = await pages_of(source)
+    assert (len(page.records), source.why_no_page()) == (1, None)
+
+
+async def test_the_folder_of_the_state_folder_is_made_and_a_named_one_is_not(tmp_path: Path) -> None:
+    source = create(Settings(home=tmp_path / "home"))
+    assert await pages_of(source) == []
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["csv"]
+    (tmp_path / "home" / "csv").rmdir()
+    (tmp_path / "home" / "csv").touch()
+    with pytest.raises(SourceRefusedError, match=r"/csv, the folder of CSV files, cannot be made: File exists; set "):
+        await pages_of(source)
+    with pytest.raises(SourceRefusedError, match="no such file"):
+        await pages_of(create(Settings(home=tmp_path, csv_path=str(tmp_path / "other"))))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("csv_path", ["none.csv", "none*.csv", "none/a.csv"])
 async def test_no_file_is_refused_and_says_what_to_do(
     tmp_path: Path, csv_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    write(tmp_path / "empty" / "readme.txt", "symbol,price")
-    monkeypatch.chdir(tmp_path / "empty" if not csv_path else tmp_path)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceRefusedError) as caught:
         await pages_of(CsvFiles(csv_path))
     assert str(caught.value) == (

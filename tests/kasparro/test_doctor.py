@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from db.pool import Connection, connect
-from db.settings import Settings, load_settings
+from db.settings import SAMPLE, Settings, load_settings
 from kasparro.doctor import examine
 from kasparro.doctor.findings import Finding
 from kasparro.doctor.machine import FULL_DISK_BYTES, LOW_DISK_BYTES, check_disk, check_server_port, check_state_folder
@@ -79,7 +79,8 @@ async def test_a_healthy_kasparro_gets_a_line_for_each_part(database: str, tmp_p
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok   ") for line in lines)
-    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "coinpaprika", "csv", "Clock"]
+    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "Space"]
+    subjects += ["coinpaprika", "csv", "Clock"]
     assert [finding["subject"] for finding in as_json] == subjects
     assert len(lines) == len(subjects)
 
@@ -99,6 +100,14 @@ async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(dat
     assert "fail csv" in done.stdout
     assert str(missing) in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+async def test_the_sample_is_named_as_what_it_is(database: str, tmp_path: Path) -> None:
+    found = await findings(DATABASE_URL=database, SOURCES="csv", CSV_PATH=str(SAMPLE), KASPARRO_HOME=str(tmp_path))
+    assert (found["csv"].level, found["csv"].text) == (
+        "warn",
+        "CSV_PATH names the sample: the prices in it are invented",
+    )
 
 
 async def test_a_csv_with_unknown_columns_names_those_seen(database: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.pool import connect
+from db.settings import SAMPLE
 from db.types import Connection, Pool
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import ROOT, kasparro, run
@@ -200,7 +201,7 @@ async def test_a_history_export_read_as_a_source_is_the_same_history(
 
 
 async def test_without_a_running_database_it_brings_its_own(state_folder: Path) -> None:
-    settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv"}
+    settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv", "CSV_PATH": str(SAMPLE)}
     assert (await kasparro("ingest", "--once", **settings)).returncode == 0
     alone = await kasparro("export", "--out", "-", "--format", "csv", **settings)
     assert len(tickers(alone.stdout)) == 50

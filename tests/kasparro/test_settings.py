@@ -19,7 +19,8 @@ def test_without_any_variable_the_defaults_hold() -> None:
     settings = load()
     assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8000, None)
     assert settings.sources == ("coinpaprika", "coingecko", "csv")
-    assert Path(settings.csv_path).is_file()
+    assert settings.csv_path is None
+    assert settings.csv_folder == settings.home / "csv"
     assert settings.identity_path.is_file()
 
 
@@ -164,6 +165,7 @@ def test_the_example_file_names_every_setting_and_changes_none() -> None:
     assert load_settings({}, dotenv_path=example) == load()
     named = set(re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE))
     fields = {"KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__}
+    fields.remove("DEMO")  # no setting: the command says it
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert named == fields | set(re.findall(r"\$\{([A-Z_]+)", compose))
 
@@ -183,5 +185,6 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         "root_path",
         "allowed_hosts",
         "forwarded_allow_ips",
+        "raw_retention_hours",
     }
     assert differing <= examples | {"csv_path", "identity_path", "home"}

@@ -1,6 +1,7 @@
 // The frame around every page: where one is, where one can go, and how live it all is.
 import { lazy, Suspense, useEffect, useRef } from "react";
 import { CoinsPage } from "../coins/page";
+import { useIsDemo } from "../sources/store";
 import { Empty, Waiting } from "../ui/notes";
 import { Banner } from "./banner";
 import { Header, TabBar } from "./header";
@@ -33,11 +34,14 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    document.title = `${title(pageOf(path))} - Kasparro`;
     // A listener hears where it has come to; at the start the browser says so itself.
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [path]);
+  const isDemo = useIsDemo();
+  useEffect(() => {
+    document.title = `${isDemo ? "Demo - " : ""}${title(pageOf(path))} - Kasparro`;
+  }, [path, isDemo]);
   return (
     <>
       <a className="skip" href="#main">

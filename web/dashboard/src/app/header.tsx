@@ -1,5 +1,6 @@
 import { connection } from "../api/socket";
 import { useStore } from "../api/store";
+import { useIsDemo } from "../sources/store";
 import { CoinsIcon, Mark, MoonIcon, RunsIcon, SourcesIcon, SunIcon, SystemIcon } from "../ui/icons";
 import { nextTheme, theme } from "../ui/theme";
 import { Link, type Page, paths } from "./router";
@@ -17,6 +18,7 @@ export function Header({ page }: { page: Page }) {
         <Mark />
         <span>Kasparro</span>
       </Link>
+      <DemoMark />
       <nav aria-label="Pages" className="rooms">
         <RoomLinks page={page} />
       </nav>
@@ -48,6 +50,15 @@ function RoomLinks({ page }: { page: Page }) {
       {label}
     </Link>
   ));
+}
+
+function DemoMark() {
+  if (!useIsDemo()) return null;
+  return (
+    <strong className="demo">
+      Demo<span className="more">: made-up prices</span>
+    </strong>
+  );
 }
 
 const SIGNS = { live: "Live", connecting: "Connecting", offline: "Offline" };
