@@ -134,12 +134,11 @@ async def ensure_partitions(connection: Connection, now: datetime.datetime, rete
         await connection.execute(_LOCK_TIMEOUT)
         for partition in _unfit(await _existing(connection), now, retention):
             await _change(connection, partition.name, _DROP_EMPTY, partition.table, partition.name)
-        created = [
+        return [
             wanted.name
             for wanted in _missing(await _existing(connection), now, retention)
             if await _change(connection, wanted.name, _CREATE, wanted.table, wanted.name, wanted.start, wanted.end)
         ]
-    return created
 
 
 def _missing(existing: Mapping[str, Partition], now: datetime.datetime, retention: Retention) -> list[Partition]:
