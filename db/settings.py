@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,6 +34,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    root_path: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    forwarded_allow_ips: tuple[str, ...] = ()
+    keep_alive_seconds: int = 75
     workers: int = 1
     response_cache_bytes: int = 33_554_432
     coinpaprika_url: str = "https://api.coinpaprika.com/v1"
@@ -128,6 +133,34 @@ def _host(text: str) -> str:
     return text
 
 
+def _allowed_host(text: str) -> str:
+    """Return a host as a Host header names it, in small letters: IPv6 in brackets, `*.example.com` for subdomains."""
+    wanted = "host names or IP addresses without a port, such as kasparro.example.com or *.example.com, or *"
+    bare = text.removeprefix("[").removesuffix("]").lower()
+    if bare == "*":
+        return bare
+    try:
+        if ":" in bare:
+            return f"[{ipaddress.IPv6Address(bare)}]"
+        return _host(bare.removeprefix("*.")) and bare.removesuffix(".")
+    except ValueError:
+        raise ValueError(wanted) from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError("addresses or networks such as 10.0.0.7 or 172.16.0.0/12, separated by commas") from None
+
+
+def _root_path(text: str) -> str:
+    path = text.rstrip("/")
+    if path and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("a path such as /kasparro, of letters, digits and . _ ~ -")
+    return path
+
+
 def _list_of(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
     def parse_list(text: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(parse(item.strip()) for item in text.split(",") if item.strip()))
@@ -156,6 +189,10 @@ _READERS: dict[str, Callable[[str], object]] = {
     "read_database_url": normalize_dsn,
     "host": _host,
     "port": _integer(1, 65535),
+    "root_path": _root_path,
+    "allowed_hosts": _list_of(_allowed_host),
+    "forwarded_allow_ips": _list_of(_network),
+    "keep_alive_seconds": _integer(1, 3600),
     "workers": _integer(1, 16),
     "response_cache_bytes": _integer(0, 2**40),
     "coinpaprika_url": _http_url,

@@ -45,6 +45,15 @@ def test_without_any_variable_the_defaults_hold() -> None:
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR"),
         ("LOG_FORMAT", "xml", "one of console, json"),
         ("CORS_ORIGINS", "https://a.example/path", "origins such as"),
+        ("ROOT_PATH", "kasparro", "a path such as /kasparro"),
+        ("ROOT_PATH", "//evil.example", "a path such as /kasparro"),
+        ("ROOT_PATH", "/a/../b", "a path such as /kasparro"),
+        ("ROOT_PATH", '/a"b', "a path such as /kasparro"),
+        ("ALLOWED_HOSTS", "https://kasparro.example.com", "host names or IP addresses"),
+        ("ALLOWED_HOSTS", "kasparro.example.com:8000", "host names or IP addresses"),
+        ("FORWARDED_ALLOW_IPS", "proxy", "addresses or networks such as"),
+        ("FORWARDED_ALLOW_IPS", "*", "addresses or networks such as"),
+        ("KEEP_ALIVE_SECONDS", "0", "a whole number from 1 to 3600"),
         ("RAW_RETENTION_DAYS", "", None),
         ("RAW_RETENTION_DAYS", "0", "a whole number from 1 to 3650"),
         ("INTROSPECTION", "perhaps", "one of true, false, 1, 0"),
@@ -90,6 +99,9 @@ def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
         CORS_ORIGINS="https://a.example, *",
         COINGECKO_URL="https://pro-api.coingecko.com/api/v3/",
         INTROSPECTION="0",
+        ROOT_PATH="/tools/kasparro/",
+        ALLOWED_HOSTS="Kasparro.Example.com, *.internal, ::1, [FE80::1], 10.0.0.7",
+        FORWARDED_ALLOW_IPS="10.0.0.7, 172.16.0.9/12",
         CSV_PATH="~/prices/*.csv",
     )
     assert (settings.home, settings.host, settings.port) == (tmp_path, "::1", 9000)
@@ -98,6 +110,9 @@ def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
     assert settings.cors_origins == ("https://a.example", "*")
     assert settings.coingecko_url == "https://pro-api.coingecko.com/api/v3"
     assert settings.introspection is False
+    assert settings.root_path == "/tools/kasparro"
+    assert settings.allowed_hosts == ("kasparro.example.com", "*.internal", "[::1]", "[fe80::1]", "10.0.0.7")
+    assert settings.forwarded_allow_ips == ("10.0.0.7/32", "172.16.0.0/12")
     assert settings.csv_path == f"{Path.home()}/prices/*.csv"
 
 
@@ -161,4 +176,5 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
     settings, defaults = load_settings({}, dotenv_path=file), load()
     differing = {name for name in Settings.__struct_fields__ if getattr(settings, name) != getattr(defaults, name)}
     # What has no default shows an example instead; paths are relative there.
-    assert differing <= {"database_url", "read_database_url", "cors_origins", "csv_path", "identity_path", "home"}
+    examples = {"database_url", "read_database_url", "cors_origins", "root_path", "allowed_hosts", "forwarded_allow_ips"}
+    assert differing <= examples | {"csv_path", "identity_path", "home"}
