@@ -24,17 +24,14 @@ ENDPOINTS = {
 async def get_root(request: Request) -> Response:
     """Answer the list of endpoints, or the dashboard."""
     state: ServerState = request.app.state.server
-    response: Response
     if wants_html(request):
-        response = dashboard_page()
-    else:
-        response = Json(
-            {
-                "name": "Kasparro Backend & ETL",
-                "version": state.version,
-                "status": "running",
-                "endpoints": ENDPOINTS,
-            }
-        )
-    response.headers["Vary"] = "Accept"
-    return response
+        return await dashboard_page(request, vary="Accept, Accept-Encoding")
+    return Json(
+        {
+            "name": "Kasparro Backend & ETL",
+            "version": state.version,
+            "status": "running",
+            "endpoints": ENDPOINTS,
+        },
+        headers={"Vary": "Accept"},
+    )

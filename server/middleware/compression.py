@@ -1,0 +1,56 @@
+"""Answers in the content coding that their client asks for."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.compression import LEAST_BYTES, coding_for, encode
+
+COMPRESSIBLE = frozenset(
+    {"application/json", "application/graphql-response+json", "application/problem+json", "text/html", "text/plain"}
+)
+
+
+class Compression:
+    """Compresses each answer that is there as a whole; neither streams nor what is small or encoded already."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; its answer comes back in the best coding."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        held: Message | None = None
+
+        async def send_encoded(message: Message) -> None:
+            """Hold the head back until the first part of the body tells whether it is all of it."""
+            nonlocal held
+            if message["type"] == "http.response.start":
+                held = message
+                return
+            if held is not None:
+                start, held = held, None
+                if not message.get("more_body", False):
+                    message = await _encoded(scope, start, message)
+                await send(start)
+            await send(message)
+
+        await self._app(scope, receive, send_encoded)
+
+
+async def _encoded(scope: Scope, start: Message, message: Message) -> Message:
+    """Return the body in the best coding, and say so in the head."""
+    body = message.get("body", b"")
+    headers = MutableHeaders(raw=start["headers"])
+    media_type = headers.get("content-type", "").partition(";")[0]
+    if len(body) < LEAST_BYTES or media_type not in COMPRESSIBLE or "content-encoding" in headers:
+        return message
+    if "accept-encoding" not in headers.get("vary", "").lower():
+        headers.add_vary_header("Accept-Encoding")
+    encoded = await encode(body, coding_for(scope["headers"]))
+    if encoded.coding is not None:
+        headers["content-encoding"] = encoded.coding
+        headers["content-length"] = str(len(encoded.body))
+    start["headers"] = headers.raw
+    return {**message, "body": encoded.body}
