@@ -77,9 +77,7 @@ async def get_dashboard(request: Request) -> Response:
 async def dashboard_page(request: Request, vary: str = "Accept-Encoding") -> Response:
     """Answer the dashboard, or how to get it and what there is without it: it is built at install time."""
     built = DASHBOARD / "index.html"
-    return await file_answer(
-        request, built if built.is_file() else FILES / "dashboard_missing.html", REVALIDATE, vary
-    )
+    return await file_answer(request, built if built.is_file() else FILES / "dashboard_missing.html", REVALIDATE, vary)
 
 
 async def explorer_page(request: Request) -> Response:

@@ -19,13 +19,14 @@ ENDPOINTS = {
     "live": "/health/live",
     "ready": "/health/ready",
 }
+VARY = "Accept, Accept-Encoding"
 
 
 async def get_root(request: Request) -> Response:
     """Answer the list of endpoints, or the dashboard."""
     state: ServerState = request.app.state.server
     if wants_html(request):
-        return await dashboard_page(request, vary="Accept, Accept-Encoding")
+        return await dashboard_page(request, vary=VARY)
     return Json(
         {
             "name": "Kasparro Backend & ETL",
@@ -33,5 +34,5 @@ async def get_root(request: Request) -> Response:
             "status": "running",
             "endpoints": ENDPOINTS,
         },
-        headers={"Vary": "Accept"},
+        headers={"Vary": VARY},
     )

@@ -88,10 +88,10 @@ async def test_a_browser_may_still_send_a_query_in_the_address(service: Service)
 async def test_programs_get_json_where_browsers_get_a_page(service: Service) -> None:
     async with service.client.get("/", headers=HTML) as response:
         assert response.headers["Content-Type"].startswith("text/html")
-        assert response.headers["Vary"] == "Accept"
+        assert response.headers["Vary"] == "Accept, Accept-Encoding"
     async with service.client.get("/", headers={"Accept": "*/*"}) as response:
         assert response.headers["Content-Type"] == "application/json"
-        assert response.headers["Vary"] == "Accept"
+        assert response.headers["Vary"] == "Accept, Accept-Encoding"
 
 
 async def test_files_are_revalidated_and_no_other_file_can_be_reached(service: Service) -> None:
