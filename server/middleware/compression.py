@@ -52,5 +52,8 @@ async def _encoded(scope: Scope, start: Message, message: Message) -> Message:
     if encoded.coding is not None:
         headers["content-encoding"] = encoded.coding
         headers["content-length"] = str(len(encoded.body))
+        etag = headers.get("etag", "")
+        if etag.startswith('"'):
+            headers["etag"] = f"W/{etag}"  # a strong one is of bytes that are not sent
     start["headers"] = headers.raw
     return {**message, "body": encoded.body}

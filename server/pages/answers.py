@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.compression import FILE, LEAST_BYTES, coding_for
-from server.etags import etag_of_body, matches
+from server.etags import etag_of_body, not_modified
 from server.state import ServerState
 
 MEDIA_TYPES: Final = {
@@ -44,8 +44,9 @@ async def file_answer(request: Request, path: Path, cache_control: str, vary: st
     coding = coding_for(request.scope["headers"])
     written = await anyio.to_thread.run_sync(_written, path, coding, state.settings.root_path)
     headers = {"ETag": written.etag, "Cache-Control": cache_control, "Vary": vary}
-    if matches(written.etag, request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers=headers)
+    if kept := not_modified(request, written.etag):
+        kept.headers.update(headers)
+        return kept
     if written.coding is not None:
         headers["Content-Encoding"] = written.coding
     return Response(written.body, headers={**headers, "Content-Type": MEDIA_TYPES[path.suffix]})

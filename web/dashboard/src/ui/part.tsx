@@ -57,10 +57,13 @@ export function part<Props extends object>(
 function Missing({ isPage, retry }: { isPage: boolean; retry: () => void }) {
   const isOffline = useStore(connection).phase !== "live";
   return (
-    <Empty isPage={isPage} title={isOffline ? "You are offline" : "This part of the page could not be loaded"}>
+    <Empty
+      isPage={isPage}
+      title={isOffline ? "No connection to the server" : "This part of the page could not be loaded"}
+    >
       <p role="alert">
         {isOffline
-          ? "This part of the page has not been loaded yet. It appears as soon as the server can be reached."
+          ? "This part of the page has not been loaded yet. It appears by itself as soon as the server can be reached."
           : "The server answers, but not with this part of the page."}
       </p>
       <button type="button" onClick={retry}>
