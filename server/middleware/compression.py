@@ -1,6 +1,6 @@
 """Answers in the content coding that their client asks for."""
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.compression import LEAST_BYTES, coding_for, encode
@@ -8,6 +8,7 @@ from server.compression import LEAST_BYTES, coding_for, encode
 COMPRESSIBLE = frozenset(
     {"application/json", "application/graphql-response+json", "application/problem+json", "text/html", "text/plain"}
 )
+"""Neither streams nor exported files, which are sent while they are made."""
 
 
 class Compression:
@@ -26,7 +27,7 @@ class Compression:
         async def send_encoded(message: Message) -> None:
             """Hold the head back until the first part of the body tells whether it is all of it."""
             nonlocal held
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and _is_compressible(Headers(raw=message["headers"])):
                 held = message
                 return
             if held is not None:
@@ -39,13 +40,17 @@ class Compression:
         await self._app(scope, receive, send_encoded)
 
 
+def _is_compressible(headers: Headers) -> bool:
+    media_type = headers.get("content-type", "").partition(";")[0]
+    return media_type in COMPRESSIBLE and "content-encoding" not in headers
+
+
 async def _encoded(scope: Scope, start: Message, message: Message) -> Message:
     """Return the body in the best coding, and say so in the head."""
     body = message.get("body", b"")
-    headers = MutableHeaders(raw=start["headers"])
-    media_type = headers.get("content-type", "").partition(";")[0]
-    if len(body) < LEAST_BYTES or media_type not in COMPRESSIBLE or "content-encoding" in headers:
+    if len(body) < LEAST_BYTES:
         return message
+    headers = MutableHeaders(raw=list(start["headers"]))
     if "accept-encoding" not in headers.get("vary", "").lower():
         headers.add_vary_header("Accept-Encoding")
     encoded = await encode(body, coding_for(scope["headers"]))

@@ -1,5 +1,6 @@
 """Answers in the coding that a client asks for: the same bytes once unpacked, each with a tag of its own."""
 
+import asyncio
 import gzip
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -10,6 +11,12 @@ import aiohttp
 import brotli
 import msgspec
 import pytest
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Message
 
 import server.compression
 import server.pages
@@ -17,6 +24,7 @@ from db.events import add_coins_event, notify_events
 from db.pool import Connection
 from db.settings import Settings
 from server.compression import ANSWER, FILE, LEAST_BYTES, MOST_BYTES_ON_LOOP, encode
+from server.middleware.compression import Compression
 from tests.server.conftest import NOW, AddCoin, Service, running_service
 from tests.server.test_response_cache import until_told
 
@@ -230,3 +238,33 @@ async def test_a_file_is_compressed_once_and_again_when_it_changes(
     (tmp_path / "docs.html").write_text("newer" * LEAST_BYTES, encoding="ascii")
     second = await ask(raw, "/docs", "gzip", **{"If-None-Match": first.headers["ETag"]})
     assert (second.status, second.plain()) == (200, b"newer" * LEAST_BYTES)
+
+
+async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_once() -> None:
+    """No route here has such an answer yet; any may."""
+    gate = asyncio.Event()
+
+    async def whole(_: Request) -> Response:
+        return Response(b"x" * LEAST_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain")
+
+    async def parts() -> AsyncIterator[bytes]:
+        await gate.wait()
+        yield b"x" * LEAST_BYTES
+
+    async def stream(_: Request) -> Response:
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    app = Compression(Starlette(routes=[Route("/whole", whole), Route("/stream", stream)]))
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        gate.set()
+
+    for path in ("/whole", "/stream"):
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept-encoding", b"gzip")]}
+        await app({**scope, "query_string": b"", "app": app}, asyncio.Event().wait, send)  # type: ignore[arg-type]  # a client that stays
+    whole_headers, stream_headers = (Headers(raw=m["headers"]) for m in sent if m["type"] == "http.response.start")
+    assert (whole_headers["etag"], whole_headers["vary"]) == ('W/"x"', "Accept, Accept-Encoding")
+    assert whole_headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in stream_headers
