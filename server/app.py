@@ -15,6 +15,7 @@ from server.graphql.schema import schema
 from server.middleware.body_limit import BodyLimit
 from server.middleware.forwarded import Forwarded
 from server.middleware.hosts import AllowedHosts, Hosts
+from server.middleware.compression import Compression
 from server.middleware.in_flight import InFlightLimit
 from server.middleware.origin import WebSocketOrigin
 from server.middleware.prefix import Prefix
@@ -45,7 +46,8 @@ class ExplorerOr:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             request = Request(scope)
             if wants_html(request) and "query" not in request.query_params:
-                await explorer_page()(scope, receive, send)
+                page = await explorer_page(request)
+                await page(scope, receive, send)
                 return
         await self._graphql(scope, receive, send)
 
@@ -96,6 +98,7 @@ def create_app(state: ServerState) -> Starlette:
             Middleware(WebSocketOrigin, allowed=origins),
             Middleware(EndStreams, stopping=state.stopping),
             Middleware(FastQueries, fast_path=fast_path),
+            Middleware(Compression),
         ],
         exception_handlers={**ERROR_HANDLERS, BadParametersError: on_bad_parameters, 404: on_not_found},
     )

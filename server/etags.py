@@ -40,5 +40,5 @@ def matches(etag: str, if_none_match: str) -> bool:
 
 
 def caching(etag: str | None) -> dict[str, str]:
-    """Return the headers of an answer that may be kept, if it is asked about each time."""
-    return {} if etag is None else {"ETag": etag, "Cache-Control": "no-cache"}
+    """Return the headers of an answer that may be kept, if it is asked about each time; a 304 has the same."""
+    return {} if etag is None else {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}

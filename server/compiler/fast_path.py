@@ -14,6 +14,7 @@ from server.compiler.answers import Answers, Version
 from server.compiler.errors import NotOursError
 from server.compiler.kept import Kept
 from server.compiler.plans import BoundPlan, Compiled
+from server.compression import Encoded, encode
 from server.graphql.context import end_of_minute
 from server.graphql.execution import KEPT_CHARACTERS, Operation, RefusedError, Schema
 from server.graphql.request_body import RequestBody
@@ -83,17 +84,21 @@ class FastPath:
         self._operations: Kept[tuple[str, str | None], Compiled] = Kept(KEPT_OPERATIONS)
         self._requests: Kept[bytes, KeptRequest] = Kept(KEPT_REQUESTS)
 
-    async def answer(self, body: bytes) -> bytes | None:
+    async def answer(self, body: bytes, coding: str | None = None) -> Encoded | None:
         """Return the body of the response to a request with status 200; None where it goes the ordinary way.
 
-        Whatever goes wrong goes wrong again there, where it is told as the specification says.
+        It is written in the content coding `coding`, unless it is small. Whatever goes wrong goes wrong again there,
+        where it is told as the specification says.
         """
         try:
             now = end_of_minute()
             request = self._requests.get(body)
             if request is None or request.until < now:
                 request = self._look_at(body, now)
-            answer = await self._answer(request, now)
+            if coding is None:
+                answer = Encoded(await self._answer(request, now), None)
+            else:
+                answer = await self._encoded(request, now, coding)
         except Exception as error:  # noqa: BLE001  (see above)
             self._pass_on(error)
             return None
@@ -111,6 +116,20 @@ class FastPath:
             answer = await self._work_out(request, now)
             self.answers.keep(version, key, answer)
         return answer
+
+    async def _encoded(self, request: KeptRequest, now: datetime.datetime, coding: str) -> Encoded:
+        """Return the answer in a content coding; it is kept so, too, and compressed once."""
+        version = self._data_version()
+        if version is None or request.identity is None:
+            return await encode(await self._work_out(request, now), coding)
+        key = request.identity, now, coding
+        body = self.answers.get(version, key)
+        if body is not None:
+            return Encoded(body, coding)
+        encoded = await encode(await self._answer(request, now), coding)
+        if encoded.coding is not None:
+            self.answers.keep(version, key, encoded.body)
+        return encoded
 
     async def _work_out(self, request: KeptRequest, now: datetime.datetime) -> bytes:
         async with self._readers.lend() as connection:

@@ -7,10 +7,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.compiler.fast_path import FastPath
+from server.compression import coding_for
 from server.etags import etag_of_body, matches
 from server.graphql.media_types import GRAPHQL_RESPONSE, JSON
 
 PATH = "/graphql"
+VARY = b"Accept, Accept-Encoding"
 
 _JSON = JSON.encode()
 _GRAPHQL_RESPONSE = GRAPHQL_RESPONSE.encode()
@@ -44,36 +46,44 @@ class FastQueries:
             return
         sent = Sent(receive)
         body = await sent.read()
-        answer = None if body is None else await self._fast_path.answer(body)
+        answer = None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]))
         if answer is None:
             await self._app(scope, sent.receive, send)
             return
+        written, coding = answer
         headers = [
             (b"content-type", media_type + b"; charset=utf-8"),
-            (b"content-length", b"%d" % len(answer)),
+            (b"content-length", b"%d" % len(written)),
+            (b"vary", VARY),
         ]
+        if coding is not None:
+            headers.append((b"content-encoding", coding.encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": written})
 
     async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with an entity tag, so that who asks again is told when nothing has changed."""
         media_type = media_type_of_answer(_media_types(scope["headers"])[1])
         body = None if media_type is None else body_of_query_string(scope["query_string"])
-        answer = None if body is None else await self._fast_path.answer(body)
+        answer = None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]))
         if answer is None or media_type is None:
             await self._app(scope, receive, send)
             return
-        etag = etag_of_body(media_type + answer)
+        written, coding = answer
+        # The tag is of what is sent, so that it differs by media type and by coding.
+        etag = etag_of_body(media_type + written)
         known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
-        headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", b"Accept")]
+        headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", VARY)]
         status = 304 if matches(etag, known.decode("latin-1")) else 200
         if status == 304:  # noqa: PLR2004 - Not Modified: it has no body
-            answer = b""
+            written = b""
         else:
             headers.append((b"content-type", media_type + b"; charset=utf-8"))
-            headers.append((b"content-length", b"%d" % len(answer)))
+            headers.append((b"content-length", b"%d" % len(written)))
+            if coding is not None:
+                headers.append((b"content-encoding", coding.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": written})
 
 
 def body_of_query_string(query_string: bytes) -> bytes | None:

@@ -94,7 +94,7 @@ subscription RunUpdates {
 `,
 ];
 
-const address = new URL("/graphql", location.href);
+const address = new URL(`${document.documentElement.dataset.root}graphql`, location.href);
 const socket = new URL(address);
 socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 

@@ -1,15 +1,13 @@
 // The frame around every page: where one is, where one can go, and how live it all is.
-import { lazy, Suspense, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import { CoinsPage } from "../coins/page";
 import { useIsDemo } from "../sources/store";
-import { Empty, Waiting } from "../ui/notes";
+import { Boundary } from "../ui/boundary";
+import { Empty } from "../ui/notes";
 import { Banner } from "./banner";
 import { Header, TabBar } from "./header";
+import { CoinPage, RunsPage, SourcesPage } from "./rooms";
 import { Link, type Page, pageOf, paths, usePath } from "./router";
-
-const CoinPage = lazy(() => import("../coin/page"));
-const RunsPage = lazy(() => import("../runs/page"));
-const SourcesPage = lazy(() => import("../sources/page"));
 
 function title(page: Page): string {
   switch (page.name) {
@@ -50,9 +48,9 @@ export function App() {
       <Header page={page} />
       <Banner />
       <main id="main" tabIndex={-1} ref={main}>
-        <Suspense fallback={<Waiting />}>
+        <Boundary place={path}>
           <Room page={page} />
-        </Suspense>
+        </Boundary>
       </main>
       <TabBar page={page} />
     </>

@@ -1,3 +1,4 @@
+import { ROOT } from "../api/root";
 import { connection } from "../api/socket";
 import { useStore } from "../api/store";
 import { useIsDemo } from "../sources/store";
@@ -24,8 +25,8 @@ export function Header({ page }: { page: Page }) {
       </nav>
       <div className="right">
         <nav aria-label="Interfaces" className="interfaces">
-          <a href="/graphql">GraphQL</a>
-          <a href="/docs">REST</a>
+          <a href={`${ROOT}/graphql`}>GraphQL</a>
+          <a href={`${ROOT}/docs`}>REST</a>
         </nav>
         <LiveSign />
         <ThemeButton />
