@@ -186,13 +186,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-            return
-        if self._refusal is not None:
+        elif self._refusal is not None:
             self._hang_up(self._refusal)
-            return
-        if self._phase == _IDLE:
+        elif self._phase == _IDLE:
             self._deadline = self.loop.time() + self.timeout_keep_alive
-        if self._unfed:
+        if self._unfed and not self.pipeline:
             self.loop.call_soon(self._feed_rest)
 
     # Refusals
@@ -254,7 +252,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _end_overdue(self, now: float) -> None:
         if self._phase not in {_HEAD, _BODY}:
             self.transport.close()
-        elif self.flow.read_paused:
+        elif self.flow.read_paused or self._unfed:
             self._deadline = now + BODY_SECONDS  # it waits for us
         else:
             what = "head" if self._phase == _HEAD else "body"

@@ -103,6 +103,9 @@ class Wire(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as may be now."""
+        if not self.handshake_initiated:
+            self._parse(data)  # the handshake and nothing else, as `HttpProtocol` hands it over
+            return
         self._unread += data
         if self._next_step is None:
             self._read_on()
@@ -116,9 +119,9 @@ class Wire(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send a message; after a close, the peer's is read."""
+        """Send a message; after an accept, what came before it is read, and after a close the peer's."""
         await super().send(message)
-        if self.close_sent:
+        if self._unread and message["type"] != "websocket.send":
             self._read_on_soon()
 
     def _read_on(self) -> None:
@@ -145,7 +148,7 @@ class Wire(WebSocketsSansIOProtocol):
 
     @property
     def _may_read(self) -> bool:
-        if self.read_paused or self.transport.is_closing():
+        if self.read_paused or not self.handshake_complete or self.transport.is_closing():
             return False
         return self.writable.is_set() or self.transport.get_write_buffer_size() < MOST_UNSENT_BYTES
 
