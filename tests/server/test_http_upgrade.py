@@ -143,8 +143,8 @@ async def test_curl_that_offers_http2_gets_its_answer(service: Service) -> None:
         assert "CI" not in os.environ, "curl with HTTP/2 is missing"
         pytest.skip("curl with HTTP/2 is not on this machine")
     url, json_type = service.url + "/graphql", "Content-Type: application/json"
-    common = (curl, "--silent", "--show-error", "--fail", "--http2", "--max-time", "20")
-    common += ("--write-out", " %{http_version}")
+    common = [curl, "--silent", "--show-error", "--fail", "--http2", "--max-time", "20"]
+    common += ["--write-out", " %{http_version}"]
     body, longer = QUERY.decode(), json.dumps({"query": "{ sources { name } }" + " " * 40_000})
     for sent in (body, longer):
         said = await _output(*common, "-H", json_type, "--data-binary", sent, url)
