@@ -22,6 +22,7 @@ from db.types import Connection
 from server.graphql.context import Context
 from server.graphql.schema import schema
 from server.live.hub import Hub
+from server.places import Places
 from server.state import POOL_SIZE, ServerState
 
 DAYS = 90
@@ -167,6 +168,7 @@ async def _side(server: Server, name: str, coins: int, end: datetime.datetime) -
                 primary=pool,
                 health_pool=pool,
                 readers=Readers(functools.partial(connect, dsn), 1),
+                places=Places(1, 1, 1, 1),
                 hub=Hub(dsn, pool),
                 scheduler_token="",
                 version="0",

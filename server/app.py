@@ -13,9 +13,9 @@ from server.compiler.http import FastQueries
 from server.graphql.app import create_graphql_app
 from server.graphql.schema import schema
 from server.middleware.body_limit import BodyLimit
+from server.middleware.compression import Compression
 from server.middleware.forwarded import Forwarded
 from server.middleware.hosts import AllowedHosts, Hosts
-from server.middleware.compression import Compression
 from server.middleware.in_flight import InFlightLimit
 from server.middleware.origin import WebSocketOrigin
 from server.middleware.prefix import Prefix
@@ -93,8 +93,8 @@ def create_app(state: ServerState) -> Starlette:
             Middleware(SecurityHeaders),
             Middleware(AllowedHosts, hosts=Hosts(settings)),
             *([_cors(origins)] if origins else []),
-            Middleware(InFlightLimit),
             Middleware(BodyLimit),
+            Middleware(InFlightLimit, places=state.places, health_places=state.health_places),
             Middleware(WebSocketOrigin, allowed=origins),
             Middleware(EndStreams, stopping=state.stopping),
             Middleware(FastQueries, fast_path=fast_path),

@@ -20,7 +20,7 @@ from db.pool import DatabaseUnavailableError
 from db.settings import Settings
 from server.address import browser_url
 from server.app import create_app
-from server.http_protocol import OneWriteProtocol
+from server.http_protocol import HttpProtocol
 from server.live.wire import Wire
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
@@ -157,12 +157,12 @@ def http_config(
         factory=factory,
         workers=workers,
         lifespan="on" if factory else "off",
-        http=OneWriteProtocol,
+        http=HttpProtocol,
         ws=Wire,
         ws_max_size=MAX_BODY_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
-        ws_per_message_deflate=False,  # its buffers would cost each subscriber hundreds of kilobytes
+        ws_per_message_deflate=False,  # `Wire` has its own: uvicorn's costs each subscriber hundreds of kilobytes
         log_config=None,
         access_log=False,
         server_header=False,

@@ -17,7 +17,9 @@ from db.readers import Readers
 from db.settings import Settings
 from db.token import load_or_create_token
 from db.types import Pool
-from server.live.hub import Hub
+from server.live.allowance import Allowances
+from server.live.hub import SUBSCRIPTIONS, Hub
+from server.places import Places
 
 POOL_SIZE = 10
 """Connections for whatever reads or writes, and as many for the fast path."""
@@ -25,6 +27,10 @@ POOL_SIZE_OF_ALL = 40
 """What all workers share, so that they leave room among the 100 connections that PostgreSQL has by default."""
 # So that the health endpoints tell of the database, not of how busy this server is with it.
 HEALTH_POOL_SIZE = 1
+HEALTH_PLACES = 16
+HEALTH_PLACES_PER_CLIENT = 4
+HEALTH_WAITING = 256
+HEALTH_WAITING_PER_CLIENT = 64
 STATEMENT_TIMEOUT_SECONDS = 10.0
 LISTEN_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 3.0
@@ -41,8 +47,9 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone; `readers` too, for single statements. `stopping` is set when the server is asked to end. `is_demo` says that
-    the prices are made up; a database is marked so before anything is in it.
+    alone; `readers` too, for single statements. Every operation has one of the `places` while it is worked on, those
+    of the health endpoints one of the `health_places`. `stopping` is set when the server is asked to end. `is_demo`
+    says that the prices are made up; a database is marked so before anything is in it.
     """
 
     settings: Settings
@@ -50,6 +57,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     primary: Pool
     health_pool: Pool
     readers: Readers
+    places: Places
     hub: Hub
     scheduler_token: str
     version: str
@@ -59,6 +67,12 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     failed_tokens: AsyncLimiter = msgspec.field(
         default_factory=lambda: AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
     )
+    health_places: Places = msgspec.field(
+        default_factory=lambda: Places(
+            HEALTH_PLACES, HEALTH_PLACES_PER_CLIENT, HEALTH_WAITING, HEALTH_WAITING_PER_CLIENT
+        )
+    )
+    allowances: Allowances = msgspec.field(default_factory=Allowances)
     exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
 
     def reading(self) -> PoolAcquireContext:
@@ -118,6 +132,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             primary=primary,
             health_pool=health_pool,
             readers=readers,
+            places=_open_places(settings, size),
             hub=hub,
             scheduler_token=token,
             version=_package_version(),
@@ -130,6 +145,17 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
 async def _is_demo(pool: Pool) -> bool:
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         return await is_demo(connection)
+
+
+def _open_places(settings: Settings, size: int) -> Places:
+    """Return as many places as the pool and the readers have connections; one client has half of either at most.
+
+    What may wait is what all subscriptions there may be would ask for at once, as after a restart.
+    """
+    waiting = settings.live_connections
+    return Places(
+        2 * size, max(1, size // 2), waiting, min(waiting, SUBSCRIPTIONS * settings.live_connections_per_client)
+    )
 
 
 @asynccontextmanager

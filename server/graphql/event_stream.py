@@ -23,6 +23,7 @@ from server.graphql.follow import follow
 from server.graphql.schema import schema
 from server.graphql.updates import response
 from server.live.admission import FullError
+from server.middleware.body_limit import announced_length
 from server.state import ServerState
 
 HEARTBEAT_SECONDS = 15.0
@@ -47,12 +48,15 @@ class EventStream:
         self._allowed = allowed
         self._woken = asyncio.Event()
         self._left = False
+        self._client = ""
+        self._size = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send results as they come, until they end or the client leaves."""
-        name = client_address(scope)
+        client = self._client = client_address(scope)
+        self._size = announced_length(scope)
         try:
-            with self._state.hub.connections.admit(name), self._state.hub.subscriptions.admit(name):
+            with self._state.hub.connections.admit(client), self._state.hub.subscriptions.admit(client):
                 await self._send_all(Context.create(self._state, HTTPConnection(scope)), receive, send)
         except FullError as error:
             refusal = {"errors": [coded(str(error), Code.UNAVAILABLE).formatted]}
@@ -83,13 +87,14 @@ class EventStream:
         request = self._request
         try:
             try:
-                result = await schema.execute(
-                    request.query,
-                    request.variables,
-                    context,
-                    operation_name=request.operation_name,
-                    allowed_operation_types=self._allowed,
-                )
+                async with self._state.places.hold(self._client, self._size):
+                    result = await schema.execute(
+                        request.query,
+                        request.variables,
+                        context,
+                        operation_name=request.operation_name,
+                        allowed_operation_types=self._allowed,
+                    )
                 yield _next(msgspec.json.encode(response(result.data, result.errors)))
             except OperationNotAllowedError as error:
                 if error.operation_type is not OperationType.SUBSCRIPTION:
@@ -99,6 +104,8 @@ class EventStream:
                         yield update
         except RefusedError as error:
             yield _errors(error.errors)
+        except FullError as error:
+            yield _errors([coded(str(error), Code.UNAVAILABLE)])
         except Exception as error:  # noqa: BLE001  (whatever it was, the client is told)
             yield _errors(mask([GraphQLError("", original_error=error)], context.request_id))
         if not self._left:
@@ -107,7 +114,8 @@ class EventStream:
     async def _updates(self, context: Context) -> AsyncGenerator[bytes, None]:
         """Yield updates and, where there are none for long, heartbeats, until the client leaves."""
         request = self._request
-        followed = await follow(request.query, request.variables, request.operation_name, context)
+        async with self._state.places.hold(self._client, self._size):
+            followed = await follow(request.query, request.variables, request.operation_name, context)
         async with self._state.hub.subscribe(followed, self._woken.set) as subscriber:
             while not self._left:
                 self._woken.clear()

@@ -62,6 +62,7 @@ class Connection:
         self._send = send
         self._wire: Wire = scope["extensions"][EXTENSION]
         self._client = client_address(scope)
+        self._wire.allowance = state.allowances.of(self._client)
         self._speaks_ours = PROTOCOL in scope["subprotocols"]
         self._request_id = request_id(connection)
         self._header_token = Headers(scope=scope).get(TOKEN_HEADER)
@@ -125,13 +126,13 @@ class Connection:
             case Ping(payload):
                 await self._say(type="pong", **({} if payload is None else {"payload": payload}))
             case Subscribe(number, payload):
-                await self._subscribe(number, payload)
+                await self._subscribe(number, payload, len(received["text"]))
             case Complete(number):
                 operation = self._operations.pop(number, None)
                 if operation is not None:
                     self._end(operation)
 
-    async def _subscribe(self, number: str, payload: SubscribePayload) -> None:
+    async def _subscribe(self, number: str, payload: SubscribePayload, size: int) -> None:
         if self._parameters is None:
             raise ClosedError(4401, "Unauthorized")
         if number in self._operations:
@@ -140,9 +141,9 @@ class Connection:
             reason = f"A connection may run {MAX_OPERATIONS} operations at once; complete one first"
             await self._say_errors(number, [coded(reason, Code.UNAVAILABLE)])
             return
-        self._operations[number] = asyncio.create_task(self._run(number, payload))
+        self._operations[number] = asyncio.create_task(self._run(number, payload, size))
 
-    async def _run(self, number: str, payload: SubscribePayload) -> None:
+    async def _run(self, number: str, payload: SubscribePayload, size: int) -> None:
         """Run an operation: a query or a mutation to its end, a subscription until it follows the hub."""
         context = Context(self._state, self._request_id, self._header_token)
         context.connection_params = self._parameters
@@ -151,9 +152,14 @@ class Connection:
         )
         try:
             try:
-                result = await execute(allowed_operation_types=_ONCE)
+                async with self._state.places.hold(self._client, size):
+                    result = await execute(allowed_operation_types=_ONCE)
             except OperationNotAllowedError:
-                await self._follow(number, payload, context)
+                await self._follow(number, payload, context, size)
+                return
+            except FullError as error:
+                del self._operations[number]
+                await self._say_errors(number, [coded(str(error), Code.UNAVAILABLE)])
                 return
             if isinstance(result, PreExecutionError):
                 del self._operations[number]
@@ -168,16 +174,17 @@ class Connection:
         finally:
             self._be_patient()
 
-    async def _follow(self, number: str, payload: SubscribePayload, context: Context) -> None:
+    async def _follow(self, number: str, payload: SubscribePayload, context: Context, size: int) -> None:
         following = Following(self._wire, number, self._finish)
         try:
-            followed = await follow(payload.query, payload.variables, payload.operation_name, context)
-            self._state.hub.subscriptions.enter(self._client)
-            try:
-                following.subscriber = await self._state.hub.open(followed, following.wake)
-            except BaseException:
-                self._state.hub.subscriptions.leave(self._client)
-                raise
+            async with self._state.places.hold(self._client, size):
+                followed = await follow(payload.query, payload.variables, payload.operation_name, context)
+                self._state.hub.subscriptions.enter(self._client)
+                try:
+                    following.subscriber = await self._state.hub.open(followed, following.wake)
+                except BaseException:
+                    self._state.hub.subscriptions.leave(self._client)
+                    raise
         except RefusedError as error:
             errors = error.errors
         except FullError as error:

@@ -65,6 +65,11 @@ class Subscriber:
 
     def take(self) -> bytes | None:
         """Return the next response, None while there is none."""
+        taken = self.take_message()
+        return None if taken is None else taken[0].telling(taken[1])
+
+    def take_message(self) -> tuple[Message, int] | None:
+        """Return the next message and how many were missed before it, None while there is none."""
         if not self._queue:
             return None
         message = self._queue.popleft()
@@ -72,7 +77,7 @@ class Subscriber:
         lagged, self._lagged = self._lagged, 0
         if not self._queue and self._room is not None and not self._room.done():
             self._room.set_result(None)
-        return message.telling(lagged)
+        return message, lagged
 
     @property
     def is_over(self) -> bool:
