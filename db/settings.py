@@ -11,6 +11,7 @@ import msgspec
 import platformdirs
 
 from db.pool import normalize_dsn
+from db.token import tokens_of
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout, or site-packages."""
@@ -95,6 +96,12 @@ def _secret(text: str) -> str:
     return text
 
 
+def _tokens(text: str) -> str:
+    if not tokens_of(_secret(text)):
+        raise ValueError("a token, or several with commas between them")
+    return text
+
+
 def _boolean(text: str) -> bool:
     return _one_of("true", "false", "1", "0")(text) in ("true", "1")
 
@@ -169,7 +176,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "sources": _source_names,
     "poll_seconds": _integer(1, 86_400),
     "run_timeout_seconds": _integer(1, 86_400),
-    "scheduler_token": _secret,
+    "scheduler_token": _tokens,
     "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": _one_of("console", "json"),
     "cors_origins": _list_of(_origin),

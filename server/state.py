@@ -8,14 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
-from aiolimiter import AsyncLimiter
+import structlog
 from asyncpg.pool import PoolAcquireContext
 
 from db.pool import connect, create_pool
 from db.readers import Readers
 from db.settings import Settings
-from db.token import load_or_create_token
+from db.token import load_or_create_token, tokens_of
 from db.types import Pool
+from server.failed_tokens import FailedTokens
 from server.live.hub import Hub
 
 ROLE = "kasparro_server"
@@ -31,10 +32,12 @@ LISTEN_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 3.0
 # How long a request waits for a connection of the pool before it is told to come back later.
 ACQUIRE_SECONDS = 5.0
-FAILED_TOKENS = 10
-FAILED_TOKENS_SECONDS = 60.0
+SHORT_TOKEN = 16
 MAX_EXPORTS = 3
 """At once; each holds a connection of the pool for as long as it takes."""
+
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone; `readers` too, for single statements. `stopping` is set when the server is asked to end.
+    alone; `readers` too, for single statements. `scheduler_token` may hold several, as `tokens_of` reads them. `stopping` is set when the server is asked to end.
     """
 
     settings: Settings
@@ -55,9 +58,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     started_at: datetime.datetime
     stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
-    failed_tokens: AsyncLimiter = msgspec.field(
-        default_factory=lambda: AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
-    )
+    failed_tokens: FailedTokens = msgspec.field(default_factory=FailedTokens)
     exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
 
     def reading(self) -> PoolAcquireContext:
@@ -92,6 +93,8 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
     Raises DatabaseUnavailableError, TokenFileError.
     """
     token = settings.scheduler_token or load_or_create_token(settings.home)
+    if any(len(one) < SHORT_TOKEN for one in tokens_of(token)):
+        log.warning("SCHEDULER_TOKEN is short enough to be guessed; use at least 16 random characters")
     async with AsyncExitStack() as stack:
         size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
         primary = pool = await stack.enter_async_context(_open_pool(dsn, size))

@@ -3,7 +3,7 @@
 import click
 
 from db.settings import load_settings
-from db.token import load_or_create_token
+from db.token import load_or_create_token, tokens_of
 from kasparro.demo import demo_settings
 
 
@@ -12,9 +12,9 @@ from kasparro.demo import demo_settings
 def command(*, demo: bool) -> None:
     """Print the token that triggering a run needs.
 
-    It is SCHEDULER_TOKEN, or else one that is made once and kept in the state folder.
+    It is SCHEDULER_TOKEN, or else one that is made once and kept in the state folder. Of several it is the first.
     """
     settings = load_settings()
     if demo:
         settings = demo_settings(settings)
-    click.echo(settings.scheduler_token or load_or_create_token(settings.home))
+    click.echo(tokens_of(settings.scheduler_token or load_or_create_token(settings.home))[0])

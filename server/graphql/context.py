@@ -11,12 +11,13 @@ from db.types import Connection
 from server.graphql.loaders import Loaders
 from server.live.hub import Hub
 from server.middleware.requests import request_id
+from server.scheduler_token import TOKEN_HEADER, Presented
 from server.state import ServerState
-
-TOKEN_HEADER = "X-Scheduler-Token"  # noqa: S105  (a header's name)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+NOTHING_SHOWN = Presented()
 
 
 def end_of_minute() -> datetime.datetime:
@@ -25,22 +26,22 @@ def end_of_minute() -> datetime.datetime:
 
 
 class Context:
-    """The server's state, the request's id and token, and loaders.
+    """The server's state, the request's id, what its client shows, and loaders.
 
     `connection_params` is the payload of a websocket's `connection_init`.
     """
 
-    def __init__(self, state: ServerState, request_id: str, header_token: str | None = None) -> None:
+    def __init__(self, state: ServerState, request_id: str, shown: Presented = NOTHING_SHOWN) -> None:
         self.state = state
         self.request_id = request_id
         self.connection_params: dict[str, Any] | None = None
         self.loaders = Loaders(state.reading)
-        self._header_token = header_token
+        self._shown = shown
 
     @classmethod
     def create(cls, state: ServerState, connection: HTTPConnection) -> "Context":
         """Return the context of an HTTP request or a websocket."""
-        return cls(state, request_id(connection), connection.headers.get(TOKEN_HEADER))
+        return cls(state, request_id(connection), Presented.by(connection, state.settings.cors_origins))
 
     @property
     def hub(self) -> Hub:
@@ -53,14 +54,13 @@ class Context:
         return end_of_minute()
 
     @property
-    def token(self) -> str | None:
-        """The scheduler token that was presented, in the header or in `connection_init`."""
-        if self._header_token is not None:
-            return self._header_token
-        for name, value in (self.connection_params or {}).items():
-            if name.lower() == TOKEN_HEADER.lower() and isinstance(value, str):
-                return value
-        return None
+    def presented(self) -> Presented:
+        """What the client shows: its token is in the header or in `connection_init`."""
+        if self._shown.token is None:
+            for name, value in (self.connection_params or {}).items():
+                if name.lower() == TOKEN_HEADER.lower() and isinstance(value, str):
+                    return self._shown._replace(token=value)
+        return self._shown
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs

@@ -7,8 +7,9 @@ import structlog
 from graphql import GraphQLError
 
 from db.pool import TOO_SLOW, is_passing
+from server.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
 from server.live.cursor import CursorExpiredError
-from server.scheduler_token import InvalidTokenError, TooManyTokensError
+from server.scheduler_token import ForeignPageError, InvalidTokenError, TooManyTokensError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -20,6 +21,8 @@ class Code(enum.StrEnum):
     """The HTTP request or websocket message is no GraphQL request."""
     BAD_USER_INPUT = "BAD_USER_INPUT"
     """An argument or variable has a value that cannot be used; `extensions.argument` names it where it is known."""
+    FORBIDDEN = "FORBIDDEN"
+    """A page of another site asks for what it may not ask for."""
     GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
     INTERNAL = "INTERNAL"
@@ -60,7 +63,11 @@ def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
         return error
     if isinstance(cause, CursorExpiredError):
         return _copy(error, f'Argument "after" cannot be used: {cause}', Code.BAD_USER_INPUT, argument="after")
-    if isinstance(cause, (InvalidTokenError, TooManyTokensError)):
+    if isinstance(cause, ForeignPageError):
+        return _copy(error, str(cause), Code.FORBIDDEN)
+    if isinstance(cause, TooManyTokensError):
+        return _copy(error, str(cause), Code.UNAUTHENTICATED, retryAfter=TOKEN_RETRY_AFTER_SECONDS)
+    if isinstance(cause, InvalidTokenError):
         return _copy(error, str(cause), Code.UNAUTHENTICATED)
     if cause is not None and is_passing(cause):
         slow = isinstance(cause, TOO_SLOW)

@@ -10,11 +10,11 @@ from db.requests import add_request
 from db.sources import enabled_sources
 from db.types import Connection
 from server.graphql.arguments import MAX_LIST_ITEMS, checked_texts, given
-from server.graphql.context import TOKEN_HEADER, Info
+from server.graphql.context import Info
 from server.graphql.errors import Code, bad_input, coded
 from server.graphql.fields import resolved
 from server.graphql.request import EtlRequest
-from server.scheduler_token import check_token
+from server.scheduler_token import TOKEN_HEADER, check_token
 
 
 @strawberry.input(description="What to run, and how.")
@@ -67,7 +67,7 @@ async def _trigger_etl(
         TriggerEtlInput | None, strawberry.argument(description="Where it is left out: all enabled sources, as polled.")
     ] = strawberry.UNSET,
 ) -> TriggerEtlValue:
-    await check_token(info.context.state, info.context.token)
+    await check_token(info.context.state, info.context.presented)
     async with info.context.state.writing() as connection:
         return TriggerEtlValue(await _stored(connection, given(input)))
 

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import msgspec
 from graphql import GraphQLError
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from server.graphql.context import TOKEN_HEADER, Context
+from server.graphql.context import Context
 from server.graphql.errors import Code, coded, mask
 from server.graphql.execution import OperationNotAllowedError, RefusedError
 from server.graphql.follow import follow
@@ -28,6 +27,7 @@ from server.graphql.updates import response
 from server.live.admission import FullError
 from server.live.wire import EXTENSION, Wire
 from server.middleware.requests import request_id
+from server.scheduler_token import Presented
 from server.state import ServerState
 
 PROTOCOL: Final = "graphql-transport-ws"
@@ -60,10 +60,10 @@ class Connection:
         self._receive = receive
         self._send = send
         self._wire: Wire = scope["extensions"][EXTENSION]
-        self._client = connection.client.host if connection.client else ""
+        self._shown = Presented.by(connection, state.settings.cors_origins)
+        self._client = self._shown.client
         self._speaks_ours = PROTOCOL in scope["subprotocols"]
         self._request_id = request_id(connection)
-        self._header_token = Headers(scope=scope).get(TOKEN_HEADER)
         self._parameters: dict[str, Any] | None = None
         self._operations: dict[str, asyncio.Task[None] | Following] = {}
         self._patience: asyncio.Timeout | None = None
@@ -143,7 +143,7 @@ class Connection:
 
     async def _run(self, number: str, payload: SubscribePayload) -> None:
         """Run an operation: a query or a mutation to its end, a subscription until it follows the hub."""
-        context = Context(self._state, self._request_id, self._header_token)
+        context = Context(self._state, self._request_id, self._shown)
         context.connection_params = self._parameters
         execute = functools.partial(
             schema.execute, payload.query, payload.variables, context, operation_name=payload.operation_name
