@@ -54,8 +54,7 @@ async def check_token(state: ServerState, presented: Presented) -> None:
         raise ForeignPageError("A page of another site cannot do this; if it is yours, name its origin in CORS_ORIGINS")
     # Starlette decodes headers as Latin-1; this brings back the bytes that were sent.
     sent = (presented.token or "").encode("latin-1", "replace")
-    # Each is compared, whether one before it was right or not.
-    if any([hmac.compare_digest(sent, token.encode()) for token in tokens_of(state.scheduler_token)]):
+    if any(hmac.compare_digest(sent, token.encode()) for token in tokens_of(state.scheduler_token)):
         return
     if sent and not await state.failed_tokens.is_allowed(presented.client):
         raise TooManyTokensError(f"Too many wrong scheduler tokens; try again in {RETRY_AFTER_SECONDS} s")

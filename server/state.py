@@ -16,6 +16,7 @@ from db.readers import Readers
 from db.settings import Settings
 from db.token import load_or_create_token, tokens_of
 from db.types import Pool
+from server.deadline import ACQUIRE_SECONDS, Borrowed, deadline_from_now
 from server.failed_tokens import FailedTokens
 from server.live.hub import Hub
 
@@ -30,8 +31,6 @@ HEALTH_POOL_SIZE = 1
 STATEMENT_TIMEOUT_SECONDS = 10.0
 LISTEN_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 3.0
-# How long a request waits for a connection of the pool before it is told to come back later.
-ACQUIRE_SECONDS = 5.0
 SHORT_TOKEN = 16
 MAX_EXPORTS = 3
 """At once; each holds a connection of the pool for as long as it takes."""
@@ -45,7 +44,8 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone; `readers` too, for single statements. `scheduler_token` may hold several, as `tokens_of` reads them. `stopping` is set when the server is asked to end.
+    alone; `readers` too, for single statements. `scheduler_token` may hold several, as `tokens_of` reads them.
+    `stopping` is set when the server is asked to end.
     """
 
     settings: Settings
@@ -61,17 +61,24 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     failed_tokens: FailedTokens = msgspec.field(default_factory=FailedTokens)
     exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
 
-    def reading(self) -> PoolAcquireContext:
-        """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError."""
+    def reading(self, deadline: float | None = None) -> Borrowed:
+        """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError.
+
+        All that is asked of it has the time of one request, from now on or until the deadline that is given.
+        """
+        return Borrowed(self.pool, deadline or deadline_from_now())
+
+    def writing(self, deadline: float | None = None) -> Borrowed:
+        """Take a connection of the primary, likewise."""
+        return Borrowed(self.primary, deadline or deadline_from_now())
+
+    def checking(self) -> Borrowed:
+        """Take the connection kept for the health endpoints, likewise."""
+        return Borrowed(self.health_pool, deadline_from_now())
+
+    def exporting(self) -> PoolAcquireContext:
+        """Take a connection to read from for as long as an export takes. Raises TimeoutError."""
         return self.pool.acquire(timeout=ACQUIRE_SECONDS)
-
-    def writing(self) -> PoolAcquireContext:
-        """Take a connection of the primary. Raises TimeoutError."""
-        return self.primary.acquire(timeout=ACQUIRE_SECONDS)
-
-    def checking(self) -> PoolAcquireContext:
-        """Take the connection kept for the health endpoints. Raises TimeoutError."""
-        return self.health_pool.acquire(timeout=ACQUIRE_SECONDS)
 
     @property
     def data_version(self) -> tuple[int, int] | None:

@@ -16,12 +16,12 @@ from strawberry.types.graphql import OperationType
 from strawberry.utils.aio import aclosing
 
 from server.graphql.context import Context
-from server.graphql.errors import Code, coded, mask
+from server.graphql.errors import full, mask
 from server.graphql.execution import OperationNotAllowedError, RefusedError
 from server.graphql.follow import follow
 from server.graphql.schema import schema
 from server.graphql.updates import response
-from server.live.admission import FullError
+from server.live.admission import RETRY_AFTER_SECONDS, FullError
 from server.state import ServerState
 
 HEARTBEAT_SECONDS = 15.0
@@ -55,8 +55,8 @@ class EventStream:
             with self._state.hub.connections.admit(name), self._state.hub.subscriptions.admit(name):
                 await self._send_all(Context.create(self._state, HTTPConnection(scope)), receive, send)
         except FullError as error:
-            refusal = {"errors": [coded(str(error), Code.UNAVAILABLE).formatted]}
-            await JSONResponse(refusal, 503, {"Retry-After": "30"})(scope, receive, send)
+            refusal = {"errors": [full(error).formatted]}
+            await JSONResponse(refusal, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})(scope, receive, send)
 
     async def _send_all(self, context: Context, receive: Receive, send: Send) -> None:
         leaving = asyncio.create_task(self._wait_for_leave(receive))

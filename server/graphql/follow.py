@@ -27,7 +27,7 @@ async def follow(
     """Return what a subscription follows. Raises RefusedError, also for arguments that cannot be used."""
     operation = schema.prepare(text, variables, operation_name, introspection=context.state.settings.introspection)
     # It may outlive its client, whose token it therefore does not hold.
-    context = Context(context.state, context.request_id)
+    context = Context(context.state, context.request_id, outlives=True)
     executor = PlainRows.build(
         _CORE,
         operation.document,

@@ -89,7 +89,7 @@ class CoinUpdates(Updates):
         rows: dict[str, CoinRow] = {}
         for start in range(0, len(tickers), ROWS_AT_ONCE):
             # From the primary: a replica may not yet hold what the event tells of.
-            async with self._context.state.writing() as connection:
+            async with self._context.writing() as connection:
                 rows |= await coins_by_ticker(connection, tickers[start : start + ROWS_AT_ONCE])
         return rows
 

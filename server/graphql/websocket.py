@@ -17,14 +17,14 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from server.graphql.context import Context
-from server.graphql.errors import Code, coded, mask
+from server.graphql.errors import full, mask, unavailable
 from server.graphql.execution import OperationNotAllowedError, RefusedError
 from server.graphql.follow import follow
 from server.graphql.following import Following
 from server.graphql.messages import DECODER, Complete, ConnectionInit, Known, Ping, Subscribe, SubscribePayload
 from server.graphql.schema import schema
 from server.graphql.updates import response
-from server.live.admission import FullError
+from server.live.admission import RETRY_AFTER_SECONDS, FullError
 from server.live.wire import EXTENSION, Wire
 from server.middleware.requests import request_id
 from server.scheduler_token import Presented
@@ -137,7 +137,7 @@ class Connection:
             raise ClosedError(4409, f"Subscriber for {number} already exists")
         if len(self._operations) >= MAX_OPERATIONS:
             reason = f"A connection may run {MAX_OPERATIONS} operations at once; complete one first"
-            await self._say_errors(number, [coded(reason, Code.UNAVAILABLE)])
+            await self._say_errors(number, [unavailable(reason)])
             return
         self._operations[number] = asyncio.create_task(self._run(number, payload))
 
@@ -180,7 +180,7 @@ class Connection:
         except RefusedError as error:
             errors = error.errors
         except FullError as error:
-            errors = [coded(str(error), Code.UNAVAILABLE)]
+            errors = [full(error)]
         except Exception as error:  # noqa: BLE001  (whatever it was, the client is told)
             errors = mask([GraphQLError("", original_error=error)], self._request_id)
         else:
@@ -228,7 +228,7 @@ class Connection:
 
     async def _refuse(self, error: FullError) -> None:
         """Answer the handshake with 503."""
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"30")]
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)]
         await self._send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": str(error).encode()})
 

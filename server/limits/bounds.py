@@ -39,7 +39,8 @@ class Limits(msgspec.Struct, frozen=True):
     fragments in one selection, about 40 ms; without this limit 2,000 tokens hold validation up for 0.9 s."""
     cost: int = 100_000
     """Rows x fields: each value costs about 3 microseconds to complete, so this is about 0.3 s of one core. It allows
-    coins(first: 250) with every field, and with the listings and rivals of each."""
+    coins(first: 250) with every field, and with the listings and rivals of each. What looks at every row of a table
+    costs as many values as could be written meanwhile; see `scans`."""
 
 
 LIMITS = Limits()
@@ -50,7 +51,7 @@ _REMEDIES = {
     "directives": "use fewer directives",
     "root_fields": "split the operation",
     "overlaps": "name each field once in a selection, and spread fewer fragments in it",
-    "cost": "ask for fewer rows (first, last) or fewer fields",
+    "cost": "ask for fewer rows (first, last), fields, counts or searches",
 }
 _UNREADABLE = "the most that there can be"
 """A variable with a value that no argument takes counts as much as any can."""

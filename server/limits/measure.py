@@ -18,6 +18,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -29,6 +30,7 @@ from graphql import (
 
 from server.limits.candles import candle_rows
 from server.limits.rows import COINS_PER_MESSAGE, DEFAULT_ROWS, MAX_ROWS
+from server.limits.scans import KNOWN_COSTS, scan_cost
 from server.limits.survey import in_order, survey
 
 LIST_ROWS = 5
@@ -100,11 +102,17 @@ def measure_operation(
 
 def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, object]) -> dict[str, object]:
     defaults = {
-        definition.variable.name.value: _size(definition.default_value, {})
+        definition.variable.name.value: _default(definition.default_value)
         for definition in operation.variable_definitions or ()
         if definition.default_value is not None
     }
     return {**defaults, **variables}
+
+
+def _default(node: ValueNode) -> object:
+    """Return the size of a default, or, where it has none, the node itself; None for null."""
+    size = _size(node, {})
+    return node if size is None and not isinstance(node, NullValueNode) else size
 
 
 class Walk:
@@ -141,6 +149,7 @@ class Walk:
             inner = self.selections(node.selection_set, None if field is None else get_named_type(field.type))
         cost, cost_per_row = 1 + inner.cost, inner.cost_per_row
         if field is not None and parent is not None:
+            cost = KNOWN_COSTS.get(f"{parent.name}.{node.name.value}", cost)
             if is_list_type(get_nullable_type(field.type)):
                 if _is_connection(parent):
                     cost, cost_per_row = 1, inner.cost
@@ -148,6 +157,8 @@ class Walk:
                     cost = 1 + self._rows(node, field, parent) * inner.cost
             elif "first" in field.args:
                 cost, cost_per_row = 1 + inner.cost + self._rows(node, field, parent) * inner.cost_per_row, 0
+                if "filter" in field.args:
+                    cost += scan_cost(node, self._variables)
         return Measure(
             # What describes the schema is as deep as it is; graphql-core bounds its own lists.
             depth=1 if node.name.value in ("__schema", "__type") else 1 + inner.depth,

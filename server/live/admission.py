@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+RETRY_AFTER_SECONDS = 30
+"""What a client is told to wait where there is no room for it."""
+
 
 class FullError(Exception):
     """There is no room for one more; the message is for the client."""

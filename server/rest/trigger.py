@@ -5,8 +5,9 @@ from starlette.responses import Response
 
 from db.requests import add_request
 from db.sources import enabled_sources
+from server.deadline import RETRY_AFTER_SECONDS
 from server.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
-from server.rest.answers import RETRY_AFTER_SECONDS, Json, now, refused
+from server.rest.answers import Json, now, refused
 from server.scheduler_token import (
     CHALLENGE,
     ForeignPageError,
