@@ -1,7 +1,7 @@
 """Errors as clients see them: each with a code, none with anything internal."""
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 from graphql import GraphQLError
@@ -13,6 +13,13 @@ from server.live.admission import RETRY_AFTER_SECONDS as FULL_RETRY_AFTER_SECOND
 from server.live.admission import FullError
 from server.live.cursor import CursorExpiredError
 from server.scheduler_token import ForeignPageError, InvalidTokenError, TooManyTokensError
+
+MOST_ERRORS = 10
+"""Of one response; who sent something that is wrong a thousand times learns it from a few."""
+MESSAGE_CHARACTERS = 300
+MOST_LOCATIONS = 10
+
+Shorten = Callable[[GraphQLError], GraphQLError]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -65,6 +72,11 @@ def bad_input(argument: str, reason: str) -> GraphQLError:
     return coded(f'Argument "{argument}" {reason}', Code.BAD_USER_INPUT, argument=argument)
 
 
+def bad_variable(place: str, reason: str) -> GraphQLError:
+    """Return the error for what a variable holds in some place, such as `filter.ticker.in`."""
+    return coded(f'Variable "${place}" {reason}', Code.BAD_USER_INPUT, argument=place)
+
+
 def with_code(errors: Iterable[GraphQLError], code: Code) -> list[GraphQLError]:
     """Return the errors, each with `code` unless it has one."""
     return [
@@ -72,9 +84,35 @@ def with_code(errors: Iterable[GraphQLError], code: Code) -> list[GraphQLError]:
     ]
 
 
+def in_proportion(errors: Sequence[GraphQLError], shorten: Shorten) -> list[GraphQLError]:
+    """Return the first few errors, each shortened, and one more that tells how many there were besides."""
+    if len(errors) <= MOST_ERRORS + 1:
+        return list(map(shorten, errors))
+    shown = list(map(shorten, errors[:MOST_ERRORS]))
+    count = len(errors) - MOST_ERRORS
+    return [*shown, GraphQLError(f"And {count:,} more errors, which are left out", extensions=shown[0].extensions)]
+
+
+def shortened(error: GraphQLError) -> GraphQLError:
+    """Return an error with no longer message, and no more locations, than anybody reads."""
+    message, nodes, positions = error.message, error.nodes, error.positions
+    if len(message) > MESSAGE_CHARACTERS:
+        message = f"{message[:MESSAGE_CHARACTERS]} ..."
+    elif len(positions or ()) <= MOST_LOCATIONS:
+        return error
+    return GraphQLError(
+        message,
+        nodes=nodes and nodes[:MOST_LOCATIONS],
+        source=error.source,
+        positions=positions and list(positions)[:MOST_LOCATIONS],
+        path=error.path,
+        extensions=error.extensions,
+    )
+
+
 def mask(errors: Iterable[GraphQLError], request_id: str) -> list[GraphQLError]:
-    """Return execution errors as a client may see them; what is our fault goes to the log."""
-    return [_masked(error, request_id) for error in errors]
+    """Return execution errors as a client may see them, few and short; what is our fault goes to the log."""
+    return in_proportion(list(errors), lambda error: shortened(_masked(error, request_id)))
 
 
 def _masked(error: GraphQLError, request_id: str) -> GraphQLError:

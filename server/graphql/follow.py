@@ -9,7 +9,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.context import Context
-from server.graphql.errors import mask
+from server.graphql.errors import MOST_ERRORS, mask
 from server.graphql.execution import RefusedError
 from server.graphql.plain_rows import PlainRows
 from server.graphql.schema import schema
@@ -35,6 +35,7 @@ async def follow(
         raw_variable_values=operation.variables,
         operation_name=operation.name,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
+        max_coercion_errors=MOST_ERRORS,
     )
     if not isinstance(executor, Executor):
         raise RefusedError(mask(executor, context.request_id))

@@ -9,11 +9,12 @@ from db.request_rows import RequestRow, requests_by_id
 from db.requests import add_request
 from db.sources import enabled_sources
 from db.types import Connection
-from server.graphql.arguments import MAX_LIST_ITEMS, checked_texts, given
+from server.graphql.arguments import checked_texts, given
 from server.graphql.context import Info
 from server.graphql.errors import bad_input, unavailable
 from server.graphql.fields import resolved
 from server.graphql.request import EtlRequest
+from server.limits.rows import MAX_LIST_ITEMS
 from server.scheduler_token import TOKEN_HEADER, check_token
 
 

@@ -54,7 +54,8 @@ class Measure(msgspec.Struct, frozen=True):
     """What a selection asks for, fragments spread out.
 
     `cost` counts values; `cost_per_row` those that come once more for each row of the connection that the selection
-    stands in. `root_fields` counts the fields of the selection itself, not those below. `overlaps` is the document's.
+    stands in. `root_fields` counts the fields of the selection itself, not those below. `overlaps` and `name` are the
+    document's; `name` is the length of its longest response name.
     """
 
     depth: int = 0
@@ -64,6 +65,7 @@ class Measure(msgspec.Struct, frozen=True):
     cost: int = 0
     cost_per_row: int = 0
     overlaps: int = 0
+    name: int = 0
 
     def __add__(self, other: "Measure") -> "Measure":
         return Measure(
@@ -74,6 +76,7 @@ class Measure(msgspec.Struct, frozen=True):
             self.cost + other.cost,
             self.cost_per_row + other.cost_per_row,
             self.overlaps + other.overlaps,
+            max(self.name, other.name),
         )
 
 
@@ -96,7 +99,7 @@ def measure_operation(
             fragment.selection_set, schema.get_type(fragment.type_condition.name.value)
         )
     total = walk.selections(operation.selection_set, schema.get_root_type(operation.operation))
-    own = Measure(directives=len(operation.directives or ()), overlaps=known.overlaps)
+    own = Measure(directives=len(operation.directives or ()), overlaps=known.overlaps, name=known.longest_name)
     return total + own
 
 

@@ -202,7 +202,9 @@ def test_what_else_is_counted() -> None:
     fragment F on Coin { t: ticker @skip(if: $on) rivals { id } }
     """
     measure = measured(text)
-    assert measure == Measure(depth=3, aliases=4, directives=6, root_fields=2, cost=2 * (1 + 1 + 1 + 5), overlaps=0)
+    assert measure == Measure(
+        depth=3, aliases=4, directives=6, root_fields=2, cost=2 * (1 + 1 + 1 + 5), overlaps=0, name=6
+    )
 
 
 def _nest(depth: int) -> str:
@@ -325,10 +327,10 @@ def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch
     calls = Counter[str]()
 
     def counted_validate(
-        known: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]]
+        known: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]], max_errors: int
     ) -> list[GraphQLError]:
         calls["validate"] += 1
-        return validate(known, document, rules)
+        return validate(known, document, rules, max_errors)
 
     def counted_parse(text: str, *, max_tokens: int, allow_empty_selection_sets: bool) -> DocumentNode:
         calls["parse"] += 1
