@@ -63,6 +63,11 @@ class Context:
         return self.state.hub
 
     @property
+    def client(self) -> str:
+        """The client's address."""
+        return self._shown.client
+
+    @property
     def now(self) -> datetime.datetime:
         """The instant that a request which names no other means, to the minute: all its candles end at the same one."""
         return end_of_minute()

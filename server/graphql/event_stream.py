@@ -108,7 +108,7 @@ class EventStream:
         """Yield updates and, where there are none for long, heartbeats, until the client leaves."""
         request = self._request
         followed = await follow(request.query, request.variables, request.operation_name, context)
-        async with self._state.hub.subscribe(followed, self._woken.set) as subscriber:
+        async with self._state.hub.subscribe(followed, self._woken.set, context.client) as subscriber:
             while not self._left:
                 self._woken.clear()
                 while (body := subscriber.take()) is not None:

@@ -14,6 +14,8 @@ from server.graphql.execution import RefusedError
 from server.graphql.plain_rows import PlainRows
 from server.graphql.schema import schema
 from server.graphql.updates import CoinUpdates, RunUpdates
+from server.limits import cost_of
+from server.live.encoder import Encoder
 from server.live.feed import RUNS, Feed, Followed
 
 _CORE = schema._schema  # noqa: SLF001  (Strawberry has no other way to graphql-core's)
@@ -49,7 +51,12 @@ async def follow(
         operation.name,
         msgspec.json.encode({name: operation.variables[name] for name in used}, order="sorted"),
     )
-    return Followed(feed, words, lambda: (RunUpdates if feed.topic is RUNS else CoinUpdates)(executor, context))
+
+    def make_encoder() -> Encoder:
+        cost = cost_of(_CORE, operation.document, operation.node, operation.variables)
+        return (RunUpdates if feed.topic is RUNS else CoinUpdates)(executor, context, cost)
+
+    return Followed(feed, words, make_encoder)
 
 
 def _variables(node: Node) -> Iterator[str]:

@@ -34,7 +34,8 @@ def response(data: object, errors: Sequence[GraphQLError] | None) -> dict[str, o
 class Updates:
     """Executes one operation for values of its root field."""
 
-    def __init__(self, executor: Executor[Context], context: Context) -> None:
+    def __init__(self, executor: Executor[Context], context: Context, cost: int) -> None:
+        self.cost = cost
         self._executor = executor
         self._context = context
 

@@ -173,7 +173,7 @@ class Connection:
             followed = await follow(payload.query, payload.variables, payload.operation_name, context)
             self._state.hub.subscriptions.enter(self._client)
             try:
-                following.subscriber = await self._state.hub.open(followed, following.wake)
+                following.subscriber = await self._state.hub.open(followed, following.wake, self._client)
             except BaseException:
                 self._state.hub.subscriptions.leave(self._client)
                 raise

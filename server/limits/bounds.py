@@ -65,6 +65,16 @@ _NAMES = {
 }
 
 
+def cost_of(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: dict[str, object],
+) -> int:
+    """Return about how many values an operation asks for now."""
+    return measure_operation(schema, document, operation, variables, datetime.datetime.now(datetime.UTC)).cost
+
+
 def check_limits(
     schema: GraphQLSchema,
     document: DocumentNode,

@@ -71,7 +71,7 @@ def test_a_bad_database_url_is_named_but_not_shown(variable: str) -> None:
 
 def test_a_token_that_holds_none_is_named_but_not_shown() -> None:
     with pytest.raises(SettingsError, match=r"^SCHEDULER_TOKEN must be a token, or several .* not shown$"):
-        load(SCHEDULER_TOKEN=" , ,")
+        load(**dict.fromkeys(["SCHEDULER_TOKEN"], " , ,"))
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
