@@ -202,6 +202,7 @@ async def connect(
             timeout=connect_timeout_seconds,
             command_timeout=statement_timeout_seconds and statement_timeout_seconds + COMMAND_GRACE_SECONDS,
             server_settings=settings,
+            connection_class=OwnConnection,
         )
         async with asyncio.timeout(connect_timeout_seconds):
             await _prepare_session(connection)

@@ -13,6 +13,7 @@ import platformdirs
 
 from db.display import displayed
 from db.pool import normalize_dsn
+from db.token import tokens_of
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout, or site-packages."""
@@ -108,6 +109,12 @@ def _one_of(*words: str) -> Callable[[str], str]:
 def _secret(text: str) -> str:
     if not text.isprintable() or not text.isascii():
         raise ValueError("one line of printable ASCII characters")
+    return text
+
+
+def _tokens(text: str) -> str:
+    if not tokens_of(_secret(text)):
+        raise ValueError("a token, or several with commas between them")
     return text
 
 
@@ -220,7 +227,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "sources": _source_names,
     "poll_seconds": _integer(1, 86_400),
     "run_timeout_seconds": _integer(1, 86_400),
-    "scheduler_token": _secret,
+    "scheduler_token": _tokens,
     "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": _one_of("console", "json"),
     "cors_origins": _list_of(_origin),

@@ -8,15 +8,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
-from aiolimiter import AsyncLimiter
+import structlog
 from asyncpg.pool import PoolAcquireContext
 
 from db.demo import is_demo
 from db.pool import connect, create_pool
 from db.readers import Readers
 from db.settings import Settings
-from db.token import load_or_create_token
+from db.token import load_or_create_token, tokens_of
 from db.types import Pool
+from server.deadline import ACQUIRE_SECONDS, Borrowed, deadline_from_now
+from server.failed_tokens import FailedTokens
 from server.live.allowance import Allowances
 from server.live.hub import SUBSCRIPTIONS, Hub
 from server.places import Places
@@ -34,12 +36,12 @@ HEALTH_WAITING_PER_CLIENT = 64
 STATEMENT_TIMEOUT_SECONDS = 10.0
 LISTEN_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 3.0
-# How long a request waits for a connection of the pool before it is told to come back later.
-ACQUIRE_SECONDS = 5.0
-FAILED_TOKENS = 10
-FAILED_TOKENS_SECONDS = 60.0
+SHORT_TOKEN = 16
 MAX_EXPORTS = 3
 """At once; each holds a connection of the pool for as long as it takes."""
+
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +50,8 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
     alone; `readers` too, for single statements. Every operation has one of the `places` while it is worked on, those
-    of the health endpoints one of the `health_places`. `stopping` is set when the server is asked to end. `is_demo`
+    of the health endpoints one of the `health_places`. `scheduler_token` may hold several, as `tokens_of` reads them.
+    `stopping` is set when the server is asked to end. `is_demo`
     says that the prices are made up; a database is marked so before anything is in it.
     """
 
@@ -64,9 +67,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime.datetime
     is_demo: bool = False
     stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
-    failed_tokens: AsyncLimiter = msgspec.field(
-        default_factory=lambda: AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
-    )
+    failed_tokens: FailedTokens = msgspec.field(default_factory=FailedTokens)
     health_places: Places = msgspec.field(
         default_factory=lambda: Places(
             HEALTH_PLACES, HEALTH_PLACES_PER_CLIENT, HEALTH_WAITING, HEALTH_WAITING_PER_CLIENT
@@ -75,17 +76,24 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     allowances: Allowances = msgspec.field(default_factory=Allowances)
     exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
 
-    def reading(self) -> PoolAcquireContext:
-        """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError."""
+    def reading(self, deadline: float | None = None) -> Borrowed:
+        """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError.
+
+        All that is asked of it has the time of one request, from now on or until the deadline that is given.
+        """
+        return Borrowed(self.pool, deadline or deadline_from_now())
+
+    def writing(self, deadline: float | None = None) -> Borrowed:
+        """Take a connection of the primary, likewise."""
+        return Borrowed(self.primary, deadline or deadline_from_now())
+
+    def checking(self) -> Borrowed:
+        """Take the connection kept for the health endpoints, likewise."""
+        return Borrowed(self.health_pool, deadline_from_now())
+
+    def exporting(self) -> PoolAcquireContext:
+        """Take a connection to read from for as long as an export takes. Raises TimeoutError."""
         return self.pool.acquire(timeout=ACQUIRE_SECONDS)
-
-    def writing(self) -> PoolAcquireContext:
-        """Take a connection of the primary. Raises TimeoutError."""
-        return self.primary.acquire(timeout=ACQUIRE_SECONDS)
-
-    def checking(self) -> PoolAcquireContext:
-        """Take the connection kept for the health endpoints. Raises TimeoutError."""
-        return self.health_pool.acquire(timeout=ACQUIRE_SECONDS)
 
     @property
     def data_version(self) -> tuple[int, int] | None:
@@ -107,6 +115,8 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
     Raises DatabaseUnavailableError, TokenFileError.
     """
     token = settings.scheduler_token or load_or_create_token(settings.home)
+    if any(len(one) < SHORT_TOKEN for one in tokens_of(token)):
+        log.warning("SCHEDULER_TOKEN is short enough to be guessed; use at least 16 random characters")
     async with AsyncExitStack() as stack:
         size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
         primary = pool = await stack.enter_async_context(_open_pool(dsn, size))

@@ -8,13 +8,14 @@ import structlog
 from graphql import GraphQLError
 from strawberry.types.graphql import OperationType
 
-from db.pool import is_passing
+from db.pool import TOO_SLOW, is_passing
 from db.readers import Readers
 from server.compiler.answers import Answers, Version
-from server.compiler.errors import NotOursError
+from server.compiler.errors import NotOursError, OutOfTimeError
 from server.compiler.kept import Kept
 from server.compiler.plans import BoundPlan, Compiled
 from server.compression import Encoded, encode
+from server.deadline import deadline_from_now
 from server.graphql.context import end_of_minute
 from server.graphql.execution import KEPT_CHARACTERS, Operation, RefusedError, Schema
 from server.graphql.request_body import RequestBody
@@ -84,55 +85,60 @@ class FastPath:
         self._operations: Kept[tuple[str, str | None], Compiled] = Kept(KEPT_OPERATIONS)
         self._requests: Kept[bytes, KeptRequest] = Kept(KEPT_REQUESTS)
 
-    async def answer(self, body: bytes, coding: str | None = None) -> Encoded | None:
+    async def answer(self, body: bytes, coding: str | None = None, deadline: float | None = None) -> Encoded | None:
         """Return the body of the response to a request with status 200; None where it goes the ordinary way.
 
         It is written in the content coding `coding`, unless it is small. Whatever goes wrong goes wrong again there,
-        where it is told as the specification says.
+        where it is told as the specification says. Raises OutOfTimeError where it was time that failed: by the
+        deadline, or where one of the statements took too long.
         """
         try:
             now = end_of_minute()
             request = self._requests.get(body)
             if request is None or request.until < now:
                 request = self._look_at(body, now)
+            deadline = deadline or deadline_from_now()
             if coding is None:
-                answer = Encoded(await self._answer(request, now), None)
+                answer = Encoded(await self._answer(request, now, deadline), None)
             else:
-                answer = await self._encoded(request, now, coding)
+                answer = await self._encoded(request, now, coding, deadline)
+        except TOO_SLOW as error:
+            log.warning("a query failed for the database", reason=str(error) or type(error).__name__)
+            raise OutOfTimeError from error
         except Exception as error:  # noqa: BLE001  (see above)
             self._pass_on(error)
             return None
         self.answered += 1
         return answer
 
-    async def _answer(self, request: KeptRequest, now: datetime.datetime) -> bytes:
+    async def _answer(self, request: KeptRequest, now: datetime.datetime, deadline: float) -> bytes:
         # Read before the data are: an answer may be newer than what it is kept as, never older.
         version = self._data_version()
         if version is None or request.identity is None:
-            return await self._work_out(request, now)
+            return await self._work_out(request, now, deadline)
         key = request.identity, now
         answer = self.answers.get(version, key)
         if answer is None:
-            answer = await self._work_out(request, now)
+            answer = await self._work_out(request, now, deadline)
             self.answers.keep(version, key, answer)
         return answer
 
-    async def _encoded(self, request: KeptRequest, now: datetime.datetime, coding: str) -> Encoded:
+    async def _encoded(self, request: KeptRequest, now: datetime.datetime, coding: str, deadline: float) -> Encoded:
         """Return the answer in a content coding; it is kept so, too, and compressed once."""
         version = self._data_version()
         if version is None or request.identity is None:
-            return await encode(await self._work_out(request, now), coding)
+            return await encode(await self._work_out(request, now, deadline), coding)
         key = request.identity, now, coding
         body = self.answers.get(version, key)
         if body is not None:
             return Encoded(body, coding)
-        encoded = await encode(await self._answer(request, now), coding)
+        encoded = await encode(await self._answer(request, now, deadline), coding)
         if encoded.coding is not None:
             self.answers.keep(version, key, encoded.body)
         return encoded
 
-    async def _work_out(self, request: KeptRequest, now: datetime.datetime) -> bytes:
-        async with self._readers.lend() as connection:
+    async def _work_out(self, request: KeptRequest, now: datetime.datetime, deadline: float) -> bytes:
+        async with self._readers.lend(deadline) as connection:
             return await request.bound.run(connection, now)
 
     def _pass_on(self, error: Exception) -> None:

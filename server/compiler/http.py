@@ -4,11 +4,15 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.compiler.errors import OutOfTimeError
 from server.compiler.fast_path import FastPath
 from server.compression import coding_for
+from server.deadline import SCOPE_KEY, deadline_from_now
 from server.etags import etag_of_body, matches
+from server.graphql.errors import DATABASE_SLOW, retry_after, unavailable
 from server.graphql.media_types import GRAPHQL_RESPONSE, JSON
 
 PATH = "/graphql"
@@ -46,8 +50,16 @@ class FastQueries:
             return
         sent = Sent(receive)
         body = await sent.read()
-        answer = None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]))
+        deadline = deadline_from_now()
+        try:
+            answer = (
+                None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
+            )
+        except OutOfTimeError:
+            await _out_of_time(media_type)(scope, receive, send)
+            return
         if answer is None:
+            scope[SCOPE_KEY] = deadline
             await self._app(scope, sent.receive, send)
             return
         written, coding = answer
@@ -65,8 +77,16 @@ class FastQueries:
         """Answer with an entity tag, so that who asks again is told when nothing has changed."""
         media_type = media_type_of_answer(_media_types(scope["headers"])[1])
         body = None if media_type is None else body_of_query_string(scope["query_string"])
-        answer = None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]))
+        deadline = deadline_from_now()
+        try:
+            answer = (
+                None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
+            )
+        except OutOfTimeError:
+            await _out_of_time(media_type)(scope, receive, send)
+            return
         if answer is None or media_type is None:
+            scope[SCOPE_KEY] = deadline
             await self._app(scope, receive, send)
             return
         written, coding = answer
@@ -119,6 +139,19 @@ def media_type_of_answer(accept: bytes) -> bytes | None:
     if any(stream in accept for stream in _STREAMS):
         return None
     return _GRAPHQL_RESPONSE if _GRAPHQL_RESPONSE in accept else _JSON
+
+
+def _out_of_time(media_type: bytes | None) -> Response:
+    """Return the answer to a request that had its time: nothing of it is told, so it is an error of the request."""
+    error = unavailable(DATABASE_SLOW)
+    # With plain JSON, 200 for whatever was a GraphQL request (GraphQL over HTTP, 6.4.1).
+    status = 503 if media_type == _GRAPHQL_RESPONSE else 200
+    headers = {
+        "Content-Type": f"{(media_type or _JSON).decode()}; charset=utf-8",
+        "Retry-After": str(retry_after([error])),
+        "Cache-Control": "no-store",
+    }
+    return Response(msgspec.json.encode({"errors": [error.formatted]}), status, headers)
 
 
 class Sent:

@@ -19,7 +19,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from server.graphql.context import Context
-from server.graphql.errors import Code, coded
+from server.graphql.errors import Code, coded, retry_after, shortened
 from server.graphql.event_stream import EventStream
 from server.graphql.execution import OperationNotAllowedError, Schema
 from server.graphql.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
@@ -126,15 +126,20 @@ class GraphQLApp(GraphQL[Context, None]):
         except OperationNotAllowedError as error:
             raise _not_allowed(error.operation_type) from None
         sub_response.status_code = _status(result, sub_response.media_type)
+        seconds = retry_after(result.errors)
+        if seconds is not None:
+            sub_response.headers["Retry-After"] = str(seconds)
         return result
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """Return the answer as JSON."""
+        waits = sub_response.headers.get("Retry-After")
         return Response(
             msgspec.json.encode(response_data),
             status_code=sub_response.status_code,
+            headers=None if waits is None else {"Retry-After": waits},
             media_type=f"{sub_response.media_type}; charset=utf-8",
         )
 
@@ -199,6 +204,6 @@ def _not_allowed(operation_type: OperationType) -> HTTPException:
 
 
 def _refusal(error: HTTPException, media_type: str) -> Response:
-    body = {"errors": [coded(error.reason, Code.BAD_REQUEST).formatted]}
+    body = {"errors": [shortened(coded(error.reason, Code.BAD_REQUEST)).formatted]}
     headers = {"Allow": "GET, POST"} if error.status_code == 405 else None  # noqa: PLR2004 - Method Not Allowed names those that are
     return Response(msgspec.json.encode(body), error.status_code, headers, media_type=f"{media_type}; charset=utf-8")

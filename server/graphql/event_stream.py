@@ -17,12 +17,12 @@ from strawberry.utils.aio import aclosing
 
 from server.client_address import client_address
 from server.graphql.context import Context
-from server.graphql.errors import Code, coded, mask
+from server.graphql.errors import full, mask
 from server.graphql.execution import OperationNotAllowedError, RefusedError
 from server.graphql.follow import follow
 from server.graphql.schema import schema
 from server.graphql.updates import response
-from server.live.admission import FullError
+from server.live.admission import RETRY_AFTER_SECONDS, FullError
 from server.middleware.body_limit import announced_length
 from server.state import ServerState
 
@@ -59,8 +59,8 @@ class EventStream:
             with self._state.hub.connections.admit(client), self._state.hub.subscriptions.admit(client):
                 await self._send_all(Context.create(self._state, HTTPConnection(scope)), receive, send)
         except FullError as error:
-            refusal = {"errors": [coded(str(error), Code.UNAVAILABLE).formatted]}
-            await JSONResponse(refusal, 503, {"Retry-After": "30"})(scope, receive, send)
+            refusal = {"errors": [full(error).formatted]}
+            await JSONResponse(refusal, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})(scope, receive, send)
 
     async def _send_all(self, context: Context, receive: Receive, send: Send) -> None:
         leaving = asyncio.create_task(self._wait_for_leave(receive))
@@ -116,7 +116,7 @@ class EventStream:
         request = self._request
         async with self._state.places.hold(self._client, self._size):
             followed = await follow(request.query, request.variables, request.operation_name, context)
-        async with self._state.hub.subscribe(followed, self._woken.set) as subscriber:
+        async with self._state.hub.subscribe(followed, self._woken.set, context.client) as subscriber:
             while not self._left:
                 self._woken.clear()
                 while (body := subscriber.take()) is not None:

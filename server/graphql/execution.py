@@ -27,8 +27,10 @@ from strawberry.types.graphql import OperationType
 from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.context import Context
-from server.graphql.errors import Code, coded, mask, with_code
+from server.graphql.errors import MOST_ERRORS, Code, bad_variable, coded, in_proportion, mask, shortened, with_code
 from server.limits import LIMITS, LimitExceededError, always_fits, check_limits, fits_until
+from server.limits.lists import longest_list
+from server.limits.rows import MAX_LIST_ITEMS
 
 KEPT_DOCUMENTS = 512
 KEPT_CHARACTERS = 8_192
@@ -40,11 +42,11 @@ _VALIDATION_ABORTED = "Validation aborted."
 
 
 class RefusedError(Exception):
-    """An operation is refused before it runs."""
+    """An operation is refused before it runs; `errors` are few and short."""
 
     def __init__(self, errors: Iterable[GraphQLError]) -> None:
         super().__init__()
-        self.errors = list(errors)
+        self.errors = in_proportion(list(errors), shortened)
 
 
 class OperationNotAllowedError(RefusedError):
@@ -104,7 +106,7 @@ def _validate(
     schema: GraphQLSchema, node: DocumentNode, rules: Collection[type[ASTValidationRule]], *, suggest: bool
 ) -> list[GraphQLError]:
     """Return the errors; with `suggest` they may name what was meant, which tells parts of the schema."""
-    errors = validate(schema, node, rules, hide_suggestions=not suggest)
+    errors = validate(schema, node, rules, hide_suggestions=not suggest, max_errors=MOST_ERRORS)
     if not suggest:
         # One rule, of objects without a selection, makes its suggestion all the same.
         for error in errors:
@@ -143,6 +145,17 @@ class Operation(msgspec.Struct, frozen=True):
         return None if self.node.name is None else self.node.name.value
 
 
+def _check_lists(operation: Operation) -> None:
+    """Look at the lengths of lists before anything looks at what is in them. Raises RefusedError."""
+    for definition in operation.node.variable_definitions or ():
+        name = definition.variable.name.value
+        value = operation.variables.get(name)
+        found = longest_list(value, name) if isinstance(value, (list, dict)) else None
+        if found is not None and found.length > MAX_LIST_ITEMS:
+            problem = f"must have at most {MAX_LIST_ITEMS:,} items, not {found.length:,}"
+            raise RefusedError([bad_variable(found.place, problem)])
+
+
 class Schema(strawberry.Schema):
     """Strawberry's schema with our own way through it: `execute`, and for subscriptions `prepare`."""
 
@@ -168,6 +181,7 @@ class Schema(strawberry.Schema):
         operation = Operation(query, document.node, node, variables or {}, fits)
         if allowed is not None and operation.type not in allowed:
             raise OperationNotAllowedError(operation.type)
+        _check_lists(operation)
         if not fits:
             self._hold_to_limits(operation)
         document.check(self._schema, introspection=introspection)
@@ -225,6 +239,7 @@ class Schema(strawberry.Schema):
                 executor_class=self.execution_context_class,
                 hide_suggestions=not context.state.settings.introspection,
                 is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
+                max_coercion_errors=MOST_ERRORS,
             )
         )
         return _answer(result, context)

@@ -9,11 +9,13 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.context import Context
-from server.graphql.errors import mask
+from server.graphql.errors import MOST_ERRORS, mask
 from server.graphql.execution import RefusedError
 from server.graphql.plain_rows import PlainRows
 from server.graphql.schema import schema
 from server.graphql.updates import CoinUpdates, RunUpdates
+from server.limits import cost_of
+from server.live.encoder import Encoder
 from server.live.feed import RUNS, Feed, Followed
 
 _CORE = schema._schema  # noqa: SLF001  (Strawberry has no other way to graphql-core's)
@@ -27,7 +29,7 @@ async def follow(
     """Return what a subscription follows. Raises RefusedError, also for arguments that cannot be used."""
     operation = schema.prepare(text, variables, operation_name, introspection=context.state.settings.introspection)
     # It may outlive its client, whose token it therefore does not hold.
-    context = Context(context.state, context.request_id)
+    context = Context(context.state, context.request_id, outlives=True)
     executor = PlainRows.build(
         _CORE,
         operation.document,
@@ -36,6 +38,7 @@ async def follow(
         operation_name=operation.name,
         hide_suggestions=not context.state.settings.introspection,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
+        max_coercion_errors=MOST_ERRORS,
     )
     if not isinstance(executor, Executor):
         raise RefusedError(mask(executor, context.request_id))
@@ -49,7 +52,12 @@ async def follow(
         operation.name,
         msgspec.json.encode({name: operation.variables[name] for name in used}, order="sorted"),
     )
-    return Followed(feed, words, lambda: (RunUpdates if feed.topic is RUNS else CoinUpdates)(executor, context))
+
+    def make_encoder() -> Encoder:
+        cost = cost_of(_CORE, operation.document, operation.node, operation.variables)
+        return (RunUpdates if feed.topic is RUNS else CoinUpdates)(executor, context, cost)
+
+    return Followed(feed, words, make_encoder)
 
 
 def _variables(node: Node) -> Iterator[str]:

@@ -34,7 +34,8 @@ def response(data: object, errors: Sequence[GraphQLError] | None) -> dict[str, o
 class Updates:
     """Executes one operation for values of its root field."""
 
-    def __init__(self, executor: Executor[Context], context: Context) -> None:
+    def __init__(self, executor: Executor[Context], context: Context, cost: int) -> None:
+        self.cost = cost
         self._executor = executor
         self._context = context
 
@@ -89,7 +90,7 @@ class CoinUpdates(Updates):
         rows: dict[str, CoinRow] = {}
         for start in range(0, len(tickers), ROWS_AT_ONCE):
             # From the primary: a replica may not yet hold what the event tells of.
-            async with self._context.state.writing() as connection:
+            async with self._context.writing() as connection:
                 rows |= await coins_by_ticker(connection, tickers[start : start + ROWS_AT_ONCE])
         return rows
 

@@ -10,25 +10,24 @@ from typing import Any, Final
 
 import msgspec
 from graphql import GraphQLError
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from server.client_address import client_address
-from server.graphql.context import TOKEN_HEADER, Context
-from server.graphql.errors import Code, coded, mask
+from server.graphql.context import Context
+from server.graphql.errors import full, mask, unavailable
 from server.graphql.execution import OperationNotAllowedError, RefusedError
 from server.graphql.follow import follow
 from server.graphql.following import Following
 from server.graphql.messages import DECODER, Complete, ConnectionInit, Known, Ping, Subscribe, SubscribePayload
 from server.graphql.schema import schema
 from server.graphql.updates import response
-from server.live.admission import FullError
+from server.live.admission import RETRY_AFTER_SECONDS, FullError
 from server.live.wire import EXTENSION, Wire
 from server.middleware.requests import request_id
+from server.scheduler_token import Presented
 from server.state import ServerState
 
 PROTOCOL: Final = "graphql-transport-ws"
@@ -61,11 +60,11 @@ class Connection:
         self._receive = receive
         self._send = send
         self._wire: Wire = scope["extensions"][EXTENSION]
-        self._client = client_address(scope)
+        self._shown = Presented.by(connection, state.settings.cors_origins)
+        self._client = self._shown.client
         self._wire.allowance = state.allowances.of(self._client)
         self._speaks_ours = PROTOCOL in scope["subprotocols"]
         self._request_id = request_id(connection)
-        self._header_token = Headers(scope=scope).get(TOKEN_HEADER)
         self._parameters: dict[str, Any] | None = None
         self._operations: dict[str, asyncio.Task[None] | Following] = {}
         self._patience: asyncio.Timeout | None = None
@@ -139,13 +138,13 @@ class Connection:
             raise ClosedError(4409, f"Subscriber for {number} already exists")
         if len(self._operations) >= MAX_OPERATIONS:
             reason = f"A connection may run {MAX_OPERATIONS} operations at once; complete one first"
-            await self._say_errors(number, [coded(reason, Code.UNAVAILABLE)])
+            await self._say_errors(number, [unavailable(reason)])
             return
         self._operations[number] = asyncio.create_task(self._run(number, payload, size))
 
     async def _run(self, number: str, payload: SubscribePayload, size: int) -> None:
         """Run an operation: a query or a mutation to its end, a subscription until it follows the hub."""
-        context = Context(self._state, self._request_id, self._header_token)
+        context = Context(self._state, self._request_id, self._shown)
         context.connection_params = self._parameters
         execute = functools.partial(
             schema.execute, payload.query, payload.variables, context, operation_name=payload.operation_name
@@ -159,7 +158,7 @@ class Connection:
                 return
             except FullError as error:
                 del self._operations[number]
-                await self._say_errors(number, [coded(str(error), Code.UNAVAILABLE)])
+                await self._say_errors(number, [full(error)])
                 return
             if isinstance(result, PreExecutionError):
                 del self._operations[number]
@@ -181,14 +180,14 @@ class Connection:
                 followed = await follow(payload.query, payload.variables, payload.operation_name, context)
                 self._state.hub.subscriptions.enter(self._client)
                 try:
-                    following.subscriber = await self._state.hub.open(followed, following.wake)
+                    following.subscriber = await self._state.hub.open(followed, following.wake, self._client)
                 except BaseException:
                     self._state.hub.subscriptions.leave(self._client)
                     raise
         except RefusedError as error:
             errors = error.errors
         except FullError as error:
-            errors = [coded(str(error), Code.UNAVAILABLE)]
+            errors = [full(error)]
         except Exception as error:  # noqa: BLE001  (whatever it was, the client is told)
             errors = mask([GraphQLError("", original_error=error)], self._request_id)
         else:
@@ -236,7 +235,7 @@ class Connection:
 
     async def _refuse(self, error: FullError) -> None:
         """Answer the handshake with 503."""
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"30")]
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)]
         await self._send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": str(error).encode()})
 

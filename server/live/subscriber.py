@@ -29,6 +29,7 @@ class Subscriber:
         "_queue",
         "_room",
         "_wake",
+        "client",
         "closed",
         "error",
         "feed",
@@ -44,8 +45,11 @@ class Subscriber:
         position: int,
         wake: Callable[[], None],
         fall_behind: Callable[["Subscriber"], None],
+        *,
+        client: str,
     ) -> None:
         self.feed = feed
+        self.client = client
         self.group = group
         self.position = position
         """The event that was queued, or passed over, last."""
@@ -97,6 +101,19 @@ class Subscriber:
             if len(self._held) > QUEUE_LIMIT:
                 # They stand in the outbox: it is read on.
                 self._held = None
+
+    def miss(self, seq: int, count: int) -> None:
+        """Note that so many messages about an event are left out; who may miss nothing finds it in the outbox."""
+        if self.closed or self.error is not None or seq <= self.position:
+            return
+        if not self._live:
+            self._held = None
+        elif self.feed.topic.complete:
+            self._live = False
+            self._fall_behind(self)
+        else:
+            self.position = seq
+            self._lagged += count
 
     def _append(self, messages: Sequence[Message]) -> None:
         """Queue what belongs to one event, all of it or nothing."""

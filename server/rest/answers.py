@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from db.pool import TOO_SLOW, UNAVAILABLE, is_unavailable
-from server.state import ServerState
+from server.deadline import RETRY_AFTER_SECONDS
 
-RETRY_AFTER_SECONDS = 5
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
 DATABASE_SLOW = "The database took too long to answer; ask for less or try again later"
 

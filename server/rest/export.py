@@ -95,7 +95,7 @@ class Download(Response):
                 await send({"type": "http.response.body", "body": block, "more_body": True})
 
         try:
-            async with self._state.reading() as connection:
+            async with self._state.exporting() as connection:
                 await write_export(connection, self._export, self._encoder, send_block, timeout_seconds=TIMEOUT_SECONDS)
         except Exception as error:
             if not (started and (is_unavailable(error) or isinstance(error, asyncpg.QueryCanceledError))):

@@ -260,7 +260,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "responses": {
                 "200": _answer("The request is stored and will be carried out", "Triggered"),
                 "401": _answer("The token is wrong or missing", "Error"),
-                "429": _answer("Too many wrong tokens; see Retry-After", "Error"),
+                "403": _answer("A page of another site asks, which CORS_ORIGINS does not name", "Error"),
+                "429": _answer("Too many wrong tokens of one client; see Retry-After", "Error"),
                 "503": AWAY,
             },
         }

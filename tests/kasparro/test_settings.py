@@ -79,6 +79,11 @@ def test_a_bad_database_url_is_named_but_not_shown(variable: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+def test_a_token_that_holds_none_is_named_but_not_shown() -> None:
+    with pytest.raises(SettingsError, match=r"^SCHEDULER_TOKEN must be a token, or several .* not shown$"):
+        load(**dict.fromkeys(["SCHEDULER_TOKEN"], " , ,"))
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_every_spelling_of_a_postgres_url_is_taken(scheme: str) -> None:
     assert load(DATABASE_URL=f"{scheme}://user@host/db").database_url == "postgresql://user@host/db"

@@ -98,7 +98,7 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
         for _ in range(POOL_SIZE):
             await stack.enter_async_context(service.state.pool.acquire())
         with monkeypatch.context() as patched:
-            patched.setattr("server.state.ACQUIRE_SECONDS", 0.01)
+            patched.setattr("server.deadline.ACQUIRE_SECONDS", 0.01)
             response = await service.client.get("/data")
         async with response:
             assert response.status == 503

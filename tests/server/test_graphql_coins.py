@@ -273,7 +273,7 @@ BAD_FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"search": "x" * 101}, 'Argument "filter.search"'),
     ({"search": "a\0"}, 'Argument "filter.search"'),
     ({"ticker": {"eq": "\0"}}, 'Argument "filter.ticker.eq"'),
-    ({"ticker": {"in": ["x"] * 1001}}, 'Argument "filter.ticker.in"'),
+    ({"ticker": {"in": ["x"] * 1001}}, 'Variable "$filter.ticker.in"'),
     ({"source": {"in": ["\0"]}}, 'Argument "filter.source.in"'),
     ({"priceUsd": {"gte": "abc"}}, ".priceUsd.gte"),
     ({"priceUsd": {"gte": 0.1}}, ".priceUsd.gte"),

@@ -250,7 +250,7 @@ async def test_a_trigger_without_the_token_is_refused(
 
 async def test_a_trigger_of_an_unknown_source_is_refused(service: Service, rows: Rows) -> None:
     error = await error_of(service, TRIGGER, headers=WITH_TOKEN)
-    assert error["extensions"] == {"code": "UNAVAILABLE"}
+    assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}
     await rows.source("csv")
     await rows.source("old", enabled=False)
     for sources in (["nope"], ["csv", "old"], [], ["\0"]):
