@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from db.locks import end_when_idle
 from db.pool import Connection, connect
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -18,6 +19,7 @@ OLDEST_SERVER = 15
 LOCK_KEY = 0x4B41_5350_4D49_4752
 LOCK_TIMEOUT_SECONDS = 60.0
 STATEMENT_TIMEOUT_SECONDS = 1800.0
+IDLE_SECONDS = 10.0
 _FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 
 
@@ -26,7 +28,7 @@ class MigrationError(Exception):
 
 
 class MigrationNumberingError(MigrationError):
-    """The files of the migrations folder are not numbered 0001, 0002, 0003, each once."""
+    """The numbers of the migrations folder do not rise from 0001, each once."""
 
 
 class MigrationChangedError(MigrationError):
@@ -82,12 +84,12 @@ class MigrationStatus(msgspec.Struct, frozen=True):
 def load_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     """Read the migrations of a folder in order. Raises MigrationNumberingError."""
     migrations = [_load(path) for path in sorted(folder.glob("*.sql"))]
-    for expected, migration in enumerate(migrations, start=1):
-        if migration.version != expected:
-            raise MigrationNumberingError(
-                f"{migration.file_name} stands where migration {expected:04} was expected: "
-                "numbers run from 0001 without a gap, each once"
-            )
+    # Gaps are allowed: branches that are written side by side take ranges of their own.
+    for migration, before in zip(migrations, [None, *migrations], strict=False):
+        if before is None and migration.version != 1:
+            raise MigrationNumberingError(f"{migration.file_name} stands where migration 0001 was expected")
+        if before is not None and migration.version == before.version:
+            raise MigrationNumberingError(f"{migration.file_name} has the number of {before.file_name}: take another")
     return migrations
 
 
@@ -99,7 +101,8 @@ async def migrate(database: str | Connection, folder: Path = MIGRATIONS) -> list
     """
     migrations = load_migrations(folder)
     async with _session(database) as connection, _locked(connection):
-        await connection.execute(CREATE_TABLE)
+        if not await connection.fetchval(TABLE_EXISTS):  # a database that takes no writes may be complete
+            await connection.execute(CREATE_TABLE)
         pending = _pending(await _applied(connection), migrations)
         for migration in pending:
             await _apply(connection, migration)
@@ -190,6 +193,7 @@ async def _session(database: str | Connection) -> AsyncIterator[Connection]:
         return
     connection = await connect(database, application_name="kasparro migrate")
     try:
+        await end_when_idle(connection, IDLE_SECONDS)
         yield connection
     finally:
         await connection.close()
@@ -203,7 +207,7 @@ async def _locked(connection: Connection) -> AsyncIterator[None]:
         raise DatabaseTooOldError(f"PostgreSQL {version.major} is too old: {OLDEST_SERVER} or newer is needed")
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=LOCK_TIMEOUT_SECONDS)
-    except TimeoutError:
+    except (TimeoutError, asyncpg.LockNotAvailableError):
         raise MigrationBusyError(
             f"another process has been migrating this database for {LOCK_TIMEOUT_SECONDS:g} s: try again later"
         ) from None

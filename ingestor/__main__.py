@@ -1,6 +1,10 @@
-"""The ingestor process: `python -m ingestor`. It ends with 0 on a signal, with 2 on a setting that it cannot use."""
+"""The ingestor process: `python -m ingestor`.
+
+It ends with 0 on a signal, with 2 on a setting that it cannot use, with 1 where there is no database of this schema.
+"""
 
 import argparse
+import functools
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,9 +14,11 @@ import structlog
 import uvloop
 
 from db.logs import configure_logging
-from db.pool import DatabaseUnavailableError, create_pool
+from db.pool import create_pool
+from db.readiness import DatabaseNotReadyError, wait_for_schema
 from db.settings import Settings, SettingsError, load_settings
 from ingestor.loop import keep_ingesting
+from ingestor.persist import persist
 from ingestor.startup import close_sources, prepare
 
 _log = structlog.stdlib.get_logger("ingestor")
@@ -20,6 +26,7 @@ STATEMENT_TIMEOUT_SECONDS = 300.0
 
 
 async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
+    await wait_for_schema(dsn)
     async with await create_pool(
         dsn,
         application_name="kasparro ingestor",
@@ -27,7 +34,8 @@ async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
-        sources = await prepare(settings, pool, only, exclusive=not only)
+        preparing = functools.partial(prepare, settings, pool, only, exclusive=not only)
+        sources = await persist("start", pool, preparing)
         await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
         try:
             await keep_ingesting(settings, pool, sources)
@@ -74,7 +82,7 @@ def main() -> int:
     except* SettingsError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
         code = 2
-    except* DatabaseUnavailableError as group:
+    except* DatabaseNotReadyError as group:
         sys.stderr.write(f"{group.exceptions[0]}\n")
         code = 1
     return code

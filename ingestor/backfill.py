@@ -13,6 +13,7 @@ import msgspec
 
 from db.api_calls import add_calls, count_calls
 from db.backfill import Answer, PastCoin, Question, Window, ask, past_coins, questions, save_answers
+from db.clock import database_now
 from db.events import add_coins_event, notify_events
 from db.history import PastPrice, backfill_prices
 from db.locks import release_source_lock, take_write_lock, try_source_lock
@@ -125,7 +126,8 @@ async def backfill(
 
     Raises SourceError when the provider is down or refuses us, BudgetSpentError; what was done until then stays.
     """
-    await ensure_partitions(connection, utc_now(), retention)
+    now = await database_now(connection)
+    await ensure_partitions(connection, now, retention)
     skipped: list[Answer] = []
     for coin in wanted.coins:
         try:
@@ -140,7 +142,9 @@ async def backfill(
                 ) from None
             yield Step(coin, answer, str(error))
         else:
-            answer = await _write(connection, wanted.window, coin, prices, skipped=skipped, retention=retention)
+            answer = await _write(
+                connection, wanted.window, coin, prices, skipped=skipped, oldest=retention.oldest_history(now)
+            )
             skipped = []
             yield Step(coin, answer)
     await save_answers(connection, wanted.window, skipped, utc_now())
@@ -180,11 +184,10 @@ async def _write(
     prices: Sequence[PastPrice],
     *,
     skipped: Sequence[Answer],
-    retention: Retention,
+    oldest: datetime.datetime,
 ) -> Answer:
     """Write a coin's points and that it has answered, with the coins before it that could not be read."""
     now = utc_now()
-    oldest = retention.oldest_history(now)
     async with connection.transaction():
         await take_write_lock(connection)
         points = await backfill_prices(connection, window.source, prices, oldest)

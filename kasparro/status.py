@@ -5,6 +5,7 @@ import datetime
 import msgspec
 
 from db.health import read_stats
+from db.loop_problems import read_problems
 from db.quality import DoubtfulCoin, worst_coins
 from db.run_pages import RunRow, last_runs
 from db.source_rows import SourceCheckpointRow, SourceRow, all_sources, checkpoints_of_sources, listing_counts
@@ -22,16 +23,18 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What `kasparro status` shows; `running` is the `kasparro up` of this state folder."""
+    """What `kasparro status` shows: `running` is the `kasparro up` of this state folder, `problems` hold up its work."""
 
     running: Occupant | None
     coins: int
+    problems: list[str]
     sources: list[SourceStatus]
     worst: list[DoubtfulCoin]
 
 
 async def read_status(connection: Connection, running: Occupant | None) -> Status:
     """Read it all in one snapshot."""
+    problems = await read_problems(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await all_sources(connection)
         names = [row.name for row in rows]
@@ -43,4 +46,4 @@ async def read_status(connection: Connection, running: Occupant | None) -> Statu
     sources = [
         SourceStatus(row, counts.get(row.name, 0), runs.get(row.name), checkpoints.get(row.name)) for row in rows
     ]
-    return Status(running=running, coins=stats.total_normalized, sources=sources, worst=worst)
+    return Status(running=running, coins=stats.total_normalized, problems=problems, sources=sources, worst=worst)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import structlog
 from graphql import GraphQLError
 
-from db.pool import TOO_SLOW, is_passing
+from db.pool import HELD_UP, TOO_SLOW, is_passing
 from server.live.cursor import CursorExpiredError
 from server.scheduler_token import InvalidTokenError, TooManyTokensError
 
@@ -31,6 +31,7 @@ class Code(enum.StrEnum):
 
 
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
+DATABASE_HELD_UP = "The database cannot do this just now; try again in a moment"
 DATABASE_SLOW = "The database took too long to answer; ask for less or try again later"
 
 
@@ -63,9 +64,10 @@ def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
     if isinstance(cause, (InvalidTokenError, TooManyTokensError)):
         return _copy(error, str(cause), Code.UNAUTHENTICATED)
     if cause is not None and is_passing(cause):
-        slow = isinstance(cause, TOO_SLOW)
+        held_up = DATABASE_HELD_UP if isinstance(cause, HELD_UP) else DATABASE_AWAY
+        message = DATABASE_SLOW if isinstance(cause, TOO_SLOW) else held_up
         log.warning("a query failed for the database", reason=str(cause) or type(cause).__name__, path=error.path)
-        return _copy(error, DATABASE_SLOW if slow else DATABASE_AWAY, Code.UNAVAILABLE)
+        return _copy(error, message, Code.UNAVAILABLE)
     if error.path is None and (cause is None or error.nodes):
         # graphql-core's own word on a variable that does not fit its type.
         return _copy(error, error.message, Code.BAD_USER_INPUT)

@@ -25,6 +25,11 @@ def _object(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
+def _may_have(schema: Schema, **properties: Schema) -> Schema:
+    """Describe the same object with properties that may be left out."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
 def _or_null(name: str) -> Schema:
     return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
 
@@ -78,11 +83,14 @@ SCHEMAS: dict[str, Schema] = {
         timestamp=TIME,
     ),
     "Live": _object(status={"const": "alive"}),
-    "Ready": _object(
-        status={"enum": ["ready", "not_ready"]},
-        database={"enum": ["connected", "disconnected"]},
-        data={"enum": ["fresh", "stale", "missing", "unknown"]},
-        data_age_seconds={"type": ["integer", "null"], "minimum": 0},
+    "Ready": _may_have(
+        _object(
+            status={"enum": ["ready", "not_ready"]},
+            database={"enum": ["connected", "disconnected"]},
+            data={"enum": ["fresh", "stale", "missing", "unknown"]},
+            data_age_seconds={"type": ["integer", "null"], "minimum": 0},
+        ),
+        problems={"type": "array", "items": {"type": "string"}, "description": "What keeps the ingestor from its work"},
     ),
     "Stats": _object(
         total_normalized=COUNT,
