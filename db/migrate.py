@@ -18,6 +18,7 @@ OLDEST_SERVER = 15
 # Any number will do, as long as every migrator of a database asks for the same one.
 LOCK_KEY = 0x4B41_5350_4D49_4752
 LOCK_TIMEOUT_SECONDS = 60.0
+READ_LOCK_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 1800.0
 IDLE_SECONDS = 10.0
 _FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
@@ -112,7 +113,7 @@ async def migrate(database: str | Connection, folder: Path = MIGRATIONS) -> list
 async def status(database: str | Connection, folder: Path = MIGRATIONS) -> MigrationStatus:
     """Say what is applied and what is pending; writes nothing. Raises as `migrate` does."""
     migrations = load_migrations(folder)
-    async with _session(database) as connection:
+    async with _session(database, READ_LOCK_TIMEOUT_SECONDS) as connection:
         applied = await _applied(connection) if await connection.fetchval(TABLE_EXISTS) else []
     return MigrationStatus(applied=applied, pending=_pending(applied, migrations))
 
@@ -187,11 +188,13 @@ def _pending(applied: Sequence[Applied], migrations: Sequence[Migration]) -> lis
 
 
 @asynccontextmanager
-async def _session(database: str | Connection) -> AsyncIterator[Connection]:
+async def _session(
+    database: str | Connection, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
+) -> AsyncIterator[Connection]:
     if not isinstance(database, str):
         yield database
         return
-    connection = await connect(database, application_name="kasparro migrate")
+    connection = await connect(database, application_name="kasparro migrate", lock_timeout_seconds=lock_timeout_seconds)
     try:
         await end_when_idle(connection, IDLE_SECONDS)
         yield connection
