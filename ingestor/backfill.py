@@ -16,10 +16,11 @@ from db.backfill import Answer, PastCoin, Question, Window, ask, past_coins, que
 from db.clock import database_now
 from db.events import add_coins_event, notify_events
 from db.history import PastPrice, backfill_prices
-from db.locks import release_source_lock, take_write_lock, try_source_lock
+from db.locks import end_when_idle, release_source_lock, take_write_lock, try_source_lock
 from db.partitions import Retention, ensure_partitions
 from db.pool import is_lost
 from db.types import Connection
+from ingestor.alive import IDLE_SECONDS, kept_alive
 from ingestor.clock import utc_now
 from ingestor.errors import SourceMalformedError, SourceMissingError, SourceRefusedError
 from ingestor.records import Backfills, Budgeted
@@ -68,6 +69,7 @@ async def exclusively(connection: Connection, source: str) -> AsyncIterator[None
     name = f"backfill of {source}"  # no source's name has a space
     if not await try_source_lock(connection, name):
         raise BackfillRefusedError(f"another backfill of {source} is at work: wait for it to end")
+    await end_when_idle(connection, IDLE_SECONDS)
     try:
         yield
     finally:
@@ -160,21 +162,28 @@ async def _spare_calls(connection: Connection, source: NamedBackfills) -> int | 
 async def _ask(connection: Connection, source: NamedBackfills, coin: PastCoin, days: int) -> list[PastPrice]:
     """Return a coin's past. Raises SourceError, BudgetSpentError.
 
-    A call is counted before it is made, its retries after it, so that a kill never leaves a call uncounted.
+    Each call is counted before it is made, its retries too, so that a kill never leaves one uncounted.
     """
     if not isinstance(source, Budgeted):
-        return await source.history(coin.external_id, days)
+        async with kept_alive(connection):
+            return await source.history(coin.external_id, days)
     spare = await _spare_calls(connection, source)
     if not spare:
         raise BudgetSpentError(
             f"{source.name} has no calls left this month beside those of the polls to come ({source.budget_variable}); "
             "the same command goes on when it has"
         )
-    await add_calls(connection, source.name, 1, utc_now())
-    try:
-        return await source.history(coin.external_id, days)
-    finally:
-        await add_calls(connection, source.name, source.take_calls() - 1, utc_now())
+    async with kept_alive(connection) as turn:
+
+        async def count() -> None:
+            async with turn:
+                await add_calls(connection, source.name, 1, utc_now())
+
+        source.count_calls(count)
+        try:
+            return await source.history(coin.external_id, days)
+        finally:
+            source.count_calls(None)
 
 
 async def _write(

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import anyio
@@ -72,6 +73,8 @@ async def run(
         by_database = await database_now(connection)
         await ensure_partitions(connection, by_database, retention)
         run_id = await _start(connection, source.name, request_id, now)
+        if isinstance(source, Budgeted):
+            source.count_calls(functools.partial(_count_call, pool, source.name))
         oldest = retention.oldest_history(by_database)
         try:
             outcome = await _read(pool, connection, source, run_id, oldest, timeout_seconds=timeout_seconds, full=full)
@@ -217,6 +220,11 @@ async def _read(
     return Outcome("partial", doubt) if doubt else Outcome("success", None)
 
 
+async def _count_call(pool: Pool, source: str) -> None:
+    async with borrow(pool) as connection:
+        await add_calls(connection, source, 1, utc_now())
+
+
 _Ahead = tuple[Page, list[Part] | None] | SourceError
 
 
@@ -259,8 +267,6 @@ async def _finish(connection: Connection, source: Source, run_id: int, outcome: 
             await notify_events(connection)
             if finished.status != "abandoned":
                 await count_outcome(connection, source.name, failed=finished.status == "failure")
-        if isinstance(source, Budgeted):
-            await add_calls(connection, source.name, source.take_calls(), now)
     if finished is not None:
         say = _log.ainfo if finished.status in ("success", "partial") else _log.awarning
         await say(

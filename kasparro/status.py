@@ -23,7 +23,7 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What `kasparro status` shows: `running` is the `kasparro up` of this state folder, `problems` what holds it up."""
+    """What `kasparro status` shows: `running` is the `kasparro up` of this state folder, `problems` its hindrances."""
 
     running: Occupant | None
     coins: int

@@ -23,8 +23,8 @@ from ingestor.normalize import (
     signed,
 )
 from ingestor.readable import check_readable
-from ingestor.records import Checkpoint, Listing, Page, Record
-from ingestor.sources.csv_columns import OBSERVED_AT, Columns, columns_and_paths, read_number, read_percent
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record
+from ingestor.sources.csv_columns import Columns, columns_and_paths, read_number, read_percent
 from ingestor.sources.csv_paths import CsvFile, Identity, find_files
 from ingestor.sources.csv_reading import CsvReading
 
@@ -157,8 +157,8 @@ class CsvFiles:
 
 
 def _time(row: dict[str, str], columns: Columns, paths: dict[str, str]) -> tuple[str | None, str]:
-    """Return the text that says when a row was observed, and its path: its own word, else its file's."""
-    if columns.time and row[columns.time].strip():
+    """Return the text that says when a row was observed, and its path: its file's word where its own is no use."""
+    if columns.time and OBSERVED_AT not in row:
         return row[columns.time], paths["time"]
     return row.get(OBSERVED_AT), f"$.{OBSERVED_AT}"
 

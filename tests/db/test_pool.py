@@ -288,7 +288,7 @@ async def test_a_tcp_connection_is_kept_alive_so_that_a_lost_server_is_noticed(d
     own = {
         made.fd
         for made in psutil.Process().net_connections(kind="tcp")
-        if made.status == psutil.CONN_ESTABLISHED and made.raddr and made.raddr.port == port
+        if made.status == psutil.CONN_ESTABLISHED and made.raddr[1:] == (port,)
     }
     for descriptor in own:
         with socket.socket(fileno=os.dup(descriptor)) as shared:
