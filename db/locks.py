@@ -21,6 +21,9 @@ SELECT EXISTS (
     WHERE w.locktype = 'transactionid' AND NOT w.granted AND h.granted AND h.pid = pg_backend_pid()
 )
 """
+_END_WHEN_IDLE = """
+SELECT set_config('idle_session_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false)
+"""
 _TRY_SOURCE_LOCK = "SELECT pg_try_advisory_lock($1::integer, $2::integer)"
 _RELEASE_SOURCE_LOCK = "SELECT pg_advisory_unlock($1::integer, $2::integer)"
 
@@ -52,6 +55,11 @@ async def take_logins_lock(connection: Connection) -> None:
 async def set_lock_timeout(connection: Connection, seconds: float) -> None:
     """Let this transaction wait no longer than that for any lock from here on; 0 is for ever."""
     await connection.execute(_SET_LOCK_TIMEOUT, f"{round(seconds * 1000)}ms")
+
+
+async def end_when_idle(connection: Connection, seconds: float) -> None:
+    """Let the server end this session when nobody used it for so long: a frozen holder keeps others waiting."""
+    await connection.execute(_END_WHEN_IDLE, f"{round(seconds * 1000)}ms")
 
 
 async def holds_up_others(connection: Connection) -> bool:

@@ -146,7 +146,10 @@ CREATE TABLE public.etl_checkpoints (
     "position" jsonb,
     sweep_started_at timestamp with time zone,
     sweep_dirty boolean DEFAULT false NOT NULL,
-    last_sweep_at timestamp with time zone
+    last_sweep_at timestamp with time zone,
+    sweep_emptied boolean DEFAULT false NOT NULL,
+    doubted_sweeps integer DEFAULT 0 NOT NULL,
+    CONSTRAINT etl_checkpoints_doubted_sweeps_check CHECK ((doubted_sweeps >= 0))
 );
 
 CREATE TABLE public.etl_requests (
@@ -275,6 +278,13 @@ CREATE TABLE public.logins (
     role text NOT NULL,
     password text NOT NULL,
     CONSTRAINT logins_part_check CHECK ((part = ANY (ARRAY['server'::text, 'ingestor'::text])))
+);
+
+CREATE TABLE public.loop_problems (
+    loop text NOT NULL,
+    problem text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.normalized_records (
@@ -547,6 +557,13 @@ CREATE UNLOGGED TABLE public.reprocess_versions (
     CONSTRAINT reprocess_versions_check1 CHECK (((error IS NULL) = (observed_at IS NOT NULL)))
 );
 
+CREATE TABLE public.retention_clock (
+    only_one boolean DEFAULT true NOT NULL,
+    at timestamp with time zone NOT NULL,
+    moved_at timestamp with time zone NOT NULL,
+    CONSTRAINT retention_clock_only_one_check CHECK (only_one)
+);
+
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -622,6 +639,9 @@ ALTER TABLE ONLY public.listings
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_pkey PRIMARY KEY (part);
 
+ALTER TABLE ONLY public.loop_problems
+    ADD CONSTRAINT loop_problems_pkey PRIMARY KEY (loop);
+
 ALTER TABLE ONLY public.normalized_records
     ADD CONSTRAINT normalized_records_pkey PRIMARY KEY (ticker);
 
@@ -694,6 +714,9 @@ ALTER TABLE ONLY public.reprocess_rewritten
 ALTER TABLE ONLY public.reprocess_versions
     ADD CONSTRAINT reprocess_versions_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
 
+ALTER TABLE ONLY public.retention_clock
+    ADD CONSTRAINT retention_clock_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -710,6 +733,8 @@ CREATE INDEX etl_runs_by_finish ON public.etl_runs USING btree (finished_at DESC
 CREATE INDEX etl_runs_by_source ON public.etl_runs USING btree (source, id DESC);
 
 CREATE INDEX etl_runs_of_request ON public.etl_runs USING btree (request_id) WHERE (request_id IS NOT NULL);
+
+CREATE INDEX etl_runs_running ON public.etl_runs USING btree (source) WHERE (status = 'running'::text);
 
 CREATE INDEX events_by_time ON public.events USING btree (at);
 
@@ -775,6 +800,8 @@ GRANT SELECT ON TABLE public.identities TO kasparro_server;
 
 GRANT SELECT ON TABLE public.listings TO kasparro_server;
 
+GRANT SELECT ON TABLE public.loop_problems TO kasparro_server;
+
 GRANT SELECT ON TABLE public.normalized_records TO kasparro_server;
 
 GRANT SELECT ON TABLE public.price_points TO kasparro_server;
@@ -822,6 +849,8 @@ GRANT SELECT ON TABLE public.reprocess_progress TO kasparro_server;
 GRANT SELECT ON TABLE public.reprocess_rewritten TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_versions TO kasparro_server;
+
+GRANT SELECT ON TABLE public.retention_clock TO kasparro_server;
 
 GRANT SELECT ON TABLE public.schema_migrations TO kasparro_server;
 

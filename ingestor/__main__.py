@@ -1,6 +1,10 @@
-"""The ingestor process: `python -m ingestor`. It ends with 0 on a signal, with 2 on a setting that it cannot use."""
+"""The ingestor process: `python -m ingestor`.
+
+It ends with 0 on a signal, with 2 on a setting that it cannot use, with 1 where there is no database of this schema.
+"""
 
 import argparse
+import functools
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,9 +17,11 @@ import uvloop
 from db.display import displayed
 from db.logins import login_or_warn
 from db.logs import configure_logging
-from db.pool import DatabaseUnavailableError, create_pool
+from db.pool import create_pool
+from db.readiness import DatabaseNotReadyError, wait_for_schema
 from db.settings import Settings, SettingsError, load_settings
 from ingestor.loop import keep_ingesting
+from ingestor.persist import persist
 from ingestor.startup import close_sources, prepare
 
 _log = structlog.stdlib.get_logger("ingestor")
@@ -30,6 +36,7 @@ class Arguments(argparse.Namespace):
 
 
 async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
+    await wait_for_schema(dsn)
     async with await create_pool(
         await login_or_warn(dsn, "ingestor"),
         application_name="kasparro ingestor",
@@ -37,7 +44,8 @@ async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
-        sources = await prepare(settings, pool, only, exclusive=not only)
+        preparing = functools.partial(prepare, settings, pool, only, exclusive=not only)
+        sources = await persist("start", pool, preparing)
         await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
         try:
             await keep_ingesting(settings, pool, sources)
@@ -84,7 +92,7 @@ def main() -> int:
     except* SettingsError as group:
         sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 2
-    except* DatabaseUnavailableError as group:
+    except* DatabaseNotReadyError as group:
         sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 1
     return code

@@ -2,7 +2,7 @@
 
 import datetime
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -11,6 +11,7 @@ from db.history import PastPrice
 from db.listings import Listing
 
 __all__ = [
+    "OBSERVED_AT",
     "Backfills",
     "Budgeted",
     "Checkpoint",
@@ -24,6 +25,10 @@ __all__ = [
     "Source",
     "content_hash",
 ]
+
+
+OBSERVED_AT = "@observed_at"
+"""The key that a payload gets where its record has no usable time of its own: a file's, or the newest of its body."""
 
 
 def content_hash(raw: bytes) -> bytes:
@@ -137,8 +142,8 @@ class Budgeted(Protocol):
 
     budget_variable: str
 
-    def take_calls(self) -> int:
-        """Return how many calls were made since this was last asked."""
+    def count_calls(self, on_call: Callable[[], Awaitable[None]] | None) -> None:
+        """From now on await `on_call` before each call: what is counted before it is made, no kill leaves out."""
         ...
 
     def spare_calls(self, used: int, now: datetime.datetime) -> int:

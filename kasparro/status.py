@@ -6,6 +6,7 @@ import msgspec
 
 from db.demo import is_demo
 from db.health import read_stats
+from db.loop_problems import read_problems
 from db.quality import DoubtfulCoin, worst_coins
 from db.run_pages import RunRow, last_runs
 from db.sizes import Sizes, read_sizes
@@ -24,7 +25,7 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What `kasparro status` shows; `running` is the `kasparro up` of this state folder.
+    """What `kasparro status` shows; `running` is the `kasparro up` of this state folder, `problems` its hindrances.
 
     `disk_bytes` is what an embedded database takes of the disk, its log of changes included; None for any other.
     """
@@ -34,12 +35,14 @@ class Status(msgspec.Struct, frozen=True):
     coins: int
     sizes: Sizes
     disk_bytes: int | None
+    problems: list[str]
     sources: list[SourceStatus]
     worst: list[DoubtfulCoin]
 
 
 async def read_status(connection: Connection, running: Occupant | None, disk_bytes: int | None) -> Status:
     """Read it all in one snapshot."""
+    problems = await read_problems(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await all_sources(connection)
         names = [row.name for row in rows]
@@ -59,6 +62,7 @@ async def read_status(connection: Connection, running: Occupant | None, disk_byt
         coins=stats.total_normalized,
         sizes=sizes,
         disk_bytes=disk_bytes,
+        problems=problems,
         sources=sources,
         worst=worst,
     )

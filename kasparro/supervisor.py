@@ -102,13 +102,20 @@ async def _run(plan: Plan, console: Console, stop: Stop, embedded: EmbeddedPostg
 
 
 async def _keep_running(embedded: EmbeddedPostgres) -> None:
-    """Start PostgreSQL again whenever it ends; the processes connect again by themselves."""
-    backoff, wait_seconds = Backoff(), None
+    """Start PostgreSQL again whenever it ends; the processes connect again by themselves.
+
+    After the first crash that happens at once: everything waits for it. Only if it crashes again soon there is a pause.
+    """
+    backoff, wait_seconds = Backoff(), -1.0
     while True:
         started = anyio.current_time()
         await embedded.wait()
-        wait_seconds = backoff.after(wait_seconds, anyio.current_time() - started)
-        log.warning("PostgreSQL ended; starting it again in %g s", wait_seconds)
+        ran_seconds = anyio.current_time() - started
+        if wait_seconds < 0 or ran_seconds >= backoff.steady_seconds:
+            wait_seconds = 0.0
+        else:
+            wait_seconds = backoff.after(wait_seconds or None, ran_seconds)
+        log.warning("PostgreSQL ended; starting it again%s", f" in {wait_seconds:g} s" if wait_seconds else "")
         await anyio.sleep(wait_seconds)
         try:
             await embedded.start()

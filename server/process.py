@@ -9,14 +9,12 @@ import socket
 from collections.abc import Callable, Iterator
 
 import msgspec
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from db.embedded import running_dsn
 from db.logins import login_or_warn, same_login
-from db.migrate import MigrationError, status
-from db.pool import DatabaseUnavailableError
+from db.readiness import DatabaseNotReadyError, wait_for_schema
 from db.settings import Settings
 from server.address import browser_url
 from server.app import create_app
@@ -25,14 +23,10 @@ from server.live.wire import Wire
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
 
-DATABASE_WAIT_SECONDS = 60.0
-DATABASE_RETRY_SECONDS = 0.5
 SHUTDOWN_GRACE_SECONDS = 5
 UNREAD_SECONDS = 60
 PING_SECONDS = 20.0
 """Between pings of a websocket, and for how long the pong is waited for."""
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 class AddressError(Exception):
@@ -115,32 +109,11 @@ async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
     dsn = settings.database_url or running_dsn(settings.home)
     if dsn is None:
         raise StartError("There is no database: set DATABASE_URL, or start everything with `kasparro up`")
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + DATABASE_WAIT_SECONDS
-    told = False
-    while not stopping.is_set():
-        problem = await _problem_of(dsn)
-        if problem is None:
-            break
-        if clock() > deadline:
-            raise StartError(problem)
-        if not told:
-            log.info("waiting for the database", reason=problem)
-            told = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DATABASE_RETRY_SECONDS):
-                await stopping.wait()
-    return dsn
-
-
-async def _problem_of(dsn: str) -> str | None:
     try:
-        pending = (await status(dsn)).pending
-    except DatabaseUnavailableError as error:
-        return str(error)
-    except MigrationError as error:
+        await wait_for_schema(dsn, stopping)
+    except DatabaseNotReadyError as error:
         raise StartError(str(error)) from error
-    return f"The database lacks migration {pending[0].file_name}: run `kasparro migrate`" if pending else None
+    return dsn
 
 
 def quiet_uvicorn() -> None:

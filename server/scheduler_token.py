@@ -6,6 +6,7 @@ from typing import NamedTuple
 from starlette.requests import HTTPConnection
 
 from db.token import tokens_of
+from server.client_address import client_address
 from server.failed_tokens import RETRY_AFTER_SECONDS
 from server.state import ServerState
 
@@ -41,7 +42,7 @@ class Presented(NamedTuple):
         is_foreign = headers.get("sec-fetch-site") == "cross-site" and not (
             "*" in origins or headers.get("origin") in origins
         )
-        return cls(headers.get(TOKEN_HEADER), connection.client.host if connection.client else "", is_foreign)
+        return cls(headers.get(TOKEN_HEADER), client_address(connection.scope), is_foreign)
 
 
 async def check_token(state: ServerState, presented: Presented) -> None:

@@ -23,7 +23,7 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import Checkpoint, Listing, Page, Record
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record
 
 FREE_HOST = "api.coinpaprika.com"
 PRO_URL = "https://api-pro.coinpaprika.com/v1"
@@ -49,6 +49,7 @@ class _Ticker(msgspec.Struct, gc=False):
     max_supply: Decimal | None = None
     last_updated: str | None = None
     quotes: _Quotes = msgspec.field(default_factory=_Quotes)
+    observed: str | None = msgspec.field(name=OBSERVED_AT, default=None)
 
 
 _TICKER = msgspec.json.Decoder(_Ticker)
@@ -78,7 +79,7 @@ class CoinPaprika:
         body = await self._fetch.get("tickers", {"quotes": "USD"}, None if full else self._validators(checkpoint))
         if body.content is None:
             return
-        records, rejections = split(body.content, self._fetch.provider.name)
+        records, rejections = split(body.content, self._fetch.provider.name, body.fetched_at)
         if not records and not rejections:
             # Taken at its word it would end every listing.
             raise SourceMalformedError(f"{self._fetch.provider.name} sent an empty list of coins - at `$`")
@@ -120,7 +121,7 @@ class CoinPaprika:
             circulating_supply=positive(ticker.circulating_supply, "$.circulating_supply"),
             total_supply=positive(ticker.total_supply, "$.total_supply"),
             max_supply=positive(ticker.max_supply, "$.max_supply"),
-            observed_at=observed_at(ticker.last_updated, fetched_at, "$.last_updated"),
+            observed_at=observed_at(ticker.observed or ticker.last_updated, fetched_at, "$.last_updated"),
             content_hash=record.content_hash,
         )
 

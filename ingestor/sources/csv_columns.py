@@ -9,9 +9,6 @@ import msgspec
 from ingestor.errors import SourceMalformedError
 from ingestor.records import RecordError
 
-OBSERVED_AT = "@observed_at"
-"""The key that a row's payload gets where the row has no time of its own: its file's, by name or modification."""
-
 _ALIASES = {
     "id": ("id", "coinid"),
     "symbol": ("symbol", "ticker"),

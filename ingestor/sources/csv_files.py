@@ -23,8 +23,9 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import Checkpoint, Listing, Page, Record
-from ingestor.sources.csv_columns import OBSERVED_AT, Columns, columns_and_paths, read_number, read_percent
+from ingestor.readable import check_readable
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record
+from ingestor.sources.csv_columns import Columns, columns_and_paths, read_number, read_percent
 from ingestor.sources.csv_paths import CsvFile, Identity, find_files
 from ingestor.sources.csv_reading import CsvReading
 
@@ -103,8 +104,8 @@ class CsvFiles:
                 failures.append(error)
         if failures:
             raise failures[0]
-        if not changed and (position.sweeping or position.done.keys() != done.keys()):
-            # Nothing to read, but a file went away: the sweep ends with what is left.
+        if not changed and (full or position.sweeping or position.done.keys() != done.keys()):
+            # Nothing to read, but a file went away, or all did: the sweep ends with what is left.
             yield Page("", 0, utc_now(), [], [], _Position(done), ends_group=True, sweep_groups=groups)
 
     def why_no_page(self) -> str | None:
@@ -138,11 +139,13 @@ class CsvFiles:
             at_end = False
             while not at_end:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
-                at_end = part.at_end
+                at_end, fetched_at = part.at_end, utc_now()
+                if number == 0:
+                    check_readable(self, str(file.path), part.records, part.rejections, fetched_at)
                 yield Page(
                     group=file.group,
                     number=number,
-                    fetched_at=utc_now(),
+                    fetched_at=fetched_at,
                     records=part.records,
                     rejections=part.rejections,
                     position=_Place(file.group, file.identity, number + 1, part.offset),
@@ -184,8 +187,8 @@ class CsvFiles:
 
 
 def _time(row: dict[str, str], columns: Columns, paths: dict[str, str]) -> tuple[str | None, str]:
-    """Return the text that says when a row was observed, and its path: its own word, else its file's."""
-    if columns.time and row[columns.time].strip():
+    """Return the text that says when a row was observed, and its path: its file's word where its own is no use."""
+    if columns.time and OBSERVED_AT not in row:
         return row[columns.time], paths["time"]
     return row.get(OBSERVED_AT), f"$.{OBSERVED_AT}"
 

@@ -2,11 +2,12 @@
 
 import msgspec
 
+from ingestor.clock import utc_now
 from ingestor.decode import check_external_id
 from ingestor.errors import SourceMalformedError, SourceRefusedError
-from ingestor.normalize import name_key, normalize_name, normalize_ticker
-from ingestor.records import Record, RecordError, Rejection, content_hash
-from ingestor.sources.csv_columns import OBSERVED_AT, Columns, columns_of, unique_headers
+from ingestor.normalize import FUTURE, name_key, normalize_name, normalize_ticker, parse_time
+from ingestor.records import OBSERVED_AT, Record, RecordError, Rejection, content_hash
+from ingestor.sources.csv_columns import Columns, columns_of, unique_headers
 from ingestor.sources.csv_paths import CsvFile
 from ingestor.sources.csv_rows import RowReader
 
@@ -85,11 +86,19 @@ class CsvReading:
     def _record(self, cells: list[str]) -> Record:
         row = dict(zip(self._headers, cells, strict=True))
         time = self._columns.time
-        if time is None or not row[time].strip():
+        if time is None or not row[time].strip() or _is_ahead(row[time]):
             # Part of the payload, so that it decides on what is new and lasts until a rebuild from raw payloads.
             row[OBSERVED_AT] = self._file_time
         raw = msgspec.json.encode(row)
         return Record(check_external_id(_external_id(row, self._columns)), raw, content_hash(raw))
+
+
+def _is_ahead(text: str) -> bool:
+    """Tell whether a time is still to come, which a row cannot have been observed at."""
+    try:
+        return parse_time(text, "$") > utc_now() + FUTURE
+    except RecordError:
+        return False  # the row is rejected for it
 
 
 def _external_id(row: dict[str, str], columns: Columns) -> str:

@@ -34,6 +34,8 @@ _COLUMNS = (
     Column("checkpoint"),
     Column("next run"),
 )
+STATEMENT_TIMEOUT_SECONDS = 30.0
+LOCK_TIMEOUT_SECONDS = 5.0
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -54,7 +56,12 @@ async def _read(settings: Settings) -> Status:
     async with open_database(settings) as dsn:
         if (await migration_status(dsn)).pending:
             raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
-        connection = await connect(dsn, application_name="kasparro status")
+        connection = await connect(
+            dsn,
+            application_name="kasparro status",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+            lock_timeout_seconds=LOCK_TIMEOUT_SECONDS,
+        )
         try:
             return await read_status(connection, find_occupant(settings.home), _disk_bytes(settings))
         finally:
@@ -66,6 +73,8 @@ def _print(status: Status, now: datetime.datetime) -> None:
     where = f"Kasparro runs at {running.url} (process {running.pid})" if running else "no `kasparro up` runs here"
     say(f"{status.coins:,} coins{' (demo: prices are made up)' if status.demo else ''}; {where}")
     say(_size(status))
+    for problem in status.problems:
+        say(f"problem: {problem}")
     if not status.sources:
         click.echo("no source was ever run: start `kasparro up`, or `kasparro ingest --once`")
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import structlog
 from graphql import GraphQLError
 
-from db.pool import TOO_SLOW, is_passing
+from db.pool import HELD_UP, TOO_SLOW, is_passing
 from server.deadline import RETRY_AFTER_SECONDS
 from server.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
 from server.live.admission import RETRY_AFTER_SECONDS as FULL_RETRY_AFTER_SECONDS
@@ -44,6 +44,7 @@ class Code(enum.StrEnum):
 
 
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
+DATABASE_HELD_UP = "The database cannot do this just now; try again in a moment"
 DATABASE_SLOW = "The database took too long to answer; ask for less or try again later"
 
 
@@ -141,7 +142,8 @@ def _told(cause: Exception, error: GraphQLError) -> GraphQLError | None:
         return coded(str(cause), Code.UNAUTHENTICATED if isinstance(cause, InvalidTokenError) else Code.FORBIDDEN)
     if is_passing(cause):
         log.warning("a query failed for the database", reason=str(cause) or type(cause).__name__, path=error.path)
-        return unavailable(DATABASE_SLOW if isinstance(cause, TOO_SLOW) else DATABASE_AWAY)
+        held_up = DATABASE_HELD_UP if isinstance(cause, HELD_UP) else DATABASE_AWAY
+        return unavailable(DATABASE_SLOW if isinstance(cause, TOO_SLOW) else held_up)
     return None
 
 

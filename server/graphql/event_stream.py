@@ -105,7 +105,7 @@ class EventStream:
         except RefusedError as error:
             yield _errors(error.errors)
         except FullError as error:
-            yield _errors([coded(str(error), Code.UNAVAILABLE)])
+            yield _errors([full(error)])
         except Exception as error:  # noqa: BLE001  (whatever it was, the client is told)
             yield _errors(mask([GraphQLError("", original_error=error)], context.request_id))
         if not self._left:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from db.events import CHANNEL, Event, kept_range, read_events
-from db.pool import connect, is_passing
+from db.pool import connect, database_problem, is_passing
 from db.types import Connection
 from server.live.cursor import CursorExpiredError, check_cursor
 
@@ -57,7 +57,7 @@ class Listener:
                 await self._connect_and_follow()
             except Exception as error:
                 # An outbox that is slow to read is no reason to end the server either.
-                if not is_passing(error):
+                if database_problem(error) is None and not is_passing(error):
                     raise
                 log.warning("live updates wait for the database", reason=str(error) or type(error).__name__)
             await asyncio.sleep(self._retry_seconds)

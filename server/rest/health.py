@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.health import Freshness, LastRun, read_freshness, read_last_run
+from db.loop_problems import read_problems
 from db.pool import is_passing
 from server.rest.answers import Json, demo_mark, now
 from server.state import ServerState
@@ -16,13 +17,17 @@ from server.state import ServerState
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether this server has something worth serving: a database, and data that was read from a source lately."""
+class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether this server has something worth serving: a database, and data that was read from a source lately.
+
+    `problems` says, where there are any, what keeps the ingestor from its work.
+    """
 
     status: Literal["ready", "not_ready"]
     database: Literal["connected", "disconnected"]
     data: Literal["fresh", "stale", "missing", "unknown"]
     data_age_seconds: int | None
+    problems: tuple[str, ...] = ()
 
 
 async def get_health(request: Request) -> Response:
@@ -53,6 +58,7 @@ async def get_ready(request: Request) -> Response:
     try:
         async with state.checking() as connection:
             freshness = await read_freshness(connection, instant)
+            problems = await read_problems(connection)
     except Exception as error:
         if not is_passing(error):
             raise
@@ -61,7 +67,11 @@ async def get_ready(request: Request) -> Response:
         return Json(ready, 503)
     status: Literal["ready", "not_ready"] = "ready" if freshness.fresh else "not_ready"
     ready = Ready(
-        status=status, database="connected", data=_data_word(freshness), data_age_seconds=_age(freshness, instant)
+        status=status,
+        database="connected",
+        data=_data_word(freshness),
+        data_age_seconds=_age(freshness, instant),
+        problems=tuple(problems),
     )
     return Json(ready, 200 if freshness.fresh else 503)
 

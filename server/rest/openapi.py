@@ -28,7 +28,12 @@ def _object(**properties: Schema) -> Schema:
 def _marked(schema: Schema) -> Schema:
     """Describe the same object with the mark that only a demo's has."""
     demo = {"const": True, "description": "The prices are made up; left out where they are not"}
-    return schema | {"properties": schema["properties"] | {"demo": demo}}
+    return _may_have(schema, demo=demo)
+
+
+def _may_have(schema: Schema, **properties: Schema) -> Schema:
+    """Describe the same object with properties that may be left out."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
 
 
 def _or_null(name: str) -> Schema:
@@ -86,11 +91,14 @@ SCHEMAS: dict[str, Schema] = {
         )
     ),
     "Live": _object(status={"const": "alive"}),
-    "Ready": _object(
-        status={"enum": ["ready", "not_ready"]},
-        database={"enum": ["connected", "disconnected"]},
-        data={"enum": ["fresh", "stale", "missing", "unknown"]},
-        data_age_seconds={"type": ["integer", "null"], "minimum": 0},
+    "Ready": _may_have(
+        _object(
+            status={"enum": ["ready", "not_ready"]},
+            database={"enum": ["connected", "disconnected"]},
+            data={"enum": ["fresh", "stale", "missing", "unknown"]},
+            data_age_seconds={"type": ["integer", "null"], "minimum": 0},
+        ),
+        problems={"type": "array", "items": {"type": "string"}, "description": "What keeps the ingestor from its work"},
     ),
     "Stats": _object(
         total_normalized=COUNT,

@@ -2,11 +2,14 @@
 
 import asyncio
 import datetime as dt
+import os
 import socket
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import msgspec
+import psutil
 import pytest
 
 from db.pool import (
@@ -232,3 +235,49 @@ async def test_a_connection_that_cannot_be_prepared_is_not_left_open(
 
 async def _backend(pool: Pool) -> object:
     return await pool.fetchval("SELECT pg_backend_pid()")
+
+
+async def test_no_session_waits_for_a_lock_or_sits_in_a_transaction_for_ever(database: str) -> None:
+    connection = await connect(database)
+    try:
+        shown = [
+            await connection.fetchval(f"SHOW {name}")
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout")
+        ]
+        assert shown == ["1min", "10s"]
+    finally:
+        await connection.close()
+
+
+async def test_a_tcp_connection_is_kept_alive_so_that_a_lost_server_is_noticed(database: str) -> None:
+    socket_path = Path(parse_qs(urlsplit(database).query).get("host", [""])[0], ".s.PGSQL.5432")
+    if "TEST_DATABASE_URL" in os.environ:
+        pytest.skip("the server of TEST_DATABASE_URL is not the embedded one")
+    options: list[int] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(socket_path)
+
+        async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                target.write(data)
+                await target.drain()
+            target.close()
+
+        await asyncio.gather(pass_on(reader, server_writer), pass_on(server_reader, writer))
+
+    relaying = await asyncio.start_server(relay, "127.0.0.1", 0)
+    port = relaying.sockets[0].getsockname()[1]
+    name = urlsplit(database).path
+    connection = await connect(f"postgresql://postgres@127.0.0.1:{port}{name}")
+    own = {
+        made.fd
+        for made in psutil.Process().net_connections(kind="tcp")
+        if made.status == psutil.CONN_ESTABLISHED and made.raddr[1:] == (port,)
+    }
+    for descriptor in own:
+        with socket.socket(fileno=os.dup(descriptor)) as shared:
+            options.append(shared.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+    await connection.close()
+    relaying.close()
+    assert options == [1]
