@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     raw_retention_days: int = 7
     history_retention_days: int = 90
     introspection: bool = True
+    trusted_documents: Path | None = None
 
     def __repr__(self) -> str:
         """Show the settings without a secret, so that no log line ever holds one."""
@@ -178,6 +179,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "raw_retention_days": _integer(1, 3650),
     "history_retention_days": _integer(1, 36_500),
     "introspection": _boolean,
+    "trusted_documents": _path,
 }
 _VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
 UNSET = frozenset({"", "REPLACE_ME"})

@@ -16,6 +16,7 @@ from db.readers import Readers
 from db.settings import Settings
 from db.token import load_or_create_token
 from db.types import Pool
+from server.documents import Documents, open_documents
 from server.live.hub import Hub
 
 ROLE = "kasparro_server"
@@ -54,6 +55,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     scheduler_token: str
     version: str
     started_at: datetime.datetime
+    documents: Documents = msgspec.field(default_factory=Documents)
     stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     failed_tokens: AsyncLimiter = msgspec.field(
         default_factory=lambda: AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
@@ -89,8 +91,9 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> AsyncIterator[ServerState]:
     """Open what a server shares, for as long as the context lasts; from its start on live updates are followed.
 
-    Raises DatabaseUnavailableError, TokenFileError.
+    Raises DatabaseUnavailableError, TokenFileError, SettingsError.
     """
+    documents = open_documents(settings.trusted_documents)
     token = settings.scheduler_token or load_or_create_token(settings.home)
     async with AsyncExitStack() as stack:
         size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
@@ -122,6 +125,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             scheduler_token=token,
             version=_package_version(),
             started_at=datetime.datetime.now(datetime.UTC),
+            documents=documents,
             stopping=stopping,
         )
 

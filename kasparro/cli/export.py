@@ -11,7 +11,16 @@ import click
 import uvloop
 from rich.filesize import decimal
 
-from db.export import HISTORY, RECORDS, Export, Selection, count_rows, write_export
+from db.export import (
+    HISTORY,
+    RECORDS,
+    Export,
+    NoSuchTickerError,
+    Selection,
+    check_tickers,
+    count_rows,
+    write_export,
+)
 from db.export_formats import FORMATS, ArrowMissingError, Encoder
 from db.migrate import status as migration_status
 from db.pool import connect, is_unavailable
@@ -111,7 +120,10 @@ async def _export(settings: Settings, wanted: Export, encoder: Encoder, output: 
                 raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
             connection = await connect(dsn, application_name="kasparro export")
             try:
+                await check_tickers(connection, wanted)
                 return await _write(connection, wanted, encoder, output)
+            except NoSuchTickerError as error:
+                raise CommandError(f"{error}: nothing was written") from None
             finally:
                 await connection.close()
     except asyncio.CancelledError:

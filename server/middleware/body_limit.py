@@ -1,15 +1,19 @@
-"""No request body beyond a limit, counted while it arrives."""
+"""No request body beyond a limit, counted while it arrives, and none in a coding that would have to be undone."""
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 256 * 1024
+ENCODED = "The body has a Content-Encoding that this server does not read: send it without one"
 TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES} bytes"
 
 
 class BodyLimit:
-    """Answers 413 to a body of more than MAX_BODY_BYTES: at once where its length is told, else when it gets there."""
+    """Answers 413 to a body of more than MAX_BODY_BYTES: at once where its length is told, else when it gets there.
+
+    Answers 415 to one with a Content-Encoding (RFC 9110, section 15.5.16): its bytes are not what they stand for.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -19,10 +23,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _told_length(scope) > MAX_BODY_BYTES:
-            # The body is not read, so the connection cannot carry another request.
-            response = JSONResponse({"detail": TOO_LARGE}, 413, {"Connection": "close"})
-            await response(scope, receive, send)
+        refusal = _refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
         received = 0
 
@@ -37,8 +40,11 @@ class BodyLimit:
         await self._app(scope, receive_counted, send)
 
 
-def _told_length(scope: Scope) -> int:
+def _refusal(scope: Scope) -> JSONResponse | None:
+    """Return the answer to a body that is refused by its head; the connection closes, since the body is not read."""
     for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value)
-    return 0
+        if name == b"content-length" and int(value) > MAX_BODY_BYTES:
+            return JSONResponse({"detail": TOO_LARGE}, 413, {"Connection": "close"})
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            return JSONResponse({"detail": ENCODED}, 415, {"Connection": "close", "Accept-Encoding": "identity"})
+    return None

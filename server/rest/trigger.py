@@ -6,6 +6,7 @@ from starlette.responses import Response
 from db.requests import add_request
 from db.sources import enabled_sources
 from server.rest.answers import RETRY_AFTER_SECONDS, Json, now, refused
+from server.rest.parameters import Reader
 from server.scheduler_token import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
 from server.scheduler_token import InvalidTokenError, TooManyTokensError, check_token
 from server.state import ServerState
@@ -22,6 +23,7 @@ async def post_trigger(request: Request) -> Response:
         return refused(str(error), 401)
     except TooManyTokensError as error:
         return refused(str(error), 429, {"Retry-After": str(TOKEN_RETRY_AFTER_SECONDS)})
+    Reader(request.query_params).check()
     async with state.writing() as connection:
         sources = await enabled_sources(connection)
         if not sources:
