@@ -23,10 +23,10 @@ async def post_trigger(request: Request) -> Response:
         return refused(str(error), 401)
     except TooManyTokensError as error:
         return refused(str(error), 429, {"Retry-After": str(TOKEN_RETRY_AFTER_SECONDS)})
-    Reader(request.query_params).check()
     async with state.writing() as connection:
         sources = await enabled_sources(connection)
         if not sources:
             return refused(NO_SOURCE, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        Reader(request.query_params).check()
         await add_request(connection, sources, full=False)
     return Json({"status": "triggered", "timestamp": now()})
