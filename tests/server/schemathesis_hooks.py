@@ -1,5 +1,7 @@
 """What schemathesis is told of our GraphQL: values of its scalars, and what each error must say."""
 
+from typing import Any
+
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.graphql import nodes
@@ -16,7 +18,7 @@ schemathesis.graphql.scalar("DateTime", (_INSTANTS | st.text()).map(nodes.String
 
 @schemathesis.check
 def every_error_is_the_request_s_and_says_which_part(
-    _: schemathesis.CheckContext, response: schemathesis.Response, __: schemathesis.Case
+    _: schemathesis.CheckContext, response: schemathesis.Response, __: schemathesis.Case[Any]
 ) -> None:
     """Hold what GraphQL's types cannot: an error names its argument, or stands at a place in the document."""
     assert response.status_code == 200

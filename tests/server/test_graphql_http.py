@@ -90,7 +90,7 @@ async def test_an_error_about_a_literal_says_where_it_stands(service: Service, q
 
 async def test_an_empty_operation_name_counts_as_left_out(service: Service) -> None:
     body = {"query": QUERY, "operationName": ""}
-    answer = {"data": {"sources": []}}
+    answer: Json = {"data": {"sources": []}}
     assert await post(service, body) == (200, JSON, answer)
     assert (await get(service, {"query": QUERY, "operationName": ""}))[2] == answer
     async with service.client.post("/graphql", json=body, headers={"Accept": "text/event-stream"}) as response:

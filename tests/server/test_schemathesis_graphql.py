@@ -9,8 +9,8 @@ from tests.conftest import ROOT
 from tests.server.conftest import TOKEN, Service
 from tests.server.graphql_rows import Rows
 
-EXAMPLES = 25
-SECONDS = 60
+EXAMPLES = 15
+SECONDS = 30
 OPTIONS = (
     f"--max-examples={EXAMPLES}",
     f"--max-time={SECONDS}",
