@@ -18,6 +18,8 @@ KEPT_BYTES = 8 * 1024 * 1024
 """What the persisted documents of a process may take; the one that was used least recently goes first."""
 
 SUFFIXES = (".graphql", ".gql")
+OF_DASHBOARD = Path(__file__).parent / "static" / "dashboard" / "documents.json"
+"""What our own page sends; its build writes it."""
 
 
 class Documents:
@@ -88,7 +90,7 @@ def open_documents(trusted: Path | None) -> Documents:
     Raises SettingsError.
 
     A folder's documents are its .graphql and .gql files; a manifest is Relay's `{"<id>": "<text>"}` or Apollo's. Each
-    text has the id that the manifest gives, and its SHA-256.
+    text has the id that the manifest gives, and its SHA-256. The documents of the dashboard are trusted too.
     """
     if trusted is None:
         return Documents()
@@ -100,6 +102,8 @@ def open_documents(trusted: Path | None) -> Documents:
         ) from None
     if not pairs:
         raise SettingsError(f"TRUSTED_DOCUMENTS must name at least one document; {trusted} holds none")
+    if OF_DASHBOARD.is_file():
+        pairs |= _of_manifest(OF_DASHBOARD)
     return Documents({hash_of(text): text for text in pairs.values()} | pairs)
 
 
