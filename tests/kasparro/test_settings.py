@@ -161,4 +161,5 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
     settings, defaults = load_settings({}, dotenv_path=file), load()
     differing = {name for name in Settings.__struct_fields__ if getattr(settings, name) != getattr(defaults, name)}
     # What has no default shows an example instead; paths are relative there.
-    assert differing <= {"database_url", "read_database_url", "cors_origins", "csv_path", "identity_path", "home"}
+    examples = {"database_url", "read_database_url", "cors_origins", "csv_path", "identity_path", "home"}
+    assert differing <= examples | {"trusted_documents"}
