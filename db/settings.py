@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     raw_retention_hours: int | None = None
     history_retention_days: int = 90
     introspection: bool = True
+    trusted_documents: Path | None = None
 
     @property
     def csv_folder(self) -> Path:
@@ -237,6 +238,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "raw_retention_hours": _integer(1, 87_600),
     "history_retention_days": _integer(1, 36_500),
     "introspection": _boolean,
+    "trusted_documents": _path,
 }
 _VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
 UNSET = frozenset({"", "REPLACE_ME"})

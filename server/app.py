@@ -13,6 +13,7 @@ from server.compiler.http import FastQueries
 from server.graphql.app import create_graphql_app
 from server.graphql.schema import schema
 from server.middleware.body_limit import BodyLimit
+from server.middleware.caching import TellCaching
 from server.middleware.compression import Compression
 from server.middleware.forwarded import Forwarded
 from server.middleware.hosts import AllowedHosts, Hosts
@@ -30,6 +31,7 @@ from server.rest.health import get_health, get_live, get_ready
 from server.rest.openapi import get_openapi
 from server.rest.parameters import BadParametersError
 from server.rest.root import get_root
+from server.rest.schema import get_schema
 from server.rest.stats import get_stats
 from server.rest.trigger import post_trigger
 from server.state import ServerState
@@ -59,6 +61,7 @@ def create_app(state: ServerState) -> Starlette:
         schema,
         state.readers,
         introspection=state.settings.introspection,
+        documents=state.documents,
         data_version=lambda: state.data_version,
         answers_bytes=state.settings.response_cache_bytes,
     )
@@ -77,12 +80,14 @@ def create_app(state: ServerState) -> Starlette:
             Route("/stats", get_stats),
             Route("/trigger-etl", post_trigger, methods=["POST"]),
             Route("/openapi.json", get_openapi),
+            Route("/schema.graphql", get_schema),
             Route("/docs", get_docs),
             Route("/dashboard", get_dashboard),
             Route("/dashboard/{page:path}", get_dashboard),
             Route("/static/{folder}/{name}", get_asset),
         ],
         middleware=[
+            Middleware(TellCaching),
             *(
                 [Middleware(Forwarded, proxies=Proxies(settings.forwarded_allow_ips))]
                 if settings.forwarded_allow_ips

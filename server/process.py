@@ -79,7 +79,7 @@ async def serve(
 ) -> None:
     """Serve until `stopping` is set, then let requests finish; `on_ready` is told the URL once they are answered.
 
-    Raises StartError, DatabaseUnavailableError, TokenFileError.
+    Raises StartError, DatabaseUnavailableError, TokenFileError, SettingsError.
     """
     dsn = await wait_for_database(settings, stopping)
     if stopping.is_set():

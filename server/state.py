@@ -18,6 +18,7 @@ from db.settings import Settings
 from db.token import load_or_create_token, tokens_of
 from db.types import Pool
 from server.deadline import ACQUIRE_SECONDS, Borrowed, deadline_from_now
+from server.documents import Documents, open_documents
 from server.failed_tokens import FailedTokens
 from server.live.allowance import Allowances
 from server.live.hub import SUBSCRIPTIONS, Hub
@@ -66,6 +67,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     started_at: datetime.datetime
     is_demo: bool = False
+    documents: Documents = msgspec.field(default_factory=Documents)
     stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     failed_tokens: FailedTokens = msgspec.field(default_factory=FailedTokens)
     health_places: Places = msgspec.field(
@@ -112,8 +114,9 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> AsyncIterator[ServerState]:
     """Open what a server shares, for as long as the context lasts; from its start on live updates are followed.
 
-    Raises DatabaseUnavailableError, TokenFileError.
+    Raises DatabaseUnavailableError, TokenFileError, SettingsError.
     """
+    documents = open_documents(settings.trusted_documents)
     token = settings.scheduler_token or load_or_create_token(settings.home)
     if any(len(one) < SHORT_TOKEN for one in tokens_of(token)):
         log.warning("SCHEDULER_TOKEN is short enough to be guessed; use at least 16 random characters")
@@ -148,6 +151,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             version=_package_version(),
             started_at=datetime.datetime.now(datetime.UTC),
             is_demo=await _is_demo(primary),
+            documents=documents,
             stopping=stopping,
         )
 

@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError
-from db.settings import Settings, load_settings
+from db.settings import Settings, SettingsError, load_settings
 from db.token import TokenFileError
 from server.app import create_app
 from server.process import StartError, as_server, http_config, quiet_uvicorn, wait_for_database
@@ -76,7 +76,7 @@ class Worker:
                 self._app = create_app(state)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except (StartError, DatabaseUnavailableError, TokenFileError, TimeoutError) as error:
+        except (StartError, DatabaseUnavailableError, SettingsError, TokenFileError, TimeoutError) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
         except BaseException:
             # What ends the live updates in a way that nobody foresaw ends the worker: the next one starts afresh.

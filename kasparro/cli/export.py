@@ -14,7 +14,16 @@ import uvloop
 from rich.filesize import decimal
 
 from db.demo import is_demo
-from db.export import HISTORY, RECORDS, Export, Selection, count_rows, write_export
+from db.export import (
+    HISTORY,
+    RECORDS,
+    Export,
+    NoSuchTickerError,
+    Selection,
+    check_tickers,
+    count_rows,
+    write_export,
+)
 from db.export_formats import FORMATS, ArrowMissingError, Encoder
 from db.migrate import status as migration_status
 from db.pool import connect, is_unavailable
@@ -142,10 +151,13 @@ async def _export(settings: Settings, wanted: Export, encoder: Encoder, named: C
                 raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
             connection = await connect(dsn, application_name="kasparro export")
             try:
+                await check_tickers(connection, wanted)
                 made_up = await is_demo(connection)
                 output = named(wanted.form.file_name(datetime.datetime.now(datetime.UTC), is_demo=made_up))
                 rows = await _write(connection, wanted, encoder, output)
                 return Done(rows, output.size, output.name, made_up)
+            except NoSuchTickerError as error:
+                raise CommandError(f"{error}: nothing was written") from None
             finally:
                 await connection.close()
     except asyncio.CancelledError:

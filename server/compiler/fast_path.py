@@ -16,8 +16,10 @@ from server.compiler.kept import Kept
 from server.compiler.plans import BoundPlan, Compiled
 from server.compression import Encoded, encode
 from server.deadline import deadline_from_now
+from server.documents import Documents
 from server.graphql.context import end_of_minute
 from server.graphql.execution import KEPT_CHARACTERS, Operation, RefusedError, Schema
+from server.graphql.persisted import text_of
 from server.graphql.request_body import RequestBody
 
 KEPT_OPERATIONS = 512
@@ -71,6 +73,7 @@ class FastPath:
         readers: Readers,
         *,
         introspection: bool,
+        documents: Documents | None = None,
         data_version: Callable[[], Version | None] = _nobody_tells,
         answers_bytes: int = 0,
     ) -> None:
@@ -82,6 +85,7 @@ class FastPath:
         self._schema = schema
         self._readers = readers
         self._introspection = introspection
+        self._documents = documents or Documents()
         self._operations: Kept[tuple[str, str | None], Compiled] = Kept(KEPT_OPERATIONS)
         self._requests: Kept[bytes, KeptRequest] = Kept(KEPT_REQUESTS)
 
@@ -153,10 +157,11 @@ class FastPath:
     def _look_at(self, body: bytes, now: datetime.datetime) -> KeptRequest:
         """Return the plan with the request's arguments; raises what makes it somebody else's."""
         request = _DECODER.decode(body)
-        if len(request.query or "") > KEPT_CHARACTERS:
+        text = text_of(request, self._documents)
+        if len(text or "") > KEPT_CHARACTERS:
             raise NotOursError  # parsing it once is enough
         prepared = self._schema.prepare(
-            request.query, request.variables, request.operation_name, _READING, introspection=self._introspection
+            text, request.variables, request.operation_name, _READING, introspection=self._introspection
         )
         bound = self._compiled(prepared).bind(prepared.variables)
         known = KeptRequest(bound, bound.identity() if bound.told else None, now + KEPT_FOR)

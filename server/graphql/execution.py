@@ -172,7 +172,8 @@ class Schema(strawberry.Schema):
         if not query:
             raise RefusedError([coded('The request has no "query"', Code.BAD_REQUEST)])
         document = _document(query) if len(query) <= KEPT_CHARACTERS else Document(query)
-        node = get_operation_ast(document.node, operation_name)
+        # Clients that have no name for their operation send an empty one.
+        node = get_operation_ast(document.node, operation_name or None)
         if node is None:
             wanted = f'The document has no operation named "{operation_name}"'
             problem = wanted if operation_name else "The document has no operation, or several and none is named"
@@ -243,6 +244,12 @@ class Schema(strawberry.Schema):
             )
         )
         return _answer(result, context)
+
+
+def body_of(result: ExecutionResult) -> dict[str, object]:
+    """Return a result as clients see it: without `data` where nothing ran (the specification's section 7.1.2)."""
+    body: dict[str, object] = {} if isinstance(result, PreExecutionError) else {"data": result.data}
+    return {**body, "errors": [error.formatted for error in result.errors]} if result.errors else body
 
 
 def _answer(result: CoreResult, context: Context) -> ExecutionResult:

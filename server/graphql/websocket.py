@@ -4,7 +4,6 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-import functools
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -21,7 +20,9 @@ from server.graphql.errors import full, mask, unavailable
 from server.graphql.execution import OperationNotAllowedError, RefusedError
 from server.graphql.follow import follow
 from server.graphql.following import Following
-from server.graphql.messages import DECODER, Complete, ConnectionInit, Known, Ping, Subscribe, SubscribePayload
+from server.graphql.messages import DECODER, Complete, ConnectionInit, Known, Ping, Subscribe
+from server.graphql.persisted import text_of
+from server.graphql.request_body import RequestBody
 from server.graphql.schema import schema
 from server.graphql.updates import response
 from server.live.admission import RETRY_AFTER_SECONDS, FullError
@@ -131,7 +132,7 @@ class Connection:
                 if operation is not None:
                     self._end(operation)
 
-    async def _subscribe(self, number: str, payload: SubscribePayload, size: int) -> None:
+    async def _subscribe(self, number: str, payload: RequestBody, size: int) -> None:
         if self._parameters is None:
             raise ClosedError(4401, "Unauthorized")
         if number in self._operations:
@@ -142,24 +143,30 @@ class Connection:
             return
         self._operations[number] = asyncio.create_task(self._run(number, payload, size))
 
-    async def _run(self, number: str, payload: SubscribePayload, size: int) -> None:
+    async def _run(self, number: str, payload: RequestBody, size: int) -> None:
         """Run an operation: a query or a mutation to its end, a subscription until it follows the hub."""
         context = Context(self._state, self._request_id, self._shown)
         context.connection_params = self._parameters
-        execute = functools.partial(
-            schema.execute, payload.query, payload.variables, context, operation_name=payload.operation_name
-        )
         try:
             try:
+                text = text_of(payload, self._state.documents)
                 async with self._state.places.hold(self._client, size):
-                    result = await execute(allowed_operation_types=_ONCE)
+                    result = await schema.execute(
+                        text,
+                        payload.variables,
+                        context,
+                        operation_name=payload.operation_name,
+                        allowed_operation_types=_ONCE,
+                    )
             except OperationNotAllowedError:
-                await self._follow(number, payload, context, size)
+                await self._follow(number, text, payload, context, size)
                 return
             except FullError as error:
                 del self._operations[number]
                 await self._say_errors(number, [full(error)])
                 return
+            except RefusedError as error:
+                result = PreExecutionError(data=None, errors=error.errors)
             if isinstance(result, PreExecutionError):
                 del self._operations[number]
                 await self._say_errors(number, result.errors or ())
@@ -173,11 +180,11 @@ class Connection:
         finally:
             self._be_patient()
 
-    async def _follow(self, number: str, payload: SubscribePayload, context: Context, size: int) -> None:
+    async def _follow(self, number: str, text: str | None, payload: RequestBody, context: Context, size: int) -> None:
         following = Following(self._wire, number, self._finish)
         try:
             async with self._state.places.hold(self._client, size):
-                followed = await follow(payload.query, payload.variables, payload.operation_name, context)
+                followed = await follow(text, payload.variables, payload.operation_name, context)
                 self._state.hub.subscriptions.enter(self._client)
                 try:
                     following.subscriber = await self._state.hub.open(followed, following.wake, self._client)

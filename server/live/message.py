@@ -6,11 +6,15 @@ from server.live.deflate import deflated
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """A response to the event `seq`, with nothing left out; `holes` are the places in it of the zeros of `lagged`."""
+    """A response to the event `seq`, with nothing left out; `holes` are the places in it of the zeros of `lagged`.
+
+    `cursor` is what a client gives as `after` to go on from here.
+    """
 
     seq: int
     body: bytes
     holes: tuple[int, ...] = ()
+    cursor: str | None = None
     _deflated: bytes | None = None
 
     def deflated(self) -> bytes:

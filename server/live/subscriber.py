@@ -31,6 +31,7 @@ class Subscriber:
         "_wake",
         "client",
         "closed",
+        "cursor",
         "error",
         "feed",
         "group",
@@ -54,6 +55,8 @@ class Subscriber:
         self.position = position
         """The event that was queued, or passed over, last."""
         self.closed = False
+        self.cursor: str | None = None
+        """The place of the response that was taken last."""
         self.error: Exception | None = None
         """Why it ended; there is no more once its queue is empty."""
         self.reading: asyncio.Task[None] | None = None
@@ -78,6 +81,7 @@ class Subscriber:
             return None
         message = self._queue.popleft()
         self._bytes -= len(message.body)
+        self.cursor = message.cursor
         lagged, self._lagged = self._lagged, 0
         if not self._queue and self._room is not None and not self._room.done():
             self._room.set_result(None)

@@ -1,4 +1,7 @@
-"""Requests go on once their body is there, which has a limit; so have the bodies that are still arriving."""
+"""Requests go on once their body is there, which has a limit; so have the bodies that are still arriving.
+
+A body in a coding that would have to be undone is refused.
+"""
 
 from collections import Counter
 
@@ -8,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.client_address import client_address
 
 MAX_BODY_BYTES = 256 * 1024
+ENCODED = "The body has a Content-Encoding that this server does not read: send it without one"
 TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES} bytes"
 MOST_ARRIVING_BYTES = 64 * 1024 * 1024
 """Of all bodies of which a part has come and a part is missing."""
@@ -22,8 +26,9 @@ _LATER = {"Connection": "close", "Retry-After": "1"}
 class BodyLimit:
     """Reads a request's body, whole, before the request goes on: nothing behind waits for a client that is slow.
 
-    Answers 413 to a body of more than MAX_BODY_BYTES: at once where its length is told, else when it gets there; and
-    503 to one that comes slowly while too many others do.
+    Answers 413 to a body of more than MAX_BODY_BYTES: at once where its length is told, else when it gets there; 415 to
+    one with a Content-Encoding (RFC 9110, section 15.5.16): its bytes are not what they stand for; and 503 to one that
+    comes slowly while too many others do.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,8 +42,9 @@ class BodyLimit:
         if length == 0:
             await self._app(scope, receive, send)
             return
-        if length > MAX_BODY_BYTES:
-            await JSONResponse({"detail": TOO_LARGE}, 413, _CLOSE)(scope, receive, send)
+        refusal = _refusal(scope, length)
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
         message: Message | None = await receive()
         if message and message.get("more_body"):
@@ -92,3 +98,13 @@ def announced_length(scope: Scope) -> int:
         if name == b"transfer-encoding":
             return MAX_BODY_BYTES
     return 0
+
+
+def _refusal(scope: Scope, length: int) -> JSONResponse | None:
+    """Return the answer to a body that is refused by its head; the connection closes, since the body is not read."""
+    if length > MAX_BODY_BYTES:
+        return JSONResponse({"detail": TOO_LARGE}, 413, _CLOSE)
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            return JSONResponse({"detail": ENCODED}, 415, {**_CLOSE, "Accept-Encoding": "identity"})
+    return None

@@ -61,6 +61,6 @@ def is_event_stream(start: Message) -> bool:
     """Whether the response that begins with this message has no end of its own."""
     for name, value in start["headers"]:
         if name == b"content-type":
-            is_stream: bool = value.startswith(b"text/event-stream")
+            is_stream: bool = value.startswith((b"text/event-stream", b"multipart/mixed"))
             return is_stream
     return False

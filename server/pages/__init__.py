@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.pages.answers import NO_STORE, file_answer
+from server.weighted import NAMED, field_value, match_media_type
 
 FILES = Path(__file__).parent / "files"
 # The package holds one folder, named for the version of Swagger UI.
@@ -50,8 +51,10 @@ FOLDERS = {
 
 
 def wants_html(request: Request) -> bool:
-    """Whether a browser asks for a page: only browsers name text/html."""
-    return "text/html" in request.headers.get("accept", "")
+    """Whether a browser asks for a page: only browsers name text/html, and want it more than JSON."""
+    accept = field_value(request.scope["headers"], b"accept")
+    html, json = match_media_type(accept, "text/html"), match_media_type(accept, "application/json")
+    return html.specificity >= NAMED and html.weight > 0 and html.weight >= json.weight
 
 
 async def get_asset(request: Request) -> Response:

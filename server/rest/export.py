@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from db.export import RECORDS, Export, Selection, Stretch, write_export
+from db.export import RECORDS, Export, NoSuchTickerError, Selection, Stretch, check_tickers, write_export
 from db.export_formats import FORMATS, ArrowMissingError, Encoder
 from db.pool import is_unavailable
 from db.records_page import Position, RecordFilter
@@ -30,7 +30,10 @@ log = structlog.stdlib.get_logger(__name__)
 async def get_export(
     request: Request, name: str, wanted: RecordFilter, *, limit: int, offset: int, after: Position | None
 ) -> Response:
-    """Answer a file of the format `name`; without limit, offset and cursor it holds every record, in no order."""
+    """Answer a file of the format `name`; without limit, offset and cursor it holds every record, in no order.
+
+    An empty file could not say that there is no such ticker: that is answered with 404.
+    """
     whole = limit == UNLIMITED and not offset and after is None
     export = Export(
         dataset=RECORDS,
@@ -43,11 +46,18 @@ async def get_export(
         ),
         stretch=None if whole else Stretch(limit=limit, offset=offset, after=after),
     )
+    state: ServerState = request.app.state.server
+    try:
+        if export.selection.tickers:
+            async with state.reading() as connection:
+                await check_tickers(connection, export)
+    except NoSuchTickerError as error:
+        return refused(str(error), 404)
     try:
         encoder = await anyio.to_thread.run_sync(export.encoder)
     except ArrowMissingError as error:
         return refused(str(error), 501)
-    return Download(request.app.state.server, export, encoder)
+    return Download(state, export, encoder)
 
 
 class Download(Response):

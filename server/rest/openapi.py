@@ -173,6 +173,7 @@ DATE: Schema = {
         {"const": ""},
     ]
 }
+NO_PARAMETERS = _answer("A parameter was given, and there is none", "BadParameters")
 DATA_PARAMETERS = [
     _parameter(
         "format",
@@ -245,7 +246,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "responses": {
                 "200": _data_answer(),
                 "304": UNCHANGED,
-                "422": _answer("A parameter cannot be used", "BadParameters"),
+                "404": _answer("A file is asked for of a ticker that no record has", "Error"),
+                "422": _answer("A parameter cannot be used, or is none of these", "BadParameters"),
                 "501": _answer("The format needs pyarrow, which is not installed on the server", "Error"),
                 "503": AWAY,
             },
@@ -256,7 +258,26 @@ PATHS: dict[str, dict[str, Schema]] = {
             "operationId": "stats",
             "tags": ["Data"],
             "summary": "How many records there are, and the newest runs of either outcome",
-            "responses": {"200": _kept(_answer("The figures", "Stats")), "304": UNCHANGED, "503": AWAY},
+            "responses": {
+                "200": _kept(_answer("The figures", "Stats")),
+                "304": UNCHANGED,
+                "422": NO_PARAMETERS,
+                "503": AWAY,
+            },
+        }
+    },
+    "/schema.graphql": {
+        "get": {
+            "operationId": "schema",
+            "tags": ["Service"],
+            "summary": "The GraphQL schema as text, for code generators",
+            "responses": {
+                "200": _kept(
+                    _answer("The schema", "Error") | {"content": {"text/plain": {"schema": {"type": "string"}}}}
+                ),
+                "304": UNCHANGED,
+                "404": _answer("Introspection is switched off", "Error"),
+            },
         }
     },
     "/trigger-etl": {
@@ -269,6 +290,7 @@ PATHS: dict[str, dict[str, Schema]] = {
                 "200": _answer("The request is stored and will be carried out", "Triggered"),
                 "401": _answer("The token is wrong or missing", "Error"),
                 "403": _answer("A page of another site asks, which CORS_ORIGINS does not name", "Error"),
+                "422": NO_PARAMETERS,
                 "429": _answer("Too many wrong tokens of one client; see Retry-After", "Error"),
                 "503": AWAY,
             },

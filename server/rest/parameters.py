@@ -15,6 +15,8 @@ from db.tickers import to_ticker
 from db.times import Span, UnreadableTimeError, read_span
 
 MAX_TEXT = 200
+MOST_UNKNOWN = 10
+"""So many parameters that there are not are named in an answer."""
 # A "+" that nobody encoded arrives as a space.
 _BARE_PLUS = re.compile(r"(T.*) (\d{2}:?\d{2})$")
 _MARKET_CAP = re.compile(r"-?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
@@ -51,10 +53,12 @@ class Reader:
 
     def __init__(self, query: QueryParams) -> None:
         self._query = query
+        self._known: list[str] = []
         self._problems: list[BadParameter] = []
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
         """Return the parsed value, or `default` where the parameter is left out or cannot be read."""
+        self._known.append(name)
         text = self._query.get(name)
         if text is None:
             return default
@@ -69,7 +73,15 @@ class Reader:
         self._problems.append(BadParameter(("query", name), msg, kind))
 
     def check(self) -> None:
-        """Raise BadParametersError if anything was wrong."""
+        """Raise BadParametersError if anything was wrong, or a parameter was given that nothing has read.
+
+        A name with a typo would otherwise ask for everything.
+        """
+        known = ", ".join(self._known) or "none"
+        for name in [name for name in self._query if name not in self._known][:MOST_UNKNOWN]:
+            self.refuse(
+                name[:MAX_TEXT], f"Extra inputs are not permitted; the parameters are: {known}", "extra_forbidden"
+            )
         if self._problems:
             raise BadParametersError(self._problems)
 

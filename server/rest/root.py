@@ -16,6 +16,7 @@ ENDPOINTS = {
     "dashboard": "/dashboard",
     "openapi": "/openapi.json",
     "graphql": "/graphql",
+    "schema": "/schema.graphql",
     "live": "/health/live",
     "ready": "/health/ready",
 }

@@ -8,6 +8,7 @@ from db.sources import enabled_sources
 from server.deadline import RETRY_AFTER_SECONDS
 from server.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
 from server.rest.answers import Json, now, refused
+from server.rest.parameters import Reader
 from server.scheduler_token import (
     CHALLENGE,
     ForeignPageError,
@@ -36,5 +37,6 @@ async def post_trigger(request: Request) -> Response:
         sources = await enabled_sources(connection)
         if not sources:
             return refused(NO_SOURCE, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        Reader(request.query_params).check()
         await add_request(connection, sources, full=False)
     return Json({"status": "triggered", "timestamp": now()})

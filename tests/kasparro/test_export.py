@@ -170,6 +170,21 @@ async def test_only_what_is_asked_for(
     assert len(tickers(done.stdout)) == len(found)
 
 
+@pytest.mark.parametrize(("more", "noun"), [((), "record"), (("--history",), "price point")])
+async def test_a_ticker_that_there_is_not_is_told_and_nothing_is_written(
+    database: str, connection: Connection, tmp_path: Path, more: tuple[str, ...], noun: str
+) -> None:
+    await connection.execute(ADD_COINS, 2)
+    await connection.execute(ADD_POINTS)
+    out = tmp_path / "coins.csv"
+    there = "BTC" if more else "t1"
+    done = await kasparro("export", "--out", str(out), there, "nope", "nix", *more, **of(database, tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"There is no {noun} of the ticker NIX (1 more have none either): nothing was written" in done.stderr
+    assert not out.exists()
+    assert list(tmp_path.glob("*.csv*")) == []
+
+
 async def test_history_is_each_point_of_the_coins(database: str, connection: Connection, tmp_path: Path) -> None:
     await connection.execute(ADD_POINTS)
     history = ("export", "--format", "csv", "--out", "-", "--history")

@@ -191,5 +191,6 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         "allowed_hosts",
         "forwarded_allow_ips",
         "raw_retention_hours",
+        "trusted_documents",
     }
     assert differing <= examples | {"csv_path", "identity_path", "home"}

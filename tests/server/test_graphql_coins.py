@@ -200,6 +200,8 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"ticker": {"in": []}}, ""),
     ({"ticker": {"eq": "btc", "in": ["uni"]}}, ""),
     ({"ticker": {"eq": "btc", "in": ["uni", "btc"]}}, "BTC"),
+    ({"ticker": {"eq": "btc", "in": ["UNI", " BTC "]}}, "BTC"),
+    ({"ticker": {"eq": "BTC", "in": ["\uff42\uff54\uff43"]}}, "BTC"),
     ({"ticker": {"eq": None}}, "BTC PCT UNI USDC.E WBTC"),
     ({"ticker": None, "source": None, "priceUsd": None, "search": None}, "BTC PCT UNI USDC.E WBTC"),
     ({"source": {"eq": "coingecko"}}, "WBTC"),
