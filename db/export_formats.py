@@ -73,7 +73,10 @@ class ArrowMissingError(Exception):
     """Parquet and Arrow need pyarrow, which is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("Parquet and Arrow need pyarrow, which is not installed: pip install 'kasparro[arrow]'")
+        super().__init__(
+            "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install pyarrow` in a checkout, "
+            "`uv tool install --with pyarrow .` or `pipx inject kasparro pyarrow` for a tool"
+        )
 
 
 _FORMATS = (

@@ -32,4 +32,4 @@ async def _prepare(dsn: str, module: str) -> str:
 def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Replace this process, so that signals and exit codes are the module's own."""
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", *command], environment)  # noqa: S606 - our own module
+    os.execve(sys.executable, [sys.executable, "-P", "-m", *command], environment)  # noqa: S606 - our own module

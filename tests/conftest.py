@@ -158,12 +158,20 @@ def shared_recordings() -> Path:
 class Program:
     """A program of ours, its output in a file."""
 
-    def __init__(self, arguments: tuple[str, ...], environ: Mapping[str, str], output: Path) -> None:
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        environ: Mapping[str, str],
+        output: Path,
+        *,
+        python: str = sys.executable,
+        folder: Path = ROOT,
+    ) -> None:
         self.output = output
         with output.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=ROOT,
+                [python, *arguments],
+                cwd=folder,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -215,11 +223,15 @@ StartProgram = Callable[..., Program]
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> Iterator[StartProgram]:
-    """`start_program("-m", "server", PORT="0")` starts Python so, with these variables added to the environment."""
+    """`start_program("-m", "server", PORT="0")` starts Python so, with these variables added to the environment.
+
+    With `python` and `folder` it is another Python, in another working folder.
+    """
     started: list[Program] = []
 
-    def start(*arguments: str, **environ: str) -> Program:
-        program = Program(arguments, environ, tmp_path / f"program-{len(started)}.log")
+    def start(*arguments: str, python: str = sys.executable, folder: Path = ROOT, **environ: str) -> Program:
+        output = tmp_path / f"program-{len(started)}.log"
+        program = Program(arguments, environ, output, python=python, folder=folder)
         started.append(program)
         return program
 

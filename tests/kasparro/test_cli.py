@@ -316,3 +316,10 @@ async def test_without_database_url_a_command_brings_its_own_database(state_fold
 def test_an_error_of_ours_keeps_its_traceback() -> None:
     assert explain(ZeroDivisionError()) is None
     assert explain(CommandError("so it is")) == ("so it is", 1)
+
+
+def test_an_error_has_its_sentence_where_docstrings_are_stripped(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("migrate", KASPARRO_HOME=str(tmp_path / "file" / "home"), PYTHONOPTIMIZE="2")
+    sentence = "cannot be used for PostgreSQL (Not a directory): set KASPARRO_HOME to another folder."
+    assert (done.returncode, done.stderr) == (1, f"Error: {tmp_path / 'file' / 'home'} {sentence}\n")

@@ -63,6 +63,7 @@ def test_the_container_file_copies_only_what_is_let_into_the_build() -> None:
     assert {
         "data",
         "db",
+        "hatch_build.py",
         "ingestor",
         "kasparro",
         "server",

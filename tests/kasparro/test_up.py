@@ -214,7 +214,7 @@ async def test_serve_becomes_the_server_where_a_database_is_there(
     )
     await program.wait_for(rf"Listening at http://127.0.0.1:{port}\b")
     process = psutil.Process(program.process.pid)
-    assert process.cmdline()[1:] == ["-m", "server"]
+    assert process.cmdline()[1:] == ["-P", "-m", "server"]
     assert process.children() == []
     assert await program.stop() == 0
 
