@@ -12,9 +12,9 @@ from kasparro.demo_reset import reset_demo
 @click.command("demo")
 @click.option("--reset", is_flag=True, help="Remove the demo's state folder in place of starting it.")
 def command(*, reset: bool) -> None:
-    """Start everything on a made-up market: needs no network.
+    """Start everything on a made-up market, or remove what it left.
 
-    It keeps a state folder and a database of its own. The same as `kasparro up --demo`.
+    It needs no network, and keeps a state folder and a database of its own. The same as `kasparro up --demo`.
     """
     if not reset:
         start(demo=True)

@@ -57,7 +57,7 @@ function DemoMark() {
   if (!useIsDemo()) return null;
   return (
     <strong className="demo">
-      Demo<span className="more">: made-up prices</span>
+      Demo<span className="demo-why">: made-up prices</span>
     </strong>
   );
 }
