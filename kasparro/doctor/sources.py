@@ -6,7 +6,7 @@ import time
 import anyio
 
 from db.settings import Settings, SettingsError
-from ingestor.errors import SourceError, SourceUnavailableError
+from ingestor.errors import SourceError, SourceMalformedError, SourceUnavailableError
 from ingestor.identity import read_identities
 from ingestor.records import Source
 from ingestor.sources import create_sources
@@ -47,6 +47,8 @@ async def _check(source: Source) -> Finding:
             records, rejections = await _first_page(source)
     except SourceUnavailableError as error:
         return Finding("fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE)
+    except SourceMalformedError as error:
+        return Finding("fail", source.name, f"{error}{f'; {error.seen}' if error.seen else ''}")
     except SourceError as error:  # it says what to change
         return Finding("fail", source.name, str(error))
     except TimeoutError:
