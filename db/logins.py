@@ -123,26 +123,43 @@ async def login_or_warn(dsn: str, part: Part) -> str:
     try:
         return await login_dsn(dsn, part)
     except LoginError as error:
-        log.warning(
-            "working with more rights than needed: there is no login of its own",
-            part=part,
-            reason=str(error),
-            remedy="`kasparro doctor` says what to do",
-        )
+        _warn(part, str(error))
         return dsn
 
 
 async def same_login(own: str, dsn: str, part: Part) -> str:
-    """Return the DSN of a replica with the login that `own` has for its primary, where the replica knows it.
+    """Return the DSN of a replica with the login that `own` has for its primary, unless its own can do no more.
 
     A replica that is away is not asked: it has its primary's roles.
     """
     parts = urlsplit(own)
     given = _as_user(dsn, parts.username or "", parts.password or "", quoted=True)
     try:
-        return given if await _is_usable(given, part) else dsn
+        connection = await connect(dsn, application_name="kasparro logins")
+        try:
+            if (await read_rights(connection)).excess_of(part) is None:
+                return dsn
+        finally:
+            await connection.close()
+        if await _is_usable(given, part):
+            return given
     except DatabaseUnavailableError:
         return given
+    except LoginError as error:
+        reason = str(error)
+    else:
+        reason = "the replica does not know the login of the primary"
+    _warn(part, reason)
+    return dsn
+
+
+def _warn(part: Part, reason: str) -> None:
+    log.warning(
+        "working with more rights than needed: there is no login of its own",
+        part=part,
+        reason=reason,
+        remedy="`kasparro doctor` says what to do",
+    )
 
 
 async def write_password_file(dsn: str, part: Part, path: Path) -> str:

@@ -41,4 +41,12 @@ class SourceMissingError(SourceRefusedError):
 
 
 class SourceMalformedError(SourceError):
-    """The body is not what it should be; the message names the path inside it, or the columns."""
+    """The body is not what it should be; the message names the path inside it, or the columns.
+
+    `seen` is what was found instead, for the terminal of whoever looks into it and for nothing that is published: it
+    quotes a file, which may be one that nobody meant to be read.
+    """
+
+    def __init__(self, message: str, seen: str | None = None) -> None:
+        super().__init__(message)
+        self.seen = None if seen is None else displayed(seen)

@@ -95,7 +95,7 @@ async def as_server(settings: Settings, dsn: str) -> tuple[Settings, str]:
     Raises DatabaseUnavailableError.
     """
     own = await login_or_warn(dsn, "server")
-    if settings.read_database_url and own != dsn:
+    if settings.read_database_url:
         replica = await same_login(own, settings.read_database_url, "server")
         settings = msgspec.structs.replace(settings, read_database_url=replica)
     return settings, own

@@ -64,12 +64,18 @@ def columns_of(headers: tuple[str, ...]) -> Columns:
         known = ", ".join(role for role, header in found.items() if header is not None)
         raise SourceMalformedError(
             f"of its columns ({len(headers)}) these are known: {known or 'none'}; wanted are at least a symbol "
-            "(symbol or ticker) and a price (price, price_usd or current_price)"
+            "(symbol or ticker) and a price (price, price_usd or current_price)",
+            seen=f"the columns are {_shown(headers)}",
         ) from None
 
 
 def _key(header: str) -> str:
     return "".join(header.lower().split()).replace("_", "").replace("\ufeff", "")
+
+
+def _shown(headers: tuple[str, ...]) -> str:
+    text = ", ".join(repr(header[:40]) for header in headers[:30])
+    return text if len(headers) <= 30 else f"{text} and {len(headers) - 30} more"  # noqa: PLR2004 - as many as are shown above
 
 
 def unique_headers(cells: list[str]) -> tuple[str, ...]:

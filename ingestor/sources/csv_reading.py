@@ -79,7 +79,7 @@ class CsvReading:
                 try:
                     return headers, columns_of(headers)
                 except SourceMalformedError as error:
-                    raise SourceMalformedError(f"{self._file.path}: {error}") from None
+                    raise SourceMalformedError(f"{self._file.path}: {error}", error.seen) from None
             self._rejections.append(Rejection(None, row.error, row.raw))
         raise SourceMalformedError(f"{self._file.path} has no header; wanted are at least the columns symbol and price")
 

@@ -6,7 +6,7 @@ import time
 import anyio
 
 from db.settings import Settings, SettingsError
-from ingestor.errors import SourceError, SourceUnavailableError
+from ingestor.errors import SourceError, SourceMalformedError, SourceUnavailableError
 from ingestor.identity import read_identities
 from ingestor.records import Explains, Source
 from ingestor.sample import names_sample
@@ -52,6 +52,8 @@ async def _check(source: Source) -> Finding:
             why = source.why_no_page() if isinstance(source, Explains) else None
     except SourceUnavailableError as error:
         return Finding("fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE)
+    except SourceMalformedError as error:
+        return Finding("fail", source.name, f"{error}{f'; {error.seen}' if error.seen else ''}")
     except SourceError as error:  # it says what to change
         return Finding("fail", source.name, str(error))
     except TimeoutError:

@@ -79,7 +79,7 @@ async def test_a_healthy_kasparro_gets_a_line_for_each_part(database: str, tmp_p
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok   ") for line in lines)
-    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "Space"]
+    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "Space", "Login", "Login"]
     subjects += ["coinpaprika", "csv", "Clock"]
     assert [finding["subject"] for finding in as_json] == subjects
     assert len(lines) == len(subjects)

@@ -81,7 +81,7 @@ def test_compose_starts_database_then_schema_then_the_two_processes() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     services = compose["services"]
     assert services["db"]["image"] == "postgres:18"
-    assert services["db"]["volumes"] == ["database:/var/lib/postgresql"]
+    assert services["db"]["volumes"] == ["database:/var/lib/postgresql", "socket:/var/run/postgresql"]
     assert services["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     for name in ("ingestor", "server"):
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from db.migrate import migrate
+from db.settings import Settings
 from kasparro.doctor.logins import check_logins
 from tests.conftest import StartProgram
 from tests.owners import an_owner
+from tests.server.conftest import running_service
 
 WARNING = "working with more rights than needed"
 
@@ -43,3 +46,12 @@ async def test_the_doctor_tells_which_logins_there_are(server_dsn: str, empty_da
             assert finding.level == "warn"
             assert "may not make other roles" in finding.text
             assert "CREATEROLE" in str(finding.remedy)
+
+
+async def test_a_replica_is_read_with_the_servers_login_too(settings: Settings) -> None:
+    replica = f"{settings.database_url}&application_name=replica"
+    async with running_service(msgspec.structs.replace(settings, read_database_url=replica)) as service:
+        for pool in (service.state.pool, service.state.primary, service.state.health_pool):
+            user = await pool.fetchval("SELECT session_user")
+            assert user.startswith("kasparro_server_")
+        assert "postgres@" not in str(service.state.settings.read_database_url)
