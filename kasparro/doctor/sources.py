@@ -62,7 +62,11 @@ async def _check(source: Source) -> Finding:
         await source.close()
     if why is not None:
         return Finding("ok", source.name, why)
-    text = f"{records:,} records in its first page, {time.monotonic() - started:.1f} s"
+    return _answered(source, records, rejections, time.monotonic() - started)
+
+
+def _answered(source: Source, records: int, rejections: int, seconds: float) -> Finding:
+    text = f"{records:,} records in its first page, {seconds:.1f} s"
     if rejections:
         return Finding("warn", source.name, f"{text}, {rejections:,} of them unreadable", "look at them after a run")
     return Finding("ok", source.name, text)
