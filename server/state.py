@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import functools
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
@@ -15,8 +15,9 @@ from db.pool import connect, create_pool
 from db.readers import Readers
 from db.settings import Settings
 from db.token import load_or_create_token
-from db.types import Pool
+from db.types import Connection, Pool
 from server.live.hub import Hub
+from server.replica import Replica, ReplicaReaders
 
 ROLE = "kasparro_server"
 """What the migrations let a server do: read everything, ask for a run."""
@@ -42,14 +43,16 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone; `readers` too, for single statements. `stopping` is set when the server is asked to end.
+    alone; `readers` too, for single statements. While `replica` does not answer, all of them read the primary.
+    `stopping` is set when the server is asked to end.
     """
 
     settings: Settings
     pool: Pool
     primary: Pool
     health_pool: Pool
-    readers: Readers
+    readers: Readers | ReplicaReaders
+    replica: Replica | None = None
     hub: Hub
     scheduler_token: str
     version: str
@@ -60,16 +63,20 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     )
     exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
 
-    def reading(self) -> PoolAcquireContext:
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
         """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError."""
+        if self.replica is not None:
+            return self.replica.lend(self.pool, self.primary, ACQUIRE_SECONDS)
         return self.pool.acquire(timeout=ACQUIRE_SECONDS)
 
     def writing(self) -> PoolAcquireContext:
         """Take a connection of the primary. Raises TimeoutError."""
         return self.primary.acquire(timeout=ACQUIRE_SECONDS)
 
-    def checking(self) -> PoolAcquireContext:
+    def checking(self) -> AbstractAsyncContextManager[Connection]:
         """Take the connection kept for the health endpoints. Raises TimeoutError."""
+        if self.replica is not None:
+            return self.replica.lend(self.health_pool, self.primary, ACQUIRE_SECONDS)
         return self.health_pool.acquire(timeout=ACQUIRE_SECONDS)
 
     @property
@@ -95,11 +102,16 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
     async with AsyncExitStack() as stack:
         size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
         primary = pool = await stack.enter_async_context(_open_pool(dsn, size))
+        replica = None
+        of_primary = await stack.enter_async_context(_open_readers(dsn, size))
+        readers: Readers | ReplicaReaders = of_primary
         if settings.read_database_url:
+            replica = Replica(settings.read_database_url)
             pool = await stack.enter_async_context(_open_pool(settings.read_database_url, size))
+            of_replica = await stack.enter_async_context(_open_readers(settings.read_database_url, size))
+            readers = ReplicaReaders(replica, of_replica, of_primary)
         health_dsn = settings.read_database_url or dsn
         health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
-        readers = await stack.enter_async_context(_open_readers(health_dsn, size))
         # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
         group = await stack.enter_async_context(asyncio.TaskGroup())
         hub = Hub(
@@ -110,6 +122,8 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             connections_per_client=settings.live_connections_per_client,
         )
         stack.callback(group.create_task(hub.run()).cancel)
+        if replica is not None:
+            stack.callback(group.create_task(replica.watch()).cancel)
         async with asyncio.timeout(LISTEN_TIMEOUT_SECONDS):
             await hub.listener.connected.wait()
         yield ServerState(
@@ -118,6 +132,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             primary=primary,
             health_pool=health_pool,
             readers=readers,
+            replica=replica,
             hub=hub,
             scheduler_token=token,
             version=_package_version(),

@@ -17,6 +17,7 @@ from server.compiler.plans import BoundPlan, Compiled
 from server.graphql.context import end_of_minute
 from server.graphql.execution import KEPT_CHARACTERS, Operation, RefusedError, Schema
 from server.graphql.request_body import RequestBody
+from server.replica import ReplicaReaders
 
 KEPT_OPERATIONS = 512
 KEPT_REQUESTS = 1_024
@@ -66,7 +67,7 @@ class FastPath:
     def __init__(
         self,
         schema: Schema,
-        readers: Readers,
+        readers: Readers | ReplicaReaders,
         *,
         introspection: bool,
         data_version: Callable[[], Version | None] = _nobody_tells,

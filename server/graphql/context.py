@@ -34,7 +34,7 @@ class Context:
         self.state = state
         self.request_id = request_id
         self.connection_params: dict[str, Any] | None = None
-        self.loaders = Loaders(state.reading)
+        self.loaders = Loaders(state.reading, state.writing)
         self._header_token = header_token
 
     @classmethod
