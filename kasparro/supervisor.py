@@ -3,13 +3,13 @@
 import http.client
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-import click
 import msgspec
 
 from db.demo import mark_demo
@@ -18,7 +18,7 @@ from db.migrate import migrate
 from db.pool import connect
 from db.settings import Settings
 from kasparro.child import Backoff, Child
-from kasparro.console import Console
+from kasparro.console import Console, Lines
 from kasparro.database import dsn_for
 from kasparro.errors import RefusedError
 from kasparro.ports import service_url
@@ -130,7 +130,9 @@ async def _greet(plan: Plan) -> None:
         if await anyio.to_thread.run_sync(_answers, url, abandon_on_cancel=True):
             break
         await anyio.sleep(PROBE_SECONDS)
-    click.echo(f"{plan.greeting} at {url}{plan.settings.root_path} (GraphiQL /graphql, REST /data, docs /docs)")
+    line = f"{plan.greeting} at {url}{plan.settings.root_path} (GraphiQL /graphql, REST /data, docs /docs)"
+    if not Lines(sys.stdout).write(line):
+        log.info("%s", line)
 
 
 def _answers(url: str) -> bool:

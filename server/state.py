@@ -4,25 +4,25 @@ import asyncio
 import datetime
 import functools
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 import structlog
-from asyncpg.pool import PoolAcquireContext
 
 from db.demo import is_demo
 from db.pool import connect, create_pool
 from db.readers import Readers
 from db.settings import Settings
 from db.token import load_or_create_token, tokens_of
-from db.types import Pool
+from db.types import Connection, Pool
 from server.deadline import ACQUIRE_SECONDS, Borrowed, deadline_from_now
 from server.documents import Documents, open_documents
 from server.failed_tokens import FailedTokens
 from server.live.allowance import Allowances
 from server.live.hub import SUBSCRIPTIONS, Hub
 from server.places import Places
+from server.replica import Replica, ReplicaReaders
 
 POOL_SIZE = 10
 """Connections for whatever reads or writes, and as many for the fast path."""
@@ -50,18 +50,19 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
     outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone; `readers` too, for single statements. Every operation has one of the `places` while it is worked on, those
-    of the health endpoints one of the `health_places`. `scheduler_token` may hold several, as `tokens_of` reads them.
-    `stopping` is set when the server is asked to end. `is_demo`
-    says that the prices are made up; a database is marked so before anything is in it.
+    alone; `readers` too, for single statements. While `replica` does not answer, all of them read the primary. Every
+    operation has one of the `places` while it is worked on, those of the health endpoints one of the `health_places`.
+    `scheduler_token` may hold several, as `tokens_of` reads them. `stopping` is set when the server is asked to end.
+    `is_demo` says that the prices are made up; a database is marked so before anything is in it.
     """
 
     settings: Settings
     pool: Pool
     primary: Pool
     health_pool: Pool
-    readers: Readers
+    readers: Readers | ReplicaReaders
     places: Places
+    replica: Replica | None = None
     hub: Hub
     scheduler_token: str
     version: str
@@ -78,24 +79,31 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     allowances: Allowances = msgspec.field(default_factory=Allowances)
     exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
 
-    def reading(self, deadline: float | None = None) -> Borrowed:
+    def reading(self, deadline: float | None = None) -> AbstractAsyncContextManager[Connection]:
         """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError.
 
         All that is asked of it has the time of one request, from now on or until the deadline that is given.
         """
-        return Borrowed(self.pool, deadline or deadline_from_now())
+        return self._lent(self.pool, deadline or deadline_from_now())
 
     def writing(self, deadline: float | None = None) -> Borrowed:
         """Take a connection of the primary, likewise."""
         return Borrowed(self.primary, deadline or deadline_from_now())
 
-    def checking(self) -> Borrowed:
+    def checking(self) -> AbstractAsyncContextManager[Connection]:
         """Take the connection kept for the health endpoints, likewise."""
-        return Borrowed(self.health_pool, deadline_from_now())
+        return self._lent(self.health_pool, deadline_from_now())
 
-    def exporting(self) -> PoolAcquireContext:
+    def exporting(self) -> AbstractAsyncContextManager[Connection]:
         """Take a connection to read from for as long as an export takes. Raises TimeoutError."""
+        if self.replica is not None and not self.replica.answers:
+            return self.primary.acquire(timeout=ACQUIRE_SECONDS)
         return self.pool.acquire(timeout=ACQUIRE_SECONDS)
+
+    def _lent(self, pool: Pool, deadline: float) -> AbstractAsyncContextManager[Connection]:
+        if self.replica is not None:
+            return self.replica.lend(pool, self.primary, deadline)
+        return Borrowed(pool, deadline)
 
     @property
     def data_version(self) -> tuple[int, int] | None:
@@ -123,11 +131,16 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
     async with AsyncExitStack() as stack:
         size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
         primary = pool = await stack.enter_async_context(_open_pool(dsn, size))
+        replica = None
+        of_primary = await stack.enter_async_context(_open_readers(dsn, size))
+        readers: Readers | ReplicaReaders = of_primary
         if settings.read_database_url:
+            replica = Replica(settings.read_database_url)
             pool = await stack.enter_async_context(_open_pool(settings.read_database_url, size))
+            of_replica = await stack.enter_async_context(_open_readers(settings.read_database_url, size))
+            readers = ReplicaReaders(replica, of_replica, of_primary)
         health_dsn = settings.read_database_url or dsn
         health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
-        readers = await stack.enter_async_context(_open_readers(health_dsn, size))
         # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
         group = await stack.enter_async_context(asyncio.TaskGroup())
         hub = Hub(
@@ -137,6 +150,8 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             connections_per_client=settings.live_connections_per_client,
         )
         stack.callback(group.create_task(hub.run()).cancel)
+        if replica is not None:
+            stack.callback(group.create_task(replica.watch()).cancel)
         async with asyncio.timeout(LISTEN_TIMEOUT_SECONDS):
             await hub.listener.connected.wait()
         yield ServerState(
@@ -146,6 +161,7 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
             health_pool=health_pool,
             readers=readers,
             places=_open_places(settings, size),
+            replica=replica,
             hub=hub,
             scheduler_token=token,
             version=_package_version(),

@@ -21,6 +21,7 @@ from server.graphql.context import end_of_minute
 from server.graphql.execution import KEPT_CHARACTERS, Operation, RefusedError, Schema
 from server.graphql.persisted import text_of
 from server.graphql.request_body import RequestBody
+from server.replica import ReplicaReaders
 
 KEPT_OPERATIONS = 512
 KEPT_REQUESTS = 1_024
@@ -70,7 +71,7 @@ class FastPath:
     def __init__(
         self,
         schema: Schema,
-        readers: Readers,
+        readers: Readers | ReplicaReaders,
         *,
         introspection: bool,
         documents: Documents | None = None,

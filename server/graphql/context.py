@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import strawberry
@@ -46,7 +47,7 @@ class Context:
         self.state = state
         self.request_id = request_id
         self.connection_params: dict[str, Any] | None = None
-        self.loaders = Loaders(self.reading)
+        self.loaders = Loaders(self.reading, self.writing)
         self._shown = shown
         self._deadline = deadline
         self._outlives = outlives
@@ -81,7 +82,7 @@ class Context:
                     return self._shown._replace(token=value)
         return self._shown
 
-    def reading(self) -> Borrowed:
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
         """Take a connection to read with. Raises TimeoutError."""
         return self.state.reading(self._end())
 

@@ -66,6 +66,8 @@ async def get_ready(request: Request) -> Response:
         ready = Ready(status="not_ready", database="disconnected", data="unknown", data_age_seconds=None)
         return Json(ready, 503)
     status: Literal["ready", "not_ready"] = "ready" if freshness.fresh else "not_ready"
+    if state.replica is not None and state.replica.problem is not None:
+        problems.append(state.replica.problem)
     ready = Ready(
         status=status,
         database="connected",

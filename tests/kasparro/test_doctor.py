@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from db.loop_problems import save_problem
 from db.pool import Connection, connect
 from db.settings import SAMPLE, Settings, load_settings
 from kasparro.doctor import examine
@@ -279,3 +280,38 @@ def test_a_port_held_by_kasparro_itself_is_well(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     assert check_disk(settings_of(tmp_path)).level == level
+
+
+async def test_a_clock_that_is_minutes_off_the_databases_keeps_what_is_old(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ahead(_: Connection) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=3)
+
+    monkeypatch.setattr("kasparro.doctor.database.database_now", ahead)
+    found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))["Clock"]
+    assert (found.level, found.text) == (
+        "fail",
+        "this machine is 180 s behind the database: what is past its retention is kept until they agree",
+    )
+
+
+async def test_what_holds_up_the_ingestor_is_said_by_doctor_and_status(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
+    await save_problem(connection, "poll csv", "PostgreSQL refused a statement: no space left")
+    environ = {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path), "SOURCES": "csv"}
+    sentence = "poll csv: PostgreSQL refused a statement: no space left"
+    assert (await findings(**environ))["Ingestor"] == Finding("fail", "Ingestor", sentence, "see the ingestor's log")
+    assert f"problem: {sentence}\n" in (await kasparro("status", **environ)).stdout
+
+
+async def test_a_database_that_refuses_is_a_line_of_the_doctor(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute("LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
+        found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))["Database"]
+    assert (found.level, found.remedy) == ("fail", "see the database's log")
+    assert "lock timeout" in found.text
