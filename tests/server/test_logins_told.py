@@ -28,7 +28,7 @@ async def test_a_start_without_a_login_of_its_own_warns_each_time(
         await migrate(dsn)
         settings = {"DATABASE_URL": dsn, "KASPARRO_HOME": str(tmp_path), "PORT": str(unused_tcp_port), "SOURCES": "csv"}
         for _ in range(2):
-            for module, ready in (("server", r"Listening at"), ("ingestor", r"run\.finished")):
+            for module, ready in (("server", r"Listening at"), ("ingestor", r"ingestor\.started")):
                 program = start_program("-m", module, **settings)
                 await program.wait_for(ready, 60)
                 assert await program.stop() == 0
