@@ -96,7 +96,7 @@ class FastPath:
             if request is None or request.until < now:
                 request = self._look_at(body, now)
             if coding is None:
-                answer = Encoded(await self._answer(request, now), None)
+                answer: Encoded = await self._answer(request, now), None
             else:
                 answer = await self._encoded(request, now, coding)
         except Exception as error:  # noqa: BLE001  (see above)
@@ -125,11 +125,11 @@ class FastPath:
         key = request.identity, now, coding
         body = self.answers.get(version, key)
         if body is not None:
-            return Encoded(body, coding)
-        encoded = await encode(await self._answer(request, now), coding)
-        if encoded.coding is not None:
-            self.answers.keep(version, key, encoded.body)
-        return encoded
+            return body, coding
+        body, written = await encode(await self._answer(request, now), coding)
+        if written is not None:
+            self.answers.keep(version, key, body)
+        return body, written
 
     async def _work_out(self, request: KeptRequest, now: datetime.datetime) -> bytes:
         async with self._readers.lend() as connection:
