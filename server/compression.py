@@ -8,7 +8,7 @@ import functools
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 import anyio.to_thread
 import brotli
@@ -44,11 +44,8 @@ FILE: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 }
 
 
-class Encoded(NamedTuple):
-    """A body, and the content coding that it is in; None for identity."""
-
-    body: bytes
-    coding: str | None
+Encoded: TypeAlias = tuple[bytes, str | None]
+"""A body, and the content coding that it is in; None for identity."""
 
 
 def coding_for(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -67,8 +64,8 @@ def _kept_coding(accepted: bytes) -> str | None:
 async def encode(body: bytes, coding: str | None) -> Encoded:
     """Return an answer's body in a content coding; a small one as it is."""
     if coding is None or len(body) < LEAST_BYTES:
-        return Encoded(body, None)
+        return body, None
     compress = ANSWER[coding]
     if len(body) <= MOST_BYTES_ON_LOOP:
-        return Encoded(compress(body), coding)
-    return Encoded(await anyio.to_thread.run_sync(compress, body), coding)
+        return compress(body), coding
+    return await anyio.to_thread.run_sync(compress, body), coding

@@ -104,7 +104,7 @@ class FastPath:
                 request = self._look_at(body, now)
             deadline = deadline or deadline_from_now()
             if coding is None:
-                answer = Encoded(await self._answer(request, now, deadline), None)
+                answer: Encoded = await self._answer(request, now, deadline), None
             else:
                 answer = await self._encoded(request, now, coding, deadline)
         except TOO_SLOW as error:
@@ -136,11 +136,11 @@ class FastPath:
         key = request.identity, now, coding
         body = self.answers.get(version, key)
         if body is not None:
-            return Encoded(body, coding)
-        encoded = await encode(await self._answer(request, now, deadline), coding)
-        if encoded.coding is not None:
-            self.answers.keep(version, key, encoded.body)
-        return encoded
+            return body, coding
+        body, written = await encode(await self._answer(request, now, deadline), coding)
+        if written is not None:
+            self.answers.keep(version, key, body)
+        return body, written
 
     async def _work_out(self, request: KeptRequest, now: datetime.datetime, deadline: float) -> bytes:
         async with self._readers.lend(deadline) as connection:

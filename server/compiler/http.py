@@ -66,10 +66,9 @@ class FastQueries:
         headers = [
             (b"content-type", media_type + b"; charset=utf-8"),
             (b"content-length", b"%d" % len(written)),
-            (b"vary", VARY),
         ]
         if coding is not None:
-            headers.append((b"content-encoding", coding.encode()))
+            headers += ((b"content-encoding", coding.encode()), (b"vary", VARY))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": written})
 

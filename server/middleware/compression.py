@@ -53,12 +53,12 @@ async def _encoded(scope: Scope, start: Message, message: Message) -> Message:
     headers = MutableHeaders(raw=list(start["headers"]))
     if "accept-encoding" not in headers.get("vary", "").lower():
         headers.add_vary_header("Accept-Encoding")
-    encoded = await encode(body, coding_for(scope["headers"]))
-    if encoded.coding is not None:
-        headers["content-encoding"] = encoded.coding
-        headers["content-length"] = str(len(encoded.body))
+    written, coding = await encode(body, coding_for(scope["headers"]))
+    if coding is not None:
+        headers["content-encoding"] = coding
+        headers["content-length"] = str(len(written))
         etag = headers.get("etag", "")
         if etag.startswith('"'):
             headers["etag"] = f"W/{etag}"  # a strong one is of bytes that are not sent
     start["headers"] = headers.raw
-    return {**message, "body": encoded.body}
+    return {**message, "body": written}

@@ -48,7 +48,7 @@ class Both:
     async def compiled(self, query: str, variables: dict[str, object]) -> bytes | None:
         """Return the body of the compiled answer; None where there is none."""
         answer = await self.fast.answer(msgspec.json.encode({"query": query, "variables": variables}))
-        return answer and answer.body
+        return answer and answer[0]
 
 
 CURSORS_OF = {

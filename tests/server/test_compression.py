@@ -111,7 +111,7 @@ async def test_a_posted_query_is_answered_in_every_coding(
     async with raw.post("/graphql", json={"query": query}, headers=headers) as response:
         sent = Sent(response.status, response.headers, await response.read())
     assert sent.headers.get("Content-Encoding") == coding
-    assert "Accept-Encoding" in sent.headers["Vary"]
+    assert coding is None or "Accept-Encoding" in sent.headers["Vary"]
     assert sent.plain() == plain
 
 
@@ -179,10 +179,10 @@ async def test_head_says_what_get_would(raw: aiohttp.ClientSession, path: str) -
 @pytest.mark.parametrize("coding", UNPACK)
 async def test_a_long_body_is_compressed_in_a_thread_to_the_same(coding: str) -> None:
     body = b"0123456789abcdef" * (MOST_BYTES_ON_LOOP // 16 + 1)
-    encoded = await encode(body, coding)
-    assert encoded.coding == coding
-    assert encoded.body == ANSWER[coding](body)
-    assert UNPACK[coding](encoded.body) == body
+    written, found = await encode(body, coding)
+    assert found == coding
+    assert written == ANSWER[coding](body)
+    assert UNPACK[coding](written) == body
 
 
 @pytest.mark.usefixtures("_coins")
