@@ -10,8 +10,7 @@ import msgspec
 from server.graphql.request_body import RequestBody
 
 Payload = dict[str, Any] | None
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-"""It stands in each message that answers."""
+Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class ConnectionInit(msgspec.Struct, tag="connection_init"):
