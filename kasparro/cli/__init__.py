@@ -10,7 +10,7 @@ COMMANDS = {
     "serve": "Start the server alone.",
     "ingest": "Start the ingestor alone, or run sources once.",
     "trigger": "Ask the running ingestor for a run now.",
-    "status": "Show each source's health and last run, the worst coins, and the database's size.",
+    "status": "Show each source's health and last run, and the worst coins.",
     "backfill": "Fill the history of coins from a source's own past.",
     "export": "Write records, or their history, to a file.",
     "reprocess": "Rebuild everything from the raw payloads after a fix.",

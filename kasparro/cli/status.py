@@ -43,7 +43,10 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @demo_option
 def command(*, as_json: bool, demo: bool | None) -> None:
-    """Show each source's health and last run, the worst coins, and the database's size."""
+    """Show each source's health and last run, and the worst coins.
+
+    It also tells what the database takes of the disk.
+    """
     settings = settings_for(demo)
     status = run_to_end(lambda: _read(settings))
     if as_json:
