@@ -28,12 +28,12 @@ pytestmark = [
 def clone(folder: Path) -> Path:
     """Copy what git has, as it is here now."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git there is
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
-    )  # noqa: S607 - whichever git there is
+    )
     for name in listed.stdout.split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
