@@ -33,13 +33,21 @@ async def post(url: str, query: str) -> Any:  # noqa: ANN401 - what JSON holds
     return await asyncio.to_thread(ask)
 
 
+async def get(url: str) -> Any:  # noqa: ANN401 - what JSON holds
+    def read() -> Any:  # noqa: ANN401 - the same
+        with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310 - our own market
+            return json.load(response)
+
+    return await asyncio.to_thread(read)
+
+
 @pytest.fixture
 async def demo(start_program: StartProgram, state_folder: Path) -> tuple[Program, dict[str, str]]:
     """`kasparro demo`, once it answers and its past is filled; and the environment of its commands."""
     environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "DATABASE_URL": ""}
     program = start_program("-m", "kasparro", "demo", **environ)
     await program.wait_for(r"Kasparro answers with made-up prices \(demo\)", TIMEOUT_SECONDS)
-    await program.wait_for(r"past\.filled .*days=1 ", TIMEOUT_SECONDS)
+    await program.wait_for(r"past\.filled .*days=1 ", 2 * TIMEOUT_SECONDS)
     return program, environ
 
 
@@ -72,8 +80,14 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     assert re.search(r"^[\d,]+ made-up records as csv, .*: kasparro-demo-[-\dT]+Z\.csv$", exported.stderr, re.MULTILINE)
     (file,) = tmp_path.glob("kasparro-demo-*.csv")
     assert len(file.read_text(encoding="utf-8").splitlines()) > 1_000
-    filled = await kasparro("backfill", "--source", "coingecko", "--days", "2", "--ticker", "BTC", **environ)
+    keyed = {**environ, "COINGECKO_API_KEY": "a-real-key"}
+    filled = await kasparro("backfill", "--source", "coingecko", "--days", "2", "--ticker", "BTC", "--json", **keyed)
     assert filled.returncode == 0, filled.stderr
+    assert json.loads(filled.stdout)["filled"] == 1
+    market = json.loads((await kasparro("status", "--json", **environ)).stdout)["running"]["market"]
+    charts = [request for request in await get(f"{market}/_control/requests") if "market_chart" in request["path"]]
+    assert len([request for request in charts if request["query"]["days"] == "2"]) == 1
+    assert "a-real-key" not in json.dumps(charts)
 
     assert sorted(path.name for path in state_folder.iterdir()) == ["demo"]
     postmasters = [child for child in psutil.Process(program.process.pid).children() if child.name() == "postgres"]

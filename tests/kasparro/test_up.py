@@ -131,24 +131,13 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
     await each_process_has_its_own_login(demo)
 
     status = json.loads((await kasparro("status", "--demo", "--json", **demo.environ)).stdout)
-    market = status["running"].pop("market")
+    assert status["running"].pop("market").startswith("http://127.0.0.1:")
     assert status["running"] == {"pid": demo.program.process.pid, "url": demo.url}
     assert [source["source"]["name"] for source in status["sources"]] == ["coinpaprika", "coingecko", "csv"]
 
     asked = await kasparro("trigger", "--demo", "--source", "csv", "--full", "--wait", **demo.environ)
     assert asked.returncode == 0, asked.stderr
     assert re.search(r"^ csv +success +50 ", asked.stdout, re.MULTILINE)
-
-    past = await kasparro(
-        *("backfill", "--demo", "--source", "coingecko", "--days", "2", "--ticker", "BTC", "--json"),
-        **{**demo.environ, "COINGECKO_API_KEY": "a-real-key"},
-    )
-    assert past.returncode == 0, past.stderr
-    assert json.loads(past.stdout)["filled"] == 1
-    charts = [request for request in await get(f"{market}/_control/requests") if "market_chart" in request["path"]]
-    asked_about = [request for request in charts if request["query"]["days"] == "2"]  # the demo's own past is of others
-    assert len(asked_about) == 1
-    assert "a-real-key" not in json.dumps(asked_about)
 
     second = await kasparro("up", "--demo", **{**demo.environ, "PORT": str(free_port())})
     assert (second.returncode, second.stdout) == (2, "")
