@@ -102,10 +102,12 @@ async def test_no_place_is_lost_whoever_gives_up() -> None:
     """Clients come, end and are cancelled at random; in the end all places are free."""
     of, chance = Places(3, 2, 20, 5), random.Random(7)  # noqa: S311 - no secret
     live: list[Working] = []
+    tasks = []
     for _ in range(3000):
         act = chance.random()
         if act < 0.5:
             live.append(Working(of, chance.choice("abcd")))
+            tasks.append(live[-1].task)
         elif live and act < 0.75:
             live.pop(chance.randrange(len(live))).task.cancel()
         elif live:
@@ -115,9 +117,7 @@ async def test_no_place_is_lost_whoever_gives_up() -> None:
         assert 0 <= of.taken <= 3
     for each in live:
         each.task.cancel()
-    await asyncio.gather(*(each.task for each in live), return_exceptions=True)
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await asyncio.gather(*tasks, return_exceptions=True)
     assert of.taken == of.waiting == 0
     assert not of._queues
     assert not of._taken_by
