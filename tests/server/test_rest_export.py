@@ -160,7 +160,7 @@ async def test_numbers_are_floats_to_calculate_with_and_texts_with_every_digit(
         ("source=coingecko&start_date=2026-02-01", {"BTC"}),
         ("end_date=2026-01-31", {"OLD"}),
         ("ticker=none%20&limit=1000", {"NONE"}),
-        ("ticker=DOGE", set()),
+        ("ticker=btc&source=other", set()),
     ],
 )
 async def test_the_filters_are_those_of_data(
