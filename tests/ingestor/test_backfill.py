@@ -233,7 +233,7 @@ async def test_without_a_coin_there_is_nothing_to_ask(past: Past, connection: Co
 
 async def test_a_coin_that_the_provider_does_not_know_is_skipped_and_said(past: Past, connection: Connection) -> None:
     past.market.delist("coingecko", "bitcoin")
-    past.fault("truncated", route="/coins/ethereum/market_chart")
+    past.fault("wrong_type", route="/coins/ethereum/market_chart")
     _, steps = await filled(connection, past.gecko, 1)
     kinds = {step.coin.ticker: step.answer.kind for step in steps}
     assert (kinds.pop("BTC"), kinds.pop("ETH"), set(kinds.values())) == ("missing", "unreadable", {"filled"})
