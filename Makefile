@@ -67,7 +67,7 @@ lock: $(DEV_STAMP) ## resolve the versions anew (ARGS=--upgrade takes the newest
 	@$(COMPILE) $(ARGS) -o bench/peers/dlt.lock bench/peers/dlt.in
 
 clean: ## remove the environment and everything that was built; data stays
-	@rm -rf $(VENV) web/*/node_modules tests/clients/node_modules server/static .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) web/*/node_modules tests/clients/node_modules server/static .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .schemathesis .import_linter_cache .hypothesis
 
 $(RUN_STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
