@@ -87,13 +87,13 @@ def create_app(state: ServerState) -> Starlette:
             Route("/static/{folder}/{name}", get_asset),
         ],
         middleware=[
-            Middleware(TellCaching),
             *(
                 [Middleware(Forwarded, proxies=Proxies(settings.forwarded_allow_ips))]
                 if settings.forwarded_allow_ips
                 else []
             ),
             *([Middleware(Prefix, prefix=settings.root_path)] if settings.root_path else []),
+            Middleware(TellCaching),
             Middleware(RequestLog),
             Middleware(SecurityHeaders),
             Middleware(AllowedHosts, hosts=Hosts(settings)),

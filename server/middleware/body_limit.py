@@ -39,12 +39,12 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, its body read."""
         length = announced_length(scope) if scope["type"] == "http" else 0
-        if length == 0:
-            await self._app(scope, receive, send)
-            return
-        refusal = _refusal(scope, length)
+        refusal = _refusal(scope, length) if scope["type"] == "http" else None
         if refusal is not None:
             await refusal(scope, receive, send)
+            return
+        if length == 0:
+            await self._app(scope, receive, send)
             return
         message: Message | None = await receive()
         if message and message.get("more_body"):

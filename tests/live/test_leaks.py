@@ -33,7 +33,7 @@ KEPT = (websocket.Connection, EventStream, Following, Group, Subscriber, Wire)
 
 STREAM = json.dumps({"query": COINS, "variables": {"after": BEGINNING}}).encode()
 POST = (
-    b"POST /graphql HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n"
+    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(STREAM)
 )
 

@@ -11,7 +11,7 @@ from server.middleware.hosts import Hosts
 from tests.server.conftest import Service, running_service
 from tests.server.handshakes import handshake
 
-FOREIGN = ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "203.0.113.7", "["]
+FOREIGN = ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "203.0.113.7"]
 
 
 @pytest.mark.parametrize("host", FOREIGN)

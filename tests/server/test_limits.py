@@ -327,10 +327,15 @@ def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch
     calls = Counter[str]()
 
     def counted_validate(
-        known: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]], max_errors: int
+        known: GraphQLSchema,
+        document: DocumentNode,
+        rules: Collection[type[ASTValidationRule]],
+        *,
+        max_errors: int,
+        hide_suggestions: bool,
     ) -> list[GraphQLError]:
         calls["validate"] += 1
-        return validate(known, document, rules, max_errors)
+        return validate(known, document, rules, max_errors, hide_suggestions=hide_suggestions)
 
     def counted_parse(text: str, *, max_tokens: int, allow_empty_selection_sets: bool) -> DocumentNode:
         calls["parse"] += 1

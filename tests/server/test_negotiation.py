@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 
+import aiohttp
 import pytest
 from multidict import CIMultiDict
 
@@ -58,6 +59,10 @@ async def media_type(service: Service, body: dict[str, str], *accept: str) -> st
         return response.content_type if response.status == 200 else None
 
 
+def varies(response: aiohttp.ClientResponse) -> set[str]:
+    return {field.strip() for value in response.headers.getall("Vary", []) for field in value.split(",")}
+
+
 @pytest.mark.parametrize(("accept", "of_query", "of_subscription"), CASES)
 async def test_the_media_type_is_the_one_that_is_wanted_most(
     service: Service, accept: str, of_query: str, of_subscription: str | None
@@ -93,14 +98,14 @@ async def test_a_get_by_head_is_the_same_without_its_body(service: Service, add_
     paths += [f"/graphql?query={body['query']}" for body in (QUERY, ORDINARY, {"query": "{ nope }"}, SUBSCRIPTION)]
     for path in paths:
         async with service.client.get(path) as got:
-            body = await got.read()
+            await got.read()
         async with service.client.head(path) as response:
             assert response.status == got.status, path
             assert await response.read() == b""
             for name in ("Content-Type", "ETag", "Cache-Control", "Vary"):
                 assert response.headers.get(name) == got.headers.get(name), (path, name)
             if "format" not in path and path not in {"/health", "/data"}:
-                assert response.headers["Content-Length"] == str(len(body)), path
+                assert response.headers["Content-Length"] == got.headers["Content-Length"], path
     stream = {"Accept": EVENT_STREAM}
     async with (
         asyncio.timeout(TIMEOUT_SECONDS),
@@ -139,25 +144,25 @@ async def test_every_answer_of_a_get_says_what_a_cache_may_do(service: Service, 
     for path in kept:
         async with service.client.get(path) as response:
             assert (response.status, response.headers["Cache-Control"]) == (200, "no-cache")
-            assert response.headers.getall("Vary") == ["Accept"]
+            assert "Accept" in varies(response)
             etag = response.headers["ETag"]
         for known in (etag, f'"a,b", W/{etag}', "*"):
             async with service.client.get(path, headers={"If-None-Match": known}) as response:
                 assert (response.status, response.headers["Cache-Control"]) == (304, "no-cache"), known
-                assert response.headers.getall("Vary") == ["Accept"]
+                assert "Accept" in varies(response)
         async with service.client.get(path, headers={"If-None-Match": f'"x{etag[1:]}'}) as response:
             assert response.status == 200
     for path, status in refused:
         async with service.client.get(path) as response:
             assert (response.status, response.headers["Cache-Control"]) == (status, "no-store"), path
-            assert response.headers.getall("Vary") == ["Accept"], path
+            assert "Accept" in varies(response), path
     async with service.client.get("/graphql", headers={"Content-Encoding": "br"}) as response:
         assert (response.status, response.headers["Cache-Control"]) == (415, "no-store")
-        assert response.headers["Vary"] == "Accept"
+        assert "Accept" in varies(response)
     for accept in (EVENT_STREAM, "multipart/mixed;subscriptionSpec=1.0"):
         async with service.client.get(ask + SUBSCRIPTION["query"], headers={"Accept": accept}) as response:
             assert response.headers["Cache-Control"] == "no-cache"
-            assert response.headers.getall("Vary") == ["Accept"]
+            assert "Accept" in varies(response)
     for path in ("/health", "/health/ready", "/data?limit=0", "/nothing", "/trigger-etl"):
         async with service.client.get(path) as response:
             assert response.headers["Cache-Control"] == "no-store", path
