@@ -110,7 +110,10 @@ async def migrate(database: str | Connection, folder: Path = MIGRATIONS) -> list
 async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> list[Migration]:
     async with _locked(connection):
         if not await connection.fetchval(TABLE_EXISTS):  # a database that takes no writes may be complete
-            await connection.execute(CREATE_TABLE)
+            try:
+                await connection.execute(CREATE_TABLE)
+            except asyncpg.InsufficientPrivilegeError as error:
+                raise _not_allowed(error) from None
         pending = _pending(await _applied(connection), migrations)
         for migration in pending:
             await _apply(connection, migration)
@@ -143,14 +146,11 @@ TABLE_EXISTS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 SELECT_APPLIED = "SELECT version, name, content_hash, applied_at FROM schema_migrations ORDER BY version"
 
 
-async def _create_table(connection: Connection) -> None:
-    try:
-        await connection.execute(CREATE_TABLE)
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise MigrationFailedError(
-            f"the schema is behind, and the login of DATABASE_URL may not change it ({error}): "
-            "run `kasparro migrate` with the database's owner in DATABASE_URL"
-        ) from None
+def _not_allowed(error: asyncpg.PostgresError) -> MigrationFailedError:
+    return MigrationFailedError(
+        f"the schema is behind, and the login of DATABASE_URL may not change it ({error}): "
+        "run `kasparro migrate` with the database's owner in DATABASE_URL"
+    )
 
 
 async def _applied(connection: Connection) -> list[Applied]:
@@ -172,6 +172,8 @@ async def _apply(connection: Connection, migration: Migration) -> None:
             await connection.execute(SET_TIMEOUTS, _milliseconds(LOCK_TIMEOUT_SECONDS), _STATEMENT_TIMEOUT)
             await connection.execute(migration.sql, timeout=STATEMENT_TIMEOUT_SECONDS)
             await connection.execute(INSERT_APPLIED, migration.version, migration.name, migration.content_hash)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise _not_allowed(error) from None
     except asyncpg.PostgresError as error:
         line = _line_of(error, migration.sql)
         raise MigrationFailedError(f"migration {migration.file_name} failed{line}: {error}") from error

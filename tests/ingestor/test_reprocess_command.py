@@ -88,7 +88,7 @@ async def test_options_that_cannot_be_are_refused(database: str) -> None:
     assert "'nobody' is not one of SOURCES" in done.stderr
     done = await kasparro("reprocess", "--since", "yesterday", DATABASE_URL=database)
     assert done.returncode == 2
-    assert "is no date or time" in done.stderr
+    assert "is not a date or time" in done.stderr
 
 
 async def test_killed_at_any_moment_it_ends_as_an_undisturbed_one(
