@@ -27,7 +27,8 @@ from ingestor.past import fill_past
 from ingestor.persist import persist
 from ingestor.records import Source
 from ingestor.run import Unclosed, run
-from ingestor.startup import retention_of
+from ingestor.sources import create_sources
+from ingestor.startup import close_sources, retention_of
 
 LOOK_SECONDS = 3.0
 """How long a loop waits at most before it looks again: what a killed ingestor left is found so."""
@@ -48,10 +49,19 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
         "housekeeping": _Housekeeping(settings, pool),
     }
     if settings.demo:
-        loops["past"] = functools.partial(fill_past, pool, sources, retention_of(settings))
+        loops["past"] = functools.partial(_fill_past, settings, pool)
     async with anyio.create_task_group() as group:
         for name, loop in loops.items():
             group.start_soon(functools.partial(persist, name, pool, loop))
+
+
+async def _fill_past(settings: Settings, pool: Pool) -> None:
+    """Fill a demo's past through sources of its own: those of the polls count calls on the polls' connections."""
+    sources = create_sources(settings)
+    try:
+        await fill_past(pool, sources, retention_of(settings))
+    finally:
+        await close_sources(sources)
 
 
 class _Poll:

@@ -67,7 +67,7 @@ def running_dsn(home: Path) -> str | None:
     """
     try:
         return _url_file(home).read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
