@@ -8,10 +8,11 @@ from typing import Literal
 import asyncpg
 import msgspec
 
+from db.notes import Note
 from db.types import Connection
 
 
-class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One source's view of one asset, normalised; None is missing. Money in US dollars, percent as per cent."""
 
     external_id: str
@@ -30,6 +31,10 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     max_supply: Decimal | None
     observed_at: datetime.datetime
     content_hash: bytes
+    has_own_time: bool = True
+    """False where the record does not say when it was observed, and a file's date stands in."""
+    notes: tuple[Note, ...] = ()
+    """What of the record could not be read and is missing; not a part of the row."""
 
 
 class EncodedListings(msgspec.Struct, frozen=True):

@@ -1,0 +1,119 @@
+"""Which files CSV_PATH means now, and by what each is known again."""
+
+import datetime
+import glob
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+
+from ingestor.errors import SourceRefusedError
+from ingestor.sources.files.mapping import FILE_NAME, Mapping, mapping_of
+
+SUFFIXES = (".csv", ".tsv", ".json", ".ndjson", ".jsonl", ".parquet")
+PACKINGS = ("", ".gz", ".bz2", ".zst", ".zip")
+NAMES = (*(suffix + packing for suffix in SUFFIXES for packing in PACKINGS), ".zip")
+"""How the names of the files end that are read of a folder. A file named alone may have any name."""
+MAX_FILES = 10_000
+HEAD_BYTES = 65_536
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True):
+    """What tells a file that was read from one that has changed.
+
+    `head` is the digest of its first bytes, `mapping` that of what `csv.toml` says of it.
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    head: str
+    mapping: str = ""
+
+    def grew_from(self, before: "Identity") -> bool:
+        """Tell whether the file may be the one before with bytes added at its end."""
+        same = (self.device, self.inode, self.mapping) == (before.device, before.inode, before.mapping)
+        return same and self.size > before.size and (before.size < HEAD_BYTES or self.head == before.head)
+
+
+class CsvFile(msgspec.Struct, frozen=True):
+    """A file, and its group: its path below the folder that CSV_PATH names."""
+
+    group: str
+    path: Path
+    identity: Identity
+    mapping: Mapping
+
+    def observed_at(self, modified_ns: int) -> datetime.datetime:
+        """Return when a row that says nothing of it was observed: the last date in the file's name, else `modified_ns`.
+
+        That is the file's modification, or that of an earlier version where it was newer: what a file holds now counts.
+        """
+        for text in reversed(_DATE.findall(self.path.name)):
+            try:
+                return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
+            except ValueError:
+                continue
+        return datetime.datetime.fromtimestamp(modified_ns / 1e9, datetime.UTC)
+
+
+def find_files(csv_path: str) -> list[CsvFile]:
+    """Return the files that a file, a folder or a glob names, sorted. Raises SourceRefusedError if there are none."""
+    try:
+        root, paths = _resolve(csv_path)
+        if not paths:
+            raise SourceRefusedError(
+                f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, *.json, *.parquet and "
+                "the like, or a glob"
+            )
+        if len(paths) > MAX_FILES:
+            raise SourceRefusedError(f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}")
+        mappings = [mapping_of(path) for path in paths]
+        identified = [(path, mapping, identify(path, mapping)) for path, mapping in zip(paths, mappings, strict=True)]
+        return [
+            CsvFile(path.relative_to(root).as_posix(), path, found, mapping)
+            for path, mapping, found in identified
+            if found
+        ]
+    except OSError as error:
+        raise SourceRefusedError(f"CSV_PATH {error.filename or csv_path}: {error.strerror}") from None
+
+
+def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
+    path = Path(csv_path)
+    if path.is_dir():
+        inside = (entry for entry in path.iterdir() if entry.name.lower().endswith(NAMES))
+        return path, sorted(entry for entry in inside if _is_data(entry))
+    if path.is_file():
+        return path.parent, [path]
+    if not glob.has_magic(csv_path):
+        return path, []
+    root = path.parent
+    while glob.has_magic(str(root)):
+        root = root.parent
+    return root, sorted(entry for entry in root.glob(str(path.relative_to(root))) if _is_data(entry))
+
+
+def _is_data(entry: Path) -> bool:
+    """Tell whether a file is one of a person's: hidden ones and macOS's `._` files are not, nor is `csv.toml`."""
+    return not entry.name.startswith(".") and entry.name != FILE_NAME and entry.is_file()
+
+
+def identify(path: Path, mapping: Mapping) -> Identity | None:
+    """Return what tells one version of a file from another; None for a file that has just gone.
+
+    One that may not be read is listed all the same: reading it then fails for that file alone.
+    """
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        head = b""
+    digest = hashlib.blake2b(head, digest_size=16).hexdigest()
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest, mapping.digest)
