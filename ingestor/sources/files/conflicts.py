@@ -9,8 +9,9 @@ from ingestor.sources.files.numbers import CurrencyError, Mark, read_cell
 
 __all__ = ["Conflicts", "Verdict"]
 
-FILTER_BITS = 26
+MAX_FILTER_BITS = 26
 """Of a Bloom filter with one hash: 8 MiB. Of a million rows it takes one in seventy for known when it is not."""
+MIN_FILTER_BITS = 12
 NEAR = Decimal("1.05")
 """Prices within this factor are one price, read a moment apart: lists that are read page by page repeat a coin."""
 MAX_PRICES = 8
@@ -46,9 +47,12 @@ class Conflicts:
     first. While the rows are read in the same order (`judge`), the first one is compared with those.
     """
 
-    def __init__(self, columns: Columns, place: dict[str, int]) -> None:
-        """Take the columns that tell rows apart: an id only where it is one."""
-        self._filter = bytearray(1 << (FILTER_BITS - 3))
+    def __init__(self, columns: Columns, place: dict[str, int], size: int | None = None) -> None:
+        """Take the columns that tell rows apart, an id only where it is one, and the table's bytes, if known."""
+        # A bit for each byte: a row has some tens of them.
+        bits = MAX_FILTER_BITS if size is None else min(max(size.bit_length(), MIN_FILTER_BITS), MAX_FILTER_BITS)
+        self._filter = bytearray(1 << (bits - 3))
+        self._mask = (1 << bits) - 1
         roles = (columns.symbol, columns.name, columns.id, columns.address, columns.time)
         self._key = tuple(place[header] for header in roles if header is not None)
         self._price = place[columns.price or ""]
@@ -58,7 +62,7 @@ class Conflicts:
 
     def add(self, rows: list[list[str]]) -> None:
         """Look at some more rows, for the first time."""
-        seen, mask = self._filter, (1 << FILTER_BITS) - 1
+        seen, mask = self._filter, self._mask
         for cells in rows:
             key = hash(tuple([cells[place] for place in self._key]))
             bit = key & mask

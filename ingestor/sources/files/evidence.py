@@ -23,7 +23,7 @@ class MarkEvidence:
     """What a column of numbers shows of its decimal mark."""
 
     def __init__(self) -> None:
-        self.has_commas = False
+        self.has_commas = self.has_points = False
         self._shown: set[Mark] = set()
 
     def add(self, cells: list[str]) -> None:
@@ -31,12 +31,12 @@ class MarkEvidence:
         if len(self._shown) > 1:
             return
         text = "\n".join(cells)
-        commas = "," in text
-        if not commas and not _GROUPED_BY_POINTS.search(text):
+        self.has_points = self.has_points or "." in text
+        if "," not in text and not _GROUPED_BY_POINTS.search(text):
             if "." in text and any(decides_mark(match[0]) is Mark.POINT for match in _DIGITS.finditer(text[:4_096])):
                 self._shown.add(Mark.POINT)
             return
-        self.has_commas = True
+        self.has_commas = self.has_commas or "," in text
         for match in _DIGITS.finditer(text):
             if mark := decides_mark(match[0]):
                 self._shown.add(mark)
@@ -47,13 +47,12 @@ class MarkEvidence:
             return "?"
         return next((mark.value for mark in self._shown), None)
 
-    @staticmethod
-    def of_file(elsewhere: set[str], delimiter: str | None) -> str:
+    def of_file(self, elsewhere: set[str], delimiter: str | None) -> str:
         """Return the mark of a column that does not show it: that of the file's other columns, if they agree."""
         if len(elsewhere) == 1:
             return next(iter(elsewhere))
         # A semicolon between cells is what programs write where the comma is the decimal mark.
-        return "?" if elsewhere or delimiter != "," else "."
+        return "?" if elsewhere or (self.has_commas and delimiter != ",") else "."
 
 
 class ChangeEvidence:

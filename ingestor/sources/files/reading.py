@@ -43,7 +43,8 @@ class CsvReading:
         self._file_time = f"{file.observed_at(modified_ns):%Y-%m-%dT%H:%M:%S.%fZ}"
         self.table = open_table(file.path, file.mapping)
         try:
-            self.survey = survey(self.table, file.mapping, file.path.name)
+            size = None if self.table.form.packed else file.identity.size
+            self.survey = survey(self.table, file.mapping, file.path.name, size)
         except SourceMalformedError as error:
             self.close()
             raise SourceMalformedError(_with_path(str(error), file)) from None
@@ -55,6 +56,7 @@ class CsvReading:
         marks = (READ,) if self._read else ()
         self.layout = layout_of((*self.table.headers, *marks), self._read)
         self.survey.conflicts.mark = self.layout.marks.get("price", Mark.POINT)
+        self._end_is_open = False
         self._rejections = [Rejection(None, row.error or "", row.raw) for row in self.table.rejected]
 
     def close(self) -> None:
@@ -71,6 +73,9 @@ class CsvReading:
             notes.append(Note("conflicts", text, count))
         if count := counts[Verdict.REPEATED]:
             notes.append(Note("repeated", "Rows that repeat a coin and a time: the first of them counts", count))
+        if self._end_is_open:
+            text = "The last line has no line end: if the file was cut there, its last cell may be cut too"
+            notes.append(Note("last line", text))
         return notes
 
     def seek(self, offset: int) -> None:
@@ -94,6 +99,8 @@ class CsvReading:
                 return Slice(records, rejections, self.table.offset, at_end=True)
             if self._is_being_written(row):
                 return Slice(records, rejections, before, at_end=True, unfinished=True)
+            if self.table.form.kind == "csv" and not row.raw.endswith(b"\n"):
+                self._end_is_open = True
             size += len(row.raw)
             if row.error is not None:
                 rejections.append(Rejection(None, row.error, row.raw))

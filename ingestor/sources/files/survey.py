@@ -52,14 +52,17 @@ class Survey(msgspec.Struct):
     rows: int
 
 
-def survey(table: Table, mapping: Mapping, file_name: str) -> Survey:
-    """Read a table once and decide how its rows are read. Raises SourceError where it holds no prices in dollars."""
+def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = None) -> Survey:
+    """Read a table once and decide how its rows are read; `size` are its bytes, where these are known.
+
+    Raises SourceError where it holds no prices in dollars.
+    """
     start = table.offset
     first = [row.cells for row in itertools.islice(iter(table.read, None), SAMPLE_ROWS) if row.error is None]
     table.seek(start)
     sample = dict(zip(table.headers, zip(*first, strict=True), strict=True)) if first else {}
     columns, symbol, name, notes = _columns(table.headers, mapping, sample, file_name)
-    evidence = _Evidence(table.headers, columns, first)
+    evidence = _Evidence(table.headers, columns, first, size)
     rows = 0
     for cells in _chunks(table):
         rows += len(cells)
@@ -151,7 +154,7 @@ def _time_by_cells(
 class _Evidence:
     """What the cells of all rows show, column by column."""
 
-    def __init__(self, headers: tuple[str, ...], columns: Columns, first: list[list[str]]) -> None:
+    def __init__(self, headers: tuple[str, ...], columns: Columns, first: list[list[str]], size: int | None) -> None:
         self._headers = headers
         self._place = {header: place for place, header in enumerate(headers)}
         self.columns = columns
@@ -159,7 +162,7 @@ class _Evidence:
         by_first = IdEvidence()
         self._add_ids(by_first, first)
         told_apart = msgspec.structs.replace(columns, id=None) if by_first.refused() else columns
-        self.conflicts = Conflicts(told_apart, self._place)
+        self.conflicts = Conflicts(told_apart, self._place, size)
         self._marks = {role: MarkEvidence() for role in NUMBERS if getattr(columns, role)}
         self._dates = DateEvidence()
         self._change = ChangeEvidence()
@@ -217,7 +220,7 @@ class _Evidence:
             notes.append(Note("quotes", f"Prices are of pairs in {quotes}; coins that stand for a dollar count as one"))
         return Reading(
             columns=differing,
-            marks=self._decided_marks(mapping, table.form.delimiter, notes),
+            marks=self._decided_marks(mapping, table, notes),
             change=self._decided_change(mapping, notes),
             symbol=symbol,
             name=name,
@@ -229,22 +232,21 @@ class _Evidence:
     def _read(self) -> set[str | None]:
         return set(msgspec.structs.astuple(self.columns))
 
-    def _decided_marks(self, mapping: Mapping, delimiter: str | None, notes: list[Note]) -> dict[str, _Mark]:
+    def _decided_marks(self, mapping: Mapping, table: Table, notes: list[Note]) -> dict[str, _Mark]:
         if mapping.decimal is not None:
             return dict.fromkeys(self._marks, ",") if mapping.decimal == "," else {}
         elsewhere = {mark for evidence in self._marks.values() if (mark := evidence.decided())}
         marks: dict[str, _Mark] = {}
         for role, evidence in self._marks.items():
             mark = evidence.decided()
-            if mark is None and evidence.has_commas:
-                mark = evidence.of_file(elsewhere, delimiter)
+            if mark is None and (evidence.has_commas or evidence.has_points):
+                mark = evidence.of_file(elsewhere, table.form.delimiter)
                 if mark == "." and not elsewhere:
-                    header = getattr(self.columns, role)
-                    notes.append(
-                        Note(
-                            f"$.{header}", f"Commas are read as parting thousands, no cell shows more - at `$.{header}`"
-                        )
+                    path = f"$.{getattr(self.columns, role)}"
+                    what = (
+                        "Commas are read as parting thousands" if evidence.has_commas else "Points are read as decimal"
                     )
+                    notes.append(Note(path, f"{what}, no cell shows more - at `{path}`"))
             if mark in (",", "?"):
                 marks[role] = "," if mark == "," else "?"
         return marks
