@@ -18,7 +18,7 @@ RUN pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
 RUN useradd --create-home --uid 10001 kasparro \
- && install -d -o kasparro -g kasparro /var/lib/kasparro
+ && install -d -o kasparro -g kasparro /var/lib/kasparro /run/logins/ingestor /run/logins/server
 COPY --from=build /opt/kasparro /opt/kasparro
 ENV PATH=/opt/kasparro/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -32,8 +32,8 @@ help: ## this list
 up: $(RUN_STAMP) $(WEB_STAMP) ## set up what is missing, start everything, print the URL; Ctrl-C stops everything
 	@exec $(BIN)/kasparro up $(ARGS)
 
-demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no network
-	@exec $(BIN)/kasparro up --demo $(ARGS)
+demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no network; ARGS=--reset removes what it left
+	@exec $(BIN)/kasparro demo $(ARGS)
 
 test: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## all tests, side by side, with coverage; ARGS="tests/db -k name" picks some, without
 	@exec $(BIN)/pytest $(or $(ARGS),--cov --numprocesses auto --maxprocesses 4 --dist worksteal)

@@ -13,6 +13,7 @@ import click
 import msgspec
 import uvloop
 
+from bench.cleanup import cleaned_up
 from bench.figures import Figure
 from bench.lines import LinesFailedError
 from bench.machine import this_machine
@@ -59,8 +60,9 @@ def main(*, quick: bool, as_json: bool, names: Sequence[str]) -> None:
     machine = this_machine()
     # Whoever ends it ends what it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # The loop that the ingestor and the server have.
-    figures, failed = uvloop.run(_run(wanted(names or tuple(MEASUREMENTS)), quick=quick))
+    with cleaned_up():
+        # The loop that the ingestor and the server have.
+        figures, failed = uvloop.run(_run(wanted(names or tuple(MEASUREMENTS)), quick=quick))
     rows = [(name, figure, command(name, figure, quick=quick)) for name, found in figures.items() for figure in found]
     if as_json:
         shown = [{"measurement": name, **figure.row(again)} for name, figure, again in rows]

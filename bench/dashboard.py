@@ -68,7 +68,7 @@ async ([rows, rowPx, rowsPerSecond]) => {
 
 
 async def measure(*, quick: bool) -> list[Figure]:
-    """Return the figures of the overview: of 1,900 coins, for scrolling of 6,000; most move every few seconds."""
+    """Return the figures of the overview: of 1,900 coins, for scrolling of 6,000, of which most move."""
     problem = missing()
     if problem:
         raise RuntimeError(problem)

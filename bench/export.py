@@ -1,6 +1,5 @@
 """Exporting all records: the command line and the server against what psql needs to copy the same columns."""
 
-import asyncio
 import os
 import statistics
 import sys
@@ -77,7 +76,7 @@ async def measure(*, quick: bool) -> list[Figure]:
         psql, http, ours = Side(), Side(), {name: Side() for name in FORMATS}
         async with serving(dsn) as server:
             for _ in range(QUICK_ROUNDS if quick else ROUNDS):
-                psql.add(rows, *await asyncio.to_thread(run_to_end, (*psql_command, dsn), {}))
+                psql.add(rows, *await run_to_end((*psql_command, dsn), {}))
                 for name, side in ours.items():
                     side.add(rows, *await _command_line(dsn, name))
                 http.add(rows, *await _download(server))
@@ -121,7 +120,7 @@ async def _fill(dsn: str, first: int, last: int) -> None:
 
 async def _command_line(dsn: str, name: str) -> Spent:
     command = (sys.executable, "-m", "kasparro", "export", "--format", name, "--out", os.devnull)
-    return await asyncio.to_thread(run_to_end, command, {"DATABASE_URL": dsn})
+    return await run_to_end(command, {"DATABASE_URL": dsn})
 
 
 async def _download(server: Served) -> tuple[float, float]:

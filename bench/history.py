@@ -22,7 +22,8 @@ from db.types import Connection
 from server.graphql.context import Context
 from server.graphql.schema import schema
 from server.live.hub import Hub
-from server.state import POOL_SIZE, ROLE, ServerState
+from server.places import Places
+from server.state import POOL_SIZE, ServerState
 
 DAYS = 90
 POLL_SECONDS = 300
@@ -160,13 +161,14 @@ async def _side(server: Server, name: str, coins: int, end: datetime.datetime) -
     await _fill(dsn, coins, end)
     connection = await connect(dsn)
     try:
-        async with await create_pool(dsn, role=ROLE, max_size=POOL_SIZE) as pool:
+        async with await create_pool(dsn, max_size=POOL_SIZE) as pool:
             state = ServerState(
                 settings=Settings(home=Path()),
                 pool=pool,
                 primary=pool,
                 health_pool=pool,
                 readers=Readers(functools.partial(connect, dsn), 1),
+                places=Places(1, 1, 1, 1),
                 hub=Hub(dsn, pool),
                 scheduler_token="",
                 version="0",

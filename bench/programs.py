@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL
@@ -83,18 +82,25 @@ class Spent(NamedTuple):
     peak_mb: float
 
 
-def run_to_end(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None) -> Spent:
-    """Run a program to its end. Raises ProgramError if it fails."""
+async def run_to_end(
+    command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None
+) -> Spent:
+    """Run a program to its end, with no environment but this. Raises ProgramError if it fails."""
     with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile("r") as report:
-        subprocess.run(
-            (sys.executable, "-I", "-S", _SPENT, report.name, *command),
-            env=environment,
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", _SPENT, report.name, *command),
+            env={"TMPDIR": tempfile.gettempdir(), **environment},
             cwd=folder,
-            stdin=subprocess.DEVNULL,
+            stdin=DEVNULL,
             stdout=output,
             stderr=output,
-            check=False,
+            start_new_session=True,
         )
+        try:
+            await process.wait()
+        finally:
+            if process.returncode is None:
+                await _end(process)
         seconds, memory, code = report.read().split() or ("0", "0", "1")
         if int(code):
             output.seek(0)

@@ -153,13 +153,13 @@ async def _misread(dsn: str) -> None:
 async def _timed(dsn: str) -> tuple[float, float, float]:
     """Reprocess as a user does; return the seconds, the greatest memory in MB and a writer's longest wait."""
     async with _writer(dsn) as waits:
-        seconds, peak_mb = await asyncio.to_thread(_run, dsn)
+        seconds, peak_mb = await _run(dsn)
     return seconds, peak_mb, max(waits)
 
 
-def _run(dsn: str) -> Spent:
+async def _run(dsn: str) -> Spent:
     command = (sys.executable, "-m", "kasparro", "reprocess", "--source", "coinpaprika")
-    return run_to_end(command, {"DATABASE_URL": dsn, "SOURCES": "coinpaprika", "LOG_LEVEL": "WARNING"})
+    return await run_to_end(command, {"DATABASE_URL": dsn, "SOURCES": "coinpaprika", "LOG_LEVEL": "WARNING"})
 
 
 @contextlib.asynccontextmanager

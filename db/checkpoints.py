@@ -7,13 +7,14 @@ import msgspec
 from db.types import Connection
 
 _READ = """
-SELECT last_id, last_timestamp, position, sweep_started_at, sweep_dirty, last_sweep_at
+SELECT last_id, last_timestamp, position, sweep_started_at, sweep_dirty, sweep_emptied, doubted_sweeps, last_sweep_at
 FROM etl_checkpoints WHERE source = $1
 """
 _WRITE = """
 INSERT INTO etl_checkpoints AS c
-    (source, last_id, last_timestamp, updated_at, position, sweep_started_at, sweep_dirty, last_sweep_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    (source, last_id, last_timestamp, updated_at, position, sweep_started_at, sweep_dirty, sweep_emptied,
+     doubted_sweeps, last_sweep_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (source) DO UPDATE SET
     last_id = coalesce(excluded.last_id, c.last_id),
     last_timestamp = greatest(excluded.last_timestamp, c.last_timestamp),
@@ -21,6 +22,8 @@ ON CONFLICT (source) DO UPDATE SET
     position = excluded.position,
     sweep_started_at = excluded.sweep_started_at,
     sweep_dirty = excluded.sweep_dirty,
+    sweep_emptied = excluded.sweep_emptied,
+    doubted_sweeps = excluded.doubted_sweeps,
     last_sweep_at = coalesce(excluded.last_sweep_at, c.last_sweep_at)
 """
 _TOUCH = """
@@ -32,6 +35,8 @@ ON CONFLICT (source) DO UPDATE SET updated_at = excluded.updated_at, last_sweep_
 class CheckpointRow(msgspec.Struct, frozen=True):
     """A source's checkpoint; `position` is the source's own JSON, None for "from the start".
 
+    `sweep_dirty` and `sweep_emptied` tell of the sweep under way whether a page's ids changed, and whether a page came
+    empty that held some before; `doubted_sweeps` counts the sweeps up to now, in a row, that were not believed.
     Written, None for `last_id`, `last_timestamp` and `last_sweep_at` leaves what is there.
     """
 
@@ -40,6 +45,8 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     position: msgspec.Raw | bytes | None
     sweep_started_at: datetime.datetime | None
     sweep_dirty: bool
+    sweep_emptied: bool
+    doubted_sweeps: int
     last_sweep_at: datetime.datetime | None
 
 
@@ -60,6 +67,8 @@ async def write_checkpoint(connection: Connection, source: str, row: CheckpointR
         row.position,
         row.sweep_started_at,
         row.sweep_dirty,
+        row.sweep_emptied,
+        row.doubted_sweeps,
         row.last_sweep_at,
     )
 

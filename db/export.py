@@ -46,12 +46,29 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
     after: Position | None
 
 
+_WITHOUT_RECORD = """
+SELECT wanted FROM unnest($1::text[]) AS wanted
+WHERE NOT EXISTS (SELECT FROM normalized_records WHERE ticker = wanted)
+ORDER BY wanted
+"""
+_WITHOUT_POINT = """
+SELECT wanted FROM unnest($1::text[]) AS wanted
+WHERE NOT EXISTS (SELECT FROM price_points WHERE ticker = wanted)
+ORDER BY wanted
+"""
+
+
 class Dataset(msgspec.Struct, frozen=True):
-    """What can be exported: a closed table of columns, where they come from, and the rows' order."""
+    """What can be exported: a closed table of columns, where they come from, and the rows' order.
+
+    `missing` is the statement that finds which of some tickers have no row, `noun` what a row is called.
+    """
 
     columns: tuple[Column, ...]
     tables: str
     conditions: str
+    missing: str
+    noun: str
     order: str = ""
 
     def select(self, form: Format, rest: str) -> str:
@@ -87,6 +104,8 @@ RECORDS = Dataset(
     ),
     tables="normalized_records",
     conditions=_conditions("created_at"),
+    missing=_WITHOUT_RECORD,
+    noun="record",
 )
 """The columns of `/data` and the rank, the price with every digit. Whole, in no order: to sort a million takes longer
 than to write them."""
@@ -102,6 +121,8 @@ HISTORY = Dataset(
     ),
     tables="price_points AS p",
     conditions=_conditions("p.at"),
+    missing=_WITHOUT_POINT,
+    noun="price point",
     order="ORDER BY p.ticker, p.at",
 )
 """Price points, a ticker after the other, each from its oldest on."""
@@ -142,6 +163,20 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     def encoder(self) -> Encoder:
         """Return an encoder of this file. Raises ArrowMissingError where pyarrow is wanted and not installed."""
         return self.form.encoder(self.dataset.columns)
+
+
+class NoSuchTickerError(Exception):
+    """A ticker that was asked for has no row, whatever else is asked; the message is one sentence."""
+
+
+async def check_tickers(connection: Connection, wanted: Export) -> None:
+    """Raise NoSuchTickerError unless each ticker that is asked for has a row."""
+    if not wanted.selection.tickers:
+        return
+    missing = [row[0] for row in await connection.fetch(wanted.dataset.missing, wanted.selection.tickers)]
+    if missing:
+        more = f" ({len(missing) - 1} more have none either)" if len(missing) > 1 else ""
+        raise NoSuchTickerError(f"There is no {wanted.dataset.noun} of the ticker {missing[0]}{more}")
 
 
 async def write_export(

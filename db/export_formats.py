@@ -1,5 +1,6 @@
 """The formats of exports: what each is called, and how the rows that PostgreSQL writes become its bytes."""
 
+import datetime
 import importlib
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -51,6 +52,10 @@ class Format(msgspec.Struct, frozen=True):
     block_bytes: int = 256 * 1024
     arrow: bool = False
 
+    def file_name(self, now: datetime.datetime, *, is_demo: bool) -> str:
+        """Return what a file made at `now` (UTC) is called, where nobody says; of a demo it says so."""
+        return f"kasparro{'-demo' if is_demo else ''}-{now:%Y-%m-%dT%H%M%SZ}.{self.suffix}"
+
     def encoder(self, columns: Sequence[Column]) -> Encoder:
         """Return an encoder of a new file. Raises ArrowMissingError where pyarrow is wanted and not installed."""
         if not self.arrow:
@@ -68,7 +73,10 @@ class ArrowMissingError(Exception):
     """Parquet and Arrow need pyarrow, which is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("Parquet and Arrow need pyarrow, which is not installed: pip install 'kasparro[arrow]'")
+        super().__init__(
+            "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install pyarrow` in a checkout, "
+            "`uv tool install --with pyarrow .` or `pipx inject kasparro pyarrow` for a tool"
+        )
 
 
 _FORMATS = (

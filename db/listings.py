@@ -154,9 +154,16 @@ WHERE source = $1 AND missing_since IS NOT NULL AND external_id = ANY ($2::text[
 RETURNING ticker
 """
 
+_COUNT_MISSING = """
+SELECT
+    count(*) FILTER (WHERE external_id NOT IN (SELECT unnest(external_ids) FROM source_pages WHERE source = $1)),
+    count(*)
+FROM listings
+WHERE source = $1 AND active
+"""
 _MARK_MISSING = """
 UPDATE listings
-SET active = $3 > 1 AND missing_since IS NULL,
+SET active = $3 = 0 OR ($3 > 1 AND missing_since IS NULL),
     last_seen_at = CASE WHEN missing_since IS NULL THEN greatest(last_seen_at, $4) ELSE last_seen_at END,
     missing_since = coalesce(missing_since, $2)
 WHERE source = $1 AND active
@@ -164,6 +171,13 @@ WHERE source = $1 AND active
 RETURNING ticker, active
 """
 _ANY_MISSING = "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL AND active)"
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """How many of the active listings a sweep did not find, and how many are active."""
+
+    missing: int
+    active: int
 
 
 class KnownListing(msgspec.Struct, frozen=True, gc=False):
@@ -227,15 +241,24 @@ async def any_missing(connection: Connection, source: str) -> bool:
     return missing
 
 
+async def count_missing(connection: Connection, source: str) -> Missing:
+    """Return how much of `source` its newest complete sweep did not find."""
+    row = await connection.fetchrow(_COUNT_MISSING, source)
+    return Missing(0, 0) if row is None else Missing(*row)
+
+
 async def mark_missing(
     connection: Connection,
     source: str,
     *,
     sweep_started_at: datetime.datetime,
     previous_sweep_at: datetime.datetime | None,
-    missed_sweeps: Literal[1, 2],
+    missed_sweeps: Literal[0, 1, 2],
 ) -> frozenset[str]:
-    """Note what the sweep did not find; what `missed_sweeps` sweeps missed becomes inactive. Return those tickers."""
+    """Note what the sweep did not find; what `missed_sweeps` sweeps missed becomes inactive. Return those tickers.
+
+    With 0 nothing becomes inactive, however often it was missed.
+    """
     rows = await connection.fetch(_MARK_MISSING, source, sweep_started_at, missed_sweeps, previous_sweep_at)
     return frozenset(row["ticker"] for row in rows if not row["active"])
 

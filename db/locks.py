@@ -7,10 +7,12 @@ from db.types import Connection
 # The first key names what is locked, the second which one of it; "KASx" read as big-endian numbers.
 _WRITE_LOCK = 0x4B415357
 _SOURCE_LOCK = 0x4B415353
+_LOGINS_LOCK = 0x4B41534C
 
 # There is one writer at a time: it may have the memory to sort and join a whole page without the disk.
 _TAKE_WRITE_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0), set_config('work_mem', '64MB', true)"
 _TRY_WRITE_LOCK = "SELECT pg_try_advisory_xact_lock($1::integer, 0), set_config('work_mem', '64MB', true)"
+_TAKE_LOGINS_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0)"
 _SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
 # Whoever wants a row that a transaction has written waits for the number of that transaction, or of its part.
 _HOLDS_UP_OTHERS = """
@@ -18,6 +20,9 @@ SELECT EXISTS (
     SELECT FROM pg_locks AS w JOIN pg_locks AS h ON h.transactionid = w.transactionid
     WHERE w.locktype = 'transactionid' AND NOT w.granted AND h.granted AND h.pid = pg_backend_pid()
 )
+"""
+_END_WHEN_IDLE = """
+SELECT set_config('idle_session_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false)
 """
 _TRY_SOURCE_LOCK = "SELECT pg_try_advisory_lock($1::integer, $2::integer)"
 _RELEASE_SOURCE_LOCK = "SELECT pg_advisory_unlock($1::integer, $2::integer)"
@@ -42,9 +47,19 @@ async def try_write_lock(connection: Connection) -> bool:
     return taken
 
 
+async def take_logins_lock(connection: Connection) -> None:
+    """Wait until no other transaction makes logins; held to the end of this transaction."""
+    await connection.execute(_TAKE_LOGINS_LOCK, _LOGINS_LOCK)
+
+
 async def set_lock_timeout(connection: Connection, seconds: float) -> None:
     """Let this transaction wait no longer than that for any lock from here on; 0 is for ever."""
     await connection.execute(_SET_LOCK_TIMEOUT, f"{round(seconds * 1000)}ms")
+
+
+async def end_when_idle(connection: Connection, seconds: float) -> None:
+    """Let the server end this session when nobody used it for so long: a frozen holder keeps others waiting."""
+    await connection.execute(_END_WHEN_IDLE, f"{round(seconds * 1000)}ms")
 
 
 async def holds_up_others(connection: Connection) -> bool:

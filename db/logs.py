@@ -1,6 +1,7 @@
 """Log lines of every process: structlog over the standard library, for a person or as JSON."""
 
 import datetime
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -10,7 +11,28 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from db.display import displayed, printable, printable_lines, without_user_info
 from db.settings import Settings
+
+
+def _displayed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Make every text of a line printable, and mask the user info of URLs: providers and errors have put them there."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = displayed(value)
+        elif isinstance(value, BaseException):
+            event[key] = displayed(str(value))
+        elif isinstance(value, (list, tuple)):
+            event[key] = [displayed(item) if isinstance(item, str) else item for item in value]
+    return event
+
+
+def _plain_traceback(output: TextIO, info: structlog.typing.ExcInfo) -> None:
+    """Write a traceback without local variables, which may hold secrets, and with nothing that a terminal obeys."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, info)
+    output.write(printable_lines(without_user_info(written.getvalue())))
+
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -55,7 +77,7 @@ def _json_line(record: logging.LogRecord, event: Event) -> str:
 def _console_line(record: logging.LogRecord, event: Event) -> str:
     fields = " ".join(f"{key}={event.fields[key]}" for key in sorted(event.fields))
     level, name = record.levelname.lower(), record.name
-    return f"{_written(record.created)} [{level:<9}] {event.name:<30} [{name}] {fields}"
+    return printable(f"{_written(record.created)} [{level:<9}] {event.name:<30} [{name}] {fields}")
 
 
 def _written(seconds: float) -> str:
@@ -64,7 +86,9 @@ def _written(seconds: float) -> str:
 
 
 def _json_text(event: EventDict, **_: object) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+    masked = {key: without_user_info(value) if isinstance(value, str) else value for key, value in event.items()}
+    # JSON escapes less than a terminal obeys.
+    return printable(msgspec.json.encode(masked, enc_hook=repr).decode())
 
 
 def _drop_color_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -81,13 +105,16 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         quick = _json_line
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json_text)]
     else:
-        # The default formatter shows local variables, and with them secrets.
-        plain = structlog.dev.plain_traceback
         quick = None if output.isatty() else _console_line
-        renderer = [structlog.dev.ConsoleRenderer(colors=output.isatty(), exception_formatter=plain)]
+        renderer = [structlog.dev.ConsoleRenderer(colors=output.isatty(), exception_formatter=_plain_traceback)]
     formatter = _Formatter(
         foreign_pre_chain=_SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_color_message, *renderer],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _drop_color_message,
+            _displayed,
+            *renderer,
+        ],
     )
     formatter.quick = quick
     handler = logging.StreamHandler(output)

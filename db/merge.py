@@ -24,7 +24,8 @@ WITH RECURSIVE touched AS MATERIALIZED (
     SELECT
         l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
         l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
-        l.percent_change_24h, l.observed_at, l.has_own_time, l.active, l.contributes, s.priority, i.asset COLLATE "C" AS label,
+        l.percent_change_24h, l.observed_at, l.has_own_time, l.active, l.contributes, s.priority,
+        i.asset COLLATE "C" AS label,
         -- A source that is not known will not be polled again.
         coalesce(l.observed_at + s.poll_seconds * interval '3 seconds', '-infinity') AS stale_at,
         count(*) OVER (PARTITION BY l.ticker) AS sharing,

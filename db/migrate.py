@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from db.locks import end_when_idle
 from db.pool import Connection, connect
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -17,7 +18,9 @@ OLDEST_SERVER = 15
 # Any number will do, as long as every migrator of a database asks for the same one.
 LOCK_KEY = 0x4B41_5350_4D49_4752
 LOCK_TIMEOUT_SECONDS = 60.0
+READ_LOCK_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 1800.0
+IDLE_SECONDS = 10.0
 _FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 
 
@@ -26,7 +29,7 @@ class MigrationError(Exception):
 
 
 class MigrationNumberingError(MigrationError):
-    """The files of the migrations folder are not numbered 0001, 0002, 0003, each once."""
+    """The numbers of the migrations folder do not rise from 0001, each once."""
 
 
 class MigrationChangedError(MigrationError):
@@ -82,12 +85,12 @@ class MigrationStatus(msgspec.Struct, frozen=True):
 def load_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     """Read the migrations of a folder in order. Raises MigrationNumberingError."""
     migrations = [_load(path) for path in sorted(folder.glob("*.sql"))]
-    for expected, migration in enumerate(migrations, start=1):
-        if migration.version != expected:
-            raise MigrationNumberingError(
-                f"{migration.file_name} stands where migration {expected:04} was expected: "
-                "numbers run from 0001 without a gap, each once"
-            )
+    # Gaps are allowed: branches that are written side by side take ranges of their own.
+    for migration, before in zip(migrations, [None, *migrations], strict=False):
+        if before is None and migration.version != 1:
+            raise MigrationNumberingError(f"{migration.file_name} stands where migration 0001 was expected")
+        if before is not None and migration.version == before.version:
+            raise MigrationNumberingError(f"{migration.file_name} has the number of {before.file_name}: take another")
     return migrations
 
 
@@ -98,8 +101,16 @@ async def migrate(database: str | Connection, folder: Path = MIGRATIONS) -> list
     DatabaseUnavailableError for a DSN that leads nowhere.
     """
     migrations = load_migrations(folder)
-    async with _session(database) as connection, _locked(connection):
-        await connection.execute(CREATE_TABLE)
+    async with _session(database) as connection:
+        if not (await _status(connection, migrations)).pending:
+            return []  # to see that takes no rights: the server's and the ingestor's own logins may call this
+        return await _migrate(connection, migrations)
+
+
+async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    async with _locked(connection):
+        if not await connection.fetchval(TABLE_EXISTS):  # a database that takes no writes may be complete
+            await connection.execute(CREATE_TABLE)
         pending = _pending(await _applied(connection), migrations)
         for migration in pending:
             await _apply(connection, migration)
@@ -109,8 +120,12 @@ async def migrate(database: str | Connection, folder: Path = MIGRATIONS) -> list
 async def status(database: str | Connection, folder: Path = MIGRATIONS) -> MigrationStatus:
     """Say what is applied and what is pending; writes nothing. Raises as `migrate` does."""
     migrations = load_migrations(folder)
-    async with _session(database) as connection:
-        applied = await _applied(connection) if await connection.fetchval(TABLE_EXISTS) else []
+    async with _session(database, READ_LOCK_TIMEOUT_SECONDS) as connection:
+        return await _status(connection, migrations)
+
+
+async def _status(connection: Connection, migrations: Sequence[Migration]) -> MigrationStatus:
+    applied = await _applied(connection) if await connection.fetchval(TABLE_EXISTS) else []
     return MigrationStatus(applied=applied, pending=_pending(applied, migrations))
 
 
@@ -126,6 +141,16 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 TABLE_EXISTS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 
 SELECT_APPLIED = "SELECT version, name, content_hash, applied_at FROM schema_migrations ORDER BY version"
+
+
+async def _create_table(connection: Connection) -> None:
+    try:
+        await connection.execute(CREATE_TABLE)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationFailedError(
+            f"the schema is behind, and the login of DATABASE_URL may not change it ({error}): "
+            "run `kasparro migrate` with the database's owner in DATABASE_URL"
+        ) from None
 
 
 async def _applied(connection: Connection) -> list[Applied]:
@@ -184,12 +209,15 @@ def _pending(applied: Sequence[Applied], migrations: Sequence[Migration]) -> lis
 
 
 @asynccontextmanager
-async def _session(database: str | Connection) -> AsyncIterator[Connection]:
+async def _session(
+    database: str | Connection, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
+) -> AsyncIterator[Connection]:
     if not isinstance(database, str):
         yield database
         return
-    connection = await connect(database, application_name="kasparro migrate")
+    connection = await connect(database, application_name="kasparro migrate", lock_timeout_seconds=lock_timeout_seconds)
     try:
+        await end_when_idle(connection, IDLE_SECONDS)
         yield connection
     finally:
         await connection.close()
@@ -203,7 +231,7 @@ async def _locked(connection: Connection) -> AsyncIterator[None]:
         raise DatabaseTooOldError(f"PostgreSQL {version.major} is too old: {OLDEST_SERVER} or newer is needed")
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=LOCK_TIMEOUT_SECONDS)
-    except TimeoutError:
+    except (TimeoutError, asyncpg.LockNotAvailableError):
         raise MigrationBusyError(
             f"another process has been migrating this database for {LOCK_TIMEOUT_SECONDS:g} s: try again later"
         ) from None

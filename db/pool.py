@@ -7,8 +7,8 @@ else is encoded with msgspec.
 
 import asyncio
 import contextlib
-import functools
-import logging
+import os
+import socket
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -19,6 +19,7 @@ import msgspec
 from db.types import Connection, OwnConnection, Pool
 
 __all__ = [
+    "HELD_UP",
     "TOO_SLOW",
     "UNAVAILABLE",
     "Connection",
@@ -29,6 +30,7 @@ __all__ = [
     "connect",
     "create_pool",
     "database_location",
+    "database_problem",
     "is_lost",
     "is_passing",
     "is_unavailable",
@@ -39,6 +41,18 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 RELEASE_TIMEOUT_SECONDS = 5.0
 # The server cancels a statement at its own limit; this much later the client stops waiting for that.
 COMMAND_GRACE_SECONDS = 5.0
+LOCK_TIMEOUT_SECONDS = 60.0
+# Of every session. One that holds locks and does nothing belongs to a program that is frozen, or cut off: others wait.
+_SESSION = {
+    "timezone": "UTC",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+# The same from our side, by the names that systems give them; milliseconds where the name says so.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
 # What libpq, SQLAlchemy and poolers accept in a URL; asyncpg would send them to the server as settings, which refuses.
 _FOREIGN_PARAMETERS = frozenset(
     {
@@ -58,8 +72,6 @@ _FOREIGN_PARAMETERS = frozenset(
 _LOST = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
 _LOST_MIDWAY = ("cannot switch to state", "not connected")
 _JSONB_VERSION = b"\x01"
-
-log = logging.getLogger(__name__)
 
 
 class DatabaseUrlError(ValueError):
@@ -104,6 +116,18 @@ UNAVAILABLE = (
 TOO_SLOW = (TimeoutError, asyncpg.QueryCanceledError)
 """What a wait for a connection, or a statement, raises when its time is over."""
 
+HELD_UP = (
+    asyncpg.InsufficientResourcesError,  # the disk is full, memory or connections are used up
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,  # deadlocks
+    asyncpg.OperatorInterventionError,  # cancelled, terminated, idle for too long
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,  # input and output
+    asyncpg.InternalServerError,
+)
+"""What a statement raises when the server is there and cannot do just now what it was asked."""
+
 
 @contextlib.asynccontextmanager
 async def borrow(pool: Pool) -> AsyncIterator[Connection]:
@@ -133,8 +157,20 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the same may well succeed later: the server is away, or took too long."""
-    return isinstance(error, TOO_SLOW) or is_unavailable(error)
+    """Tell whether the same may well succeed later: the server is away, took too long, or cannot do it just now."""
+    return isinstance(error, (*TOO_SLOW, *HELD_UP)) or is_unavailable(error)
+
+
+def database_problem(error: BaseException) -> str | None:
+    """Return in one sentence what an error says of PostgreSQL, None for one that says nothing of it."""
+    if isinstance(error, DatabaseUnavailableError):
+        return str(error)
+    if is_unavailable(error):
+        return f"The connection to PostgreSQL was lost: {str(error) or type(error).__name__}"
+    if isinstance(error, asyncpg.PostgresError):
+        line = " ".join(str(error).split())
+        return f"PostgreSQL refused a statement: {line} (SQLSTATE {error.sqlstate})"
+    return None
 
 
 def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
@@ -185,19 +221,21 @@ async def connect(
     dsn: str,
     *,
     application_name: str = "kasparro",
-    role: str | None = None,
     statement_timeout_seconds: float | None = None,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     plans_once: bool = False,
 ) -> OwnConnection:
-    """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`.
+    """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`; no statement waits for a lock for ever.
+
+    Left alone in a transaction for 10 s, the session ends: who holds locks and does nothing is frozen.
 
     With `plans_once`, a statement is planned when it is first met, for all parameters, and not for each of them anew.
-    `role` is taken on where it exists and the login may; otherwise a warning says so and the login's own rights stay.
     Raises DatabaseUnavailableError, DatabaseUrlError.
     """
     dsn = normalize_dsn(dsn)
-    settings = {"application_name": application_name, "timezone": "UTC", "jit": "off"}
+    lock_timeout = str(round(lock_timeout_seconds * 1000))
+    settings = {**_SESSION, "application_name": application_name, "lock_timeout": lock_timeout}
     if plans_once:
         settings["plan_cache_mode"] = "force_generic_plan"
     if statement_timeout_seconds is not None:
@@ -208,9 +246,11 @@ async def connect(
             timeout=connect_timeout_seconds,
             command_timeout=statement_timeout_seconds and statement_timeout_seconds + COMMAND_GRACE_SECONDS,
             server_settings=settings,
+            connection_class=OwnConnection,
         )
+        _keep_alive(connection)
         async with asyncio.timeout(connect_timeout_seconds):
-            await _prepare_session(connection, role)
+            await _prepare_session(connection)
     except TimeoutError:
         reason = f"no answer within {connect_timeout_seconds:g} s"
         raise DatabaseUnavailableError(database_location(dsn), reason) from None
@@ -222,9 +262,9 @@ async def connect(
 async def create_pool(
     dsn: str,
     *,
-    role: str | None = None,
     statement_timeout_seconds: float | None = None,
     application_name: str = "kasparro",
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
     min_size: int = 1,
     max_size: int = 10,
 ) -> Pool:
@@ -237,14 +277,26 @@ async def create_pool(
         return await connect(
             dsn,
             application_name=application_name,
-            role=role,
             statement_timeout_seconds=statement_timeout_seconds,
+            lock_timeout_seconds=lock_timeout_seconds,
         )
 
     return await asyncpg.create_pool(connect=open_one, min_size=min_size, max_size=max_size)
 
 
-async def _prepare_session(connection: OwnConnection, role: str | None) -> None:
+def _keep_alive(connection: OwnConnection) -> None:
+    """Have the system notice a server that is no longer there, which a socket that only waits never does."""
+    transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg offers no other way
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as shared:
+        if shared.family == socket.AF_UNIX:
+            return
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if hasattr(socket, name):
+                shared.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+async def _prepare_session(connection: OwnConnection) -> None:
     """Make the connection ours, or end it: nobody else could, who is not given it."""
     try:
         await connection.set_type_codec(
@@ -253,25 +305,9 @@ async def _prepare_session(connection: OwnConnection, role: str | None) -> None:
         await connection.set_type_codec(
             "json", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=msgspec.Raw
         )
-        if role is not None:
-            await _take_role(connection, role)
     except BaseException:
         connection.terminate()
         raise
-
-
-async def _take_role(connection: Connection, role: str) -> None:
-    try:
-        # RESET ALL, which the pool runs on release, leaves the role alone.
-        await connection.execute("SELECT set_config('role', $1, false)", role)
-    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
-        _warn_of_role(role, str(error))
-
-
-@functools.cache
-def _warn_of_role(role: str, reason: str) -> None:
-    """Warn once a process, not once a connection."""
-    log.warning("the database role %s cannot be used (%s); working with the rights of the login", role, reason)
 
 
 def _encode_json(value: object) -> bytes:

@@ -36,12 +36,14 @@ class Readers:
         self._alarm: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    def lend(self) -> "Loan":
+    def lend(self, deadline: float | None = None) -> "Loan":
         """Lend a connection: `async with readers.lend() as connection`. Raises TimeoutError where all stay in use.
+
+        What is asked of it ends by the deadline, an instant of `time.perf_counter`.
 
         One whose statement failed, or was broken off, is closed: nobody has to find out what state it is in.
         """
-        return Loan(self)
+        return Loan(self, deadline)
 
     async def take(self) -> OwnConnection:
         """Take a connection, to be given back."""
@@ -122,12 +124,14 @@ class Readers:
 class Loan:
     """A connection for as long as the context lasts."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, deadline: float | None) -> None:
         self._readers = readers
+        self._deadline = deadline
         self._connection: OwnConnection | None = None
 
     async def __aenter__(self) -> OwnConnection:
         self._connection = await self._readers.take()
+        self._connection.set_deadline(self._deadline)
         return self._connection
 
     async def __aexit__(self, error: type[BaseException] | None, *_: object) -> None:

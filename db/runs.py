@@ -32,6 +32,26 @@ WHERE source = $1 AND status = 'running' AND kind = 'ingest'
 RETURNING id
 """
 _RUNNING_SOURCES = "SELECT DISTINCT source FROM etl_runs WHERE status = 'running' AND kind = 'ingest' ORDER BY source"
+# The newest run of each outcome stays whatever its age: it tells how its source fares. So do those of an open request,
+# which would otherwise run anew.
+_PURGE = """
+DELETE FROM etl_runs WHERE id IN (
+    SELECT r.id
+    FROM etl_runs AS r
+    WHERE r.started_at < $1 AND r.status <> 'running'
+      AND EXISTS (
+        SELECT FROM etl_runs AS n
+        WHERE n.source = r.source AND n.kind = r.kind AND n.status = r.status AND n.id > r.id
+      )
+      AND NOT EXISTS (SELECT FROM etl_requests AS q WHERE q.id = r.request_id AND q.status <> 'done')
+    ORDER BY r.id
+    LIMIT 10000
+)
+"""
+_PURGE_REQUESTS = """
+DELETE FROM etl_requests AS q
+WHERE q.finished_at < $1 AND NOT EXISTS (SELECT FROM etl_runs AS r WHERE r.request_id = q.id)
+"""
 
 
 class FinishedRun(msgspec.Struct, frozen=True):
@@ -86,3 +106,9 @@ async def abandon_runs(connection: Connection, source: str, now: datetime.dateti
 async def running_sources(connection: Connection) -> list[str]:
     """Return the sources that have a run marked as running, dead or alive."""
     return [row["source"] for row in await connection.fetch(_RUNNING_SOURCES)]
+
+
+async def purge_runs(connection: Connection, before: datetime.datetime) -> None:
+    """Delete runs that began before that time, 10,000 at the most, and the requests that have none left."""
+    await connection.execute(_PURGE, before)
+    await connection.execute(_PURGE_REQUESTS, before)

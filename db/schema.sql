@@ -2,6 +2,74 @@
 
 CREATE ROLE kasparro_server NOLOGIN;
 
+CREATE FUNCTION public.check_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+BEGIN
+    IF NOT is_partitioned_by_time(parent) OR name !~ ('^' || parent || '_[0-9]{8}([0-9]{2})?$') THEN
+        RAISE EXCEPTION '% is not a partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$_$;
+
+CREATE FUNCTION public.create_partition(parent text, name text, starts_at timestamp with time zone, ends_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM check_partition(parent, name);
+    EXECUTE format(
+        'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)%s', name, parent, starts_at, ends_at,
+        -- Each poll widens the newest candles: with room for their next versions beside them no index learns of these.
+        CASE parent WHEN 'candles' THEN ' WITH (fillfactor = 50)' ELSE '' END
+    );
+END
+$$;
+
+CREATE FUNCTION public.detach_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM check_partition(parent, name);
+    EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, name);
+END
+$$;
+
+CREATE FUNCTION public.drop_detached_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM check_partition(parent, name);
+    IF (SELECT relispartition FROM pg_class WHERE oid = to_regclass(format('public.%I', name))) THEN
+        RAISE EXCEPTION '% is still a partition of %', name, parent USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    EXECUTE format('DROP TABLE %I', name);
+END
+$$;
+
+CREATE FUNCTION public.drop_empty_partition(parent text, name text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    is_empty boolean;
+BEGIN
+    PERFORM check_partition(parent, name);
+    EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', name);
+    EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I)', name) INTO is_empty;
+    IF is_empty THEN
+        EXECUTE format('DROP TABLE %I', name);
+    END IF;
+    RETURN is_empty;
+END
+$$;
+
+CREATE FUNCTION public.is_partitioned_by_time(parent text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (parent = ANY (ARRAY['raw_api_records'::text, 'raw_csv_records'::text, 'price_points'::text, 'candles'::text]));
+
 CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((min_scale(amount) = (places + 1)) AND ((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
@@ -64,6 +132,12 @@ CREATE TABLE public.candles_default (
     CONSTRAINT candles_samples_check CHECK ((samples > 0))
 );
 
+CREATE TABLE public.demo (
+    only_one boolean DEFAULT true NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT demo_only_one_check CHECK (only_one)
+);
+
 CREATE TABLE public.etl_checkpoints (
     source text NOT NULL,
     last_id text,
@@ -72,7 +146,10 @@ CREATE TABLE public.etl_checkpoints (
     "position" jsonb,
     sweep_started_at timestamp with time zone,
     sweep_dirty boolean DEFAULT false NOT NULL,
-    last_sweep_at timestamp with time zone
+    last_sweep_at timestamp with time zone,
+    sweep_emptied boolean DEFAULT false NOT NULL,
+    doubted_sweeps integer DEFAULT 0 NOT NULL,
+    CONSTRAINT etl_checkpoints_doubted_sweeps_check CHECK ((doubted_sweeps >= 0))
 );
 
 CREATE TABLE public.etl_requests (
@@ -200,6 +277,20 @@ CREATE TABLE public.listings (
     CONSTRAINT listings_volume_24h_usd_check CHECK (((volume_24h_usd >= (0)::numeric) AND (volume_24h_usd < 'Infinity'::numeric)))
 )
 WITH (fillfactor='80');
+
+CREATE TABLE public.logins (
+    part text NOT NULL,
+    role text NOT NULL,
+    password text NOT NULL,
+    CONSTRAINT logins_part_check CHECK ((part = ANY (ARRAY['server'::text, 'ingestor'::text])))
+);
+
+CREATE TABLE public.loop_problems (
+    loop text NOT NULL,
+    problem text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    at timestamp with time zone NOT NULL
+);
 
 CREATE TABLE public.normalized_records (
     id text GENERATED ALWAYS AS (('merged_'::text || lower(ticker))) STORED NOT NULL,
@@ -473,6 +564,13 @@ CREATE UNLOGGED TABLE public.reprocess_versions (
     CONSTRAINT reprocess_versions_check1 CHECK (((error IS NULL) = (observed_at IS NOT NULL)))
 );
 
+CREATE TABLE public.retention_clock (
+    only_one boolean DEFAULT true NOT NULL,
+    at timestamp with time zone NOT NULL,
+    moved_at timestamp with time zone NOT NULL,
+    CONSTRAINT retention_clock_only_one_check CHECK (only_one)
+);
+
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -524,6 +622,9 @@ ALTER TABLE ONLY public.candles
 ALTER TABLE ONLY public.candles_default
     ADD CONSTRAINT candles_default_pkey PRIMARY KEY (ticker, "interval", start);
 
+ALTER TABLE ONLY public.demo
+    ADD CONSTRAINT demo_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.etl_checkpoints
     ADD CONSTRAINT etl_checkpoints_pkey PRIMARY KEY (source);
 
@@ -541,6 +642,12 @@ ALTER TABLE ONLY public.identities
 
 ALTER TABLE ONLY public.listings
     ADD CONSTRAINT listings_pkey PRIMARY KEY (source, external_id);
+
+ALTER TABLE ONLY public.logins
+    ADD CONSTRAINT logins_pkey PRIMARY KEY (part);
+
+ALTER TABLE ONLY public.loop_problems
+    ADD CONSTRAINT loop_problems_pkey PRIMARY KEY (loop);
 
 ALTER TABLE ONLY public.normalized_records
     ADD CONSTRAINT normalized_records_pkey PRIMARY KEY (ticker);
@@ -614,6 +721,9 @@ ALTER TABLE ONLY public.reprocess_rewritten
 ALTER TABLE ONLY public.reprocess_versions
     ADD CONSTRAINT reprocess_versions_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
 
+ALTER TABLE ONLY public.retention_clock
+    ADD CONSTRAINT retention_clock_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -630,6 +740,8 @@ CREATE INDEX etl_runs_by_finish ON public.etl_runs USING btree (finished_at DESC
 CREATE INDEX etl_runs_by_source ON public.etl_runs USING btree (source, id DESC);
 
 CREATE INDEX etl_runs_of_request ON public.etl_runs USING btree (request_id) WHERE (request_id IS NOT NULL);
+
+CREATE INDEX etl_runs_running ON public.etl_runs USING btree (source) WHERE (status = 'running'::text);
 
 CREATE INDEX events_by_time ON public.events USING btree (at);
 
@@ -661,6 +773,14 @@ ALTER TABLE ONLY public.rejected_records
 
 GRANT USAGE ON SCHEMA public TO kasparro_server;
 
+REVOKE ALL ON FUNCTION public.create_partition(parent text, name text, starts_at timestamp with time zone, ends_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.detach_partition(parent text, name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.drop_detached_partition(parent text, name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.drop_empty_partition(parent text, name text) FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.api_calls TO kasparro_server;
 
 GRANT SELECT ON TABLE public.backfills TO kasparro_server;
@@ -668,6 +788,8 @@ GRANT SELECT ON TABLE public.backfills TO kasparro_server;
 GRANT SELECT ON TABLE public.candles TO kasparro_server;
 
 GRANT SELECT ON TABLE public.candles_default TO kasparro_server;
+
+GRANT SELECT ON TABLE public.demo TO kasparro_server;
 
 GRANT SELECT ON TABLE public.etl_checkpoints TO kasparro_server;
 
@@ -684,6 +806,8 @@ GRANT SELECT ON TABLE public.events TO kasparro_server;
 GRANT SELECT ON TABLE public.identities TO kasparro_server;
 
 GRANT SELECT ON TABLE public.listings TO kasparro_server;
+
+GRANT SELECT ON TABLE public.loop_problems TO kasparro_server;
 
 GRANT SELECT ON TABLE public.normalized_records TO kasparro_server;
 
@@ -732,6 +856,8 @@ GRANT SELECT ON TABLE public.reprocess_progress TO kasparro_server;
 GRANT SELECT ON TABLE public.reprocess_rewritten TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_versions TO kasparro_server;
+
+GRANT SELECT ON TABLE public.retention_clock TO kasparro_server;
 
 GRANT SELECT ON TABLE public.schema_migrations TO kasparro_server;
 

@@ -15,13 +15,16 @@ from db.pool import connect
 SCHEMA_FILE = Path(__file__).parent / "schema.sql"
 _HEADER = "-- Generated from db/migrations by `python -m db.schema_dump`: change a migration, not this file.\n\n"
 _DUMP_TIMEOUT_SECONDS = 60
-# pg_dump's headings, session settings, and the \restrict guard with its random key.
-_NOISE = re.compile(r"^(--( .*)?|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*)$\n?", re.MULTILINE)
+# pg_dump's headings, session settings, the \restrict guard with its random key, and what only the embedded server has.
+_NOISE = re.compile(
+    r"^(--( .*)?|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*|REVOKE ALL ON FUNCTION pg_catalog\..*)$\n?",
+    re.MULTILINE,
+)
 
 ROLES = """
-SELECT format('CREATE ROLE %I %s;', rolname, CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END)
+SELECT format('CREATE ROLE %I NOLOGIN;', rolname)
   FROM pg_roles
- WHERE rolname !~ '^pg_' AND NOT rolsuper
+ WHERE rolname !~ '^pg_' AND NOT rolsuper AND NOT rolcanlogin  -- logins are made by db/logins.py, not by migrations
  ORDER BY rolname
 """
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,13 +11,18 @@ import dotenv
 import msgspec
 import platformdirs
 
+from db.display import displayed
 from db.pool import normalize_dsn
+from db.token import tokens_of
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout, or site-packages."""
 
 DATA = ROOT / "data" if (ROOT / "pyproject.toml").exists() else ROOT / "kasparro" / "data"
 """The folder of the files that come with the program; an installed one has it below its own package."""
+
+SAMPLE = DATA / "sample.csv"
+"""Real coins with invented figures: for the demo."""
 
 SECRETS = frozenset({"api_source_key", "coingecko_api_key", "scheduler_token", "database_url", "read_database_url"})
 
@@ -26,13 +32,18 @@ class SettingsError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the environment decides. Times are seconds."""
+    """Everything that the environment decides, and whether this is the demo. Times are seconds."""
 
     home: Path
+    demo: bool = False
     database_url: str | None = None
     read_database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    root_path: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    forwarded_allow_ips: tuple[str, ...] = ()
+    keep_alive_seconds: int = 75
     workers: int = 1
     response_cache_bytes: int = 33_554_432
     coinpaprika_url: str = "https://api.coinpaprika.com/v1"
@@ -41,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     coingecko_api_key: str | None = None
     coingecko_pages: int = 4
     coingecko_monthly_calls: int = 10_000
-    csv_path: str = str(DATA / "sample.csv")
+    csv_path: str | None = None
     identity_path: Path = DATA / "identity.csv"
     sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
     poll_seconds: int = 300
@@ -53,13 +64,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     live_connections: int = 10_000
     live_connections_per_client: int = 200
     raw_retention_days: int = 7
+    raw_retention_hours: int | None = None
     history_retention_days: int = 90
     introspection: bool = True
+    trusted_documents: Path | None = None
+
+    @property
+    def csv_folder(self) -> Path:
+        """Where CSV files are looked for while CSV_PATH is left out; the ingestor makes it."""
+        return self.home / "csv"
 
     def __repr__(self) -> str:
         """Show the settings without a secret, so that no log line ever holds one."""
         shown = (f"{name}={'***' if name in SECRETS and value else value!r}" for name, value in _items(self))
-        return f"Settings({', '.join(shown)})"
+        return displayed(f"Settings({', '.join(shown)})")
 
 
 def _items(settings: Settings) -> list[tuple[str, object]]:
@@ -95,6 +113,12 @@ def _secret(text: str) -> str:
     return text
 
 
+def _tokens(text: str) -> str:
+    if not tokens_of(_secret(text)):
+        raise ValueError("a token, or several with commas between them")
+    return text
+
+
 def _boolean(text: str) -> bool:
     return _one_of("true", "false", "1", "0")(text) in ("true", "1")
 
@@ -114,9 +138,12 @@ def _origin(text: str) -> str:
     if text == "*":
         return text
     url = _http_url(text)
-    if urlsplit(url).path:
+    parts = urlsplit(url)
+    if parts.path or parts.username is not None:
         raise ValueError("origins such as https://dash.example.com, separated by commas, or *")
-    return url
+    # As a browser writes it: in small letters, without the port that goes without saying.
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(f':{default_port}')}"
 
 
 def _host(text: str) -> str:
@@ -126,6 +153,34 @@ def _host(text: str) -> str:
         if not all(label.replace("-", "").isalnum() for label in text.split(".")):
             raise ValueError("an IP address or a host name") from None
     return text
+
+
+def _allowed_host(text: str) -> str:
+    """Return a host as a Host header names it, in small letters: IPv6 in brackets, `*.example.com` for subdomains."""
+    wanted = "host names or IP addresses without a port, such as kasparro.example.com or *.example.com, or *"
+    bare = text.removeprefix("[").removesuffix("]").lower()
+    if bare == "*":
+        return bare
+    try:
+        if ":" in bare:
+            return f"[{ipaddress.IPv6Address(bare)}]"
+        return _host(bare.removeprefix("*.")) and bare.removesuffix(".")
+    except ValueError:
+        raise ValueError(wanted) from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError("addresses or networks such as 10.0.0.7 or 172.16.0.0/12, separated by commas") from None
+
+
+def _root_path(text: str) -> str:
+    path = text.rstrip("/")
+    if path and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("a path such as /kasparro, of letters, digits and . _ ~ -")
+    return path
 
 
 def _list_of(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
@@ -156,6 +211,10 @@ _READERS: dict[str, Callable[[str], object]] = {
     "read_database_url": normalize_dsn,
     "host": _host,
     "port": _integer(1, 65535),
+    "root_path": _root_path,
+    "allowed_hosts": _list_of(_allowed_host),
+    "forwarded_allow_ips": _list_of(_network),
+    "keep_alive_seconds": _integer(1, 3600),
     "workers": _integer(1, 16),
     "response_cache_bytes": _integer(0, 2**40),
     "coinpaprika_url": _http_url,
@@ -169,15 +228,17 @@ _READERS: dict[str, Callable[[str], object]] = {
     "sources": _source_names,
     "poll_seconds": _integer(1, 86_400),
     "run_timeout_seconds": _integer(1, 86_400),
-    "scheduler_token": _secret,
+    "scheduler_token": _tokens,
     "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": _one_of("console", "json"),
     "cors_origins": _list_of(_origin),
     "live_connections": _integer(1, 1_000_000),
     "live_connections_per_client": _integer(1, 1_000_000),
     "raw_retention_days": _integer(1, 3650),
+    "raw_retention_hours": _integer(1, 87_600),
     "history_retention_days": _integer(1, 36_500),
     "introspection": _boolean,
+    "trusted_documents": _path,
 }
 _VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
 UNSET = frozenset({"", "REPLACE_ME"})
@@ -209,6 +270,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path
         try:
             values[name] = reader(text)
         except ValueError as error:
-            shown = "its value is secret and not shown" if name in SECRETS else f"it is {text!r}"
+            is_secret = name in SECRETS or ("://" in text and "@" in text)
+            shown = "its value is secret and not shown" if is_secret else f"it is {text!r}"
             raise SettingsError(f"{variable} must be {error}; {shown}") from None
     return msgspec.convert(values, Settings)

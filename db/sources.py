@@ -35,7 +35,11 @@ WHERE s.name = n.source AND n.stale_at <> n.created_at + s.poll_seconds * interv
 _COUNT_FAILURE = "UPDATE sources SET consecutive_failures = consecutive_failures + 1 WHERE name = $1"
 _CLEAR_FAILURES = "UPDATE sources SET consecutive_failures = 0 WHERE name = $1 AND consecutive_failures > 0"
 _SET_NEXT_RUN = "UPDATE sources SET next_run_at = $2 WHERE name = $1 AND next_run_at IS DISTINCT FROM $2"
-_NEXT_RUN = "SELECT next_run_at FROM sources WHERE name = $1"
+_LOOK = """
+SELECT
+    (SELECT next_run_at FROM sources WHERE name = $1),
+    EXISTS (SELECT FROM etl_runs WHERE source = $1 AND status = 'running' AND kind = 'ingest')
+"""
 _CLAIM_DUE = """
 UPDATE sources SET next_run_at = $2::timestamptz + poll_seconds * interval '1 second'
 WHERE name = $1 AND (
@@ -85,10 +89,17 @@ async def count_outcome(connection: Connection, source: str, *, failed: bool) ->
     await connection.execute(_COUNT_FAILURE if failed else _CLEAR_FAILURES, source)
 
 
-async def next_run_at(connection: Connection, source: str) -> datetime.datetime | None:
-    """Return when the poll loops run `source` next; None: now."""
-    at: datetime.datetime | None = await connection.fetchval(_NEXT_RUN, source)
-    return at
+class Look(msgspec.Struct, frozen=True):
+    """When the poll loops run a source next, None for now; whether a run of it is under way, dead or alive."""
+
+    next_run_at: datetime.datetime | None
+    running: bool
+
+
+async def look_at(connection: Connection, source: str) -> Look:
+    """Return what a poll loop decides on."""
+    row = await connection.fetchrow(_LOOK, source)
+    return Look(None, running=False) if row is None else Look(*row)
 
 
 async def claim_due_run(connection: Connection, source: str, now: datetime.datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -13,8 +14,13 @@ class TokenFileError(Exception):
     """The token's file cannot be read or made; the message is one line."""
 
 
+def tokens_of(text: str) -> tuple[str, ...]:
+    """Return the tokens in a text that commas or lines part: the present one, then those that are still good."""
+    return tuple(token for part in re.split(r"[,\n]", text) if (token := part.strip()))
+
+
 def load_or_create_token(home: Path) -> str:
-    """Return the token kept in `home`, making it (256 bits, mode 0600) where there is none.
+    """Return the token kept in `home`, making it (256 bits, mode 0600) where there is none; or several, as they stand.
 
     Many processes may do so at once: all get the same one. Raises TokenFileError.
     """
@@ -27,7 +33,7 @@ def load_or_create_token(home: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise TokenFileError(f"the scheduler token in {path} cannot be used ({reason}): set SCHEDULER_TOKEN") from error
-    if not token:
+    if not tokens_of(token):
         raise TokenFileError(f"the scheduler token in {path} is empty: delete the file, and a new one is made")
     return token
 

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from db.timed import TimedConnection
+
+OwnConnection = TimedConnection
+
 # asyncpg's classes take no parameters at run time; their stubs do.
 if TYPE_CHECKING:
-    OwnConnection = asyncpg.Connection[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 else:
-    OwnConnection = asyncpg.Connection
     Connection = asyncpg.Connection | PoolConnectionProxy
     Pool = asyncpg.Pool

@@ -1,33 +1,51 @@
-"""The ingestor process: `python -m ingestor`. It ends with 0 on a signal, with 2 on a setting that it cannot use."""
+"""The ingestor process: `python -m ingestor`.
+
+It ends with 0 on a signal, with 2 on a setting that it cannot use, with 1 where there is no database of this schema.
+"""
 
 import argparse
+import functools
 import signal
 import sys
 from collections.abc import Sequence
 
 import anyio
+import msgspec
 import structlog
 import uvloop
 
+from db.display import displayed
+from db.logins import login_or_warn
 from db.logs import configure_logging
-from db.pool import DatabaseUnavailableError, create_pool
+from db.pool import create_pool
+from db.readiness import DatabaseNotReadyError, wait_for_schema
 from db.settings import Settings, SettingsError, load_settings
 from ingestor.loop import keep_ingesting
+from ingestor.persist import persist
 from ingestor.startup import close_sources, prepare
 
 _log = structlog.stdlib.get_logger("ingestor")
 STATEMENT_TIMEOUT_SECONDS = 300.0
 
 
+class Arguments(argparse.Namespace):
+    """The command line."""
+
+    only: Sequence[str]
+    demo: bool
+
+
 async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
+    await wait_for_schema(dsn)
     async with await create_pool(
-        dsn,
+        await login_or_warn(dsn, "ingestor"),
         application_name="kasparro ingestor",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
-        sources = await prepare(settings, pool, only, exclusive=not only)
+        preparing = functools.partial(prepare, settings, pool, only, exclusive=not only)
+        sources = await persist("start", pool, preparing)
         await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
         try:
             await keep_ingesting(settings, pool, sources)
@@ -51,31 +69,31 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url
 
 
-def _only(arguments: Sequence[str]) -> list[str]:
+def _read(words: Sequence[str]) -> Arguments:
     parser = argparse.ArgumentParser(prog="python -m ingestor", description="Poll the sources until a signal.")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these of SOURCES")
-    names: list[str] = parser.parse_args(arguments).only
-    return names
+    parser.add_argument("--demo", action="store_true", help="the sources' prices are made up")
+    return parser.parse_args(words, Arguments())
 
 
 def main() -> int:
     """Run until a signal; return the exit code."""
-    only = _only(sys.argv[1:])
+    arguments = _read(sys.argv[1:])
     try:
-        settings = load_settings()
+        settings = msgspec.structs.replace(load_settings(), demo=arguments.demo)
         dsn = _database_url(settings)
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{displayed(str(error))}\n")
         return 2
     configure_logging(settings)
     code = 0
     try:
-        uvloop.run(_until_signal(settings, dsn, only))
+        uvloop.run(_until_signal(settings, dsn, arguments.only))
     except* SettingsError as group:
-        sys.stderr.write(f"{group.exceptions[0]}\n")
+        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 2
-    except* DatabaseUnavailableError as group:
-        sys.stderr.write(f"{group.exceptions[0]}\n")
+    except* DatabaseNotReadyError as group:
+        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
         code = 1
     return code
 

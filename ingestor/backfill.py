@@ -13,12 +13,14 @@ import msgspec
 
 from db.api_calls import add_calls, count_calls
 from db.backfill import Answer, PastCoin, Question, Window, ask, past_coins, questions, save_answers
+from db.clock import database_now
 from db.events import add_coins_event, notify_events
 from db.history import PastPrice, backfill_prices
-from db.locks import release_source_lock, take_write_lock, try_source_lock
+from db.locks import end_when_idle, release_source_lock, take_write_lock, try_source_lock
 from db.partitions import Retention, ensure_partitions
 from db.pool import is_lost
 from db.types import Connection
+from ingestor.alive import IDLE_SECONDS, kept_alive
 from ingestor.clock import utc_now
 from ingestor.errors import SourceMalformedError, SourceMissingError, SourceRefusedError
 from ingestor.records import Backfills, Budgeted
@@ -67,6 +69,7 @@ async def exclusively(connection: Connection, source: str) -> AsyncIterator[None
     name = f"backfill of {source}"  # no source's name has a space
     if not await try_source_lock(connection, name):
         raise BackfillRefusedError(f"another backfill of {source} is at work: wait for it to end")
+    await end_when_idle(connection, IDLE_SECONDS)
     try:
         yield
     finally:
@@ -125,7 +128,8 @@ async def backfill(
 
     Raises SourceError when the provider is down or refuses us, BudgetSpentError; what was done until then stays.
     """
-    await ensure_partitions(connection, utc_now(), retention)
+    now = await database_now(connection)
+    await ensure_partitions(connection, now, retention)
     skipped: list[Answer] = []
     for coin in wanted.coins:
         try:
@@ -140,7 +144,9 @@ async def backfill(
                 ) from None
             yield Step(coin, answer, str(error))
         else:
-            answer = await _write(connection, wanted.window, coin, prices, skipped=skipped, retention=retention)
+            answer = await _write(
+                connection, wanted.window, coin, prices, skipped=skipped, oldest=retention.oldest_history(now)
+            )
             skipped = []
             yield Step(coin, answer)
     await save_answers(connection, wanted.window, skipped, utc_now())
@@ -156,21 +162,28 @@ async def _spare_calls(connection: Connection, source: NamedBackfills) -> int | 
 async def _ask(connection: Connection, source: NamedBackfills, coin: PastCoin, days: int) -> list[PastPrice]:
     """Return a coin's past. Raises SourceError, BudgetSpentError.
 
-    A call is counted before it is made, its retries after it, so that a kill never leaves a call uncounted.
+    Each call is counted before it is made, its retries too, so that a kill never leaves one uncounted.
     """
     if not isinstance(source, Budgeted):
-        return await source.history(coin.external_id, days)
+        async with kept_alive(connection):
+            return await source.history(coin.external_id, days)
     spare = await _spare_calls(connection, source)
     if not spare:
         raise BudgetSpentError(
             f"{source.name} has no calls left this month beside those of the polls to come ({source.budget_variable}); "
             "the same command goes on when it has"
         )
-    await add_calls(connection, source.name, 1, utc_now())
-    try:
-        return await source.history(coin.external_id, days)
-    finally:
-        await add_calls(connection, source.name, source.take_calls() - 1, utc_now())
+    async with kept_alive(connection) as turn:
+
+        async def count() -> None:
+            async with turn:
+                await add_calls(connection, source.name, 1, utc_now())
+
+        source.count_calls(count)
+        try:
+            return await source.history(coin.external_id, days)
+        finally:
+            source.count_calls(None)
 
 
 async def _write(
@@ -180,11 +193,10 @@ async def _write(
     prices: Sequence[PastPrice],
     *,
     skipped: Sequence[Answer],
-    retention: Retention,
+    oldest: datetime.datetime,
 ) -> Answer:
     """Write a coin's points and that it has answered, with the coins before it that could not be read."""
     now = utc_now()
-    oldest = retention.oldest_history(now)
     async with connection.transaction():
         await take_write_lock(connection)
         points = await backfill_prices(connection, window.source, prices, oldest)

@@ -1,5 +1,6 @@
 """JSON bodies: split into records at once, each record decoded only when it is new."""
 
+import datetime
 import re
 from collections.abc import Iterable
 from decimal import Decimal
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ingestor.dating import dated
 from ingestor.errors import SourceMalformedError
 from ingestor.normalize import MAX_EXTERNAL_ID
 from ingestor.records import Record, RecordError, Rejection, content_hash
@@ -16,6 +18,7 @@ T = TypeVar("T")
 
 class _Identified(msgspec.Struct, gc=False):
     id: str
+    last_updated: msgspec.Raw = msgspec.Raw()
 
 
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -27,34 +30,43 @@ MAX_NESTING = 500
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 
 
-def split(body: bytes, provider: str) -> tuple[list[Record], list[Rejection]]:
+def split(
+    body: bytes, provider: str, fetched_at: datetime.datetime | None = None
+) -> tuple[list[Record], list[Rejection]]:
     """Split a JSON array of objects into records, and rejections for entries without a usable id.
 
-    Every entry comes out as one or the other. Raises SourceMalformedError for any other body.
+    Every entry comes out as one or the other. Where the body was `fetched_at` some time, a record that does not say
+    when it was observed, or says a time to come, gets the newest time of the others as OBSERVED_AT.
+    Raises SourceMalformedError for any other body.
     """
     try:
-        return _told_apart(_ELEMENTS.decode(body))
+        return _told_apart(_ELEMENTS.decode(body), fetched_at)
     except msgspec.ValidationError as error:
         raise SourceMalformedError(f"{provider} sent no list of coins: {_with_path(error)}") from None
     except (msgspec.DecodeError, RecursionError) as error:
         # Half a surrogate pair in one record is no reason to lose the others; half a body is.
-        records, rejections = _told_apart(_elements(body))
+        records, rejections = _told_apart(_elements(body), fetched_at)
         if not records:
             raise SourceMalformedError(f"{provider} sent a body that is no JSON: {_with_path(error)}") from None
         return records, rejections
 
 
-def _told_apart(elements: Iterable[bytes]) -> tuple[list[Record], list[Rejection]]:
+def _told_apart(
+    elements: Iterable[bytes], fetched_at: datetime.datetime | None
+) -> tuple[list[Record], list[Rejection]]:
     records: list[Record] = []
     rejections: list[Rejection] = []
+    times: list[bytes] = []
     for raw in map(bytes, elements):
         try:
-            external_id = check_external_id(_ID.decode(raw).id)
+            identified = _ID.decode(raw)
+            external_id = check_external_id(identified.id)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RecordError) as error:
             rejections.append(Rejection(None, _with_path(error), raw))
         else:
             records.append(Record(external_id, raw, content_hash(raw)))
-    return records, rejections
+            times.append(bytes(identified.last_updated))
+    return (records if fetched_at is None else dated(records, times, fetched_at)), rejections
 
 
 def _elements(body: bytes) -> list[bytes]:

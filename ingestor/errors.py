@@ -9,11 +9,19 @@ SourceError
 
 import datetime
 
+from db.display import displayed
+
 __all__ = ["SourceError", "SourceMalformedError", "SourceMissingError", "SourceRefusedError", "SourceUnavailableError"]
 
 
 class SourceError(Exception):
-    """A source cannot be read; the message is a sentence for people and holds no secret."""
+    """A source cannot be read; the message is a sentence for people and holds no secret.
+
+    It is kept with the run and shown to everybody: it is one printable line, without the user info of URLs.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(displayed(message))
 
 
 class SourceUnavailableError(SourceError):
@@ -33,4 +41,12 @@ class SourceMissingError(SourceRefusedError):
 
 
 class SourceMalformedError(SourceError):
-    """The body is not what it should be; the message names the path inside it, or the columns."""
+    """The body is not what it should be; the message names the path inside it, or the columns.
+
+    `seen` is what was found instead, for the terminal of whoever looks into it and for nothing that is published: it
+    quotes a file, which may be one that nobody meant to be read.
+    """
+
+    def __init__(self, message: str, seen: str | None = None) -> None:
+        super().__init__(message)
+        self.seen = None if seen is None else displayed(seen)

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import aiohttp
@@ -12,6 +12,7 @@ import structlog
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
+from db.display import displayed
 from db.settings import Settings
 from ingestor.circuit import Circuit
 from ingestor.clock import utc_now
@@ -29,6 +30,9 @@ HTTPS_PORT = 443
 _log = structlog.stdlib.get_logger(__name__)
 
 
+OnCall = Callable[[], Awaitable[None]]
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asked, how often at most, and the names of the settings that a person would have to change."""
 
@@ -42,7 +46,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     per_seconds: float
 
     def __repr__(self) -> str:
-        return f"Provider(name={self.name!r}, url={self.url!r})"
+        return displayed(f"Provider(name={self.name!r}, url={self.url!r})")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,12 +108,8 @@ class Fetch:
         )
         self._bucket = AsyncLimiter(provider.calls, provider.per_seconds)
         self._session: aiohttp.ClientSession | None = None
-        self._calls = 0
-
-    def take_calls(self) -> int:
-        """Return how many requests were sent since this was last asked, every attempt and redirect of them."""
-        calls, self._calls = self._calls, 0
-        return calls
+        self.on_call: OnCall | None = None
+        """Awaited before each request is sent, every attempt and redirect of them; what it raises is raised."""
 
     async def get(self, path: str, query: Mapping[str, str], validators: Validators | None = None) -> Body:
         """Return the body at `path` below the provider's URL.
@@ -171,22 +171,29 @@ class Fetch:
         return wait_seconds
 
     async def _attempt(self, url: URL, validators: Validators) -> Body:
+        for _ in range(MAX_REDIRECTS + 1):
+            await self._bucket.acquire()
+            if self.on_call is not None:
+                await self.on_call()
+            answer = await self._ask(url, validators)
+            if isinstance(answer, Body):
+                return answer
+            url = answer
+        raise SourceMalformedError(f"{self.provider.name} redirected more than {MAX_REDIRECTS} times")
+
+    async def _ask(self, url: URL, validators: Validators) -> Body | URL:
+        """Send one request; return the body, or where it is said to be."""
         if self._session is None:
             self._session = self._open_session()
         try:
-            for _ in range(MAX_REDIRECTS + 1):
-                await self._bucket.acquire()
-                self._calls += 1
-                request = self._session.get(url, headers=validators.headers(), allow_redirects=False)
-                async with request as response:
-                    if response.status not in REDIRECTS:
-                        return await self._read(response, validators)
-                    url = self._redirected(response)
+            async with self._session.get(url, headers=validators.headers(), allow_redirects=False) as response:
+                if response.status in REDIRECTS:
+                    return self._redirected(response)
+                return await self._read(response, validators)
         except TimeoutError:
             raise _PassingError("it did not answer in time") from None
         except aiohttp.ClientError as error:
             raise _PassingError(self._say(f"the connection failed ({type(error).__name__}: {error})")) from None
-        raise SourceMalformedError(f"{self.provider.name} redirected more than {MAX_REDIRECTS} times")
 
     def _open_session(self) -> aiohttp.ClientSession:
         headers = {"Accept": "application/json", "User-Agent": "kasparro"}
@@ -217,6 +224,8 @@ class Fetch:
         if status == HTTPStatus.OK:
             self._check_content_type(response)
             content = await self._content(response)
+            if _is_cut(content):  # by a proxy, or by a packed body that ended early: its status says nothing of that
+                raise _PassingError(f"the body ended too early, after {len(content):,} bytes")
             found = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
             return Body(content, utc_now(), found)
         message = self._say(provider_message(await _start_of(response)))
@@ -263,8 +272,20 @@ class Fetch:
         return f"{provider.name} refused the request {said}; check {provider.url_variable}"
 
     def _say(self, text: str) -> str:
-        """Return text that may be shown: a provider can echo the key."""
-        return text.replace(self.provider.key, "***") if self.provider.key else text
+        """Return text that may be shown: a provider can echo the key, and an error the URL."""
+        return displayed(text.replace(self.provider.key, "***") if self.provider.key else text)
+
+
+def _is_cut(content: bytes) -> bool:
+    """Tell whether JSON ends before it is whole; a last byte that closes what the first one opens is believed."""
+    body = content.strip()
+    if (body[:1], body[-1:]) in ((b"[", b"]"), (b"{", b"}")):
+        return False
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return "truncated" in str(error)
+    return False
 
 
 async def _start_of(response: aiohttp.ClientResponse) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import structlog
 
+from db.clock import database_now
 from db.coins import merge_coins
 from db.events import add_coins_event, notify_events
 from db.history import record_prices
@@ -51,9 +52,10 @@ async def save_identities(pool: Pool, identities: list[Identity], retention: Ret
     now = utc_now()
     async with borrow(pool) as connection, connection.transaction():
         await take_write_lock(connection)
+        oldest = retention.oldest_history(await database_now(connection))
         tickers = await replace_identities(connection, identities)
         coins = await merge_coins(connection, tickers, now)
-        await record_prices(connection, coins.repriced, retention.oldest_history(now))
+        await record_prices(connection, coins.repriced, oldest)
         if coins.changed:
             await add_coins_event(connection, coins.changed, now)
             await notify_events(connection)

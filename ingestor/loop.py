@@ -1,16 +1,12 @@
-"""The loops that decide when: polling each source, and serving requests for a run."""
+"""The loops that decide when: polling each source, serving requests for a run, keeping house."""
 
-import datetime
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
-import asyncpg
-import structlog
 
-from db.events import purge_events
-from db.partitions import delete_old_rows, drop_old_partitions
-from db.pool import UNAVAILABLE, borrow, is_lost, is_unavailable
-from db.rejections import purge_rejections
+from db.locks import end_when_idle
+from db.pool import borrow, is_lost
 from db.requests import (
     CHANNEL,
     Request,
@@ -20,92 +16,89 @@ from db.requests import (
     pass_on_request,
     release_request,
 )
+from db.runs import FinishedRun
 from db.settings import Settings
-from db.sources import next_run_at
+from db.sources import look_at
 from db.types import Connection, Pool
+from ingestor.alive import IDLE_SECONDS, kept_alive
 from ingestor.clock import utc_now
+from ingestor.housekeeping import let_go
+from ingestor.past import fill_past
+from ingestor.persist import persist
 from ingestor.records import Source
-from ingestor.run import run
+from ingestor.run import Unclosed, run
 from ingestor.startup import retention_of
 
-_log = structlog.stdlib.get_logger(__name__)
-
-LOOK_SECONDS = 15.0
-"""How long a loop waits at most before it looks again, whatever it was told."""
+LOOK_SECONDS = 3.0
+"""How long a loop waits at most before it looks again: what a killed ingestor left is found so."""
 BUSY_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 3600.0
-EVENTS_KEPT = datetime.timedelta(days=1)
-_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
-    """Poll `sources` and serve requests until cancelled."""
+    """Poll `sources` and serve requests until cancelled; what the database refuses holds up one loop alone.
+
+    A demo fills the past of its largest coins meanwhile.
+    """
+    unclosed: Unclosed = {}
+    polls = {f"poll {source.name}": _Poll(settings, pool, source, unclosed) for source in sources}
+    loops: dict[str, Callable[[], Awaitable[None]]] = {
+        **polls,
+        "requests": _Requests(settings, pool, sources, unclosed),
+        "housekeeping": _Housekeeping(settings, pool),
+    }
+    if settings.demo:
+        loops["past"] = functools.partial(fill_past, pool, sources, retention_of(settings))
     async with anyio.create_task_group() as group:
-        for source in sources:
-            group.start_soon(_through_outages, f"poll {source.name}", _Poll(settings, pool, source))
-        group.start_soon(_through_outages, "requests", _Requests(settings, pool, sources))
-        group.start_soon(_through_outages, "housekeeping", _Housekeeping(settings, pool))
-
-
-async def _through_outages(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run `loop` again whenever the database was away, after a growing pause."""
-    failures = 0
-    while True:
-        began = anyio.current_time()
-        try:
-            await loop()
-        except* (*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError) as group:
-            reason = _first(group)
-            if not is_unavailable(reason):
-                raise
-            failures = 0 if anyio.current_time() - began > _RETRY_SECONDS[-1] else failures
-            pause = _RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)]
-            failures += 1
-            await _log.awarning("database.away", loop=name, retry_seconds=pause, reason=str(reason))
-            await anyio.sleep(pause)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        for name, loop in loops.items():
+            group.start_soon(functools.partial(persist, name, pool, loop))
 
 
 class _Poll:
     """Run one source whenever it is due. The schedule stands in the database: several ingestors share it."""
 
-    def __init__(self, settings: Settings, pool: Pool, source: Source) -> None:
-        self._settings, self._pool, self._source = settings, pool, source
+    def __init__(self, settings: Settings, pool: Pool, source: Source, unclosed: Unclosed) -> None:
+        self._settings, self._pool, self._source, self._unclosed = settings, pool, source, unclosed
 
     async def __call__(self) -> None:
         while True:
-            await anyio.sleep(await self._seconds_to_wait())
-            outcome = await run(
-                self._pool,
-                self._source,
-                timeout_seconds=self._settings.run_timeout_seconds,
-                retention=retention_of(self._settings),
-                only_if_due=True,
-            )
-            if outcome is None:  # somebody else is at it
+            ahead = await self._seconds_ahead()
+            if ahead > 0:
+                await anyio.sleep(min(ahead, LOOK_SECONDS))
+            elif await self._run() is None:  # somebody else is at it
                 await anyio.sleep(BUSY_SECONDS)
 
-    async def _seconds_to_wait(self) -> float:
+    async def _run(self) -> FinishedRun | None:
+        return await run(
+            self._pool,
+            self._source,
+            timeout_seconds=self._settings.run_timeout_seconds,
+            retention=retention_of(self._settings),
+            only_if_due=True,
+            unclosed=self._unclosed,
+        )
+
+    async def _seconds_ahead(self) -> float:
+        """Return for how long there is nothing to do; 0 where a look at the source's lock is due."""
         async with borrow(self._pool) as connection:
-            due_at = await next_run_at(connection, self._source.name)
-        ahead = (due_at - utc_now()).total_seconds() if due_at else 0.0
-        return min(max(ahead, 0.0), LOOK_SECONDS)
+            look = await look_at(connection, self._source.name)
+        # A running run is another ingestor's, or that of one that was killed.
+        if look.running or look.next_run_at is None:
+            return 0.0
+        ahead = (look.next_run_at - utc_now()).total_seconds()
+        return 0.0 if ahead > self._source.poll_seconds else max(ahead, 0.0)  # see `claim_due_run`
 
 
 class _Requests:
     """Claim requests, told by NOTIFY or at the next look, and run their sources."""
 
-    def __init__(self, settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
-        self._settings, self._pool = settings, pool
+    def __init__(self, settings: Settings, pool: Pool, sources: Sequence[Source], unclosed: Unclosed) -> None:
+        self._settings, self._pool, self._unclosed = settings, pool, unclosed
         self._sources: Mapping[str, Source] = {source.name: source for source in sources}
 
     async def __call__(self) -> None:
         async with borrow(self._pool) as connection:
+            await end_when_idle(connection, IDLE_SECONDS)  # it holds the requests that it serves
             told = anyio.Event()
 
             def tell(*_: object) -> None:
@@ -128,10 +121,10 @@ class _Requests:
 
     async def _serve(self, connection: Connection, request: Request) -> None:
         try:
-            async with anyio.create_task_group() as group:
-                for name in await open_sources(connection, request):
-                    if name in self._sources:
-                        group.start_soon(self._run_one, self._sources[name], request)
+            names = await open_sources(connection, request)
+            async with kept_alive(connection), anyio.create_task_group() as group:
+                for name in names & self._sources.keys():
+                    group.start_soon(self._run_one, self._sources[name], request)
             rest = await open_sources(connection, request)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -153,6 +146,7 @@ class _Requests:
                 retention=retention_of(self._settings),
                 request_id=request.id,
                 full=request.full,
+                unclosed=self._unclosed,
             )
             if outcome is not None:
                 return
@@ -160,19 +154,15 @@ class _Requests:
 
 
 class _Housekeeping:
-    """Let go of what is past its time: events that nobody may resume from, payloads, history."""
+    """Let go of what is past its time, every hour."""
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
         self._pool, self._retention = pool, retention_of(settings)
+        # Payloads that are kept for hours are not to lie for an hour more.
+        self._seconds = min(HOUSEKEEPING_SECONDS, self._retention.raw.total_seconds() / 12)
 
     async def __call__(self) -> None:
         while True:
             async with borrow(self._pool) as connection:
-                now = utc_now()
-                await purge_events(connection, now - EVENTS_KEPT)
-                await purge_rejections(connection, self._retention.oldest_raw(now))
-                dropped = await drop_old_partitions(connection, now, self._retention)
-                await delete_old_rows(connection, now, self._retention)
-            if dropped:
-                await _log.ainfo("partition.dropped", partitions=dropped)
-            await anyio.sleep(HOUSEKEEPING_SECONDS)
+                await let_go(connection, self._retention)
+            await anyio.sleep(self._seconds)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from db.pool import create_pool
+from db.pool import create_pool, database_problem
 from db.runs import FinishedRun
 from db.settings import Settings
 from ingestor.records import Source
@@ -21,11 +21,21 @@ async def run_once(
     """Run each of `sources` (all that are set, where none is named) once, and return how they went.
 
     A source that another ingestor is running just now is waited for, for PATIENCE_SECONDS, and then has no run in what
-    is returned. Raises SettingsError for an unknown name.
+    is returned. Raises SettingsError for an unknown name and, once the other sources have run, what the database raised
+    that kept a run from being closed.
     """
     async with await create_pool(dsn, application_name="kasparro ingest", max_size=2 * len(settings.sources)) as pool:
         chosen = await prepare(settings, pool, sources)
         finished: list[FinishedRun] = []
+        errors: list[Exception] = []
+
+        async def try_one(source: Source) -> None:
+            try:
+                await run_one(source)
+            except Exception as error:
+                if database_problem(error) is None:
+                    raise
+                errors.append(error)  # the other sources go on
 
         async def run_one(source: Source) -> None:
             give_up_at = anyio.current_time() + PATIENCE_SECONDS
@@ -47,7 +57,9 @@ async def run_once(
         try:
             async with anyio.create_task_group() as group:
                 for source in chosen:
-                    group.start_soon(run_one, source)
+                    group.start_soon(try_one, source)
         finally:
             await close_sources(chosen)
+    if errors:
+        raise errors[0]
     return sorted(finished, key=lambda outcome: outcome.id)

@@ -8,7 +8,6 @@ import anyio.lowlevel
 import msgspec
 import structlog
 
-from db.checkpoints import CheckpointRow, read_checkpoint, write_checkpoint
 from db.coins import merge_coins
 from db.events import add_coins_event, add_run_event, notify_events
 from db.history import PastPrice, backfill_prices, record_prices
@@ -17,10 +16,8 @@ from db.listings import (
     EncodedListings,
     KnownListing,
     ListingsWritten,
-    any_missing,
     encode_listings,
     known_listings,
-    mark_missing,
     readable_payload,
     revive,
     write_listings,
@@ -29,11 +26,11 @@ from db.locks import take_write_lock
 from db.notes import Note, add_notes, gathered
 from db.rejections import add_rejections
 from db.runs import advance_run
-from db.source_pages import keep_groups, save_page
 from db.types import Connection
 from ingestor.ahead import ahead
 from ingestor.code import digest
 from ingestor.records import Listing, Page, Record, RecordError, Rejection, Source
+from ingestor.sweep import advance_sweep
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -67,6 +64,15 @@ class Decoded(msgspec.Struct, frozen=True):
         )
 
 
+class _Writing(msgspec.Struct, frozen=True):
+    """What a page is written for: its run, the present, where history begins, whether any sweep is believed."""
+
+    run_id: int
+    now: datetime.datetime
+    oldest: datetime.datetime
+    believe: bool
+
+
 Part = tuple[Decoded, EncodedListings]
 """Some of a page's records, and their listings ready to be written."""
 
@@ -79,25 +85,27 @@ async def write_page(
     *,
     now: datetime.datetime,
     oldest: datetime.datetime,
+    believe: bool = False,
     parts: Sequence[Part] | None = None,
-) -> None:
+) -> str | None:
     """Write everything that `page` says, or nothing; what was observed before `oldest` is no history.
 
+    Returns a sentence where the page ends a sweep that lacks so much that no listing was ended; `believe` ends them.
     `parts` is the page decoded already, where no page was written since that holds one of its records.
     `connection` holds the source's lock, so nobody else writes this source's listings. Raises RunTakenOverError.
     """
+    writing = _Writing(run_id, now, oldest, believe)
     try:
         if parts is None:
             async with ahead(_decode(source, page, await _known(connection, source, page))) as reading:
-                await _write(connection, source, run_id, page, reading, now=now, oldest=oldest)
-        else:
-            await _write(connection, source, run_id, page, _each(parts), now=now, oldest=oldest)
+                return await _write(connection, source, page, reading, writing)
+        return await _write(connection, source, page, _each(parts), writing)
     except UNREADABLE:
         # The page holds a value that PostgreSQL cannot: find it, keep its bytes, and do not let it cost the others.
         if parts is None:
             parts = await decode_page(connection, source, page)
         parts = [await _without_unreadable(connection, part) for part in parts]
-        await _write(connection, source, run_id, page, _each(parts), now=now, oldest=oldest)
+        return await _write(connection, source, page, _each(parts), writing)
 
 
 async def decode_page(connection: Connection, source: Source, page: Page) -> list[Part]:
@@ -164,13 +172,11 @@ async def _without_unreadable(connection: Connection, part: Part) -> Part:
 async def _write(
     connection: Connection,
     source: Source,
-    run_id: int,
     page: Page,
     parts: AsyncIterable[Part],
-    *,
-    now: datetime.datetime,
-    oldest: datetime.datetime,
-) -> None:
+    writing: _Writing,
+) -> str | None:
+    now, run_id = writing.now, writing.run_id
     async with connection.transaction():
         await take_write_lock(connection)
         decoded, written = await _write_parts(connection, source, run_id, page.fetched_at, parts)
@@ -180,9 +186,10 @@ async def _write(
         await add_rejections(
             connection, run_id, source.name, now, [(r.external_id, r.error, r.payload) for r in decoded.rejections]
         )
-        tickers |= await _advance_sweep(connection, source, page, decoded, now)
+        step = await advance_sweep(connection, source, page, decoded.listings, now, believe=writing.believe)
+        tickers |= step.ended
         coins = await merge_coins(connection, tickers, now)
-        await _record_history(connection, source, decoded, coins.repriced, oldest)
+        await _record_history(connection, source, decoded, coins.repriced, writing.oldest)
         processed = len(page.records) + len(page.rejections)
         failed = len(decoded.rejections)
         await add_notes(connection, run_id, _notes(page, decoded))
@@ -208,6 +215,7 @@ async def _write(
         changed=changed,
         coins=len(coins.changed),
     )
+    return step.doubt
 
 
 async def _write_parts(
@@ -259,52 +267,6 @@ async def _record_history(
             await backfill_prices(connection, source.name, past, oldest)
 
 
-async def _advance_sweep(
-    connection: Connection, source: Source, page: Page, decoded: Decoded, now: datetime.datetime
-) -> set[str]:
-    """Save the page's place in the sweep and the checkpoint after it; return the tickers of listings that ended."""
-    before = await read_checkpoint(connection, source.name)
-    started_at = (before and before.sweep_started_at) or page.fetched_at
-    dirty = await save_page(
-        connection, source.name, page.group, page.number, _external_ids(page), ends_group=page.ends_group
-    )
-    dirty = dirty or bool(before and before.sweep_dirty)
-    ended: frozenset[str] = frozenset()
-    complete = page.sweep_groups is not None
-    if page.sweep_groups is not None:
-        dirty = await keep_groups(connection, source.name, page.sweep_groups) or dirty
-        if dirty or await any_missing(connection, source.name):
-            ended = await mark_missing(
-                connection,
-                source.name,
-                sweep_started_at=started_at,
-                previous_sweep_at=before.last_sweep_at if before else None,
-                missed_sweeps=source.missed_sweeps,
-            )
-    newest = max((listing.observed_at for listing in decoded.listings), default=None)
-    await write_checkpoint(
-        connection,
-        source.name,
-        CheckpointRow(
-            last_id=page.records[-1].external_id if page.records else None,
-            last_timestamp=newest,
-            position=None if page.position is None else msgspec.json.encode(page.position),
-            sweep_started_at=None if complete else started_at,
-            sweep_dirty=dirty and not complete,
-            last_sweep_at=started_at if complete else None,
-        ),
-        now,
-    )
-    return set(ended)
-
-
 def _notes(page: Page, decoded: Decoded) -> list[Note]:
     """Return what a page has to tell: of its body, and of records whose side figures could not be read."""
     return gathered([*page.notes, *(note for listing in decoded.listings for note in listing.notes)])
-
-
-def _external_ids(page: Page) -> list[str]:
-    """Return every external id that the page holds, readable or not, sorted: what its source still sends."""
-    found = {record.external_id for record in page.records}
-    found.update(rejection.external_id for rejection in page.rejections if rejection.external_id)
-    return sorted(found)

@@ -2,7 +2,7 @@
 
 import datetime
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -12,9 +12,11 @@ from db.listings import Listing
 from db.notes import Note
 
 __all__ = [
+    "OBSERVED_AT",
     "Backfills",
     "Budgeted",
     "Checkpoint",
+    "Explains",
     "Listing",
     "Note",
     "Page",
@@ -25,6 +27,10 @@ __all__ = [
     "Source",
     "content_hash",
 ]
+
+
+OBSERVED_AT = "@observed_at"
+"""The key that a payload gets where its record has no usable time of its own: a file's, or the newest of its body."""
 
 
 def content_hash(raw: bytes) -> bytes:
@@ -111,6 +117,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Explains(Protocol):
+    """What a source has beside `Source` when it may yield no page for another reason than that nothing changed."""
+
+    def why_no_page(self) -> str | None:
+        """Return why the last reading had no page, in a sentence; None where nothing changed."""
+        ...
+
+
+@runtime_checkable
 class Backfills(Protocol):
     """What a source has beside `Source` when it can tell the past: `kasparro backfill` needs no more."""
 
@@ -131,8 +146,8 @@ class Budgeted(Protocol):
 
     budget_variable: str
 
-    def take_calls(self) -> int:
-        """Return how many calls were made since this was last asked."""
+    def count_calls(self, on_call: Callable[[], Awaitable[None]] | None) -> None:
+        """From now on await `on_call` before each call: what is counted before it is made, no kill leaves out."""
         ...
 
     def spare_calls(self, used: int, now: datetime.datetime) -> int:

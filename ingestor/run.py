@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import anyio
@@ -10,27 +11,37 @@ import structlog
 
 from db.api_calls import add_calls
 from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
+from db.clock import database_now
 from db.events import add_run_event, notify_events
-from db.locks import release_source_lock, take_write_lock, try_source_lock
+from db.locks import end_when_idle, release_source_lock, take_write_lock, try_source_lock
 from db.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
-from db.pool import borrow, is_lost
-from db.runs import FinishedRun, abandon_runs, finish_run, running_sources, start_run
+from db.pool import borrow, database_problem, is_lost
+from db.runs import FinishedRun, RunTakenOverError, abandon_runs, finish_run, running_sources, start_run
 from db.sources import claim_due_run, count_outcome, set_next_run
 from db.types import Connection, Pool
 from ingestor.ahead import ahead
+from ingestor.alive import IDLE_SECONDS, kept_alive
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
 from ingestor.page import Part, decode_page, write_page
-from ingestor.records import Budgeted, Checkpoint, Page, Source
+from ingestor.readable import check_readable
+from ingestor.records import Budgeted, Checkpoint, Explains, Page, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
 CLOSE_TIMEOUT_SECONDS = 5.0
+_GOES_ON = "the next run goes on where this one ended."
 
 
-class _Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True):
+    """How a run ends: its status, and what it has to say."""
+
     status: str
     message: str | None
+
+
+Unclosed = dict[tuple[str, int], Outcome]
+"""How runs ended that the database did not let us close, by source and number: the source's next run closes them."""
 
 
 async def run(
@@ -42,33 +53,61 @@ async def run(
     request_id: int | None = None,
     full: bool = False,
     only_if_due: bool = False,
+    unclosed: Unclosed | None = None,
 ) -> FinishedRun | None:
     """Read `source` once and return the finished run, or None when somebody else is running it just now.
 
     `full` ignores the checkpoint and the validators. `only_if_due` is the poll loop's way: None, too, when the source's
-    next run lies ahead, else that is set. What the source does wrong ends in the run's row, never in an exception;
-    the database's errors are raised, and the run is then closed by the next one.
+    next run lies ahead, else that is set. What the source does wrong ends in the run's row, never in an exception, and
+    so does what the database does wrong, as long as it takes that row. Else its error is raised, and `unclosed` keeps
+    for the next run how this one ended.
     """
+    unclosed = {} if unclosed is None else unclosed
     async with borrow(pool) as connection, _source_lock(connection, source.name) as taken:
         if not taken:
             return None
         now = utc_now()
-        await _abandon(connection, source.name)
+        await _abandon(connection, source.name, unclosed)
         if only_if_due and not await claim_due_run(connection, source.name, now):
             return None
-        await ensure_partitions(connection, now, retention)
+        by_database = await database_now(connection)
+        await ensure_partitions(connection, by_database, retention)
         run_id = await _start(connection, source.name, request_id, now)
+        if isinstance(source, Budgeted):
+            source.count_calls(functools.partial(_count_call, pool, source.name))
+        oldest = retention.oldest_history(by_database)
         try:
-            outcome = await _read(
-                pool, connection, source, run_id, retention, timeout_seconds=timeout_seconds, full=full
-            )
+            outcome = await _read(pool, connection, source, run_id, oldest, timeout_seconds=timeout_seconds, full=full)
         except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
-                stopped = _Outcome("abandoned", "The ingestor was stopped; the next run goes on where this one ended.")
-                await _finish(connection, source, run_id, stopped)
-                await set_next_run(connection, source.name, None)
+            await _stop(connection, source, run_id)
             raise
-        return await _finish(connection, source, run_id, outcome)
+        except RunTakenOverError:
+            await _log.awarning("run.taken_over", source=source.name, run=run_id)
+            return None
+        except Exception as error:
+            problem = database_problem(error)
+            if problem is None:
+                raise
+            lost = is_lost(connection)
+            outcome = Outcome("abandoned" if lost else "failure", f"{problem}; {_GOES_ON}")
+            if lost:
+                unclosed[source.name, run_id] = outcome
+                raise
+        unclosed[source.name, run_id] = outcome
+        finished = await _finish(connection, source, run_id, outcome)
+        del unclosed[source.name, run_id]
+        return finished
+
+
+async def _stop(connection: Connection, source: Source, run_id: int) -> None:
+    """Close the run of an ingestor that is being stopped, as far as the database lets us in a few seconds."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
+        try:
+            await _finish(connection, source, run_id, Outcome("abandoned", f"The ingestor was stopped; {_GOES_ON}"))
+            await set_next_run(connection, source.name, None)
+        except Exception as error:
+            if database_problem(error) is None:
+                raise
 
 
 async def abandon_orphans(pool: Pool) -> None:
@@ -77,7 +116,7 @@ async def abandon_orphans(pool: Pool) -> None:
         for name in await running_sources(connection):
             async with _source_lock(connection, name) as taken:
                 if taken:
-                    await _abandon(connection, name)
+                    await _abandon(connection, name, {})
 
 
 @contextlib.asynccontextmanager
@@ -85,6 +124,8 @@ async def _source_lock(connection: Connection, source: str) -> AsyncIterator[boo
     """Try to hold the source's lock; a dead connection has let go of it by itself."""
     taken = await try_source_lock(connection, source)
     try:
+        if taken:
+            await end_when_idle(connection, IDLE_SECONDS)
         yield taken
     finally:
         if taken and not is_lost(connection):
@@ -92,17 +133,33 @@ async def _source_lock(connection: Connection, source: str) -> AsyncIterator[boo
                 await release_source_lock(connection, source)
 
 
-async def _abandon(connection: Connection, source: str) -> None:
-    """Close the runs that ended without a word; the source is then due at once, to go on where they ended."""
+async def _abandon(connection: Connection, source: str, unclosed: Unclosed) -> None:
+    """Close the runs that were not: as `unclosed` says, else as abandoned by a program that was killed.
+
+    After an abandoned one the source is due at once, to go on where that one ended.
+    """
     now = utc_now()
+    mine = {run_id: outcome for (name, run_id), outcome in unclosed.items() if name == source}
     async with connection.transaction():
         await take_write_lock(connection)
+        closed = [
+            finished
+            for run_id, outcome in mine.items()
+            if (finished := await finish_run(connection, run_id, outcome.status, outcome.message, now)) is not None
+        ]
         abandoned = await abandon_runs(connection, source, now)
-        for run_id in abandoned:
+        abandoned += [finished.id for finished in closed if finished.status == "abandoned"]
+        for run_id in {*abandoned, *(finished.id for finished in closed)}:
             await add_run_event(connection, "run_finished", run_id, now)
+        for finished in closed:
+            if finished.status != "abandoned":
+                await count_outcome(connection, source, failed=finished.status == "failure")
         if abandoned:
-            await notify_events(connection)
             await set_next_run(connection, source, None)
+        if abandoned or closed:
+            await notify_events(connection)
+    for run_id in mine:
+        del unclosed[source, run_id]
     for run_id in abandoned:
         await _log.awarning("run.abandoned", source=source, run=run_id)
 
@@ -122,18 +179,22 @@ async def _read(
     connection: Connection,
     source: Source,
     run_id: int,
-    retention: Retention,
+    oldest: datetime.datetime,
     *,
     timeout_seconds: float,
     full: bool,
-) -> _Outcome:
-    """Read and write page after page; the source's failures become the run's outcome."""
+) -> Outcome:
+    """Read and write page after page; the source's failures become the run's outcome. `oldest` begins history."""
     failure: SourceError | None = None
+    doubt: str | None = None
     pages = 0
     with anyio.move_on_after(timeout_seconds) as deadline:
         row = None if full else await read_checkpoint(connection, source.name)
         checkpoint = None if row is None else _checkpoint(row)
-        async with ahead(_decoded(pool, source, source.pages(checkpoint, full=full))) as reading:
+        # What a source said is doubted: "not changed" is no answer then.
+        afresh = full or (row is not None and row.doubted_sweeps > 0 and row.sweep_started_at is None)
+        pages_read = _decoded(pool, source, source.pages(checkpoint, full=afresh))
+        async with kept_alive(connection) as turn, ahead(pages_read) as reading:
             async for read in reading:
                 if isinstance(read, SourceError):
                     failure = read
@@ -141,21 +202,28 @@ async def _read(
                 page, parts = read
                 # Whoever stops us, or a deadline, waits for the page: it is written whole, then we go.
                 with anyio.CancelScope(shield=True):
-                    now = utc_now()
-                    oldest = retention.oldest_history(now)
-                    await write_page(connection, source, run_id, page, now=now, oldest=oldest, parts=parts)
+                    async with turn:
+                        doubt = await write_page(
+                            connection, source, run_id, page, now=utc_now(), oldest=oldest, believe=full, parts=parts
+                        )
                 pages += 1
     if failure is not None:
-        return _Outcome("failure", str(failure))
+        return Outcome("failure", str(failure))
     if deadline.cancelled_caught:
         late = (
             f"{source.name} took longer than RUN_TIMEOUT_SECONDS={timeout_seconds:g}; the next run goes on from there"
         )
-        return _Outcome("failure", late)
+        return Outcome("failure", late)
     if pages == 0:
         await touch_checkpoint(connection, source.name, utc_now())
-        return _Outcome("success", f"{source.name} has not changed since its last run.")
-    return _Outcome("success", None)
+        why = source.why_no_page() if isinstance(source, Explains) else None
+        return Outcome("success", why or f"{source.name} has not changed since its last run.")
+    return Outcome("partial", doubt) if doubt else Outcome("success", None)
+
+
+async def _count_call(pool: Pool, source: str) -> None:
+    async with borrow(pool) as connection:
+        await add_calls(connection, source, 1, utc_now())
 
 
 _Ahead = tuple[Page, list[Part] | None] | SourceError
@@ -171,6 +239,9 @@ async def _decoded(pool: Pool, source: Source, pages: AsyncGenerator[Page, None]
     async with contextlib.aclosing(pages):
         try:
             async for page in pages:
+                if source.kind == "api":  # a file's page is a slice of its body: the source itself looks at the whole
+                    body = f"{source.name}, page {page.number}"
+                    check_readable(source, body, page.records, page.rejections, page.fetched_at)
                 external_ids = {record.external_id for record in page.records}
                 parts = None
                 if before and before.isdisjoint(external_ids):
@@ -187,7 +258,7 @@ def _checkpoint(row: CheckpointRow) -> Checkpoint:
     return Checkpoint(position=position, last_id=row.last_id, last_timestamp=row.last_timestamp)
 
 
-async def _finish(connection: Connection, source: Source, run_id: int, outcome: _Outcome) -> FinishedRun | None:
+async def _finish(connection: Connection, source: Source, run_id: int, outcome: Outcome) -> FinishedRun | None:
     now = utc_now()
     async with connection.transaction():
         await take_write_lock(connection)
@@ -197,8 +268,6 @@ async def _finish(connection: Connection, source: Source, run_id: int, outcome: 
             await notify_events(connection)
             if finished.status != "abandoned":
                 await count_outcome(connection, source.name, failed=finished.status == "failure")
-        if isinstance(source, Budgeted):
-            await add_calls(connection, source.name, source.take_calls(), now)
     if finished is not None:
         say = _log.ainfo if finished.status in ("success", "partial") else _log.awarning
         await say(

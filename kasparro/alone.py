@@ -9,7 +9,7 @@ from typing import NoReturn
 from db.migrate import migrate
 from db.settings import Settings
 from kasparro.console import open_console
-from kasparro.database import find_running
+from kasparro.database import dsn_for, find_running
 from kasparro.supervisor import Plan, supervise
 
 
@@ -20,11 +20,16 @@ def run_alone(settings: Settings, command: Sequence[str]) -> None:
         plan = Plan(settings=settings, commands=(tuple(command),))
         asyncio.run(supervise(plan, open_console(settings)))
     else:
-        asyncio.run(migrate(dsn))
-        _become(command, {**os.environ, "DATABASE_URL": dsn})
+        own = asyncio.run(_prepare(dsn, command[0]))
+        _become(command, {**os.environ, "DATABASE_URL": own})
+
+
+async def _prepare(dsn: str, module: str) -> str:
+    await migrate(dsn)
+    return await dsn_for(dsn, module)
 
 
 def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Replace this process, so that signals and exit codes are the module's own."""
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", *command], environment)  # noqa: S606 - our own module
+    os.execve(sys.executable, [sys.executable, "-P", "-m", *command], environment)  # noqa: S606 - our own module

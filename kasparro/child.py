@@ -37,7 +37,7 @@ class Backoff(msgspec.Struct, frozen=True):
 
 
 class Child:
-    """The process `python -m MODULE` of the module `command[0]`; its lines go to `console`.
+    """The process `python -P -m MODULE` of the module `command[0]`; its lines go to `console`.
 
     `refused` is called, once, with a sentence when it ends with code 2.
     """
@@ -51,7 +51,8 @@ class Child:
         backoff: Backoff | None = None,
     ) -> None:
         self.name = command[0].rpartition(".")[2]
-        self._command = (sys.executable, "-m", "kasparro.leash", *command)
+        # -P: a file of the working folder that has a package's name is not taken for it.
+        self._command = (sys.executable, "-P", "-m", "kasparro.leash", *command)
         self._environment = {**environment, "PYTHONUNBUFFERED": "1"}
         self._console = console
         self._refused = refused

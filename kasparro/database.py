@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from db.embedded import EmbeddedPostgres, running_dsn
+from db.logins import PARTS, LoginError, login_dsn
 from db.pool import DatabaseUnavailableError, connect
 from db.settings import Settings
 
@@ -23,6 +24,18 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
     else:
         async with EmbeddedPostgres(settings.home) as embedded:
             yield embedded.dsn
+
+
+async def dsn_for(dsn: str, module: str) -> str:
+    """Return the DSN that a process is handed: with a login of its own, where it has one.
+
+    Where it has none it is handed `dsn`, and warns of that itself. Raises DatabaseUnavailableError.
+    """
+    part = next((part for part in PARTS if part == module), None)
+    try:
+        return dsn if part is None else await login_dsn(dsn, part)
+    except LoginError:
+        return dsn
 
 
 async def find_running(settings: Settings) -> str | None:

@@ -5,17 +5,30 @@ from pathlib import Path
 
 import msgspec
 
-from db.settings import Settings, load_settings
+from db.settings import SAMPLE, Settings, load_settings
 from kasparro.errors import RefusedError
 from kasparro.occupancy import find_occupant
+
+RAW_RETENTION_HOURS = 2
+HISTORY_RETENTION_DAYS = 3
+"""A demo polls thirty times as often as real providers are polled: it keeps what it reads for a shorter time."""
 
 # What must not reach the simulator, or would let made-up prices reach real data.
 _LEFT_OUT = ("API_SOURCE_KEY", "COINGECKO_API_KEY", "READ_DATABASE_URL")
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """Return `settings` with the demo's own folder and embedded database."""
-    return msgspec.structs.replace(settings, home=settings.home / "demo", database_url=None, read_database_url=None)
+    """Return `settings` with the demo's own folder, embedded database, sample and retention."""
+    return msgspec.structs.replace(
+        settings,
+        home=settings.home / "demo",
+        demo=True,
+        database_url=None,
+        read_database_url=None,
+        csv_path=settings.csv_path or str(SAMPLE),
+        raw_retention_hours=min(settings.raw_retention_hours or RAW_RETENTION_HOURS, RAW_RETENTION_HOURS),
+        history_retention_days=min(settings.history_retention_days, HISTORY_RETENTION_DAYS),
+    )
 
 
 def running_demo_settings() -> Settings:

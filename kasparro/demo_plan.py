@@ -13,6 +13,8 @@ from kasparro.supervisor import Plan
 POLL_SECONDS = 10
 COINS = 2000
 TICK_SECONDS = 5
+MOVING = 0.1
+"""Of all listings at each tick; the sixty best-known coins, which one sees first, always move."""
 
 
 def new_market() -> str:
@@ -20,8 +22,11 @@ def new_market() -> str:
     return f"http://127.0.0.1:{free_port()}"
 
 
-def simulator_command(market: str, coins: int) -> tuple[str, ...]:
-    """Return the module, and its arguments, that is the market at an address with so many coins on each list."""
+def simulator_command(market: str, coins: int, moving: float = MOVING) -> tuple[str, ...]:
+    """Return the module, and its arguments, that is the market at an address with so many coins on each list.
+
+    `moving` is the share of them that moves at each tick.
+    """
     return (
         "kasparro.simulator",
         "--port",
@@ -31,7 +36,7 @@ def simulator_command(market: str, coins: int) -> tuple[str, ...]:
         "--tick-seconds",
         str(TICK_SECONDS),
         "--moving",
-        "0.7",
+        str(moving),
     )
 
 
@@ -41,10 +46,13 @@ def demo_plan(settings: Settings, market: str) -> Plan:
         **instead_of_providers(market),
         "KASPARRO_HOME": str(settings.home),
         "POLL_SECONDS": str(_poll_seconds(settings)),
+        "CSV_PATH": str(settings.csv_path),
+        "RAW_RETENTION_HOURS": str(settings.raw_retention_hours),
+        "HISTORY_RETENTION_DAYS": str(settings.history_retention_days),
     }
     return Plan(
         settings=settings,
-        commands=(simulator_command(market, COINS), ("ingestor",), ("server",)),
+        commands=(simulator_command(market, COINS), ("ingestor", "--demo"), ("server",)),
         environment=environment,
         greeting="Kasparro answers with made-up prices (demo)",
     )

@@ -10,7 +10,7 @@
 
 from db.embedded import EmbeddedPostgresError, HomeInUseError
 from db.migrate import MigrationError
-from db.pool import DatabaseUnavailableError
+from db.pool import DatabaseUnavailableError, database_problem
 from db.settings import SettingsError
 
 FAILED = 1
@@ -42,9 +42,14 @@ _EXPECTED: tuple[tuple[type[Exception], int], ...] = (
 
 def explain(error: Exception) -> tuple[str, int] | None:
     """Return the sentence and the exit code of an expected error; None for one that is a fault of ours."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, CommandError):
         return str(error), error.exit_code
     code = next((code for kind, code in _EXPECTED if isinstance(error, kind)), None)
-    if code is None:
-        return None
-    return str(error), code
+    if code is not None:
+        return str(error), code
+    if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
+        return None  # of a file, not of the database
+    problem = database_problem(error)
+    return None if problem is None else (problem, FAILED)

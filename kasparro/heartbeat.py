@@ -8,6 +8,8 @@ import asyncio
 import datetime
 import sys
 
+from db.display import displayed
+from db.logins import LoginError, login_dsn
 from db.pool import DatabaseUnavailableError, connect
 from db.settings import SettingsError, load_settings
 from db.types import Connection
@@ -38,8 +40,12 @@ async def check_heartbeat(connection: Connection, limit: datetime.timedelta = LI
 async def _check(dsn: str | None) -> str | None:
     if dsn is None:
         return "DATABASE_URL is not set: it names the database that the ingestor works on"
+    try:
+        own = await login_dsn(dsn, "ingestor")  # of other roles' sessions PostgreSQL does not tell the times
+    except LoginError:
+        own = dsn
     connection = await connect(
-        dsn, application_name="kasparro heartbeat", connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS
+        own, application_name="kasparro heartbeat", connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS
     )
     try:
         return await check_heartbeat(connection)
@@ -54,7 +60,7 @@ def main() -> int:
     except (SettingsError, DatabaseUnavailableError) as error:
         problem = str(error)
     if problem is not None:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"{displayed(problem)}\n")
     return 0 if problem is None else FAILED
 
 

@@ -14,6 +14,8 @@ import msgspec
 from db.embedded import FolderUnusableError
 from kasparro.errors import RefusedError
 
+LOCK_FILE = "kasparro.lock"
+
 
 class Occupant(msgspec.Struct, frozen=True, omit_defaults=True):
     """The `kasparro up` that holds a state folder; `market` is where a demo's made-up market answers."""
@@ -65,7 +67,7 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _path(home: Path) -> Path:
-    return home / "kasparro.lock"
+    return home / LOCK_FILE
 
 
 def _sentence(home: Path, occupant: Occupant | None) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -12,6 +11,7 @@ from rich.text import Text
 from db.run_pages import RunRow
 from db.runs import FinishedRun
 from kasparro.errors import RUN_FAILED, RUN_PARTIAL
+from kasparro.terminal import cell, say, say_json
 
 STYLES = {
     "success": "green",
@@ -47,7 +47,7 @@ def end_with_runs(asked: Collection[str], runs: Sequence[FinishedRun | RunRow], 
     statuses = {run.source: run.status for run in runs}
     for source in asked:
         if source not in statuses:
-            click.echo(f"{source}: {without_run}", err=True)
+            say(f"{source}: {without_run}", err=True)
     seen = {statuses.get(source) for source in asked}
     if seen - {"success", "partial"}:
         raise click.exceptions.Exit(RUN_FAILED)
@@ -57,18 +57,18 @@ def end_with_runs(asked: Collection[str], runs: Sequence[FinishedRun | RunRow], 
 def print_runs(runs: Sequence[FinishedRun | RunRow], *, as_json: bool) -> None:
     """Print a line for each run and, below the table, what each had to say."""
     if as_json:
-        click.echo(msgspec.json.encode(runs))
+        say_json(runs)
         return
     table = Table("source", "status", *(_right(name) for name in ("read", "rejected", "changed", "unchanged", "ms")))
     table.box = None
     for run in runs:
         counts = (run.processed, run.failed, run.changed, run.unchanged, _milliseconds(run))
-        table.add_row(run.source, Text(run.status, STYLES[run.status]), *(f"{count:,}" for count in counts))
+        table.add_row(cell(run.source), Text(run.status, STYLES[run.status]), *(f"{count:,}" for count in counts))
     screen = open_screen()
     screen.print(table)
     for run in runs:
         if run.message:
-            screen.print(f"{run.source}: {run.message}", markup=False)
+            screen.print(cell(f"{run.source}: {run.message}"))
 
 
 def _right(name: str) -> Column:

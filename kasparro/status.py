@@ -4,9 +4,12 @@ import datetime
 
 import msgspec
 
+from db.demo import is_demo
 from db.health import read_stats
+from db.loop_problems import read_problems
 from db.quality import DoubtfulCoin, worst_coins
 from db.run_pages import RunRow, last_runs
+from db.sizes import Sizes, read_sizes
 from db.source_rows import SourceCheckpointRow, SourceRow, all_sources, checkpoints_of_sources, listing_counts
 from db.types import Connection
 from kasparro.occupancy import Occupant
@@ -22,16 +25,24 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What `kasparro status` shows; `running` is the `kasparro up` of this state folder."""
+    """What `kasparro status` shows; `running` is the `kasparro up` of this state folder, `problems` its hindrances.
+
+    `disk_bytes` is what an embedded database takes of the disk, its log of changes included; None for any other.
+    """
 
     running: Occupant | None
+    demo: bool
     coins: int
+    sizes: Sizes
+    disk_bytes: int | None
+    problems: list[str]
     sources: list[SourceStatus]
     worst: list[DoubtfulCoin]
 
 
-async def read_status(connection: Connection, running: Occupant | None) -> Status:
+async def read_status(connection: Connection, running: Occupant | None, disk_bytes: int | None) -> Status:
     """Read it all in one snapshot."""
+    problems = await read_problems(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await all_sources(connection)
         names = [row.name for row in rows]
@@ -40,7 +51,18 @@ async def read_status(connection: Connection, running: Occupant | None) -> Statu
         checkpoints = await checkpoints_of_sources(connection, names)
         stats = await read_stats(connection)
         worst = await worst_coins(connection, datetime.datetime.now(datetime.UTC))
+        sizes = await read_sizes(connection)
+        demo = await is_demo(connection)
     sources = [
         SourceStatus(row, counts.get(row.name, 0), runs.get(row.name), checkpoints.get(row.name)) for row in rows
     ]
-    return Status(running=running, coins=stats.total_normalized, sources=sources, worst=worst)
+    return Status(
+        running=running,
+        demo=demo,
+        coins=stats.total_normalized,
+        sizes=sizes,
+        disk_bytes=disk_bytes,
+        problems=problems,
+        sources=sources,
+        worst=worst,
+    )

@@ -3,20 +3,23 @@
 import http.client
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-import click
 import msgspec
 
+from db.demo import mark_demo
 from db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from db.migrate import migrate
+from db.pool import connect
 from db.settings import Settings
 from kasparro.child import Backoff, Child
-from kasparro.console import Console
+from kasparro.console import Console, Lines
+from kasparro.database import dsn_for
 from kasparro.errors import RefusedError
 from kasparro.ports import service_url
 from kasparro.stop import Stop
@@ -30,7 +33,8 @@ PROBE_TIMEOUT_SECONDS = 5.0
 class Plan(msgspec.Struct, frozen=True):
     """What is to run: commands such as `("server",)`, started in this order and stopped in the reverse one.
 
-    `environment` goes over that of this process, and DATABASE_URL over both.
+    `environment` goes over that of this process, and DATABASE_URL over both. A demo's
+    database is marked as one.
     """
 
     settings: Settings
@@ -54,6 +58,8 @@ async def supervise(plan: Plan, console: Console) -> None:
                 embedded = await stack.enter_async_context(EmbeddedPostgres(plan.settings.home))
                 dsn = embedded.dsn
             await migrate(dsn)
+            if plan.settings.demo:
+                await _mark(dsn)
             log.info("the database is ready")
         if not stop.is_wished():
             await _run(plan, console, stop, embedded, str(dsn))
@@ -61,9 +67,20 @@ async def supervise(plan: Plan, console: Console) -> None:
         raise RefusedError(stop.reason)
 
 
+async def _mark(dsn: str) -> None:
+    connection = await connect(dsn)
+    try:
+        await mark_demo(connection)
+    finally:
+        await connection.close()
+
+
 async def _run(plan: Plan, console: Console, stop: Stop, embedded: EmbeddedPostgres | None, dsn: str) -> None:
-    environment = {**os.environ, **plan.environment, "DATABASE_URL": dsn}
-    children = [Child(command, environment, console, stop.wish) for command in plan.commands]
+    environment = {**os.environ, **plan.environment}
+    children = [
+        Child(command, {**environment, "DATABASE_URL": await dsn_for(dsn, command[0])}, console, stop.wish)
+        for command in plan.commands
+    ]
 
     def kill_all() -> None:
         for child in children:
@@ -85,13 +102,20 @@ async def _run(plan: Plan, console: Console, stop: Stop, embedded: EmbeddedPostg
 
 
 async def _keep_running(embedded: EmbeddedPostgres) -> None:
-    """Start PostgreSQL again whenever it ends; the processes connect again by themselves."""
-    backoff, wait_seconds = Backoff(), None
+    """Start PostgreSQL again whenever it ends; the processes connect again by themselves.
+
+    After the first crash that happens at once: everything waits for it. Only if it crashes again soon there is a pause.
+    """
+    backoff, wait_seconds = Backoff(), -1.0
     while True:
         started = anyio.current_time()
         await embedded.wait()
-        wait_seconds = backoff.after(wait_seconds, anyio.current_time() - started)
-        log.warning("PostgreSQL ended; starting it again in %g s", wait_seconds)
+        ran_seconds = anyio.current_time() - started
+        if wait_seconds < 0 or ran_seconds >= backoff.steady_seconds:
+            wait_seconds = 0.0
+        else:
+            wait_seconds = backoff.after(wait_seconds or None, ran_seconds)
+        log.warning("PostgreSQL ended; starting it again%s", f" in {wait_seconds:g} s" if wait_seconds else "")
         await anyio.sleep(wait_seconds)
         try:
             await embedded.start()
@@ -106,7 +130,9 @@ async def _greet(plan: Plan) -> None:
         if await anyio.to_thread.run_sync(_answers, url, abandon_on_cancel=True):
             break
         await anyio.sleep(PROBE_SECONDS)
-    click.echo(f"{plan.greeting} at {url} (GraphiQL /graphql, REST /data, docs /docs)")
+    line = f"{plan.greeting} at {url}{plan.settings.root_path} (GraphiQL /graphql, REST /data, docs /docs)"
+    if not Lines(sys.stdout).write(line):
+        log.info("%s", line)
 
 
 def _answers(url: str) -> bool:

@@ -8,6 +8,7 @@ import sys
 import click
 import uvloop
 
+from db.display import displayed
 from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError
 from db.settings import Settings, SettingsError, load_settings
@@ -39,12 +40,12 @@ def main() -> int:
             if settings.workers == 1:
                 uvloop.run(_serve_until_told(settings, listening))
             elif uvloop.run(_database_is_there(settings)):
-                run_workers(settings.workers, listening, lambda: _tell(url_of(listening)))
+                run_workers(settings, listening, lambda: _tell(url_of(listening)))
     except (SettingsError, AddressError) as error:
-        click.echo(error, err=True)
+        click.echo(displayed(str(error)), err=True)
         return BAD_SETTING
     except (StartError, DatabaseUnavailableError, TokenFileError) as error:
-        click.echo(error, err=True)
+        click.echo(displayed(str(error)), err=True)
         return FAILED
     return 0
 

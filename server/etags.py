@@ -1,11 +1,16 @@
 """ETag and 304 (RFC 9110, sections 8.8.3 and 13.1.2)."""
 
 import hashlib
+import re
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.state import ServerState
+from server.weighted import field_value
+
+# A tag may hold a comma: a list of them cannot be split by it.
+_OPAQUE_TAG = re.compile(rb'"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 def etag_of_body(body: bytes) -> str:
@@ -28,17 +33,20 @@ def etag_of(request: Request) -> str | None:
 
 def not_modified(request: Request, etag: str | None) -> Response | None:
     """Return the 304 for a client that has the answer already."""
-    if etag is None or not matches(etag, request.headers.get("if-none-match", "")):
+    if etag is None or not matches(etag, field_value(request.scope["headers"], b"if-none-match")):
         return None
     return Response(status_code=304, headers=caching(etag))
 
 
-def matches(etag: str, if_none_match: str) -> bool:
+def matches(etag: str, if_none_match: bytes | None) -> bool:
     """Tell whether one of the listed tags is this one, by the weak comparison that If-None-Match asks for."""
-    opaque = etag.removeprefix("W/")
-    return any(given.strip().removeprefix("W/") in (opaque, "*") for given in if_none_match.split(","))
+    if not if_none_match:
+        return False
+    if if_none_match.strip() == b"*":
+        return True
+    return etag.removeprefix("W/").encode() in _OPAQUE_TAG.findall(if_none_match)
 
 
 def caching(etag: str | None) -> dict[str, str]:
-    """Return the headers of an answer that may be kept, if it is asked about each time."""
-    return {} if etag is None else {"ETag": etag, "Cache-Control": "no-cache"}
+    """Return the headers of an answer that may be kept, if it is asked about each time; a 304 has the same."""
+    return {} if etag is None else {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}

@@ -8,29 +8,25 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 
-import structlog
+import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
 from db.embedded import running_dsn
-from db.migrate import MigrationError, status
-from db.pool import DatabaseUnavailableError
+from db.logins import login_or_warn, same_login
+from db.readiness import DatabaseNotReadyError, wait_for_schema
 from db.settings import Settings
 from server.address import browser_url
 from server.app import create_app
-from server.http_protocol import OneWriteProtocol
+from server.http_protocol import HttpProtocol
 from server.live.wire import Wire
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
 
-DATABASE_WAIT_SECONDS = 60.0
-DATABASE_RETRY_SECONDS = 0.5
 SHUTDOWN_GRACE_SECONDS = 5
 UNREAD_SECONDS = 60
 PING_SECONDS = 20.0
 """Between pings of a websocket, and for how long the pong is waited for."""
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 class AddressError(Exception):
@@ -83,13 +79,26 @@ async def serve(
 ) -> None:
     """Serve until `stopping` is set, then let requests finish; `on_ready` is told the URL once they are answered.
 
-    Raises StartError, DatabaseUnavailableError, TokenFileError.
+    Raises StartError, DatabaseUnavailableError, TokenFileError, SettingsError.
     """
     dsn = await wait_for_database(settings, stopping)
     if stopping.is_set():
         return
+    settings, dsn = await as_server(settings, dsn)
     async with open_state(settings, dsn, stopping) as state:
         await Server(state, lambda: on_ready(url_of(listening))).serve([listening])
+
+
+async def as_server(settings: Settings, dsn: str) -> tuple[Settings, str]:
+    """Return the settings and the DSN with the server's own login in place of the owner's, where there is one.
+
+    Raises DatabaseUnavailableError.
+    """
+    own = await login_or_warn(dsn, "server")
+    if settings.read_database_url:
+        replica = await same_login(own, settings.read_database_url, "server")
+        settings = msgspec.structs.replace(settings, read_database_url=replica)
+    return settings, own
 
 
 async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
@@ -100,32 +109,11 @@ async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
     dsn = settings.database_url or running_dsn(settings.home)
     if dsn is None:
         raise StartError("There is no database: set DATABASE_URL, or start everything with `kasparro up`")
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + DATABASE_WAIT_SECONDS
-    told = False
-    while not stopping.is_set():
-        problem = await _problem_of(dsn)
-        if problem is None:
-            break
-        if clock() > deadline:
-            raise StartError(problem)
-        if not told:
-            log.info("waiting for the database", reason=problem)
-            told = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DATABASE_RETRY_SECONDS):
-                await stopping.wait()
-    return dsn
-
-
-async def _problem_of(dsn: str) -> str | None:
     try:
-        pending = (await status(dsn)).pending
-    except DatabaseUnavailableError as error:
-        return str(error)
-    except MigrationError as error:
+        await wait_for_schema(dsn, stopping)
+    except DatabaseNotReadyError as error:
         raise StartError(str(error)) from error
-    return f"The database lacks migration {pending[0].file_name}: run `kasparro migrate`" if pending else None
+    return dsn
 
 
 def quiet_uvicorn() -> None:
@@ -133,22 +121,26 @@ def quiet_uvicorn() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def http_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def http_config(
+    app: ASGIApp | str, *, keep_alive_seconds: int, factory: bool = False, workers: int = 1
+) -> uvicorn.Config:
     """Return how uvicorn serves an application of ours, or one that each worker makes and opens for itself."""
     return uvicorn.Config(
         app,
         factory=factory,
         workers=workers,
         lifespan="on" if factory else "off",
-        http=OneWriteProtocol,
+        http=HttpProtocol,
         ws=Wire,
         ws_max_size=MAX_BODY_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
-        ws_per_message_deflate=False,  # its buffers would cost each subscriber hundreds of kilobytes
+        ws_per_message_deflate=False,  # `Wire` has its own: uvicorn's costs each subscriber hundreds of kilobytes
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # `server.middleware.forwarded` reads them, of the proxies that are named
+        timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
     )
 
@@ -157,7 +149,7 @@ class Server(uvicorn.Server):
     """uvicorn, ended by `stopping`: signals are the business of the process, not of a server within it."""
 
     def __init__(self, state: ServerState, on_ready: Callable[[], None]) -> None:
-        super().__init__(http_config(create_app(state)))
+        super().__init__(http_config(create_app(state), keep_alive_seconds=state.settings.keep_alive_seconds))
         self._stopping = state.stopping
         self._on_ready = on_ready
 

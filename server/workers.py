@@ -17,10 +17,10 @@ from uvicorn.supervisors import Multiprocess
 
 from db.logs import configure_logging
 from db.pool import DatabaseUnavailableError
-from db.settings import load_settings
+from db.settings import Settings, SettingsError, load_settings
 from db.token import TokenFileError
 from server.app import create_app
-from server.process import StartError, http_config, quiet_uvicorn, wait_for_database
+from server.process import StartError, as_server, http_config, quiet_uvicorn, wait_for_database
 from server.state import open_state
 
 log = structlog.stdlib.get_logger(__name__)
@@ -29,8 +29,13 @@ log = structlog.stdlib.get_logger(__name__)
 class Workers(Multiprocess):
     """Processes that serve one socket until a signal; one that ends or hangs is started anew."""
 
-    def __init__(self, workers: int, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-        config = http_config("server.workers:Worker", factory=True, workers=workers)
+    def __init__(self, settings: Settings, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+        config = http_config(
+            "server.workers:Worker",
+            keep_alive_seconds=settings.keep_alive_seconds,
+            factory=True,
+            workers=settings.workers,
+        )
         super().__init__(config, [listening])
         self._on_ready: Callable[[], None] | None = on_ready
 
@@ -66,11 +71,12 @@ class Worker:
         stop_with_uvicorn(self._stopping)
         try:
             dsn = await wait_for_database(self._settings, self._stopping)
-            async with open_state(self._settings, dsn, self._stopping) as state:
+            settings, dsn = await as_server(self._settings, dsn)
+            async with open_state(settings, dsn, self._stopping) as state:
                 self._app = create_app(state)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except (StartError, DatabaseUnavailableError, TokenFileError, TimeoutError) as error:
+        except (StartError, DatabaseUnavailableError, SettingsError, TokenFileError, TimeoutError) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
         except BaseException:
             # What ends the live updates in a way that nobody foresaw ends the worker: the next one starts afresh.
@@ -106,9 +112,9 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
-def run_workers(workers: int, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve with so many processes until a signal; `on_ready` is called once all of them answer. Raises StartError."""
-    supervisor = Workers(workers, listening, on_ready)
+def run_workers(settings: Settings, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve with WORKERS processes until a signal; `on_ready` is called once all of them answer. Raises StartError."""
+    supervisor = Workers(settings, listening, on_ready)
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise StartError("The server could not start; the lines above say why")

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from bench.cleanup import cleaned_up
 from db.embedded import EmbeddedPostgres
+from db.logins import PARTS, login_dsn
 from db.migrate import migrate
 from db.pool import Connection, Pool, connect, create_pool, normalize_dsn
 
@@ -29,6 +31,21 @@ _numbers = itertools.count(1)
 def pytest_configure() -> None:
     """Treat SIGTERM as Ctrl-C, so that a run that is cut short still ends its server and its programs."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def started_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let programs start with the default action of every signal, and let none outlive this process.
+
+    A signal that `nohup`, or a shell for its background jobs, has ignored stays without effect on the run itself; only
+    a handler, unlike SIG_IGN, is not inherited.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    tmp_path_factory.getbasetemp()  # what pytest keeps for a look afterwards lies where it always does
+    with cleaned_up():
+        yield
 
 
 def with_database(dsn: str, database: str) -> str:
@@ -51,6 +68,7 @@ async def server_dsn() -> AsyncIterator[str]:
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield normalize_dsn(given)
+        await _run_sql(normalize_dsn(given), DROP_LOGINS.format(pid=os.getpid()))
         return
     home = Path(tempfile.mkdtemp(prefix="kasparro-tests-"))
     try:
@@ -58,6 +76,19 @@ async def server_dsn() -> AsyncIterator[str]:
             yield postgres.dsn
     finally:
         shutil.rmtree(home)
+
+
+# The databases that they belong to are gone by then.
+DROP_LOGINS = """
+DO $$
+DECLARE login text;
+BEGIN
+    FOR login IN SELECT rolname FROM pg_roles WHERE rolname ~ '^kasparro_(server|ingestor)_test_{pid}_' LOOP
+        EXECUTE format('DROP ROLE %I', login);
+    END LOOP;
+END
+$$
+"""
 
 
 async def _run_sql(dsn: str, sql: str) -> None:
@@ -78,6 +109,8 @@ async def template(server_dsn: str) -> AsyncIterator[str]:
     name = _new_name()
     await _run_sql(server_dsn, f"CREATE DATABASE {name}")
     await migrate(with_database(server_dsn, name))
+    for part in PARTS:  # the copies know them too
+        await login_dsn(with_database(server_dsn, name), part)
     yield name
     await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -125,12 +158,20 @@ def shared_recordings() -> Path:
 class Program:
     """A program of ours, its output in a file."""
 
-    def __init__(self, arguments: tuple[str, ...], environ: Mapping[str, str], output: Path) -> None:
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        environ: Mapping[str, str],
+        output: Path,
+        *,
+        python: str = sys.executable,
+        folder: Path = ROOT,
+    ) -> None:
         self.output = output
         with output.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=ROOT,
+                [python, *arguments],
+                cwd=folder,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -182,11 +223,15 @@ StartProgram = Callable[..., Program]
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> Iterator[StartProgram]:
-    """`start_program("-m", "server", PORT="0")` starts Python so, with these variables added to the environment."""
+    """`start_program("-m", "server", PORT="0")` starts Python so, with these variables added to the environment.
+
+    With `python` and `folder` it is another Python, in another working folder.
+    """
     started: list[Program] = []
 
-    def start(*arguments: str, **environ: str) -> Program:
-        program = Program(arguments, environ, tmp_path / f"program-{len(started)}.log")
+    def start(*arguments: str, python: str = sys.executable, folder: Path = ROOT, **environ: str) -> Program:
+        output = tmp_path / f"program-{len(started)}.log"
+        program = Program(arguments, environ, output, python=python, folder=folder)
         started.append(program)
         return program
 

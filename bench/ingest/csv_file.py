@@ -1,6 +1,5 @@
 """A CSV file of any length, as an exchange's export looks, and our way to load it."""
 
-import asyncio
 import os
 import random
 import sys
@@ -56,7 +55,7 @@ async def load(dsn: str, path: Path, rows: int) -> Spent:
             "LOG_LEVEL": "WARNING",
             "RUN_TIMEOUT_SECONDS": "3600",
         }
-        spent = await asyncio.to_thread(run_to_end, command, environment)
+        spent = await run_to_end(command, environment)
     await _check(dsn, "SELECT (SELECT count(*) FROM listings), (SELECT count(*) FROM normalized_records)", rows)
     return spent
 

@@ -96,6 +96,4 @@ async def merging(dsn: str, url: str, form: str = DEFAULT) -> AsyncIterator[Call
 async def load_csv(dsn: str, path: Path, form: str = DEFAULT) -> Spent:
     """Load a file in a process of its own; return what that took."""
     with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
-        return await asyncio.to_thread(
-            run_to_end, (dlt_python(), "-P", _SCRIPT, "csv", path), _environment(dsn, form), Path(folder)
-        )
+        return await run_to_end((dlt_python(), "-P", _SCRIPT, "csv", path), _environment(dsn, form), Path(folder))

@@ -23,7 +23,7 @@ from db.keyset import Position
 from db.pool import create_pool
 from db.records_page import _PAGE as DATA_PAGE
 from server.graphql.cursors import encode_cursor
-from server.state import POOL_SIZE, ROLE
+from server.state import POOL_SIZE
 
 COINS: Final = f"""
 SELECT n.ticker, n.name, trim_scale(n.price_usd)::text, n.market_cap_usd::text, n.volume_24h_usd::text,
@@ -77,7 +77,7 @@ async def _data(request: Request) -> Response:
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
-    async with await create_pool(os.environ["DATABASE_URL"], role=ROLE, max_size=POOL_SIZE) as pool:
+    async with await create_pool(os.environ["DATABASE_URL"], max_size=POOL_SIZE) as pool:
         app.state.pool = pool
         yield
 

@@ -12,6 +12,7 @@ from db.embedded.errors import (
     ServerFailedError,
     SocketFolderError,
 )
+from db.embedded.folders import has_data
 from db.embedded.server import DATABASE, EmbeddedPostgres, running_dsn
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "PrivilegesError",
     "ServerFailedError",
     "SocketFolderError",
+    "has_data",
     "running_dsn",
 ]

@@ -6,6 +6,7 @@ which belongs to the server's account: `data/`, `run/` (the socket) and, where n
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -21,6 +22,28 @@ PORT = 5432
 # sockaddr_un.sun_path takes 108 bytes on Linux and 104 on macOS, with the closing NUL.
 _SOCKET_PATH_LIMIT = 103
 _SOCKET_NAME = f".s.PGSQL.{PORT}"
+
+
+def has_data(home: Path) -> bool:
+    """Tell whether a server has ever been started in the state folder."""
+    return (home / "postgres" / "data").exists()
+
+
+def remove_room(home: Path) -> None:
+    """Remove the server's room in `home` with all data; the server has ended. Raises FolderUnusableError.
+
+    A link is followed only to the shelter that `make_room` makes.
+    """
+    room = home / "postgres"
+    if room.is_symlink():
+        target, shelter = room.resolve(), platformdirs.site_state_path("kasparro").resolve()
+        if target.parent != shelter or not target.name.startswith("postgres-"):
+            raise FolderUnusableError(folder=room, reason=f"it is a link to {target}: remove both yourself")
+        if target.exists():
+            shutil.rmtree(target)
+        room.unlink()
+    elif room.exists():
+        shutil.rmtree(room)
 
 
 def make_home(home: Path) -> None:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from db.embedded import processes
 from db.embedded.account import Account, server_account
 from db.embedded.cluster import ENVIRONMENT, prepare_data
 from db.embedded.errors import FolderUnusableError, HomeInUseError, ServerFailedError
-from db.embedded.folders import PORT, make_home, make_room, make_socket_folder
+from db.embedded.folders import PORT, make_home, make_room, make_socket_folder, remove_room
 from db.embedded.programs import programs_for
 from db.pool import Connection
 
@@ -43,6 +44,8 @@ SETTINGS: Mapping[str, str] = {
     "log_line_prefix": "%m [%p] ",
     "log_timezone": "UTC",
     "timezone": "UTC",
+    # After a crash one call per file system takes the place of one per file, which is seconds for many partitions.
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 START_TIMEOUT_SECONDS = 600.0  # recovery after a crash reads up to max_wal_size of log
 _ORPHANS_TIMEOUT_SECONDS = 60.0
@@ -131,6 +134,7 @@ class EmbeddedPostgres:
                     await connection.execute(CREATE_DATABASE)
             finally:
                 await connection.close()
+            await _close_to_public(place)
             _url_file(self.home).write_text(self.dsn, encoding="utf-8")
         except BaseException:
             await self.stop()
@@ -160,6 +164,24 @@ class EmbeddedPostgres:
                     self._place.sockets.rmdir()
             self._lock.close()
             self._lock = None
+
+    async def remove(self) -> None:
+        """Remove the server with all its data, one that a killed Kasparro left running included.
+
+        Raises HomeInUseError, FolderUnusableError.
+        """
+        self._take_lock()
+        try:
+            orphan = processes.find_postmaster((self.home / "postgres").resolve() / "data")
+            if orphan is not None:
+                await processes.end(orphan)
+            await anyio.to_thread.run_sync(remove_room, self.home)
+            for name in ("postgres.log", "postgres.log.1", "postgres.lock"):
+                (self.home / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise FolderUnusableError(folder=error.filename or self.home, reason=str(error.strerror)) from error
+        finally:
+            await self.stop()
 
     def _prepare(self) -> _Place:
         """Do all that a start needs of the file system. Raises EmbeddedPostgresError."""
@@ -264,6 +286,20 @@ class EmbeddedPostgres:
 DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
 
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
+
+# The server and the ingestor have logins of their own. What every role may do by default goes beyond what those need.
+CLOSE_TO_PUBLIC = f"""
+REVOKE TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION lo_creat, lo_create, lo_from_bytea FROM PUBLIC
+"""
+
+
+async def _close_to_public(place: _Place) -> None:
+    connection = await asyncpg.connect(place.dsn(DATABASE), timeout=_CONNECT_TIMEOUT_SECONDS)
+    try:
+        await connection.execute(CLOSE_TO_PUBLIC)
+    finally:
+        await connection.close()
 
 
 def _url_file(home: Path) -> Path:

@@ -89,7 +89,8 @@ said AS (
     SELECT v.*, true AS is_read FROM version AS v
     UNION ALL
     SELECT
-        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true, false
+        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true,
+        false
     FROM first AS f
     CROSS JOIN LATERAL (
         SELECT * FROM price_points AS p WHERE p.ticker = f.ticker AND p.at < f.at ORDER BY p.at DESC LIMIT 1
@@ -97,7 +98,8 @@ said AS (
     WHERE $4 = '-infinity'
     UNION ALL
     SELECT
-        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true, false
+        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true,
+        false
     FROM reprocess_last AS p
     WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity'
     UNION ALL

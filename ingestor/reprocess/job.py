@@ -9,6 +9,7 @@ import anyio
 import msgspec
 import structlog
 
+from db.clock import database_now
 from db.partitions import Retention
 from db.reprocess.changes import Change
 from db.reprocess.job import (
@@ -119,7 +120,7 @@ async def _open(work: _Work, writer: Connection, names: Collection[str], since: 
         [source.name for source in work.sources if source.name not in names],
         since=since,
         code=b"".join(digest(type(source)) for source in work.sources),
-        now=utc_now(),
+        now=await database_now(writer),
     )
     await _log.ainfo("reprocess.resumed" if job.resumed else "reprocess.started", sources=job.sources, since=job.since)
     return job
@@ -193,7 +194,7 @@ async def _place(
 ) -> list[Change]:
     await writer.execute(_MEMORY)
     placing = Placing(writer, job, work.sources, await read_progress(writer), work.retention, run_ids)
-    return await placing.place(reading, utc_now())
+    return await placing.place(reading, await database_now(writer))
 
 
 async def _close(writer: Connection, run_ids: Mapping[str, int], status: str, message: str) -> None:

@@ -13,7 +13,7 @@ from yarl import URL
 from db.settings import Settings
 from ingestor.decode import decode_record, split
 from ingestor.errors import SourceMalformedError
-from ingestor.fetch import Fetch, Limits, Provider, Validators, patience
+from ingestor.fetch import Fetch, Limits, OnCall, Provider, Validators, patience
 from ingestor.normalize import (
     name_key,
     normalize_name,
@@ -24,7 +24,7 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import Checkpoint, Listing, Page, PastPrice, Record, Rejection
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, PastPrice, Record, Rejection
 from ingestor.sources.coingecko_chart import decode_chart
 
 PER_PAGE = 250
@@ -49,6 +49,7 @@ class _Market(msgspec.Struct, gc=False):
     total_supply: Decimal | None = None
     max_supply: Decimal | None = None
     last_updated: str | None = None
+    observed: str | None = msgspec.field(name=OBSERVED_AT, default=None)
 
 
 _MARKET = msgspec.json.Decoder(_Market)
@@ -126,7 +127,7 @@ class CoinGecko:
         body = await self._fetch.get("coins/markets", query, kept.validators if kept else None)
         if kept and body.content is None:
             return body.fetched_at, kept.records, kept.rejections
-        records, rejections = split(body.content or b"", self._fetch.provider.name)
+        records, rejections = split(body.content or b"", self._fetch.provider.name, body.fetched_at)
         if body.validators.headers() and number <= KEPT_PAGES:
             self._kept[number] = _Kept(body.validators, records, rejections)
         return body.fetched_at, records, rejections
@@ -151,7 +152,7 @@ class CoinGecko:
             circulating_supply=positive(market.circulating_supply, "$.circulating_supply"),
             total_supply=positive(market.total_supply, "$.total_supply"),
             max_supply=positive(market.max_supply, "$.max_supply"),
-            observed_at=observed_at(market.last_updated, fetched_at, "$.last_updated"),
+            observed_at=observed_at(market.observed or market.last_updated, fetched_at, "$.last_updated"),
             content_hash=record.content_hash,
         )
 
@@ -164,9 +165,9 @@ class CoinGecko:
         body = await self._fetch.get(path, {"vs_currency": "usd", "days": str(days)})
         return decode_chart(body, external_id, self._fetch.provider.name)
 
-    def take_calls(self) -> int:
-        """Return how many calls were made since this was last asked."""
-        return self._fetch.take_calls()
+    def count_calls(self, on_call: OnCall | None) -> None:
+        """From now on await `on_call` before each call."""
+        self._fetch.on_call = on_call
 
     def spare_calls(self, used: int, now: datetime.datetime) -> int:
         """Return what the month's budget leaves beside `used` calls and the polls that are still to come."""

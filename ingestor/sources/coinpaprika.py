@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from yarl import URL
 
+from db.display import without_user_info
 from db.settings import Settings
 from ingestor.decode import decode_record, split
 from ingestor.errors import SourceMalformedError
@@ -22,7 +23,7 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import Checkpoint, Listing, Page, Record
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record
 
 FREE_HOST = "api.coinpaprika.com"
 PRO_URL = "https://api-pro.coinpaprika.com/v1"
@@ -48,6 +49,7 @@ class _Ticker(msgspec.Struct, gc=False):
     max_supply: Decimal | None = None
     last_updated: str | None = None
     quotes: _Quotes = msgspec.field(default_factory=_Quotes)
+    observed: str | None = msgspec.field(name=OBSERVED_AT, default=None)
 
 
 _TICKER = msgspec.json.Decoder(_Ticker)
@@ -77,7 +79,7 @@ class CoinPaprika:
         body = await self._fetch.get("tickers", {"quotes": "USD"}, None if full else self._validators(checkpoint))
         if body.content is None:
             return
-        records, rejections = split(body.content, self._fetch.provider.name)
+        records, rejections = split(body.content, self._fetch.provider.name, body.fetched_at)
         if not records and not rejections:
             # Taken at its word it would end every listing.
             raise SourceMalformedError(f"{self._fetch.provider.name} sent an empty list of coins - at `$`")
@@ -87,7 +89,7 @@ class CoinPaprika:
             fetched_at=body.fetched_at,
             records=records,
             rejections=rejections,
-            position=_Position(self._fetch.provider.url, body.validators),
+            position=_Position(without_user_info(self._fetch.provider.url), body.validators),
             ends_group=True,
             sweep_groups=("",),
         )
@@ -96,7 +98,7 @@ class CoinPaprika:
         if checkpoint is None or checkpoint.position is None:
             return None
         position = msgspec.convert(checkpoint.position, _Position)
-        return position.validators if position.url == self._fetch.provider.url else None
+        return position.validators if position.url == without_user_info(self._fetch.provider.url) else None
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one ticker. Raises RecordError."""
@@ -119,7 +121,7 @@ class CoinPaprika:
             circulating_supply=positive(ticker.circulating_supply, "$.circulating_supply"),
             total_supply=positive(ticker.total_supply, "$.total_supply"),
             max_supply=positive(ticker.max_supply, "$.max_supply"),
-            observed_at=observed_at(ticker.last_updated, fetched_at, "$.last_updated"),
+            observed_at=observed_at(ticker.observed or ticker.last_updated, fetched_at, "$.last_updated"),
             content_hash=record.content_hash,
         )
 

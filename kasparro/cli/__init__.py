@@ -6,6 +6,7 @@ import click
 
 COMMANDS = {
     "up": "Start everything: database, ingestor and server.",
+    "demo": "Start everything on a made-up market, or remove what it left.",
     "serve": "Start the server alone.",
     "ingest": "Start the ingestor alone, or run sources once.",
     "trigger": "Ask the running ingestor for a run now.",
@@ -47,12 +48,13 @@ class LazyGroup(click.Group):
             raise
         except Exception as error:
             from kasparro.errors import explain  # noqa: PLC0415 - costs what --help may not
+            from kasparro.terminal import say  # noqa: PLC0415 - the same
 
             explained = explain(error)
             if explained is None:
                 raise
             sentence, code = explained
-            click.echo(f"Error: {sentence}", err=True)
+            say(f"Error: {sentence}", err=True)
             raise click.exceptions.Exit(code) from error
 
 

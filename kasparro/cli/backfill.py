@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from db.backfill import Kind
+from db.display import printable
+from db.logins import login_or_warn
 from db.logs import configure_logging
 from db.migrate import migrate
 from db.pool import connect
-from db.settings import Settings, SettingsError, load_settings
+from db.settings import Settings, SettingsError
 from db.types import Connection
 from ingestor.backfill import (
     BackfillRefusedError,
@@ -29,10 +32,11 @@ from ingestor.errors import SourceError
 from ingestor.normalize import normalize_ticker
 from ingestor.records import Backfills, RecordError
 from ingestor.sources import create_sources
-from ingestor.startup import retention_of
+from ingestor.startup import check_real, retention_of
 from kasparro.database import open_database
-from kasparro.demo import running_demo_settings
 from kasparro.errors import RUN_FAILED, RUN_PARTIAL, RefusedError
+from kasparro.terminal import say, say_json
+from kasparro.which import demo_option, settings_for
 
 MOST_DAYS = 36_500
 STATEMENT_TIMEOUT_SECONDS = 300.0
@@ -77,8 +81,8 @@ class Report(msgspec.Struct):
 @click.option("--ticker", "tickers", multiple=True, metavar="TICKER", help="Only this coin; may be given again.")
 @click.option("--again", is_flag=True, help="Ask also about coins that were answered for already.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--demo", is_flag=True, help="Of the demo, which must be running.")
-def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool, demo: bool) -> None:
+@demo_option
+def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool, demo: bool | None) -> None:
     """Fill the history of coins from a source's own past.
 
     One call a coin, the largest coins first, within the month's call budget. Interrupted, or when the budget is used
@@ -87,15 +91,15 @@ def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_j
     \b
     Exit codes: 0 done, 3 coins were skipped or are left for when there are calls again, 4 the source cannot be read.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    settings = running_demo_settings() if demo else load_settings()
+    settings = settings_for(demo, market=True, lasting=True)
     configure_logging(settings)
 
-    def say(line: str) -> None:
-        click.echo(line, err=as_json)
+    def tell(line: str) -> None:
+        say(line, err=as_json)
 
-    report = asyncio.run(_backfill(settings, name, days, _normalized(tickers), again=again, say=say))
+    report = asyncio.run(_backfill(settings, name, days, _normalized(tickers), again=again, say=tell))
     if as_json:
-        click.echo(msgspec.json.encode(report))
+        say_json(report)
     else:
         _print(report)
     raise click.exceptions.Exit(report.exit_code)
@@ -113,6 +117,8 @@ async def _backfill(
 ) -> Report:
     async with _open_source(settings, name) as source, _connection(settings) as connection:
         try:
+            if not settings.demo:
+                await check_real(connection)
             async with exclusively(connection, name):
                 kept = settings.history_retention_days
                 if days > kept:
@@ -142,7 +148,9 @@ async def _connection(settings: Settings) -> AsyncIterator[Connection]:
     async with open_database(settings) as dsn:
         await migrate(dsn)
         connection = await connect(
-            dsn, application_name="kasparro backfill", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+            await login_or_warn(dsn, "ingestor"),
+            application_name="kasparro backfill",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         )
         try:
             yield connection
@@ -176,7 +184,7 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
         task = progress.add_task("", total=total)
 
         def advance(ticker: str) -> None:
-            progress.update(task, advance=1, description=ticker)
+            progress.update(task, advance=1, description=escape(printable(ticker)))
 
         yield advance
 
@@ -202,9 +210,9 @@ def _some(count: int, noun: str) -> str:
 
 def _print(report: Report) -> None:
     for coin in report.skipped:
-        click.echo(f"{coin.ticker} ({coin.external_id}) was skipped: {coin.message}")
+        say(f"{coin.ticker} ({coin.external_id}) was skipped: {coin.message}")
     if report.filled or report.skipped:
         filled = f"filled {_some(report.filled, 'coin')} with {_some(report.points, 'point')}"
-        click.echo(f"{filled}, {len(report.skipped):,} skipped")
+        say(f"{filled}, {len(report.skipped):,} skipped")
     if report.stopped:
-        click.echo(f"{_some(report.left, 'coin')} left: {report.stopped}", err=True)
+        say(f"{_some(report.left, 'coin')} left: {report.stopped}", err=True)

@@ -6,17 +6,20 @@ from rich.console import Console
 from rich.text import Text
 
 from db.logs import configure_logging
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from kasparro.doctor import Finding, examine
 from kasparro.errors import FAILED
 from kasparro.one_shot import run_to_end
+from kasparro.terminal import cell, say_json
+from kasparro.which import demo_option, settings_for
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, as_json: bool) -> None:
+@demo_option
+def command(*, as_json: bool, demo: bool | None) -> None:
     """Check the machine, the settings, the database and the sources.
 
     Each source is asked for its first page.
@@ -24,12 +27,12 @@ def command(*, as_json: bool) -> None:
     \b
     Exit codes: 0 all is well or bearable, 1 a check failed, 2 a setting cannot be read.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    settings = load_settings()
+    settings = settings_for(demo, market=True)
     # What a retry logs, the finding says.
     configure_logging(msgspec.structs.replace(settings, log_level="ERROR"))
     findings = run_to_end(lambda: _examine(settings, quiet=as_json))
     if as_json:
-        click.echo(msgspec.json.encode(findings))
+        say_json(findings)
     if any(finding.level == "fail" for finding in findings):
         raise click.exceptions.Exit(FAILED)
 
@@ -39,7 +42,8 @@ async def _examine(settings: Settings, *, quiet: bool) -> list[Finding]:
     findings = []
     async for finding in examine(settings):
         findings.append(finding)
-        remedy = f"\n        {finding.remedy}" if finding.remedy else ""
         mark = (f"{finding.level:5}", _STYLES[finding.level])
-        screen.print(Text.assemble(mark, f"{finding.subject:13} {finding.text}{remedy}"))
+        screen.print(Text.assemble(mark, cell(f"{finding.subject:13} {finding.text}")))
+        if finding.remedy:
+            screen.print(cell(f"        {finding.remedy}"))
     return findings

@@ -1,6 +1,7 @@
 """`kasparro export`: merged records, or their history, as a file."""
 
 import asyncio
+import contextlib
 import datetime
 import signal
 import sys
@@ -8,21 +9,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 import uvloop
 from rich.filesize import decimal
 
-from db.export import HISTORY, RECORDS, Export, Selection, count_rows, write_export
+from db.demo import is_demo
+from db.export import (
+    HISTORY,
+    RECORDS,
+    Export,
+    NoSuchTickerError,
+    Selection,
+    check_tickers,
+    count_rows,
+    write_export,
+)
 from db.export_formats import FORMATS, ArrowMissingError, Encoder
 from db.migrate import status as migration_status
 from db.pool import connect, is_unavailable
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from db.tickers import to_ticker
+from db.times import Span, UnreadableTimeError, read_span
 from db.types import Connection
 from kasparro.database import open_database
-from kasparro.demo import demo_settings
 from kasparro.errors import CommandError, RefusedError
 from kasparro.output import STDOUT, Output, OutputError, open_output
-from server.rest.parameters import UnreadableError, time_from, time_to
+from kasparro.terminal import say
+from kasparro.which import demo_option, settings_for
 
 _SUFFIXES = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"} | dict.fromkeys(
     (".arrow", ".arrows"), "arrow"
@@ -31,11 +44,22 @@ _SUFFIXES = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet":
 Time = datetime.datetime | None
 
 
-def _read_time(parse: Callable[[str], Time]) -> Callable[[click.Context, click.Parameter, str | None], Time]:
+class Done(msgspec.Struct, frozen=True):
+    """A file that was written."""
+
+    rows: int
+    size: int
+    name: str
+    is_demo: bool
+
+
+def _read_time(
+    end: Callable[[Span], datetime.datetime],
+) -> Callable[[click.Context, click.Parameter, str | None], Time]:
     def read(_: click.Context, __: click.Parameter, text: str | None) -> Time:
         try:
-            return None if text is None else parse(text)
-        except UnreadableError as error:
+            return None if text is None else end(read_span(text))
+        except UnreadableTimeError as error:
             raise click.BadParameter(str(error)) from None
 
     return read
@@ -44,31 +68,39 @@ def _read_time(parse: Callable[[str], Time]) -> Callable[[click.Context, click.P
 @click.command("export")
 @click.argument("tickers", nargs=-1, metavar="[TICKER]...")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Else the suffix of FILE says it.")
-@click.option("--out", required=True, metavar="FILE", help="Where to; - is standard output.")
+@click.option("--out", metavar="FILE", help="Where to; - is standard output.  [default: kasparro-TIME.csv]")
 @click.option("--ticker", "more_tickers", multiple=True, metavar="TICKER", help="The same as TICKER.")
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="Only of this source; may be given again.")
-@click.option("--start-date", "start", callback=_read_time(time_from), metavar="TIME", help="Observed then or later.")
-@click.option("--end-date", "end", callback=_read_time(time_to), metavar="TIME", help="Observed then or earlier.")
+@click.option(
+    "--start-date",
+    "start",
+    callback=_read_time(lambda span: span.start),
+    metavar="TIME",
+    help="Observed then or later.",
+)
+@click.option(
+    "--end-date", "end", callback=_read_time(lambda span: span.end), metavar="TIME", help="Observed then or earlier."
+)
 @click.option("--history", is_flag=True, help="Price points in place of the records of now.")
-@click.option("--demo", is_flag=True, help="Of the demo.")
+@demo_option
 def command(
     *,
     tickers: tuple[str, ...],
     more_tickers: tuple[str, ...],
     form: str | None,
-    out: str,
+    out: str | None,
     sources: tuple[str, ...],
     start: Time,
     end: Time,
     history: bool,
-    demo: bool,
+    demo: bool | None,
 ) -> None:
     """Write records, or their history, to a file.
 
-    All of them, or those of TICKER... alone. TIME is an ISO 8601 date or date-time, in UTC where it names no zone; the
-    date of an end means its whole day. FILE appears once it is whole.
+    All of them, or those of TICKER... alone. TIME is an ISO 8601 date, week or date-time, in UTC where it names no
+    zone; the date or week of an end means all of it. FILE appears once it is whole.
     """
-    settings = load_settings()
+    settings = settings_for(demo, lasting=True)
     wanted = Export(
         dataset=HISTORY if history else RECORDS,
         form=FORMATS[form or _format_of(out)],
@@ -80,14 +112,22 @@ def command(
         encoder = wanted.encoder()
     except ArrowMissingError as error:
         raise RefusedError(str(error)) from None
-    with open_output(out) as output:
+    with contextlib.ExitStack() as stack:
+        # What was named is tried at once; only the database knows whether another name must say "demo".
+        output = None if out is None else stack.enter_context(open_output(out))
+
+        def named(name: str) -> Output:
+            return output or stack.enter_context(open_output(name))
+
         # With asyncio's own loop, reading from the database takes twice the time.
-        rows = uvloop.run(_export(demo_settings(settings) if demo else settings, wanted, encoder, output))
-    things = "price points" if history else "records"
-    click.echo(f"{rows:,} {things} as {wanted.form.name}, {decimal(output.size)}: {output.name}", err=True)
+        done = uvloop.run(_export(settings, wanted, encoder, named))
+    things = f"{'made-up ' if done.is_demo else ''}{'price points' if history else 'records'}"
+    say(f"{done.rows:,} {things} as {wanted.form.name}, {decimal(done.size)}: {done.name}", err=True)
 
 
-def _format_of(out: str) -> str:
+def _format_of(out: str | None) -> str:
+    if out is None:
+        return "csv"
     form = None if out == STDOUT else _SUFFIXES.get(Path(out).suffix.lower())
     if form is None:
         raise click.UsageError(f"--format must say which format: {', '.join(FORMATS)}")
@@ -101,7 +141,7 @@ def _normalized(tickers: Sequence[str]) -> list[str] | None:
     return sorted(found) or None
 
 
-async def _export(settings: Settings, wanted: Export, encoder: Encoder, output: Output) -> int:
+async def _export(settings: Settings, wanted: Export, encoder: Encoder, named: Callable[[str], Output]) -> Done:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - asyncio.run made it
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -111,7 +151,13 @@ async def _export(settings: Settings, wanted: Export, encoder: Encoder, output: 
                 raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
             connection = await connect(dsn, application_name="kasparro export")
             try:
-                return await _write(connection, wanted, encoder, output)
+                await check_tickers(connection, wanted)
+                made_up = await is_demo(connection)
+                output = named(wanted.form.file_name(datetime.datetime.now(datetime.UTC), is_demo=made_up))
+                rows = await _write(connection, wanted, encoder, output)
+                return Done(rows, output.size, output.name, made_up)
+            except NoSuchTickerError as error:
+                raise CommandError(f"{error}: nothing was written") from None
             finally:
                 await connection.close()
     except asyncio.CancelledError:

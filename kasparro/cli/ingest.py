@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import click
 
+from db.logins import login_or_warn
 from db.logs import configure_logging
 from db.migrate import migrate
 from db.runs import FinishedRun
@@ -52,4 +53,4 @@ def _check(settings: Settings, sources: Sequence[str]) -> None:
 async def _run_once(settings: Settings, sources: Sequence[str], *, full: bool) -> list[FinishedRun]:
     async with open_database(settings) as dsn:
         await migrate(dsn)
-        return await run_once(settings, dsn, sources, full=full)
+        return await run_once(settings, await login_or_warn(dsn, "ingestor"), sources, full=full)

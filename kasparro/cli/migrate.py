@@ -1,21 +1,37 @@
 """`kasparro migrate`: the schema of this version, or how far the database is from it."""
 
+from pathlib import Path
+
 import click
 
+from db.logins import PARTS, LoginError, write_password_file
 from db.migrate import Migration, MigrationStatus, migrate, status
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from kasparro.database import open_database
+from kasparro.errors import CommandError
 from kasparro.one_shot import run_to_end
+from kasparro.which import demo_option, settings_for
 
 
 @click.command("migrate")
 @click.option("--status", "only_status", is_flag=True, help="Only show what is applied and what is pending.")
-def command(*, only_status: bool) -> None:
+@click.option(
+    "--logins",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also make the logins of the server and the ingestor, and write their passwords below this folder.",
+)
+@demo_option
+def command(*, only_status: bool, folder: Path | None, demo: bool | None) -> None:
     """Bring the database to the schema of this version.
 
-    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied once.
+    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied once. Only --status
+    takes the demo by itself.
+
+    --logins is for parts that run apart, as in docker-compose.yml: FOLDER/server/pgpass and FOLDER/ingestor/pgpass are
+    what `passfile=` in a DATABASE_URL names, the user of which is printed.
     """
-    settings = load_settings()
+    settings = settings_for(demo if demo is not None or only_status else False)
     if only_status:
         _print_status(run_to_end(lambda: _status(settings)))
         return
@@ -24,11 +40,30 @@ def command(*, only_status: bool) -> None:
         click.echo(f"applied {migration.file_name}")
     if not applied:
         click.echo("up to date")
+    if folder is not None:
+        for line in run_to_end(lambda: _write_logins(settings, folder)):
+            click.echo(line)
 
 
 async def _migrate(settings: Settings) -> list[Migration]:
     async with open_database(settings) as dsn:
         return await migrate(dsn)
+
+
+async def _write_logins(settings: Settings, folder: Path) -> list[str]:
+    """Write a password file for each part, and return what was written. Raises CommandError."""
+    lines = []
+    async with open_database(settings) as dsn:
+        for part in PARTS:
+            path = folder / part / "pgpass"
+            try:
+                role = await write_password_file(dsn, part, path)
+            except LoginError as error:
+                raise CommandError(f"the {part} cannot have a login of its own: {error}") from None
+            except OSError as error:
+                raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+            lines.append(f"{part}: user {role}, passfile {path}")
+    return lines
 
 
 async def _status(settings: Settings) -> MigrationStatus:

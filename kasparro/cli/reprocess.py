@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import click
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
@@ -16,6 +15,7 @@ from db.logs import configure_logging
 from db.migrate import migrate
 from db.pool import create_pool
 from db.settings import Settings, SettingsError, load_settings
+from db.times import UnreadableTimeError, read_span
 from ingestor.reprocess import Report, ReprocessBusyError, reprocess
 from ingestor.reprocess.job import OnProgress
 from ingestor.sources import create_sources
@@ -24,20 +24,18 @@ from kasparro.database import open_database
 from kasparro.demo import demo_settings
 from kasparro.errors import RUN_PARTIAL, RefusedError
 from kasparro.reports import open_screen
+from kasparro.terminal import cell, say_json
 
 _SHOWN = 40
 """Characters of a sample's value."""
 
 
 def _instant(_: click.Context, __: click.Parameter, value: str | None) -> datetime.datetime | None:
-    """Return the instant that ISO 8601 text names; UTC where it names no zone."""
-    if value is None:
-        return None
+    """Return when the time that ISO 8601 text names begins; UTC where it names no zone."""
     try:
-        moment = datetime.datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no date or time: 2026-11-23, or 2026-11-23T08:00") from None
-    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment.astimezone(datetime.UTC)
+        return None if value is None else read_span(value).start
+    except UnreadableTimeError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command("reprocess")
@@ -75,7 +73,7 @@ def command(
     except ReprocessBusyError as error:
         raise RefusedError(str(error)) from None
     if as_json:
-        click.echo(msgspec.json.encode(report))
+        say_json(report)
     else:
         _print(report)
     raise click.exceptions.Exit(RUN_PARTIAL if any(source.failed for source in report.sources) else 0)
@@ -135,7 +133,9 @@ def _print(report: Report) -> None:
     table = Table("source", *(_right(name) for name in ("read", "unreadable", "listings changed")))
     table.box = None
     for source in report.sources:
-        table.add_row(source.source, *(f"{count:,}" for count in (source.processed, source.failed, source.changed)))
+        table.add_row(
+            cell(source.source), *(f"{count:,}" for count in (source.processed, source.failed, source.changed))
+        )
     screen.print(table)
     if not report.changes:
         screen.print("Nothing would change." if report.dry_run else "Nothing changed.")
@@ -143,7 +143,7 @@ def _print(report: Report) -> None:
     for change in report.changes:
         screen.print(f"{change.table}, {change.field}: {change.rows:,} rows", markup=False, style="bold")
         for sample in change.samples:
-            screen.print(f"    {sample.id}: {_short(sample.old)} -> {_short(sample.new)}", markup=False)
+            screen.print(cell(f"    {sample.id}: {_short(sample.old)} -> {_short(sample.new)}"))
     if report.dry_run:
         screen.print("This is what would change; nothing was written.")
 

@@ -4,22 +4,24 @@ import datetime
 from collections.abc import Sequence
 
 import click
-import msgspec
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Column, Table
 from rich.text import Text
 
 from db.migrate import status as migration_status
 from db.pool import connect
 from db.quality import DoubtfulCoin
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from kasparro.database import open_database
-from kasparro.demo import demo_settings
 from kasparro.errors import CommandError
+from kasparro.folder_size import folder_bytes
 from kasparro.occupancy import find_occupant
 from kasparro.one_shot import run_to_end
 from kasparro.reports import STYLES, open_screen
 from kasparro.status import SourceStatus, Status, read_status
+from kasparro.terminal import cell, say, say_json
+from kasparro.which import demo_option, settings_for
 
 _COLUMNS = (
     Column("source"),
@@ -32,18 +34,23 @@ _COLUMNS = (
     Column("checkpoint"),
     Column("next run"),
 )
+STATEMENT_TIMEOUT_SECONDS = 30.0
+LOCK_TIMEOUT_SECONDS = 5.0
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--demo", is_flag=True, help="Of the demo.")
-def command(*, as_json: bool, demo: bool) -> None:
-    """Show each source's health and last run, and the worst coins."""
-    settings = demo_settings(load_settings()) if demo else load_settings()
+@demo_option
+def command(*, as_json: bool, demo: bool | None) -> None:
+    """Show each source's health and last run, and the worst coins.
+
+    It also tells what the database takes of the disk.
+    """
+    settings = settings_for(demo)
     status = run_to_end(lambda: _read(settings))
     if as_json:
-        click.echo(msgspec.json.encode(status))
+        say_json(status)
     else:
         _print(status, datetime.datetime.now(datetime.UTC))
 
@@ -52,9 +59,14 @@ async def _read(settings: Settings) -> Status:
     async with open_database(settings) as dsn:
         if (await migration_status(dsn)).pending:
             raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
-        connection = await connect(dsn, application_name="kasparro status")
+        connection = await connect(
+            dsn,
+            application_name="kasparro status",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+            lock_timeout_seconds=LOCK_TIMEOUT_SECONDS,
+        )
         try:
-            return await read_status(connection, find_occupant(settings.home))
+            return await read_status(connection, find_occupant(settings.home), _disk_bytes(settings))
         finally:
             await connection.close()
 
@@ -62,7 +74,10 @@ async def _read(settings: Settings) -> Status:
 def _print(status: Status, now: datetime.datetime) -> None:
     running = status.running
     where = f"Kasparro runs at {running.url} (process {running.pid})" if running else "no `kasparro up` runs here"
-    click.echo(f"{status.coins:,} coins; {where}")
+    say(f"{status.coins:,} coins{' (demo: prices are made up)' if status.demo else ''}; {where}")
+    say(_size(status))
+    for problem in status.problems:
+        say(f"problem: {problem}")
     if not status.sources:
         click.echo("no source was ever run: start `kasparro up`, or `kasparro ingest --once`")
         return
@@ -73,15 +88,29 @@ def _print(status: Status, now: datetime.datetime) -> None:
     screen.print(table)
     for source in status.sources:
         if source.last_run and source.last_run.message:
-            screen.print(f"{source.source.name}: {source.last_run.message}", markup=False)
+            screen.print(cell(f"{source.source.name}: {source.last_run.message}"))
     if status.worst:
         _print_worst(screen, status.worst, now)
+
+
+def _disk_bytes(settings: Settings) -> int | None:
+    return folder_bytes((settings.home / "postgres").resolve()) if settings.database_url is None else None
+
+
+def _size(status: Status) -> str:
+    """Say what the database takes, and what of it is meant to pass."""
+    sizes = status.sizes
+    on_disk = "" if status.disk_bytes is None else f"{decimal(status.disk_bytes)} on disk: "
+    return (
+        f"{on_disk}database {decimal(sizes.database_bytes)}, of that raw payloads {decimal(sizes.raw.bytes)}, "
+        f"history {decimal(sizes.history_bytes)}"
+    )
 
 
 def _print_worst(screen: Console, worst: Sequence[DoubtfulCoin], now: datetime.datetime) -> None:
     table = Table("worst", "name", "why", box=None)
     for coin in worst:
-        table.add_row(Text(coin.ticker), Text(coin.name or ""), _why(coin, now))
+        table.add_row(cell(coin.ticker), cell(coin.name or ""), cell(_why(coin, now)))
     screen.print()
     screen.print(table)
 
@@ -97,7 +126,7 @@ def _why(coin: DoubtfulCoin, now: datetime.datetime) -> str:
 def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:
     source, run, checkpoint = status.source, status.last_run, status.checkpoint
     health = Text(source.health, STYLES[source.health]) if source.enabled else Text("disabled", "dim")
-    cells: list[str | Text] = [source.name, health]
+    cells: list[str | Text] = [cell(source.name), health]
     if run is None:
         cells += ["never", "", "", ""]
     else:

@@ -2,19 +2,16 @@
 
 import click
 
-from db.settings import load_settings
-from db.token import load_or_create_token
-from kasparro.demo import demo_settings
+from db.token import load_or_create_token, tokens_of
+from kasparro.which import demo_option, settings_for
 
 
 @click.command("token")
-@click.option("--demo", is_flag=True, help="That of the demo.")
-def command(*, demo: bool) -> None:
+@demo_option
+def command(*, demo: bool | None) -> None:
     """Print the token that triggering a run needs.
 
-    It is SCHEDULER_TOKEN, or else one that is made once and kept in the state folder.
+    It is SCHEDULER_TOKEN, or else one that is made once and kept in the state folder. Of several it is the first.
     """
-    settings = load_settings()
-    if demo:
-        settings = demo_settings(settings)
-    click.echo(settings.scheduler_token or load_or_create_token(settings.home))
+    settings = settings_for(demo)
+    click.echo(tokens_of(settings.scheduler_token or load_or_create_token(settings.home))[0])

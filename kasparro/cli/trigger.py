@@ -11,14 +11,15 @@ from db.pool import connect
 from db.request_rows import requests_by_id
 from db.requests import add_request
 from db.run_pages import RunRow, runs_of_requests
-from db.settings import Settings, load_settings
+from db.settings import Settings
 from db.sources import enabled_sources
 from db.types import Connection
 from kasparro.database import find_running
-from kasparro.demo import demo_settings
 from kasparro.errors import CommandError, RefusedError
 from kasparro.one_shot import run_to_end
 from kasparro.reports import end_with_runs, print_runs
+from kasparro.terminal import say, say_json
+from kasparro.which import demo_option, settings_for
 
 LOOK_SECONDS = 0.2
 NOT_RUN = "not run: no ingestor is set to read it any more"
@@ -37,8 +38,8 @@ class Outcome(msgspec.Struct, frozen=True):
 @click.option("--full", is_flag=True, help="Ignore checkpoints and validators, read everything anew.")
 @click.option("--wait", is_flag=True, help="Wait for the runs to end and print them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--demo", is_flag=True, help="Of the demo.")
-def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, demo: bool) -> None:
+@demo_option
+def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, demo: bool | None) -> None:
     """Ask the running ingestor for a run now.
 
     The request is a row of the database: it is served even if the ingestor is started only later.
@@ -46,12 +47,12 @@ def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, 
     \b
     Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed or there was none.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    settings = demo_settings(load_settings()) if demo else load_settings()
+    settings = settings_for(demo)
     outcome = run_to_end(lambda: _trigger(settings, sources, full=full, wait=wait))
     if as_json:
-        click.echo(msgspec.json.encode(outcome))
+        say_json(outcome)
     elif outcome.runs is None:
-        click.echo(f"request {outcome.request}: {', '.join(outcome.sources)}")
+        say(f"request {outcome.request}: {', '.join(outcome.sources)}")
     else:
         print_runs(outcome.runs, as_json=False)
     if outcome.runs is not None:

@@ -26,6 +26,11 @@ def command(*, demo: bool) -> None:
 
     PostgreSQL is the embedded one unless DATABASE_URL names another. Ends, and ends everything, on Ctrl-C or SIGTERM.
     """
+    start(demo=demo)
+
+
+def start(*, demo: bool) -> None:
+    """Run everything until a signal. Raises SettingsError, RefusedError and what a database raises."""
     settings = load_settings()
     if demo:
         settings = demo_settings(settings)

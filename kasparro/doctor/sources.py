@@ -6,9 +6,10 @@ import time
 import anyio
 
 from db.settings import Settings, SettingsError
-from ingestor.errors import SourceError, SourceUnavailableError
+from ingestor.errors import SourceError, SourceMalformedError, SourceUnavailableError
 from ingestor.identity import read_identities
-from ingestor.records import Source
+from ingestor.records import Explains, Source
+from ingestor.sample import names_sample
 from ingestor.sources import create_sources
 from kasparro.doctor.clock import check_clock
 from kasparro.doctor.findings import Finding
@@ -18,6 +19,7 @@ NETWORK = (
     "see that this machine gets there (network, DNS, proxy) and that the URL is right; "
     "the other sources go on without it"
 )
+SAMPLE_REMEDY = "set CSV_PATH to files of your own, or leave it out"
 PAUSE = "nothing: it is asked again then; a key or a larger plan may allow more calls"
 
 
@@ -36,6 +38,8 @@ async def check_sources(settings: Settings) -> list[Finding]:
     async with anyio.create_task_group() as group:
         for source in sources:
             group.start_soon(check, source)
+    if "csv" in found and not settings.demo and names_sample(settings.csv_path or str(settings.csv_folder)):
+        found["csv"] = Finding("warn", "csv", "CSV_PATH names the sample: the prices in it are invented", SAMPLE_REMEDY)
     clock = [await check_clock(_provider_urls(settings))] if any(source.kind == "api" for source in sources) else []
     return [*(found[source.name] for source in sources), *clock]
 
@@ -45,15 +49,24 @@ async def _check(source: Source) -> Finding:
     try:
         with anyio.fail_after(PATIENCE_SECONDS):
             records, rejections = await _first_page(source)
+            why = source.why_no_page() if isinstance(source, Explains) else None
     except SourceUnavailableError as error:
         return Finding("fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE)
+    except SourceMalformedError as error:
+        return Finding("fail", source.name, f"{error}{f'; {error.seen}' if error.seen else ''}")
     except SourceError as error:  # it says what to change
         return Finding("fail", source.name, str(error))
     except TimeoutError:
         return Finding("fail", source.name, f"no answer within {PATIENCE_SECONDS:g} s", NETWORK)
     finally:
         await source.close()
-    text = f"{records:,} records in its first page, {time.monotonic() - started:.1f} s"
+    if why is not None:
+        return Finding("ok", source.name, why)
+    return _answered(source, records, rejections, time.monotonic() - started)
+
+
+def _answered(source: Source, records: int, rejections: int, seconds: float) -> Finding:
+    text = f"{records:,} records in its first page, {seconds:.1f} s"
     if rejections:
         return Finding("warn", source.name, f"{text}, {rejections:,} of them unreadable", "look at them after a run")
     return Finding("ok", source.name, text)

@@ -3,3 +3,7 @@
 
 class NotOursError(Exception):
     """The operation, or this request of it, runs the ordinary way, which knows it or can tell what is wrong."""
+
+
+class OutOfTimeError(Exception):
+    """The request has had its time; the ordinary way would only take more of it."""

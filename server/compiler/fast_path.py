@@ -8,15 +8,20 @@ import structlog
 from graphql import GraphQLError
 from strawberry.types.graphql import OperationType
 
-from db.pool import is_passing
+from db.pool import TOO_SLOW, is_passing
 from db.readers import Readers
 from server.compiler.answers import Answers, Version
-from server.compiler.errors import NotOursError
+from server.compiler.errors import NotOursError, OutOfTimeError
 from server.compiler.kept import Kept
 from server.compiler.plans import BoundPlan, Compiled
+from server.compression import Encoded, encode
+from server.deadline import deadline_from_now
+from server.documents import Documents
 from server.graphql.context import end_of_minute
 from server.graphql.execution import KEPT_CHARACTERS, Operation, RefusedError, Schema
+from server.graphql.persisted import text_of
 from server.graphql.request_body import RequestBody
+from server.replica import ReplicaReaders
 
 KEPT_OPERATIONS = 512
 KEPT_REQUESTS = 1_024
@@ -66,9 +71,10 @@ class FastPath:
     def __init__(
         self,
         schema: Schema,
-        readers: Readers,
+        readers: Readers | ReplicaReaders,
         *,
         introspection: bool,
+        documents: Documents | None = None,
         data_version: Callable[[], Version | None] = _nobody_tells,
         answers_bytes: int = 0,
     ) -> None:
@@ -80,40 +86,64 @@ class FastPath:
         self._schema = schema
         self._readers = readers
         self._introspection = introspection
+        self._documents = documents or Documents()
         self._operations: Kept[tuple[str, str | None], Compiled] = Kept(KEPT_OPERATIONS)
         self._requests: Kept[bytes, KeptRequest] = Kept(KEPT_REQUESTS)
 
-    async def answer(self, body: bytes) -> bytes | None:
+    async def answer(self, body: bytes, coding: str | None = None, deadline: float | None = None) -> Encoded | None:
         """Return the body of the response to a request with status 200; None where it goes the ordinary way.
 
-        Whatever goes wrong goes wrong again there, where it is told as the specification says.
+        It is written in the content coding `coding`, unless it is small. Whatever goes wrong goes wrong again there,
+        where it is told as the specification says. Raises OutOfTimeError where it was time that failed: by the
+        deadline, or where one of the statements took too long.
         """
         try:
             now = end_of_minute()
             request = self._requests.get(body)
             if request is None or request.until < now:
                 request = self._look_at(body, now)
-            answer = await self._answer(request, now)
+            deadline = deadline or deadline_from_now()
+            if coding is None:
+                answer: Encoded = await self._answer(request, now, deadline), None
+            else:
+                answer = await self._encoded(request, now, coding, deadline)
+        except TOO_SLOW as error:
+            log.warning("a query failed for the database", reason=str(error) or type(error).__name__)
+            raise OutOfTimeError from error
         except Exception as error:  # noqa: BLE001  (see above)
             self._pass_on(error)
             return None
         self.answered += 1
         return answer
 
-    async def _answer(self, request: KeptRequest, now: datetime.datetime) -> bytes:
+    async def _answer(self, request: KeptRequest, now: datetime.datetime, deadline: float) -> bytes:
         # Read before the data are: an answer may be newer than what it is kept as, never older.
         version = self._data_version()
         if version is None or request.identity is None:
-            return await self._work_out(request, now)
+            return await self._work_out(request, now, deadline)
         key = request.identity, now
         answer = self.answers.get(version, key)
         if answer is None:
-            answer = await self._work_out(request, now)
+            answer = await self._work_out(request, now, deadline)
             self.answers.keep(version, key, answer)
         return answer
 
-    async def _work_out(self, request: KeptRequest, now: datetime.datetime) -> bytes:
-        async with self._readers.lend() as connection:
+    async def _encoded(self, request: KeptRequest, now: datetime.datetime, coding: str, deadline: float) -> Encoded:
+        """Return the answer in a content coding; it is kept so, too, and compressed once."""
+        version = self._data_version()
+        if version is None or request.identity is None:
+            return await encode(await self._work_out(request, now, deadline), coding)
+        key = request.identity, now, coding
+        body = self.answers.get(version, key)
+        if body is not None:
+            return body, coding
+        body, written = await encode(await self._answer(request, now, deadline), coding)
+        if written is not None:
+            self.answers.keep(version, key, body)
+        return body, written
+
+    async def _work_out(self, request: KeptRequest, now: datetime.datetime, deadline: float) -> bytes:
+        async with self._readers.lend(deadline) as connection:
             return await request.bound.run(connection, now)
 
     def _pass_on(self, error: Exception) -> None:
@@ -128,10 +158,11 @@ class FastPath:
     def _look_at(self, body: bytes, now: datetime.datetime) -> KeptRequest:
         """Return the plan with the request's arguments; raises what makes it somebody else's."""
         request = _DECODER.decode(body)
-        if len(request.query or "") > KEPT_CHARACTERS:
+        text = text_of(request, self._documents)
+        if len(text or "") > KEPT_CHARACTERS:
             raise NotOursError  # parsing it once is enough
         prepared = self._schema.prepare(
-            request.query, request.variables, request.operation_name, _READING, introspection=self._introspection
+            text, request.variables, request.operation_name, _READING, introspection=self._introspection
         )
         bound = self._compiled(prepared).bind(prepared.variables)
         known = KeptRequest(bound, bound.identity() if bound.told else None, now + KEPT_FOR)

@@ -4,18 +4,24 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.compiler.errors import OutOfTimeError
 from server.compiler.fast_path import FastPath
+from server.compression import coding_for
+from server.deadline import SCOPE_KEY, deadline_from_now
 from server.etags import etag_of_body, matches
-from server.graphql.media_types import GRAPHQL_RESPONSE, JSON
+from server.graphql.errors import DATABASE_SLOW, retry_after, unavailable
+from server.graphql.media_types import GRAPHQL_RESPONSE, JSON, wanted
+from server.weighted import field_value
 
 PATH = "/graphql"
+VARY = b"Accept, Accept-Encoding"
 
 _JSON = JSON.encode()
-_GRAPHQL_RESPONSE = GRAPHQL_RESPONSE.encode()
-# An Accept with one of these may ask for a stream.
-_STREAMS = (b"event-stream", b"multipart")
+# Each may say which document is meant.
+_NAMES_OF_DOCUMENTS = frozenset({"query", "extensions", "documentId", "doc_id"})
 
 
 class FastQueries:
@@ -31,49 +37,71 @@ class FastQueries:
             await self._app(scope, receive, send)
         elif scope["method"] == "POST":
             await self._post(scope, receive, send)
-        elif scope["method"] == "GET":
+        elif scope["method"] in ("GET", "HEAD"):
             await self._get(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         content_type, accept = _media_types(scope["headers"])
-        media_type = media_type_of_answer(accept)
+        media_type = _media_type_of_answer(accept)
         if media_type is None or content_type.partition(b";")[0].strip().lower() != _JSON:
             await self._app(scope, receive, send)
             return
         sent = Sent(receive)
         body = await sent.read()
-        answer = None if body is None else await self._fast_path.answer(body)
+        deadline = deadline_from_now()
+        try:
+            answer = (
+                None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
+            )
+        except OutOfTimeError:
+            await _out_of_time(media_type)(scope, receive, send)
+            return
         if answer is None:
+            scope[SCOPE_KEY] = deadline
             await self._app(scope, sent.receive, send)
             return
+        written, coding = answer
         headers = [
             (b"content-type", media_type + b"; charset=utf-8"),
-            (b"content-length", b"%d" % len(answer)),
+            (b"content-length", b"%d" % len(written)),
         ]
+        if coding is not None:
+            headers += ((b"content-encoding", coding.encode()), (b"vary", VARY))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": written})
 
     async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with an entity tag, so that who asks again is told when nothing has changed."""
-        media_type = media_type_of_answer(_media_types(scope["headers"])[1])
+        media_type = _media_type_of_answer(_media_types(scope["headers"])[1])
         body = None if media_type is None else body_of_query_string(scope["query_string"])
-        answer = None if body is None else await self._fast_path.answer(body)
+        deadline = deadline_from_now()
+        try:
+            answer = (
+                None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
+            )
+        except OutOfTimeError:
+            await _out_of_time(media_type)(scope, receive, send)
+            return
         if answer is None or media_type is None:
+            scope[SCOPE_KEY] = deadline
             await self._app(scope, receive, send)
             return
-        etag = etag_of_body(media_type + answer)
-        known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
-        headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", b"Accept")]
-        status = 304 if matches(etag, known.decode("latin-1")) else 200
+        written, coding = answer
+        # The tag is of what is sent, so that it differs by media type and by coding.
+        etag = etag_of_body(media_type + written)
+        headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", VARY)]
+        status = 304 if matches(etag, field_value(scope["headers"], b"if-none-match")) else 200
         if status == 304:  # noqa: PLR2004 - Not Modified: it has no body
-            answer = b""
+            written = b""
         else:
             headers.append((b"content-type", media_type + b"; charset=utf-8"))
-            headers.append((b"content-length", b"%d" % len(answer)))
+            headers.append((b"content-length", b"%d" % len(written)))
+            if coding is not None:
+                headers.append((b"content-encoding", coding.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": written})
 
 
 def body_of_query_string(query_string: bytes) -> bytes | None:
@@ -81,7 +109,7 @@ def body_of_query_string(query_string: bytes) -> bytes | None:
     try:
         given = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
         parameters = dict(given)
-        if len(parameters) != len(given) or "query" not in parameters:
+        if len(parameters) != len(given) or parameters.keys().isdisjoint(_NAMES_OF_DOCUMENTS):
             return None
         asked: dict[str, object] = dict(parameters)
         for name in ("variables", "extensions"):
@@ -93,22 +121,33 @@ def body_of_query_string(query_string: bytes) -> bytes | None:
 
 
 def _media_types(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Return the first Content-Type and the first Accept."""
+    """Return the first Content-Type and all that Accept says."""
     accept = content_type = b""
     for name, value in headers:
         if name == b"content-type":
             content_type = content_type or value
         elif name == b"accept":
-            accept = accept or value
+            accept = accept + b", " + value if accept else value
     return content_type, accept
 
 
-def media_type_of_answer(accept: bytes) -> bytes | None:
-    """Return the media type of an answer that is no stream; None where one may be asked for."""
-    accept = accept.lower()
-    if any(stream in accept for stream in _STREAMS):
-        return None
-    return _GRAPHQL_RESPONSE if _GRAPHQL_RESPONSE in accept else _JSON
+def _media_type_of_answer(accept: bytes) -> bytes | None:
+    """Return the media type of a query's answer; None where it is to be a stream."""
+    client_wants = wanted(accept)
+    return None if client_wants.prefers_stream else client_wants.answer.encode()
+
+
+def _out_of_time(media_type: bytes | None) -> Response:
+    """Return the answer to a request that had its time: nothing of it is told, so it is an error of the request."""
+    error = unavailable(DATABASE_SLOW)
+    # With plain JSON, 200 for whatever was a GraphQL request (GraphQL over HTTP, 6.4.1).
+    status = 503 if media_type == GRAPHQL_RESPONSE.encode() else 200
+    headers = {
+        "Content-Type": f"{(media_type or _JSON).decode()}; charset=utf-8",
+        "Retry-After": str(retry_after([error])),
+        "Cache-Control": "no-store",
+    }
+    return Response(msgspec.json.encode({"errors": [error.formatted]}), status, headers)
 
 
 class Sent:

@@ -66,6 +66,14 @@ def _structs_by(
     return make
 
 
+async def _requests_by_id(connection: Connection, ids: Sequence[int]) -> Mapping[Any, object]:
+    """Read requests; one that is not there may not have reached a replica yet: the ordinary way asks the primary."""
+    found = await requests_by_id(connection, ids)
+    if len(found) < len(set(ids)):
+        raise NotOursError
+    return found
+
+
 class NodeKind(NamedTuple):
     """What an id may name: the type of it, how it is read, and the key in the rest of the id."""
 
@@ -79,7 +87,7 @@ _KINDS = {
     Kind.LISTING: NodeKind("Listing", _listings_by_key, lambda _, rest, argument: parse_listing(rest, argument)),
     Kind.RUN: NodeKind("Run", _structs_by(runs_by_id), lambda _, rest, argument: parse_number(rest, argument)),
     Kind.REQUEST: NodeKind(
-        "EtlRequest", _structs_by(requests_by_id), lambda _, rest, argument: parse_number(rest, argument)
+        "EtlRequest", _structs_by(_requests_by_id), lambda _, rest, argument: parse_number(rest, argument)
     ),
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from db.coin_pages import count_coins
+from db.demo import is_demo
 from db.listing_pages import count_listings
 from db.run_pages import RunRow
 from db.source_rows import all_sources
@@ -38,7 +39,8 @@ class Sources:
 class Stats:
     """stats: each field reads for itself."""
 
-    _COUNTS: Mapping[str, Callable[[Connection], Awaitable[int]]] = {
+    _VALUES: Mapping[str, Callable[[Connection], Awaitable[int | bool]]] = {
+        "isDemo": is_demo,
         "totalNormalized": count_coins,
         "totalListings": count_listings,
     }
@@ -63,7 +65,7 @@ class Stats:
             return self._type_name
         name, selection = field
         if selection is None:
-            return await self._COUNTS[name](run.connection)
+            return await self._VALUES[name](run.connection)
         row = await self._RUNS[name](run.connection)
         written = await selection.write(rows_of_structs(selection.needs, [] if row is None else [row]), run)
         return written[0] if written else None

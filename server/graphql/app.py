@@ -1,154 +1,85 @@
-"""The HTTP side of GraphQL: Strawberry's ASGI view, held to the specification of GraphQL over HTTP.
+"""The HTTP side of GraphQL, held to the specification of GraphQL over HTTP.
 
 https://graphql.github.io/graphql-over-http/draft/ : media types, status codes, and which operations a GET may ask for.
 Origins, body sizes and the number of requests in flight are checked by the middleware in front.
 """
 
-import json
+from typing import Any
 
 import msgspec
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
-from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from server.etags import caching, etag_of_body, matches
 from server.graphql.context import Context
-from server.graphql.errors import Code, coded
+from server.graphql.errors import Code, coded, retry_after, shortened
 from server.graphql.event_stream import EventStream
-from server.graphql.execution import OperationNotAllowedError, Schema
-from server.graphql.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
+from server.graphql.execution import OperationNotAllowedError, RefusedError, body_of
+from server.graphql.framings import FRAMINGS
+from server.graphql.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, Wanted, wanted
+from server.graphql.persisted import text_of
 from server.graphql.request_body import RequestBody
 from server.graphql.schema import schema
 from server.graphql.websocket import PROTOCOL, Connection
 from server.state import ServerState
+from server.weighted import field_value
 
 _READING = frozenset({OperationType.QUERY})
 _ONCE = frozenset({OperationType.QUERY, OperationType.MUTATION})
+_READING_METHODS = ("GET", "HEAD")
+ALLOWED_METHODS = (*_READING_METHODS, "POST")
 
 
-class GraphQLApp(GraphQL[Context, None]):
-    """Answers POST, GET for queries, event streams and websockets."""
-
-    schema: Schema
+class GraphQLApp:
+    """Answers POST, GET and HEAD for queries, streams and websockets."""
 
     def __init__(self, state: ServerState) -> None:
-        super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; one that is no GraphQL request gets its error in GraphQL's shape."""
+        """Answer a request; one that is not a GraphQL request gets its error in GraphQL's shape."""
         if scope["type"] != "http":
             await Connection(self._state, scope, receive, send).serve()
             return
         request = Request(scope, receive)
-        response: ASGIApp
+        client_wants = wanted(field_value(scope["headers"], b"accept"))
         try:
-            response = await (self._stream(request) if _wants_stream(request) else self.run(request))
+            response = await self._respond(request, client_wants)
         except HTTPException as error:
-            response = _refusal(error, _media_type(request))
+            response = _refusal(error, client_wants.answer)
         except ClientDisconnect:
             return  # in the midst of its request
         await response(scope, receive, send)
 
-    async def _stream(self, request: Request) -> EventStream:
-        """Return the answer to who wants results as they come. Raises HTTPException."""
-        adapter = self.request_adapter_class(request)
-        if not self.is_request_allowed(adapter):
-            raise HTTPException(405, "GraphQL only supports GET and POST requests.")
-        data = await self.parse_http_body(adapter)
-        allowed = _READING if request.method == "GET" else _ONCE
-        return EventStream(self._state, data, allowed)
-
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002 - Strawberry's signature
-        """Return what resolvers are given."""
-        return Context.create(self._state, request)
-
-    def should_render_graphql_ide(self, request: object) -> bool:  # noqa: ARG002 - Strawberry's signature
-        """Leave the page for browsers to the route in front."""
-        return False
-
-    async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]  # a websocket has none
-        """Return what the answer takes its media type and status from."""
-        response = await super().get_sub_response(request)
-        response.media_type = _media_type(request)
-        return response
-
-    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
-        """Return the request. Raises HTTPException for one that is none."""
-        body = _from_query(request) if request.method == "GET" else await self._from_body(request)
-        return GraphQLRequestData(
-            query=body.query,
-            variables=body.variables,
-            operation_name=body.operation_name,
-            extensions=body.extensions,
-            protocol="http",
-        )
-
-    async def _from_body(self, request: AsyncHTTPRequestAdapter) -> RequestBody:
-        media_type = (request.content_type or "").partition(";")[0].strip().lower()
-        if media_type != JSON:
-            # Besides, a form or text/plain could be sent by a foreign page without asking (CORS).
-            raise HTTPException(415, f"A request's Content-Type must be {JSON}")
+    async def _respond(self, request: Request, client_wants: Wanted) -> ASGIApp:
+        """Return the answer to a request. Raises HTTPException."""
+        body = await _read(request)
+        allowed = _READING if request.method in _READING_METHODS else _ONCE
+        if client_wants.stream is not None and client_wants.prefers_stream:
+            return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
         try:
-            value = self.decode_json(await request.get_body())
-        except json.JSONDecodeError as error:
-            raise HTTPException(400, f"The body is no JSON: {error.msg}") from None
-        if isinstance(value, list):
-            raise HTTPException(400, "Several operations in one request are not supported; send them one by one")
-        return _checked(value)
-
-    async def execute_operation(  # noqa: PLR0917  (Strawberry's signature)
-        self,
-        request: Request,  # noqa: ARG002 - the same
-        request_adapter: AsyncHTTPRequestAdapter,
-        request_data: GraphQLRequestData | list[GraphQLRequestData],
-        context: Context,
-        root_value: None,  # noqa: ARG002 - the same
-        sub_response: Response,
-    ) -> ExecutionResult:
-        """Run a request's operation."""
-        assert isinstance(request_data, GraphQLRequestData)  # noqa: S101  (lists are refused)
-        allowed = _READING if request_adapter.method == "GET" else _ONCE
-        try:
-            result = await self.schema.execute(
-                request_data.query,
-                request_data.variables,
-                context,
-                operation_name=request_data.operation_name,
-                allowed_operation_types=allowed,
-            )
+            result = await self._execute(body, Context.create(self._state, request), allowed)
         except OperationNotAllowedError as error:
+            if client_wants.stream is not None and error.operation_type is OperationType.SUBSCRIPTION:
+                return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
             raise _not_allowed(error.operation_type) from None
-        sub_response.status_code = _status(result, sub_response.media_type)
-        return result
+        return _answer(request, result, client_wants.answer)
 
-    def create_response(
-        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
-    ) -> Response:
-        """Return the answer as JSON."""
-        return Response(
-            msgspec.json.encode(response_data),
-            status_code=sub_response.status_code,
-            media_type=f"{sub_response.media_type}; charset=utf-8",
-        )
-
-    def decode_json(self, data: str | bytes) -> object:
-        """Read JSON; strictly, so NaN and half surrogate pairs are refused. Raises json.JSONDecodeError."""
+    async def _execute(self, body: RequestBody, context: Context, allowed: frozenset[OperationType]) -> ExecutionResult:
+        """Run an operation. Raises OperationNotAllowedError."""
         try:
-            decoded: object = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise json.JSONDecodeError(str(error), "", 0) from None
-        return decoded
-
-    def encode_json(self, data: object) -> str:
-        """Write JSON; as text, because bytes would make binary frames of a websocket."""
-        return msgspec.json.encode(data).decode()
+            text = text_of(body, self._state.documents)
+        except RefusedError as error:
+            return PreExecutionError(data=None, errors=error.errors)
+        return await schema.execute(
+            text, body.variables, context, operation_name=body.operation_name, allowed_operation_types=allowed
+        )
 
 
 def create_graphql_app(state: ServerState) -> ASGIApp:
@@ -156,35 +87,62 @@ def create_graphql_app(state: ServerState) -> ASGIApp:
     return GraphQLApp(state)
 
 
-def _from_query(request: AsyncHTTPRequestAdapter) -> RequestBody:
-    given = {name: request.query_params.get(name) for name in ("query", "operationName")}
-    parsed = {}
-    for name in ("variables", "extensions"):
-        text = request.query_params.get(name)
-        try:
-            parsed[name] = msgspec.json.decode(text) if text else None
-        except (msgspec.DecodeError, RecursionError):
-            raise HTTPException(400, f'"{name}" is no JSON') from None
-    return _checked({**given, **parsed})
-
-
-def _checked(value: object) -> RequestBody:
+async def _read(request: Request) -> RequestBody:
+    """Return what a request asks. Raises HTTPException for one that is not a GraphQL request."""
+    if request.method not in ALLOWED_METHODS:
+        raise HTTPException(
+            405, f"GraphQL is asked with {', '.join(ALLOWED_METHODS)}", {"Allow": ", ".join(ALLOWED_METHODS)}
+        )
+    value = _from_query(request.query_params) if request.method in _READING_METHODS else await _from_body(request)
     try:
         return msgspec.convert(value, RequestBody)
     except msgspec.ValidationError as error:
-        raise HTTPException(400, f"The request is no GraphQL request: {error}") from None
+        raise HTTPException(400, f"The request cannot be read as a GraphQL request: {error}") from None
 
 
-def _wants_stream(request: Request) -> bool:
-    return EVENT_STREAM in request.headers.get("accept", "").lower()
+def _from_query(given: QueryParams) -> dict[str, Any]:
+    value: dict[str, Any] = {name: given.get(name) for name in ("query", "operationName", "documentId", "doc_id")}
+    for name in ("variables", "extensions"):
+        text = given.get(name)
+        value[name] = _decoded(text, f'"{name}"') if text else None
+    return value
 
 
-def _media_type(request: Request) -> str:
-    """Return the media type that a client asks for; plain JSON unless it names GraphQL's own."""
-    return GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in request.headers.get("accept", "").lower() else JSON
+async def _from_body(request: Request) -> object:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        # Besides, a form or text/plain could be sent by a foreign page without asking (CORS).
+        raise HTTPException(415, f"A request's Content-Type must be {JSON}")
+    value = _decoded(await request.body(), "The body")
+    if isinstance(value, list):
+        raise HTTPException(400, "Batches of operations are not supported: send one operation a request")
+    return value
 
 
-def _status(result: ExecutionResult, media_type: str | None) -> int:
+def _decoded(text: str | bytes, name: str) -> object:
+    """Read JSON; strictly, so NaN and half surrogate pairs are refused. Raises HTTPException."""
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise HTTPException(400, f"{name} cannot be read as JSON: {error}") from None
+    return value
+
+
+def _answer(request: Request, result: ExecutionResult, media_type: str) -> Response:
+    body = msgspec.json.encode(body_of(result))
+    content_type = f"{media_type}; charset=utf-8"
+    if request.method not in _READING_METHODS or result.errors:
+        seconds = retry_after(result.errors)
+        waits = None if seconds is None else {"Retry-After": str(seconds)}
+        return Response(body, _status(result, media_type), waits, media_type=content_type)
+    etag = etag_of_body(media_type.encode() + body)
+    headers = {**caching(etag), "Vary": "Accept"}
+    if matches(etag, field_value(request.scope["headers"], b"if-none-match")):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=content_type)
+
+
+def _status(result: ExecutionResult, media_type: str) -> int:
     """Return the status code: with plain JSON, 200 for whatever was a GraphQL request (the draft's section 6.4.1)."""
     if not isinstance(result, PreExecutionError):
         return 200
@@ -195,10 +153,11 @@ def _status(result: ExecutionResult, media_type: str | None) -> int:
 def _not_allowed(operation_type: OperationType) -> HTTPException:
     if operation_type is OperationType.SUBSCRIPTION:
         return HTTPException(400, f"A subscription needs a websocket ({PROTOCOL}) or Accept: {EVENT_STREAM}")
-    return HTTPException(405, f"A {operation_type.value} must be sent with POST")
+    return HTTPException(405, f"A {operation_type.value} must be sent with POST", {"Allow": ", ".join(ALLOWED_METHODS)})
 
 
 def _refusal(error: HTTPException, media_type: str) -> Response:
-    body = {"errors": [coded(error.reason, Code.BAD_REQUEST).formatted]}
-    headers = {"Allow": "GET, POST"} if error.status_code == 405 else None  # noqa: PLR2004 - Method Not Allowed names those that are
-    return Response(msgspec.json.encode(body), error.status_code, headers, media_type=f"{media_type}; charset=utf-8")
+    body = {"errors": [shortened(coded(error.detail, Code.BAD_REQUEST)).formatted]}
+    return Response(
+        msgspec.json.encode(body), error.status_code, error.headers, media_type=f"{media_type}; charset=utf-8"
+    )

@@ -10,10 +10,9 @@ from db.keyset import Order, Slice
 from db.tickers import to_ticker
 from server.graphql.cursors import decode_cursor
 from server.graphql.errors import bad_input
-from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
+from server.limits.rows import DEFAULT_ROWS, MAX_LIST_ITEMS, MAX_ROWS
 
 MAX_TEXT_CHARACTERS = 1_000
-MAX_LIST_ITEMS = 1_000
 
 T = TypeVar("T")
 

@@ -2,21 +2,24 @@
 
 import datetime
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import strawberry
 from starlette.requests import HTTPConnection
 
 from db.types import Connection
+from server.deadline import SCOPE_KEY, Borrowed, deadline_from_now
 from server.graphql.loaders import Loaders
 from server.live.hub import Hub
 from server.middleware.requests import request_id
+from server.scheduler_token import TOKEN_HEADER, Presented
 from server.state import ServerState
-
-TOKEN_HEADER = "X-Scheduler-Token"  # noqa: S105  (a header's name)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+NOTHING_SHOWN = Presented()
 
 
 def end_of_minute() -> datetime.datetime:
@@ -25,22 +28,35 @@ def end_of_minute() -> datetime.datetime:
 
 
 class Context:
-    """The server's state, the request's id and token, and loaders.
+    """The server's state, the request's id, what its client shows, and loaders.
 
-    `connection_params` is the payload of a websocket's `connection_init`.
+    `connection_params` is the payload of a websocket's `connection_init`. All statements of a request end by one
+    deadline, set by the first of them; what subscribers share `outlives` requests, and each of its statements has the
+    time of one.
     """
 
-    def __init__(self, state: ServerState, request_id: str, header_token: str | None = None) -> None:
+    def __init__(
+        self,
+        state: ServerState,
+        request_id: str,
+        shown: Presented = NOTHING_SHOWN,
+        *,
+        deadline: float | None = None,
+        outlives: bool = False,
+    ) -> None:
         self.state = state
         self.request_id = request_id
         self.connection_params: dict[str, Any] | None = None
-        self.loaders = Loaders(state.reading)
-        self._header_token = header_token
+        self.loaders = Loaders(self.reading, self.writing)
+        self._shown = shown
+        self._deadline = deadline
+        self._outlives = outlives
 
     @classmethod
     def create(cls, state: ServerState, connection: HTTPConnection) -> "Context":
         """Return the context of an HTTP request or a websocket."""
-        return cls(state, request_id(connection), connection.headers.get(TOKEN_HEADER))
+        shown = Presented.by(connection, state.settings.cors_origins)
+        return cls(state, request_id(connection), shown, deadline=connection.scope.get(SCOPE_KEY))
 
     @property
     def hub(self) -> Hub:
@@ -48,25 +64,42 @@ class Context:
         return self.state.hub
 
     @property
+    def client(self) -> str:
+        """The client's address."""
+        return self._shown.client
+
+    @property
     def now(self) -> datetime.datetime:
         """The instant that a request which names no other means, to the minute: all its candles end at the same one."""
         return end_of_minute()
 
     @property
-    def token(self) -> str | None:
-        """The scheduler token that was presented, in the header or in `connection_init`."""
-        if self._header_token is not None:
-            return self._header_token
-        for name, value in (self.connection_params or {}).items():
-            if name.lower() == TOKEN_HEADER.lower() and isinstance(value, str):
-                return value
-        return None
+    def presented(self) -> Presented:
+        """What the client shows: its token is in the header or in `connection_init`."""
+        if self._shown.token is None:
+            for name, value in (self.connection_params or {}).items():
+                if name.lower() == TOKEN_HEADER.lower() and isinstance(value, str):
+                    return self._shown._replace(token=value)
+        return self._shown
+
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
+        """Take a connection to read with. Raises TimeoutError."""
+        return self.state.reading(self._end())
+
+    def writing(self) -> Borrowed:
+        """Take a connection of the primary. Raises TimeoutError."""
+        return self.state.writing(self._end())
+
+    def _end(self) -> float | None:
+        if self._deadline is None and not self._outlives:
+            self._deadline = deadline_from_now()
+        return self._deadline
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Call a function of `db` with a connection to read with."""
-        async with self.state.reading() as connection:
+        async with self.reading() as connection:
             return await function(connection, *args, **kwargs)
 
 

@@ -27,8 +27,10 @@ from strawberry.types.graphql import OperationType
 from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.context import Context
-from server.graphql.errors import Code, coded, mask, with_code
+from server.graphql.errors import MOST_ERRORS, Code, bad_variable, coded, in_proportion, mask, shortened, with_code
 from server.limits import LIMITS, LimitExceededError, always_fits, check_limits, fits_until
+from server.limits.lists import longest_list
+from server.limits.rows import MAX_LIST_ITEMS
 
 KEPT_DOCUMENTS = 512
 KEPT_CHARACTERS = 8_192
@@ -40,11 +42,11 @@ _VALIDATION_ABORTED = "Validation aborted."
 
 
 class RefusedError(Exception):
-    """An operation is refused before it runs."""
+    """An operation is refused before it runs; `errors` are few and short."""
 
     def __init__(self, errors: Iterable[GraphQLError]) -> None:
         super().__init__()
-        self.errors = list(errors)
+        self.errors = in_proportion(list(errors), shortened)
 
 
 class OperationNotAllowedError(RefusedError):
@@ -84,7 +86,7 @@ class Document:
         """Validate. Raises RefusedError."""
         if introspection not in self._errors:
             rules = specified_rules if introspection else (*specified_rules, NoIntrospection)
-            self._errors[introspection] = _validate(schema, self.node, rules)
+            self._errors[introspection] = _validate(schema, self.node, rules, suggest=introspection)
         if self._errors[introspection]:
             raise RefusedError(self._errors[introspection])
 
@@ -101,9 +103,14 @@ def _parse(text: str) -> DocumentNode:
 
 
 def _validate(
-    schema: GraphQLSchema, node: DocumentNode, rules: Collection[type[ASTValidationRule]]
+    schema: GraphQLSchema, node: DocumentNode, rules: Collection[type[ASTValidationRule]], *, suggest: bool
 ) -> list[GraphQLError]:
-    errors = validate(schema, node, rules)
+    """Return the errors; with `suggest` they may name what was meant, which tells parts of the schema."""
+    errors = validate(schema, node, rules, hide_suggestions=not suggest, max_errors=MOST_ERRORS)
+    if not suggest:
+        # One rule, of objects without a selection, makes its suggestion all the same.
+        for error in errors:
+            error.message = error.message.partition(" Did you mean ")[0]
     if any(error.message == _VALIDATION_ABORTED for error in errors):
         return [
             _too_complex("The document's fragments are nested too deeply, or too many, to be validated", "fragments")
@@ -138,6 +145,17 @@ class Operation(msgspec.Struct, frozen=True):
         return None if self.node.name is None else self.node.name.value
 
 
+def _check_lists(operation: Operation) -> None:
+    """Look at the lengths of lists before anything looks at what is in them. Raises RefusedError."""
+    for definition in operation.node.variable_definitions or ():
+        name = definition.variable.name.value
+        value = operation.variables.get(name)
+        found = longest_list(value, name) if isinstance(value, (list, dict)) else None
+        if found is not None and found.length > MAX_LIST_ITEMS:
+            problem = f"must have at most {MAX_LIST_ITEMS:,} items, not {found.length:,}"
+            raise RefusedError([bad_variable(found.place, problem)])
+
+
 class Schema(strawberry.Schema):
     """Strawberry's schema with our own way through it: `execute`, and for subscriptions `prepare`."""
 
@@ -154,7 +172,8 @@ class Schema(strawberry.Schema):
         if not query:
             raise RefusedError([coded('The request has no "query"', Code.BAD_REQUEST)])
         document = _document(query) if len(query) <= KEPT_CHARACTERS else Document(query)
-        node = get_operation_ast(document.node, operation_name)
+        # Clients that have no name for their operation send an empty one.
+        node = get_operation_ast(document.node, operation_name or None)
         if node is None:
             wanted = f'The document has no operation named "{operation_name}"'
             problem = wanted if operation_name else "The document has no operation, or several and none is named"
@@ -163,6 +182,7 @@ class Schema(strawberry.Schema):
         operation = Operation(query, document.node, node, variables or {}, fits)
         if allowed is not None and operation.type not in allowed:
             raise OperationNotAllowedError(operation.type)
+        _check_lists(operation)
         if not fits:
             self._hold_to_limits(operation)
         document.check(self._schema, introspection=introspection)
@@ -218,10 +238,18 @@ class Schema(strawberry.Schema):
                 variable_values=operation.variables,
                 operation_name=operation.name,
                 executor_class=self.execution_context_class,
+                hide_suggestions=not context.state.settings.introspection,
                 is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
+                max_coercion_errors=MOST_ERRORS,
             )
         )
         return _answer(result, context)
+
+
+def body_of(result: ExecutionResult) -> dict[str, object]:
+    """Return a result as clients see it: without `data` where nothing ran (the specification's section 7.1.2)."""
+    body: dict[str, object] = {} if isinstance(result, PreExecutionError) else {"data": result.data}
+    return {**body, "errors": [error.formatted for error in result.errors]} if result.errors else body
 
 
 def _answer(result: CoreResult, context: Context) -> ExecutionResult:

@@ -2,6 +2,7 @@
 
 import datetime
 import enum
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import strawberry
@@ -219,21 +220,21 @@ def _bounds(wanted: Range[T] | None) -> tuple[T | None, T | None]:
     return (None, None) if wanted is None else (given(wanted.gte), given(wanted.lte))
 
 
-def _texts(wanted: StringFilterInput | None, argument: str) -> list[str] | None:
-    """Return the texts that are wanted, None for any."""
+def _texts(wanted: StringFilterInput | None, argument: str, normalize: Callable[[str], str] = str) -> list[str] | None:
+    """Return the texts that are wanted, as they are stored; None for any."""
     wanted = given(wanted)
     if wanted is None:
         return None
     one, several = given(wanted.eq), given(wanted.in_)
+    any_of = None if several is None else [normalize(text) for text in checked_texts(several, f"{argument}.in")]
     if one is None:
-        return None if several is None else checked_texts(several, f"{argument}.in")
-    text = checked_text(one, f"{argument}.eq")
-    return [text] if several is None or one in several else []
+        return any_of
+    text = normalize(checked_text(one, f"{argument}.eq"))
+    return [text] if any_of is None or text in any_of else []
 
 
 def _tickers(wanted: StringFilterInput | None) -> list[str] | None:
-    texts = _texts(wanted, "filter.ticker")
-    return None if texts is None else [to_ticker(text) for text in texts]
+    return _texts(wanted, "filter.ticker", to_ticker)
 
 
 def _search(wanted: str | None) -> str | None:

@@ -9,12 +9,15 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.context import Context
-from server.graphql.errors import mask
+from server.graphql.errors import MOST_ERRORS, Code, coded, mask
 from server.graphql.execution import RefusedError
 from server.graphql.plain_rows import PlainRows
 from server.graphql.schema import schema
+from server.graphql.subscription import place_of
 from server.graphql.updates import CoinUpdates, RunUpdates
-from server.live.feed import RUNS, Feed, Followed
+from server.limits import cost_of
+from server.live.encoder import Encoder
+from server.live.feed import RUNS, Feed, Followed, Place
 
 _CORE = schema._schema  # noqa: SLF001  (Strawberry has no other way to graphql-core's)
 _FOLLOWED = frozenset(_CORE.subscription_type.fields if _CORE.subscription_type else ())
@@ -22,19 +25,29 @@ _FOLLOWED = frozenset(_CORE.subscription_type.fields if _CORE.subscription_type 
 
 
 async def follow(
-    text: str | None, variables: dict[str, Any] | None, operation_name: str | None, context: Context
+    text: str | None,
+    variables: dict[str, Any] | None,
+    operation_name: str | None,
+    context: Context,
+    *,
+    last_event_id: str | None = None,
 ) -> Followed:
-    """Return what a subscription follows. Raises RefusedError, also for arguments that cannot be used."""
+    """Return what a subscription follows. Raises RefusedError, also for arguments that cannot be used.
+
+    `last_event_id` is the cursor of the last message seen; it goes before `after`, which a client sends as at first.
+    """
     operation = schema.prepare(text, variables, operation_name, introspection=context.state.settings.introspection)
     # It may outlive its client, whose token it therefore does not hold.
-    context = Context(context.state, context.request_id)
+    context = Context(context.state, context.request_id, outlives=True)
     executor = PlainRows.build(
         _CORE,
         operation.document,
         context_value=context,
         raw_variable_values=operation.variables,
         operation_name=operation.name,
+        hide_suggestions=not context.state.settings.introspection,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
+        max_coercion_errors=MOST_ERRORS,
     )
     if not isinstance(executor, Executor):
         raise RefusedError(mask(executor, context.request_id))
@@ -42,13 +55,28 @@ async def follow(
     if isinstance(feed, ExecutionResult):
         raise RefusedError(mask(feed.errors or (), context.request_id))
     assert isinstance(feed, Feed)  # noqa: S101  (each subscription's resolver returns one)
+    if last_event_id:
+        feed = msgspec.structs.replace(feed, place=_resumed(last_event_id))
     used = operation.variables.keys() & _variables(operation.document)
     words = (
         text,
         operation.name,
         msgspec.json.encode({name: operation.variables[name] for name in used}, order="sorted"),
     )
-    return Followed(feed, words, lambda: (RunUpdates if feed.topic is RUNS else CoinUpdates)(executor, context))
+
+    def make_encoder() -> Encoder:
+        cost = cost_of(_CORE, operation.document, operation.node, operation.variables)
+        return (RunUpdates if feed.topic is RUNS else CoinUpdates)(executor, context, cost)
+
+    return Followed(feed, words, make_encoder)
+
+
+def _resumed(last_event_id: str) -> Place:
+    place = place_of(last_event_id)
+    if place is None:
+        problem = "The header Last-Event-ID must be the id of an event of this subscription; leave it out to begin anew"
+        raise RefusedError([coded(problem, Code.BAD_USER_INPUT)])
+    return place
 
 
 def _variables(node: Node) -> Iterator[str]:

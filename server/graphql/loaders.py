@@ -39,7 +39,7 @@ Value = TypeVar("Value")
 Missing = TypeVar("Missing")
 
 Reading = Callable[[], AbstractAsyncContextManager[Connection]]
-"""Takes a connection to read with."""
+"""Takes a connection to read with, or one of the primary."""
 
 Argument = TypeVar("Argument", bound=Hashable)
 HistoryKey = tuple[str, HistoryPart]
@@ -115,7 +115,8 @@ def _by_argument(keys: list[tuple[str, Argument]]) -> dict[Argument, list[str]]:
 class Loaders:
     """One loader for each thing that a field asks for by a key."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, writing: Reading) -> None:
+        # A replica may lag behind: who has just made a request must find it, so the primary is asked.
         self.coins: DataLoader[str, CoinRow | None] = _batched(reading, coins_by_ticker, _none)
         self.coins_by_id: DataLoader[str, CoinRow | None] = _batched(reading, coins_by_id, _none)
         self.listings: DataLoader[ListingKey, ListingRow | None] = _batched(reading, listings_by_key, _none)
@@ -128,7 +129,7 @@ class Loaders:
         self.rejection_counts: DataLoader[int, int] = _batched(reading, count_rejections, int)
         self.history: DataLoader[HistoryKey, list[PricePointRow]] = _batched(reading, _history, list)
         self.candles: DataLoader[CandlesKey, list[CandleRow]] = _batched(reading, _candles, list)
-        self.requests: DataLoader[int, RequestRow | None] = _batched(reading, requests_by_id, _none)
-        self.runs_of_requests: DataLoader[int, list[RunRow]] = _batched(reading, runs_of_requests, list)
+        self.requests: DataLoader[int, RequestRow | None] = _batched(writing, requests_by_id, _none)
+        self.runs_of_requests: DataLoader[int, list[RunRow]] = _batched(writing, runs_of_requests, list)
         self.checkpoints: DataLoader[str, SourceCheckpointRow | None] = _batched(reading, checkpoints_of_sources, _none)
         self.listing_counts: DataLoader[str, int] = _batched(reading, listing_counts, int)

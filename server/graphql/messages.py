@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from server.graphql.request_body import RequestBody
+
 Payload = dict[str, Any] | None
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -29,20 +31,15 @@ class Pong(msgspec.Struct, tag="pong"):
     payload: Payload = None
 
 
-class SubscribePayload(msgspec.Struct, rename="camel"):
-    """A GraphQL request."""
-
-    query: str
-    variables: Payload = None
-    operation_name: str | None = None
-    extensions: Payload = None
-
-
 class Subscribe(msgspec.Struct, tag="subscribe"):
     """Starts an operation."""
 
     id: Id
-    payload: SubscribePayload
+    payload: RequestBody
+
+    def __post_init__(self) -> None:
+        if self.payload.query is None and not self.payload.names_document:
+            raise ValueError("Object missing required field `query` - at `$.payload`")
 
 
 class Complete(msgspec.Struct, tag="complete"):

@@ -9,12 +9,13 @@ from db.request_rows import RequestRow, requests_by_id
 from db.requests import add_request
 from db.sources import enabled_sources
 from db.types import Connection
-from server.graphql.arguments import MAX_LIST_ITEMS, checked_texts, given
-from server.graphql.context import TOKEN_HEADER, Info
-from server.graphql.errors import Code, bad_input, coded
+from server.graphql.arguments import checked_texts, given
+from server.graphql.context import Info
+from server.graphql.errors import bad_input, unavailable
 from server.graphql.fields import resolved
 from server.graphql.request import EtlRequest
-from server.scheduler_token import check_token
+from server.limits.rows import MAX_LIST_ITEMS
+from server.scheduler_token import TOKEN_HEADER, check_token
 
 
 @strawberry.input(description="What to run, and how.")
@@ -44,7 +45,7 @@ class TriggerEtlPayload:
 def _checked_sources(wanted: Sequence[str] | None, enabled: Sequence[str]) -> Sequence[str]:
     """Return the sources to run. Raises GraphQLError for one that is not enabled."""
     if not enabled:
-        raise coded("No source is set up yet: the ingestor has not started", Code.UNAVAILABLE)
+        raise unavailable("No source is set up yet: the ingestor has not started")
     if wanted is None:
         return enabled
     names = list(dict.fromkeys(checked_texts(wanted, "input.sources")))
@@ -67,8 +68,8 @@ async def _trigger_etl(
         TriggerEtlInput | None, strawberry.argument(description="Where it is left out: all enabled sources, as polled.")
     ] = strawberry.UNSET,
 ) -> TriggerEtlValue:
-    await check_token(info.context.state, info.context.token)
-    async with info.context.state.writing() as connection:
+    await check_token(info.context.state, info.context.presented)
+    async with info.context.writing() as connection:
         return TriggerEtlValue(await _stored(connection, given(input)))
 
 

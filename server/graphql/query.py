@@ -1,9 +1,11 @@
 """The type Query: what can be read."""
 
 import asyncio
+from collections import Counter
 from typing import Annotated
 
 import strawberry
+from graphql import GraphQLError
 
 from db.coin_pages import CoinRow, coin_page, count_coins
 from db.keyset import Page, Slice
@@ -74,8 +76,27 @@ async def _nodes(
 ) -> list[NodeRow | BaseException | None]:
     if len(ids) > MAX_ROWS:
         raise bad_input("ids", f"must have at most {MAX_ROWS} items, not {len(ids)}")
-    # An id that cannot be one is an error in its own place; the others are answered.
-    return await asyncio.gather(*(_load_node(info, text, "ids") for text in ids), return_exceptions=True)
+    # An id that cannot be one is null, and an error in the first place of its kind; the others are answered.
+    return _told_once(await asyncio.gather(*(_load_node(info, text, "ids") for text in ids), return_exceptions=True))
+
+
+def _told_once(found: list[NodeRow | BaseException | None]) -> list[NodeRow | BaseException | None]:
+    """Return what was found with each error in its first place alone, where it says how many more places it has."""
+    counts = Counter(str(value) for value in found if isinstance(value, BaseException))
+    told: list[NodeRow | BaseException | None] = []
+    for value in found:
+        if isinstance(value, BaseException):
+            count = counts.pop(str(value), 0)
+            told.append(_with_count(value, count) if count else None)
+        else:
+            told.append(value)
+    return told
+
+
+def _with_count(error: BaseException, count: int) -> BaseException:
+    if count == 1 or not isinstance(error, GraphQLError):
+        return error
+    return GraphQLError(f"{error.message}; {count - 1:,} others are wrong in the same way", extensions=error.extensions)
 
 
 async def _coin(

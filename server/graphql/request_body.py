@@ -12,3 +12,15 @@ class RequestBody(msgspec.Struct, rename="camel"):
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
+    document_id: str | None = None
+    doc_id: str | None = msgspec.field(default=None, name="doc_id")
+
+    @property
+    def named_document(self) -> str | None:
+        """The id of a document that is not sent, as GraphQL over HTTP or as Relay names it."""
+        return self.document_id if self.document_id is not None else self.doc_id
+
+    @property
+    def names_document(self) -> bool:
+        """Whether a document is named in any way."""
+        return self.named_document is not None or "persistedQuery" in (self.extensions or {})

@@ -2,13 +2,18 @@
 
 import datetime
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import NewType
+from typing import NewType, TypeVar
 
 import msgspec
 import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode, print_ast
 from strawberry.types.scalar import ScalarDefinition
+
+from db.times import UnreadableTimeError, read_instant
+
+T = TypeVar("T")
 
 DecimalText = NewType("DecimalText", str)
 """A decimal number as PostgreSQL writes it: digits, perhaps a sign and a point, never an exponent."""
@@ -39,11 +44,27 @@ def parse_decimal(value: object) -> DecimalText:
     return DecimalText(format(number, "f") if number else "0")
 
 
-def _parse_decimal_literal(node: ValueNode, _variables: object = None) -> DecimalText:
+def _decimal_of_literal(node: ValueNode) -> DecimalText:
     """Read a number in a document: its digits are there, whether it is quoted or not."""
     if isinstance(node, (StringValueNode, IntValueNode, FloatValueNode)):
         return parse_decimal(node.value)
     raise GraphQLError(f'Decimal must be a string such as "44456.51430421", not {print_ast(node)}')
+
+
+def _instant_of_literal(node: ValueNode) -> datetime.datetime:
+    return parse_instant(node.value if isinstance(node, StringValueNode) else print_ast(node))
+
+
+def _placed(parse: Callable[[ValueNode], T]) -> Callable[[ValueNode, object], T]:
+    """Let the errors about a literal say where it stands; graphql-core leaves that to the scalar."""
+
+    def parse_literal(node: ValueNode, _variables: object = None) -> T:
+        try:
+            return parse(node)
+        except GraphQLError as error:
+            raise GraphQLError(error.message, node) from None
+
+    return parse_literal
 
 
 def format_instant(value: datetime.datetime) -> str:
@@ -57,9 +78,9 @@ def parse_instant(value: object) -> datetime.datetime:
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise GraphQLError(f"{wanted}, not {value!r}"[:300])
     try:
-        return datetime.datetime.fromisoformat(_MICROSECONDS.sub(r"\1", value.upper())).astimezone(datetime.UTC)
-    except (ValueError, OverflowError) as error:
-        raise GraphQLError(f"{wanted}, not {value!r}: {error}") from None
+        return read_instant(_MICROSECONDS.sub(r"\1", value.upper()))
+    except UnreadableTimeError:
+        raise GraphQLError(f"{wanted}, not {value!r}") from None
 
 
 def _as_it_is(value: object) -> object:
@@ -74,15 +95,22 @@ SCALARS: dict[object, ScalarDefinition] = {
         " a JSON number only if it is whole.",
         serialize=_as_it_is,
         parse_value=parse_decimal,
-        parse_literal=_parse_decimal_literal,
+        parse_literal=_placed(_decimal_of_literal),
+        # Digits, a sign and a point, as XML Schema writes a decimal.
+        specified_by_url="https://www.w3.org/TR/xmlschema-2/#decimal",
     ),
     datetime.datetime: strawberry.scalar(
         name="DateTime",
         description='An instant in UTC, RFC 3339: "2026-02-03T20:21:11.250000Z". As input with any offset.',
         serialize=format_instant,
         parse_value=parse_instant,
+        parse_literal=_placed(_instant_of_literal),
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
     ),
     msgspec.Raw: strawberry.scalar(
-        name="JSON", description="Any JSON value, as the provider sent it.", serialize=_as_it_is
+        name="JSON",
+        description="Any JSON value, as the provider sent it.",
+        serialize=_as_it_is,
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
     ),
 }

@@ -3,6 +3,7 @@
 import strawberry
 
 from db.coin_pages import count_coins
+from db.demo import is_demo
 from db.listing_pages import count_listings
 from db.run_pages import RunRow
 from db.stats import last_failure, last_success
@@ -17,6 +18,10 @@ async def _total_normalized(info: Info) -> int:
 
 async def _total_listings(info: Info) -> int:
     return await info.context.read(count_listings)
+
+
+async def _is_demo(info: Info) -> bool:
+    return await info.context.read(is_demo)
 
 
 async def _last_success(info: Info) -> RunRow | None:
@@ -37,3 +42,4 @@ class Stats:
         _last_success, "The newest run that stored what it could read: SUCCESS or PARTIAL."
     )
     last_failure: Run | None = resolved(_last_failure, "The newest run that did not: FAILURE or ABANDONED.")
+    is_demo: bool = resolved(_is_demo, "Whether the prices are made up: true in a demo.")

@@ -66,10 +66,8 @@ class CoinUpdate:
     )
 
 
-def _place(cursor: str | None) -> Place | None:
-    """Return what a cursor stands for. Raises GraphQLError."""
-    if cursor is None:
-        return None
+def place_of(cursor: str) -> Place | None:
+    """Return what a cursor stands for; None where it is not one."""
     try:
         words = decode_words(cursor)
     except ValueError:
@@ -77,7 +75,17 @@ def _place(cursor: str | None) -> Place | None:
     match words:
         case [int(seq), None | str() as ticker] if 0 <= seq <= _LARGEST:
             return Place(seq, ticker)
-    raise bad_input("after", "is no cursor of this subscription")
+    return None
+
+
+def _after(cursor: str | None) -> Place | None:
+    """Return where a subscription goes on. Raises GraphQLError."""
+    if cursor is None:
+        return None
+    place = place_of(cursor)
+    if place is None:
+        raise bad_input("after", "is no cursor of this subscription")
+    return place
 
 
 def _run_updates(
@@ -88,7 +96,7 @@ def _run_updates(
     wanted = given(source)
     if wanted is not None:
         checked_text(wanted, "source")
-    return Feed(RUNS, None if wanted is None else frozenset({wanted}), _place(given(after)))
+    return Feed(RUNS, None if wanted is None else frozenset({wanted}), _after(given(after)))
 
 
 def _wanted_tickers(tickers: Sequence[str] | None) -> frozenset[str] | None:
@@ -107,7 +115,7 @@ def _coin_updates(
     ] = _UNSET,
     after: Annotated[str | None, strawberry.argument(description="The cursor of the last message seen.")] = _UNSET,
 ) -> Feed:
-    return Feed(COINS, _wanted_tickers(given(tickers)), _place(given(after)))
+    return Feed(COINS, _wanted_tickers(given(tickers)), _after(given(after)))
 
 
 @strawberry.type(description="What can be followed as it happens.")

@@ -34,7 +34,8 @@ def response(data: object, errors: Sequence[GraphQLError] | None) -> dict[str, o
 class Updates:
     """Executes one operation for values of its root field."""
 
-    def __init__(self, executor: Executor[Context], context: Context) -> None:
+    def __init__(self, executor: Executor[Context], context: Context, cost: int) -> None:
+        self.cost = cost
         self._executor = executor
         self._context = context
 
@@ -57,8 +58,9 @@ class RunUpdates(Updates):
         """Return one message for everyone."""
         event = commit.event
         assert event.run is not None  # noqa: S101  (the table checks it)
-        value = RunUpdateValue(encode_words(event.seq, None), event.kind, run_from_event(event.run))
-        return [[Message(event.seq, await self.body(value))]] * len(wants)
+        cursor = encode_words(event.seq, None)
+        value = RunUpdateValue(cursor, event.kind, run_from_event(event.run))
+        return [[Message(event.seq, await self.body(value), cursor=cursor)]] * len(wants)
 
 
 class CoinUpdates(Updates):
@@ -76,8 +78,9 @@ class CoinUpdates(Updates):
             for place, part in _parts(commit.event.seq, names):
                 coins = [ticker for ticker in part if ticker in rows]
                 if update is None:
-                    value = CoinUpdateValue(encode_words(*place), [rows[ticker] for ticker in coins], 0)
-                    messages.append(Message(commit.event.seq, await self.body(value)))
+                    cursor = encode_words(*place)
+                    value = CoinUpdateValue(cursor, [rows[ticker] for ticker in coins], 0)
+                    messages.append(Message(commit.event.seq, await self.body(value), cursor=cursor))
                 else:
                     messages.append(update.message(place, coins))
                 await pace.rest()
@@ -89,7 +92,7 @@ class CoinUpdates(Updates):
         rows: dict[str, CoinRow] = {}
         for start in range(0, len(tickers), ROWS_AT_ONCE):
             # From the primary: a replica may not yet hold what the event tells of.
-            async with self._context.state.writing() as connection:
+            async with self._context.writing() as connection:
                 rows |= await coins_by_ticker(connection, tickers[start : start + ROWS_AT_ONCE])
         return rows
 
@@ -133,6 +136,7 @@ class WrittenCoins:
 
     def message(self, place: tuple[int, str | None], tickers: Sequence[str]) -> Message:
         """Return the response that tells of these coins."""
+        cursor = encode_words(*place)
         body = bytearray(b'{"data":{%s:{' % msgspec.json.encode(self._root))
         holes = []
         for number, (name, value) in enumerate(self._like.items()):
@@ -144,9 +148,9 @@ class WrittenCoins:
                 holes.append(len(body))
                 body += b"0"
             else:
-                body += msgspec.json.encode(encode_words(*place) if value == _CURSOR else value)
+                body += msgspec.json.encode(cursor if value == _CURSOR else value)
         body += b"}}}"
-        return Message(place[0], bytes(body), tuple(holes))
+        return Message(place[0], bytes(body), tuple(holes), cursor)
 
 
 def _parts(seq: int, names: Sequence[str]) -> list[tuple[tuple[int, str | None], Sequence[str]]]:

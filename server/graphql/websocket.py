@@ -4,30 +4,31 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-import functools
 from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 from graphql import GraphQLError
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from server.graphql.context import TOKEN_HEADER, Context
-from server.graphql.errors import Code, coded, mask
+from server.graphql.context import Context
+from server.graphql.errors import full, mask, unavailable
 from server.graphql.execution import OperationNotAllowedError, RefusedError
 from server.graphql.follow import follow
 from server.graphql.following import Following
-from server.graphql.messages import DECODER, Complete, ConnectionInit, Known, Ping, Subscribe, SubscribePayload
+from server.graphql.messages import DECODER, Complete, ConnectionInit, Known, Ping, Subscribe
+from server.graphql.persisted import text_of
+from server.graphql.request_body import RequestBody
 from server.graphql.schema import schema
 from server.graphql.updates import response
-from server.live.admission import FullError
+from server.live.admission import RETRY_AFTER_SECONDS, FullError
 from server.live.wire import EXTENSION, Wire
 from server.middleware.requests import request_id
+from server.scheduler_token import Presented
 from server.state import ServerState
 
 PROTOCOL: Final = "graphql-transport-ws"
@@ -60,10 +61,11 @@ class Connection:
         self._receive = receive
         self._send = send
         self._wire: Wire = scope["extensions"][EXTENSION]
-        self._client = connection.client.host if connection.client else ""
+        self._shown = Presented.by(connection, state.settings.cors_origins)
+        self._client = self._shown.client
+        self._wire.allowance = state.allowances.of(self._client)
         self._speaks_ours = PROTOCOL in scope["subprotocols"]
         self._request_id = request_id(connection)
-        self._header_token = Headers(scope=scope).get(TOKEN_HEADER)
         self._parameters: dict[str, Any] | None = None
         self._operations: dict[str, asyncio.Task[None] | Following] = {}
         self._patience: asyncio.Timeout | None = None
@@ -124,36 +126,47 @@ class Connection:
             case Ping(payload):
                 await self._say(type="pong", **({} if payload is None else {"payload": payload}))
             case Subscribe(number, payload):
-                await self._subscribe(number, payload)
+                await self._subscribe(number, payload, len(received["text"]))
             case Complete(number):
                 operation = self._operations.pop(number, None)
                 if operation is not None:
                     self._end(operation)
 
-    async def _subscribe(self, number: str, payload: SubscribePayload) -> None:
+    async def _subscribe(self, number: str, payload: RequestBody, size: int) -> None:
         if self._parameters is None:
             raise ClosedError(4401, "Unauthorized")
         if number in self._operations:
             raise ClosedError(4409, f"Subscriber for {number} already exists")
         if len(self._operations) >= MAX_OPERATIONS:
             reason = f"A connection may run {MAX_OPERATIONS} operations at once; complete one first"
-            await self._say_errors(number, [coded(reason, Code.UNAVAILABLE)])
+            await self._say_errors(number, [unavailable(reason)])
             return
-        self._operations[number] = asyncio.create_task(self._run(number, payload))
+        self._operations[number] = asyncio.create_task(self._run(number, payload, size))
 
-    async def _run(self, number: str, payload: SubscribePayload) -> None:
+    async def _run(self, number: str, payload: RequestBody, size: int) -> None:
         """Run an operation: a query or a mutation to its end, a subscription until it follows the hub."""
-        context = Context(self._state, self._request_id, self._header_token)
+        context = Context(self._state, self._request_id, self._shown)
         context.connection_params = self._parameters
-        execute = functools.partial(
-            schema.execute, payload.query, payload.variables, context, operation_name=payload.operation_name
-        )
         try:
             try:
-                result = await execute(allowed_operation_types=_ONCE)
+                text = text_of(payload, self._state.documents)
+                async with self._state.places.hold(self._client, size):
+                    result = await schema.execute(
+                        text,
+                        payload.variables,
+                        context,
+                        operation_name=payload.operation_name,
+                        allowed_operation_types=_ONCE,
+                    )
             except OperationNotAllowedError:
-                await self._follow(number, payload, context)
+                await self._follow(number, text, payload, context, size)
                 return
+            except FullError as error:
+                del self._operations[number]
+                await self._say_errors(number, [full(error)])
+                return
+            except RefusedError as error:
+                result = PreExecutionError(data=None, errors=error.errors)
             if isinstance(result, PreExecutionError):
                 del self._operations[number]
                 await self._say_errors(number, result.errors or ())
@@ -167,20 +180,21 @@ class Connection:
         finally:
             self._be_patient()
 
-    async def _follow(self, number: str, payload: SubscribePayload, context: Context) -> None:
+    async def _follow(self, number: str, text: str | None, payload: RequestBody, context: Context, size: int) -> None:
         following = Following(self._wire, number, self._finish)
         try:
-            followed = await follow(payload.query, payload.variables, payload.operation_name, context)
-            self._state.hub.subscriptions.enter(self._client)
-            try:
-                following.subscriber = await self._state.hub.open(followed, following.wake)
-            except BaseException:
-                self._state.hub.subscriptions.leave(self._client)
-                raise
+            async with self._state.places.hold(self._client, size):
+                followed = await follow(text, payload.variables, payload.operation_name, context)
+                self._state.hub.subscriptions.enter(self._client)
+                try:
+                    following.subscriber = await self._state.hub.open(followed, following.wake, self._client)
+                except BaseException:
+                    self._state.hub.subscriptions.leave(self._client)
+                    raise
         except RefusedError as error:
             errors = error.errors
         except FullError as error:
-            errors = [coded(str(error), Code.UNAVAILABLE)]
+            errors = [full(error)]
         except Exception as error:  # noqa: BLE001  (whatever it was, the client is told)
             errors = mask([GraphQLError("", original_error=error)], self._request_id)
         else:
@@ -228,7 +242,7 @@ class Connection:
 
     async def _refuse(self, error: FullError) -> None:
         """Answer the handshake with 503."""
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"30")]
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)]
         await self._send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": str(error).encode()})
 

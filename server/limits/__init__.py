@@ -1,6 +1,6 @@
 """Limits on documents, checked before anything walks them in ways that a hostile one makes slow."""
 
-from server.limits.bounds import LIMITS, LimitExceededError, Limits, always_fits, check_limits, fits_until
+from server.limits.bounds import LIMITS, LimitExceededError, Limits, always_fits, check_limits, cost_of, fits_until
 from server.limits.measure import Measure, measure_operation
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Measure",
     "always_fits",
     "check_limits",
+    "cost_of",
     "fits_until",
     "measure_operation",
 ]

@@ -37,9 +37,12 @@ class Limits(msgspec.Struct, frozen=True):
     overlaps: int = 500
     """Fields of one name, or fragments, side by side: validation compares each pair. 500 are 50 pairs of fields or 32
     fragments in one selection, about 40 ms; without this limit 2,000 tokens hold validation up for 0.9 s."""
+    name: int = 100
+    """Characters; an alias stands in each row of a response, and in the path of each error."""
     cost: int = 100_000
     """Rows x fields: each value costs about 3 microseconds to complete, so this is about 0.3 s of one core. It allows
-    coins(first: 250) with every field, and with the listings and rivals of each."""
+    coins(first: 250) with every field, and with the listings and rivals of each. What looks at every row of a table
+    costs as many values as could be written meanwhile; see `scans`."""
 
 
 LIMITS = Limits()
@@ -50,11 +53,26 @@ _REMEDIES = {
     "directives": "use fewer directives",
     "root_fields": "split the operation",
     "overlaps": "name each field once in a selection, and spread fewer fragments in it",
-    "cost": "ask for fewer rows (first, last) or fewer fields",
+    "name": "use shorter aliases",
+    "cost": "ask for fewer rows (first, last), fields, counts or searches",
 }
 _UNREADABLE = "the most that there can be"
 """A variable with a value that no argument takes counts as much as any can."""
-_NAMES = {"root_fields": "root fields", "overlaps": "overlapping fields and fragments"}
+_NAMES = {
+    "root_fields": "root fields",
+    "overlaps": "overlapping fields and fragments",
+    "name": "characters of an alias",
+}
+
+
+def cost_of(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: dict[str, object],
+) -> int:
+    """Return about how many values an operation asks for now."""
+    return measure_operation(schema, document, operation, variables, datetime.datetime.now(datetime.UTC)).cost
 
 
 def check_limits(

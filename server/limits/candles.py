@@ -2,9 +2,10 @@
 
 import datetime
 
-from graphql import EnumValueNode, FieldNode, StringValueNode, ValueNode, VariableNode
+from graphql import EnumValueNode, FieldNode, GraphQLError, StringValueNode, ValueNode, VariableNode
 
 from db.candles import INTERVALS, MAX_CANDLES, Span
+from server.graphql.scalars import parse_instant
 from server.limits.rows import DEFAULT_CANDLES
 
 
@@ -28,7 +29,6 @@ def _value(node: ValueNode, variables: dict[str, object]) -> object:
 
 def _instant(value: object) -> datetime.datetime | None:
     try:
-        at = datetime.datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return parse_instant(value)
+    except GraphQLError:
         return None
-    return at if at is None or at.tzinfo else at.replace(tzinfo=datetime.UTC)

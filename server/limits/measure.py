@@ -18,6 +18,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -29,6 +30,7 @@ from graphql import (
 
 from server.limits.candles import candle_rows
 from server.limits.rows import COINS_PER_MESSAGE, DEFAULT_ROWS, MAX_ROWS
+from server.limits.scans import KNOWN_COSTS, scan_cost
 from server.limits.survey import in_order, survey
 
 LIST_ROWS = 5
@@ -52,7 +54,8 @@ class Measure(msgspec.Struct, frozen=True):
     """What a selection asks for, fragments spread out.
 
     `cost` counts values; `cost_per_row` those that come once more for each row of the connection that the selection
-    stands in. `root_fields` counts the fields of the selection itself, not those below. `overlaps` is the document's.
+    stands in. `root_fields` counts the fields of the selection itself, not those below. `overlaps` and `name` are the
+    document's; `name` is the length of its longest response name.
     """
 
     depth: int = 0
@@ -62,6 +65,7 @@ class Measure(msgspec.Struct, frozen=True):
     cost: int = 0
     cost_per_row: int = 0
     overlaps: int = 0
+    name: int = 0
 
     def __add__(self, other: "Measure") -> "Measure":
         return Measure(
@@ -72,6 +76,7 @@ class Measure(msgspec.Struct, frozen=True):
             self.cost + other.cost,
             self.cost_per_row + other.cost_per_row,
             self.overlaps + other.overlaps,
+            max(self.name, other.name),
         )
 
 
@@ -94,17 +99,23 @@ def measure_operation(
             fragment.selection_set, schema.get_type(fragment.type_condition.name.value)
         )
     total = walk.selections(operation.selection_set, schema.get_root_type(operation.operation))
-    own = Measure(directives=len(operation.directives or ()), overlaps=known.overlaps)
+    own = Measure(directives=len(operation.directives or ()), overlaps=known.overlaps, name=known.longest_name)
     return total + own
 
 
 def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, object]) -> dict[str, object]:
     defaults = {
-        definition.variable.name.value: _size(definition.default_value, {})
+        definition.variable.name.value: _default(definition.default_value)
         for definition in operation.variable_definitions or ()
         if definition.default_value is not None
     }
     return {**defaults, **variables}
+
+
+def _default(node: ValueNode) -> object:
+    """Return the size of a default, or, where it has none, the node itself; None for null."""
+    size = _size(node, {})
+    return node if size is None and not isinstance(node, NullValueNode) else size
 
 
 class Walk:
@@ -141,6 +152,7 @@ class Walk:
             inner = self.selections(node.selection_set, None if field is None else get_named_type(field.type))
         cost, cost_per_row = 1 + inner.cost, inner.cost_per_row
         if field is not None and parent is not None:
+            cost = KNOWN_COSTS.get(f"{parent.name}.{node.name.value}", cost)
             if is_list_type(get_nullable_type(field.type)):
                 if _is_connection(parent):
                     cost, cost_per_row = 1, inner.cost
@@ -148,6 +160,8 @@ class Walk:
                     cost = 1 + self._rows(node, field, parent) * inner.cost
             elif "first" in field.args:
                 cost, cost_per_row = 1 + inner.cost + self._rows(node, field, parent) * inner.cost_per_row, 0
+                if "filter" in field.args:
+                    cost += scan_cost(node, self._variables)
         return Measure(
             # What describes the schema is as deep as it is; graphql-core bounds its own lists.
             depth=1 if node.name.value in ("__schema", "__type") else 1 + inner.depth,

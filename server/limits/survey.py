@@ -23,18 +23,20 @@ class Survey(msgspec.Struct, frozen=True):
 
     `overlaps` counts the pairs of fields of one name in one selection, tenfold, and the pairs of fragments spread in
     one: validation (OverlappingFieldsCanBeMerged) looks at each pair, and at each pair below it again.
+    `longest_name` has the characters of the longest response name.
     """
 
     fragments: dict[str, FragmentDefinitionNode]
     spreads: dict[str, list[str]]
     overlaps: int
+    longest_name: int
 
 
 def survey(document: DocumentNode) -> Survey:
     """Look at a whole document, the operations that are not executed too: validation does so as well."""
     fragments: dict[str, FragmentDefinitionNode] = {}
     spreads: dict[str, list[str]] = {}
-    overlaps = 0
+    overlaps = longest_name = 0
     for definition in document.definitions:
         if not isinstance(definition, ExecutableDefinitionNode):
             continue
@@ -42,10 +44,11 @@ def survey(document: DocumentNode) -> Survey:
         for names, spread in _selections(definition.selection_set):
             overlaps += REPEAT_WEIGHT * sum(map(_pairs, Counter(names).values())) + _pairs(len(spread))
             found += spread
+            longest_name = max(longest_name, *map(len, names), 0)
         if isinstance(definition, FragmentDefinitionNode):
             fragments[definition.name.value] = definition
             spreads[definition.name.value] = found
-    return Survey(fragments, spreads, overlaps)
+    return Survey(fragments, spreads, overlaps, longest_name)
 
 
 def in_order(known: Survey, selection_set: SelectionSetNode) -> list[str]:

@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+RETRY_AFTER_SECONDS = 30
+"""What a client is told to wait where there is no room for it."""
+
 
 class FullError(Exception):
     """There is no room for one more; the message is for the client."""
@@ -48,3 +51,38 @@ class Admission:
             yield
         finally:
             self.leave(client)
+
+
+class WordingAdmission:
+    """Counts in how many different words subscriptions are asked for: of each client, and of all.
+
+    Each costs the execution of all that changes, where subscriptions in the same words cost next to nothing.
+    """
+
+    def __init__(self, total: int, per_client: int) -> None:
+        self._total = total
+        self._per_client = per_client
+        self._count = 0
+        self._by_client: Counter[str] = Counter()
+
+    def enter(self, client: str, *, is_new: bool) -> None:
+        """Count words that are new to a client, or to all. Raises FullError."""
+        if is_new and self._count >= self._total:
+            raise FullError(
+                f"This server has subscriptions in {self._total:,} different wordings, as many as it may;"
+                " try again later, or use variables for `tickers`, `source` and `after`"
+            )
+        if self._by_client[client] >= self._per_client:
+            raise FullError(
+                f"There may be subscriptions in {self._per_client:,} different wordings of one client; end one first,"
+                " or use variables for `tickers`, `source` and `after`"
+            )
+        self._by_client[client] += 1
+        self._count += is_new
+
+    def leave(self, client: str, *, was_last: bool) -> None:
+        """Count words that a client, or nobody any more, uses."""
+        self._count -= was_last
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]

@@ -8,6 +8,7 @@ from server.live.cursor import check_cursor
 from server.live.encoder import Commit
 from server.live.patience import persist
 from server.live.subscriber import Subscriber
+from server.live.turns import Turns
 
 BATCH = 200
 ACQUIRE_SECONDS = 5.0
@@ -19,28 +20,30 @@ async def check_kept(pool: Pool, after: int) -> None:
         check_cursor(after, await kept_range(connection))
 
 
-async def catch_up(subscriber: Subscriber, pool: Pool) -> None:
-    """Tell the subscriber of the events after its position, as fast as it takes them, and make it live.
+async def catch_up(subscriber: Subscriber, pool: Pool, turns: Turns) -> None:
+    """Tell the subscriber of the events after its position, as fast as it takes them and has turns, and make it live.
 
     A database that is away or slow only delays. Raises CursorExpiredError when events were purged meanwhile.
     """
     while True:
-        await _read_on(subscriber, pool)
+        await _read_on(subscriber, pool, turns)
         # Whatever the group is told of from here on is held; one more look finds what came before.
         subscriber.hold()
-        await _read_on(subscriber, pool)
+        await _read_on(subscriber, pool, turns)
         if subscriber.go_live():
             return
 
 
-async def _read_on(subscriber: Subscriber, pool: Pool) -> None:
+async def _read_on(subscriber: Subscriber, pool: Pool, turns: Turns) -> None:
+    encoder = subscriber.group.wording.encoder
     while True:
         events = await persist(_read, subscriber, pool)
         for event in events:
             names = subscriber.feed.names(event)
             if names:
                 commit = Commit(event, names)
-                (messages,) = await persist(subscriber.group.encoder.encode, commit, [names])
+                async with turns.turn((subscriber.client,), encoder.cost * len(names)):
+                    (messages,) = await persist(encoder.encode, commit, [names])
                 await subscriber.put(event.seq, messages)
             subscriber.position = event.seq
         if len(events) < BATCH:

@@ -3,19 +3,18 @@
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from server.live.encoder import Encoder
-
 if TYPE_CHECKING:
     from server.live.subscriber import Subscriber
+    from server.live.wording import Wording
 
 
 class Group:
-    """Its members want the same names, and get what one encoder writes of them."""
+    """Its members want the same names, and get what is written once in their words."""
 
-    __slots__ = ("encoder", "key", "members", "wanted")
+    __slots__ = ("key", "members", "wanted", "wording")
 
-    def __init__(self, key: Hashable, wanted: frozenset[str] | None, encoder: Encoder) -> None:
+    def __init__(self, key: Hashable, wanted: frozenset[str] | None, wording: "Wording") -> None:
         self.key = key
         self.wanted = wanted
-        self.encoder = encoder
+        self.wording = wording
         self.members: set[Subscriber] = set()

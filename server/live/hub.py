@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from db.events import Event
 from db.types import Pool
-from server.live.admission import Admission
+from server.live.admission import Admission, WordingAdmission
 from server.live.catch_up import catch_up, check_kept
 from server.live.cursor import CursorExpiredError
 from server.live.feed import TOPICS, Followed
@@ -19,12 +19,16 @@ __all__ = ["CursorExpiredError", "Hub", "Subscriber"]
 CONNECTIONS = 10_000
 SUBSCRIPTIONS = 10
 """For each connection there may be, however they are spread over those."""
+WORDINGS = 500
+WORDINGS_PER_CLIENT = 50
+"""A page has a handful, and all its visitors the same ones."""
 
 
 class Hub:
     """Fans the outbox out. `run` until cancelled; `subscribe`, or `open` and `close`, at any time.
 
-    `connections` and `subscriptions` are entered by whoever opens some for a client.
+    `connections` and `subscriptions` are entered by whoever opens some for a client; in how many different words these
+    are, the hub counts itself.
     """
 
     def __init__(
@@ -32,18 +36,20 @@ class Hub:
         dsn: str,
         pool: Pool,
         *,
-        role: str | None = None,
         connections: int = CONNECTIONS,
         connections_per_client: int = CONNECTIONS,
+        wordings: int = WORDINGS,
+        wordings_per_client: int = WORDINGS_PER_CLIENT,
     ) -> None:
         self.connections = Admission("live connections", connections, connections_per_client)
         self.subscriptions = Admission(
             "subscriptions", SUBSCRIPTIONS * connections, SUBSCRIPTIONS * connections_per_client
         )
         self._pool = pool
-        self._lanes = {topic: Lane(topic) for topic in TOPICS}
+        admission = WordingAdmission(wordings, wordings_per_client)
+        self._lanes = {topic: Lane(topic, admission) for topic in TOPICS}
         self._lane_of_kind = {kind: lane for topic, lane in self._lanes.items() for kind in topic.kinds}
-        self.listener = Listener(dsn, self._publish, self._expire, role=role)
+        self.listener = Listener(dsn, self._publish, self._expire)
 
     async def run(self) -> None:
         """Follow the outbox until cancelled, across lost connections."""
@@ -55,26 +61,26 @@ class Hub:
     @property
     def subscriber_count(self) -> int:
         """How many subscriptions are open."""
-        return sum(1 for _ in self._subscribers())
+        return sum(1 for _ in self.subscribers)
 
     @property
     def group_count(self) -> int:
         """How many groups there are."""
         return sum(1 for lane in self._lanes.values() for _ in lane.groups)
 
-    async def open(self, followed: Followed, wake: Callable[[], None]) -> Subscriber:
-        """Open a subscription, to be closed; `wake` is called whenever there is something to take.
+    async def open(self, followed: Followed, wake: Callable[[], None], client: str = "") -> Subscriber:
+        """Open a subscription of a client, to be closed; `wake` is called whenever there is something to take.
 
-        Raises CursorExpiredError when events after the feed's place are no longer kept, and what `is_passing` is true
-        of.
+        Raises CursorExpiredError when events after the feed's place are no longer kept, FullError where there are
+        subscriptions in too many different words, and what `is_passing` is true of.
         """
         feed = followed.feed
         if feed.place is not None:
             await check_kept(self._pool, feed.place.after)
         lane = self._lanes[feed.topic]
-        group = lane.join(followed.words, feed.wanted, followed.make_encoder)
+        group = lane.join(followed, client)
         position = lane.begun if feed.place is None else feed.place.after
-        subscriber = Subscriber(feed, group, position, wake, self._read_outbox)
+        subscriber = Subscriber(feed, group, position, wake, self._read_outbox, client=client)
         group.members.add(subscriber)
         if feed.place is not None:
             self._read_outbox(subscriber)
@@ -82,15 +88,19 @@ class Hub:
 
     def close(self, subscriber: Subscriber) -> None:
         """Close a subscription; once is enough, and twice no harm."""
+        if subscriber.closed:
+            return
         subscriber.closed = True
         subscriber.stop_reading()
         subscriber.group.members.discard(subscriber)
-        self._lanes[subscriber.feed.topic].leave(subscriber.group)
+        self._lanes[subscriber.feed.topic].leave(subscriber.group, subscriber.client)
 
     @asynccontextmanager
-    async def subscribe(self, followed: Followed, wake: Callable[[], None]) -> AsyncIterator[Subscriber]:
+    async def subscribe(
+        self, followed: Followed, wake: Callable[[], None], client: str = ""
+    ) -> AsyncIterator[Subscriber]:
         """Open a subscription for as long as the context lasts. Raises what `open` does."""
-        subscriber = await self.open(followed, wake)
+        subscriber = await self.open(followed, wake, client)
         try:
             yield subscriber
         finally:
@@ -101,12 +111,14 @@ class Hub:
 
     async def _catch_up(self, subscriber: Subscriber) -> None:
         try:
-            await catch_up(subscriber, self._pool)
+            await catch_up(subscriber, self._pool, self._lanes[subscriber.feed.topic].turns)
         except Exception as error:  # noqa: BLE001  (its client is told why)
             subscriber.reading = None
             subscriber.end(error)
 
-    def _subscribers(self) -> Iterator[Subscriber]:
+    @property
+    def subscribers(self) -> Iterator[Subscriber]:
+        """All open subscriptions."""
         for lane in self._lanes.values():
             for group in lane.groups:
                 yield from group.members
@@ -116,5 +128,5 @@ class Hub:
             await self._lane_of_kind[event.kind].add(event)
 
     def _expire(self, error: CursorExpiredError) -> None:
-        for subscriber in tuple(self._subscribers()):
+        for subscriber in tuple(self.subscribers):
             subscriber.end(error)

@@ -2,39 +2,40 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from weakref import WeakValueDictionary
+from collections.abc import Iterable, Sequence
 
 from db.events import Event
-from server.live.encoder import Commit, Encoder
-from server.live.feed import Topic, names_of
+from server.live.admission import WordingAdmission
+from server.live.encoder import Commit
+from server.live.feed import Followed, Topic, names_of
 from server.live.group import Group
-from server.live.message import Message
-from server.live.pace import Pace
-from server.live.patience import persist
+from server.live.turns import Turns
+from server.live.wording import Wants, Wording
 
 WAITING_LIMIT = 64
 """Events that may wait here; beyond, the listener stops reading: the outbox keeps them."""
 
-Wants = Mapping[Group, Sequence[str]]
+PATIENCE_SECONDS = 0.5
+"""How long the next event waits for those that are not behind; who is behind already is not waited for."""
 
 
 class Lane:
-    """Writes each event once for all groups that asked for it in the same words, and tells their members.
+    """Hands each event to all wordings that something of it is wanted in, and waits a while for it to be told.
 
     Each topic has a lane of its own: coins by the thousand do not hold up a run's progress.
     """
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: Topic, admission: WordingAdmission) -> None:
         self.topic = topic
         self.begun = 0
         """The newest event that groups are told of: who joins later reads it in the outbox, or does without."""
+        self.turns = Turns()
+        self._admission = admission
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(WAITING_LIMIT)
-        self._encoders: WeakValueDictionary[Hashable, Encoder] = WeakValueDictionary()
-        self._groups: dict[Hashable, Group] = {}
+        self._wordings: dict[object, Wording] = {}
+        self._groups: dict[object, Group] = {}
         self._of_all: dict[Group, None] = {}
         self._by_name: dict[str, dict[Group, None]] = {}
-        self._pace = Pace()
 
     @property
     def groups(self) -> Iterable[Group]:
@@ -45,26 +46,50 @@ class Lane:
         """Take in an event, as soon as there is room."""
         await self._waiting.put(event)
 
-    def join(self, words: Hashable, wanted: frozenset[str] | None, make_encoder: Callable[[], Encoder]) -> Group:
-        """Return the group of those who want these names, in these words."""
-        key = words, wanted
+    def join(self, followed: Followed, client: str) -> Group:
+        """Return the group of those who want the same names in the same words, for one member more.
+
+        Raises FullError where there are too many different words.
+        """
+        wording = self._worded(followed, client)
+        key = followed.words, followed.feed.wanted
         group = self._groups.get(key)
         if group is None:
-            encoder = self._encoders.get(words)
-            if encoder is None:
-                encoder = self._encoders[words] = make_encoder()
-            group = self._groups[key] = Group(key, wanted, encoder)
-            if wanted is None:
+            group = self._groups[key] = Group(key, followed.feed.wanted, wording)
+            wording.groups.add(group)
+            if group.wanted is None:
                 self._of_all[group] = None
-            for name in wanted or ():
+            for name in group.wanted or ():
                 self._by_name.setdefault(name, {})[group] = None
         return group
 
-    def leave(self, group: Group) -> None:
-        """Forget a group once it has no member left."""
-        if group.members or self._groups.get(group.key) is not group:
-            return
+    def _worded(self, followed: Followed, client: str) -> Wording:
+        """Count a subscription in some words."""
+        wording = self._wordings.get(followed.words)
+        if wording is None or client not in wording.clients:
+            self._admission.enter(client, is_new=wording is None)
+        if wording is None:
+            wording = Wording(followed.words, followed.make_encoder(), self.turns)
+            self._wordings[followed.words] = wording
+        wording.clients[client] += 1
+        return wording
+
+    def leave(self, group: Group, client: str) -> None:
+        """Forget a member; with its last one a group, and with its last group what is written in its words."""
+        wording = group.wording
+        if not group.members:
+            self._forget(group)
+        if not wording.groups:
+            wording.close()
+            del self._wordings[wording.words]
+        wording.clients[client] -= 1
+        if not wording.clients[client]:
+            del wording.clients[client]
+            self._admission.leave(client, was_last=not wording.groups)
+
+    def _forget(self, group: Group) -> None:
         del self._groups[group.key]
+        group.wording.groups.remove(group)
         self._of_all.pop(group, None)
         for name in group.wanted or ():
             of_name = self._by_name[name]
@@ -73,17 +98,22 @@ class Lane:
                 del self._by_name[name]
 
     async def run(self) -> None:
-        """Tell the groups of one event after the other, until cancelled."""
+        """Hand on one event after the other, until cancelled."""
         while True:
             await self._pass_on(await self._waiting.get())
 
     async def _pass_on(self, event: Event) -> None:
         self.begun = event.seq
         names = names_of(event)
-        wants = self._wants(names)
-        if wants:
-            asked = names if self._of_all else [name for name in names if name in self._by_name]
-            await self._tell(Commit(event, asked), wants)
+        wants: defaultdict[Wording, dict[Group, Sequence[str]]] = defaultdict(dict)
+        for group, wanted in self._wants(names).items():
+            wants[group.wording][group] = wanted
+        commit = Commit(event, names if self._of_all else [name for name in names if name in self._by_name])
+        # A client's turns come in the order in which they are asked for: cheap ones first.
+        pending = [wording.put(commit, wants[wording]) for wording in sorted(wants, key=lambda one: one.encoder.cost)]
+        in_step = [told for told in pending if told is not None]
+        if in_step:
+            await asyncio.wait(in_step, timeout=PATIENCE_SECONDS)
 
     def _wants(self, names: Sequence[str]) -> Wants:
         """Return what of some names each group wants, without a look at those that want none of them."""
@@ -92,23 +122,3 @@ class Lane:
             for group in self._by_name.get(name, ()):
                 found.setdefault(group, []).append(name)
         return {**dict.fromkeys(self._of_all, names), **found} if names else {}
-
-    async def _tell(self, commit: Commit, wants: Wants) -> None:
-        alike: defaultdict[Encoder, list[Group]] = defaultdict(list)
-        for group in wants:
-            alike[group.encoder].append(group)
-        for encoder, groups in alike.items():
-            try:
-                found = await persist(encoder.encode, commit, [wants[group] for group in groups])
-            except Exception as error:  # noqa: BLE001  (their clients are told why; all others go on)
-                for group in groups:
-                    for member in tuple(group.members):
-                        member.end(error)
-            else:
-                await self._deliver(commit.event.seq, zip(groups, found, strict=True))
-
-    async def _deliver(self, seq: int, found: Iterable[tuple[Group, Sequence[Message]]]) -> None:
-        for group, messages in found:
-            for member in tuple(group.members):
-                member.offer(seq, messages)
-                await self._pace.rest()

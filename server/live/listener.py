@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from db.events import CHANNEL, Event, kept_range, read_events
-from db.pool import connect, is_passing
+from db.pool import connect, database_problem, is_passing
 from db.types import Connection
 from server.live.cursor import CursorExpiredError, check_cursor
 
@@ -32,14 +32,11 @@ class Listener:
         dsn: str,
         publish: Callable[[list[Event]], Awaitable[None]],
         expire: Callable[[CursorExpiredError], None],
-        *,
-        role: str | None = None,
     ) -> None:
         self.connected = asyncio.Event()
         self._dsn = dsn
         self._publish = publish
         self._expire = expire
-        self._role = role
         self._position: int | None = None
         self._told = 0
         self._connections = 0
@@ -60,7 +57,7 @@ class Listener:
                 await self._connect_and_follow()
             except Exception as error:
                 # An outbox that is slow to read is no reason to end the server either.
-                if not is_passing(error):
+                if database_problem(error) is None and not is_passing(error):
                     raise
                 log.warning("live updates wait for the database", reason=str(error) or type(error).__name__)
             await asyncio.sleep(self._retry_seconds)
@@ -70,7 +67,6 @@ class Listener:
         connection = await connect(
             self._dsn,
             application_name="kasparro server live",
-            role=self._role,
             statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         )
         try:

@@ -29,7 +29,9 @@ class Subscriber:
         "_queue",
         "_room",
         "_wake",
+        "client",
         "closed",
+        "cursor",
         "error",
         "feed",
         "group",
@@ -44,12 +46,17 @@ class Subscriber:
         position: int,
         wake: Callable[[], None],
         fall_behind: Callable[["Subscriber"], None],
+        *,
+        client: str,
     ) -> None:
         self.feed = feed
+        self.client = client
         self.group = group
         self.position = position
         """The event that was queued, or passed over, last."""
         self.closed = False
+        self.cursor: str | None = None
+        """The place of the response that was taken last."""
         self.error: Exception | None = None
         """Why it ended; there is no more once its queue is empty."""
         self.reading: asyncio.Task[None] | None = None
@@ -65,14 +72,20 @@ class Subscriber:
 
     def take(self) -> bytes | None:
         """Return the next response, None while there is none."""
+        taken = self.take_message()
+        return None if taken is None else taken[0].telling(taken[1])
+
+    def take_message(self) -> tuple[Message, int] | None:
+        """Return the next message and how many were missed before it, None while there is none."""
         if not self._queue:
             return None
         message = self._queue.popleft()
         self._bytes -= len(message.body)
+        self.cursor = message.cursor
         lagged, self._lagged = self._lagged, 0
         if not self._queue and self._room is not None and not self._room.done():
             self._room.set_result(None)
-        return message.telling(lagged)
+        return message, lagged
 
     @property
     def is_over(self) -> bool:
@@ -92,6 +105,19 @@ class Subscriber:
             if len(self._held) > QUEUE_LIMIT:
                 # They stand in the outbox: it is read on.
                 self._held = None
+
+    def miss(self, seq: int, count: int) -> None:
+        """Note that so many messages about an event are left out; who may miss nothing finds it in the outbox."""
+        if self.closed or self.error is not None or seq <= self.position:
+            return
+        if not self._live:
+            self._held = None
+        elif self.feed.topic.complete:
+            self._live = False
+            self._fall_behind(self)
+        else:
+            self.position = seq
+            self._lagged += count
 
     def _append(self, messages: Sequence[Message]) -> None:
         """Queue what belongs to one event, all of it or nothing."""

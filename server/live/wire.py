@@ -1,20 +1,59 @@
-"""uvicorn's websocket, which also takes frames at once: an update goes to thousands of them without a task for each."""
+"""uvicorn's websocket, which takes frames at once and reads in small steps.
 
+An update goes to thousands of websockets without a task for each; what a client sends is parsed a kilobyte at a time,
+and the loop does everything else in between.
+"""
+
+import asyncio
+import time
 from collections.abc import Callable
 
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from server.http_head import HeadError, refusal
+from server.live.allowance import Allowance
+from server.live.deflate import Deflate, DeflateFactory
 
 EXTENSION = "kasparro.wire"
 """Where the ASGI scope of a websocket holds its `Wire`."""
 
+SLICE_BYTES = 1024
+"""Parsed at once: up to 170 frames, 2 ms."""
+STEP_SECONDS = 0.001
+"""How long slices are parsed in a row."""
+MOST_UNSENT_BYTES = 1024 * 1024
+"""Of pongs and answers that a client does not read; beyond, nothing more that it sends is read either."""
+
 _TEXT = 0x81  # one whole text frame (RFC 6455, 5.2); a server's frames are not masked
+_DEFLATED_TEXT = 0xC1  # the same, compressed (RFC 7692, 6)
 _LARGE = 16 * 1024
 
 
 class Wire(WebSocketsSansIOProtocol):
-    """A websocket; `on_writable` is called when its peer has read what was too much for its buffer."""
+    """A websocket; `on_writable` is called when its peer has read what was too much for its buffer.
+
+    `allowance` bounds the messages that are read; it is the client's where somebody sets it, else the wire's own.
+    """
 
     on_writable: Callable[[], None] | None = None
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn.available_extensions = [DeflateFactory()]
+        self.allowance = Allowance()
+        self._unread = bytearray()
+        self._next_step: asyncio.Handle | None = None
+
+    # Writing
 
     @property
     def is_writable(self) -> bool:
@@ -25,10 +64,22 @@ class Wire(WebSocketsSansIOProtocol):
             and not (self.close_sent or self.disconnected or self.transport.is_closing())
         )
 
+    @property
+    def deflates(self) -> bool:
+        """Whether client and server have agreed to compress."""
+        return any(isinstance(extension, Deflate) for extension in self.conn.extensions)
+
     def write_text(self, head: bytes, body: bytes, tail: bytes) -> None:
         """Write one text frame of three parts; only while `is_writable`."""
+        self._write_frame(_TEXT, head, body, tail)
+
+    def write_deflated(self, head: bytes, body: bytes, tail: bytes) -> None:
+        """Write one text frame of deflate blocks; only while `is_writable`, where it `deflates`."""
+        self._write_frame(_DEFLATED_TEXT, head, body, tail)
+
+    def _write_frame(self, kind: int, head: bytes, body: bytes, tail: bytes) -> None:
         length = len(head) + len(body) + len(tail)
-        frame = _frame_head(length) + head
+        frame = _frame_head(kind, length) + head
         if length < _LARGE:
             self.transport.write(frame + body + tail)
         else:
@@ -40,12 +91,101 @@ class Wire(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self.on_writable is not None:
             self.on_writable()
+        self._read_on_soon()
 
     def keepalive_timeout(self) -> None:
         """Let go of a peer that answers no ping; one that does not read either would keep its buffer for ever."""
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
+
+    # Reading
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, as far as may be now."""
+        if not self.handshake_initiated:
+            self._parse(data)  # the handshake and nothing else, as `HttpProtocol` hands it over
+            return
+        self._unread += data
+        if self._next_step is None:
+            self._read_on()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return the next message; once there are no more, read on."""
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self._go_on_reading()
+        return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message; after an accept, what came before it is read, and after a close the peer's."""
+        await super().send(message)
+        if self._unread and message["type"] != "websocket.send":
+            self._read_on_soon()
+
+    def _read_on(self) -> None:
+        """Parse slices for a step; then let others have their turn, or the client wait."""
+        self._next_step = None
+        until = time.perf_counter() + STEP_SECONDS
+        while self._unread and self._may_read:
+            seconds = self.allowance.seconds_until_next(self.loop.time())
+            if seconds:
+                self._next_step = self.loop.call_later(seconds, self._read_on)
+                break
+            if time.perf_counter() > until:
+                self._read_on_soon()
+                break
+            part = bytes(self._unread[:SLICE_BYTES])
+            del self._unread[:SLICE_BYTES]
+            self._parse(part)
+        if self.transport.is_closing():
+            self._unread.clear()
+        elif self._unread:
+            self.transport.pause_reading()
+        elif not self.read_paused:
+            self.transport.resume_reading()
+
+    @property
+    def _may_read(self) -> bool:
+        if self.read_paused or not self.handshake_complete or self.transport.is_closing():
+            return False
+        return self.writable.is_set() or self.transport.get_write_buffer_size() < MOST_UNSENT_BYTES
+
+    def _read_on_soon(self) -> None:
+        if self._unread and self._next_step is None:
+            self._next_step = self.loop.call_soon(self._read_on)
+
+    def _go_on_reading(self) -> None:
+        if self._unread:
+            self._read_on_soon()
+        else:
+            self.transport.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        self.conn.receive_data(data)
+        if self.conn.handshake_exc is not None:
+            self._refuse_handshake()
+        elif self.conn.parser_exc is not None:
+            self.handle_parser_exception()
+        else:
+            self.allowance.spend(len(self.conn.events), self.loop.time())
+            self.handle_events()
+
+    def _refuse_handshake(self) -> None:
+        """Answer a handshake that cannot be parsed, and hang up."""
+        answer = b"".join(self.conn.data_to_send())
+        bad = HeadError(400, "The handshake of a websocket cannot be read")
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(answer or refusal(bad, self.default_headers))
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        if self._next_step is not None:
+            self._next_step.cancel()
+        self._unread.clear()
+        super().connection_lost(exc)
 
     async def run_asgi(self) -> None:
         """Run the application, with this wire in its scope."""
@@ -55,9 +195,9 @@ class Wire(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
 
-def _frame_head(length: int) -> bytes:
+def _frame_head(kind: int, length: int) -> bytes:
     if length < 126:  # noqa: PLR2004  (RFC 6455, 5.2: 126 and 127 announce a longer length)
-        return bytes((_TEXT, length))
+        return bytes((kind, length))
     if length < 65_536:  # noqa: PLR2004 - the same
-        return bytes((_TEXT, 126)) + length.to_bytes(2)
-    return bytes((_TEXT, 127)) + length.to_bytes(8)
+        return bytes((kind, 126)) + length.to_bytes(2)
+    return bytes((kind, 127)) + length.to_bytes(8)

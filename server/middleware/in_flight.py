@@ -1,54 +1,66 @@
-"""A bound on the requests that are worked on at once: beyond it, an answer now is better than one too late."""
+"""Every request has a place while it is worked on: see `server.places`."""
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_IN_FLIGHT = 256
+from server.client_address import client_address
+from server.live.admission import FullError
+from server.middleware.body_limit import announced_length
+from server.places import Places
+
 RETRY_AFTER_SECONDS = 1
-EXEMPT = frozenset({"/health/live"})
+LIVE = "/health/live"
+"""Needs no place: it asks nothing but whether this process answers."""
+HEALTH = "/health"
+"""What begins so has places of its own, since what it tells of must not be how busy this server is."""
 
 
 class InFlightLimit:
-    """Answers 503 with Retry-After to the request beyond `limit`. A stream counts only until its answer begins."""
+    """Lets a request wait for a place, and answers 503 with Retry-After where there is none in time.
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_IN_FLIGHT) -> None:
+    A place is left when the answer begins: then the work is done, but for exports and streams, which have bounds of
+    their own. It stands behind what reads the body, so an unfinished body takes no place.
+    """
+
+    def __init__(self, app: ASGIApp, places: Places, health_places: Places) -> None:
         self._app = app
-        self._limit = limit
-        self._in_flight = 0
+        self._places = places
+        self._health_places = health_places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or turn it away."""
-        if scope["type"] != "http" or scope["path"] in EXEMPT:
+        """Pass a request on in its turn, or turn it away."""
+        if scope["type"] != "http" or scope["path"] == LIVE:
             await self._app(scope, receive, send)
             return
-        if self._in_flight >= self._limit:
-            response = JSONResponse(
-                {"detail": "Too many requests are being worked on; try again in a moment"},
-                503,
-                {"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
-            await response(scope, receive, send)
+        places = self._health_places if scope["path"].startswith(HEALTH) else self._places
+        client = client_address(scope)
+        try:
+            if not places.take(client):
+                await places.wait(client, announced_length(scope))
+        except FullError as error:
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            await JSONResponse({"detail": str(error)}, 503, headers)(scope, receive, send)
             return
-        self._in_flight += 1
-        counted = True
+        has_place = True
 
-        async def send_watched(message: Message) -> None:
-            nonlocal counted
-            if counted and message["type"] == "http.response.start" and is_event_stream(message):
-                counted = False
-                self._in_flight -= 1
+        async def send_and_leave(message: Message) -> None:
+            nonlocal has_place
+            if has_place:
+                has_place = False
+                places.leave(client)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_watched)
+            await self._app(scope, receive, send_and_leave)
         finally:
-            self._in_flight -= counted
+            if has_place:
+                places.leave(client)
 
 
 def is_event_stream(start: Message) -> bool:
     """Whether the response that begins with this message has no end of its own."""
     for name, value in start["headers"]:
         if name == b"content-type":
-            is_stream: bool = value.startswith(b"text/event-stream")
+            is_stream: bool = value.startswith((b"text/event-stream", b"multipart/mixed"))
             return is_stream
     return False

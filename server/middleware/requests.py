@@ -15,6 +15,7 @@ from db.logs import Event
 WELL_FORMED_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SWITCHING_PROTOCOLS = 101
 FORBIDDEN = 403
+REFUSED = "websocket.http.response.start"
 CLIENT_CLOSED = 499
 """The status logged for a client that left before its answer (nginx's number)."""
 
@@ -50,7 +51,7 @@ class RequestLog:
         async def send_with_id(message: Message) -> None:
             nonlocal status
             kind = message["type"]
-            if kind == "http.response.start" or kind == "websocket.accept":  # noqa: PLR1714  (for each request)
+            if kind == "http.response.start" or kind == "websocket.accept" or kind == REFUSED:  # noqa: PLR1714  (for each request)
                 status = message.get("status", SWITCHING_PROTOCOLS)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", number.encode())]
             elif kind == "websocket.close" and not status:

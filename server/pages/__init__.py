@@ -6,8 +6,10 @@ from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
+
+from server.pages.answers import NO_STORE, file_answer
+from server.weighted import NAMED, field_value, match_media_type
 
 FILES = Path(__file__).parent / "files"
 # The package holds one folder, named for the version of Swagger UI.
@@ -19,21 +21,21 @@ EXPLORER_SCRIPTS = frozenset(
     {"graphiql.min.css", "graphiql.min.js", "react.production.min.js", "react-dom.production.min.js"}
 )
 # Browsers ask again each time and get 304: a new version is seen at once.
-REVALIDATE = {"Cache-Control": "no-cache"}
+REVALIDATE = "no-cache"
 # Vite names a file for what it holds, such as index-BpleRzdd.js: under one name it is never another.
 HASHED_NAME = re.compile(r"[a-z][a-z.]*-[\w-]{8}\.(js|css)")
-IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class Folder:
     """Some files of a folder, by name; nothing else in it can be reached."""
 
     def __init__(self, path: Path, names: frozenset[str], *, hashed: bool = False) -> None:
+        self.path = path
         self._names = names
         self._hashed = hashed
-        self.files = StaticFiles(directory=path, check_dir=False)
 
-    def caching(self, name: str) -> dict[str, str] | None:
+    def caching(self, name: str) -> str | None:
         """Return how long a browser may keep a file; None for one that cannot be reached."""
         if self._hashed and HASHED_NAME.fullmatch(name):
             return IMMUTABLE
@@ -49,8 +51,10 @@ FOLDERS = {
 
 
 def wants_html(request: Request) -> bool:
-    """Whether a browser asks for a page: only browsers name text/html."""
-    return "text/html" in request.headers.get("accept", "")
+    """Whether a browser asks for a page: only browsers name text/html, and want it more than JSON."""
+    accept = field_value(request.scope["headers"], b"accept")
+    html, json = match_media_type(accept, "text/html"), match_media_type(accept, "application/json")
+    return html.specificity >= NAMED and html.weight > 0 and html.weight >= json.weight
 
 
 async def get_asset(request: Request) -> Response:
@@ -59,36 +63,28 @@ async def get_asset(request: Request) -> Response:
     name = request.path_params["name"]
     caching = None if folder is None else folder.caching(name)
     if folder is None or caching is None:
-        raise HTTPException(404)
-    if caching is IMMUTABLE and "gzip" in request.headers.get("accept-encoding", ""):
-        # The build puts it beside the file.
-        response = await folder.files.get_response(f"{name}.gz", request.scope)
-        response.headers["Content-Encoding"] = "gzip"
-    else:
-        response = await folder.files.get_response(name, request.scope)
-    response.headers.update(caching)
-    response.headers.add_vary_header("Accept-Encoding")
-    return response
+        raise HTTPException(404, headers=NO_STORE)
+    return await file_answer(request, folder.path / name, caching)
 
 
-async def get_docs(_: Request) -> Response:
+async def get_docs(request: Request) -> Response:
     """Answer the page that shows /openapi.json."""
-    return FileResponse(FILES / "docs.html", headers=REVALIDATE)
+    return await file_answer(request, FILES / "docs.html", REVALIDATE)
 
 
-async def get_dashboard(_: Request) -> Response:
+async def get_dashboard(request: Request) -> Response:
     """Answer the dashboard, whichever of its pages the address names."""
-    return dashboard_page()
+    return await dashboard_page(request)
 
 
-def dashboard_page() -> Response:
+async def dashboard_page(request: Request, vary: str = "Accept-Encoding") -> Response:
     """Answer the dashboard, or how to get it and what there is without it: it is built at install time."""
     built = DASHBOARD / "index.html"
-    return FileResponse(built if built.is_file() else FILES / "dashboard_missing.html", headers=REVALIDATE)
+    return await file_answer(request, built if built.is_file() else FILES / "dashboard_missing.html", REVALIDATE, vary)
 
 
-def explorer_page() -> Response:
+async def explorer_page(request: Request) -> Response:
     """Answer GraphiQL, or how to get it: its files are built at install time and may not be there."""
     built = all((EXPLORER / name).is_file() for name in EXPLORER_SCRIPTS)
     name = "explorer.html" if built else "explorer_missing.html"
-    return FileResponse(FILES / name, headers={**REVALIDATE, "Vary": "Accept"})
+    return await file_answer(request, FILES / name, REVALIDATE, "Accept, Accept-Encoding")

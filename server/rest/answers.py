@@ -10,10 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from db.pool import TOO_SLOW, UNAVAILABLE, is_unavailable
+from db.pool import HELD_UP, TOO_SLOW, UNAVAILABLE, is_unavailable
+from server.deadline import RETRY_AFTER_SECONDS
+from server.state import ServerState
 
-RETRY_AFTER_SECONDS = 5
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
+DATABASE_HELD_UP = "The database cannot do this just now; try again in a moment"
 DATABASE_SLOW = "The database took too long to answer; ask for less or try again later"
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,6 +34,11 @@ class Json(Response):
 def now() -> datetime.datetime:
     """Return the present in UTC."""
     return datetime.datetime.now(datetime.UTC)
+
+
+def demo_mark(state: ServerState) -> dict[str, bool]:
+    """Return what an answer says more where the prices are made up; a real service's answers are what they were."""
+    return {"demo": True} if state.is_demo else {}
 
 
 def refused(detail: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -53,6 +60,12 @@ async def on_database_away(_: Request, error: Exception) -> Response:
     return refused(DATABASE_AWAY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+async def on_database_held_up(_: Request, error: Exception) -> Response:
+    """Answer 503 where the database is there and refuses: it is read-only, its disk is full, a lock is not free."""
+    log.warning("the database refuses a statement", reason=str(error) or type(error).__name__)
+    return refused(DATABASE_HELD_UP, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
 async def on_database_slow(_: Request, error: Exception) -> Response:
     """Answer 503 where the statement time-out, or the wait for a connection, ran out."""
     log.warning("the database took too long", reason=str(error) or type(error).__name__)
@@ -62,6 +75,7 @@ async def on_database_slow(_: Request, error: Exception) -> Response:
 # Starlette takes the handler of the nearest base class; TimeoutError is an OSError.
 ERROR_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     HTTPException: on_http_error,
+    **dict.fromkeys(HELD_UP, on_database_held_up),
     **dict.fromkeys((*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError), on_database_away),
     **dict.fromkeys(TOO_SLOW, on_database_slow),
 }

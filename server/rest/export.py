@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from db.export import RECORDS, Export, Selection, Stretch, write_export
+from db.export import RECORDS, Export, NoSuchTickerError, Selection, Stretch, check_tickers, write_export
 from db.export_formats import FORMATS, ArrowMissingError, Encoder
 from db.pool import is_unavailable
 from db.records_page import Position, RecordFilter
@@ -30,7 +30,10 @@ log = structlog.stdlib.get_logger(__name__)
 async def get_export(
     request: Request, name: str, wanted: RecordFilter, *, limit: int, offset: int, after: Position | None
 ) -> Response:
-    """Answer a file of the format `name`; without limit, offset and cursor it holds every record, in no order."""
+    """Answer a file of the format `name`; without limit, offset and cursor it holds every record, in no order.
+
+    An empty file could not say that there is no such ticker: that is answered with 404.
+    """
     whole = limit == UNLIMITED and not offset and after is None
     export = Export(
         dataset=RECORDS,
@@ -43,11 +46,18 @@ async def get_export(
         ),
         stretch=None if whole else Stretch(limit=limit, offset=offset, after=after),
     )
+    state: ServerState = request.app.state.server
+    try:
+        if export.selection.tickers:
+            async with state.reading() as connection:
+                await check_tickers(connection, export)
+    except NoSuchTickerError as error:
+        return refused(str(error), 404)
     try:
         encoder = await anyio.to_thread.run_sync(export.encoder)
     except ArrowMissingError as error:
         return refused(str(error), 501)
-    return Download(request.app.state.server, export, encoder)
+    return Download(state, export, encoder)
 
 
 class Download(Response):
@@ -60,7 +70,7 @@ class Download(Response):
         self._state = state
         self._export = export
         self._encoder = encoder
-        file_name = f"kasparro-{now():%Y-%m-%dT%H%M%SZ}.{export.form.suffix}"
+        file_name = export.form.file_name(now(), is_demo=state.is_demo)
         super().__init__(
             media_type=export.form.media_type,
             headers={"Content-Disposition": f'attachment; filename="{file_name}"', "Cache-Control": "no-store"},
@@ -95,7 +105,7 @@ class Download(Response):
                 await send({"type": "http.response.body", "body": block, "more_body": True})
 
         try:
-            async with self._state.reading() as connection:
+            async with self._state.exporting() as connection:
                 await write_export(connection, self._export, self._encoder, send_block, timeout_seconds=TIMEOUT_SECONDS)
         except Exception as error:
             if not (started and (is_unavailable(error) or isinstance(error, asyncpg.QueryCanceledError))):

@@ -9,25 +9,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.health import Freshness, LastRun, read_freshness, read_last_run
+from db.loop_problems import read_problems
 from db.pool import is_passing
-from server.rest.answers import Json, now
+from server.rest.answers import Json, demo_mark, now
 from server.state import ServerState
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether this server has something worth serving: a database, and data that was read from a source lately."""
+class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether this server has something worth serving: a database, and data that was read from a source lately.
+
+    `problems` says, where there are any, what keeps the ingestor from its work.
+    """
 
     status: Literal["ready", "not_ready"]
     database: Literal["connected", "disconnected"]
     data: Literal["fresh", "stale", "missing", "unknown"]
     data_age_seconds: int | None
+    problems: tuple[str, ...] = ()
 
 
 async def get_health(request: Request) -> Response:
-    """Answer the older service's words: 200 while the database answers, else 503."""
-    last = await _last_run(request.app.state.server)
+    """Answer the older service's words: 200 while the database answers, else 503. Only a demo's have one more."""
+    state: ServerState = request.app.state.server
+    last = await _last_run(state)
     away = last is None
     body = {
         "status": "error" if away else "ok",
@@ -35,6 +41,7 @@ async def get_health(request: Request) -> Response:
         "last_etl": last and last.finished_at,
         "last_etl_status": last and last.status,
         "timestamp": now(),
+        **demo_mark(state),
     }
     return Json(body, 503 if away else 200)
 
@@ -51,6 +58,7 @@ async def get_ready(request: Request) -> Response:
     try:
         async with state.checking() as connection:
             freshness = await read_freshness(connection, instant)
+            problems = await read_problems(connection)
     except Exception as error:
         if not is_passing(error):
             raise
@@ -58,8 +66,14 @@ async def get_ready(request: Request) -> Response:
         ready = Ready(status="not_ready", database="disconnected", data="unknown", data_age_seconds=None)
         return Json(ready, 503)
     status: Literal["ready", "not_ready"] = "ready" if freshness.fresh else "not_ready"
+    if state.replica is not None and state.replica.problem is not None:
+        problems.append(state.replica.problem)
     ready = Ready(
-        status=status, database="connected", data=_data_word(freshness), data_age_seconds=_age(freshness, instant)
+        status=status,
+        database="connected",
+        data=_data_word(freshness),
+        data_age_seconds=_age(freshness, instant),
+        problems=tuple(problems),
     )
     return Json(ready, 200 if freshness.fresh else 503)
 

@@ -25,6 +25,17 @@ def _object(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
+def _marked(schema: Schema) -> Schema:
+    """Describe the same object with the mark that only a demo's has."""
+    demo = {"const": True, "description": "The prices are made up; left out where they are not"}
+    return _may_have(schema, demo=demo)
+
+
+def _may_have(schema: Schema, **properties: Schema) -> Schema:
+    """Describe the same object with properties that may be left out."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
 def _or_null(name: str) -> Schema:
     return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
 
@@ -70,19 +81,24 @@ SCHEMAS: dict[str, Schema] = {
         pagination={"$ref": "#/components/schemas/Pagination"},
         meta={"$ref": "#/components/schemas/Meta"},
     ),
-    "Health": _object(
-        status={"enum": ["ok", "error"]},
-        database={"enum": ["connected", "disconnected"]},
-        last_etl={**TIME_OR_NULL, "description": "When the newest finished run ended; null where none did"},
-        last_etl_status=STATUS_OR_NULL,
-        timestamp=TIME,
+    "Health": _marked(
+        _object(
+            status={"enum": ["ok", "error"]},
+            database={"enum": ["connected", "disconnected"]},
+            last_etl={**TIME_OR_NULL, "description": "When the newest finished run ended; null where none did"},
+            last_etl_status=STATUS_OR_NULL,
+            timestamp=TIME,
+        )
     ),
     "Live": _object(status={"const": "alive"}),
-    "Ready": _object(
-        status={"enum": ["ready", "not_ready"]},
-        database={"enum": ["connected", "disconnected"]},
-        data={"enum": ["fresh", "stale", "missing", "unknown"]},
-        data_age_seconds={"type": ["integer", "null"], "minimum": 0},
+    "Ready": _may_have(
+        _object(
+            status={"enum": ["ready", "not_ready"]},
+            database={"enum": ["connected", "disconnected"]},
+            data={"enum": ["fresh", "stale", "missing", "unknown"]},
+            data_age_seconds={"type": ["integer", "null"], "minimum": 0},
+        ),
+        problems={"type": "array", "items": {"type": "string"}, "description": "What keeps the ingestor from its work"},
     ),
     "Stats": _object(
         total_normalized=COUNT,
@@ -92,11 +108,13 @@ SCHEMAS: dict[str, Schema] = {
     "LastSuccess": _object(source={"type": "string"}, finished_at=TIME, duration_ms=COUNT, processed=COUNT),
     "LastFailure": _object(source={"type": "string"}, finished_at=TIME, message={"type": ["string", "null"]}),
     "Triggered": _object(status={"const": "triggered"}, timestamp=TIME),
-    "Root": _object(
-        name={"type": "string"},
-        version={"type": "string"},
-        status={"const": "running"},
-        endpoints={"type": "object", "additionalProperties": {"type": "string", "pattern": "^/"}},
+    "Root": _marked(
+        _object(
+            name={"type": "string"},
+            version={"type": "string"},
+            status={"const": "running"},
+            endpoints={"type": "object", "additionalProperties": {"type": "string", "pattern": "^/"}},
+        )
     ),
     "Error": _object(detail={"type": "string"}),
     "BadParameters": _object(
@@ -145,6 +163,17 @@ UNCHANGED: Schema = {
     },
 }
 AWAY = _answer("The database is out of reach, or too much is asked at once; see Retry-After", "Error")
+TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT, "pattern": "^[^\\u0000]*$"}
+# The other spellings of ISO 8601 have no format in JSON Schema.
+DATE: Schema = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "pattern": r"^\d{4}-?W(0[1-9]|[1-4]\d)(-?[1-7])?$"},
+        {"const": ""},
+    ]
+}
+NO_PARAMETERS = _answer("A parameter was given, and there is none", "BadParameters")
 DATA_PARAMETERS = [
     _parameter(
         "format",
@@ -162,10 +191,10 @@ DATA_PARAMETERS = [
         {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
         "Records to skip; with data that moves, `cursor` is the better way",
     ),
-    _parameter("ticker", {"type": "string", "maxLength": MAX_TEXT}, "A ticker, in upper or lower case"),
-    _parameter("source", {"type": "string", "maxLength": MAX_TEXT}, "A source, such as coinpaprika"),
-    _parameter("start_date", {"type": "string"}, "Observed then or later: an ISO 8601 date or date-time, in UTC"),
-    _parameter("end_date", {"type": "string"}, "Observed then or earlier; a date means its whole day"),
+    _parameter("ticker", TEXT, "A ticker, in upper or lower case"),
+    _parameter("source", TEXT, "A source, such as coinpaprika"),
+    _parameter("start_date", DATE, "Observed then or later: an ISO 8601 date, week or date-time, in UTC"),
+    _parameter("end_date", DATE, "Observed then or earlier; a date or week means all of it"),
     _parameter("cursor", {"type": "string"}, "`next_cursor` of the page before; empty for the first page"),
 ]
 PATHS: dict[str, dict[str, Schema]] = {
@@ -217,7 +246,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "responses": {
                 "200": _data_answer(),
                 "304": UNCHANGED,
-                "422": _answer("A parameter cannot be used", "BadParameters"),
+                "404": _answer("A file is asked for of a ticker that no record has", "Error"),
+                "422": _answer("A parameter cannot be used, or is none of these", "BadParameters"),
                 "501": _answer("The format needs pyarrow, which is not installed on the server", "Error"),
                 "503": AWAY,
             },
@@ -228,7 +258,26 @@ PATHS: dict[str, dict[str, Schema]] = {
             "operationId": "stats",
             "tags": ["Data"],
             "summary": "How many records there are, and the newest runs of either outcome",
-            "responses": {"200": _kept(_answer("The figures", "Stats")), "304": UNCHANGED, "503": AWAY},
+            "responses": {
+                "200": _kept(_answer("The figures", "Stats")),
+                "304": UNCHANGED,
+                "422": NO_PARAMETERS,
+                "503": AWAY,
+            },
+        }
+    },
+    "/schema.graphql": {
+        "get": {
+            "operationId": "schema",
+            "tags": ["Service"],
+            "summary": "The GraphQL schema as text, for code generators",
+            "responses": {
+                "200": _kept(
+                    _answer("The schema", "Error") | {"content": {"text/plain": {"schema": {"type": "string"}}}}
+                ),
+                "304": UNCHANGED,
+                "404": _answer("Introspection is switched off", "Error"),
+            },
         }
     },
     "/trigger-etl": {
@@ -240,7 +289,9 @@ PATHS: dict[str, dict[str, Schema]] = {
             "responses": {
                 "200": _answer("The request is stored and will be carried out", "Triggered"),
                 "401": _answer("The token is wrong or missing", "Error"),
-                "429": _answer("Too many wrong tokens; see Retry-After", "Error"),
+                "403": _answer("A page of another site asks, which CORS_ORIGINS does not name", "Error"),
+                "422": NO_PARAMETERS,
+                "429": _answer("Too many wrong tokens of one client; see Retry-After", "Error"),
                 "503": AWAY,
             },
         }
@@ -248,18 +299,18 @@ PATHS: dict[str, dict[str, Schema]] = {
 }
 
 
-def document(version: str) -> Schema:
-    """Return the OpenAPI document of a version."""
+def document(version: str, root_path: str = "", *, is_demo: bool = False) -> Schema:
+    """Return the OpenAPI document of a version that is served below a path; a demo's title says that it is one."""
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Kasparro Backend & ETL",
+            "title": f"Kasparro Backend & ETL{' (demo: prices are made up)' if is_demo else ''}",
             "version": version,
             "description": "One trustworthy, live record for every crypto ticker, as plain REST. "
             "The same data and more, live too, is at /graphql.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root_path or "/"}],
         "security": [],
         "tags": [{"name": name} for name in ("Data", "Runs", "Service")],
         "paths": PATHS,
@@ -280,4 +331,4 @@ def document(version: str) -> Schema:
 async def get_openapi(request: Request) -> Response:
     """Answer the document."""
     state: ServerState = request.app.state.server
-    return Json(document(state.version))
+    return Json(document(state.version, state.settings.root_path, is_demo=state.is_demo))

@@ -12,14 +12,14 @@ from starlette.datastructures import QueryParams
 
 from db.records_page import Position
 from db.tickers import to_ticker
+from db.times import Span, UnreadableTimeError, read_span
 
 MAX_TEXT = 200
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+MOST_UNKNOWN = 10
+"""So many parameters that there are not are named in an answer."""
 # A "+" that nobody encoded arrives as a space.
 _BARE_PLUS = re.compile(r"(T.*) (\d{2}:?\d{2})$")
 _MARKET_CAP = re.compile(r"-?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
-_DAY = datetime.timedelta(days=1)
-_LAST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 T = TypeVar("T")
 
@@ -53,10 +53,12 @@ class Reader:
 
     def __init__(self, query: QueryParams) -> None:
         self._query = query
+        self._known: list[str] = []
         self._problems: list[BadParameter] = []
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
         """Return the parsed value, or `default` where the parameter is left out or cannot be read."""
+        self._known.append(name)
         text = self._query.get(name)
         if text is None:
             return default
@@ -71,7 +73,15 @@ class Reader:
         self._problems.append(BadParameter(("query", name), msg, kind))
 
     def check(self) -> None:
-        """Raise BadParametersError if anything was wrong."""
+        """Raise BadParametersError if anything was wrong, or a parameter was given that nothing has read.
+
+        A name with a typo would otherwise ask for everything.
+        """
+        known = ", ".join(self._known) or "none"
+        for name in [name for name in self._query if name not in self._known][:MOST_UNKNOWN]:
+            self.refuse(
+                name[:MAX_TEXT], f"Extra inputs are not permitted; the parameters are: {known}", "extra_forbidden"
+            )
         if self._problems:
             raise BadParametersError(self._problems)
 
@@ -123,25 +133,19 @@ def ticker_or_none(text: str) -> str | None:
 
 
 def time_from(text: str) -> datetime.datetime | None:
-    """Read the beginning of a period: a date-time, or a date, which begins at midnight UTC."""
-    return _time(text) if text else None
+    """Read the beginning of a period: a date-time, or a date or week, which begins at midnight UTC."""
+    return _span(text).start if text else None
 
 
 def time_to(text: str) -> datetime.datetime | None:
-    """Read the end of a period, itself within it: a date-time, or a date, whose whole day (UTC) is within."""
-    if not text:
-        return None
-    time = _time(text)
-    if not _DATE.fullmatch(text):
-        return time
-    return time + _DAY - datetime.datetime.resolution if time <= _LAST - _DAY else _LAST
+    """Read the end of a period, itself within it: a date-time, or a date or week, all of which (UTC) is within."""
+    return _span(text).end if text else None
 
 
-def _time(text: str) -> datetime.datetime:
+def _span(text: str) -> Span:
     try:
-        time = datetime.datetime.fromisoformat(_BARE_PLUS.sub(r"\1+\2", text))
-        return time.replace(tzinfo=datetime.UTC) if time.tzinfo is None else time.astimezone(datetime.UTC)
-    except (ValueError, OverflowError):
+        return read_span(_BARE_PLUS.sub(r"\1+\2", text))
+    except UnreadableTimeError:
         raise UnreadableError(
             "Input should be a valid datetime or date, in ISO 8601", "datetime_from_date_parsing"
         ) from None

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.pages import dashboard_page, wants_html
-from server.rest.answers import Json
+from server.rest.answers import Json, demo_mark
 from server.state import ServerState
 
 ENDPOINTS = {
@@ -16,25 +16,25 @@ ENDPOINTS = {
     "dashboard": "/dashboard",
     "openapi": "/openapi.json",
     "graphql": "/graphql",
+    "schema": "/schema.graphql",
     "live": "/health/live",
     "ready": "/health/ready",
 }
+VARY = "Accept, Accept-Encoding"
 
 
 async def get_root(request: Request) -> Response:
     """Answer the list of endpoints, or the dashboard."""
     state: ServerState = request.app.state.server
-    response: Response
     if wants_html(request):
-        response = dashboard_page()
-    else:
-        response = Json(
-            {
-                "name": "Kasparro Backend & ETL",
-                "version": state.version,
-                "status": "running",
-                "endpoints": ENDPOINTS,
-            }
-        )
-    response.headers["Vary"] = "Accept"
-    return response
+        return await dashboard_page(request, vary=VARY)
+    return Json(
+        {
+            "name": "Kasparro Backend & ETL",
+            "version": state.version,
+            "status": "running",
+            "endpoints": {name: f"{state.settings.root_path}{path}" for name, path in ENDPOINTS.items()},
+            **demo_mark(state),
+        },
+        headers={"Vary": VARY},
+    )

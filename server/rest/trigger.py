@@ -5,9 +5,18 @@ from starlette.responses import Response
 
 from db.requests import add_request
 from db.sources import enabled_sources
-from server.rest.answers import RETRY_AFTER_SECONDS, Json, now, refused
-from server.scheduler_token import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
-from server.scheduler_token import InvalidTokenError, TooManyTokensError, check_token
+from server.deadline import RETRY_AFTER_SECONDS
+from server.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
+from server.rest.answers import Json, now, refused
+from server.rest.parameters import Reader
+from server.scheduler_token import (
+    CHALLENGE,
+    ForeignPageError,
+    InvalidTokenError,
+    Presented,
+    TooManyTokensError,
+    check_token,
+)
 from server.state import ServerState
 
 NO_SOURCE = "No source is set up yet: the ingestor has not started"
@@ -17,14 +26,17 @@ async def post_trigger(request: Request) -> Response:
     """Store the request, which survives everyone's restart; an ingestor takes it up at once or when it is back."""
     state: ServerState = request.app.state.server
     try:
-        await check_token(state, request.headers.get("x-scheduler-token"))
+        await check_token(state, Presented.by(request, state.settings.cors_origins))
+    except ForeignPageError as error:
+        return refused(str(error), 403)
     except InvalidTokenError as error:
-        return refused(str(error), 401)
+        return refused(str(error), 401, {"WWW-Authenticate": CHALLENGE})
     except TooManyTokensError as error:
         return refused(str(error), 429, {"Retry-After": str(TOKEN_RETRY_AFTER_SECONDS)})
     async with state.writing() as connection:
         sources = await enabled_sources(connection)
         if not sources:
             return refused(NO_SOURCE, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        Reader(request.query_params).check()
         await add_request(connection, sources, full=False)
     return Json({"status": "triggered", "timestamp": now()})

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -42,15 +42,26 @@ class Visitor:
         self.demo = demo
         self.trouble: list[str] = []
         self.forgiven: re.Pattern[str] | None = None
+        self._url = demo.url
         self._browser = browser
         self._name = re.sub(r"\W+", "-", name).strip("-")
         self._shots = 0
 
     @asynccontextmanager
     async def visit(
-        self, path: str, *, size: tuple[int, int] = DESK, theme: Literal["dark", "light"] = "dark"
+        self,
+        path: str,
+        *,
+        size: tuple[int, int] = DESK,
+        theme: Literal["dark", "light"] = "dark",
+        url: str | None = None,
+        prepare: "Callable[[Page], Awaitable[None]] | None" = None,
     ) -> "AsyncIterator[Page]":
-        """Open a page in a profile of its own; its picture is kept at the end."""
+        """Open a page in a profile of its own, prepared before it loads; its picture is kept at the end.
+
+        `url` is the server's, where it is not the demo's.
+        """
+        self._url = url or self.demo.url
         context = await self._browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=theme, reduced_motion="reduce"
         )
@@ -61,20 +72,26 @@ class Visitor:
         page.on("request", lambda request: self._on_address(request.url))
         page.on("websocket", lambda socket: self._on_address(socket.url))
         try:
-            await page.goto(self.demo.url + path)
+            if prepare is not None:
+                await prepare(page)
+            await page.goto(self._url + path)
             yield page
         finally:
-            ARTIFACTS.mkdir(exist_ok=True)
-            self._shots += 1
-            await page.screenshot(path=ARTIFACTS / f"{self._name}-{self._shots}.png")
+            await self.shoot(page)
             await context.close()
+
+    async def shoot(self, page: "Page") -> None:
+        """Keep a picture of what is shown."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        self._shots += 1
+        await page.screenshot(path=ARTIFACTS / f"{self._name}-{self._shots}.png")
 
     def _on_console(self, message: "ConsoleMessage") -> None:
         if message.type == "error" and not (self.forgiven and self.forgiven.search(message.text)):
             self.trouble.append(f"console: {message.text}")
 
     def _on_address(self, url: str) -> None:
-        ours = f"{self.demo.url}/"
+        ours = f"{self._url}/"
         if not url.startswith((ours, ours.replace("http", "ws", 1), "data:", "blob:")):
             self.trouble.append(f"outside: {url}")
 

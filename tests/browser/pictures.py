@@ -1,44 +1,17 @@
 """`make screenshots`: the pictures of the README, taken of a demo that has run for a while."""
 
 import asyncio
-import os
 import sys
-import tempfile
 
-from tests.browser.visiting import DESK, PHONE, Demo, missing, running_browser, running_demo
+from bench.cleanup import cleaned_up
+from tests.browser.visiting import DESK, PHONE, missing, running_browser, running_demo
 from tests.conftest import ROOT
 
-SAMPLE = ROOT / "data" / "sample.csv"
 FOLDER = ROOT / "docs" / "pictures"
 POLL_SECONDS = 10
 """The demo's own pace."""
-
-PAST_DAYS = 1
-SHOWN = [
-    "BTC",
-    "ETH",
-    "USDT",
-    "XRP",
-    "BNB",
-    "USDC",
-    "SOL",
-    "TRX",
-    "STETH",
-    "DOGE",
-    "BCH",
-    "USDS",
-    "ADA",
-    "WBTC",
-    "LEO",
-    "HYPE",
-    "LINK",
-    "XLM",
-    "LTC",
-    "AVAX",
-    "SUI",
-    "SHIB",
-]
-"""Coins whose past is asked for, since a chart wants candles."""
+HAS_PAST = r"past\.filled .*days=1 "
+PAST_SECONDS = 120.0
 
 PICTURES = {
     "coins-dark": ("/dashboard", "dark", DESK, ".rows .row .c-price"),
@@ -59,17 +32,8 @@ async def main() -> int:
         sys.stderr.write(f"{problem}\n")
         return 1
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", prefix="kasparro-", suffix=".csv") as file:
-        # The sample's Bitcoin is of another day and another price than the made-up market's, which squeezes the chart.
-        file.writelines(line for line in SAMPLE.open(encoding="utf-8") if "btc" not in line.lower())
-        file.flush()
-        await _take(file.name)
-    return 0
-
-
-async def _take(csv_path: str) -> None:
-    async with running_demo(POLL_SECONDS, CSV_PATH=csv_path) as demo, running_browser() as browser:
-        await _backfill(demo)
+    async with running_demo(POLL_SECONDS) as demo, running_browser() as browser:
+        await demo.program.wait_for(HAS_PAST, PAST_SECONDS)
         for name, (path, theme, (width, height), there) in PICTURES.items():
             page = await browser.new_page(
                 viewport={"width": width, "height": height},
@@ -86,17 +50,10 @@ async def _take(csv_path: str) -> None:
             await page.evaluate("document.querySelector('.scroller')?.style.setProperty('scrollbar-gutter', 'auto')")
             await page.screenshot(path=FOLDER / f"{name}.png")
             await page.close()
-
-
-async def _backfill(demo: Demo) -> None:
-    tickers = [word for ticker in SHOWN for word in ("--ticker", ticker)]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "kasparro", "backfill", "--demo", "--source", "coingecko", "--days", str(PAST_DAYS)),
-        *tickers,
-        env={**os.environ, **demo.environ},
-    )
-    await process.wait()
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    with cleaned_up():
+        code = asyncio.run(main())
+    sys.exit(code)

@@ -25,6 +25,8 @@ except ImportError:  # a laptop without it: every test of this folder says so
 AXE = ROOT / "tests" / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 START_SECONDS = 90.0
 POLL_SECONDS = 3
+MOVING = 0.7
+"""Of so many coins that they are there to be scrolled, most move: a demo's own do so more rarely."""
 DESK, PHONE = (1360, 850), (390, 800)
 CHROMIUM_FLAGS = [
     "--no-sandbox",  # which has no place in a container that runs as root
@@ -117,7 +119,7 @@ async def running_demo(
         programs.callback(shutil.rmtree, home, ignore_errors=True)
         if coins is not None:
             market = new_market()
-            simulator = Program(("-m", *simulator_command(market, coins)), {}, home / "market.log")
+            simulator = Program(("-m", *simulator_command(market, coins, MOVING)), {}, home / "market.log")
             programs.callback(simulator.reap)
             environ |= instead_of_providers(market)
         up = ("up", "--demo") if coins is None else ("up",)

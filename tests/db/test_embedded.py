@@ -1,6 +1,7 @@
 """The embedded PostgreSQL, through real kills of either side; as root and as an ordinary user."""
 
 import asyncio
+import datetime
 import os
 import pwd
 import re
@@ -10,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -23,6 +25,8 @@ import pytest
 from db import embedded
 from db.embedded import EmbeddedPostgres, processes, programs
 from db.embedded.account import server_account
+from db.migrate import migrate
+from db.partitions import Retention, ensure_partitions
 from db.pool import Connection, connect, normalize_dsn
 
 FAST = {"fsync": "off"}
@@ -325,6 +329,30 @@ async def test_a_first_start_killed_half_way_is_done_again(state_folder: Path, s
     assert not list(room.glob("data-unfinished-*"))
 
 
+async def test_it_is_back_within_4_s_of_a_crash_with_all_its_tables(state_folder: Path) -> None:
+    async with EmbeddedPostgres(state_folder) as postgres:  # as users run it: it waits for the disk
+        await migrate(postgres.dsn)
+        async with client(postgres.dsn) as connection:
+            now = datetime.datetime.now(datetime.UTC)
+            await ensure_partitions(connection, now, Retention(raw_days=7, history_days=730))
+            await connection.execute(
+                "INSERT INTO price_points (ticker, at, price_usd, source) SELECT 'C' || n, now(), 1, 'csv' "
+                "FROM generate_series(1, 5000) AS n"
+            )
+            # What is left is to look after some 400 files, which takes seconds where each is written to the disk alone.
+            await connection.execute("CHECKPOINT")
+        assert postgres.pid is not None
+        os.kill(postgres.pid, signal.SIGKILL)
+        began = time.monotonic()
+        await postgres.wait()
+        await postgres.start()
+        assert time.monotonic() - began < 4
+        async with client(postgres.dsn) as connection:
+            assert await connection.fetchval("SELECT count(*) FROM price_points") == 5_000
+            if sys.platform == "linux":
+                assert await connection.fetchval("SHOW recovery_init_sync_method") == "syncfs"
+
+
 async def test_files_that_are_no_cluster_are_left_alone(state_folder: Path) -> None:
     folder = state_folder / "postgres" / "data"
     folder.mkdir(parents=True)
@@ -474,6 +502,12 @@ async def test_without_the_wheel_the_error_says_what_to_install(
         await EmbeddedPostgres(state_folder, FAST).start()
 
 
+def test_every_error_has_a_sentence_of_its_own() -> None:
+    errors = embedded.EmbeddedPostgresError.__subclasses__()
+    assert len(errors) > 8
+    assert [error for error in errors if "sentence" not in vars(error)] == []
+
+
 async def test_a_home_that_cannot_be_made_is_named(state_folder: Path) -> None:
     (state_folder / "file").write_text("in the way")
     with pytest.raises(
@@ -492,6 +526,8 @@ import asyncio, os, signal, sys
 from pathlib import Path
 import anyio, encodings.idna, importlib.metadata
 from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from db.partitions import Retention, ensure_partitions
 from db.pool import connect
 
 asyncio.run(anyio.sleep(0))  # loads what is out of reach afterwards

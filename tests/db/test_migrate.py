@@ -130,13 +130,12 @@ async def test_a_database_newer_than_the_code_is_left_alone(empty_database: str,
     ("names", "message"),
     [
         (["0002_b.sql"], "0002_b.sql stands where migration 0001 was expected"),
-        (["0001_a.sql", "0003_c.sql"], "0003_c.sql stands where migration 0002 was expected"),
-        (["0001_a.sql", "0001_b.sql"], "0001_b.sql stands where migration 0002 was expected"),
+        (["0001_a.sql", "0001_b.sql"], "0001_b.sql has the number of 0001_a.sql"),
         (["0001_a.sql", "2_b.sql"], "2_b.sql is no name for a migration"),
         (["0001_A.sql"], "0001_A.sql is no name for a migration"),
     ],
 )
-async def test_gaps_and_twins_are_refused_before_anything_happens(
+async def test_a_wrong_start_and_twins_are_refused_before_anything_happens(
     empty_database: str, tmp_path: Path, names: list[str], message: str
 ) -> None:
     for name in names:
@@ -177,9 +176,10 @@ async def test_a_migration_gives_up_on_a_table_that_is_held(
 
 async def test_the_callers_connection_is_as_it_was(empty_database: str, folder: Folder) -> None:
     connection: Connection = await connect(empty_database)
+    timeouts = "SELECT name, setting FROM pg_settings WHERE name LIKE '%_timeout' ORDER BY name"
+    before = await connection.fetch(timeouts)
     await migrate(connection, folder(coins="CREATE TABLE coins ();"))
-    assert await connection.fetchval("SHOW lock_timeout") == "0"
-    assert await connection.fetchval("SHOW statement_timeout") == "0"
+    assert await connection.fetch(timeouts) == before
     assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
     await connection.close()
 
@@ -187,9 +187,10 @@ async def test_the_callers_connection_is_as_it_was(empty_database: str, folder: 
 async def test_the_real_migrations_are_applied_to_the_template(database: str) -> None:
     now = await status(database)
     assert now.pending == []
-    assert [row.version for row in now.applied] == list(range(1, len(migrations.load_migrations()) + 1))
+    assert [row.version for row in now.applied] == [found.version for found in migrations.load_migrations()]
 
 
 @pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="schema.sql is written by the embedded server's version")
-async def test_schema_sql_is_what_the_migrations_come_to(database: str) -> None:
-    assert await dump_schema(database) == SCHEMA_FILE.read_text(encoding="utf-8"), "run: python -m db.schema_dump"
+async def test_schema_sql_is_what_the_migrations_come_to(empty_database: str) -> None:
+    await migrate(empty_database)  # a copy of the template has its logins' rights too
+    assert await dump_schema(empty_database) == SCHEMA_FILE.read_text(encoding="utf-8"), "run: python -m db.schema_dump"

@@ -1,13 +1,15 @@
-"""Connections: their settings, JSON, role and limits, and what a user reads when there is none."""
+"""Connections: their settings, JSON and limits, and what a user reads when there is none."""
 
 import asyncio
 import datetime as dt
-import logging
+import os
 import socket
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import msgspec
+import psutil
 import pytest
 
 from db.pool import (
@@ -105,26 +107,6 @@ async def test_json_passes_through_unparsed(connection: Connection, kind: str) -
     assert await connection.fetchval(f"SELECT $1::{kind}[]", ["1", b'"x"']) == [msgspec.Raw(b"1"), msgspec.Raw(b'"x"')]
     with pytest.raises(asyncpg.InvalidTextRepresentationError):
         await connection.fetchval(echo, "{broken")
-
-
-async def test_the_servers_role_may_read_and_may_not_write(database: str) -> None:
-    async with await create_pool(database, role="kasparro_server", max_size=1) as pool:
-        for _ in range(2):  # the reset between two uses of a connection must not give the rights back
-            assert await pool.fetchval("SELECT current_user") == "kasparro_server"
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await pool.execute("DELETE FROM etl_runs")
-
-
-async def test_a_role_that_is_not_there_is_warned_of_once(database: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "db.pool"):
-        async with await create_pool(database, role="no_such_role", min_size=3, max_size=3) as pool:
-            assert await pool.fetchval("SELECT current_user = session_user")
-    assert [record.getMessage() for record in caplog.records] == [
-        (
-            'the database role no_such_role cannot be used (role "no_such_role" does not exist); '
-            "working with the rights of the login"
-        )
-    ]
 
 
 async def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(database: str) -> None:
@@ -234,9 +216,15 @@ def test_what_asyncpg_says_of_a_mistake_does_not(error: Exception) -> None:
     assert not is_passing(error)
 
 
-async def test_a_connection_that_cannot_be_prepared_is_not_left_open(database: str, connection: Connection) -> None:
+async def test_a_connection_that_cannot_be_prepared_is_not_left_open(
+    database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise asyncpg.CharacterNotInRepertoireError("no such codec")
+
+    monkeypatch.setattr(asyncpg.Connection, "set_type_codec", fail)
     with pytest.raises(asyncpg.CharacterNotInRepertoireError) as kept:
-        await connect(database, application_name="unprepared", role="no\0role")
+        await connect(database, application_name="unprepared")
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'unprepared'"
     async with asyncio.timeout(10):
         while await connection.fetchval(count):
@@ -247,3 +235,49 @@ async def test_a_connection_that_cannot_be_prepared_is_not_left_open(database: s
 
 async def _backend(pool: Pool) -> object:
     return await pool.fetchval("SELECT pg_backend_pid()")
+
+
+async def test_no_session_waits_for_a_lock_or_sits_in_a_transaction_for_ever(database: str) -> None:
+    connection = await connect(database)
+    try:
+        shown = [
+            await connection.fetchval(f"SHOW {name}")
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout")
+        ]
+        assert shown == ["1min", "10s"]
+    finally:
+        await connection.close()
+
+
+async def test_a_tcp_connection_is_kept_alive_so_that_a_lost_server_is_noticed(database: str) -> None:
+    socket_path = Path(parse_qs(urlsplit(database).query).get("host", [""])[0], ".s.PGSQL.5432")
+    if "TEST_DATABASE_URL" in os.environ:
+        pytest.skip("the server of TEST_DATABASE_URL is not the embedded one")
+    options: list[int] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(socket_path)
+
+        async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                target.write(data)
+                await target.drain()
+            target.close()
+
+        await asyncio.gather(pass_on(reader, server_writer), pass_on(server_reader, writer))
+
+    relaying = await asyncio.start_server(relay, "127.0.0.1", 0)
+    port = relaying.sockets[0].getsockname()[1]
+    name = urlsplit(database).path
+    connection = await connect(f"postgresql://postgres@127.0.0.1:{port}{name}")
+    own = {
+        made.fd
+        for made in psutil.Process().net_connections(kind="tcp")
+        if made.status == psutil.CONN_ESTABLISHED and made.raddr[1:] == (port,)
+    }
+    for descriptor in own:
+        with socket.socket(fileno=os.dup(descriptor)) as shared:
+            options.append(shared.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+    await connection.close()
+    relaying.close()
+    assert options == [1]

@@ -284,7 +284,6 @@ async def test_a_coin_is_written_whole_or_not_at_all(past: Past, connection: Con
 
 
 async def test_a_retry_is_a_call_too(past: Past, connection: Connection) -> None:
-    past.gecko.take_calls()
     past.fault("status", route="*market_chart", status=429, retry_after=0)
     before = await count_calls(connection, "coingecko", utc_now())
     _, steps = await filled(connection, past.gecko, 1)
@@ -294,7 +293,6 @@ async def test_a_retry_is_a_call_too(past: Past, connection: Connection) -> None
 async def test_it_stops_when_only_the_calls_of_the_polls_are_left(past: Past, connection: Connection) -> None:
     used = 3
     source = CoinGecko(past.gecko._fetch, page_count=1, poll_seconds=31 * 86_400, monthly_calls=6)
-    source.take_calls()
     await past.value("TRUNCATE api_calls")
     await add_calls(connection, "coingecko", used, utc_now())
     wanted = await plan(connection, source, 1)

@@ -1,5 +1,6 @@
 """The calls of a month: polls, triggers, retries and backfills together, and what is spare."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,11 @@ from db.settings import Settings
 from db.types import Connection
 from ingestor.clock import utc_now
 from ingestor.sources.coingecko import create
-from tests.ingestor.conftest import Ingest
+from kasparro.simulator.app import create_app, serving
+from kasparro.simulator.faults import Fault
+from kasparro.simulator.market import Market
+from tests.conftest import StartProgram
+from tests.ingestor.conftest import START, Ingest
 
 
 async def test_every_request_of_a_run_is_counted_retries_too(ingest: Ingest, connection: Connection) -> None:
@@ -19,6 +24,34 @@ async def test_every_request_of_a_run_is_counted_retries_too(ingest: Ingest, con
     await ingest.run("coingecko", full=True)
     # 600 coins are three pages of 250, and an empty one that ends them.
     assert await count_calls(connection, "coingecko", utc_now()) == 1 + 4 + 4
+
+
+async def test_every_request_of_a_run_that_was_killed_is_counted(
+    start_program: StartProgram, database: str, tmp_path: Path, ingest: Ingest, connection: Connection
+) -> None:
+    async with serving(create_app(Market(600, seed=7, start=START, step_seconds=60))) as address:
+        address.simulation.faults.add(
+            [
+                Fault(kind="status", status=503, provider="coingecko", page=2),
+                Fault(kind="timeout", provider="coingecko", page=2),
+            ]
+        )
+        program = start_program(
+            *("-m", "ingestor"),
+            DATABASE_URL=database,
+            SOURCES="coingecko",
+            COINGECKO_URL=address.coingecko_url,
+            KASPARRO_HOME=str(tmp_path),
+        )
+        made = address.simulation.limits["coingecko"]
+        async with asyncio.timeout(60):
+            while made.counted < 3:  # the first page, the second, and that again
+                assert program.process.poll() is None, program.text()
+                await asyncio.sleep(0.01)
+        program.process.kill()
+        program.process.wait()
+        assert await count_calls(connection, "coingecko", utc_now()) == made.counted == 3
+    assert await ingest.value("SELECT status FROM etl_runs") == "running"
 
 
 @pytest.mark.parametrize(

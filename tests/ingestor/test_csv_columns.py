@@ -101,7 +101,7 @@ def test_an_unknown_layout_names_the_columns_seen_and_those_wanted() -> None:
     with pytest.raises(SourceMalformedError) as caught:
         refuse_without_price(headers, columns_of(headers))
     assert str(caught.value) == (
-        "the columns are 'coin', 'usd'; wanted are at least a symbol (symbol or ticker) "
+        "of its columns (2) these are known: name; wanted are at least a symbol (symbol or ticker) "
         "and a price (price, price_usd or current_price)"
     )
 
@@ -171,7 +171,7 @@ def test_headers_of_one_name_keep_their_cells_apart() -> None:
 def test_an_amount_is_read_exactly_however_it_is_dressed(cell: str, number: str | None) -> None:
     found, _ = read_cell(cell.strip(), Mark.POINT, "$.price")
     assert found == (None if number is None else Decimal(number))
-    assert number is None or str(found.normalize()) == str(Decimal(number).normalize())
+    assert found is None or str(found.normalize()) == str(Decimal(number or 0).normalize())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from db.settings import Settings
-from ingestor.errors import SourceMalformedError, SourceRefusedError
+from ingestor.errors import SourceError, SourceMalformedError, SourceRefusedError
 from ingestor.records import Checkpoint, Listing, Page, RecordError
 from ingestor.sources.files.source import CsvFiles, create
 
@@ -235,7 +235,7 @@ async def test_rows_that_cannot_be_read_are_rejected_with_their_bytes(tmp_path: 
 async def test_an_unknown_layout_names_file_and_columns(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "coin,usd", "btc,1")
     with pytest.raises(
-        SourceMalformedError, match=r"a\.csv: the columns are 'coin', 'usd'; wanted are at least a symbol"
+        SourceMalformedError, match=r"a\.csv: of its columns \(2\) these are known: name; wanted are at least a symbol"
     ):
         await read(path)
 
@@ -254,13 +254,37 @@ async def test_a_header_alone_is_one_empty_page(tmp_path: Path) -> None:
     assert (page.records, page.ends_group, page.sweep_groups) == ([], True, ("a.csv",))
 
 
-@pytest.mark.parametrize("csv_path", ["none.csv", "none*.csv", "none/a.csv", "empty", ""])
+async def test_an_empty_folder_is_no_failure_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "empty" / "readme.txt", "symbol,price")
+    source = CsvFiles(str(tmp_path / "empty"))
+    assert await pages_of(source) == []
+    assert source.why_no_page() == (
+        f"{tmp_path / 'empty'} holds no CSV file yet; *.csv and *.csv.gz that are put there are read at the next poll"
+    )
+    write(tmp_path / "empty" / "a.csv", "symbol,price", "BTC,1")
+    (page,) = await pages_of(source)
+    assert (len(page.records), source.why_no_page()) == (1, None)
+
+
+async def test_the_folder_of_the_state_folder_is_made_and_a_named_one_is_not(tmp_path: Path) -> None:
+    source = create(Settings(home=tmp_path / "home"))
+    assert await pages_of(source) == []
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["csv"]
+    (tmp_path / "home" / "csv").rmdir()
+    (tmp_path / "home" / "csv").touch()
+    with pytest.raises(SourceRefusedError, match=r"/csv, the folder of CSV files, cannot be made: File exists; set "):
+        await pages_of(source)
+    with pytest.raises(SourceRefusedError, match="no such file"):
+        await pages_of(create(Settings(home=tmp_path, csv_path=str(tmp_path / "other"))))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("csv_path", ["none.csv", "none*.csv", "none/a.csv"])
 async def test_no_file_is_refused_and_says_what_to_do(
     tmp_path: Path, csv_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    write(tmp_path / "empty" / "readme.txt", "symbol,price")
-    monkeypatch.chdir(tmp_path / "empty" if not csv_path else tmp_path)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceRefusedError) as caught:
         await pages_of(CsvFiles(csv_path))
     assert str(caught.value) == (
@@ -285,6 +309,45 @@ async def test_a_folder_a_glob_and_a_file_name_their_groups(tmp_path: Path) -> N
     assert await groups("**/*.csv") == ["[e].csv", "a.csv", "deep/er/g.csv", "deep/f.csv"]
     assert await groups("d*/er/?.csv") == ["deep/er/g.csv"]
     assert await groups("d.txt") == ["d.txt"]
+
+
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2-xyz"  # noqa: S105 - what must not be shown
+
+
+@pytest.mark.parametrize("pattern", ["", "*.csv", "*/*.csv"])
+async def test_a_link_in_the_folder_does_not_leave_it(tmp_path: Path, pattern: str) -> None:
+    outside = write(tmp_path / "outside.csv", "symbol,price", f"{SECRET[:8]},1")
+    folder = tmp_path / "csv"
+    inner = folder / "inner" if "/" in pattern else folder
+    inner.mkdir(parents=True)
+    numbered(inner / "own.csv", 1)
+    (inner / "within.csv").symlink_to(inner / "own.csv")
+    (inner / "evil.csv").symlink_to(outside)
+    (inner / "gone.csv").symlink_to(tmp_path / "none.csv")
+    source = CsvFiles(str(folder / pattern) if pattern else str(folder))
+    pages: list[Page] = []
+
+    async def read_all() -> None:
+        async for page in source.pages(None, full=True):
+            pages.append(page)  # noqa: PERF401 - kept when the next one fails
+
+    with pytest.raises(SourceRefusedError, match=r"evil\.csv is a link that leads out of its folder"):
+        await read_all()
+    assert sorted(page.group.rpartition("/")[2] for page in pages) == ["own.csv", "within.csv"]
+    # Who names the file itself means it.
+    (named,) = await pages_of(CsvFiles(str(inner / "evil.csv")))
+    assert (named.group, len(named.records)) == ("evil.csv", 1)
+
+
+@pytest.mark.parametrize(
+    "content", [SECRET, f"{SECRET},{SECRET}\n{SECRET}", f'"{SECRET}', f"\x1f\x8b{SECRET}", f"symbol\n{SECRET}\n"]
+)
+async def test_an_error_shows_nothing_of_a_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / "token.csv").write_bytes(content.encode("latin-1"))
+    with pytest.raises(SourceError) as caught:
+        await pages_of(CsvFiles(str(tmp_path / "token.csv")))
+    assert "hunter2" not in str(caught.value)
+    assert "token.csv" in str(caught.value)
 
 
 def numbered(path: Path, count: int, *, first: int = 0) -> Path:
@@ -389,7 +452,7 @@ async def test_one_bad_file_fails_the_run_after_the_others_were_read(tmp_path: P
         async for page in source.pages(None, full=False):
             pages.append(page)  # noqa: PERF401 - kept when the next one fails
 
-    with pytest.raises(SourceMalformedError, match=r"a\.csv: the columns are 'no', 'columns'"):
+    with pytest.raises(SourceMalformedError, match=r"a\.csv: of its columns \(2\) these are known: none"):
         await read_all()
     assert (ids(pages), pages[-1].sweep_groups) == (["c0", "c1"], None)
     # Once it is gone the sweep that it kept open is ended.

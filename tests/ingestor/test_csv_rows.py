@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.errors import SourceMalformedError, SourceRefusedError
-from ingestor.sources.files.rows import Row, RowReader
+from ingestor.sources.files.rows import RowReader
+from ingestor.sources.files.table import Row
 
 
 def rows_of(path: Path, *, width: int | None = None, offset: int = 0) -> list[Row]:

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import email.utils
+import gzip
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -91,6 +92,35 @@ async def test_what_may_pass_is_tried_again(script: Start, status: int) -> None:
     server = await script(failing(status), failing(status), fine)
     assert (await get(server.url)).content == b"[]"
     assert len(server.asked_at) == 3
+
+
+def cut(body: bytes, *, packed: bool) -> Answer:
+    """A proxy's answer: 200, and a length that is right for half a body."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        sent = gzip.compress(body) if packed else body
+        headers = {"Content-Type": "application/json", **({"Content-Encoding": "gzip"} if packed else {})}
+        return web.Response(body=sent[: len(sent) // 2], headers=headers)
+
+    return answer
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "body", [b'[{"id": "a", "tags": [1, 2]}, {"id": "b"}]', b'{"prices": [[1, 2], [3, 4]]}', b"  "]
+)
+async def test_a_body_that_ends_too_early_is_tried_again_though_its_status_is_200(
+    script: Start, body: bytes, *, packed: bool
+) -> None:
+    server = await script(cut(body, packed=packed), fine)
+    assert (await get(server.url)).content == b"[]"
+    assert len(server.asked_at) == 2
+
+
+async def test_a_body_that_always_ends_too_early_says_so(script: Start) -> None:
+    server = await script(cut(b'[{"id": "a"}, {"id": "b"}]', packed=False))
+    with pytest.raises(SourceUnavailableError, match=r"the body ended too early, after 13 bytes \(attempt 3 of 3\)"):
+        await get(server.url)
 
 
 async def test_after_the_last_attempt_the_reason_is_told(script: Start) -> None:

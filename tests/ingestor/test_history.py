@@ -89,6 +89,34 @@ async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(ing
         assert not any(name.endswith("20261109") and name.startswith("price") for name in dropped)
 
 
+RAW_PARTITIONS = """
+SELECT c.relname FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid
+WHERE inhparent = 'raw_api_records'::regclass AND c.relname <> 'raw_api_records_default' ORDER BY 1
+"""
+
+
+async def test_payloads_that_are_kept_for_hours_lie_by_the_hour(ingest: Ingest) -> None:
+    now = datetime.datetime(2026, 11, 4, 12, 30, tzinfo=datetime.UTC)
+    days, hours = Retention(raw_days=7, history_days=90), Retention(raw_days=7, history_days=3, raw_hours=2)
+    async with ingest.pool.acquire() as connection:
+        await ensure_partitions(connection, now, days)
+        # The day under way stays as it is; those made ahead make room.
+        assert not any(name.startswith("raw") for name in await ensure_partitions(connection, now, hours))
+        assert await ingest.rows(RAW_PARTITIONS) == [("raw_api_records_20261104",)]
+        now += datetime.timedelta(hours=10)
+        made = await ensure_partitions(connection, now, hours)
+        assert {"raw_api_records_2026110500", "raw_csv_records_2026110501"} <= set(made)
+        assert await ensure_partitions(connection, now, hours) == []
+        now += datetime.timedelta(hours=6)
+        await ensure_partitions(connection, now, hours)
+        dropped = [name for name in await drop_old_partitions(connection, now, hours) if "raw_api" in name]
+        assert dropped == [f"raw_api_records_{time}" for time in ("20261104", "2026110500", "2026110501")]
+        assert ("raw_api_records_2026110504",) in await ingest.rows(RAW_PARTITIONS)
+        # And back to days.
+        await ensure_partitions(connection, now, days)
+        assert ("raw_api_records_20261106",) in await ingest.rows(RAW_PARTITIONS)
+
+
 async def test_a_century_of_history_needs_no_partition_a_week(ingest: Ingest) -> None:
     now, retention = utc_now(), Retention(raw_days=2, history_days=36_500)
     ingest.csv_path.write_text(

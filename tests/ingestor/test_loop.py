@@ -106,7 +106,18 @@ async def test_one_request_is_served_by_one_ingestor(ingest: Ingest) -> None:
         requests = [await ask(ingest, "coinpaprika") for _ in range(4)]
         await until(lambda: ingest.value("SELECT bool_and(status = 'done') FROM etl_requests"))
     runs = await ingest.rows("SELECT request_id FROM etl_runs ORDER BY request_id")
-    assert runs == [(request,) for request in requests]
+    assert runs == [(request,) for request in sorted(set(requests))]
+
+
+async def test_two_identical_triggers_are_one_until_its_run_begins(ingest: Ingest) -> None:
+    first = await ask(ingest, "csv", "coinpaprika")
+    assert await asyncio.gather(*(ask(ingest, "coinpaprika", "csv") for _ in range(4))) == [first] * 4
+    others = [await ask(ingest, "csv"), await ask(ingest, "csv", "coinpaprika", full=True)]
+    assert len({first, *others}) == 3
+    await ingest.value("INSERT INTO etl_runs (source, started_at, request_id) VALUES ('csv', now(), $1)", first)
+    later = await ask(ingest, "csv", "coinpaprika")
+    assert later not in {first, *others}, "what began before the trigger does not answer it"
+    assert await ask(ingest, "csv", "coinpaprika") == later
 
 
 async def test_the_loops_go_on_after_the_database_was_away(ingest: Ingest) -> None:

@@ -215,7 +215,7 @@ async def test_the_outbox_is_purged_from_its_old_end_without_a_hole(ingest: Inge
 
 
 async def test_rejected_records_are_not_kept_for_ever(ingest: Ingest) -> None:
-    ingest.csv_path.write_text("id,symbol,price\n1,,1\n")
+    ingest.csv_path.write_text("id,symbol,price\n1,,1\n2,ABC,1\n")
     await ingest.run("csv")
     assert await ingest.value("SELECT count(*) FROM rejected_records") == 1
     async with ingest.pool.acquire() as connection:

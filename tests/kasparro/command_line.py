@@ -17,7 +17,11 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def run_in(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """The same with `folder` as the working folder, where `.env` is looked for."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME") or name.startswith("COV")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME", "TMPDIR") or name.startswith("COV")
+    }
     return subprocess.run(
         [sys.executable, "-m", "kasparro", *arguments],
         cwd=folder,

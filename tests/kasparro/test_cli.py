@@ -18,6 +18,7 @@ import kasparro as kasparro_package
 from db.embedded import EmbeddedPostgres
 from db.locks import release_source_lock, try_source_lock
 from db.pool import connect
+from db.settings import SAMPLE
 from kasparro.cli import COMMANDS, cli
 from kasparro.errors import CommandError, explain
 from tests.conftest import StartProgram
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def no_network(database: str, home: Path) -> dict[str, str]:
-    return {"DATABASE_URL": database, "KASPARRO_HOME": str(home), "SOURCES": "csv"}
+    return {"DATABASE_URL": database, "KASPARRO_HOME": str(home), "SOURCES": "csv", "CSV_PATH": str(SAMPLE)}
 
 
 def test_help_lists_every_command_with_the_first_line_of_its_own_help() -> None:
@@ -173,13 +174,14 @@ async def test_ingest_once_runs_each_source_and_status_shows_it(database: str, t
 async def test_ingest_once_tells_a_rejected_record_by_code_3(database: str, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("symbol,name,price_usd\nBTC,Bitcoin,100\nETH,Ethereum,not a number\n", encoding="utf-8")
-    done = await kasparro("ingest", "--once", CSV_PATH=str(file), **no_network(database, tmp_path))
+    done = await kasparro("ingest", "--once", **no_network(database, tmp_path) | {"CSV_PATH": str(file)})
     assert done.returncode == 3, done.stderr
     assert re.search(r"^ csv +partial +2 +1 ", done.stdout, re.MULTILINE)
 
 
 async def test_ingest_once_tells_a_failed_run_by_code_4(database: str, tmp_path: Path) -> None:
-    done = await kasparro("ingest", "--once", CSV_PATH=str(tmp_path / "no.csv"), **no_network(database, tmp_path))
+    missing = {"CSV_PATH": str(tmp_path / "no.csv")}
+    done = await kasparro("ingest", "--once", **no_network(database, tmp_path) | missing)
     assert done.returncode == 4, done.stderr
     assert re.search(r"^ csv +failure ", done.stdout, re.MULTILINE)
     assert str(tmp_path / "no.csv") in done.stdout
@@ -295,14 +297,13 @@ def test_the_token_is_made_once_and_kept_private(state_folder: Path) -> None:
 
 
 def test_a_token_that_is_set_is_the_token(tmp_path: Path) -> None:
-    environ = {"SCHEDULER_TOKEN": "set", "KASPARRO_HOME": str(tmp_path / "home")}
-    done = run("token", **environ)
-    assert done.stdout == "set\n"
+    for given in ("set", "set, the one before"):
+        assert run("token", SCHEDULER_TOKEN=given, KASPARRO_HOME=str(tmp_path / "home")).stdout == "set\n"
     assert not (tmp_path / "home").exists()
 
 
 async def test_without_database_url_a_command_brings_its_own_database(state_folder: Path) -> None:
-    settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv"}
+    settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv", "CSV_PATH": str(SAMPLE)}
     assert (await kasparro("ingest", "--once", **settings)).returncode == 0
     assert '"coins":50' in (await kasparro("status", "--json", **settings)).stdout
     async with EmbeddedPostgres(state_folder) as postgres:  # now someone else has the folder
@@ -315,3 +316,10 @@ async def test_without_database_url_a_command_brings_its_own_database(state_fold
 def test_an_error_of_ours_keeps_its_traceback() -> None:
     assert explain(ZeroDivisionError()) is None
     assert explain(CommandError("so it is")) == ("so it is", 1)
+
+
+def test_an_error_has_its_sentence_where_docstrings_are_stripped(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("migrate", KASPARRO_HOME=str(tmp_path / "file" / "home"), PYTHONOPTIMIZE="2")
+    sentence = "cannot be used for PostgreSQL (Not a directory): set KASPARRO_HOME to another folder."
+    assert (done.returncode, done.stderr) == (1, f"Error: {tmp_path / 'file' / 'home'} {sentence}\n")

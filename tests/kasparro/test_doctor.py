@@ -16,8 +16,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from db.pool import connect
-from db.settings import Settings, load_settings
+from db.loop_problems import save_problem
+from db.pool import Connection, connect
+from db.settings import SAMPLE, Settings, load_settings
 from kasparro.doctor import examine
 from kasparro.doctor.findings import Finding
 from kasparro.doctor.machine import FULL_DISK_BYTES, LOW_DISK_BYTES, check_disk, check_server_port, check_state_folder
@@ -79,9 +80,16 @@ async def test_a_healthy_kasparro_gets_a_line_for_each_part(database: str, tmp_p
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok   ") for line in lines)
-    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "coinpaprika", "csv", "Clock"]
+    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "Space", "Login", "Login"]
+    subjects += ["coinpaprika", "csv", "Clock"]
     assert [finding["subject"] for finding in as_json] == subjects
     assert len(lines) == len(subjects)
+
+
+async def test_the_servers_version_is_its_own(database: str, connection: Connection, tmp_path: Path) -> None:
+    known = await connection.fetchval("SELECT current_setting('server_version_num')::integer")
+    found = await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv")
+    assert found["Database"].text.startswith(f"PostgreSQL {known // 10_000}.{known % 10_000}, ")
 
 
 async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(database: str, tmp_path: Path) -> None:
@@ -93,6 +101,14 @@ async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(dat
     assert "fail csv" in done.stdout
     assert str(missing) in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+async def test_the_sample_is_named_as_what_it_is(database: str, tmp_path: Path) -> None:
+    found = await findings(DATABASE_URL=database, SOURCES="csv", CSV_PATH=str(SAMPLE), KASPARRO_HOME=str(tmp_path))
+    assert (found["csv"].level, found["csv"].text) == (
+        "warn",
+        "CSV_PATH names the sample: the prices in it are invented",
+    )
 
 
 async def test_a_csv_with_unknown_columns_names_those_seen(database: str, tmp_path: Path) -> None:
@@ -264,3 +280,38 @@ def test_a_port_held_by_kasparro_itself_is_well(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     assert check_disk(settings_of(tmp_path)).level == level
+
+
+async def test_a_clock_that_is_minutes_off_the_databases_keeps_what_is_old(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ahead(_: Connection) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=3)
+
+    monkeypatch.setattr("kasparro.doctor.database.database_now", ahead)
+    found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))["Clock"]
+    assert (found.level, found.text) == (
+        "fail",
+        "this machine is 180 s behind the database: what is past its retention is kept until they agree",
+    )
+
+
+async def test_what_holds_up_the_ingestor_is_said_by_doctor_and_status(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
+    await save_problem(connection, "poll csv", "PostgreSQL refused a statement: no space left")
+    environ = {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path), "SOURCES": "csv"}
+    sentence = "poll csv: PostgreSQL refused a statement: no space left"
+    assert (await findings(**environ))["Ingestor"] == Finding("fail", "Ingestor", sentence, "see the ingestor's log")
+    assert f"problem: {sentence}\n" in (await kasparro("status", **environ)).stdout
+
+
+async def test_a_database_that_refuses_is_a_line_of_the_doctor(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute("LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
+        found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))["Database"]
+    assert (found.level, found.remedy) == ("fail", "see the database's log")
+    assert "lock timeout" in found.text

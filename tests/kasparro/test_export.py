@@ -18,6 +18,7 @@ import pytest
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.pool import connect
+from db.settings import SAMPLE
 from db.types import Connection, Pool
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import ROOT, kasparro, run
@@ -155,6 +156,8 @@ def read(form: str, file: Path) -> dict[str, Decimal]:
         (("--source", "odd", "--end-date", "2026-11-01T03:00:00Z"), {"T1", "T3"}),
         (("--source", "odd", "--source", "even", "--start-date", "2026-11-01T19:00"), {"T19", "T20"}),
         (("--end-date", "2026-10-31"), set()),
+        (("--end-date", "20261101"), {f"T{number}" for number in range(1, 21)}),
+        (("--end-date", "2026-W44-7"), {f"T{number}" for number in range(1, 21)}),
     ],
 )
 async def test_only_what_is_asked_for(
@@ -165,6 +168,21 @@ async def test_only_what_is_asked_for(
     assert done.returncode == 0, done.stderr
     assert set(tickers(done.stdout)) == found
     assert len(tickers(done.stdout)) == len(found)
+
+
+@pytest.mark.parametrize(("more", "noun"), [((), "record"), (("--history",), "price point")])
+async def test_a_ticker_that_there_is_not_is_told_and_nothing_is_written(
+    database: str, connection: Connection, tmp_path: Path, more: tuple[str, ...], noun: str
+) -> None:
+    await connection.execute(ADD_COINS, 2)
+    await connection.execute(ADD_POINTS)
+    out = tmp_path / "coins.csv"
+    there = "BTC" if more else "t1"
+    done = await kasparro("export", "--out", str(out), there, "nope", "nix", *more, **of(database, tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"There is no {noun} of the ticker NIX (1 more have none either): nothing was written" in done.stderr
+    assert not out.exists()
+    assert list(tmp_path.glob("*.csv*")) == []
 
 
 async def test_history_is_each_point_of_the_coins(database: str, connection: Connection, tmp_path: Path) -> None:
@@ -198,7 +216,7 @@ async def test_a_history_export_read_as_a_source_is_the_same_history(
 
 
 async def test_without_a_running_database_it_brings_its_own(state_folder: Path) -> None:
-    settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv"}
+    settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv", "CSV_PATH": str(SAMPLE)}
     assert (await kasparro("ingest", "--once", **settings)).returncode == 0
     alone = await kasparro("export", "--out", "-", "--format", "csv", **settings)
     assert len(tickers(alone.stdout)) == 50
@@ -305,7 +323,7 @@ async def test_a_terminal_sees_how_far_it_is(database: str, connection: Connecti
         (("--out", "-"), "--format must say which format: csv, ndjson, parquet, arrow"),
         (("--out", "coins.txt"), "--format must say which format: csv, ndjson, parquet, arrow"),
         (("--out", "-", "--format", "xml"), "'xml' is not one of 'csv', 'ndjson', 'parquet', 'arrow'"),
-        (("--out", "x.csv", "--start-date", "soon"), "Input should be a valid datetime or date, in ISO 8601"),
+        (("--out", "x.csv", "--start-date", "soon"), "'soon' is not a date or time in ISO 8601"),
         (("--out", "x.csv", "--ticker", " "), "a TICKER cannot be empty"),
         (("--out", "/", "--format", "csv"), "Error: / is a folder: name a file in it"),
         (
@@ -335,9 +353,8 @@ def test_without_pyarrow_one_line_says_how_to_get_it(tmp_path: Path, form: str) 
         PYTHONPATH=f"{hidden}{os.pathsep}{ROOT}", KASPARRO_HOME=str(tmp_path / "home"),
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "Error: Parquet and Arrow need pyarrow, which is not installed: pip install 'kasparro[arrow]'\n"
-    )
+    assert done.stderr.startswith("Error: Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip ")
+    assert done.stderr.count("\n") == 1
     assert not out.exists()
 
 

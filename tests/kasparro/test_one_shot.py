@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -69,6 +70,22 @@ async def test_a_signal_closes_the_run_and_the_database(
         connection = await connect(again.dsn)
         assert await connection.fetchval("SELECT array_agg(status) FROM etl_runs") == ["abandoned"]
         await connection.close()
+
+
+async def test_under_nohup_in_the_background_only_a_hangup_is_ignored(
+    start_program: StartProgram, state_folder: Path
+) -> None:
+    """A shell has its background jobs ignore SIGINT too, but who sends that means it."""
+    ignoring = """trap '' HUP INT; exec "$0" "$@" """
+    async with silent_provider() as (url, asked):
+        program = start_program(
+            "-c", ignoring, sys.executable, "-m", "kasparro", "ingest", "--once", python="/bin/sh",
+            KASPARRO_HOME=str(state_folder), SOURCES="coinpaprika", COINPAPRIKA_URL=url, DATABASE_URL="",
+        )  # fmt: skip
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await asked.wait()
+        program.process.send_signal(signal.SIGHUP)
+        assert await program.stop(signal.SIGINT) == 130, program.text()
 
 
 @pytest.mark.parametrize("command", [("status",), ("migrate",), ("migrate", "--status"), ("doctor",)])

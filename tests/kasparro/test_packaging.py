@@ -1,61 +1,18 @@
-"""What a fresh machine starts from: the Makefile, the locks, the container files."""
+"""What a fresh machine starts from: the Makefile and the container files."""
 
 import os
 import re
 import shutil
 import stat
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
-from packaging.version import Version
+
+from db.logins import role_name
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-GROUPS = PROJECT["dependency-groups"]
-# The requirements that each lock is resolved from.
-LOCKED = {
-    "requirements.lock": [*PROJECT["project"]["dependencies"], *GROUPS["build"]],
-    "requirements-dev.lock": [
-        *PROJECT["project"]["dependencies"],
-        *GROUPS["build"],
-        *(item for item in GROUPS["dev"] if isinstance(item, str)),
-    ],
-    "requirements-node.lock": GROUPS["node"],
-}
-PIN = re.compile(
-    r"^(?P<name>[a-z0-9.-]+)(?:\[[a-z0-9,-]+\])?==(?P<version>\S+)(?: ; [^\\]+)? \\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64}.*\n)+)",
-    re.MULTILINE,
-)
-
-
-def pins(lock: str) -> dict[str, Version]:
-    text = (ROOT / lock).read_text(encoding="utf-8")
-    return {match["name"]: Version(match["version"]) for match in PIN.finditer(text)}
-
-
-@pytest.mark.parametrize("lock", LOCKED)
-def test_a_lock_holds_what_the_project_asks_for(lock: str) -> None:
-    pinned = pins(lock)
-    for requirement in map(Requirement, LOCKED[lock]):
-        name = requirement.name.lower().replace("_", "-")
-        assert requirement.specifier.contains(pinned[name], prereleases=True), requirement
-
-
-@pytest.mark.parametrize("lock", LOCKED)
-def test_a_lock_hashes_every_package_and_names_no_host(lock: str) -> None:
-    text = (ROOT / lock).read_text(encoding="utf-8")
-    assert len(pins(lock)) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE))
-    assert "://" not in text
-    assert not re.search(r"^\s*--(?!hash=)", text, re.MULTILINE)
-
-
-def test_the_dev_lock_installs_the_same_versions() -> None:
-    dev = pins("requirements-dev.lock")
-    assert {name: dev[name] for name in pins("requirements.lock")} == pins("requirements.lock")
 
 
 @pytest.mark.parametrize("version", ["3.10.13", None])
@@ -106,6 +63,7 @@ def test_the_container_file_copies_only_what_is_let_into_the_build() -> None:
     assert {
         "data",
         "db",
+        "hatch_build.py",
         "ingestor",
         "kasparro",
         "server",
@@ -123,12 +81,30 @@ def test_compose_starts_database_then_schema_then_the_two_processes() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     services = compose["services"]
     assert services["db"]["image"] == "postgres:18"
-    assert services["db"]["volumes"] == ["database:/var/lib/postgresql"]
+    assert services["db"]["volumes"] == ["database:/var/lib/postgresql", "socket:/var/run/postgresql"]
     assert services["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     for name in ("ingestor", "server"):
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
-        assert services[name]["environment"]["DATABASE_URL"].endswith("@db:5432/kasparro")
+        user = role_name("server" if name == "server" else "ingestor", "kasparro")
+        assert services[name]["environment"]["DATABASE_URL"] == (
+            f"postgresql://{user}@db:5432/kasparro?passfile=/run/logins/{name}/pgpass"
+        )
     assert {"db", "ingestor", "server"} == {name for name, service in services.items() if "healthcheck" in service}
+
+
+def test_in_compose_each_part_can_read_its_own_password_alone_and_none_is_chosen() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    services = yaml.safe_load(text)["services"]
+    mounts = {name: {mount.split(":")[0] for mount in service["volumes"]} for name, service in services.items()}
+    assert {name for name, volumes in mounts.items() if "socket" in volumes} == {"db", "migrate"}
+    for part in ("server", "ingestor"):
+        assert {name for name, volumes in mounts.items() if f"{part}-login" in volumes} == {"migrate", part}
+    assert services["migrate"]["command"] == ["migrate", "--logins", "/run/logins"]
+    assert "POSTGRES_PASSWORD:" not in text
+    assert services["db"]["environment"]["POSTGRES_PASSWORD_FILE"].endswith("/random/uuid")
+    # A volume that is new has the owner of the folder that it lies over.
+    folders = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("install -d -o kasparro -g kasparro ")[1].split()
+    assert {"/run/logins/server", "/run/logins/ingestor"} <= set(folders)
 
 
 @pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout")

@@ -19,7 +19,8 @@ def test_without_any_variable_the_defaults_hold() -> None:
     settings = load()
     assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8000, None)
     assert settings.sources == ("coinpaprika", "coingecko", "csv")
-    assert Path(settings.csv_path).is_file()
+    assert settings.csv_path is None
+    assert settings.csv_folder == settings.home / "csv"
     assert settings.identity_path.is_file()
 
 
@@ -45,6 +46,15 @@ def test_without_any_variable_the_defaults_hold() -> None:
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR"),
         ("LOG_FORMAT", "xml", "one of console, json"),
         ("CORS_ORIGINS", "https://a.example/path", "origins such as"),
+        ("ROOT_PATH", "kasparro", "a path such as /kasparro"),
+        ("ROOT_PATH", "//evil.example", "a path such as /kasparro"),
+        ("ROOT_PATH", "/a/../b", "a path such as /kasparro"),
+        ("ROOT_PATH", '/a"b', "a path such as /kasparro"),
+        ("ALLOWED_HOSTS", "https://kasparro.example.com", "host names or IP addresses"),
+        ("ALLOWED_HOSTS", "kasparro.example.com:8000", "host names or IP addresses"),
+        ("FORWARDED_ALLOW_IPS", "proxy", "addresses or networks such as"),
+        ("FORWARDED_ALLOW_IPS", "*", "addresses or networks such as"),
+        ("KEEP_ALIVE_SECONDS", "0", "a whole number from 1 to 3600"),
         ("RAW_RETENTION_DAYS", "", None),
         ("RAW_RETENTION_DAYS", "0", "a whole number from 1 to 3650"),
         ("INTROSPECTION", "perhaps", "one of true, false, 1, 0"),
@@ -69,6 +79,11 @@ def test_a_bad_database_url_is_named_but_not_shown(variable: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+def test_a_token_that_holds_none_is_named_but_not_shown() -> None:
+    with pytest.raises(SettingsError, match=r"^SCHEDULER_TOKEN must be a token, or several .* not shown$"):
+        load(**dict.fromkeys(["SCHEDULER_TOKEN"], " , ,"))
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_every_spelling_of_a_postgres_url_is_taken(scheme: str) -> None:
     assert load(DATABASE_URL=f"{scheme}://user@host/db").database_url == "postgresql://user@host/db"
@@ -90,6 +105,9 @@ def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
         CORS_ORIGINS="https://a.example, *",
         COINGECKO_URL="https://pro-api.coingecko.com/api/v3/",
         INTROSPECTION="0",
+        ROOT_PATH="/tools/kasparro/",
+        ALLOWED_HOSTS="Kasparro.Example.com, *.internal, ::1, [FE80::1], 10.0.0.7",
+        FORWARDED_ALLOW_IPS="10.0.0.7, 172.16.0.9/12",
         CSV_PATH="~/prices/*.csv",
     )
     assert (settings.home, settings.host, settings.port) == (tmp_path, "::1", 9000)
@@ -98,6 +116,9 @@ def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
     assert settings.cors_origins == ("https://a.example", "*")
     assert settings.coingecko_url == "https://pro-api.coingecko.com/api/v3"
     assert settings.introspection is False
+    assert settings.root_path == "/tools/kasparro"
+    assert settings.allowed_hosts == ("kasparro.example.com", "*.internal", "[::1]", "[fe80::1]", "10.0.0.7")
+    assert settings.forwarded_allow_ips == ("10.0.0.7/32", "172.16.0.0/12")
     assert settings.csv_path == f"{Path.home()}/prices/*.csv"
 
 
@@ -149,6 +170,7 @@ def test_the_example_file_names_every_setting_and_changes_none() -> None:
     assert load_settings({}, dotenv_path=example) == load()
     named = set(re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE))
     fields = {"KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__}
+    fields.remove("DEMO")  # no setting: the command says it
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert named == fields | set(re.findall(r"\$\{([A-Z_]+)", compose))
 
@@ -161,4 +183,14 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
     settings, defaults = load_settings({}, dotenv_path=file), load()
     differing = {name for name in Settings.__struct_fields__ if getattr(settings, name) != getattr(defaults, name)}
     # What has no default shows an example instead; paths are relative there.
-    assert differing <= {"database_url", "read_database_url", "cors_origins", "csv_path", "identity_path", "home"}
+    examples = {
+        "database_url",
+        "read_database_url",
+        "cors_origins",
+        "root_path",
+        "allowed_hosts",
+        "forwarded_allow_ips",
+        "raw_retention_hours",
+        "trusted_documents",
+    }
+    assert differing <= examples | {"csv_path", "identity_path", "home"}

@@ -43,9 +43,10 @@ class RawClient:
         """Send bytes."""
         await asyncio.get_running_loop().sock_sendall(self.socket, said)
 
-    async def shake_hands(self) -> None:
-        """Become a websocket."""
-        await self.say(HANDSHAKE)
+    async def shake_hands(self, *, said: bool = False) -> None:
+        """Become a websocket; the handshake may have been said already."""
+        if not said:
+            await self.say(HANDSHAKE)
         while b"\r\n\r\n" not in self._buffer:
             await self._fill(len(self._buffer) + 1)
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
@@ -54,7 +55,7 @@ class RawClient:
     async def next(self) -> dict[str, Any]:
         """Return the data of the next update."""
         while True:
-            body = await self._frame()
+            body = await self.frame()
             if body.startswith(b"{") and (message := json.loads(body))["type"] == "next":
                 data: dict[str, Any] = message["payload"]["data"]
                 return data
@@ -63,7 +64,8 @@ class RawClient:
         """Return the data of the next updates."""
         return [await self.next() for _ in range(count)]
 
-    async def _frame(self) -> bytes:
+    async def frame(self) -> bytes:
+        """Return the body of the next frame."""
         await self._fill(4)
         length, start = self._buffer[1], 2
         if length == 126:

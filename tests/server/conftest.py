@@ -13,7 +13,7 @@ import pytest
 
 from db.pool import Connection
 from db.settings import Settings
-from server.process import Server, open_socket, url_of
+from server.process import Server, as_server, open_socket, url_of
 from server.state import ServerState, open_state
 
 TOKEN = secrets.token_urlsafe()
@@ -48,7 +48,8 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
 
     async def serve() -> None:
         assert settings.database_url
-        async with open_state(settings, settings.database_url, stopping) as state:
+        ours, dsn = await as_server(settings, settings.database_url)
+        async with open_state(ours, dsn, stopping) as state:
             server = Server(state, lambda: running.set_result((url_of(listening), state)))
             await server.serve([listening])
 

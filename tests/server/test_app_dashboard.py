@@ -1,6 +1,5 @@
 """The dashboard as it is served: one page at many addresses, its files kept for ever, and what is there without it."""
 
-import gzip
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from server.pages import FOLDERS, Folder
 from tests.server.conftest import Service
 from tests.server.test_app_pages import HTML, Loaded, page
 
-SCRIPT = b"console.log('the dashboard');"
+SCRIPT = b"console.log('the dashboard');" * 100
 NAME = "index-B_x-91aZ.js"
 
 
@@ -22,7 +21,6 @@ def dashboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "index.html").write_text("<!doctype html><title>built</title>")
     (folder / "theme.js").write_bytes(SCRIPT)
     (folder / NAME).write_bytes(SCRIPT)
-    (folder / f"{NAME}.gz").write_bytes(gzip.compress(SCRIPT))
     (folder / "LICENSES.md").touch()
     monkeypatch.setattr(server.pages, "DASHBOARD", folder)
     monkeypatch.setitem(FOLDERS, "dashboard", Folder(folder, frozenset({"theme.js"}), hashed=True))
@@ -43,7 +41,7 @@ async def test_every_address_of_the_dashboard_answers_its_page_anew_each_time(se
 
 
 @pytest.mark.usefixtures("dashboard")
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize("encoding", ["zstd", "br", "gzip", "identity"])
 async def test_a_file_named_for_what_it_holds_is_kept_for_ever_and_compressed_where_that_is_understood(
     service: Service, encoding: str
 ) -> None:
@@ -61,9 +59,11 @@ async def test_a_file_that_keeps_its_name_is_revalidated_and_no_other_can_be_rea
     async with service.client.get("/static/dashboard/theme.js") as response:
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-cache"
-    for name in ("index.html", "LICENSES.md", f"{NAME}.gz", "index-B_x-91aZ.css", "..%2findex-B_x-91aZ.js"):
+    for name in ("index.html", "LICENSES.md", "index-B_x-91aZ.css", "..%2findex-B_x-91aZ.js"):
         async with service.client.get(f"/static/dashboard/{name}") as response:
             assert response.status == 404, name
+            # The next version may have it.
+            assert "%2f" in name or response.headers["Cache-Control"] == "no-store"
 
 
 async def test_a_dashboard_that_was_never_built_says_how_to_build_it_and_what_there_is_without_it(

@@ -4,10 +4,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import server.pages
-from tests.server.conftest import Service
+from db.settings import Settings
+from tests.server.conftest import Service, running_service
 
 PAGES = ["/", "/docs", "/graphql"]
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -20,9 +22,11 @@ class Loaded(HTMLParser):
         super().__init__()
         self.addresses: list[str] = []
         self.inline: list[str] = []
+        self.root: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = dict(attrs)
+        self.root = names.get("data-root", self.root)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
         self.inline += [name for name in names if name == "style" or name.startswith("on")]
         if tag == "style" or (tag == "script" and "src" not in names):
@@ -72,6 +76,20 @@ async def test_a_page_loads_only_our_own_files_and_holds_nothing_inline(
             assert response.status == 200, address
 
 
+@pytest.mark.usefixtures("_no_dashboard")
+@pytest.mark.parametrize("path", PAGES)
+async def test_below_a_path_prefix_every_address_of_a_page_begins_with_it(settings: Settings, path: str) -> None:
+    below = msgspec.structs.replace(settings, root_path="/tools/kasparro")
+    async with running_service(settings) as plain, running_service(below) as service:
+        loaded, expected = Loaded(), Loaded()
+        loaded.feed(await page(service, path))
+        expected.feed(await page(plain, path))
+        assert loaded.addresses == [
+            f"/tools/kasparro{address}" if address.startswith("/") else address for address in expected.addresses
+        ]
+        assert (loaded.root, expected.root) == ("/tools/kasparro/", "/")
+
+
 async def test_an_explorer_that_was_never_built_says_how_to_build_it(service: Service, explorer: Path) -> None:
     assert list(explorer.iterdir()) == []
     assert "make web" in await page(service, "/graphql")
@@ -88,10 +106,10 @@ async def test_a_browser_may_still_send_a_query_in_the_address(service: Service)
 async def test_programs_get_json_where_browsers_get_a_page(service: Service) -> None:
     async with service.client.get("/", headers=HTML) as response:
         assert response.headers["Content-Type"].startswith("text/html")
-        assert response.headers["Vary"] == "Accept"
+        assert response.headers["Vary"] == "Accept, Accept-Encoding"
     async with service.client.get("/", headers={"Accept": "*/*"}) as response:
         assert response.headers["Content-Type"] == "application/json"
-        assert response.headers["Vary"] == "Accept"
+        assert response.headers["Vary"] == "Accept, Accept-Encoding"
 
 
 async def test_files_are_revalidated_and_no_other_file_can_be_reached(service: Service) -> None:

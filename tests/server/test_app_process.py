@@ -154,7 +154,7 @@ async def test_without_the_database_the_server_says_so_and_recovers(
         await postgres.stop()
 
 
-async def test_the_servers_own_role_can_only_read_and_ask_for_runs(
+async def test_the_server_logs_in_as_a_role_of_its_own(
     start_program: StartProgram, database: str, tmp_path: Path, unused_tcp_port: int, add_coin: AddCoin
 ) -> None:
     await add_coin("BTC")
@@ -164,11 +164,13 @@ async def test_the_servers_own_role_can_only_read_and_ask_for_runs(
         assert (await response.json())["pagination"]["total"] == 1
     connection = await connect(database)
     try:
-        roles = await connection.fetch(
-            "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE 'kasparro server%'"
+        users = await connection.fetch(
+            "SELECT DISTINCT usename FROM pg_stat_activity "
+            "WHERE application_name LIKE 'kasparro server%' AND datname = current_database()"
         )
-        assert roles
-        assert "the database role" not in program.text()
+        (user,) = [row["usename"] for row in users]
+        assert user == await connection.fetchval("SELECT role FROM logins WHERE part = 'server'")
+        assert "more rights than needed" not in program.text()
     finally:
         await connection.close()
 

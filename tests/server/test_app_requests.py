@@ -1,6 +1,5 @@
 """What every request gets: an id, headers, a bound on its body, an answer in JSON, a line in the log."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -15,13 +14,12 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 
 from db.migrate import migrate
 from db.pool import Connection, connect
 from db.settings import Settings
 from server.middleware.body_limit import MAX_BODY_BYTES
-from server.middleware.in_flight import InFlightLimit
 from server.middleware.requests import RequestLog
 from server.rest.answers import ERROR_HANDLERS
 from server.state import POOL_SIZE
@@ -93,54 +91,6 @@ async def test_a_body_without_a_length_is_counted_while_it_arrives(service: Serv
     assert sent < 50 * MAX_BODY_BYTES
 
 
-async def test_requests_beyond_the_bound_are_turned_away_and_streams_do_not_count() -> None:
-    entered, leave = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: Scope, __: Receive, send: Send) -> None:
-        entered.set()
-        await leave.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body"})
-
-    async def stream(_: Scope, __: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        entered.set()
-        await leave.wait()
-        await send({"type": "http.response.body"})
-
-    async def status_of(limited: InFlightLimit, path: str) -> int:
-        sent: list[Message] = []
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        async def receive() -> Message:
-            return {"type": "http.request"}
-
-        await limited({"type": "http", "path": path, "headers": []}, receive, send)
-        status: int = sent[0]["status"]
-        return status
-
-    limited = InFlightLimit(slow, limit=1)
-    first = asyncio.create_task(status_of(limited, "/data"))
-    await entered.wait()
-    assert await status_of(limited, "/data") == 503
-    live = asyncio.create_task(status_of(limited, "/health/live"))
-    leave.set()
-    assert await first == await live == await status_of(limited, "/data") == 200
-
-    entered.clear()
-    leave.clear()
-    limited = InFlightLimit(stream, limit=1)
-    first = asyncio.create_task(status_of(limited, "/graphql"))
-    await entered.wait()
-    leave.set()
-    assert await status_of(limited, "/graphql") == 200
-    assert await first == 200
-    assert await status_of(limited, "/graphql") == 200
-
-
 async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +98,7 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
         for _ in range(POOL_SIZE):
             await stack.enter_async_context(service.state.pool.acquire())
         with monkeypatch.context() as patched:
-            patched.setattr("server.state.ACQUIRE_SECONDS", 0.01)
+            patched.setattr("server.deadline.ACQUIRE_SECONDS", 0.01)
             response = await service.client.get("/data")
         async with response:
             assert response.status == 503

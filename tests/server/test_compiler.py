@@ -47,7 +47,8 @@ class Both:
 
     async def compiled(self, query: str, variables: dict[str, object]) -> bytes | None:
         """Return the body of the compiled answer; None where there is none."""
-        return await self.fast.answer(msgspec.json.encode({"query": query, "variables": variables}))
+        answer = await self.fast.answer(msgspec.json.encode({"query": query, "variables": variables}))
+        return answer and answer[0]
 
 
 CURSORS_OF = {

@@ -15,6 +15,7 @@ from db.settings import Settings
 from db.types import Connection
 from server.graphql.errors import mask
 from tests.server.conftest import TOKEN, Service, running_service
+from tests.server.graphql_live import connected
 from tests.server.graphql_rows import Json, Rows, ask_all
 
 JSON = "application/json; charset=utf-8"
@@ -62,9 +63,43 @@ async def test_what_did_not_run_is_400_in_graphql_media_type_and_200_in_plain_js
         body = {"query": query, "variables": variables}
         status, _, answer = await post(service, body, **ACCEPT)
         assert status == 400, query
-        assert answer["data"] is None
+        assert "data" not in answer
         assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
         assert (await post(service, body))[0] == 200
+
+
+@pytest.mark.parametrize("value", ['"no"', "true", "[1]", "{a: 1}", "NO"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{{ coins(filter: {{priceUsd: {{gte: {value}}}}}) {{ totalCount }} }}",
+        "{{ coins(filter: {{createdAt: {{lte: {value}}}}}) {{ totalCount }} }}",
+        '{{ coin(ticker: "BTC") {{ candles(interval: H1, from: {value}) {{ start }} }} }}',
+        "query ($price: Decimal = {value}) {{ coins(filter: {{priceUsd: {{gte: $price}}}}) {{ totalCount }} }}",
+    ],
+)
+async def test_an_error_about_a_literal_says_where_it_stands(service: Service, query: str, value: str) -> None:
+    text = query.format(value=value)
+    status, _, answer = await post(service, {"query": text}, **ACCEPT)
+    assert status == 400
+    assert "data" not in answer
+    (error,) = answer["errors"]
+    assert error["locations"] == [{"line": 1, "column": text.index(value) + 1}]
+    assert error["message"].startswith(("Decimal must", "DateTime must"))
+
+
+async def test_an_empty_operation_name_counts_as_left_out(service: Service) -> None:
+    body = {"query": QUERY, "operationName": ""}
+    answer: Json = {"data": {"sources": []}}
+    assert await post(service, body) == (200, JSON, answer)
+    assert (await get(service, {"query": QUERY, "operationName": ""}))[2] == answer
+    async with service.client.post("/graphql", json=body, headers={"Accept": "text/event-stream"}) as response:
+        assert '"sources":[]' in await response.text()
+    async with connected(service) as socket:
+        await socket.send(id="1", type="subscribe", payload=body)
+        assert await socket.next() == answer["data"]
+    several = {"query": "query A { sources { name } } query B { sources { name } }", "operationName": ""}
+    assert "several" in (await post(service, several))[2]["errors"][0]["message"]
 
 
 async def test_an_error_of_a_field_is_200(service: Service) -> None:
@@ -95,6 +130,10 @@ MALFORMED = [
     b'{"query": "{ sources { name } }", "variables": {"a": "\\ud800"}}',
     b'{"query": "{ sources { name } }", "operationName": 5}',
     b'{"query": "{ sources { name } }", "extensions": "no"}',
+    b'{"query": "{ sources { name } }", "extensions": {"persistedQuery": "no"}}',
+    b'{"query": "{ sources { name } }", "extensions": {"persistedQuery": {"version": 2, "sha256Hash": "x"}}}',
+    b'{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": 5}}}',
+    b'{"documentId": 5}',
     b'[{"query": "{ sources { name } }"}]',
     b"[]",
     b"[" * 5000,
@@ -133,18 +172,24 @@ async def test_get_reads_and_never_writes(service: Service, connection: Connecti
         f"/graphql?{urlencode({'query': MUTATION})}", headers={"X-Scheduler-Token": TOKEN}
     ) as response:
         assert response.status == 405
-        assert response.headers["Allow"] == "GET, POST"
+        assert response.headers["Allow"] == "GET, HEAD, POST"
         assert "POST" in (await response.json())["errors"][0]["message"]
     assert await connection.fetchval("SELECT count(*) FROM etl_requests") == 0
     for parameters in ({"query": query, "variables": "{"}, {"query": query, "variables": "[]"}, {}, {"query": ""}):
         assert (await get(service, parameters))[0] == 400, parameters
 
 
+async def test_a_batch_is_refused_by_its_name(service: Service) -> None:
+    status, _, answer = await post(service, [{"query": QUERY}, {"query": QUERY}])
+    assert status == 400
+    assert "Batches" in answer["errors"][0]["message"]
+
+
 async def test_other_methods_are_405(service: Service) -> None:
     for method in ("PUT", "DELETE", "PATCH"):
         async with service.client.request(method, "/graphql", json={"query": QUERY}) as response:
             assert response.status == 405
-            assert response.headers["Allow"] == "GET, POST"
+            assert response.headers["Allow"] == "GET, HEAD, POST"
 
 
 async def test_a_subscription_needs_a_stream(service: Service) -> None:
@@ -179,7 +224,8 @@ def test_what_asyncpg_says_while_a_server_restarts_is_unavailable_and_a_mistake_
         (asyncpg.DataError("an integer is required"), "INTERNAL"),
     ):
         (error,) = mask([GraphQLError(str(cause), path=["coin"], original_error=cause)], "req-of-a-test")
-        assert error.extensions == {"code": code}, cause
+        assert error.extensions is not None
+        assert error.extensions["code"] == code, cause
 
 
 async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(settings: Settings) -> None:
@@ -211,6 +257,32 @@ async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(
             assert "errors" not in await ask_all(service, query)
 
 
+async def test_where_introspection_is_off_no_error_suggests_a_name(settings: Settings) -> None:
+    """Each of these is close to a name of the schema: of a field, an argument, a type, an enum's value, an input."""
+    asked: list[dict[str, object]] = [
+        {"query": "{ coin }"},
+        {"query": "{ coins { node { ticker } } }"},
+        {"query": "{ coins { nodes } }"},
+        {"query": '{ coin(tickr: "BTC") { ticker } }'},
+        {"query": "query ($f: CoinFiltr) { coins(filter: $f) { totalCount } }"},
+        {"query": "{ coins(orderBy: MARKET_CAP_DES) { totalCount } }"},
+        {"query": '{ coins(filter: {tickr: {eq: "BTC"}}) { totalCount } }'},
+        {"query": "query ($f: CoinFilter) { coins(filter: $f) { totalCount } }", "variables": {"f": {"tickr": 1}}},
+        {"query": "subscription ($t: [String!]) { coinUpdates(tikers: $t) { cursor } }"},
+    ]
+    suggested = 0
+    for introspection in (True, False):
+        async with running_service(msgspec.structs.replace(settings, introspection=introspection)) as service:
+            for request in asked:
+                for accept in ("application/json", "text/event-stream"):
+                    async with service.client.post("/graphql", json=request, headers={"Accept": accept}) as response:
+                        text = await response.text()
+                    assert "errors" in text
+                    assert introspection or "Did you mean" not in text, (request, text)
+                    suggested += introspection and "Did you mean" in text
+    assert suggested >= 10  # where it is on they help
+
+
 async def test_a_database_that_is_away_is_unavailable(
     service: Service, database: str, server_dsn: str, template: str
 ) -> None:
@@ -221,7 +293,7 @@ async def test_a_database_that_is_away_is_unavailable(
         await other.execute(f"DROP DATABASE {name} WITH (FORCE)")
         answer = await ask_all(service, query)
         assert answer["data"] == {"coin": None}
-        assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+        assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}
         assert name not in json.dumps(answer)
         await other.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         assert await ask_all(service, query) == {"data": {"coin": None}}
@@ -245,5 +317,5 @@ async def test_a_statement_that_is_cancelled_is_unavailable(
             answer = await asked
     finally:
         await other.close()
-    assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}
     assert "too long" in answer["errors"][0]["message"]

@@ -15,6 +15,7 @@ from server.graphql.context import Context
 from server.graphql.plain_rows import PlainRows
 from server.graphql.schema import schema
 from server.live.hub import Hub
+from server.places import Places
 from server.state import ServerState
 from tests.server.conftest import TOKEN
 from tests.server.graphql_rows import NOW, Json, Rows
@@ -65,6 +66,7 @@ async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
             primary=pool,
             health_pool=pool,
             readers=Readers(functools.partial(connect, database), 1),
+            places=Places(1, 1, 1, 1),
             hub=Hub(database, pool),
             scheduler_token=TOKEN,
             version="0",

@@ -27,6 +27,7 @@ from server.graphql.schema import schema
 from server.limits import LIMITS, LimitExceededError, Measure, always_fits, check_limits, measure_operation
 from server.limits.measure import Walk
 from server.limits.rows import COINS_PER_MESSAGE
+from server.limits.scans import SCAN_COST, SEARCH_COST
 
 GRAPHQL_SCHEMA = schema._schema
 NOW = datetime.datetime(2026, 2, 3, tzinfo=datetime.UTC)
@@ -126,7 +127,7 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     # The connection and its list count once, the fields of a row once a row.
     ("{ coins(first: 10) { nodes { ticker name } } }", {}, 1 + 1 + 10 * 2),
     ("{ coins(first: 10) { edges { cursor node { ticker } } } }", {}, 1 + 1 + 10 * 3),
-    ("{ coins(first: 10) { pageInfo { hasNextPage endCursor } totalCount } }", {}, 1 + 3 + 1),
+    ("{ coins(first: 10) { pageInfo { hasNextPage endCursor } totalCount } }", {}, 1 + 3 + SCAN_COST),
     ("{ coins { nodes { ticker } } }", {}, 1 + 1 + 50),
     ("{ coins(last: 7) { nodes { ticker } } }", {}, 1 + 1 + 7),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 9}, 1 + 1 + 9),
@@ -157,6 +158,33 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 1.5}, 1 + 1 + 250),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": "9"}, 1 + 1 + 250),
     ("subscription { coinUpdates { coins { id } } }", {}, 1 + 1 + COINS_PER_MESSAGE),
+    # What looks at every row of a table.
+    ("{ stats { totalNormalized totalListings lastSuccess { id } } }", {}, 1 + 2 * SCAN_COST + 2),
+    ("{ sources { name listingCount } }", {}, 1 + 5 + SCAN_COST),
+    ('{ coins(first: 1, filter: {search: "bit"}) { nodes { id } } }', {}, 3 + SEARCH_COST),
+    ('{ listings(first: 1, filter: {search: "bit", active: true}) { nodes { id } } }', {}, 3 + SEARCH_COST),
+    ('{ coins(first: 1, filter: {priceUsd: {gte: "1"}}) { nodes { id } } }', {}, 3 + SCAN_COST),
+    ('{ coins(first: 1, filter: {ticker: {eq: "A"}, search: null}) { nodes { id } } }', {}, 3),
+    (
+        "query ($f: CoinFilter) { coins(first: 1, filter: $f) { nodes { id } } }",
+        {"f": {"search": "b"}},
+        3 + SEARCH_COST,
+    ),
+    ("query ($f: CoinFilter) { coins(first: 1, filter: $f) { nodes { id } } }", {"f": {"search": None}}, 3),
+    ("query ($f: CoinFilter) { coins(first: 1, filter: $f) { nodes { id } } }", {"f": "unreadable"}, 3 + SEARCH_COST),
+    ('query ($f: CoinFilter = {search: "b"}) { coins(first: 1, filter: $f) { nodes { id } } }', {}, 3 + SEARCH_COST),
+    ("query ($q: String) { coins(first: 1, filter: {search: $q}) { nodes { id } } }", {"q": "b"}, 3 + SEARCH_COST),
+    ("query ($q: String) { coins(first: 1, filter: {search: $q}) { nodes { id } } }", {}, 3),
+    ('query ($q: String = "b") { coins(first: 1, filter: {search: $q}) { nodes { id } } }', {}, 3 + SEARCH_COST),
+    ("{ coins(first: 1, orderBy: {field: NAME}) { nodes { id } } }", {}, 3 + SCAN_COST),
+    ("{ coins(first: 1, orderBy: {field: MARKET_CAP_USD, direction: ASC}) { nodes { id } } }", {}, 3),
+    (
+        "query ($o: CoinOrder) { coins(first: 1, orderBy: $o) { nodes { id } } }",
+        {"o": {"field": "NAME"}},
+        3 + SCAN_COST,
+    ),
+    ("query ($o: CoinOrder) { coins(first: 1, orderBy: $o) { nodes { id } } }", {"o": {"field": "TICKER"}}, 3),
+    ("query ($o: CoinOrder) { coins(first: 1, orderBy: $o) { nodes { id } } }", {}, 3),
 ]
 
 
@@ -174,7 +202,9 @@ def test_what_else_is_counted() -> None:
     fragment F on Coin { t: ticker @skip(if: $on) rivals { id } }
     """
     measure = measured(text)
-    assert measure == Measure(depth=3, aliases=4, directives=6, root_fields=2, cost=2 * (1 + 1 + 1 + 5), overlaps=0)
+    assert measure == Measure(
+        depth=3, aliases=4, directives=6, root_fields=2, cost=2 * (1 + 1 + 1 + 5), overlaps=0, name=6
+    )
 
 
 def _nest(depth: int) -> str:
@@ -213,6 +243,12 @@ INTROSPECTION = "fragment S on __Schema {" + re.sub(
     r"\}\s+\}\s+fragment", "} fragment", get_introspection_query().partition("__schema {")[2], count=1
 )
 REFUSED = [
+    ("cost", "{ " + " ".join(f"a{index}: coins {{ totalCount }}" for index in range(20)) + " }"),
+    (
+        "cost",
+        "{ " + " ".join(f'a{index}: coins(filter: {{search: "x"}}) {{ nodes {{ id }} }}' for index in range(4)) + " }",
+    ),
+    ("cost", "{ " + " ".join(f"a{index}: stats {{ totalNormalized totalListings }}" for index in range(10)) + " }"),
     ("depth", "{ node(id: 1) { ... on Listing { " + _nest(15) + " } } }"),
     ("aliases", f"{{ coin(ticker: 1) {{ {ALIASES} b: name }} }}"),
     ("aliases", f"{{ coin(ticker: 1) {{ ...A b: name }} }} fragment A on Coin {{ {ALIASES} }}"),
@@ -291,10 +327,10 @@ def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch
     calls = Counter[str]()
 
     def counted_validate(
-        known: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]]
+        known: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]], max_errors: int
     ) -> list[GraphQLError]:
         calls["validate"] += 1
-        return validate(known, document, rules)
+        return validate(known, document, rules, max_errors)
 
     def counted_parse(text: str, *, max_tokens: int, allow_empty_selection_sets: bool) -> DocumentNode:
         calls["parse"] += 1

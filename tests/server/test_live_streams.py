@@ -51,6 +51,17 @@ async def events_of_stream(client: aiohttp.ClientSession, after: str | None) -> 
                 yield msgspec.json.decode(value.strip())["data"]["coinUpdates"]
 
 
+async def events_of_multipart(client: aiohttp.ClientSession, after: str | None) -> AsyncIterator[Update]:
+    """Yield updates over a multipart until the server goes; one that ended for good would end with its boundary."""
+    body = {"query": SUBSCRIPTION, "variables": {"after": after}}
+    accept = {"Accept": "multipart/mixed;subscriptionSpec=1.0"}
+    async with client.post("/graphql", json=body, headers=accept) as response:
+        async for line in response.content:
+            assert line.strip() != b"--graphql--"
+            if line.startswith(b'{"payload":'):
+                yield msgspec.json.decode(line)["payload"]["data"]["coinUpdates"]
+
+
 @asynccontextmanager
 async def received(events: AsyncIterator[Update]) -> AsyncIterator[asyncio.Queue[Update | None]]:
     """Collect events while the context lasts; None tells that they ended."""
@@ -92,7 +103,10 @@ async def start_server(start_program: StartProgram, database: str, home: Path, p
     return program
 
 
-@pytest.mark.parametrize("events", [events_of_socket, events_of_stream])
+EVERY = [events_of_socket, events_of_stream, events_of_multipart]
+
+
+@pytest.mark.parametrize("events", EVERY)
 async def test_a_subscription_resumes_over_a_restart_of_the_server(
     events: Subscribe,
     start_program: StartProgram,
@@ -129,7 +143,7 @@ async def test_a_subscription_resumes_over_a_restart_of_the_server(
         assert "ASGI callable" not in program.text()
 
 
-@pytest.mark.parametrize("events", [events_of_socket, events_of_stream])
+@pytest.mark.parametrize("events", EVERY)
 async def test_a_client_that_leaves_is_forgotten(
     events: Subscribe, service: Service, add_coin: AddCoin, connection: Connection
 ) -> None:

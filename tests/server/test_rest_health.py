@@ -2,8 +2,10 @@
 
 import datetime
 
+from db.loop_problems import save_problem
 from db.pool import Connection
-from tests.server.conftest import NOW, AddCoin, AddRun, AddSource, Service
+from db.settings import Settings
+from tests.server.conftest import NOW, TOKEN, AddCoin, AddRun, AddSource, Service, running_service
 
 TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z"
 
@@ -55,6 +57,40 @@ async def test_ready_only_with_data_from_the_last_three_polls_of_a_source(
     body = await service.get("/health/ready")
     assert body.pop("data_age_seconds") < 70
     assert body == {"status": "ready", "database": "connected", "data": "fresh"}
+
+
+async def test_ready_says_what_keeps_the_ingestor_from_its_work_for_as_long_as_it_does(
+    service: Service, connection: Connection
+) -> None:
+    await save_problem(connection, "poll csv", "PostgreSQL refused a statement: no space left")
+    await save_problem(connection, "housekeeping", "The ingestor's clock is 400 s ahead of the database's.")
+    assert (await service.get("/health/ready", 503))["problems"] == [
+        "housekeeping: The ingestor's clock is 400 s ahead of the database's.",
+        "poll csv: PostgreSQL refused a statement: no space left",
+    ]
+    await connection.execute("UPDATE loop_problems SET at = now() - interval '2 minutes'")
+    assert "problems" not in await service.get("/health/ready", 503)
+
+
+async def test_a_database_that_takes_no_writes_is_said_and_refuses_a_trigger(
+    settings: Settings, add_source: AddSource, connection: Connection
+) -> None:
+    await add_source("csv")
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    async with running_service(settings) as service:
+        assert (await service.get("/health/ready", 503))["problems"] == [
+            "The database takes no writes (it is read-only): the ingestor waits until it does."
+        ]
+        headers = {"X-Scheduler-Token": TOKEN}
+        async with service.client.post("/trigger-etl", headers=headers) as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "5")
+            assert await response.json() == {"detail": "The database cannot do this just now; try again in a moment"}
+        mutation = {"query": "mutation { triggerEtl { request { id } } }"}
+        async with service.client.post("/graphql", json=mutation, headers=headers) as response:
+            [error] = (await response.json())["errors"]
+            assert error["extensions"]["code"] == "UNAVAILABLE"
+            assert error["message"] == "The database cannot do this just now; try again in a moment"
 
 
 async def test_stats_before_anything_happened(service: Service) -> None:

@@ -143,11 +143,16 @@ def _without_base_volume(columns: Columns, by_key: dict[str, str]) -> Columns:
     return msgspec.structs.replace(columns, volume=None)
 
 
-def wanted_sentence(headers: tuple[str, ...]) -> str:
-    """Return the sentence that names the columns seen and those wanted."""
-    return (
-        f"the columns are {shown_headers(headers)}; wanted are at least a symbol (symbol or ticker) "
-        "and a price (price, price_usd or current_price)"
+def refuse(headers: tuple[str, ...], columns: Columns, advice: str = "") -> SourceMalformedError:
+    """Return the error of a table without a price or a symbol.
+
+    It names columns by our names for them: the first line of a file that is not a table may be a secret.
+    """
+    known = ", ".join(role for role, header in msgspec.structs.asdict(columns).items() if header is not None)
+    return SourceMalformedError(
+        f"of its columns ({len(headers)}) these are known: {known or 'none'}; wanted are at least a symbol "
+        f"(symbol or ticker) and a price (price, price_usd or current_price){advice}",
+        seen=f"the columns are {shown_headers(headers)}",
     )
 
 
@@ -158,10 +163,10 @@ def refuse_without_price(headers: tuple[str, ...], columns: Columns) -> None:
     for header in headers:
         if other := other_currency(header):
             raise SourceMalformedError(
-                f"the column {header[:40]!r} is in {other.upper()}; prices are read in US dollars only, and no column "
-                "holds them"
+                f"a column is in {other.upper()}; prices are read in US dollars only, and no column holds them",
+                seen=f"the columns are {shown_headers(headers)}",
             )
-    raise SourceMalformedError(wanted_sentence(headers))
+    raise refuse(headers, columns)
 
 
 def other_currency(header: str) -> str | None:

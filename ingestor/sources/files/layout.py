@@ -10,7 +10,7 @@ import msgspec
 from db.notes import Note
 from ingestor.errors import SourceMalformedError
 from ingestor.normalize import normalize_name
-from ingestor.records import RecordError
+from ingestor.records import OBSERVED_AT, RecordError
 from ingestor.sources.files.columns import MARK, Columns, columns_of, is_fraction
 from ingestor.sources.files.numbers import CurrencyError, Mark, read_cell, shifted
 from ingestor.sources.files.symbols import is_dollar, split_joined_pair, split_pair
@@ -20,8 +20,6 @@ __all__ = ["BESIDE", "OBSERVED_AT", "READ", "Layout", "Reading", "layout_of"]
 
 READ = f"{MARK}read"
 """The key of a payload that holds its file's Reading, where it is not the one that the headers alone lead to."""
-OBSERVED_AT = f"{MARK}observed_at"
-"""The key that a row's payload gets where the row has no time of its own: its file's, by name or modification."""
 BESIDE = f"{MARK}beside"
 """The key of a row's payload that tells what another row of its file makes of it: `repeated` or `conflict`."""
 

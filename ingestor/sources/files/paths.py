@@ -40,12 +40,16 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CsvFile(msgspec.Struct, frozen=True):
-    """A file, and its group: its path below the folder that CSV_PATH names."""
+    """A file, and its group: its path below the folder that CSV_PATH names.
+
+    `real` is the same without links; None where links lead out of that folder, and the file is not to be read.
+    """
 
     group: str
     path: Path
     identity: Identity
     mapping: Mapping
+    real: Path | None
 
     def observed_at(self, modified_ns: int) -> datetime.datetime:
         """Return when a row that says nothing of it was observed: the last date in the file's name, else `modified_ns`.
@@ -61,23 +65,23 @@ class CsvFile(msgspec.Struct, frozen=True):
 
 
 def find_files(csv_path: str) -> list[CsvFile]:
-    """Return the files that a file, a folder or a glob names, sorted. Raises SourceRefusedError if there are none."""
+    """Return the files that a file, a folder or a glob names, sorted; a folder may hold none.
+
+    Raises SourceRefusedError where a file or a glob names none.
+    """
     try:
         root, paths = _resolve(csv_path)
-        if not paths:
+        if not paths and not Path(csv_path).is_dir():
             raise SourceRefusedError(
                 f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, *.json, *.parquet and "
                 "the like, or a glob"
             )
         if len(paths) > MAX_FILES:
             raise SourceRefusedError(f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}")
-        mappings = [mapping_of(path) for path in paths]
-        identified = [(path, mapping, identify(path, mapping)) for path, mapping in zip(paths, mappings, strict=True)]
-        return [
-            CsvFile(path.relative_to(root).as_posix(), path, found, mapping)
-            for path, mapping, found in identified
-            if found
-        ]
+        # A file that is named itself may be a link to anywhere.
+        inside = None if paths == [Path(csv_path)] else root.resolve()
+        files = (_file(path, path.relative_to(root).as_posix(), inside) for path in paths)
+        return [file for file in files if file is not None]
     except OSError as error:
         raise SourceRefusedError(f"CSV_PATH {error.filename or csv_path}: {error.strerror}") from None
 
@@ -100,6 +104,19 @@ def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
 def _is_data(entry: Path) -> bool:
     """Tell whether a file is one of a person's: hidden ones and macOS's `._` files are not, nor is `csv.toml`."""
     return not entry.name.startswith(".") and entry.name != FILE_NAME and entry.is_file()
+
+
+def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
+    """Return a file as it is found, perhaps only `inside` a folder; None for one that has just gone.
+
+    A link in the folder must not have any file of this machine read, and shown to everybody.
+    """
+    real = path.resolve()
+    if inside is not None and not real.is_relative_to(inside):
+        return CsvFile(group, path, Identity(0, 0, 0, 0, ""), Mapping(), None)
+    mapping = mapping_of(path)
+    identity = identify(real, mapping)
+    return None if identity is None else CsvFile(group, path, identity, mapping, real)
 
 
 def identify(path: Path, mapping: Mapping) -> Identity | None:

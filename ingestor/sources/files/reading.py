@@ -6,11 +6,11 @@ import msgspec
 
 from db.notes import Note
 from ingestor.decode import check_external_id
-from ingestor.errors import SourceMalformedError
+from ingestor.errors import SourceMalformedError, SourceRefusedError
 from ingestor.normalize import name_key, normalize_ticker
-from ingestor.records import Record, RecordError, Rejection, content_hash
+from ingestor.records import OBSERVED_AT, Record, RecordError, Rejection, content_hash
 from ingestor.sources.files.conflicts import Verdict
-from ingestor.sources.files.layout import BESIDE, OBSERVED_AT, READ, Reading, layout_of
+from ingestor.sources.files.layout import BESIDE, READ, Reading, layout_of
 from ingestor.sources.files.numbers import Mark
 from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.survey import survey
@@ -39,15 +39,20 @@ class CsvReading:
     """One open file, its header behind it. Every method raises SourceError."""
 
     def __init__(self, file: CsvFile, modified_ns: int) -> None:
+        if file.real is None:
+            raise SourceRefusedError(
+                f"CSV_PATH: {file.path} is a link that leads out of its folder, and is not read; copy the file there, "
+                "or let CSV_PATH name it"
+            )
         self._file = file
         self._file_time = f"{file.observed_at(modified_ns):%Y-%m-%dT%H:%M:%S.%fZ}"
-        self.table = open_table(file.path, file.mapping)
+        self.table = open_table(file.path, file.real, file.mapping)
         try:
             size = None if self.table.form.packed else file.identity.size
             self.survey = survey(self.table, file.mapping, file.path.name, size)
         except SourceMalformedError as error:
             self.close()
-            raise SourceMalformedError(_with_path(str(error), file)) from None
+            raise SourceMalformedError(_with_path(str(error), file), error.seen) from None
         except BaseException:
             self.close()
             raise
@@ -116,7 +121,7 @@ class CsvReading:
     def _is_being_written(self, row: Row) -> bool:
         if self.table.form.kind != "csv" or row.raw.endswith(b"\n") or self.table.form.packed:
             return False
-        return time.time() - self._file.path.stat().st_mtime < WRITING_SECONDS
+        return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
 
     def _record(self, cells: list[str]) -> Record:
         row = dict(zip(self.table.headers, cells, strict=True))

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
 import anyio.to_thread
@@ -13,11 +14,12 @@ from db.notes import Note
 from db.settings import Settings
 from ingestor.clock import utc_now
 from ingestor.decode import decode_record
-from ingestor.errors import SourceError
+from ingestor.errors import SourceError, SourceRefusedError
 from ingestor.normalize import FUTURE, name_key, normalize_ticker, not_negative, positive, rank_of, signed
-from ingestor.records import Checkpoint, Listing, Page, Record, RecordError
+from ingestor.readable import check_readable
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
 from ingestor.sources.files.conflicts import Verdict
-from ingestor.sources.files.layout import BESIDE, OBSERVED_AT, READ, Layout, layout_of
+from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
 from ingestor.sources.files.paths import CsvFile, Identity, find_files, identify
 from ingestor.sources.files.reading import CsvReading, Slice
 from ingestor.times import parse_time
@@ -59,12 +61,21 @@ class CsvFiles:
     missed_sweeps: Literal[1, 2] = 1
 
     def __init__(
-        self, csv_path: str, *, name: str = "csv", poll_seconds: int = 300, rows_a_page: int = ROWS_A_PAGE
+        self,
+        csv_path: str,
+        *,
+        name: str = "csv",
+        poll_seconds: int = 300,
+        rows_a_page: int = ROWS_A_PAGE,
+        made: bool = False,
     ) -> None:
+        """Read what `csv_path` names; `made` says that it is a folder of ours, to be made where it is missing."""
         self.name = name
         self.poll_seconds = poll_seconds
         self._csv_path = csv_path
         self._rows_a_page = rows_a_page
+        self._made = made
+        self._is_empty = False
 
     async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
         """Yield the files that changed, slice by slice; none where nothing did.
@@ -77,7 +88,7 @@ class CsvFiles:
         if full:
             position = _Position(modified_ns=position.modified_ns)
         rows = position.rows.copy()
-        files = await anyio.to_thread.run_sync(find_files, self._csv_path)
+        files = await anyio.to_thread.run_sync(self._find_files)
         groups = tuple(file.group for file in files)
         modified_ns = {
             file.group: max(file.identity.mtime_ns, position.modified_ns.get(file.group, 0)) for file in files
@@ -103,10 +114,31 @@ class CsvFiles:
                 failures.append(error)
         if failures:
             raise failures[0]
-        if not changed and (position.sweeping or position.done.keys() != done.keys()):
-            # Nothing to read, but a file went away: the sweep ends with what is left.
+        if not changed and (full or position.sweeping or position.done.keys() != done.keys()):
+            # Nothing to read, but a file went away, or all did: the sweep ends with what is left.
             position = _Position(done, modified_ns=modified_ns, rows={group: rows.get(group, 0) for group in groups})
             yield Page("", 0, utc_now(), [], [], position, ends_group=True, sweep_groups=groups)
+
+    def why_no_page(self) -> str | None:
+        """Say that there is no file, where that is so."""
+        if not self._is_empty:
+            return None
+        return (
+            f"{self._csv_path} holds no CSV file yet; *.csv, *.json and the like that are put there are read at the "
+            "next poll"
+        )
+
+    def _find_files(self) -> list[CsvFile]:
+        if self._made:
+            try:
+                Path(self._csv_path).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SourceRefusedError(
+                    f"{self._csv_path}, the folder of CSV files, cannot be made: {error.strerror}; set CSV_PATH"
+                ) from None
+        files = find_files(self._csv_path)
+        self._is_empty = not files
+        return files
 
     async def _file_pages(
         self, file: CsvFile, position: _Position, modified_ns: int, rows: dict[str, int]
@@ -124,13 +156,16 @@ class CsvFiles:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
                 doubt = await run_sync(_doubt, file, part, reading.survey.rows, rows.get(file.group, 0))
                 moved = doubt is not None and doubt.about == "moved"
+                fetched_at = utc_now()
+                if number == 0 and not moved:
+                    check_readable(self, str(file.path), part.records, part.rejections, fetched_at)
                 ended = part.at_end or moved
                 if ended and doubt is None:
                     rows[file.group] = reading.survey.rows
                 yield Page(
                     group=file.group,
                     number=number,
-                    fetched_at=utc_now(),
+                    fetched_at=fetched_at,
                     records=[] if moved else part.records,
                     rejections=[] if moved else part.rejections,
                     position=_Place(file.group, file.identity, number + 1, part.offset),
@@ -225,7 +260,7 @@ def _observed_at(row: dict[str, str], layout: Layout, fetched_at: datetime.datet
 
 def _doubt(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | None:
     """Return why a slice, or the file that ends with it, is not its file's last word; None where it is."""
-    now = identify(file.path, file.mapping)
+    now = identify(file.real or file.path, file.mapping)
     if now is None:
         return Note("moved", f"{file.group} went away while it was read")
     if now != file.identity and not now.grew_from(file.identity):
@@ -240,4 +275,5 @@ def _doubt(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | No
 
 def create(settings: Settings, *, name: str = "csv") -> CsvFiles:
     """Make the source that the settings describe."""
-    return CsvFiles(settings.csv_path, name=name, poll_seconds=settings.poll_seconds)
+    path = settings.csv_path or str(settings.csv_folder)
+    return CsvFiles(path, name=name, poll_seconds=settings.poll_seconds, made=settings.csv_path is None)

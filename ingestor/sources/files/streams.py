@@ -5,6 +5,7 @@ import codecs
 import contextlib
 import gzip
 import io
+import os
 import sys
 import zipfile
 import zlib
@@ -49,28 +50,37 @@ class FileStream(msgspec.Struct, frozen=True):
     """
 
     file: io.BufferedIOBase
+    raw: io.BufferedIOBase
     form: Form
     packed: str
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+        self.raw.close()  # an unpacker leaves open what it was given
 
 
-def open_stream(path: Path, encoding: str | None = None) -> FileStream:
+def open_stream(path: Path, encoding: str | None = None, real: Path | None = None) -> FileStream:
     """Open a file by its first bytes, not by its name; `encoding` is what a person says of it.
 
-    Raises SourceError: Refused where it may not be read, Malformed with its kind where it is no table.
+    `real` is the path without links, which it must not have become since it was found; errors name `path`.
+
+    Raises SourceError: Refused where it may not be read, Malformed with its kind where it is something else.
     """
     try:
-        with path.open("rb") as raw:
-            magic = raw.read(8)
+        raw = _open(real or path)
+        magic = raw.peek(8)[:8]
     except OSError as error:
         raise SourceRefusedError(f"{path}: {error.strerror}; check CSV_PATH") from None
     try:
-        return _opened(path, magic, encoding)
+        return _opened(path, raw, magic, encoding)
     except PACKED_ERRORS as error:
         raise broken(path, error) from None
+
+
+def _open(path: Path) -> io.BufferedReader:
+    """Open a file that was no link when it was found, and must not be one now."""
+    return io.BufferedReader(io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)))
 
 
 def broken(path: Path, error: Exception) -> SourceError:
@@ -79,7 +89,9 @@ def broken(path: Path, error: Exception) -> SourceError:
         return error
     if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile) and error.strerror:
         return SourceUnavailableError(f"{path} could not be read: {error.strerror}")
-    return SourceMalformedError(f"{path} is not a whole {_packing(path)} file: {error}")
+    # What gzip says of a bad beginning quotes it.
+    said = "" if isinstance(error, gzip.BadGzipFile) else f": {error}"
+    return SourceMalformedError(f"{path} is not a whole {_packing(path)} file{said}")
 
 
 def _packing(path: Path) -> str:
@@ -89,22 +101,23 @@ def _packing(path: Path) -> str:
     return "packed"
 
 
-_UNPACKERS: dict[bytes, tuple[str, Callable[[Path], io.BufferedIOBase]]] = {
-    b"\x1f\x8b": ("gzip", lambda path: gzip.GzipFile(path, "rb")),
-    b"BZh": ("bzip2", lambda path: bz2.BZ2File(path, "rb")),
-    b"\x28\xb5\x2f\xfd": ("zstd", lambda path: cast("io.BufferedIOBase", zstd.ZstdFile(path, "rb"))),
-    b"PK": ("zip", lambda path: _zipped(path)),  # noqa: PLW0108 - defined below,
+_UNPACKERS: dict[bytes, tuple[str, Callable[[Path, io.BufferedReader], io.BufferedIOBase]]] = {
+    b"\x1f\x8b": ("gzip", lambda _, raw: gzip.GzipFile(fileobj=raw)),
+    b"BZh": ("bzip2", lambda _, raw: bz2.BZ2File(raw)),
+    b"\x28\xb5\x2f\xfd": ("zstd", lambda _, raw: cast("io.BufferedIOBase", zstd.ZstdFile(raw))),
+    b"PK": ("zip", lambda path, raw: _zipped(path, raw)),  # noqa: PLW0108 - defined below
 }
 
 
-def _opened(path: Path, magic: bytes, encoding: str | None) -> FileStream:
+def _opened(path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | None) -> FileStream:
     packed, unpack = next((found for begin, found in _UNPACKERS.items() if magic.startswith(begin)), ("", None))
-    file = unpack(path) if unpack else path.open("rb")
+    file: io.BufferedIOBase = raw
     try:
+        file = unpack(path, raw) if unpack else raw
         head = file.read(HEAD_BYTES)
         file.seek(0)
         if head.startswith(b"PAR1"):
-            return FileStream(file, "parquet", packed)
+            return FileStream(file, raw, "parquet", packed)
         encoding = encoding or _encoding(head)
         if encoding:
             file = io.BufferedReader(_Recoded(file, encoding))
@@ -114,9 +127,10 @@ def _opened(path: Path, magic: bytes, encoding: str | None) -> FileStream:
         _refuse_no_table(path, head)
         if b"\r" in head and b"\n" not in head:
             file = io.BufferedReader(_NewLines(file))
-        return FileStream(file, _form(path, head), packed)
+        return FileStream(file, raw, _form(path, head), packed)
     except BaseException:
         file.close()
+        raw.close()
         raise
 
 
@@ -151,9 +165,9 @@ def _form(path: Path, head: bytes) -> Form:
     return "json" if is_json or named else "csv"
 
 
-def _zipped(path: Path) -> io.BufferedIOBase:
+def _zipped(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
     """Open the one table in a zip archive."""
-    archive = zipfile.ZipFile(path)
+    archive = zipfile.ZipFile(raw)
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     names = [name for name in names if not (name.startswith("__MACOSX/") or Path(name).name.startswith("."))]
     if any(name.startswith(("xl/", "word/")) for name in names):

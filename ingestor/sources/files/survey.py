@@ -17,9 +17,9 @@ from ingestor.sources.files.columns import (
     columns_of,
     header_key,
     is_time_of_life,
+    refuse,
     refuse_without_price,
     says_percent,
-    wanted_sentence,
 )
 from ingestor.sources.files.conflicts import Conflicts
 from ingestor.sources.files.evidence import ChangeEvidence, DateEvidence, IdEvidence, MarkEvidence, PairEvidence
@@ -103,9 +103,10 @@ def _columns(
     if columns.symbol is None and symbol is None:
         coin = coin_of_file(file_name)
         if coin is None:
-            raise SourceMalformedError(
-                f"{wanted_sentence(headers)}; a file of one coin may be named after it (BTC-USD.csv), or csv.toml says "
-                "its symbol"
+            raise refuse(
+                headers,
+                columns,
+                "; a file of one coin may be named after it (BTC-USD.csv), or csv.toml says its symbol",
             )
         if coin.quote and not is_dollar(coin.quote):
             raise SourceMalformedError(f"by its name the file holds prices in {coin.quote}; only US dollars are read")

@@ -14,9 +14,9 @@ from ingestor.sources.files.table import Table
 __all__ = ["open_table"]
 
 
-def open_table(path: Path, mapping: Mapping) -> Table:
-    """Open a file as the table that it holds. Raises SourceError, with the path, for anything else."""
-    stream = open_stream(path, mapping.encoding)
+def open_table(path: Path, real: Path, mapping: Mapping) -> Table:
+    """Open the file `real` as the table that it holds. Raises SourceError, with `path`, for anything else."""
+    stream = open_stream(path, mapping.encoding, real)
     try:
         if stream.form == "parquet":
             table: Table = ParquetTable(path, stream)

@@ -2,7 +2,7 @@
 
 // No validator badge: it would show this document to a third party. The token typed here is not kept.
 SwaggerUIBundle({
-  url: "/openapi.json",
+  url: `${document.documentElement.dataset.root}openapi.json`,
   dom_id: "#swagger-ui",
   presets: [SwaggerUIBundle.presets.apis],
   layout: "BaseLayout",

@@ -48,7 +48,7 @@ async def test_a_file_says_what_was_put_in(case: Case, pool: Pool, tmp_path: Pat
     assert set(listings) == set(case.rows)
     for ticker, fields in case.rows.items():
         for name, value in fields.items():
-            assert _said(listings[ticker], name) == _wanted(name, value), (ticker, name)
+            assert _said(dict(listings[ticker]), name) == _wanted(name, value), (ticker, name)
     assert len(rejected) == len(case.rejected)
     for wanted in case.rejected:
         assert any(wanted in error for error in rejected), rejected

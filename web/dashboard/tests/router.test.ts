@@ -16,6 +16,16 @@ test.each<[string, Page]>([
   expect(pageOf(path)).toEqual(page);
 });
 
+test.each<[string, Page]>([
+  ["/kasparro", { name: "coins" }],
+  ["/kasparro/", { name: "coins" }],
+  ["/kasparro/dashboard/coins/btc", { name: "coin", ticker: "BTC" }],
+  ["/dashboard/runs", { name: "missing" }],
+  ["/kasparro-too/dashboard/runs", { name: "missing" }],
+])("%s below a path prefix", (path, page) => {
+  expect(pageOf(path, "/kasparro")).toEqual(page);
+});
+
 test("a ticker of any signs comes back from its path", () => {
   for (const ticker of ["A/B", "$MYRO", "50%?", "Ω#1"]) {
     expect(pageOf(paths.coin(ticker))).toEqual({ name: "coin", ticker });

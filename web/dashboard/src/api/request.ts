@@ -2,6 +2,7 @@
 import { print } from "@0no-co/graphql.web";
 import { heardTime } from "./clock";
 import type { TadaDocumentNode } from "./graphql";
+import { ROOT } from "./root";
 
 /** The server could not be reached at all, or broke off. */
 export class UnreachableError extends Error {
@@ -51,7 +52,7 @@ export async function requestText<Result, Variables>(
 ): Promise<string> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    const response = await fetch("/graphql", {
+    const response = await fetch(`${ROOT}/graphql`, {
       method: "POST",
       headers: {
         "Content-Type": "application/json",

@@ -3,6 +3,7 @@ import { print } from "@0no-co/graphql.web";
 import { createClient } from "graphql-ws";
 import type { TadaDocumentNode } from "./graphql";
 import { type Ending, type Follower, resume } from "./resume";
+import { ROOT } from "./root";
 import { Store } from "./store";
 
 export interface Connection {
@@ -25,7 +26,7 @@ let silence: ReturnType<typeof setTimeout> | undefined;
 let grace: ReturnType<typeof setTimeout> | undefined;
 
 const client = createClient({
-  url: () => `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/graphql`,
+  url: () => `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${ROOT}/graphql`,
   retryAttempts: 0,
   keepAlive: PING_MS,
   on: {

@@ -1,14 +1,13 @@
 // The frame around every page: where one is, where one can go, and how live it all is.
-import { lazy, Suspense, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import { CoinsPage } from "../coins/page";
-import { Empty, Waiting } from "../ui/notes";
+import { useIsDemo } from "../sources/store";
+import { Boundary } from "../ui/boundary";
+import { Empty } from "../ui/notes";
 import { Banner } from "./banner";
 import { Header, TabBar } from "./header";
+import { CoinPage, RunsPage, SourcesPage } from "./rooms";
 import { Link, type Page, pageOf, paths, usePath } from "./router";
-
-const CoinPage = lazy(() => import("../coin/page"));
-const RunsPage = lazy(() => import("../runs/page"));
-const SourcesPage = lazy(() => import("../sources/page"));
 
 function title(page: Page): string {
   switch (page.name) {
@@ -33,11 +32,14 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    document.title = `${title(pageOf(path))} - Kasparro`;
     // A listener hears where it has come to; at the start the browser says so itself.
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [path]);
+  const isDemo = useIsDemo();
+  useEffect(() => {
+    document.title = `${isDemo ? "Demo - " : ""}${title(pageOf(path))} - Kasparro`;
+  }, [path, isDemo]);
   return (
     <>
       <a className="skip" href="#main">
@@ -46,9 +48,9 @@ export function App() {
       <Header page={page} />
       <Banner />
       <main id="main" tabIndex={-1} ref={main}>
-        <Suspense fallback={<Waiting />}>
+        <Boundary place={path}>
           <Room page={page} />
-        </Suspense>
+        </Boundary>
       </main>
       <TabBar page={page} />
     </>

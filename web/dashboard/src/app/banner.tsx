@@ -1,5 +1,6 @@
 // What a person must know before trusting what is shown: no connection, updates left out, sources that say nothing new.
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect } from "react";
+import { isOutdated, lookForBuild } from "../api/build";
 import { connection, reconnect } from "../api/socket";
 import { useStore } from "../api/store";
 import { behind } from "../coins/live";
@@ -15,6 +16,7 @@ export function Banner() {
   return (
     <div className="banners" role="status">
       <Offline />
+      <Outdated />
       <Behind />
       <Stale />
     </div>
@@ -42,6 +44,23 @@ function Offline() {
       Trying again by itself.{" "}
       <button type="button" className="link" onClick={reconnect}>
         Try now
+      </button>
+    </Line>
+  );
+}
+
+function Outdated() {
+  const { epoch } = useStore(connection);
+  // Whoever answers after a break may be of another version.
+  useEffect(() => {
+    if (epoch > 1) void lookForBuild();
+  }, [epoch]);
+  if (!useStore(isOutdated)) return null;
+  return (
+    <Line kind="caution">
+      <strong>Updated.</strong> There is a newer version of this page; the next click on a link loads it.{" "}
+      <button type="button" className="link" onClick={() => location.reload()}>
+        Load it now
       </button>
     </Line>
   );

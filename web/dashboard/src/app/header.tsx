@@ -1,5 +1,7 @@
+import { ROOT } from "../api/root";
 import { connection } from "../api/socket";
 import { useStore } from "../api/store";
+import { useIsDemo } from "../sources/store";
 import { CoinsIcon, Mark, MoonIcon, RunsIcon, SourcesIcon, SunIcon, SystemIcon } from "../ui/icons";
 import { nextTheme, theme } from "../ui/theme";
 import { Link, type Page, paths } from "./router";
@@ -17,13 +19,14 @@ export function Header({ page }: { page: Page }) {
         <Mark />
         <span>Kasparro</span>
       </Link>
+      <DemoMark />
       <nav aria-label="Pages" className="rooms">
         <RoomLinks page={page} />
       </nav>
       <div className="right">
         <nav aria-label="Interfaces" className="interfaces">
-          <a href="/graphql">GraphQL</a>
-          <a href="/docs">REST</a>
+          <a href={`${ROOT}/graphql`}>GraphQL</a>
+          <a href={`${ROOT}/docs`}>REST</a>
         </nav>
         <LiveSign />
         <ThemeButton />
@@ -48,6 +51,15 @@ function RoomLinks({ page }: { page: Page }) {
       {label}
     </Link>
   ));
+}
+
+function DemoMark() {
+  if (!useIsDemo()) return null;
+  return (
+    <strong className="demo">
+      Demo<span className="demo-why">: made-up prices</span>
+    </strong>
+  );
 }
 
 const SIGNS = { live: "Live", connecting: "Connecting", offline: "Offline" };

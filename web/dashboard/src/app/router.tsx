@@ -1,5 +1,7 @@
 // Addresses: which page they name, and links that change it without a load.
 import { type AnchorHTMLAttributes, type MouseEvent, useSyncExternalStore } from "react";
+import { isOutdated } from "../api/build";
+import { ROOT } from "../api/root";
 
 export type Page =
   | { name: "coins" }
@@ -9,7 +11,7 @@ export type Page =
   | { name: "sources" }
   | { name: "missing" };
 
-const BASE = "/dashboard";
+const BASE = `${ROOT}/dashboard`;
 
 export const paths = {
   coins: BASE,
@@ -19,17 +21,18 @@ export const paths = {
   sources: `${BASE}/sources`,
 };
 
-/** The page that a path names; "/" is the overview, too. */
-export function pageOf(path: string): Page {
+/** The page that a path names; `root` itself is the overview, too. */
+export function pageOf(path: string, root = ROOT): Page {
+  if (path !== root && !path.startsWith(`${root}/`)) return { name: "missing" };
   let parts: string[];
   try {
-    parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+    parts = path.slice(root.length).split("/").filter(Boolean).map(decodeURIComponent);
   } catch {
     return { name: "missing" };
   }
   const [base, room, id, ...rest] = parts;
   if (base === undefined) return { name: "coins" };
-  if (base !== BASE.slice(1) || rest.length > 0) return { name: "missing" };
+  if (base !== "dashboard" || rest.length > 0) return { name: "missing" };
   if (room === undefined || (room === "coins" && id === undefined)) return { name: "coins" };
   if (room === "coins" && id !== undefined) return { name: "coin", ticker: id.toUpperCase() };
   if (room === "runs") return id === undefined ? { name: "runs" } : { name: "run", id };
@@ -54,6 +57,8 @@ function moved(): void {
 
 /** Go to an address of this page's own; `state` is what is remembered of how one came there. */
 export function navigate(to: string, state: object | null = null): void {
+  // The load that a new version needs is here, where a page would begin from its top anyway.
+  if (isOutdated.get()) return location.assign(to);
   history.pushState(state, "", to);
   window.scrollTo(0, 0);
   moved();

@@ -1,5 +1,5 @@
 // The prices of a coin over time: a chart, or the same as a table.
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useStore } from "../api/store";
 import { priceText, whole } from "../format/number";
 import { exactTime } from "../format/time";
@@ -9,9 +9,8 @@ import { Segments } from "../ui/segments";
 import { Price } from "../ui/values";
 import { CandleFeed, type CandleState, INTERVALS } from "./candles";
 import type { ChartHandle, Shape } from "./chart";
+import { Chart } from "./chart-part";
 import type { Candle, Interval } from "./documents";
-
-const Chart = lazy(() => import("./chart"));
 
 type View = Shape | "table";
 
@@ -72,16 +71,14 @@ export function History(props: HistoryProps) {
         {view === "table" ? (
           <CandleTable candles={state.candles} />
         ) : (
-          <Suspense fallback={<p className="chart-note faint">Loading the chart …</p>}>
-            <Chart
-              key={feed.interval}
-              ref={handle}
-              candles={state.candles}
-              shape={view}
-              label={summary(ticker, feed.interval, state)}
-              onOlder={() => void feed.loadOlder()}
-            />
-          </Suspense>
+          <Chart
+            key={feed.interval}
+            ref={handle}
+            candles={state.candles}
+            shape={view}
+            label={summary(ticker, feed.interval, state)}
+            onOlder={() => void feed.loadOlder()}
+          />
         )}
         {state.loaded && state.candles.length === 0 && (
           <p className="chart-note faint">No price has changed in the time that this interval shows.</p>

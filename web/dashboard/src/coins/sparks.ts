@@ -17,6 +17,8 @@ const DAY_MS = 24 * HOUR_MS;
 const BATCH = 50;
 const GATHER_MS = 60;
 const FRESH_MS = 5 * 60_000;
+// A past that is filled just now (a backfill, a demo that has just started) shows this soon.
+const GROWING_MS = 15_000;
 // Fewer hours than this make no curve.
 const FEWEST_HOURS = 6;
 
@@ -36,10 +38,7 @@ export class SparkStore {
   /** Follow the curve of a row that is looked at; it is asked for unless it is known and fresh. */
   subscribe(ticker: string, listener: () => void): () => void {
     this.#listeners.set(ticker, listener);
-    if (Date.now() - (this.#askedAt.get(ticker) ?? 0) > FRESH_MS) {
-      this.#wanted.add(ticker);
-      this.#timer ??= setTimeout(() => void this.#ask(), GATHER_MS);
-    }
+    this.#askUnlessAskedFor(ticker, FRESH_MS);
     return () => {
       if (this.#listeners.get(ticker) === listener) this.#listeners.delete(ticker);
       this.#wanted.delete(ticker);
@@ -50,9 +49,16 @@ export class SparkStore {
   extend(ticker: string, at: number, price: number): void {
     const spark = this.#sparks.get(ticker);
     const last = spark?.points.at(-1);
+    if (spark && spark.span < DAY_MS) this.#askUnlessAskedFor(ticker, GROWING_MS);
     if (!spark || !last || at <= last[0]) return;
     const points = [...spark.points.filter(([time]) => time > at - spark.span), [at, price] as const];
     this.#set(ticker, { ...spark, points });
+  }
+
+  #askUnlessAskedFor(ticker: string, milliseconds: number): void {
+    if (Date.now() - (this.#askedAt.get(ticker) ?? 0) <= milliseconds) return;
+    this.#wanted.add(ticker);
+    this.#timer ??= setTimeout(() => void this.#ask(), GATHER_MS);
   }
 
   async #ask(): Promise<void> {

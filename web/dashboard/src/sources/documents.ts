@@ -3,6 +3,7 @@ import { graphql, type ResultOf } from "../api/graphql";
 export const Overview = graphql(`
   query Overview {
     stats {
+      isDemo
       totalNormalized
       totalListings
       lastSuccess {

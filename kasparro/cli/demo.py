@@ -1,0 +1,27 @@
+"""`kasparro demo`: everything on a made-up market, or the end of what it left."""
+
+import click
+from rich.filesize import decimal
+
+from db.settings import load_settings
+from kasparro.cli.up import start
+from kasparro.demo import demo_settings
+from kasparro.demo_reset import reset_demo
+
+
+@click.command("demo")
+@click.option("--reset", is_flag=True, help="Remove the demo's state folder in place of starting it.")
+def command(*, reset: bool) -> None:
+    """Start everything on a made-up market, or remove what it left.
+
+    It needs no network, and keeps a state folder and a database of its own. The same as `kasparro up --demo`.
+    """
+    if not reset:
+        start(demo=True)
+        return
+    home = demo_settings(load_settings()).home
+    if not home.exists():
+        click.echo(f"no demo has left anything at {home}")
+        return
+    removed = reset_demo(home)
+    click.echo(f"removed {home}, {decimal(removed)}: the next demo starts from nothing")

@@ -1,0 +1,115 @@
+"""The read replica: whether it answers, and what reads go to meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from db.pool import DatabaseUnavailableError, connect, database_location, database_problem, is_unavailable
+from db.readers import Loan, Readers
+from db.types import Connection, OwnConnection, Pool
+from server.deadline import Borrowed
+
+LOOK_SECONDS = 1.0
+ANSWER_SECONDS = 2.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Replica:
+    """Looks after the database of READ_DATABASE_URL: `answers` tells whether reads go there or to the primary."""
+
+    def __init__(self, dsn: str) -> None:
+        self.answers = True
+        self._dsn = dsn
+        self._connection: OwnConnection | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """What there is to say of it, None while all is well."""
+        if self.answers:
+            return None
+        return f"The replica {database_location(self._dsn)} (READ_DATABASE_URL) is out of reach: the primary is read."
+
+    def lose(self, error: BaseException) -> None:
+        """Send reads to the primary until it answers again."""
+        if self.answers:
+            self.answers = False
+            log.warning("the replica is lost, the primary is read", reason=database_problem(error) or repr(error))
+
+    async def watch(self) -> None:
+        """Look whether it answers, until cancelled."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await self._look()
+                except Exception as error:
+                    if database_problem(error) is None:
+                        raise
+                    self._drop()
+                    self.lose(error)
+                else:
+                    if not self.answers:
+                        log.info("the replica is back")
+                    self.answers = True
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._drop()
+
+    async def _look(self) -> None:
+        if self._connection is None:
+            self._connection = await connect(
+                self._dsn, application_name="kasparro server replica", connect_timeout_seconds=ANSWER_SECONDS
+            )
+        await self._connection.execute("SELECT 1")
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    @asynccontextmanager
+    async def lend(self, pool: Pool, primary: Pool, deadline: float) -> AsyncIterator[Connection]:
+        """Lend a connection of the replica's `pool` while it answers, else one of the primary, until a deadline.
+
+        Raises TimeoutError.
+        """
+        borrowed = Borrowed(pool, deadline)
+        connection = await self._of_replica(borrowed) if self.answers else None
+        if connection is None:
+            async with Borrowed(primary, deadline) as lent:
+                yield lent
+            return
+        try:
+            yield connection
+        except Exception as error:
+            if is_unavailable(error):
+                self.lose(error)
+            raise
+        finally:
+            await borrowed.__aexit__()
+
+    async def _of_replica(self, borrowed: Borrowed) -> Connection | None:
+        try:
+            return await borrowed.__aenter__()
+        except TimeoutError:
+            if self.answers:  # it is busy
+                raise
+        except (DatabaseUnavailableError, OSError) as error:
+            self.lose(error)
+        return None
+
+
+class ReplicaReaders:
+    """Readers of the replica while it answers, of the primary else."""
+
+    def __init__(self, replica: Replica, of_replica: Readers, of_primary: Readers) -> None:
+        self._replica = replica
+        self._of_replica = of_replica
+        self._of_primary = of_primary
+
+    def lend(self, deadline: float | None = None) -> Loan:
+        """Lend a connection as `Readers` does."""
+        return (self._of_replica if self._replica.answers else self._of_primary).lend(deadline)

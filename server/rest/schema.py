@@ -1,0 +1,29 @@
+"""GET /schema.graphql: the GraphQL schema as text, for code generators and people."""
+
+import functools
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.etags import caching, etag_of_body, not_modified
+from server.graphql.print_schema import printed_schema
+from server.state import ServerState
+
+MEDIA_TYPE = "text/plain; charset=utf-8"
+HIDDEN = "This server does not show its schema: INTROSPECTION is off"
+
+
+async def get_schema(request: Request) -> Response:
+    """Answer the text of `schema.graphql`; 404 where introspection is switched off."""
+    state: ServerState = request.app.state.server
+    if not state.settings.introspection:
+        raise HTTPException(404, HIDDEN)
+    body, etag = _printed()
+    return not_modified(request, etag) or Response(body, headers=caching(etag), media_type=MEDIA_TYPE)
+
+
+@functools.cache
+def _printed() -> tuple[bytes, str]:
+    body = printed_schema().encode()
+    return body, etag_of_body(body)

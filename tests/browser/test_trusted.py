@@ -1,0 +1,45 @@
+"""The dashboard of a server that runs trusted documents only."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from db.settings import Settings
+from server.documents import OF_DASHBOARD
+from tests.server.conftest import AddCoin, add_coin, running_service, settings
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+__all__ = ["add_coin", "settings"]
+
+
+async def test_the_dashboard_needs_no_document_but_its_own(
+    browser: "Browser", settings: Settings, add_coin: AddCoin, tmp_path: Path
+) -> None:
+    await add_coin("BTC")
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"a": "{ __typename }"}', encoding="utf-8")
+    trusting = msgspec.structs.replace(settings, trusted_documents=manifest)
+    async with running_service(trusting) as service:
+        for text in json.loads(OF_DASHBOARD.read_bytes()).values():
+            async with service.client.post("/graphql", json={"query": text}) as response:
+                assert "UNTRUSTED_DOCUMENT" not in await response.text()
+        context = await browser.new_context()
+        page = await context.new_page()
+        refused: list[str] = []
+        frames: list[str] = []
+        # The page asks for GraphQL's own media type, in which a refused document is 400.
+        page.on("response", lambda response: refused.append(response.url) if response.status >= 400 else None)
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
+        try:
+            for path in ("", "/coins/BTC", "/runs", "/sources"):
+                await page.goto(f"{service.url}/dashboard{path}", wait_until="networkidle")
+                await page.wait_for_function("() => document.querySelector('.sign')?.innerText === 'Live'")
+        finally:
+            await context.close()
+        assert refused == []
+        assert frames
+        assert not [frame for frame in frames if '"error"' in frame]

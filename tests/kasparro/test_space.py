@@ -1,0 +1,107 @@
+"""What a database takes of the disk: told as it is, and what it comes to at the present settings."""
+
+import datetime
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from db.partitions import Retention
+from db.pool import Connection
+from db.settings import SAMPLE, Settings
+from db.sizes import Forecast, Growth, Part, Sizes, forecast, read_sizes
+from kasparro.doctor.space import space_finding
+from tests.kasparro.command_line import kasparro
+
+HOUR = datetime.timedelta(hours=1)
+SIZES = Sizes(
+    database_bytes=1_000_000,
+    raw=Part(500_000, 500),
+    points=Part(100_000, 1_000),
+    candles=Part(50_000, 500),
+    listings=Part(10_000, 10),
+    coins=Part(10_000, 10),
+)
+
+
+def test_a_forecast_is_what_comes_times_how_long_it_stays() -> None:
+    expected = forecast(SIZES, Growth(HOUR / 2, payloads=50, points=30), Retention(raw_days=7, history_days=30))
+    assert expected is not None
+    # 100 payloads of 1,000 bytes an hour, for seven days and one; and the newest of ten listings.
+    assert expected.raw_bytes == pytest.approx((100 * 8 * 24 + 10) * 1_000)
+    # 60 points of 100 bytes an hour for 30 days and a week; 25 candles of 100 bytes a day for each of ten coins.
+    assert expected.history_bytes == pytest.approx(60 * 37 * 24 * 100 + 10 * 25 * 37 * 100)
+    assert expected.database_bytes == pytest.approx(350_000 + expected.raw_bytes + expected.history_bytes)
+    assert expected.bytes_per_hour == pytest.approx(100 * 1_000 + 60 * 100)
+
+
+def test_fewer_hours_take_less() -> None:
+    growth = Growth(HOUR, payloads=100, points=0)
+    expected = forecast(SIZES, growth, Retention(raw_days=7, history_days=30, raw_hours=2))
+    assert expected is not None
+    assert expected.raw_bytes == pytest.approx((100 * 3 + 10) * 1_000)
+
+
+@pytest.mark.parametrize("growth", [None, Growth(datetime.timedelta(seconds=30), payloads=2_000, points=2_000)])
+def test_what_was_hardly_measured_is_not_forecast(growth: Growth | None, tmp_path: Path) -> None:
+    expected = forecast(SIZES, growth, Retention(raw_days=7, history_days=30))
+    assert expected is None
+    found = space_finding(Settings(home=tmp_path), SIZES, expected, free=0)
+    assert (found.level, found.text) == ("ok", "1.0 MB now; what it comes to is known after some minutes of runs")
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "words"),
+    [
+        (8_000_000_000, "warn", "; the disk is full in about 3 days"),
+        (800_000_000, "warn", "; the disk is full in about 8 hours"),
+        (20_000_000_000, "ok", ""),
+        (None, "ok", ""),
+    ],
+)
+def test_a_disk_that_will_be_full_is_told_before(free: int | None, level: str, words: str, tmp_path: Path) -> None:
+    expected = Forecast(
+        raw_bytes=9e9, history_bytes=2e9, database_bytes=SIZES.database_bytes + 1.2e10, bytes_per_hour=1e8
+    )
+    found = space_finding(Settings(home=tmp_path, raw_retention_hours=9), SIZES, expected, free)
+    assert found.level == level
+    assert found.text == (
+        "1.0 MB now, 100.0 MB more an hour; up to 12.0 GB in the end: raw payloads 9.0 GB (RAW_RETENTION_HOURS=9), "
+        f"history 2.0 GB (HISTORY_RETENTION_DAYS=90){words}"
+    )
+    assert (found.remedy is None) == (level == "ok")
+
+
+async def test_rows_and_bytes_are_those_of_all_partitions(connection: Connection) -> None:
+    empty = await read_sizes(connection)
+    await connection.execute(
+        "INSERT INTO price_points (ticker, at, price_usd, source) "
+        "SELECT 'T' || n, now(), 1, 'csv' FROM generate_series(1, 20000) AS n; ANALYZE price_points_default"
+    )
+    await connection.execute(
+        "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, rival_count, provenance) "
+        "SELECT 'T' || n, 'csv', now(), now(), 0, '[]' FROM generate_series(1, 300) AS n; ANALYZE normalized_records"
+    )
+    sizes = await read_sizes(connection)
+    assert sizes.points.rows == pytest.approx(20_000, rel=0.02)
+    assert sizes.coins.rows == pytest.approx(300, rel=0.02)
+    assert 1_000_000 < sizes.points.bytes - empty.points.bytes < 10_000_000
+    assert sizes.history_bytes == sizes.points.bytes + sizes.candles.bytes
+    assert sizes.database_bytes > sizes.history_bytes + sizes.raw.bytes
+
+
+async def test_status_and_doctor_tell_it(state_folder: Path) -> None:
+    settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv", "CSV_PATH": str(SAMPLE)}
+    done = await kasparro("ingest", "--once", **settings)
+    assert done.returncode == 0, done.stderr
+    shown = (await kasparro("status", **settings)).stdout
+    size = r"[\d.]+ [kM]B"
+    assert re.search(
+        rf"^{size} on disk: database {size}, of that raw payloads {size}, history {size}$", shown, re.MULTILINE
+    )
+    told = json.loads((await kasparro("status", "--json", **settings)).stdout)
+    assert told["demo"] is False
+    assert told["disk_bytes"] > told["sizes"]["database_bytes"] > 5_000_000
+    found = json.loads((await kasparro("doctor", "--json", **settings)).stdout)
+    assert "Space" in [finding["subject"] for finding in found]

@@ -1,0 +1,270 @@
+"""Answers in the coding that a client asks for: the same bytes once unpacked, each with a tag of its own."""
+
+import asyncio
+import gzip
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import brotli
+import msgspec
+import pytest
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Message
+
+import server.compression
+import server.pages
+from db.events import add_coins_event, notify_events
+from db.pool import Connection
+from db.settings import Settings
+from server.compression import ANSWER, FILE, LEAST_BYTES, MOST_BYTES_ON_LOOP, encode
+from server.middleware.compression import Compression
+from tests.server.conftest import NOW, AddCoin, Service, running_service
+from tests.server.test_response_cache import until_told
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+UNPACK = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": gzip.decompress}
+CODINGS = [*UNPACK, None]
+COINS = "{ coins(first: 40) { nodes { ticker name priceUsd } } }"
+SCHEMA = "{ __schema { types { name description fields { name description } } } }"
+HTML = "text/html"
+PATHS = [
+    "/data",
+    "/openapi.json",
+    "/static/swagger/swagger-ui.css",
+    "/static/pages/explorer.js",
+    f"/graphql?query={COINS}",
+    f"/graphql?query={SCHEMA}",  # the ordinary way
+]
+
+
+class Sent(NamedTuple):
+    """What came, as it was sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def plain(self) -> bytes:
+        coding = self.headers.get("Content-Encoding")
+        return self.body if coding is None else UNPACK[coding](self.body)
+
+
+@pytest.fixture
+async def raw(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that asks for no coding by itself, and unpacks nothing."""
+    async with aiohttp.ClientSession(
+        service.url, auto_decompress=False, skip_auto_headers=["Accept-Encoding"]
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def _coins(add_coin: AddCoin) -> None:
+    for number in range(50):
+        await add_coin(f"COIN{number}", market_cap_usd=str(1_000_000 - number))
+
+
+async def ask(client: aiohttp.ClientSession, path: str, coding: str | None, **headers: str) -> Sent:
+    given = headers if coding is None else {"Accept-Encoding": coding, **headers}
+    async with client.get(path, headers=given) as response:
+        return Sent(response.status, response.headers, await response.read())
+
+
+@pytest.mark.usefixtures("_coins")
+@pytest.mark.parametrize("coding", UNPACK)
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_answer_comes_in_every_coding(raw: aiohttp.ClientSession, path: str, coding: str) -> None:
+    plain, packed = await ask(raw, path, None), await ask(raw, path, coding)
+    assert (plain.status, packed.status) == (200, 200)
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == coding
+    assert packed.headers["Content-Type"] == plain.headers["Content-Type"]
+    assert int(packed.headers["Content-Length"]) == len(packed.body) < len(plain.body) * 2 / 3
+    for sent in (plain, packed):
+        assert sent.headers["Vary"].split(", ").count("Accept-Encoding") == 1
+    if path == "/data":  # its meta tells of the request
+        assert msgspec.json.decode(packed.plain())["data"] == msgspec.json.decode(plain.body)["data"]
+    else:
+        assert packed.plain() == plain.body
+
+
+@pytest.mark.usefixtures("_coins")
+@pytest.mark.parametrize("query", [COINS, SCHEMA], ids=["compiled", "ordinary"])
+@pytest.mark.parametrize("coding", CODINGS)
+async def test_a_posted_query_is_answered_in_every_coding(
+    raw: aiohttp.ClientSession, query: str, coding: str | None
+) -> None:
+    async with raw.post("/graphql", json={"query": query}) as response:
+        plain = await response.read()
+    headers = {} if coding is None else {"Accept-Encoding": coding}
+    async with raw.post("/graphql", json={"query": query}, headers=headers) as response:
+        sent = Sent(response.status, response.headers, await response.read())
+    assert sent.headers.get("Content-Encoding") == coding
+    assert coding is None or "Accept-Encoding" in sent.headers["Vary"]
+    assert sent.plain() == plain
+
+
+@pytest.mark.usefixtures("_coins")
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br", "br"),
+        ("gzip, deflate", "gzip"),
+        ("br;q=0.1, gzip;q=0.9", "gzip"),
+        ("zstd;q=0, *", "br"),
+        ("gzip;q=0", None),
+        ("identity, gzip;q=0.5", None),
+        ("deflate", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("path", ["/data", "/static/pages/pages.css", f"/graphql?query={COINS}"])
+async def test_weights_are_heeded(raw: aiohttp.ClientSession, path: str, accepted: str, coding: str | None) -> None:
+    assert (await ask(raw, path, accepted)).headers.get("Content-Encoding") == coding
+
+
+@pytest.mark.usefixtures("_coins")
+@pytest.mark.parametrize("path", ["/data", "/stats", "/docs", "/dashboard", "/graphql", *PATHS[2:5]])
+async def test_each_coding_is_revalidated_by_its_own_tag(raw: aiohttp.ClientSession, path: str) -> None:
+    accept = "text/html" if path == "/graphql" else "*/*"
+    tags: dict[str | None, str] = {}
+    bodies: dict[str, bytes] = {}  # a strong tag is of these bytes and no others (RFC 9110, section 8.8.3.3)
+    for coding in CODINGS:
+        sent = await ask(raw, path, coding, Accept=accept)
+        tags[coding] = sent.headers["ETag"]
+        again = await ask(raw, path, coding, Accept=accept, **{"If-None-Match": tags[coding]})
+        assert (again.status, again.body) == (304, b"")
+        for name in ("ETag", "Vary", "Cache-Control"):
+            assert again.headers[name] == sent.headers[name]
+        assert "Content-Encoding" not in again.headers
+        assert tags[coding].startswith("W/") or bodies.setdefault(tags[coding], sent.body) == sent.body
+
+
+@pytest.mark.usefixtures("_coins")
+async def test_neither_small_answers_nor_streams_are_compressed(raw: aiohttp.ClientSession) -> None:
+    small = await ask(raw, "/graphql?query={__typename}", "zstd, br, gzip")
+    assert len(small.body) < LEAST_BYTES
+    assert "Content-Encoding" not in small.headers
+    assert "Content-Encoding" not in (await ask(raw, "/health/live", "gzip")).headers
+    export = await ask(raw, "/data?format=csv", "gzip")
+    assert len(export.body) > LEAST_BYTES
+    assert "Content-Encoding" not in export.headers
+    assert b"COIN49" in export.body
+    stream = await ask(raw, f"/graphql?query={COINS}", "gzip", Accept="text/event-stream")
+    assert "Content-Encoding" not in stream.headers
+    assert b"event: complete" in stream.body
+
+
+@pytest.mark.parametrize("path", ["/static/pages/explorer.js", "/static/swagger/swagger-ui-bundle.js", "/openapi.json"])
+async def test_head_says_what_get_would(raw: aiohttp.ClientSession, path: str) -> None:
+    sent = await ask(raw, path, "br")
+    async with raw.head(path, headers={"Accept-Encoding": "br"}) as response:
+        assert await response.read() == b""
+        for name in ("Content-Length", "Content-Encoding", "Content-Type", "Vary"):
+            assert response.headers[name] == sent.headers[name]
+
+
+@pytest.mark.parametrize("coding", UNPACK)
+async def test_a_long_body_is_compressed_in_a_thread_to_the_same(coding: str) -> None:
+    body = b"0123456789abcdef" * (MOST_BYTES_ON_LOOP // 16 + 1)
+    written, found = await encode(body, coding)
+    assert found == coding
+    assert written == ANSWER[coding](body)
+    assert UNPACK[coding](written) == body
+
+
+@pytest.mark.usefixtures("_coins")
+async def test_a_kept_answer_is_compressed_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, connection: Connection
+) -> None:
+    compressed: list[int] = []
+
+    def counting(body: bytes) -> bytes:
+        compressed.append(len(body))
+        return gzip.compress(body, mtime=0)
+
+    monkeypatch.setattr(server.compression, "ANSWER", {**ANSWER, "gzip": counting})
+    # An answer is kept until its minute is over: which must not be in the middle of a test.
+    monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
+    keeping = msgspec.structs.replace(settings, response_cache_bytes=1_000_000)
+    async with running_service(keeping) as service:
+        for _ in range(3):
+            async with service.client.post(
+                "/graphql", json={"query": COINS}, headers={"Accept-Encoding": "gzip"}
+            ) as response:
+                assert response.headers["Content-Encoding"] == "gzip"
+                assert len((await response.json())["data"]["coins"]["nodes"]) == 40
+        assert len(compressed) == 1
+        before = service.state.data_version
+        async with connection.transaction():
+            await connection.execute("UPDATE normalized_records SET name = 'Another'")
+            await add_coins_event(connection, ["COIN1"], NOW)
+            await notify_events(connection)
+        await until_told(service, before)
+        async with service.client.post(
+            "/graphql", json={"query": COINS}, headers={"Accept-Encoding": "gzip"}
+        ) as response:
+            assert (await response.json())["data"]["coins"]["nodes"][0]["name"] == "Another"
+        assert len(compressed) == 2
+
+
+async def test_a_file_is_compressed_once_and_again_when_it_changes(
+    raw: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docs.html").write_text("old" * LEAST_BYTES, encoding="ascii")
+    monkeypatch.setattr(server.pages, "FILES", tmp_path)
+    compressed: list[bytes] = []
+
+    def counting(body: bytes) -> bytes:
+        compressed.append(body)
+        return gzip.compress(body, mtime=0)
+
+    monkeypatch.setattr("server.pages.answers.FILE", {**FILE, "gzip": counting})
+    first = await ask(raw, "/docs", "gzip")
+    assert (await ask(raw, "/docs", "gzip")).body == first.body
+    assert len(compressed) == 1
+    (tmp_path / "docs.html").write_text("newer" * LEAST_BYTES, encoding="ascii")
+    second = await ask(raw, "/docs", "gzip", **{"If-None-Match": first.headers["ETag"]})
+    assert (second.status, second.plain()) == (200, b"newer" * LEAST_BYTES)
+
+
+async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_once() -> None:
+    """No route here has such an answer yet; any may."""
+    gate = asyncio.Event()
+
+    async def whole(_: Request) -> Response:
+        return Response(b"x" * LEAST_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain")
+
+    async def parts() -> AsyncIterator[bytes]:
+        await gate.wait()
+        yield b"x" * LEAST_BYTES
+
+    async def stream(_: Request) -> Response:
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    app = Compression(Starlette(routes=[Route("/whole", whole), Route("/stream", stream)]))
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        gate.set()
+
+    for path in ("/whole", "/stream"):
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept-encoding", b"gzip")]}
+        await app({**scope, "query_string": b"", "app": app}, asyncio.Event().wait, send)  # type: ignore[arg-type]  # a client that stays
+    whole_headers, stream_headers = (Headers(raw=m["headers"]) for m in sent if m["type"] == "http.response.start")
+    assert (whole_headers["etag"], whole_headers["vary"]) == ('W/"x"', "Accept, Accept-Encoding")
+    assert whole_headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in stream_headers

@@ -1,0 +1,45 @@
+"""schemathesis asks for every field of Query and Mutation with what its types allow, and finds nothing wrong."""
+
+import asyncio
+import os
+import sys
+
+from db.types import Connection
+from tests.conftest import ROOT
+from tests.server.conftest import TOKEN, Service
+from tests.server.graphql_rows import Rows
+
+EXAMPLES = 15
+SECONDS = 30
+OPTIONS = (
+    f"--max-examples={EXAMPLES}",
+    f"--max-time={SECONDS}",
+    "--generation-deterministic",
+    # Bounds such as `first` from 1 to 250, or what a cursor is, cannot be said in types; our own check looks at those.
+    "--exclude-checks=positive_data_acceptance",
+    f"--header=X-Scheduler-Token: {TOKEN}",
+    "--no-color",
+)
+
+
+async def test_schemathesis_finds_no_failure(service: Service, connection: Connection) -> None:
+    rows = Rows(connection)
+    await rows.source("csv")
+    await rows.coin("BTC")
+    await rows.run("csv")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/graphql", *OPTIONS),
+        cwd=ROOT,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.server.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    told = output.decode()
+    assert process.returncode == 0, told
+    assert "Tested: 11" in told, told
+    assert "failure" not in told.lower(), told

@@ -1,0 +1,17 @@
+// The pages whose code is loaded apart from the overview's.
+import { createElement } from "react";
+import { Chart } from "../coin/chart-part";
+import { whenIdle } from "../ui/idle";
+import { Waiting } from "../ui/notes";
+import { part } from "../ui/part";
+
+const options = { waiting: createElement(Waiting), isPage: true };
+
+export const CoinPage = part(() => import("../coin/page"), options);
+export const RunsPage = part(() => import("../runs/page"), options);
+export const SourcesPage = part(() => import("../sources/page"), options);
+
+/** Load the code of every page ahead: once the server is away, or has another version, it cannot be had. */
+export function prefetchRooms(): void {
+  void whenIdle([CoinPage, RunsPage, SourcesPage, Chart].map(({ prefetch }) => prefetch));
+}

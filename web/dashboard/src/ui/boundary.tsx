@@ -1,0 +1,46 @@
+// Where a part of the page cannot be drawn: a sentence and a way on, instead of an empty page.
+import { Component, type ReactNode } from "react";
+import { Empty } from "./notes";
+
+interface Props {
+  /** What is shown; when it becomes another, it is drawn again. */
+  place: string;
+  children: ReactNode;
+}
+
+interface State {
+  error: unknown;
+  failed: boolean;
+}
+
+export class Boundary extends Component<Props, State> {
+  override state: State = { error: null, failed: false };
+
+  static getDerivedStateFromError(error: unknown): State {
+    return { error, failed: true };
+  }
+
+  override componentDidUpdate({ place }: Props): void {
+    if (this.state.failed && place !== this.props.place) this.retry();
+  }
+
+  retry = (): void => this.setState({ error: null, failed: false });
+
+  override render(): ReactNode {
+    if (!this.state.failed) return this.props.children;
+    const { error } = this.state;
+    return (
+      <Empty isPage title="This page could not be shown">
+        <p role="alert">An error of the dashboard itself: {error instanceof Error ? error.message : String(error)}</p>
+        <div className="ways">
+          <button type="button" onClick={this.retry}>
+            Try again
+          </button>
+          <button type="button" onClick={() => location.reload()}>
+            Reload the page
+          </button>
+        </div>
+      </Empty>
+    );
+  }
+}
