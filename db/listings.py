@@ -8,10 +8,11 @@ from typing import Literal
 import asyncpg
 import msgspec
 
+from db.notes import Note
 from db.types import Connection
 
 
-class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One source's view of one asset, normalised; None is missing. Money in US dollars, percent as per cent."""
 
     external_id: str
@@ -30,6 +31,10 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     max_supply: Decimal | None
     observed_at: datetime.datetime
     content_hash: bytes
+    has_own_time: bool = True
+    """False where the record does not say when it was observed, and a file's date stands in."""
+    notes: tuple[Note, ...] = ()
+    """What of the record could not be read and is missing; not a part of the row."""
 
 
 class EncodedListings(msgspec.Struct, frozen=True):
@@ -72,18 +77,19 @@ incoming AS MATERIALIZED (
             external_id text, ticker text, symbol text, name text, name_words text, core_words text, rank integer,
             price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
             circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
-            content_hash text
+            content_hash text, has_own_time boolean
         ),
         unnest($6::text[])
     ) AS r (
         external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd, volume_24h_usd,
-        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash, payload
+        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash, has_own_time,
+        payload
     )
 ),
 newest AS MATERIALIZED (
     SELECT DISTINCT ON (external_id)
         external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd, volume_24h_usd,
-        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest
+        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest, has_own_time
     FROM incoming
     ORDER BY external_id, observed_at DESC, digest DESC
 ),
@@ -95,12 +101,12 @@ written AS (
     INSERT INTO listings AS l (
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
         volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-        fetched_at, first_seen_at, last_seen_at, contributes
+        fetched_at, first_seen_at, last_seen_at, contributes, has_own_time
     )
     SELECT
         $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
         volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest,
-        $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken)
+        $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken), coalesce(has_own_time, true)
     FROM newest
     ORDER BY external_id
     ON CONFLICT (source, external_id) DO UPDATE SET
@@ -109,7 +115,7 @@ written AS (
         market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
         percent_change_24h = excluded.percent_change_24h, circulating_supply = excluded.circulating_supply,
         total_supply = excluded.total_supply, max_supply = excluded.max_supply, observed_at = excluded.observed_at,
-        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
+        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at, has_own_time = excluded.has_own_time,
         last_seen_at = greatest(l.last_seen_at, excluded.last_seen_at)
     WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
         > (l.observed_at, l.fetched_at, l.content_hash)

@@ -24,7 +24,8 @@ WITH RECURSIVE touched AS MATERIALIZED (
     SELECT
         l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
         l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
-        l.percent_change_24h, l.observed_at, l.active, l.contributes, s.priority, i.asset COLLATE "C" AS label,
+        l.percent_change_24h, l.observed_at, l.has_own_time, l.active, l.contributes, s.priority,
+        i.asset COLLATE "C" AS label,
         -- A source that is not known will not be polled again.
         coalesce(l.observed_at + s.poll_seconds * interval '3 seconds', '-infinity') AS stale_at,
         count(*) OVER (PARTITION BY l.ticker) AS sharing,
@@ -160,8 +161,15 @@ member AS MATERIALIZED (
 speaker AS MATERIALIZED (
     SELECT
         best.*,
-        max(observed_at) OVER (PARTITION BY asset) AS asset_newest,
-        max(observed_at) OVER (PARTITION BY ticker, asset_active) AS class_newest
+        -- A row that its file dates says nothing of how new the others are.
+        coalesce(
+            max(observed_at) FILTER (WHERE has_own_time) OVER (PARTITION BY asset),
+            max(observed_at) OVER (PARTITION BY asset)
+        ) AS asset_newest,
+        coalesce(
+            max(observed_at) FILTER (WHERE has_own_time) OVER (PARTITION BY ticker, asset_active),
+            max(observed_at) OVER (PARTITION BY ticker, asset_active)
+        ) AS class_newest
     FROM (
         SELECT DISTINCT ON (asset, source) *
         FROM member
@@ -192,7 +200,9 @@ owner AS MATERIALIZED (
 voice AS MATERIALIZED (
     SELECT
         s.*,
-        row_number() OVER (PARTITION BY s.asset ORDER BY observed_at DESC, priority NULLS LAST, source) AS v,
+        row_number() OVER (
+            PARTITION BY s.asset ORDER BY has_own_time DESC, observed_at DESC, priority NULLS LAST, source
+        ) AS v,
         row_number() OVER (PARTITION BY s.asset ORDER BY priority NULLS LAST, source) AS p
     FROM speaker AS s
     JOIN owner AS o ON o.asset = s.asset

@@ -22,7 +22,7 @@ UPDATE etl_runs
 SET status = CASE WHEN $2 = 'success' AND failed > 0 THEN 'partial' ELSE $2 END,
     message = $3, finished_at = greatest($4, started_at)
 WHERE id = $1 AND status = 'running'
-RETURNING id, source, status, processed, failed, changed, unchanged, pages, started_at, finished_at, message
+RETURNING id, source, status, processed, failed, changed, unchanged, pages, started_at, finished_at, message, note_count
 """
 _ABANDON = """
 UPDATE etl_runs
@@ -68,6 +68,7 @@ class FinishedRun(msgspec.Struct, frozen=True):
     started_at: datetime.datetime
     finished_at: datetime.datetime
     message: str | None
+    note_count: int = 0
 
 
 class RunTakenOverError(Exception):

@@ -187,6 +187,8 @@ CREATE TABLE public.etl_runs (
     message text,
     request_id bigint,
     kind text DEFAULT 'ingest'::text NOT NULL,
+    notes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    note_count bigint DEFAULT 0 NOT NULL,
     CONSTRAINT etl_runs_changed_check CHECK ((changed >= 0)),
     CONSTRAINT etl_runs_check CHECK (((failed >= 0) AND (failed <= processed))),
     CONSTRAINT etl_runs_check1 CHECK ((((failed + changed) + unchanged) = processed)),
@@ -194,6 +196,8 @@ CREATE TABLE public.etl_runs (
     CONSTRAINT etl_runs_check3 CHECK ((finished_at >= started_at)),
     CONSTRAINT etl_runs_check4 CHECK (((status <> 'failure'::text) OR (message IS NOT NULL))),
     CONSTRAINT etl_runs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'reprocess'::text]))),
+    CONSTRAINT etl_runs_note_count_check CHECK ((note_count >= 0)),
+    CONSTRAINT etl_runs_notes_check CHECK ((jsonb_typeof(notes) = 'array'::text)),
     CONSTRAINT etl_runs_pages_check CHECK ((pages >= 0)),
     CONSTRAINT etl_runs_processed_check CHECK ((processed >= 0)),
     CONSTRAINT etl_runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'success'::text, 'partial'::text, 'failure'::text, 'abandoned'::text]))),
@@ -260,6 +264,7 @@ CREATE TABLE public.listings (
     active boolean DEFAULT true NOT NULL,
     missing_since timestamp with time zone,
     contributes boolean DEFAULT false NOT NULL,
+    has_own_time boolean DEFAULT true NOT NULL,
     CONSTRAINT listings_circulating_supply_check CHECK (((circulating_supply > (0)::numeric) AND (circulating_supply < 'Infinity'::numeric))),
     CONSTRAINT listings_external_id_check CHECK ((external_id <> ''::text)),
     CONSTRAINT listings_market_cap_usd_check CHECK (((market_cap_usd > (0)::numeric) AND (market_cap_usd < 'Infinity'::numeric))),
@@ -484,7 +489,8 @@ CREATE UNLOGGED TABLE public.reprocess_listings (
     max_supply numeric,
     observed_at timestamp with time zone NOT NULL,
     fetched_at timestamp with time zone NOT NULL,
-    content_hash bytea NOT NULL
+    content_hash bytea NOT NULL,
+    has_own_time boolean DEFAULT true NOT NULL
 );
 
 CREATE UNLOGGED TABLE public.reprocess_needed (
@@ -553,6 +559,7 @@ CREATE UNLOGGED TABLE public.reprocess_versions (
     volume_24h_usd numeric,
     error text,
     rejection_id bigint,
+    has_own_time boolean DEFAULT true NOT NULL,
     CONSTRAINT reprocess_versions_check CHECK (((error IS NULL) = (ticker IS NOT NULL))),
     CONSTRAINT reprocess_versions_check1 CHECK (((error IS NULL) = (observed_at IS NOT NULL)))
 );

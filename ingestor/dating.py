@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ingestor.normalize import FUTURE, parse_time
+from ingestor.normalize import FUTURE
 from ingestor.records import OBSERVED_AT, Record, RecordError
+from ingestor.times import parse_time
 
 _TEXT = msgspec.json.Decoder(str)
 _SHORTEST = len('"2026-11-23"')

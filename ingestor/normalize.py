@@ -3,12 +3,12 @@
 import datetime
 import decimal
 import functools
-import re
 import unicodedata
 from decimal import Decimal
 
 from db.tickers import strip_edges, to_ticker
 from ingestor.records import RecordError
+from ingestor.times import parse_time
 
 MAX_TICKER = 256
 MAX_NAME = 512
@@ -132,33 +132,6 @@ def rank_of(number: Decimal | None, path: str) -> int | None:
     if number != number.to_integral_value() or number > MAX_RANK:
         raise RecordError(f"A rank must be a whole number up to {MAX_RANK} - at `{path}`")
     return int(number)
-
-
-_EPOCH = re.compile(r"\d{9,14}(\.\d+)?")
-_MILLISECONDS_FROM = 1e11
-_NO_SECONDS = 4_102_444_800  # the year 2100
-
-
-@functools.lru_cache(maxsize=1_024)  # records that were observed together come together
-def parse_time(text: str, path: str) -> datetime.datetime:
-    """Return the instant in UTC that ISO 8601 text or a count of seconds or milliseconds since 1970 names.
-
-    A time without a zone is UTC. Raises RecordError.
-    """
-    text = text.strip()
-    try:
-        if _EPOCH.fullmatch(text):
-            seconds = float(text)
-            seconds = seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds
-            if seconds >= _NO_SECONDS:
-                raise ValueError("digits, but no count of time")  # noqa: TRY301 - 20230110120000 is a date run together
-            return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-        moment = datetime.datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=datetime.UTC)
-        return moment.astimezone(datetime.UTC)
-    except (ValueError, OverflowError):
-        raise RecordError(f"{text[:40]!r} is no time - at `{path}`") from None
 
 
 def observed_at(text: str | None, fetched_at: datetime.datetime, path: str) -> datetime.datetime:

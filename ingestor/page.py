@@ -23,6 +23,7 @@ from db.listings import (
     write_listings,
 )
 from db.locks import take_write_lock
+from db.notes import Note, add_notes, gathered
 from db.rejections import add_rejections
 from db.runs import advance_run
 from db.types import Connection
@@ -191,6 +192,7 @@ async def _write(
         await _record_history(connection, source, decoded, coins.repriced, writing.oldest)
         processed = len(page.records) + len(page.rejections)
         failed = len(decoded.rejections)
+        await add_notes(connection, run_id, _notes(page, decoded))
         await advance_run(
             connection,
             run_id,
@@ -263,3 +265,8 @@ async def _record_history(
         ]
         if past:
             await backfill_prices(connection, source.name, past, oldest)
+
+
+def _notes(page: Page, decoded: Decoded) -> list[Note]:
+    """Return what a page has to tell: of its body, and of records whose side figures could not be read."""
+    return gathered([*page.notes, *(note for listing in decoded.listings for note in listing.notes)])

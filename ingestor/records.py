@@ -9,6 +9,7 @@ import msgspec
 
 from db.history import PastPrice
 from db.listings import Listing
+from db.notes import Note
 
 __all__ = [
     "OBSERVED_AT",
@@ -17,6 +18,7 @@ __all__ = [
     "Checkpoint",
     "Explains",
     "Listing",
+    "Note",
     "Page",
     "PastPrice",
     "Record",
@@ -70,7 +72,8 @@ class Page(msgspec.Struct, frozen=True):
     `group` and `number` name the page within a sweep (one complete reading of the source): API sources have the one
     group "", files one group a file. `fetched_at` is when its body arrived. `position` is what the source needs to go
     on after this page. `ends_group` says that the group has no page of a higher number; `sweep_groups`, on
-    the last page of a sweep only, names all groups that there are now.
+    the last page of a sweep only, names all groups that there are now. `notes` are what a reader of
+    the run should know.
     """
 
     group: str
@@ -81,6 +84,7 @@ class Page(msgspec.Struct, frozen=True):
     position: Any
     ends_group: bool
     sweep_groups: tuple[str, ...] | None = None
+    notes: tuple[Note, ...] = ()
 
 
 class Source(Protocol):

@@ -278,6 +278,7 @@ async def _finish(connection: Connection, source: Source, run_id: int, outcome: 
             processed=finished.processed,
             failed=finished.failed,
             changed=finished.changed,
+            notes=finished.note_count,
             message=finished.message,
         )
     return finished

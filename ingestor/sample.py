@@ -15,9 +15,9 @@ from db.types import Pool
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
 from ingestor.records import Listing
-from ingestor.sources.csv_files import CsvFiles
-from ingestor.sources.csv_paths import find_files
-from ingestor.sources.csv_reading import CsvReading
+from ingestor.sources.files.paths import find_files
+from ingestor.sources.files.reading import CsvReading
+from ingestor.sources.files.source import CsvFiles
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -59,7 +59,7 @@ def names_sample(csv_path: str) -> bool:
 
 def _listings(source: CsvFiles) -> list[Listing]:
     (sample,) = find_files(str(SAMPLE))
-    reading = CsvReading(sample)
+    reading = CsvReading(sample, sample.identity.mtime_ns)
     try:
         return [source.to_listing(record, utc_now()) for record in reading.read_slice(sample.identity.size).records]
     finally:

@@ -31,6 +31,7 @@ class Said:
     volume: Decimal | None
     percent: Decimal | None
     observed_at: datetime.datetime
+    has_own_time: bool = True
     active: bool = True
     label: str | None = None
 
@@ -157,8 +158,15 @@ def _goodness(said: Said) -> tuple[object, ...]:
     )
 
 
+def newest_of(voices: Iterable[Said]) -> datetime.datetime:
+    """The newest observation; one that a file dates only where none says its own time."""
+    voices = list(voices)
+    own = [said.observed_at for said in voices if said.has_own_time]
+    return max(own or [said.observed_at for said in voices])
+
+
 def asset_cap(voices: list[Said]) -> Decimal | None:
-    newest = max(said.observed_at for said in voices)
+    newest = newest_of(voices)
     fresh = [said.cap for said in voices if said.cap is not None and said.observed_at >= newest - DAY]
     known = [said.cap for said in voices if said.cap is not None]
     volumes = [said.volume for said in voices if said.volume is not None]
@@ -176,15 +184,15 @@ def merge(listings: Iterable[Said]) -> Coin | None:
         return None
     every = [(asset, speakers(asset)) for asset in assets(said)]
     active = any(one.active for one in said)
-    ticker_newest = max(
-        voice.observed_at for asset, voices in every if any(one.active for one in asset) == active for voice in voices
+    ticker_newest = newest_of(
+        voice for asset, voices in every if any(one.active for one in asset) == active for voice in voices
     )
 
     def claim(entry: tuple[list[Said], list[Said]]) -> tuple[object, ...]:
         asset, voices = entry
         cap = asset_cap(voices)
         ranks = [voice.rank for voice in voices if voice.rank is not None]
-        gives_way = max(voice.observed_at for voice in voices) < ticker_newest - DAY
+        gives_way = newest_of(voices) < ticker_newest - DAY
         return (
             not any(one.active for one in asset),
             gives_way,
@@ -198,7 +206,7 @@ def merge(listings: Iterable[Said]) -> Coin | None:
         )
 
     asset, voices = min(every, key=claim)
-    by_time = sorted(voices, key=lambda voice: (-voice.observed_at.timestamp(), voice.priority))
+    by_time = sorted(voices, key=lambda voice: (not voice.has_own_time, -voice.observed_at.timestamp(), voice.priority))
     by_priority = sorted(voices, key=lambda voice: voice.priority)
     values: dict[str, object] = {}
     provenance = {}
@@ -228,7 +236,7 @@ def merge(listings: Iterable[Said]) -> Coin | None:
 
 
 def spread(voices: list[Said]) -> float | None:
-    newest = max(voice.observed_at for voice in voices)
+    newest = newest_of(voices)
     prices = sorted(voice.price for voice in voices if voice.price is not None and voice.observed_at >= newest - HOUR)
     if len(prices) < 2:
         return None

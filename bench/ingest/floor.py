@@ -12,7 +12,7 @@ from bench.ingest import csv_file
 from db.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.pool import connect
 from db.types import Connection, Pool
-from ingestor.sources.csv_files import ROWS_A_PAGE
+from ingestor.sources.files.source import ROWS_A_PAGE
 
 # What the newest cycle wrote, table by table.
 _WRITTEN: Final = {

@@ -30,7 +30,8 @@ ORDER BY 1
 # settled   tickers whose past is mended, not added to: a rival left true points there, or has been there all along and
 #           nothing of the ticker changes now. Who owned it when cannot be told from payloads
 # said      versions by arrival, with what is no payload's: points of sources that are not read, and what was said
-#           last before the payloads begin. `reach` orders observations as merging does: by time, then by priority
+#           last before the payloads begin. `reach` orders observations as merging does: those that a file dates
+#           last, by time, then by priority
 # arranged  with each field that a source does not say filled from what was said last
 # spoken    of one page, the newest observation counts
 # leader    what was the newest observation of its coin when it arrived; a price that differs is a point
@@ -50,7 +51,7 @@ place AS MATERIALIZED (
 version AS MATERIALIZED (
     SELECT
         s.ticker, v.source, v.ingested_at AS arrived_at, v.observed_at AS at, v.price_usd, v.market_cap_usd,
-        v.volume_24h_usd, v.content_hash, v.ingested_at >= $2 AS covered
+        v.volume_24h_usd, v.content_hash, v.ingested_at >= $2 AS covered, v.has_own_time
     FROM speaker AS s
     JOIN reprocess_versions AS v ON v.source = s.source AND v.external_id = s.external_id AND v.ticker = s.ticker
     WHERE v.price_usd IS NOT NULL AND v.ingested_at > $4
@@ -88,7 +89,8 @@ said AS (
     SELECT v.*, true AS is_read FROM version AS v
     UNION ALL
     SELECT
-        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, false
+        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true,
+        false
     FROM first AS f
     CROSS JOIN LATERAL (
         SELECT * FROM price_points AS p WHERE p.ticker = f.ticker AND p.at < f.at ORDER BY p.at DESC LIMIT 1
@@ -96,12 +98,13 @@ said AS (
     WHERE $4 = '-infinity'
     UNION ALL
     SELECT
-        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, false
+        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true,
+        false
     FROM reprocess_last AS p
     WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity'
     UNION ALL
     SELECT
-        p.ticker, p.source, p.at, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, false
+        p.ticker, p.source, p.at, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true, false
     FROM price_points AS p
     JOIN first AS f ON f.ticker = p.ticker
     WHERE p.ticker = ANY ($1::text[]) AND p.at >= f.at AND p.at >= (SELECT min(at) FROM first)
@@ -110,7 +113,8 @@ said AS (
 arranged AS (
     SELECT
         s.*,
-        (extract(epoch FROM s.at) * 1000000)::bigint * 1000 + coalesce(p.place, 0) AS reach,
+        CASE WHEN s.has_own_time THEN 4e18::bigint ELSE 0 END
+            + (extract(epoch FROM s.at) * 1000000)::bigint * 1000 + coalesce(p.place, 0) AS reach,
         lag(s.source) OVER by_arrival AS source_before, lag(s.arrived_at) OVER by_arrival AS arrival_before,
         count(s.market_cap_usd) OVER by_arrival AS caps, count(s.volume_24h_usd) OVER by_arrival AS volumes
     FROM said AS s

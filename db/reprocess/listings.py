@@ -19,11 +19,11 @@ WITH winner AS MATERIALIZED (
         (
             w.ticker, w.symbol, w.name, w.name_words, w.core_words, w.rank, w.price_usd, w.market_cap_usd,
             w.volume_24h_usd, w.percent_change_24h, w.circulating_supply, w.total_supply, w.max_supply, w.observed_at,
-            w.content_hash
+            w.content_hash, w.has_own_time
         ) IS DISTINCT FROM (
             l.ticker, l.symbol, l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd,
             l.volume_24h_usd, l.percent_change_24h, l.circulating_supply, l.total_supply, l.max_supply, l.observed_at,
-            l.content_hash
+            l.content_hash, l.has_own_time
         )
         AND (
             (w.observed_at, w.fetched_at, w.content_hash) > (l.observed_at, l.fetched_at, l.content_hash)
@@ -39,12 +39,13 @@ written AS (
     INSERT INTO listings AS l (
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
         volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-        fetched_at, first_seen_at, last_seen_at, active, missing_since
+        fetched_at, first_seen_at, last_seen_at, active, missing_since, has_own_time
     )
     SELECT
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
         volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-        fetched_at, fetched_at, fetched_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END
+        fetched_at, fetched_at, fetched_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END,
+        has_own_time
     FROM (
         -- A listing that is new here was rejected until now; its source may have stopped to send it meanwhile.
         SELECT w.*, old IS NOT NULL OR EXISTS (
@@ -59,7 +60,7 @@ written AS (
         market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
         percent_change_24h = excluded.percent_change_24h, circulating_supply = excluded.circulating_supply,
         total_supply = excluded.total_supply, max_supply = excluded.max_supply, observed_at = excluded.observed_at,
-        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at
+        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at, has_own_time = excluded.has_own_time
     RETURNING 1
 ),
 noted AS (

@@ -14,15 +14,15 @@ _STAGE = """
 WITH staged AS (
     INSERT INTO reprocess_versions (
         source, external_id, ingested_at, content_hash, fetched_at, ticker, observed_at, price_usd, market_cap_usd,
-        volume_24h_usd, error, rejection_id
+        volume_24h_usd, error, rejection_id, has_own_time
     )
     SELECT
         $1, external_id, ingested_at, decode(content_hash, 'base64'), fetched_at, ticker, observed_at, price_usd,
-        market_cap_usd, volume_24h_usd, error, rejection_id
+        market_cap_usd, volume_24h_usd, error, rejection_id, has_own_time
     FROM json_to_recordset($2::json) AS r (
         external_id text, ingested_at timestamptz, content_hash text, fetched_at timestamptz, ticker text,
         observed_at timestamptz, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, error text,
-        rejection_id bigint
+        rejection_id bigint, has_own_time boolean
     )
     ON CONFLICT DO NOTHING
     RETURNING error
@@ -36,17 +36,17 @@ _STAGE_LISTINGS = """
 INSERT INTO reprocess_listings AS w (
     source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
     volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, fetched_at,
-    content_hash
+    content_hash, has_own_time
 )
 SELECT
     $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
     volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, fetched_at,
-    decode(content_hash, 'base64')
+    decode(content_hash, 'base64'), has_own_time
 FROM json_to_recordset($2::json) AS r (
     external_id text, ticker text, symbol text, name text, name_words text, core_words text, rank integer,
     price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
     circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
-    fetched_at timestamptz, content_hash text
+    fetched_at timestamptz, content_hash text, has_own_time boolean
 )
 ON CONFLICT (source, external_id) DO UPDATE SET
     ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name, name_words = excluded.name_words,
@@ -54,7 +54,7 @@ ON CONFLICT (source, external_id) DO UPDATE SET
     market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
     percent_change_24h = excluded.percent_change_24h, circulating_supply = excluded.circulating_supply,
     total_supply = excluded.total_supply, max_supply = excluded.max_supply, observed_at = excluded.observed_at,
-    fetched_at = excluded.fetched_at, content_hash = excluded.content_hash
+    fetched_at = excluded.fetched_at, content_hash = excluded.content_hash, has_own_time = excluded.has_own_time
 WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
     > (w.observed_at, w.fetched_at, w.content_hash)
 """
@@ -76,6 +76,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     volume_24h_usd: Decimal | None
     error: str | None
     rejection_id: int | None
+    has_own_time: bool = True
 
 
 async def stage(

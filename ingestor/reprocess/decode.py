@@ -72,6 +72,7 @@ def _version(payload: Payload, listing: Listing) -> Version:
         volume_24h_usd=listing.volume_24h_usd,
         error=None,
         rejection_id=payload.rejection_id,
+        has_own_time=listing.has_own_time,
     )
 
 

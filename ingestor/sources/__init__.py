@@ -11,7 +11,7 @@ GROUP = "kasparro.sources"
 _BUILT_IN = {
     "coinpaprika": "ingestor.sources.coinpaprika:create",
     "coingecko": "ingestor.sources.coingecko:create",
-    "csv": "ingestor.sources.csv_files:create",
+    "csv": "ingestor.sources.files.source:create",
 }
 """Ours, for a checkout that was never installed and so has no entry points."""
 

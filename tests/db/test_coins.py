@@ -58,6 +58,7 @@ def saying(draw: st.DrawFn, source: str, fetched_at: datetime.datetime) -> oracl
         volume=draw(decimals([None, "0", "10", "15"])),
         percent=draw(decimals([None, "-1.5", "2"])),
         observed_at=fetched_at - datetime.timedelta(seconds=draw(st.sampled_from(AGES))),
+        has_own_time=draw(st.sampled_from([True, True, True, False])),
     )
 
 
@@ -91,6 +92,7 @@ def to_listing(said: oracle.Said, page: Page) -> Listing:
         total_supply=None,
         max_supply=None,
         observed_at=said.observed_at,
+        has_own_time=said.has_own_time,
         content_hash=hashlib.blake2b(text, digest_size=16).digest(),
     )
 

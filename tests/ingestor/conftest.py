@@ -16,7 +16,7 @@ from ingestor.records import Source
 from ingestor.run import run
 from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
-from ingestor.sources.csv_files import CsvFiles
+from ingestor.sources.files.source import CsvFiles
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault
 from kasparro.simulator.market import Market

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.errors import SourceMalformedError, SourceRefusedError
-from ingestor.sources.csv_rows import Row, RowReader
+from ingestor.sources.files.rows import RowReader
+from ingestor.sources.files.table import Row
 
 
 def rows_of(path: Path, *, width: int | None = None, offset: int = 0) -> list[Row]:
@@ -71,9 +72,9 @@ def test_a_merge_marker_costs_its_own_line_only(tmp_path: Path) -> None:
         (b"1,2,3", "The row has 3 cells, the header 2"),
         (b"1,\x00", "The row holds a NUL byte"),
         (b"1,\xff", "The row is not UTF-8: invalid start byte at byte 2"),
-        (b'1,"x"y', "The row is no CSV: ',' expected after '\"'"),
-        (b"1,2\rx", "The row is no CSV: new-line character seen in unquoted field"),
-        (b'1,"' + b"x" * 200_000 + b'"', "The row is no CSV: field larger than field limit (131072)"),
+        (b'1,"x"y', "The row is not CSV: ',' expected after '\"'"),
+        (b"1,2\rx", "The row is not CSV: new-line character seen in unquoted field"),
+        (b'1,"' + b"x" * 200_000 + b'"', "The row is not CSV: field larger than field limit (131072)"),
     ],
 )
 def test_a_row_that_cannot_be_read_costs_no_other(tmp_path: Path, line: bytes, error: str) -> None:
@@ -88,7 +89,7 @@ def test_a_row_that_cannot_be_read_costs_no_other(tmp_path: Path, line: bytes, e
 def test_a_quote_that_is_never_closed_costs_its_own_line_only(tmp_path: Path, tail: bytes) -> None:
     rows = rows_in(b'a,b\nBTC,"1\nDOGE,4\n' + tail, tmp_path, width=2)
     assert rows[1].raw == b'BTC,"1\n'
-    assert str(rows[1].error).startswith("The row is no CSV")
+    assert str(rows[1].error).startswith("The row is not CSV")
     assert rows[2].cells == ["DOGE", "4"]
     assert b"".join(row.raw for row in rows) == b'a,b\nBTC,"1\nDOGE,4\n' + tail
 
@@ -97,7 +98,7 @@ def test_a_row_without_end_is_given_up(tmp_path: Path) -> None:
     lines = [b'"x\n', *[b'","x\n'] * 5_000, b'",1\n', b"1,2\n"]
     rows = rows_in(b"a,b\n" + b"".join(lines), tmp_path, width=2)
     assert rows[1].raw == lines[0]
-    assert rows[1].error == "The row is no CSV: more than 100 lines"
+    assert rows[1].error == "The row is not CSV: more than 100 lines"
     assert b"".join(row.raw for row in rows[1:]) == b"".join(lines)
     assert rows[-1].cells == ["1", "2"]
 
@@ -109,9 +110,17 @@ def test_a_line_without_end_is_no_csv(tmp_path: Path) -> None:
         rows_in(b"a,b\n" + b"x" * 2_000_000, tmp_path)
 
 
-def test_utf_16_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SourceMalformedError, match=r"a\.csv is UTF-16; save it as UTF-8"):
-        rows_in("symbol,price\n".encode("utf-16"), tmp_path)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("symbol,price\nBTC,1\nΩ,2\n" * 20_000, encoding=encoding)
+    reader = RowReader(path)
+    rows = list(iter(reader.read, None))
+    assert [row.cells for row in rows[:3]] == [["symbol", "price"], ["BTC", "1"], ["Ω", "2"]]
+    assert (len(rows), any(row.error for row in rows)) == (60_000, False)
+    reader.seek(len(b"symbol,price\n"))
+    assert reader.read() == rows[1]
+    reader.close()
 
 
 def test_a_gzip_file_is_told_by_its_first_bytes_whatever_its_name(tmp_path: Path) -> None:
@@ -127,7 +136,7 @@ def test_a_broken_gzip_file_is_malformed(tmp_path: Path, damage: str) -> None:
         packed[-6] ^= 0xFF
     else:
         packed[5000:5100] = bytes(100)
-    with pytest.raises(SourceMalformedError, match=r"a\.csv is no whole gzip file"):
+    with pytest.raises(SourceMalformedError, match=r"a\.csv is not a whole gzip file"):
         rows_in(bytes(packed), tmp_path)
 
 
@@ -139,7 +148,7 @@ def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
 def test_an_offset_behind_the_end_of_a_broken_gzip_file_is_malformed(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(gzip.compress(os.urandom(100_000))[:50_000])
-    with pytest.raises(SourceMalformedError, match=r"a\.csv is no whole gzip file"):
+    with pytest.raises(SourceMalformedError, match=r"a\.csv is not a whole gzip file"):
         rows_of(path, offset=90_000)
 
 

@@ -18,12 +18,12 @@ from ingestor.normalize import (
     normalize_ticker,
     not_negative,
     observed_at,
-    parse_time,
     positive,
     rank_of,
     signed,
 )
 from ingestor.records import RecordError
+from ingestor.times import parse_time
 
 NOW = datetime.datetime(2026, 2, 3, 20, 21, 11, tzinfo=datetime.UTC)
 

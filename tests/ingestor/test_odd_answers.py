@@ -14,7 +14,7 @@ from ingestor.records import Source
 from ingestor.run import run
 from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
-from ingestor.sources.csv_files import CsvFiles
+from ingestor.sources.files.source import CsvFiles
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
 ACTIVE = "SELECT count(*) FROM listings WHERE active"

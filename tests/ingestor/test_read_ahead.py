@@ -19,7 +19,7 @@ from ingestor.page import write_page
 from ingestor.records import Listing, Record
 from ingestor.run import run
 from ingestor.sources.coingecko import CoinGecko
-from ingestor.sources.csv_files import CsvFiles
+from ingestor.sources.files.source import CsvFiles
 from tests.ingestor.conftest import QUICK, START, Ingest, provider
 
 TIMEOUT_SECONDS = 20

@@ -17,7 +17,7 @@ from ingestor.records import Source
 from ingestor.run import run
 from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
-from ingestor.sources.csv_files import CsvFiles
+from ingestor.sources.files.source import CsvFiles
 from ingestor.startup import save_settings_of
 from kasparro.simulator.app import create_app, serving
 from kasparro.simulator.market import Market

@@ -12,7 +12,7 @@ from db.settings import SAMPLE, Settings, SettingsError
 from ingestor.records import Source
 from ingestor.run import run
 from ingestor.sample import forget_sample
-from ingestor.sources.csv_files import CsvFiles
+from ingestor.sources.files.source import CsvFiles
 from ingestor.startup import prepare
 from tests.ingestor.conftest import Ingest
 

@@ -8,14 +8,14 @@ from db.settings import Settings, SettingsError
 from ingestor.sources import create_sources, known_sources
 from ingestor.sources.coingecko import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
-from ingestor.sources.csv_files import CsvFiles
+from ingestor.sources.files.source import CsvFiles
 
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that brings a source `more`, one that is not there, and one without its function."""
     (tmp_path / "more_source.py").write_text(
-        "from ingestor.sources.csv_files import CsvFiles\n"
+        "from ingestor.sources.files.source import CsvFiles\n"
         "def create(settings, *, name):\n"
         "    return CsvFiles('more.csv', name=name)\n"
     )

@@ -1,44 +1,28 @@
 """Rows of a CSV file as its bytes come, each with the offset behind it, so that reading can go on in the middle."""
 
 import csv
-import gzip
 import io
-import os
-import zlib
 from collections import deque
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
 from db.formulas import unguarded
-from ingestor.errors import SourceMalformedError, SourceRefusedError, SourceUnavailableError
+from ingestor.errors import SourceMalformedError
+from ingestor.sources.files.streams import PACKED_ERRORS, UTF_8_BOM, FileStream, broken, open_stream
+from ingestor.sources.files.table import Row
 
-BOM = b"\xef\xbb\xbf"
-GZIP_MAGIC = b"\x1f\x8b"
-UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 MERGE_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 MAX_LINE_BYTES = 1024 * 1024
 MAX_ROW_LINES = 100
 """What an open quote may swallow: without a bound a file of such lines would be read once for each of them."""
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """The cells of one row and the bytes that they were read from; no cells but an error where they cannot be.
-
-    An apostrophe that keeps a spreadsheet from running a cell is no part of what the cell says.
-    """
-
-    raw: bytes
-    cells: list[str]
-    error: str | None = None
-
-
 class _Lines:
     """Lines for csv.reader, which takes as many as a row needs; `taken` are those since it was last emptied."""
 
-    def __init__(self, file: io.BufferedIOBase) -> None:
+    def __init__(self, file: io.BufferedIOBase, *, at_beginning: bool) -> None:
         self._file = file
+        self._at_beginning = at_beginning
         self._given_back: deque[bytes] = deque()
         self.taken: list[bytes] = []
 
@@ -54,7 +38,11 @@ class _Lines:
         self.taken.append(line)
         if len(self.taken) > MAX_ROW_LINES:
             raise csv.Error(f"more than {MAX_ROW_LINES} lines")
-        return line.decode("utf-8", "surrogateescape")
+        text = line.decode("utf-8", "surrogateescape")
+        if self._at_beginning:
+            # The mark stands before the first quote, if the first cell has one.
+            text, self._at_beginning = text.removeprefix("\ufeff"), False
+        return text
 
     def give_back(self) -> None:
         """Keep the first line taken only."""
@@ -63,32 +51,29 @@ class _Lines:
 
 
 class RowReader:
-    """An open CSV file, plain or gzipped. A row must have `width` cells, once that is set.
+    """The rows of an open CSV file. A row must have `width` cells, once that is set.
 
-    Every method raises SourceError: Malformed for bytes that are no CSV, Refused for a file that may not be read.
+    Every method raises SourceError: Malformed for bytes that are not CSV, Unavailable for a file that cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: FileStream | None = None, *, delimiter: str = ",") -> None:
         self._path = path
+        self._stream = stream or open_stream(path)
+        self._file = self._stream.file
         self._offset = 0
+        self.delimiter = delimiter
         self.width: int | None = None
-        try:
-            raw = _open(path)
-            magic = raw.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)]
-        except OSError as error:
-            raise SourceRefusedError(f"{path}: {error.strerror}; check CSV_PATH") from None
-        self._file: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw
-        self._raw = raw
+        self.least_width: int | None = None
+        """Rows may leave out cells behind these: those of columns without a header."""
         self._start()
 
     def _start(self) -> None:
-        self._lines = _Lines(self._file)
-        self._reader = csv.reader(self._lines, strict=True)
+        self._lines = _Lines(self._file, at_beginning=self._offset == 0)
+        self._reader = csv.reader(self._lines, strict=True, delimiter=self.delimiter)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-        self._raw.close()  # a GzipFile leaves open what it was given
+        self._stream.close()
 
     @property
     def offset(self) -> int:
@@ -99,8 +84,8 @@ class RowReader:
         """Go on at an offset that `offset` once gave."""
         try:
             self._file.seek(offset)
-        except (OSError, EOFError, zlib.error) as error:
-            raise self._broken(error) from None
+        except PACKED_ERRORS as error:
+            raise broken(self._path, error) from None
         self._offset = offset
         self._start()
 
@@ -119,45 +104,34 @@ class RowReader:
         except StopIteration:
             return None
         except csv.Error as problem:
-            cells, error = [], f"The row is no CSV: {problem}"
-        except (OSError, EOFError, zlib.error) as problem:
-            raise self._broken(problem) from None
+            cells, error = [], f"The row is not CSV: {problem}"
         except SourceMalformedError as problem:
             raise SourceMalformedError(f"{self._path}: {problem}") from None
+        except PACKED_ERRORS as problem:
+            raise broken(self._path, problem) from None
         if error is None and self.width not in (None, len(cells)) and self._lines.taken[0].strip():
-            error = f"The row has {len(cells)} cells, the header {self.width}"
+            cells, error = self._fitted(cells, self.width or 0)
         if error is not None:
             # A quote that is never closed swallows what follows: it shall cost its own line only.
             self._lines.give_back()
         raw = b"".join(self._lines.taken)
         if b"'" in raw:
             cells = [unguarded(cell) for cell in cells]
-        if self._offset == 0:
-            self._check_encoding(raw)
-            cells = [cells[0].removeprefix("\ufeff"), *cells[1:]] if cells else cells
         self._offset += len(raw)
         return Row(raw, cells, _flaw(raw) or error)
 
-    def _check_encoding(self, raw: bytes) -> None:
-        if raw.startswith(UTF_16_BOMS):
-            raise SourceMalformedError(f"{self._path} is UTF-16; save it as UTF-8")
-
-    def _broken(self, error: Exception) -> SourceMalformedError | SourceUnavailableError:
-        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-            return SourceUnavailableError(f"{self._path} could not be read: {error.strerror}")
-        # What gzip says of a bad beginning quotes it.
-        said = "" if isinstance(error, gzip.BadGzipFile) else f": {error}"
-        return SourceMalformedError(f"{self._path} is no whole gzip file{said}")
-
-
-def _open(path: Path) -> io.BufferedReader:
-    """Open a file that was no link when it was found, and must be none now."""
-    return io.BufferedReader(io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)))
+    def _fitted(self, cells: list[str], width: int) -> tuple[list[str], str | None]:
+        """Return a row with as many cells as the header: empty ones at its end may be too many, or left out."""
+        if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
+            return cells[:width], None
+        if self.least_width is not None and self.least_width <= len(cells) < width:
+            return cells + [""] * (width - len(cells)), None
+        return [], f"The row has {len(cells)} cells, the header {width}"
 
 
 def _flaw(raw: bytes) -> str | None:
     """Return why a row's bytes cannot be a record, None where they can."""
-    if raw.removeprefix(BOM).startswith(MERGE_MARKERS):
+    if raw.removeprefix(UTF_8_BOM).startswith(MERGE_MARKERS):
         return "The line is a merge marker: the file was committed with a conflict in it"
     if b"\0" in raw:
         return "The row holds a NUL byte"

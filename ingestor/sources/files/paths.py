@@ -9,21 +9,34 @@ from pathlib import Path
 import msgspec
 
 from ingestor.errors import SourceRefusedError
+from ingestor.sources.files.mapping import FILE_NAME, Mapping, mapping_of
 
-SUFFIXES = (".csv", ".csv.gz")
+SUFFIXES = (".csv", ".tsv", ".json", ".ndjson", ".jsonl", ".parquet")
+PACKINGS = ("", ".gz", ".bz2", ".zst", ".zip")
+NAMES = (*(suffix + packing for suffix in SUFFIXES for packing in PACKINGS), ".zip")
+"""How the names of the files end that are read of a folder. A file named alone may have any name."""
 MAX_FILES = 10_000
 HEAD_BYTES = 65_536
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 
 
 class Identity(msgspec.Struct, frozen=True, array_like=True):
-    """What tells a file that was read from one that has changed; `head` is the digest of its first bytes."""
+    """What tells a file that was read from one that has changed.
+
+    `head` is the digest of its first bytes, `mapping` that of what `csv.toml` says of it.
+    """
 
     device: int
     inode: int
     size: int
     mtime_ns: int
     head: str
+    mapping: str = ""
+
+    def grew_from(self, before: "Identity") -> bool:
+        """Tell whether the file may be the one before with bytes added at its end."""
+        same = (self.device, self.inode, self.mapping) == (before.device, before.inode, before.mapping)
+        return same and self.size > before.size and (before.size < HEAD_BYTES or self.head == before.head)
 
 
 class CsvFile(msgspec.Struct, frozen=True):
@@ -35,17 +48,20 @@ class CsvFile(msgspec.Struct, frozen=True):
     group: str
     path: Path
     identity: Identity
+    mapping: Mapping
     real: Path | None
 
-    @property
-    def observed_at(self) -> datetime.datetime:
-        """When a row that says nothing of it was observed: the last date in the file's name, else its modification."""
+    def observed_at(self, modified_ns: int) -> datetime.datetime:
+        """Return when a row that says nothing of it was observed: the last date in the file's name, else `modified_ns`.
+
+        That is the file's modification, or that of an earlier version where it was newer: what a file holds now counts.
+        """
         for text in reversed(_DATE.findall(self.path.name)):
             try:
                 return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
             except ValueError:
                 continue
-        return datetime.datetime.fromtimestamp(self.identity.mtime_ns / 1e9, datetime.UTC)
+        return datetime.datetime.fromtimestamp(modified_ns / 1e9, datetime.UTC)
 
 
 def find_files(csv_path: str) -> list[CsvFile]:
@@ -57,7 +73,8 @@ def find_files(csv_path: str) -> list[CsvFile]:
         root, paths = _resolve(csv_path)
         if not paths and not Path(csv_path).is_dir():
             raise SourceRefusedError(
-                f"CSV_PATH {csv_path}: no such file; it must be a CSV file, a folder of *.csv and *.csv.gz, or a glob"
+                f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, *.json, *.parquet and "
+                "the like, or a glob"
             )
         if len(paths) > MAX_FILES:
             raise SourceRefusedError(f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}")
@@ -72,8 +89,8 @@ def find_files(csv_path: str) -> list[CsvFile]:
 def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
     path = Path(csv_path)
     if path.is_dir():
-        inside = (entry for entry in path.iterdir() if entry.name.lower().endswith(SUFFIXES))
-        return path, sorted(entry for entry in inside if entry.is_file())
+        inside = (entry for entry in path.iterdir() if entry.name.lower().endswith(NAMES))
+        return path, sorted(entry for entry in inside if _is_data(entry))
     if path.is_file():
         return path.parent, [path]
     if not glob.has_magic(csv_path):
@@ -81,7 +98,12 @@ def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
     root = path.parent
     while glob.has_magic(str(root)):
         root = root.parent
-    return root, sorted(entry for entry in root.glob(str(path.relative_to(root))) if entry.is_file())
+    return root, sorted(entry for entry in root.glob(str(path.relative_to(root))) if _is_data(entry))
+
+
+def _is_data(entry: Path) -> bool:
+    """Tell whether a file is one of a person's: hidden ones and macOS's `._` files are not, nor is `csv.toml`."""
+    return not entry.name.startswith(".") and entry.name != FILE_NAME and entry.is_file()
 
 
 def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
@@ -91,12 +113,13 @@ def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
     """
     real = path.resolve()
     if inside is not None and not real.is_relative_to(inside):
-        return CsvFile(group, path, Identity(0, 0, 0, 0, ""), None)
-    identity = _identify(real)
-    return None if identity is None else CsvFile(group, path, identity, real)
+        return CsvFile(group, path, Identity(0, 0, 0, 0, ""), Mapping(), None)
+    mapping = mapping_of(path)
+    identity = identify(real, mapping)
+    return None if identity is None else CsvFile(group, path, identity, mapping, real)
 
 
-def _identify(path: Path) -> Identity | None:
+def identify(path: Path, mapping: Mapping) -> Identity | None:
     """Return what tells one version of a file from another; None for a file that has just gone.
 
     One that may not be read is listed all the same: reading it then fails for that file alone.
@@ -110,4 +133,4 @@ def _identify(path: Path) -> Identity | None:
     except PermissionError:
         head = b""
     digest = hashlib.blake2b(head, digest_size=16).hexdigest()
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest, mapping.digest)

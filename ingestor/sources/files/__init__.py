@@ -1,0 +1,1 @@
+"""The source `csv`: tables in files, in whatever form they come."""

@@ -1,0 +1,146 @@
+"""How the rows of a file are read: what its survey decided, kept in every payload, so that a rebuild reads the same."""
+
+import datetime
+import functools
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from db.notes import Note
+from ingestor.errors import SourceMalformedError
+from ingestor.normalize import normalize_name
+from ingestor.records import OBSERVED_AT, RecordError
+from ingestor.sources.files.columns import MARK, Columns, columns_of, is_fraction
+from ingestor.sources.files.numbers import CurrencyError, Mark, read_cell, shifted
+from ingestor.sources.files.symbols import is_dollar, split_joined_pair, split_pair
+from ingestor.times import parse_time, zone_named
+
+__all__ = ["BESIDE", "OBSERVED_AT", "READ", "Layout", "Reading", "layout_of"]
+
+READ = f"{MARK}read"
+"""The key of a payload that holds its file's Reading, where it is not the one that the headers alone lead to."""
+BESIDE = f"{MARK}beside"
+"""The key of a row's payload that tells what another row of its file makes of it: `repeated` or `conflict`."""
+
+
+class Reading(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a file's survey, its name or `csv.toml` say beyond its headers."""
+
+    columns: dict[str, str | None] = {}
+    """By role the header that is read; None where the headers alone would lead to a wrong one."""
+    marks: dict[str, Literal[",", "?"]] = {}
+    """By role the decimal mark of a column where it is not the point; `?` where the column has both."""
+    change: Literal["percent", "fraction"] | None = None
+    symbol: str | None = None
+    name: str | None = None
+    pairs: bool = False
+    """The symbols are pairs such as BTC/USDT."""
+    time_zone: str | None = None
+    day_first: bool | None = None
+
+
+_READING = msgspec.json.Decoder(Reading)
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """The columns of a table and how their cells are read; what `cell` functions raise ends with the cell's path."""
+
+    columns: Columns
+    marks: dict[str, Mark]
+    fraction: bool
+    reading: Reading
+    zone: datetime.tzinfo
+
+    def symbol(self, row: dict[str, str]) -> str:
+        """Return the symbol as its source wrote it, out of its pair where it stands in one. Raises RecordError."""
+        if self.reading.symbol is not None:
+            return self.reading.symbol
+        header = self.columns.symbol or ""
+        text = row[header]
+        if self.reading.pairs and (pair := split_pair(text)):
+            if not is_dollar(pair[1]):
+                raise RecordError(f"The price is in {pair[1]}, not in US dollars - at `$.{header}`")
+            return pair[0]
+        quote = row.get(self.columns.currency, "") if self.columns.currency else ""
+        return split_joined_pair(text, quote) or text if quote else text
+
+    def name(self, row: dict[str, str]) -> str | None:
+        """Return the name without invisible edges, None where there is none. Raises RecordError."""
+        if self.columns.name:
+            return normalize_name(row[self.columns.name], f"$.{self.columns.name}")
+        return self.reading.name
+
+    def check_currency(self, row: dict[str, str]) -> None:
+        """Raise RecordError where the row says that its price is not in US dollars."""
+        header = self.columns.currency
+        if header and (currency := row[header].strip()) and not is_dollar(currency):
+            raise RecordError(f"The price is in {currency[:40]}, not in US dollars - at `$.{header}`")
+
+    def time(self, row: dict[str, str]) -> datetime.datetime | None:
+        """Return when the row says that it was observed, None where it does not say. Raises RecordError."""
+        header = self.columns.time
+        if header is None or not row[header].strip():
+            return None
+        return parse_time(row[header], f"$.{header}", day_first=self.reading.day_first, zone=self.zone)
+
+    def price(self, row: dict[str, str]) -> Decimal | None:
+        """Return the price. Raises RecordError: a price that cannot be read costs the row."""
+        try:
+            return self._number(row, "price")[0]
+        except CurrencyError as error:
+            message = f"The price is in {error}, not in US dollars - at `$.{self.columns.price}`"
+            raise RecordError(message) from None
+
+    def side(self, row: dict[str, str], role: str, notes: list[Note]) -> Decimal | None:
+        """Return another figure; what cannot be read is missing, with a note."""
+        try:
+            number, percent = self._number(row, role)
+        except CurrencyError as error:
+            notes.append(Note(f"$.{self.path(role)}", f"Not in US dollars but in {error} - at `$.{self.path(role)}`"))
+            return None
+        except RecordError as error:
+            notes.append(Note(f"$.{self.path(role)}", str(error)))
+            return None
+        if role == "change" and number is not None and self.fraction and not percent and number.is_finite():
+            return shifted(number, 2)
+        if percent and role != "change":
+            text = f"A per cent sign where money or an amount was wanted - at `$.{self.path(role)}`"
+            notes.append(Note(f"$.{self.path(role)}", text))
+            return None
+        return number
+
+    def path(self, role: str) -> str:
+        """Return the header of a role's column."""
+        return getattr(self.columns, role) or role
+
+    def _number(self, row: dict[str, str], role: str) -> tuple[Decimal | None, bool]:
+        header = getattr(self.columns, role)
+        text = row.get(header, "").strip() if header else ""
+        if not text:
+            return None, False
+        number, percent = read_cell(text, self.marks.get(role, Mark.POINT), f"$.{header}")
+        if percent and role == "price":
+            raise RecordError(f"A per cent sign where money or an amount was wanted - at `$.{header}`")
+        return number, percent
+
+
+@functools.lru_cache(maxsize=256)
+def layout_of(headers: tuple[str, ...], reading: str = "") -> Layout:
+    """Return how a row with these keys is read; `reading` is the Reading of its payload as JSON, "" without one.
+
+    Raises RecordError where the payload's keys hold no price and no symbol.
+    """
+    found = _READING.decode(reading) if reading else Reading()
+    columns = columns_of(tuple(header for header in headers if not header.startswith(MARK)))
+    columns = msgspec.structs.replace(columns, **found.columns)
+    if columns.price is None or (columns.symbol is None and found.symbol is None):
+        raise RecordError("The row has no column for a price or a symbol - at `$`")
+    change = columns.change
+    fraction = found.change == "fraction" or (found.change is None and change is not None and is_fraction(change))
+    marks = {role: Mark(mark) for role, mark in found.marks.items()}
+    try:
+        zone = zone_named(found.time_zone) if found.time_zone else datetime.UTC
+    except ValueError as error:
+        raise SourceMalformedError(str(error)) from None
+    return Layout(columns, marks, fraction, found, zone)

@@ -1,0 +1,152 @@
+"""Numbers as cells write them: signs, currencies, groups, decimal commas, scales, and what stands for a missing one."""
+
+import enum
+import re
+from decimal import Decimal
+
+from ingestor.records import RecordError
+
+__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "read_cell", "shifted", "shown_marks"]
+
+
+class Mark(enum.Enum):
+    """What the comma and the point mean in the numbers of a column."""
+
+    POINT = "."
+    """The point is the decimal mark; a comma parts groups of digits."""
+    COMMA = ","
+    """The comma is the decimal mark; a point parts groups of digits."""
+    MIXED = "?"
+    """Some cells say one thing and some the other: a cell that could mean both is refused."""
+
+
+class CurrencyError(Exception):
+    """A cell names a currency other than the US dollar; the message is that currency."""
+
+
+_PLAIN = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d{1,6})?", re.IGNORECASE | re.ASCII)
+"""Most numbers in a column whose decimal mark is the point."""
+
+_MISSING = frozenset(
+    {
+        *("", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "...", "n/a", "na", "n.a.", "n.a", "nan", "nil"),
+        *("null", "none", "inf", "infinity", "\u221e", "<na>", "\\n", "unknown", "undefined", "missing", "tbd", "tba"),
+        *("#n/a", "#n/a n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "nat"),
+    }
+)  # fmt: skip
+_DRESS = str.maketrans(
+    {
+        # Spaces that part groups of digits: no-break, narrow no-break, thin, figure.
+        **dict.fromkeys("\u00a0\u202f\u2009\u2007\u2008\u2002\u2003", " "),
+        **dict.fromkeys("\u2212\u2010\u2011\ufe63\uff0d", "-"),
+        **dict.fromkeys("\u2019\u2018\u02bc\u00b4\u0060", "'"),
+        "\ufeff": None,
+        "\u200b": None,
+    }
+)
+_DOLLARS = r"us\$|\$us|\$|usdt|usdc|usd|u\.s\. dollars?|us dollars?|dollars?"
+_CELL = re.compile(
+    rf"""(?P<open>\(?)\s*(?P<sign>[+-]?)\s*(?P<before>{_DOLLARS})?\s*(?P<later_sign>[+-]?)\s*
+         (?P<digits>[\d.,' ]*\d[\d.,']*)(?P<exponent>e[+-]?\d{{1,6}})?
+         \s*(?P<scale>thousand|millions?|mln|mio|mn|mm|m|billions?|bln|bn|b|trillions?|trn|tn|t|k)?
+         \s*(?P<percent>%|per\ ?cent|pct)?\s*(?P<after>{_DOLLARS})?\s*(?P<close>\)?)""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_SCALES = {"k": 3, "m": 6, "b": 9, "t": 12}
+_CURRENCY = re.compile(
+    r"\b(EUR|GBP|JPY|CNY|RMB|KRW|INR|RUB|CHF|AUD|CAD|BRL|TRY|HKD|SGD|NZD|SEK|NOK|DKK|PLN|MXN|ZAR|IDR|THB|VND|UAH|AED|TWD"
+    r"|PHP|NGN|ARS|BTC|ETH|BNB|SAT|SATS)\b|[\u20ac\u00a3\u00a5\u20a9\u20b9\u20bd\u20ba\u20b4\u20bf]|(?:A|C|R|HK|NZ|S)\$"
+)
+# A group of digits never begins with 0, and the last one has three digits; Indian groups before it have two.
+_GROUPS = {
+    mark: re.compile(r"[1-9]\d{0,2}(?:MARK\d{2,3})*MARK\d{3}".replace("MARK", re.escape(mark))) for mark in ",.' "
+}
+
+
+def is_missing(text: str) -> bool:
+    """Tell whether a cell stands for a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
+    text = text.translate(_DRESS).strip().lower()
+    return text in _MISSING or text.strip("+-$% ") in _MISSING
+
+
+def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
+    """Return the number of a cell, exactly, None for a missing one; and whether a per cent sign stands with it.
+
+    Raises RecordError with `path`, CurrencyError for money that is not in dollars.
+    """
+    if mark is Mark.POINT and _PLAIN.fullmatch(text):
+        return Decimal(text), False
+    if is_missing(text):
+        return None, False
+    cell = text.translate(_DRESS).strip()
+    match = _CELL.fullmatch(cell)
+    if match is None or bool(match["open"]) != bool(match["close"]) or (match["sign"] and match["later_sign"]):
+        if other := _CURRENCY.search(cell):
+            raise CurrencyError(other[0])
+        raise RecordError(f"{text[:40]!r} is no number - at `{path}`")
+    digits = _plain_digits(match["digits"].strip(), mark)
+    if digits is None:
+        raise RecordError(f"{text[:40]!r} can be read in two ways or in none - at `{path}`")
+    sign = "-" if match["open"] or "-" in (match["sign"], match["later_sign"]) else ""
+    number = Decimal(sign + digits + (match["exponent"] or ""))
+    if match["scale"]:
+        number = shifted(number, _SCALES["k" if (scale := match["scale"].lower()) == "thousand" else scale[0]])
+    return number, bool(match["percent"])
+
+
+def shifted(number: Decimal, places: int) -> Decimal:
+    """Return a finite number times ten to the power of `places`, with all its digits."""
+    sign, digits, exponent = number.as_tuple()
+    return Decimal((sign, digits, int(exponent) + places))
+
+
+def _plain_digits(text: str, mark: Mark) -> str | None:
+    """Return digits with a point as decimal mark, None where they fit no reading or, in a mixed column, several."""
+    if text.isdecimal():
+        return text
+    if mark is Mark.MIXED:
+        shown = decides_mark(text) if "," in text or "." in text else Mark.POINT
+        if shown is None:
+            return None
+        mark = shown
+    elif mark is Mark.POINT and decides_mark(text) is Mark.COMMA:
+        # The cell shows by itself what its comma means, in a column of which nothing else is known.
+        mark = Mark.COMMA
+    decimal, group = (".", ",") if mark is Mark.POINT else (",", ".")
+    whole, _, fraction = text.partition(decimal)
+    if not (fraction.isdecimal() or not fraction):
+        return None
+    for parting in (group, "'", " "):
+        if parting in whole:
+            if not _GROUPS[parting].fullmatch(whole):
+                return None
+            whole = whole.replace(parting, "")
+    return f"{whole or '0'}.{fraction or '0'}" if whole.isdecimal() or not whole else None
+
+
+def decides_mark(text: str) -> Mark | None:
+    """Return what a cell's digits show of their decimal mark, None where they fit both readings or have no mark.
+
+    `64123,45` and `0,412` show a decimal comma, since no group has two digits or begins with 0; `3.120,50` by its
+    order; `1,234,567` a comma that parts groups. `1,234` shows nothing.
+    """
+    commas, points = text.count(","), text.count(".")
+    if commas and points:
+        last = Mark.COMMA if text.rfind(",") > text.rfind(".") else Mark.POINT
+        return last if (commas if last is Mark.COMMA else points) == 1 else None
+    if not commas and not points:
+        return None
+    sign, count = (",", commas) if commas else (".", points)
+    as_decimal, as_group = (Mark.COMMA, Mark.POINT) if commas else (Mark.POINT, Mark.COMMA)
+    grouped = _GROUPS[sign].fullmatch(text) is not None
+    if count > 1:
+        return as_group if grouped else None
+    return None if grouped else as_decimal
+
+
+_SHOWN = re.compile(r"\d[\d.,]*|[.,]\d+")
+
+
+def shown_marks(cells: list[str]) -> set[Mark]:
+    """Return what the cells of a column show of their decimal mark; exponents and currencies are no part of that."""
+    return {mark for cell in cells for match in (_SHOWN.search(cell),) if match and (mark := decides_mark(match[0]))}

@@ -1,0 +1,153 @@
+"""A file while it is read: surveyed once, then its rows as records, slice by slice."""
+
+import time
+
+import msgspec
+
+from db.notes import Note
+from ingestor.decode import check_external_id
+from ingestor.errors import SourceMalformedError, SourceRefusedError
+from ingestor.normalize import name_key, normalize_ticker
+from ingestor.records import OBSERVED_AT, Record, RecordError, Rejection, content_hash
+from ingestor.sources.files.conflicts import Verdict
+from ingestor.sources.files.layout import BESIDE, READ, Reading, layout_of
+from ingestor.sources.files.numbers import Mark
+from ingestor.sources.files.paths import CsvFile
+from ingestor.sources.files.survey import survey
+from ingestor.sources.files.table import Row
+from ingestor.sources.files.tables import open_table
+
+MAX_SLICE_BYTES = 8 * 1024 * 1024
+WRITING_SECONDS = 10
+"""A file that changed within these may still be written: a last line without an end then waits."""
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Some rows of a file; `offset` is where the next ones start, `at_end` says that there are none.
+
+    `unfinished` says that a last line waits for its end.
+    """
+
+    records: list[Record]
+    rejections: list[Rejection]
+    offset: int
+    at_end: bool
+    unfinished: bool = False
+
+
+class CsvReading:
+    """One open file, its header behind it. Every method raises SourceError."""
+
+    def __init__(self, file: CsvFile, modified_ns: int) -> None:
+        if file.real is None:
+            raise SourceRefusedError(
+                f"CSV_PATH: {file.path} is a link that leads out of its folder, and is not read; copy the file there, "
+                "or let CSV_PATH name it"
+            )
+        self._file = file
+        self._file_time = f"{file.observed_at(modified_ns):%Y-%m-%dT%H:%M:%S.%fZ}"
+        self.table = open_table(file.path, file.real, file.mapping)
+        try:
+            size = None if self.table.form.packed else file.identity.size
+            self.survey = survey(self.table, file.mapping, file.path.name, size)
+        except SourceMalformedError as error:
+            self.close()
+            raise SourceMalformedError(_with_path(str(error), file), error.seen) from None
+        except BaseException:
+            self.close()
+            raise
+        reading = self.survey.reading
+        self._read = "" if reading == Reading() else msgspec.json.encode(reading).decode()
+        marks = (READ,) if self._read else ()
+        self.layout = layout_of((*self.table.headers, *marks), self._read)
+        self.survey.conflicts.mark = self.layout.marks.get("price", Mark.POINT)
+        self._end_is_open = False
+        self._rejections = [Rejection(None, row.error or "", row.raw) for row in self.table.rejected]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.table.close()
+
+    @property
+    def notes(self) -> list[Note]:
+        """Return what a reader of the file should know, complete once all rows are read."""
+        notes = [*self.survey.notes]
+        counts = self.survey.conflicts.counts
+        if count := counts[Verdict.CONFLICT]:
+            text = "Rows of one coin and one time whose prices lie more than 5 % apart: none of them is believed"
+            notes.append(Note("conflicts", text, count))
+        if count := counts[Verdict.REPEATED]:
+            notes.append(Note("repeated", "Rows that repeat a coin and a time: the first of them counts", count))
+        if self._end_is_open:
+            text = "The last line has no line end: if the file was cut there, its last cell may be cut too"
+            notes.append(Note("last line", text))
+        return notes
+
+    def seek(self, offset: int) -> None:
+        """Go on where an earlier slice ended; what lies before is looked at again for contradictions."""
+        self._rejections = []
+        while self.table.offset < offset and (row := self.table.read()) is not None:
+            if row.error is None:
+                self.survey.conflicts.judge(row.cells)
+        self.survey.conflicts.counts = dict.fromkeys(Verdict, 0)
+        self.table.seek(offset)
+
+    def read_slice(self, row_count: int) -> Slice:
+        """Return the next rows: each a record or a rejection."""
+        records: list[Record] = []
+        rejections, self._rejections = self._rejections, []
+        size = 0
+        for _ in range(row_count):
+            before = self.table.offset
+            row = self.table.read()
+            if row is None:
+                return Slice(records, rejections, self.table.offset, at_end=True)
+            if self._is_being_written(row):
+                return Slice(records, rejections, before, at_end=True, unfinished=True)
+            if self.table.form.kind == "csv" and not row.raw.endswith(b"\n"):
+                self._end_is_open = True
+            size += len(row.raw)
+            if row.error is not None:
+                rejections.append(Rejection(None, row.error, row.raw))
+            else:
+                try:
+                    records.append(self._record(row.cells))
+                except RecordError as error:
+                    rejections.append(Rejection(None, str(error), row.raw))
+            if size > MAX_SLICE_BYTES:
+                break
+        return Slice(records, rejections, self.table.offset, at_end=False)
+
+    def _is_being_written(self, row: Row) -> bool:
+        if self.table.form.kind != "csv" or row.raw.endswith(b"\n") or self.table.form.packed:
+            return False
+        return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
+
+    def _record(self, cells: list[str]) -> Record:
+        row = dict(zip(self.table.headers, cells, strict=True))
+        header = self.layout.columns.time
+        if header is None or not row[header].strip():
+            # Part of the payload, so that it decides on what is new and lasts until a rebuild from raw payloads.
+            row[OBSERVED_AT] = self._file_time
+        if self._read:
+            row[READ] = self._read
+        verdict = self.survey.conflicts.judge(cells)
+        if verdict is not Verdict.COUNTS:
+            row[BESIDE] = verdict.value
+        raw = msgspec.json.encode(row)
+        return Record(check_external_id(self._external_id(row)), raw, content_hash(raw))
+
+    def _external_id(self, row: dict[str, str]) -> str:
+        """Return the row's own id, else one made of its ticker, name and address. Raises RecordError."""
+        columns = self.layout.columns
+        if columns.id and (own := row[columns.id].strip()):
+            return own
+        symbol = normalize_ticker(self.layout.symbol(row), f"$.{self.layout.path('symbol')}")
+        parts = [symbol, *name_key(self.layout.name(row))[0].split()]
+        if columns.address:
+            parts.append(row[columns.address].strip())
+        return "-".join(part for part in parts if part).lower()
+
+
+def _with_path(message: str, file: CsvFile) -> str:
+    return message if message.startswith(str(file.path)) else f"{file.path}: {message}"

@@ -1,0 +1,279 @@
+"""CSV files: streamed in slices, each a page; read again when they change."""
+
+import contextlib
+import datetime
+from collections.abc import AsyncGenerator, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import anyio.to_thread
+import msgspec
+
+from db.notes import Note
+from db.settings import Settings
+from ingestor.clock import utc_now
+from ingestor.decode import decode_record
+from ingestor.errors import SourceError, SourceRefusedError
+from ingestor.normalize import FUTURE, name_key, normalize_ticker, not_negative, positive, rank_of, signed
+from ingestor.readable import check_readable
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
+from ingestor.sources.files.conflicts import Verdict
+from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
+from ingestor.sources.files.paths import CsvFile, Identity, find_files, identify
+from ingestor.sources.files.reading import CsvReading, Slice
+from ingestor.times import parse_time
+
+ROWS_A_PAGE = 5_000
+
+_EARLIER = datetime.timedelta(microseconds=1)
+_ROW = msgspec.json.Decoder(dict[str, str])
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """A place in the middle of a file: the page that comes next and the offset that it starts at."""
+
+    group: str
+    identity: Identity
+    number: int
+    offset: int
+
+
+class _Position(msgspec.Struct, frozen=True):
+    """The files that were read to their end, the one that was not, and whether a sweep is under way.
+
+    `modified_ns` is by file the newest modification of all its versions: rows without a time are dated by it.
+    """
+
+    done: dict[str, Identity] = {}
+    place: _Place | None = None
+    sweeping: bool = False
+    modified_ns: dict[str, int] = {}
+    rows: dict[str, int] = {}
+    """By file how many rows it had when it was last read to its end."""
+
+
+class CsvFiles:
+    """The rows of one or many files; each file is a group of pages."""
+
+    kind: Literal["api", "file"] = "file"
+    priority = 30
+    missed_sweeps: Literal[1, 2] = 1
+
+    def __init__(
+        self,
+        csv_path: str,
+        *,
+        name: str = "csv",
+        poll_seconds: int = 300,
+        rows_a_page: int = ROWS_A_PAGE,
+        made: bool = False,
+    ) -> None:
+        """Read what `csv_path` names; `made` says that it is a folder of ours, to be made where it is missing."""
+        self.name = name
+        self.poll_seconds = poll_seconds
+        self._csv_path = csv_path
+        self._rows_a_page = rows_a_page
+        self._made = made
+        self._is_empty = False
+
+    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+        """Yield the files that changed, slice by slice; none where nothing did.
+
+        A file that cannot be read fails the run after all others were read. Raises SourceError.
+        """
+        position = _Position()
+        if checkpoint is not None and checkpoint.position is not None:
+            position = msgspec.convert(checkpoint.position, _Position)
+        if full:
+            position = _Position(modified_ns=position.modified_ns)
+        rows = position.rows.copy()
+        files = await anyio.to_thread.run_sync(self._find_files)
+        groups = tuple(file.group for file in files)
+        modified_ns = {
+            file.group: max(file.identity.mtime_ns, position.modified_ns.get(file.group, 0)) for file in files
+        }
+        done = {file.group: file.identity for file in files if position.done.get(file.group) == file.identity}
+        changed = [file for file in files if file.group not in done]
+        failures: list[SourceError] = []
+        for file in changed:
+            try:
+                reading = self._file_pages(file, position, modified_ns[file.group], rows)
+                async with contextlib.aclosing(reading) as pages:
+                    async for page in pages:
+                        if page.ends_group:
+                            done[file.group] = file.identity
+                        complete = len(done) == len(files)
+                        place = None if page.ends_group else page.position
+                        yield msgspec.structs.replace(
+                            page,
+                            position=_Position(done.copy(), place, not complete, modified_ns, rows.copy()),
+                            sweep_groups=groups if complete else None,
+                        )
+            except SourceError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        if not changed and (full or position.sweeping or position.done.keys() != done.keys()):
+            # Nothing to read, but a file went away, or all did: the sweep ends with what is left.
+            position = _Position(done, modified_ns=modified_ns, rows={group: rows.get(group, 0) for group in groups})
+            yield Page("", 0, utc_now(), [], [], position, ends_group=True, sweep_groups=groups)
+
+    def why_no_page(self) -> str | None:
+        """Say that there is no file, where that is so."""
+        if not self._is_empty:
+            return None
+        return (
+            f"{self._csv_path} holds no CSV file yet; *.csv, *.json and the like that are put there are read at the "
+            "next poll"
+        )
+
+    def _find_files(self) -> list[CsvFile]:
+        if self._made:
+            try:
+                Path(self._csv_path).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SourceRefusedError(
+                    f"{self._csv_path}, the folder of CSV files, cannot be made: {error.strerror}; set CSV_PATH"
+                ) from None
+        files = find_files(self._csv_path)
+        self._is_empty = not files
+        return files
+
+    async def _file_pages(
+        self, file: CsvFile, position: _Position, modified_ns: int, rows: dict[str, int]
+    ) -> AsyncGenerator[Page, None]:
+        """Yield the slices of a file. One that moves under its reader, or lost most of its rows, ends nothing."""
+        run_sync = anyio.to_thread.run_sync
+        reading = await run_sync(CsvReading, file, modified_ns)
+        place, number = position.place, 0
+        try:
+            if place is not None and (place.group, place.identity) == (file.group, file.identity):
+                number = place.number
+                await run_sync(reading.seek, place.offset)
+            ended = False
+            while not ended:
+                part = await run_sync(reading.read_slice, self._rows_a_page)
+                doubt = await run_sync(_doubt, file, part, reading.survey.rows, rows.get(file.group, 0))
+                moved = doubt is not None and doubt.about == "moved"
+                fetched_at = utc_now()
+                if number == 0 and not moved:
+                    check_readable(self, str(file.path), part.records, part.rejections, fetched_at)
+                ended = part.at_end or moved
+                if ended and doubt is None:
+                    rows[file.group] = reading.survey.rows
+                yield Page(
+                    group=file.group,
+                    number=number,
+                    fetched_at=fetched_at,
+                    records=[] if moved else part.records,
+                    rejections=[] if moved else part.rejections,
+                    position=_Place(file.group, file.identity, number + 1, part.offset),
+                    ends_group=ended and doubt is None,
+                    notes=tuple(reading.notes + ([doubt] if doubt else [])) if ended else (),
+                )
+                number += 1
+        finally:
+            reading.close()
+
+    def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
+        """Normalise one row. Raises RecordError."""
+        row = decode_record(record, _ROW)
+        layout = layout_of(tuple(row), row.get(READ, ""))
+        symbol = layout.symbol(row)
+        name = layout.name(row)
+        name_words, core_words = name_key(name)
+        observed_at, has_own_time = _observed_at(row, layout, fetched_at)
+        layout.check_currency(row)
+        price = layout.price(row)
+        side = _Side(row, layout)
+        ignored = row.get(BESIDE) == Verdict.CONFLICT.value
+        return Listing(
+            external_id=record.external_id,
+            ticker=normalize_ticker(symbol, f"$.{layout.path('symbol')}"),
+            symbol=symbol,
+            name=name,
+            name_words=name_words,
+            core_words=core_words,
+            rank=side.rank(),
+            price_usd=None if ignored else positive(price, f"$.{layout.path('price')}"),
+            market_cap_usd=None if ignored else side.number("market_cap", positive),
+            volume_24h_usd=None if ignored else side.number("volume", not_negative),
+            percent_change_24h=None if ignored else side.number("change", signed),
+            circulating_supply=side.number("circulating_supply", positive),
+            total_supply=side.number("total_supply", positive),
+            max_supply=side.number("max_supply", positive),
+            # Never the newest of its time: the row that counts is.
+            observed_at=observed_at - _EARLIER if row.get(BESIDE) == Verdict.REPEATED.value else observed_at,
+            has_own_time=has_own_time,
+            content_hash=record.content_hash,
+            notes=tuple(side.notes),
+        )
+
+    async def close(self) -> None:
+        """Nothing is held between runs."""
+
+
+class _Side:
+    """The cells of a row that cost nothing: one that cannot be read is missing, with a note."""
+
+    def __init__(self, row: dict[str, str], layout: Layout) -> None:
+        self._row = row
+        self._layout = layout
+        self.notes: list[Note] = []
+
+    def number(self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]) -> Decimal | None:
+        """Return a figure within its bounds."""
+        number = self._layout.side(self._row, role, self.notes)
+        if number is None:
+            return None
+        path = f"$.{self._layout.path(role)}"
+        try:
+            return bounded(number, path)
+        except RecordError as error:
+            self.notes.append(Note(path, str(error)))
+            return None
+
+    def rank(self) -> int | None:
+        """Return the rank."""
+        number = self._layout.side(self._row, "rank", self.notes)
+        path = f"$.{self._layout.path('rank')}"
+        try:
+            return rank_of(number, path)
+        except RecordError as error:
+            self.notes.append(Note(path, str(error)))
+            return None
+
+
+def _observed_at(row: dict[str, str], layout: Layout, fetched_at: datetime.datetime) -> tuple[datetime.datetime, bool]:
+    """Return when a row was observed, and whether the row says so itself. Raises RecordError for the future."""
+    moment = layout.time(row)
+    if moment is None:
+        path = f"$.{OBSERVED_AT}"
+        stated = row.get(OBSERVED_AT)
+        return (min(parse_time(stated, path), fetched_at) if stated else fetched_at), False
+    if moment > fetched_at + FUTURE:
+        header = layout.columns.time or ""
+        raise RecordError(f"{row[header][:40]!r} lies in the future - at `$.{header}`")
+    return moment, True
+
+
+def _doubt(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | None:
+    """Return why a slice, or the file that ends with it, is not its file's last word; None where it is."""
+    now = identify(file.real or file.path, file.mapping)
+    if now is None:
+        return Note("moved", f"{file.group} went away while it was read")
+    if now != file.identity and not now.grew_from(file.identity):
+        return Note("moved", f"{file.group} changed while it was read; the next run reads it again")
+    if part.unfinished:
+        return Note("unfinished", f"{file.group} ends within a line, it is still being written: that line waits")
+    if part.at_end and rows_before > 1 and rows * 2 < rows_before:
+        text = f"{file.group} has {rows:,} rows, it had {rows_before:,}: nothing that is missing ends"
+        return Note("shrunk", f"{text}. `kasparro trigger --full --source csv` believes it")
+    return None
+
+
+def create(settings: Settings, *, name: str = "csv") -> CsvFiles:
+    """Make the source that the settings describe."""
+    path = settings.csv_path or str(settings.csv_folder)
+    return CsvFiles(path, name=name, poll_seconds=settings.poll_seconds, made=settings.csv_path is None)
