@@ -1,5 +1,6 @@
 """Fetch against real HTTP servers: what a provider may say, and what becomes of it."""
 
+import codecs
 import gzip
 import json
 import tracemalloc
@@ -10,8 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from ingestor.errors import SourceMalformedError, SourceRefusedError
+from ingestor.errors import SourceMalformedError, SourceRefusedError, SourceUnavailableError
 from ingestor.fetch import Fetch, Limits, Provider, Validators
+from tests.ingestor.conftest import QUICK
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OUR_KEY = "CG-key-of-ours"
@@ -162,18 +164,67 @@ async def test_a_long_message_is_cut_and_stays_one_line(serve: Serve) -> None:
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("kind", ["text/html", "text/plain; charset=utf-8", "application/octet-stream", "nonsense"])
-async def test_a_body_that_says_to_be_no_json_is_malformed(serve: Serve, kind: str) -> None:
+KINDS = [
+    "application/json",
+    "application/problem+json",
+    "text/html",
+    "text/plain; charset=utf-8",
+    "application/octet-stream",
+    "nonsense",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_json_is_read_whatever_its_label_says(serve: Serve, kind: str) -> None:
     server = await serve(saying(200, "[]", Content_Type=kind))
-    with pytest.raises(SourceMalformedError, match="where JSON was wanted; check COINGECKO_URL"):
+    assert await get(server.url) == b"[]"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("<!DOCTYPE html><html><head><title>Sign in</title></head></html>", "an HTML page, Sign in"),
+        ("\n  <html><body>[]</body></html>", "an HTML page"),
+        ("\ufeff<?xml version='1.0'?><coins/>", "an HTML page"),
+        ("Welcome to this network", "Welcome to this network"),
+    ],
+)
+async def test_what_is_not_json_is_refused_whatever_its_label_says(
+    serve: Serve, kind: str, body: str, shown: str
+) -> None:
+    server = await serve(saying(200, body, Content_Type=kind))
+    with pytest.raises(SourceMalformedError) as caught:
         await get(server.url)
+    assert str(caught.value) == f"CoinGecko sent {shown!r} where JSON was wanted; check COINGECKO_URL"
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "application/problem+json"])
-async def test_every_kind_of_json_is_taken(serve: Serve, kind: str) -> None:
-    server = await serve(saying(200, "[]", Content_Type=kind))
-    assert await get(server.url) == b"[]"
+TEXT = '[{"id": "a", "name": "\u20bfitcoin \U0001f600"}]'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TEXT.encode(),
+        codecs.BOM_UTF8 + TEXT.encode(),
+        TEXT.encode("utf-16"),
+        codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-16-le"),
+        TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-32"),
+    ],
+    ids=["plain", "utf-8 mark", "utf-16 mark", "utf-16-be mark", "utf-16-le", "utf-16-be", "utf-32 mark"],
+)
+async def test_a_body_in_any_unicode_encoding_is_the_same_body(serve: Serve, body: bytes) -> None:
+    server = await serve(saying(200, body))
+    assert await get(server.url) == TEXT.encode()
+
+
+async def test_half_a_character_of_utf_16_is_a_body_that_may_be_whole_the_next_time(serve: Serve) -> None:
+    server = await serve(saying(200, TEXT.encode("utf-16")[:-1]))
+    with pytest.raises(SourceUnavailableError, match=r"the body is not utf-16.*: .*\(attempt 2 of 2\)"):
+        await get(server.url, limits=QUICK)
 
 
 @pytest.mark.parametrize("status", [204, 206, 304])
