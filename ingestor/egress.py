@@ -4,6 +4,7 @@ import functools
 import ipaddress
 import ssl
 import urllib.request
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -51,15 +52,17 @@ class Egress(msgspec.Struct, frozen=True):
             raise SourceRefusedError(f"{named} cannot be read: {error}") from None
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted), **options)
 
-    def request_options(self, url: URL) -> dict[str, Any]:
-        """Return the arguments `proxy` and `proxy_auth` of a request to a URL; none where it is asked directly."""
-        proxy = self.proxy_for(url)
+    def request_options(self, url: URL, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Return the keyword arguments of a request to a URL with such headers, those of its proxy among them."""
+        proxy, sent = self.proxy_for(url), dict(headers or {})
         if proxy is None:
-            return {}
-        if proxy.user is None:
-            return {"proxy": proxy}
-        auth = aiohttp.BasicAuth(proxy.user, proxy.password or "", "utf-8")
-        return {"proxy": proxy.with_user(None), "proxy_auth": auth}
+            return {"headers": sent}
+        options: dict[str, Any] = {"headers": sent, "proxy": proxy.with_user(None)}
+        if proxy.user is not None:
+            # aiohttp sends `proxy_headers` with a CONNECT alone.
+            for_proxy = sent if url.scheme == "http" else options.setdefault("proxy_headers", {})
+            for_proxy["Proxy-Authorization"] = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
+        return options
 
     def problem(self, url: URL, error: Exception) -> str | None:
         """Return the sentence about an error that the proxy of a URL made, None for an error of another kind."""

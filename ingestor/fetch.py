@@ -175,10 +175,8 @@ class Fetch:
         if self._session is None:
             self._session = self._open_session()
         try:
-            request = self._session.get(
-                url, headers=validators.headers(), allow_redirects=False, **self._egress.request_options(url)
-            )
-            async with request as response:
+            options = self._egress.request_options(url, validators.headers())
+            async with self._session.get(url, allow_redirects=False, **options) as response:
                 if response.status in REDIRECTS:
                     return self._redirected(response)
                 return await self._read(response, validators)

@@ -7,11 +7,12 @@ import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from ingestor.errors import SourceMalformedError, SourceRefusedError, SourceUnavailableError
+from ingestor.errors import SourceMalformedError, SourceMissingError, SourceRefusedError, SourceUnavailableError
 from ingestor.fetch import Fetch, Limits, Provider, Validators
 from tests.ingestor.conftest import QUICK
 
@@ -319,3 +320,86 @@ async def test_a_circle_of_redirects_ends(serve: Serve) -> None:
     with pytest.raises(SourceMalformedError, match="redirected more than 3 times"):
         await get(server.url)
     assert len(server.requests) == 4
+
+
+RANGE = (
+    '{"error": {"status": {"timestamp": "2026-11-29", "error_code": 10012, "error_message": "Your request exceeds the '
+    "allowed time range. Public API users are limited to querying historical data within the past 365 days. Upgrade "
+    'to a paid plan."}}}'
+)
+
+
+@pytest.mark.parametrize("status", [401, 200])
+async def test_advice_by_the_code_in_the_body_goes_before_that_of_the_status(serve: Serve, status: int) -> None:
+    server = await serve(saying(status, RANGE))
+    fetch = Fetch(msgspec.structs.replace(provider(server.url), advice={10012: "ask for less"}))
+    with pytest.raises(SourceRefusedError) as caught:
+        await fetch.get("x", {})
+    await fetch.close()
+    assert str(caught.value).startswith(f"CoinGecko refused the request ({status}): Your request exceeds the allowed")
+    assert str(caught.value).endswith("Upgrade to a paid plan; ask for less")
+
+
+REFUSED = [
+    ('{"error": "the words"}', "the words"),
+    ('{"error": true, "message": "the words"}', "the words"),
+    ('{"errors": [{"detail": "the words"}], "data": null}', "the words"),
+    ('{"success": false, "data": [], "message": "the words"}', "the words"),
+    ('{"status": {"error_code": 10005, "error_message": "the words"}, "data": []}', "the words"),
+    ('{"message": "the words", "code": 17}', "the words"),
+    ('\ufeff{"error": "the words"}', "the words"),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), REFUSED)
+async def test_an_error_with_status_200_is_refused_with_the_words_of_the_provider(
+    serve: Serve, body: str, words: str
+) -> None:
+    server = await serve(saying(200, body))
+    with pytest.raises(SourceRefusedError) as caught:
+        await get(server.url)
+    assert str(caught.value) == f"CoinGecko refused the request (200): {words}; check COINGECKO_URL"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "sentence"),
+    [
+        ('{"error": "coin not found"}', SourceMissingError, "refused the request (200): coin not found; check"),
+        ('{"status": {"error_code": 404, "error_message": "no"}}', SourceMissingError, "refused the request (200): no"),
+        (
+            '{"error": "Invalid API key"}',
+            SourceRefusedError,
+            "refused the key (200): Invalid API key; check COINGECKO_A",
+        ),
+        ('{"status": {"error_code": 401, "error_message": "no"}}', SourceRefusedError, "refused the key (200): no; "),
+    ],
+)
+async def test_an_error_with_status_200_means_what_its_own_status_would(
+    serve: Serve, body: str, error: type[SourceRefusedError], sentence: str
+) -> None:
+    server = await serve(saying(200, body))
+    with pytest.raises(SourceRefusedError) as caught:
+        await get(server.url)
+    assert type(caught.value) is error
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"prices": [[1, 2]], "market_caps": []}',
+        '{"status": {"error_code": 0, "error_message": null}, "data": [1]}',
+        '{"error": null, "prices": []}',
+        '{"error": false, "coins": [{"message": "rate limit"}]}',
+        '[{"error": "rate limit"}]',
+        '[{"id": "a", "message": "Too many requests"}]',
+        "{}",
+        "5",
+        '"ok"',
+        '{"prices": NaN}',
+    ],
+)
+async def test_what_is_not_an_error_passes_as_it_came(serve: Serve, body: str) -> None:
+    server = await serve(saying(200, body))
+    assert await get(server.url) == body.encode()
