@@ -19,7 +19,7 @@ from ingestor.errors import SourceRefusedError
 
 
 class Egress(msgspec.Struct, frozen=True):
-    """The way out of this machine; `proxies` are by the scheme of what is asked."""
+    """The proxies by the scheme of a request's URL, the names that are asked directly, and the trusted certificates."""
 
     proxies: dict[str, str] = {}
     no_proxy: str = ""
@@ -65,7 +65,7 @@ class Egress(msgspec.Struct, frozen=True):
         return options
 
     def problem(self, url: URL, error: Exception) -> str | None:
-        """Return the sentence about an error that the proxy of a URL made, None for an error of another kind."""
+        """Return the sentence about an error of the proxy of a URL, None for another error."""
         proxy = self.proxy_for(url)
         if proxy is None:
             return None
@@ -78,7 +78,7 @@ class Egress(msgspec.Struct, frozen=True):
         return None
 
     def refusal(self, url: URL, status: int) -> str | None:
-        """Return the sentence about a status that a proxy gave in place of what was asked, None for other statuses."""
+        """Return the sentence about a 407, which the proxy of a URL answers itself; None for another status."""
         proxy = self.proxy_for(url)
         if proxy is None or status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return None
@@ -86,7 +86,7 @@ class Egress(msgspec.Struct, frozen=True):
 
 
 def egress_of(settings: Settings) -> Egress:
-    """Return the way out that the settings describe."""
+    """Return the proxies and certificates that the settings name."""
     named = {"http": settings.http_proxy, "https": settings.https_proxy}
     proxies = {scheme: proxy for scheme, proxy in named.items() if proxy}
     return Egress(proxies, settings.no_proxy or "", settings.ssl_cert_file, settings.ssl_cert_dir)

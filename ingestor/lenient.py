@@ -1,4 +1,4 @@
-"""Records of JSON providers: fields besides ticker, price and time cost nothing, one that cannot be read is null."""
+"""Records of JSON providers, read field by field: what cannot be read is null, except ticker, price and time."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -21,7 +21,7 @@ MAX_SHOWN = 40
 class Field(msgspec.Struct, frozen=True):
     """A field of a record: its keys from the outside in, and how it is read.
 
-    What is no `side` field costs the record where it cannot be read.
+    A field that is not a `side` field costs the record where it cannot be read.
     """
 
     keys: tuple[str, ...]
@@ -35,7 +35,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def number(bounded: Callable[[Decimal | None, str], object]) -> Read:
-    """Return how a number is read that must lie within bounds."""
+    """Return the reader of a number within bounds."""
 
     def read(value: Any, path: str) -> object:  # noqa: ANN401 - JSON is anything
         return bounded(_number(value, path), path)
@@ -44,7 +44,7 @@ def number(bounded: Callable[[Decimal | None, str], object]) -> Read:
 
 
 def text(value: Any, path: str) -> object:  # noqa: ANN401 - JSON is anything
-    """Read a name. Raises RecordError for what is no text."""
+    """Read a name. Raises RecordError for a value of another kind."""
     if not isinstance(value, str):
         raise RecordError(f"{_shown(value)} is not a text - at `{path}`")
     return normalize_name(value, path)

@@ -10,7 +10,7 @@ import msgspec
 from db.notes import Note
 
 REPLACED = "@replaced"
-"""The key of a payload that tells, by path, which literals were made null."""
+"""The key of a payload that holds, by path, the literals that became null."""
 _LITERAL = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![\w.+-])(?:NaN|-?Infinity)(?![\w.])', re.DOTALL)
 
 
@@ -26,7 +26,7 @@ def null_literals(raw: bytes) -> bytes:
 
 
 def null_constants(raw: bytes) -> bytes:
-    """Return the object of a record so, with a mark that tells which literals stood where; other bytes as they are."""
+    """Return a record's object with null in place of each literal, and REPLACED at its end; other bytes as they are."""
     nulled = null_literals(raw)
     if nulled == raw:
         return raw
@@ -41,9 +41,9 @@ def null_constants(raw: bytes) -> bytes:
 
 
 def replacement_notes(replaced: dict[str, str]) -> tuple[Note, ...]:
-    """Return a note for each literal that a payload's mark tells."""
+    """Return a note for each literal that REPLACED holds."""
     return tuple(
-        Note(path, f"{name} is not JSON: it is read as missing - at `{path}`") for path, name in replaced.items()
+        Note(path, f"{name} is not JSON and is read as missing - at `{path}`") for path, name in replaced.items()
     )
 
 

@@ -1,4 +1,4 @@
-"""What a provider says in place of data, whatever shape it gave it: its code, and its own words in one short line."""
+"""Errors that a provider answers with, in whatever shape: the code in the body, and its own words in one short line."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ MAX_ERROR_BODY_BYTES = 65_536
 _KEYS = ("error_message", "message", "error", "errors", "detail", "status", "title", "msg", "description", "reason")
 _CODES = ("error_code", "code", "statusCode", "status_code", "status")
 _ALONE = frozenset({*_KEYS, *_CODES, "success", "timestamp", "type", "instance", "path", "request_id", "requestId"})
-"""Keys of an object that only says something; one of data has others."""
+"""Keys of an error object; an object with data has others."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _RATE_LIMIT = re.compile(
@@ -29,19 +29,19 @@ _KEY_CODES = frozenset({401, 403})
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True):
-    """What a provider says: its own words, "" where there are none, and the code inside the body."""
+    """The provider's own words, "" where there are none, and the code inside the body."""
 
     message: str
     code: int | None = None
 
     @property
     def is_rate_limit(self) -> bool:
-        """Tell whether it has had more requests than it allows."""
+        """Tell whether the provider refuses because there were too many requests."""
         return self.code == TOO_MANY_REQUESTS or (not self._says_status and bool(_RATE_LIMIT.search(self.message)))
 
     @property
     def is_missing(self) -> bool:
-        """Tell whether it does not know what was asked for."""
+        """Tell whether the provider does not know the coin or the path."""
         return self.code == NOT_FOUND or (not self._says_status and bool(_MISSING.search(self.message)))
 
     @property
@@ -51,7 +51,7 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
     @property
     def is_about_key(self) -> bool:
-        """Tell whether it wants another key."""
+        """Tell whether the provider refuses the key, or wants one."""
         return self.code in _KEY_CODES or bool(_KEY.search(self.message))
 
 
@@ -73,7 +73,7 @@ def read_error(body: bytes) -> ErrorAnswer:
 
 
 def error_in(body: bytes) -> ErrorAnswer | None:
-    """Return what a body of status 200 says in place of data, None where it is data, or is nothing that can be read."""
+    """Return the error that a body of status 200 holds in place of data, None where it holds none."""
     if len(body) > MAX_ERROR_BODY_BYTES or body[:16].lstrip().startswith(b"["):
         return None
     answer = read_error(body)

@@ -1,80 +1,16 @@
 """Fetch against real HTTP servers: what a provider may say, and what becomes of it."""
 
-import codecs
 import gzip
 import json
 import tracemalloc
 import zlib
-from collections.abc import Awaitable, Callable
 
-import msgspec
 import pytest
 from aiohttp import web
-from aiohttp.pytest_plugin import AiohttpServer
 
-from ingestor.errors import SourceMalformedError, SourceMissingError, SourceRefusedError, SourceUnavailableError
-from ingestor.fetch import Fetch, Limits, Provider, Validators
-from tests.ingestor.conftest import QUICK
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-OUR_KEY = "CG-key-of-ours"
-
-
-def provider(url: str, *, key: str | None = OUR_KEY) -> Provider:
-    return Provider(
-        name="CoinGecko",
-        url=url,
-        url_variable="COINGECKO_URL",
-        key=key,
-        key_header="x-cg-demo-api-key",
-        key_variable="COINGECKO_API_KEY",
-        calls=1000,
-        per_seconds=1,
-    )
-
-
-class Asked:
-    """A server with one route, and every request that it got."""
-
-    def __init__(self, url: str, requests: list[web.Request]) -> None:
-        self.url = url
-        self.requests = requests
-
-
-@pytest.fixture
-def serve(aiohttp_server: AiohttpServer) -> Callable[[Handler], Awaitable[Asked]]:
-    async def start(handler: Handler) -> Asked:
-        requests: list[web.Request] = []
-
-        async def record(request: web.Request) -> web.StreamResponse:
-            requests.append(request)
-            return await handler(request)
-
-        app = web.Application()
-        app.router.add_get("/{path:.*}", record)
-        server = await aiohttp_server(app)
-        return Asked(str(server.make_url("/api/v3")), requests)
-
-    return start
-
-
-Serve = Callable[[Handler], Awaitable[Asked]]
-
-
-def saying(status: int, body: str | bytes, **headers: str) -> Handler:
-    async def handler(_: web.Request) -> web.StreamResponse:
-        sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.Response(status=status, body=body.encode() if isinstance(body, str) else body, headers=sent)
-
-    return handler
-
-
-async def get(url: str, *, key: str | None = OUR_KEY, limits: Limits | None = None) -> bytes | None:
-    fetch = Fetch(provider(url, key=key), limits)
-    try:
-        return (await fetch.get("coins/markets", {"page": "2"})).content
-    finally:
-        await fetch.close()
+from ingestor.errors import SourceMalformedError, SourceRefusedError
+from ingestor.fetch import Fetch, Limits, Validators
+from tests.ingestor.served import OUR_KEY, Serve, get, provider, saying
 
 
 async def test_a_body_comes_as_it_was_sent_and_the_key_goes_in_its_header(serve: Serve) -> None:
@@ -163,69 +99,6 @@ async def test_a_long_message_is_cut_and_stays_one_line(serve: Serve) -> None:
         await get(server.url)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
-
-
-KINDS = [
-    "application/json",
-    "application/problem+json",
-    "text/html",
-    "text/plain; charset=utf-8",
-    "application/octet-stream",
-    "nonsense",
-]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_json_is_read_whatever_its_label_says(serve: Serve, kind: str) -> None:
-    server = await serve(saying(200, "[]", Content_Type=kind))
-    assert await get(server.url) == b"[]"
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("body", "shown"),
-    [
-        ("<!DOCTYPE html><html><head><title>Sign in</title></head></html>", "an HTML page, Sign in"),
-        ("\n  <html><body>[]</body></html>", "an HTML page"),
-        ("\ufeff<?xml version='1.0'?><coins/>", "an HTML page"),
-        ("Welcome to this network", "Welcome to this network"),
-    ],
-)
-async def test_what_is_not_json_is_refused_whatever_its_label_says(
-    serve: Serve, kind: str, body: str, shown: str
-) -> None:
-    server = await serve(saying(200, body, Content_Type=kind))
-    with pytest.raises(SourceMalformedError) as caught:
-        await get(server.url)
-    assert str(caught.value) == f"CoinGecko sent {shown!r} where JSON was wanted; check COINGECKO_URL"
-    assert len(server.requests) == 1
-
-
-TEXT = '[{"id": "a", "name": "\u20bfitcoin \U0001f600"}]'
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        TEXT.encode(),
-        codecs.BOM_UTF8 + TEXT.encode(),
-        TEXT.encode("utf-16"),
-        codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
-        TEXT.encode("utf-16-le"),
-        TEXT.encode("utf-16-be"),
-        TEXT.encode("utf-32"),
-    ],
-    ids=["plain", "utf-8 mark", "utf-16 mark", "utf-16-be mark", "utf-16-le", "utf-16-be", "utf-32 mark"],
-)
-async def test_a_body_in_any_unicode_encoding_is_the_same_body(serve: Serve, body: bytes) -> None:
-    server = await serve(saying(200, body))
-    assert await get(server.url) == TEXT.encode()
-
-
-async def test_half_a_character_of_utf_16_is_a_body_that_may_be_whole_the_next_time(serve: Serve) -> None:
-    server = await serve(saying(200, TEXT.encode("utf-16")[:-1]))
-    with pytest.raises(SourceUnavailableError, match=r"the body is not utf-16.*: .*\(attempt 2 of 2\)"):
-        await get(server.url, limits=QUICK)
 
 
 @pytest.mark.parametrize("status", [204, 206, 304])
@@ -320,86 +193,3 @@ async def test_a_circle_of_redirects_ends(serve: Serve) -> None:
     with pytest.raises(SourceMalformedError, match="redirected more than 3 times"):
         await get(server.url)
     assert len(server.requests) == 4
-
-
-RANGE = (
-    '{"error": {"status": {"timestamp": "2026-11-29", "error_code": 10012, "error_message": "Your request exceeds the '
-    "allowed time range. Public API users are limited to querying historical data within the past 365 days. Upgrade "
-    'to a paid plan."}}}'
-)
-
-
-@pytest.mark.parametrize("status", [401, 200])
-async def test_advice_by_the_code_in_the_body_goes_before_that_of_the_status(serve: Serve, status: int) -> None:
-    server = await serve(saying(status, RANGE))
-    fetch = Fetch(msgspec.structs.replace(provider(server.url), advice={10012: "ask for less"}))
-    with pytest.raises(SourceRefusedError) as caught:
-        await fetch.get("x", {})
-    await fetch.close()
-    assert str(caught.value).startswith(f"CoinGecko refused the request ({status}): Your request exceeds the allowed")
-    assert str(caught.value).endswith("Upgrade to a paid plan; ask for less")
-
-
-REFUSED = [
-    ('{"error": "the words"}', "the words"),
-    ('{"error": true, "message": "the words"}', "the words"),
-    ('{"errors": [{"detail": "the words"}], "data": null}', "the words"),
-    ('{"success": false, "data": [], "message": "the words"}', "the words"),
-    ('{"status": {"error_code": 10005, "error_message": "the words"}, "data": []}', "the words"),
-    ('{"message": "the words", "code": 17}', "the words"),
-    ('\ufeff{"error": "the words"}', "the words"),
-]
-
-
-@pytest.mark.parametrize(("body", "words"), REFUSED)
-async def test_an_error_with_status_200_is_refused_with_the_words_of_the_provider(
-    serve: Serve, body: str, words: str
-) -> None:
-    server = await serve(saying(200, body))
-    with pytest.raises(SourceRefusedError) as caught:
-        await get(server.url)
-    assert str(caught.value) == f"CoinGecko refused the request (200): {words}; check COINGECKO_URL"
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("body", "error", "sentence"),
-    [
-        ('{"error": "coin not found"}', SourceMissingError, "refused the request (200): coin not found; check"),
-        ('{"status": {"error_code": 404, "error_message": "no"}}', SourceMissingError, "refused the request (200): no"),
-        (
-            '{"error": "Invalid API key"}',
-            SourceRefusedError,
-            "refused the key (200): Invalid API key; check COINGECKO_A",
-        ),
-        ('{"status": {"error_code": 401, "error_message": "no"}}', SourceRefusedError, "refused the key (200): no; "),
-    ],
-)
-async def test_an_error_with_status_200_means_what_its_own_status_would(
-    serve: Serve, body: str, error: type[SourceRefusedError], sentence: str
-) -> None:
-    server = await serve(saying(200, body))
-    with pytest.raises(SourceRefusedError) as caught:
-        await get(server.url)
-    assert type(caught.value) is error
-    assert sentence in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"prices": [[1, 2]], "market_caps": []}',
-        '{"status": {"error_code": 0, "error_message": null}, "data": [1]}',
-        '{"error": null, "prices": []}',
-        '{"error": false, "coins": [{"message": "rate limit"}]}',
-        '[{"error": "rate limit"}]',
-        '[{"id": "a", "message": "Too many requests"}]',
-        "{}",
-        "5",
-        '"ok"',
-        '{"prices": NaN}',
-    ],
-)
-async def test_what_is_not_an_error_passes_as_it_came(serve: Serve, body: str) -> None:
-    server = await serve(saying(200, body))
-    assert await get(server.url) == body.encode()

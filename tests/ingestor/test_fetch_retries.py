@@ -4,7 +4,6 @@ import asyncio
 import datetime
 import email.utils
 import gzip
-import json
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -93,68 +92,6 @@ async def test_what_may_pass_is_tried_again(script: Start, status: int) -> None:
     server = await script(failing(status), failing(status), fine)
     assert (await get(server.url)).content == b"[]"
     assert len(server.asked_at) == 3
-
-
-def saying(body: str, **headers: str) -> Answer:
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
-
-    return answer
-
-
-RATE_LIMITS = [
-    (
-        '{"status": {"error_code": 429, "error_message": "You\'ve exceeded the Rate Limit."}}',
-        "You've exceeded the Rate Limit.",
-    ),
-    ('{"error": "rate limit exceeded, try again later"}', "rate limit exceeded, try again later"),
-    ('{"message": "API rate limit exceeded"}', "API rate limit exceeded"),
-    ('{"message": "Too Many Requests", "statusCode": "429"}', "Too Many Requests"),
-    ('{"error": {"code": 88, "message": "Rate-limit reached"}}', "Rate-limit reached"),
-    ('{"success": false, "error": {"info": "?", "message": "Your monthly usage limit has been reached"}}', "Your mon"),
-    ('{"error": "You have exceeded the number of requests per minute"}', "You have exceeded the number of requests"),
-    ('{"detail": "Request was throttled. Expected available in 5 seconds."}', "Request was throttled."),
-    ('"Too many requests"', "Too many requests"),
-    ("Throttled", "Throttled"),
-]
-
-
-@pytest.mark.parametrize(("body", "words"), RATE_LIMITS)
-async def test_a_rate_limit_with_status_200_is_tried_again_and_told_in_the_words_of_the_provider(
-    script: Start, body: str, words: str
-) -> None:
-    server = await script(saying(body), fine)
-    assert (await get(server.url)).content == b"[]"
-    assert len(server.asked_at) == 2
-    server = await script(saying(body))
-    with pytest.raises(SourceUnavailableError) as caught:
-        await get(server.url)
-    assert str(caught.value).startswith(f"CoinPaprika could not be read: it answered 200, {words}")
-    assert str(caught.value).endswith("(attempt 3 of 3)")
-
-
-async def test_a_rate_limit_with_status_200_may_say_how_long_to_wait(script: Start) -> None:
-    server = await script(saying('{"error": "rate limit"}', Retry_After="3600"))
-    with pytest.raises(SourceUnavailableError, match="asks to wait until") as caught:
-        await get(server.url)
-    assert caught.value.retry_at is not None
-    assert len(server.asked_at) == 1
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "Your request exceeds the allowed time range. Public API users are limited to the past 365 days.",
-        "This request is limited to PRO API subscribers.",
-        "page size exceeds 250",
-        "invalid vs_currency",
-    ],
-)
-async def test_another_limit_is_no_rate_limit(script: Start, words: str) -> None:
-    server = await script(saying(json.dumps({"error": words})))
-    with pytest.raises(SourceRefusedError):
-        await get(server.url)
-    assert len(server.asked_at) == 1
 
 
 def cut(body: bytes, *, packed: bool) -> Answer:
