@@ -1,5 +1,6 @@
 """Proxies and certificates of the settings: a source reads, and the doctor checks, through a real proxy on loopback."""
 
+import asyncio
 import contextlib
 import shutil
 import ssl
@@ -13,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from db.pool import Connection
 from db.settings import Settings, SettingsError, load_settings
 from ingestor.egress import Egress, egress_of
 from ingestor.errors import SourceError, SourceRefusedError, SourceUnavailableError
@@ -21,6 +23,7 @@ from ingestor.sources.coinpaprika import CoinPaprika, create
 from kasparro.doctor.sources import check_sources
 from tests.ingestor.conftest import QUICK
 from tests.ingestor.forward_proxy import forward_proxy
+from tests.kasparro.command_line import run_in
 
 NAME = "coins.example"
 """A name that no resolver knows: what reaches the provider under it went through the proxy."""
@@ -119,6 +122,27 @@ async def test_proxies_named_in_the_env_file_are_used_and_the_environment_wins(t
         assert (len(proxy.asked), len(other.asked)) == (1, 1)
         # Left empty in the environment, it is none.
         assert load_settings({"HTTP_PROXY": ""}, dotenv_path=dotenv).http_proxy is None
+
+
+async def test_the_command_reads_through_the_proxy_and_with_the_certificates_that_the_env_file_names(
+    certificate: Certificate, database: str, connection: Connection, tmp_path: Path
+) -> None:
+    async with provider(certificate.served) as port, forward_proxy(port) as proxy:
+        named = {
+            "HTTPS_PROXY": f"127.0.0.1:{proxy.port}",
+            "SSL_CERT_FILE": certificate.file,
+            "COINPAPRIKA_URL": f"https://{NAME}/v1",
+            "DATABASE_URL": database,
+            "KASPARRO_HOME": tmp_path,
+            "SOURCES": "coinpaprika",
+        }
+        (tmp_path / ".env").write_text("".join(f"{variable}={value}\n" for variable, value in named.items()))
+        done = await asyncio.to_thread(run_in, tmp_path, "ingest", "--once")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert proxy.asked == [f"CONNECT {NAME}:443"]
+    assert (
+        await connection.fetchval("SELECT price_usd_exact::text FROM normalized_records WHERE ticker = 'BTC'") == "1.5"
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
