@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 def http_url(text: str) -> str:
@@ -20,9 +20,13 @@ def http_url(text: str) -> str:
 def proxy_url(text: str) -> str:
     """Return a proxy's URL; a host and a port alone are those of an http proxy. Raises ValueError."""
     try:
-        return http_url(text if "://" in text else f"http://{text}")
+        url = http_url(text if "://" in text else f"http://{text}")
+        user = unquote(urlsplit(url).username or "")
     except ValueError:
-        raise ValueError("a proxy's http URL such as http://proxy.example.com:3128") from None
+        user = ":"
+    if ":" in user:  # which no proxy could tell from the password (RFC 7617, section 2)
+        raise ValueError("a proxy's http URL such as http://proxy.example.com:3128")
+    return url
 
 
 def cert_file(text: str) -> Path:

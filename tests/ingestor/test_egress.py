@@ -238,6 +238,7 @@ async def test_the_doctor_asks_for_coins_and_for_the_time_through_the_proxy(
     [
         ("HTTP_PROXY", "socks5://proxy.example:1080", "a proxy's http URL such as http://proxy.example.com:3128"),
         ("HTTPS_PROXY", "http://", "a proxy's http URL such as http://proxy.example.com:3128"),
+        ("HTTPS_PROXY", "http://us%3Aer:hunter2@proxy.example:3128", "its value is secret and not shown"),
         ("HTTPS_PROXY", "user:hunter2@proxy example", "its value is secret and not shown"),
         ("SSL_CERT_FILE", "/nowhere/ca.pem", "a PEM file of certificates (No such file or directory)"),
         ("SSL_CERT_FILE", __file__, "a PEM file of certificates ("),
