@@ -189,10 +189,10 @@ async def _write(
         step = await advance_sweep(connection, source, page, decoded.listings, now, believe=writing.believe)
         tickers |= step.ended
         coins = await merge_coins(connection, tickers, now)
-        await _record_history(connection, source, decoded, coins.repriced, writing.oldest)
+        too_old = await _record_history(connection, source, decoded, coins.repriced, writing.oldest)
         processed = len(page.records) + len(page.rejections)
         failed = len(decoded.rejections)
-        await add_notes(connection, run_id, _notes(page, decoded))
+        await add_notes(connection, run_id, _notes(page, decoded, too_old))
         await advance_run(
             connection,
             run_id,
@@ -247,26 +247,37 @@ async def _record_history(
     decoded: Decoded,
     repriced: Mapping[str, datetime.datetime],
     oldest: datetime.datetime,
-) -> None:
-    """Add the new prices to the coins' history; a file's rows are history themselves, each at its own time."""
+) -> Note | None:
+    """Add the new prices to the coins' history; a file's rows are history themselves, each at its own time.
+
+    Returns a note on the rows of a file that are too old to be kept.
+    """
     await record_prices(connection, repriced, oldest)
-    if source.kind == "file":
-        past = [
-            PastPrice(
-                external_id=listing.external_id,
-                at=listing.observed_at,
-                price_usd=listing.price_usd,
-                market_cap_usd=listing.market_cap_usd,
-                volume_24h_usd=listing.volume_24h_usd,
-            )
-            for listing in decoded.listings
-            # What the coins have just taken on is recorded already.
-            if listing.price_usd is not None and listing.observed_at != repriced.get(listing.ticker)
-        ]
-        if past:
-            await backfill_prices(connection, source.name, past, oldest)
+    if source.kind != "file":
+        return None
+    priced = [(listing, price) for listing in decoded.listings if (price := listing.price_usd) is not None]
+    past = [
+        PastPrice(
+            external_id=listing.external_id,
+            at=listing.observed_at,
+            price_usd=price,
+            market_cap_usd=listing.market_cap_usd,
+            volume_24h_usd=listing.volume_24h_usd,
+        )
+        for listing, price in priced
+        # What the coins have just taken on is recorded already.
+        if listing.observed_at >= oldest and listing.observed_at != repriced.get(listing.ticker)
+    ]
+    if past:
+        await backfill_prices(connection, source.name, past, oldest)
+    too_old = sum(listing.observed_at < oldest for listing, _ in priced)
+    if not too_old:
+        return None
+    text = f"Prices from before {oldest:%Y-%m-%d %H:%M} UTC, which history does not keep (HISTORY_RETENTION_DAYS)"
+    return Note("retention", text, too_old)
 
 
-def _notes(page: Page, decoded: Decoded) -> list[Note]:
-    """Return what a page has to tell: of its body, and of records whose side figures could not be read."""
-    return gathered([*page.notes, *(note for listing in decoded.listings for note in listing.notes)])
+def _notes(page: Page, decoded: Decoded, too_old: Note | None) -> list[Note]:
+    """Return what a page has to tell: of its body, of records in part unreadable, and of history that is too old."""
+    side = (note for listing in decoded.listings for note in listing.notes)
+    return gathered([*page.notes, *side, *([too_old] if too_old else [])])

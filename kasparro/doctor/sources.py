@@ -6,6 +6,7 @@ import time
 import anyio
 
 from db.settings import Settings, SettingsError
+from ingestor.egress import egress_of
 from ingestor.errors import SourceError, SourceMalformedError, SourceUnavailableError
 from ingestor.identity import read_identities
 from ingestor.records import Explains, Source
@@ -16,7 +17,7 @@ from kasparro.doctor.findings import Finding
 
 PATIENCE_SECONDS = 20.0
 NETWORK = (
-    "see that this machine gets there (network, DNS, proxy) and that the URL is right; "
+    "see that this machine gets there (network, DNS, HTTPS_PROXY) and that the URL is right; "
     "the other sources go on without it"
 )
 SAMPLE_REMEDY = "set CSV_PATH to files of your own, or leave it out"
@@ -40,7 +41,11 @@ async def check_sources(settings: Settings) -> list[Finding]:
             group.start_soon(check, source)
     if "csv" in found and not settings.demo and names_sample(settings.csv_path or str(settings.csv_folder)):
         found["csv"] = Finding("warn", "csv", "CSV_PATH names the sample: the prices in it are invented", SAMPLE_REMEDY)
-    clock = [await check_clock(_provider_urls(settings))] if any(source.kind == "api" for source in sources) else []
+    clock = (
+        [await check_clock(_provider_urls(settings), egress_of(settings))]
+        if any(source.kind == "api" for source in sources)
+        else []
+    )
     return [*(found[source.name] for source in sources), *clock]
 
 
