@@ -200,7 +200,7 @@ async def test_runs(
         readers = await open_all(stack, coins, document, variables)
         for source in sources:
             number = await add_run(source, "failure", message='"No" such file\n')
-            notes = [{"about": "columns", "text": "Not read: \"ä\"", "count": number}]
+            notes = [{"about": "columns", "text": 'Not read: "ä"', "count": number}]
             await connection.execute("UPDATE etl_runs SET notes = $1, note_count = $2 WHERE id = $2", notes, number)
             async with connection.transaction():
                 await add_run_event(connection, "run_finished", number, NOW)

@@ -59,8 +59,8 @@ async def test_runs_are_paged_newest_first_and_filtered(service: Service, rows: 
 async def test_runs_with_notes_are_found_and_say_them(
     service: Service, rows: Rows, *, has_notes: bool | None, expected: list[int]
 ) -> None:
-    columns = {"about": "columns", "text": "Columns that are not read: colour", "count": 1}
-    caps = {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 40}
+    columns: dict[str, Any] = {"about": "columns", "text": "Columns that are not read: colour", "count": 1}
+    caps: dict[str, Any] = {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 40}
     noted = {1: [columns, caps], 2: [], 3: [caps]}
     for notes in noted.values():
         await rows.run("csv", notes=notes, note_count=sum(note["count"] for note in notes))
