@@ -95,10 +95,8 @@ async def test_the_doctor_counts_those_beyond_ten(settings: dict[str, str], tmp_
     columns = ["market_cap", "volume_24h", "change_24h", "max_supply", "total_supply", "circulating_supply"]
     for number in range(2):
         names = [name if number else name.replace("_", " ") for name in columns]
-        file = tmp_path / f"{number}.csv"
-        file.write_text(
-            f"symbol,name,price_usd,{','.join(names)}\nSOL,Solana,5{',none' * len(names)}\n", encoding="utf-8"
-        )
+        lines = [f"symbol,name,price_usd,{','.join(names)}", f"SOL,Solana,5{',odd' * len(names)}", ""]
+        (tmp_path / f"{number}.csv").write_text("\n".join(lines), encoding="utf-8")
     shown = (await kasparro("doctor", **settings | {"CSV_PATH": str(tmp_path / "?.csv")})).stdout
     told = [line for line in shown.splitlines() if line.startswith("warn csv ")]
     assert len(told) == 11
