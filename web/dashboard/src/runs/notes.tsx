@@ -26,7 +26,12 @@ export function NoteList({ notes }: { notes: readonly RunNote[] }) {
       {notes.map(({ about, text, count }) => (
         <li key={about}>
           {text}
-          {count > 1 && <span className="badge">{whole(count)} times</span>}
+          {count > 1 && (
+            <>
+              {" "}
+              <span className="badge">{whole(count)} times</span>
+            </>
+          )}
         </li>
       ))}
     </ul>

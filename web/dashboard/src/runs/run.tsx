@@ -76,11 +76,11 @@ function Head({ run }: { run: Run }) {
         <Fact label="Records read">{whole(run.processed)}</Fact>
         <Fact label="Changed">{whole(run.changed)}</Fact>
         <Fact label="Unchanged">{whole(run.unchanged)}</Fact>
-        <Fact label="Notes">
-          <span className={run.noteCount > 0 ? "warn" : ""}>{whole(run.noteCount)}</span>
-        </Fact>
         <Fact label="Rejected">
           <span className={run.failed > 0 ? "warn" : ""}>{whole(run.failed)}</span>
+        </Fact>
+        <Fact label="Notes">
+          <span className={run.noteCount > 0 ? "warn" : ""}>{whole(run.noteCount)}</span>
         </Fact>
       </dl>
     </section>
