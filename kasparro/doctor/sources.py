@@ -119,8 +119,8 @@ async def _add(seen: _Seen, source: Source, page: Page) -> None:
 
 
 def _answered(source: Source, seen: _Seen) -> Finding:
-    what = "in its first page" if source.kind == "api" else "" if seen.whole else "in what was read of it"
-    text = f"{seen.records:,} records{what and f' {what}'}, {seen.seconds:.1f} s"
+    where = " in its first page" if source.kind == "api" else "" if seen.whole else " in what was read of it"
+    text = f"{seen.records:,} records{where}, {seen.seconds:.1f} s"
     if seen.rejected:
         return Finding("warn", source.name, f"{text}, {seen.rejected:,} of them unreadable", "look at them after a run")
     return Finding("ok", source.name, text)

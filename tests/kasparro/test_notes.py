@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from db.settings import load_settings
+from kasparro.doctor import examine
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import kasparro
 
@@ -89,6 +91,17 @@ async def test_the_doctor_names_them_of_every_file(settings: dict[str, str], tmp
     assert any(line.endswith("at `$.volume_24h`") for line in told)
     findings = json.loads((await asyncio.wait_for(kasparro("doctor", "--json", **both), 60)).stdout)
     assert [finding["text"] for finding in findings if finding["subject"] == "csv"][1:] != []
+
+
+async def test_the_doctor_reads_a_large_file_for_so_long_only(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kasparro.doctor.sources.FILE_SECONDS", 0.0)
+    rows = [f"T{number},Token {number},{number + 1}.5,red" for number in range(12_000)]
+    Path(settings["CSV_PATH"]).write_text("\n".join(["symbol,name,price_usd,colour", *rows, ""]), encoding="utf-8")
+    first, *others = [finding async for finding in examine(load_settings(settings)) if finding.subject == "csv"]
+    assert (first.level, first.text.partition(",")[2].partition(",")[0]) == ("ok", "000 records in what was read of it")
+    assert [finding.text for finding in others] == [DATED, "Columns that are not read: colour"]
 
 
 async def test_the_doctor_counts_those_beyond_ten(settings: dict[str, str], tmp_path: Path) -> None:
