@@ -11,6 +11,7 @@ from strawberry.types.field import StrawberryField
 from db.candles import CandleRow, PricePointRow
 from db.coin_pages import CoinRow
 from db.listing_pages import ListingRow
+from db.notes import Note
 from db.request_rows import RequestRow
 from db.run_pages import RejectionRow, RunRow
 from db.source_rows import SourceCheckpointRow, SourceRow
@@ -34,6 +35,7 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "PricePoint": PricePointRow,
     "Rejection": RejectionRow,
     "Run": RunRow,
+    "RunNote": Note,
     "Source": SourceRow,
 }
 """The row that an object of each type stands for. A field without a resolver is the column that it is named for."""

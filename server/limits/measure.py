@@ -28,6 +28,7 @@ from graphql import (
     is_list_type,
 )
 
+from db.notes import MAX_NOTES
 from server.limits.candles import candle_rows
 from server.limits.rows import COINS_PER_MESSAGE, DEFAULT_ROWS, MAX_ROWS
 from server.limits.scans import KNOWN_COSTS, scan_cost
@@ -38,6 +39,7 @@ LIST_ROWS = 5
 
 KNOWN_ROWS = {
     "CoinUpdate.coins": COINS_PER_MESSAGE,
+    "Run.notes": MAX_NOTES + 1,
     "__Schema.types": 60,
     "__Schema.directives": 6,
     "__Type.fields": 5,

@@ -46,6 +46,10 @@ async def fill(connection: Connection) -> list[str]:
     return ids + await _runs(connection, rows)
 
 
+NOTES: list[dict[str, Any]] = [
+    {"about": "columns", "text": 'Columns that are not read: ä, "b"', "count": 1},
+    {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 41},
+]
 GIVER = {"source": "csv", "observed_at": NOW.isoformat()}
 
 
@@ -113,6 +117,8 @@ async def _runs(connection: Connection, rows: Rows) -> list[str]:
             finished_at=None if number % 5 == 4 else NOW + number * DAY + datetime.timedelta(milliseconds=number),
             processed=failed,
             failed=failed,
+            notes=NOTES[: number % 3],
+            note_count=sum(note["count"] for note in NOTES[: number % 3]),
             request_id=request if number % 2 else None,
         )
         for place in range(failed):

@@ -123,6 +123,8 @@ ASKED_OFTEN = [
     "{ sources { name health listingCount lastRun { id durationMs } checkpoint { lastId updatedAt } } }",
     "{ stats { totalNormalized totalListings lastSuccess { id } lastFailure { message } } }",
     "{ runs(first: 4) { totalCount nodes { status rejections(first: 1) { totalCount nodes { id payload } } } } }",
+    "{ runs(filter: {hasNotes: true}) { totalCount nodes { noteCount notes { __typename count about says: text } } } }",
+    '{ sources { lastRun { notes { text } } } node(id: "run_3") { ... on Run { noteCount notes { about } } } }',
     '{ listing(source: "coinpaprika", externalId: "T1-0") { symbol lastSeenAt coin { isStale } } __typename }',
 ]
 

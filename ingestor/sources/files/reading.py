@@ -71,7 +71,12 @@ class CsvReading:
     @property
     def notes(self) -> list[Note]:
         """Return what a reader of the file should know, complete once all rows are read."""
-        notes = [*self.survey.notes]
+        return [*self.survey.notes, *self.late_notes]
+
+    @property
+    def late_notes(self) -> list[Note]:
+        """Return the notes that the rows give, complete once all are read; the survey has its own."""
+        notes: list[Note] = []
         counts = self.survey.conflicts.counts
         if count := counts[Verdict.CONFLICT]:
             text = "Rows of one coin and one time whose prices lie more than 5 % apart: none of them is believed"

@@ -151,7 +151,7 @@ class CsvFiles:
             if place is not None and (place.group, place.identity) == (file.group, file.identity):
                 number = place.number
                 await run_sync(reading.seek, place.offset)
-            ended = False
+            ended, notes = False, [*reading.survey.notes]
             while not ended:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
                 doubt = await run_sync(_doubt, file, part, reading.survey.rows, rows.get(file.group, 0))
@@ -160,6 +160,8 @@ class CsvFiles:
                 if number == 0 and not moved:
                     check_readable(self, str(file.path), part.records, part.rejections, fetched_at)
                 ended = part.at_end or moved
+                if ended:
+                    notes += reading.late_notes + ([doubt] if doubt else [])
                 if ended and doubt is None:
                     rows[file.group] = reading.survey.rows
                 yield Page(
@@ -170,9 +172,9 @@ class CsvFiles:
                     rejections=[] if moved else part.rejections,
                     position=_Place(file.group, file.identity, number + 1, part.offset),
                     ends_group=ended and doubt is None,
-                    notes=tuple(reading.notes + ([doubt] if doubt else [])) if ended else (),
+                    notes=tuple(notes),
                 )
-                number += 1
+                number, notes = number + 1, []
         finally:
             reading.close()
 
