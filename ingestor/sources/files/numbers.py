@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ingestor.records import RecordError
 
-__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "read_cell", "shifted", "shown_marks"]
+__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "plain_number", "read_cell", "shifted", "shown_marks"]
 
 
 class Mark(enum.Enum):
@@ -67,6 +67,11 @@ def is_missing(text: str) -> bool:
     """Tell whether a cell stands for a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
     text = text.translate(_DRESS).strip().lower()
     return text in _MISSING or text.strip("+-$% ") in _MISSING
+
+
+def plain_number(text: str) -> Decimal | None:
+    """Return the number of a cell that is digits with a decimal point alone, None for any other cell."""
+    return Decimal(text) if _PLAIN.fullmatch(text) else None
 
 
 def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
