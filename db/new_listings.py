@@ -18,7 +18,9 @@ from db.types import Connection
 
 _BEGIN = f"""
 WITH {MOMENT}
-SELECT at, ARRAY(SELECT ticker FROM listings WHERE ticker = ANY ($3::text[])) AS taken
+SELECT
+    at,
+    ARRAY(SELECT ticker FROM listings WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken
 FROM moment
 """  # noqa: S608 - of constants
 _LISTING_COLUMNS = (
@@ -29,9 +31,9 @@ _LISTING_COLUMNS = (
 _PAYLOAD_COLUMNS = ("external_id", "content_hash", "payload", "source", "ingested_at", "fetched_at", "run_id")
 _PAYLOAD_TABLES = {"api": "raw_api_records", "file": "raw_csv_records"}
 
-# The planner does not know how many rows a ticker has while a table fills, and would read all of it.
-_BY_INDEX = "SET LOCAL enable_seqscan = off"
-_AS_BEFORE = "SET LOCAL enable_seqscan = on"
+# By an array that the planner knows nothing of: it looks each ticker up in the index, whatever it takes the table for.
+# As JSON, because asyncpg takes longer for an array than for all else of these statements.
+#
 # As db/merge.py merges a ticker of one listing, and db/history.py records its price: a point is a candle of its own.
 _ADD_COINS = """
 WITH fresh AS MATERIALIZED (
@@ -40,7 +42,7 @@ WITH fresh AS MATERIALIZED (
         price_usd IS NOT NULL AND observed_at >= $3 AS is_point
     FROM listings AS l
     LEFT JOIN sources AS s ON s.name = l.source
-    WHERE l.ticker = ANY ($1::text[])
+    WHERE l.ticker = ANY (ARRAY(SELECT json_array_elements_text($1::json)))
 ),
 points AS (
     INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
@@ -74,6 +76,7 @@ FROM fresh
 ORDER BY ticker
 """
 
+_NULL = r"\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 """What stands for a column's or a row's end in COPY's text format (PostgreSQL's manual, "COPY", "Text Format")."""
 
@@ -107,44 +110,35 @@ def encode_new_listings(listings: Sequence[Listing], payloads: Iterable[bytes]) 
     shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1)
     times = {listing.ticker: listing.observed_at for listing in listings if listing.ticker not in shared}
     lines = [
-        b"%b\t\\\\x%b\t%b" % (_text(listing.external_id).encode(), listing.content_hash.hex().encode(), payload)
+        b"%b\t\\\\x%b\t%b" % (_texts([listing.external_id]).encode(), listing.content_hash.hex().encode(), payload)
         for listing, payload in zip(listings, (payload.replace(b"\\", b"\\\\") for payload in payloads), strict=True)
     ]
     return EncodedNewListings([_row(listing) for listing in listings], lines, tickers, times, shared)
 
 
 def _row(listing: Listing) -> str:
+    one = listing
+    numbers = (
+        *(one.rank, one.price_usd, one.market_cap_usd, one.volume_24h_usd, one.percent_change_24h),
+        *(one.circulating_supply, one.total_supply, one.max_supply),
+    )
+    own_time = "t" if one.has_own_time else "f"
     return "\t".join(
         [
-            _text(listing.external_id),
-            _text(listing.ticker),
-            _text(listing.symbol),
-            _text(listing.name),
-            _text(listing.name_words),
-            _text(listing.core_words),
-            _number(listing.rank),
-            _number(listing.price_usd),
-            _number(listing.market_cap_usd),
-            _number(listing.volume_24h_usd),
-            _number(listing.percent_change_24h),
-            _number(listing.circulating_supply),
-            _number(listing.total_supply),
-            _number(listing.max_supply),
-            listing.observed_at.isoformat(),
-            rf"\\x{listing.content_hash.hex()}",
-            "t" if listing.has_own_time else "f",
+            _texts([one.external_id, one.ticker, one.symbol, one.name, one.name_words, one.core_words]),
+            *[_NULL if number is None else str(number) for number in numbers],
+            f"{one.observed_at.isoformat()}\t\\\\x{one.content_hash.hex()}\t{own_time}",
         ]
     )
 
 
-def _text(text: str | None) -> str:
-    if text is None:
-        return r"\N"
-    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
-
-
-def _number(number: object) -> str:
-    return r"\N" if number is None else str(number)
+def _texts(texts: Sequence[str | None]) -> str:
+    """Return cells as COPY takes them; most need no escape, which one look at all of them tells."""
+    if None not in texts:
+        line = "\x1f".join(texts)  # type: ignore[arg-type]  # None is none of them
+        if "\\" not in line and line.replace("\x1f", " ").isprintable():
+            return line.replace("\x1f", "\t")
+    return "\t".join([_NULL if text is None else text.translate(_ESCAPES) for text in texts])
 
 
 async def copy_listings(
@@ -163,15 +157,16 @@ async def copy_listings(
     """
     try:
         async with connection.transaction():
-            row = await connection.fetchrow(_BEGIN, source, code, listings.tickers)
+            row = await connection.fetchrow(_BEGIN, source, code, msgspec.json.encode(listings.tickers))
             if row is None:
                 raise RuntimeError("the statement returns one row")
             taken = frozenset(row["taken"])
-            seen = "\t".join([_text(source), *[fetched_at.isoformat()] * 3])
+            name = _texts([source])
+            seen = "\t".join([name, *[fetched_at.isoformat()] * 3])
             ends = [f"\t{seen}\t{'f' if ticker in taken else 't'}\n" for ticker in listings.tickers]
             rows = "".join([part for line in zip(listings.rows, ends, strict=True) for part in line])
             await _copy(connection, "listings", _LISTING_COLUMNS, rows.encode())
-            end = f"\t{_text(source)}\t{row['at'].isoformat()}\t{fetched_at.isoformat()}\t{run_id}\n".encode()
+            end = f"\t{name}\t{row['at'].isoformat()}\t{fetched_at.isoformat()}\t{run_id}\n".encode()
             payloads = end.join([*listings.payloads, b""])
             await _copy(connection, _PAYLOAD_TABLES[kind], _PAYLOAD_COLUMNS, payloads)
     except asyncpg.UniqueViolationError:
@@ -196,9 +191,7 @@ async def add_coins(
         return True
     try:
         async with connection.transaction():
-            await connection.execute(_BY_INDEX)
-            await connection.execute(_ADD_COINS, sorted(tickers), now, oldest)
-            await connection.execute(_AS_BEFORE)
+            await connection.execute(_ADD_COINS, msgspec.json.encode(sorted(tickers)), now, oldest)
     except asyncpg.UniqueViolationError:
         return False
     return True
