@@ -38,8 +38,9 @@ demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no n
 test: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## all tests, side by side, with coverage; ARGS="tests/db -k name" picks some, without
 	@exec $(BIN)/pytest $(or $(ARGS),--cov --numprocesses auto --maxprocesses 4 --dist worksteal)
 
-soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run, a rebuild, a backfill, of servers and their clients
-	@KILL_ROUNDS=50 exec $(BIN)/pytest --timeout 3600 -k "kill or seams" tests/ingestor tests/live tests/kasparro/test_backfill.py $(ARGS)
+soak: $(DEV_STAMP) ## the long form of what CI does shortly: 50 kills of a run, a rebuild, a backfill, of servers and their clients; 100,000 generated files
+	@KILL_ROUNDS=50 GENERATED_FILES=100000 exec $(BIN)/pytest --timeout 3600 -k "kill or seams or put_in_or_is_told" \
+		tests/ingestor tests/live tests/kasparro/test_backfill.py $(ARGS)
 
 bench: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## measure what docs/PERFORMANCE.md promises, peers included; ARGS=--quick in two minutes, ARGS=--json for machines
 	@exec $(BIN)/python -m bench $(ARGS)
