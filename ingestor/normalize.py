@@ -84,13 +84,18 @@ def name_key(name: str | None) -> tuple[str, str]:
 
     Computed here and stored, because PostgreSQL's lower() and regular expressions depend on its locale.
     """
-    # Twice: case-folding can undo the normalisation.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name or "").casefold())
+    text = name or ""
+    if text.isascii():
+        text = text.lower()
+    else:
+        # Twice: case-folding can undo the normalisation.
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # A name of symbols alone is its own word.
     words = text.translate(_WORD_CHARACTERS).split() or text.split()
     # "The Protocol" is generic throughout: then nothing is left out.
     core = [word for word in words if word not in GENERIC_WORDS] or words
-    return " ".join(words), " ".join(core)
+    joined = " ".join(words)
+    return joined, joined if len(core) == len(words) else " ".join(core)
 
 
 def _bounded(number: Decimal | None, path: str) -> Decimal | None:

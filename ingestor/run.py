@@ -24,7 +24,8 @@ from ingestor.ahead import ahead
 from ingestor.alive import IDLE_SECONDS, kept_alive
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
-from ingestor.page import Part, decode_page, write_page
+from ingestor.page import decode_page, write_page
+from ingestor.parts import Part
 from ingestor.readable import check_readable
 from ingestor.records import Budgeted, Checkpoint, Explains, Page, Source
 

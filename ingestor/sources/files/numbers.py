@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ingestor.records import RecordError
 
-__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "read_cell", "shifted", "shown_marks"]
+__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "plain_number", "read_cell", "shifted", "shown_marks"]
 
 
 class Mark(enum.Enum):
@@ -69,6 +69,11 @@ def is_missing(text: str) -> bool:
     return text in _MISSING or text.strip("+-$% ") in _MISSING
 
 
+def plain_number(text: str) -> Decimal | None:
+    """Return the number of a cell that is digits with a decimal point alone, None for any other cell."""
+    return Decimal(text) if _PLAIN.fullmatch(text) else None
+
+
 def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
     """Return the number of a cell, exactly, None for a missing one; and whether a per cent sign stands with it.
 
@@ -121,7 +126,9 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
             if not _GROUPS[parting].fullmatch(whole):
                 return None
             whole = whole.replace(parting, "")
-    return f"{whole or '0'}.{fraction or '0'}" if whole.isdecimal() or not whole else None
+    if whole and not whole.isdecimal():
+        return None
+    return f"{whole or '0'}.{fraction}" if fraction else whole
 
 
 def decides_mark(text: str) -> Mark | None:

@@ -26,6 +26,7 @@ from ingestor.times import parse_time
 
 ROWS_A_PAGE = 5_000
 
+_CONFLICT, _REPEATED = Verdict.CONFLICT.value, Verdict.REPEATED.value
 _EARLIER = datetime.timedelta(microseconds=1)
 _ROW = msgspec.json.Decoder(dict[str, str])
 
@@ -189,7 +190,8 @@ class CsvFiles:
         layout.check_currency(row)
         price = layout.price(row)
         side = _Side(row, layout)
-        ignored = row.get(BESIDE) == Verdict.CONFLICT.value
+        beside = row.get(BESIDE)
+        ignored = beside == _CONFLICT
         return Listing(
             external_id=record.external_id,
             ticker=normalize_ticker(symbol, f"$.{layout.path('symbol')}"),
@@ -198,7 +200,7 @@ class CsvFiles:
             name_words=name_words,
             core_words=core_words,
             rank=side.rank(),
-            price_usd=None if ignored else positive(price, f"$.{layout.path('price')}"),
+            price_usd=None if ignored else positive(price, layout.paths["price"]),
             market_cap_usd=None if ignored else side.number("market_cap", positive),
             volume_24h_usd=None if ignored else side.number("volume", not_negative),
             percent_change_24h=None if ignored else side.number("change", signed),
@@ -206,7 +208,7 @@ class CsvFiles:
             total_supply=side.number("total_supply", positive),
             max_supply=side.number("max_supply", positive),
             # Never the newest of its time: the row that counts is.
-            observed_at=observed_at - _EARLIER if row.get(BESIDE) == Verdict.REPEATED.value else observed_at,
+            observed_at=observed_at - _EARLIER if beside == _REPEATED else observed_at,
             has_own_time=has_own_time,
             content_hash=record.content_hash,
             notes=tuple(side.notes),
@@ -226,24 +228,22 @@ class _Side:
 
     def number(self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]) -> Decimal | None:
         """Return a figure within its bounds."""
-        number = self._layout.side(self._row, role, self.notes)
-        if number is None:
+        if role not in self._layout.paths:
             return None
-        path = f"$.{self._layout.path(role)}"
+        number = self._layout.side(self._row, role, self.notes)
         try:
-            return bounded(number, path)
+            return None if number is None else bounded(number, self._layout.paths[role])
         except RecordError as error:
-            self.notes.append(Note(path, str(error)))
+            self.notes.append(Note(self._layout.paths[role], str(error)))
             return None
 
     def rank(self) -> int | None:
         """Return the rank."""
         number = self._layout.side(self._row, "rank", self.notes)
-        path = f"$.{self._layout.path('rank')}"
         try:
-            return rank_of(number, path)
+            return None if number is None else rank_of(number, self._layout.paths["rank"])
         except RecordError as error:
-            self.notes.append(Note(path, str(error)))
+            self.notes.append(Note(self._layout.paths["rank"], str(error)))
             return None
 
 
