@@ -191,7 +191,8 @@ class CsvFiles:
         price = layout.price(row)
         side = _Side(row, layout)
         beside = row.get(BESIDE)
-        ignored = beside == _CONFLICT
+        # A repeated row adds nothing, to history neither; of rows that contradict each other none is believed.
+        ignored = beside in {_CONFLICT, _REPEATED}
         return Listing(
             external_id=record.external_id,
             ticker=normalize_ticker(symbol, f"$.{layout.path('symbol')}"),
