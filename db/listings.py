@@ -64,8 +64,7 @@ WHERE source = $1 AND external_id = ANY (ARRAY(SELECT json_array_elements_text($
 
 # The write lock is held: what commits later has a later `moment`, by one clock for all ingestors, which no setting of
 # it turns back.
-MOMENT = """
-moment AS (
+MOMENT = """moment AS (
     UPDATE raw_clock SET at = greatest(clock_timestamp(), at + interval '1 microsecond') RETURNING at
 ),
 reader AS (
