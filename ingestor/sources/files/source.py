@@ -15,9 +15,10 @@ from db.settings import Settings
 from ingestor.clock import utc_now
 from ingestor.decode import decode_record
 from ingestor.errors import SourceError, SourceRefusedError
-from ingestor.normalize import FUTURE, name_key, normalize_ticker, not_negative, positive, rank_of, signed
+from ingestor.normalize import FUTURE, not_negative, positive, rank_of, signed
 from ingestor.readable import check_readable
 from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
+from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
 from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
 from ingestor.sources.files.paths import CsvFile, Identity, find_files, identify
