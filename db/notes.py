@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from db.display import printable
 from db.types import Connection
 
 _READ = "SELECT notes::text FROM etl_runs WHERE id = $1"
@@ -25,7 +26,9 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 def gathered(notes: Iterable[Note]) -> list[Note]:
     """Return the notes with those about one thing counted together under the text of the first."""
     found: dict[str, Note] = {}
-    for note in notes:
+    for given in notes:
+        # Of a file's headers and cells: PostgreSQL keeps no NUL.
+        note = msgspec.structs.replace(given, about=printable(given.about), text=printable(given.text))
         if (before := found.get(note.about)) is None and len(found) < MAX_NOTES:
             found[note.about] = msgspec.structs.replace(note, text=note.text[:MAX_TEXT])
             continue

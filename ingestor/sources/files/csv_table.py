@@ -32,6 +32,7 @@ class _Header(msgspec.Struct, frozen=True):
     offset: int
     score: int = 0
     lines_before: int = 0
+    line: int | None = None
     rejected: tuple[Row, ...] = ()
 
 
@@ -51,7 +52,7 @@ class CsvTable:
         if header.lines_before:
             text = f"Lines before the header that are not read: {header.lines_before}"
             notes = (Note("lines before the header", text, header.lines_before),)
-        self.form = Form("csv", delimiter=header.delimiter, notes=notes)
+        self.form = Form("csv", delimiter=header.delimiter, notes=notes, header_line=header.line)
         self._rows.seek(header.offset)
 
     @property
@@ -88,6 +89,7 @@ class CsvTable:
         match = _SEP.fullmatch(first.raw) if first else None
         stated = match[1].decode("latin-1") if match else None
         offset = self._rows.offset if match else 0
+        self._rows.mark()
         if mapping.delimiter or stated:
             return (mapping.delimiter or stated or ",",), offset
         return DELIMITERS, 0
@@ -99,21 +101,30 @@ class CsvTable:
         hope: _Header | None = None
         rejected: list[Row] = []
         for number in range(MAX_PREAMBLE):
+            self._rows.mark()
             offset = self._rows.offset
             row = self._rows.read()
             if row is None:
                 break
+            self._rows.mark()
             if row.error is not None:
                 rejected.append(row)
                 continue
             headers = unique_headers(row.cells)
             header = _Header(
-                headers, delimiter, self._rows.offset, lines_before=number - len(rejected), rejected=tuple(rejected)
+                headers,
+                delimiter,
+                self._rows.offset,
+                lines_before=number - len(rejected),
+                rejected=tuple(rejected),
+                line=row.line,
             )
             if (score := _score(headers, mapping)) > 1:
                 return msgspec.structs.replace(header, score=score * 100 - number)
             if _is_kline(row.cells):
-                return msgspec.structs.replace(header, headers=KLINES[: len(row.cells)], offset=offset, score=300)
+                return msgspec.structs.replace(
+                    header, headers=KLINES[: len(row.cells)], offset=offset, line=None, score=300
+                )
             # Without any better, the one with the most columns tells what is missing.
             hope = hope or msgspec.structs.replace(header, score=min(len(headers), 50) - number)
         return hope

@@ -47,7 +47,7 @@ class ParquetTable:
         if cells is None:
             return None
         self.offset += 1
-        return Row("\x1f".join(cells).encode("utf-8", "surrogatepass"), cells)
+        return Row("\x1f".join(cells).encode("utf-8", "surrogatepass"), cells, None, self.offset)
 
     def close(self) -> None:
         """Close the file."""

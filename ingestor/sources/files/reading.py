@@ -48,7 +48,7 @@ class CsvReading:
         self._file_time = f"{file.observed_at(modified_ns):%Y-%m-%dT%H:%M:%S.%fZ}"
         self.table = open_table(file.path, file.real, file.mapping)
         try:
-            size = None if self.table.form.packed else file.identity.size
+            size = None if self.table.form.is_undone else file.identity.size
             self.survey = survey(self.table, file.mapping, file.path.name, size)
         except SourceMalformedError as error:
             self.close()
@@ -62,6 +62,8 @@ class CsvReading:
         self.layout = layout_of((*self.table.headers, *marks), self._read)
         self.survey.conflicts.mark = self.layout.marks.get("price", Mark.POINT)
         self._end_is_open = False
+        self.last_row: Row | None = None
+        """The row that was read last."""
         self._rejections = [Rejection(None, row.error or "", row.raw) for row in self.table.rejected]
 
     def close(self) -> None:
@@ -100,6 +102,7 @@ class CsvReading:
         for _ in range(row_count):
             before = self.table.offset
             row = self.table.read()
+            self.last_row = row
             if row is None:
                 return Slice(records, rejections, self.table.offset, at_end=True)
             if self._is_being_written(row):
@@ -119,7 +122,7 @@ class CsvReading:
         return Slice(records, rejections, self.table.offset, at_end=False)
 
     def _is_being_written(self, row: Row) -> bool:
-        if self.table.form.kind != "csv" or row.raw.endswith(b"\n") or self.table.form.packed:
+        if self.table.form.kind != "csv" or row.raw.endswith(b"\n") or self.table.form.is_undone:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
 

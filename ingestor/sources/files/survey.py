@@ -26,7 +26,7 @@ from ingestor.sources.files.evidence import ChangeEvidence, DateEvidence, IdEvid
 from ingestor.sources.files.layout import Reading
 from ingestor.sources.files.mapping import Mapping
 from ingestor.sources.files.symbols import coin_of_file, is_dollar, is_quote
-from ingestor.sources.files.table import Table
+from ingestor.sources.files.table import Row, Table
 from ingestor.times import parse_time
 
 __all__ = ["Survey", "survey"]
@@ -64,9 +64,9 @@ def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = No
     columns, symbol, name, notes = _columns(table.headers, mapping, sample, file_name)
     evidence = _Evidence(table.headers, columns, first, size)
     rows = 0
-    for cells in _chunks(table):
-        rows += len(cells)
-        evidence.add(cells)
+    for chunk in _chunks(table):
+        rows += len(chunk)
+        evidence.add([row.cells for row in chunk if row.error is None])
     table.seek(start)
     return Survey(
         reading=evidence.reading(mapping, table, symbol, name, notes),
@@ -77,10 +77,10 @@ def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = No
     )
 
 
-def _chunks(table: Table) -> Iterator[list[list[str]]]:
+def _chunks(table: Table) -> Iterator[list[Row]]:
     rows = iter(table.read, None)
     while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
-        yield [row.cells for row in chunk if row.error is None]
+        yield chunk
 
 
 def _columns(

@@ -18,15 +18,28 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
     cells: list[str]
     error: str | None = None
+    line: int = 0
+    """The line that it begins on; where the file has no lines, its number among the rows. The first one is 1."""
 
 
 class Form(msgspec.Struct, frozen=True):
-    """How a file is written, for people: `csv`, `json` or `parquet`, what was undone, its delimiter."""
+    """How a file is written, for people.
+
+    `kind` is `csv`, `json`, `ndjson` or `parquet`; `packed` and `encoding` are what was undone, "" for nothing;
+    `header_line` is the line of the header, None where the file has none.
+    """
 
     kind: str
     packed: str = ""
     delimiter: str | None = None
     notes: tuple[Note, ...] = ()
+    encoding: str = ""
+    header_line: int | None = None
+
+    @property
+    def is_undone(self) -> bool:
+        """Tell whether rows are read of other bytes than those of the file."""
+        return bool(self.packed or self.encoding)
 
 
 class Table(Protocol):

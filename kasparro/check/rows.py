@@ -1,0 +1,110 @@
+"""The rows of one file as the source reads them, one by one, so that each is known by its line."""
+
+import datetime
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from db.notes import Note, gathered
+from db.source_files import FileReport
+from ingestor.clock import utc_now
+from ingestor.readable import check_readable
+from ingestor.records import Listing, Record, RecordError, Rejection
+from ingestor.sources.files.paths import CsvFile
+from ingestor.sources.files.reading import CsvReading, Slice
+from ingestor.sources.files.report import FIRST_ROWS, report_of
+from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, doubt_of
+from ingestor.sources.files.table import Row
+from kasparro.check.results import RejectedRow
+
+__all__ = ["CheckedRows"]
+
+MAX_REJECTIONS = 20
+"""Rejected rows of a file that are shown."""
+MAX_NOTES_WAITING = 1_000
+MAX_TEXT = 200
+
+
+class CheckedRows:
+    """The rows of one open file, read page by page; of what was read only counts and the first ones are kept."""
+
+    def __init__(self, file: CsvFile, reading: CsvReading) -> None:
+        self._file = file
+        self._reading = reading
+        self._source = CsvFiles(str(file.path))
+        self._before = deque(reading.table.rejected)
+        self._first_page: tuple[list[Record], list[Rejection]] | None = ([], [])
+        self._notes: list[Note] = []
+        self._doubt: Note | None = None
+        self._rejected = 0
+        self._first: list[Listing] = []
+        self.ended = False
+        self.tickers: set[str] = set()
+        self.rejections: list[RejectedRow] = []
+
+    def read(self) -> list[Listing]:
+        """Return the listings of the next page. Raises SourceError."""
+        listings: list[Listing] = []
+        now = utc_now()
+        for _ in range(ROWS_A_PAGE):
+            part = self._reading.read_slice(1)
+            if self._first_page is not None:
+                self._first_page[0].extend(part.records)
+                self._first_page[1].extend(part.rejections)
+            for rejection in part.rejections:
+                self._reject(rejection.error)
+            listings += self._listings(part, now)
+            if part.at_end:
+                self.ended = True
+                self._doubt = doubt_of(self._file, part, self._reading.survey.rows, 0)
+                break
+        self._first += listings[: FIRST_ROWS - len(self._first)]
+        self.tickers.update(listing.ticker for listing in listings)
+        return listings
+
+    def check_first(self) -> None:
+        """Raise SourceMalformedError where no row of the first page can be read: the source reads no more then."""
+        if self._first_page is not None:
+            records, rejections = self._first_page
+            self._first_page = None
+            check_readable(self._source, str(self._file.path), records, rejections, utc_now())
+
+    def report(self) -> FileReport:
+        """Return what is known of the file."""
+        notes = gathered([*self._reading.notes, *([self._doubt] if self._doubt else []), *self._notes])
+        reading = self._reading
+        name = str(self._file.path)
+        report = report_of(
+            name, reading.table, reading.layout, rows=reading.survey.rows, first=self._first, notes=notes
+        )
+        return msgspec.structs.replace(report, rejected=self._rejected)
+
+    def _listings(self, part: Slice, now: datetime.datetime) -> Iterator[Listing]:
+        for record in part.records:
+            try:
+                listing = self._source.to_listing(record, now)
+            except RecordError as error:
+                self._reject(str(error))
+                continue
+            self._note(listing.notes)
+            yield listing
+
+    def _note(self, notes: Sequence[Note]) -> None:
+        self._notes += notes
+        if len(self._notes) > MAX_NOTES_WAITING:
+            self._notes = gathered(self._notes)
+
+    def _reject(self, error: str) -> None:
+        """Count a row; those that stand before the header come first."""
+        row = self._before.popleft() if self._before else self._reading.last_row
+        self._rejected += 1
+        if row is not None and len(self.rejections) < MAX_REJECTIONS:
+            self.rejections.append(RejectedRow(row.line, error, _text(row, self._reading.table.form.kind)))
+
+
+def _text(row: Row, kind: str) -> str:
+    """Return the beginning of a row as its file has it; Parquet has values alone."""
+    raw = ", ".join(row.cells) if kind == "parquet" else row.raw.decode("utf-8", "backslashreplace")
+    text = raw.rstrip("\r\n").encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\u2026"
