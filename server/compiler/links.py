@@ -3,7 +3,7 @@
 import datetime
 import functools
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -15,6 +15,7 @@ from db.candles import history_of
 from db.coin_pages import COINS
 from db.listing_pages import LISTINGS, listings_of_tickers_statement, newest_payloads
 from db.run_pages import count_rejections, last_runs, rejections_of_runs, runs_of_requests
+from db.source_files import files_of_sources
 from db.source_rows import checkpoints_of_sources, listing_counts
 from db.types import Connection
 from server.compiler.arguments import Run
@@ -22,9 +23,9 @@ from server.compiler.compiling import Asked
 from server.compiler.connections import ConnectionSelection, View
 from server.compiler.errors import NotOursError
 from server.compiler.fields import Values
+from server.compiler.inside import Inside, Provenance, parted
 from server.compiler.projection import Leaf, Link, Plain, Rows, TypeName, rows_of_records, rows_of_structs
 from server.graphql.arguments import given
-from server.graphql.coin import PROVENANCE_FIELDS, provenance_of
 from server.graphql.history import CandleInterval, HistoryValue, candle_span, history_part
 from server.graphql.rejections import RejectionsValue
 from server.graphql.run import rejections_part
@@ -34,32 +35,6 @@ _UNSET: Any = strawberry.UNSET
 
 def _unique(values: Values) -> list[Any]:
     return list(dict.fromkeys(values))
-
-
-class Provenance:
-    """Coin.provenance: JSON in a column."""
-
-    needs = frozenset({"provenance", *PROVENANCE_FIELDS})
-
-    def __init__(self, asked: Asked) -> None:
-        self._selection = asked.selection()
-
-    def values(self, rows: Rows) -> Values:
-        """Return each coin's entries."""
-        values = zip(*(rows.columns[name] for name in PROVENANCE_FIELDS), strict=True)
-        entries = list(map(provenance_of, rows.columns["provenance"], values))  # type: ignore[arg-type]  # a column's values are objects here
-        written = self._selection.write_plain(
-            rows_of_structs(self._selection.needs, list(chain.from_iterable(entries)))
-        )
-        return _parted(written, map(len, entries))
-
-
-def _parted(values: Sequence[Any], counts: Iterable[int]) -> list[Sequence[Any]]:
-    parts, start = [], 0
-    for count in counts:
-        parts.append(values[start : start + count])
-        start += count
-    return parts
 
 
 class Listings:
@@ -264,7 +239,7 @@ class Many(_Keyed):
         keys = rows.columns[self._key]
         found = await self._found(keys, run)
         lists = [found.get(key, ()) for key in keys]
-        return _parted(await self._written(chain.from_iterable(lists), run), map(len, lists))
+        return parted(await self._written(chain.from_iterable(lists), run), map(len, lists))
 
 
 class ListingCount:
@@ -291,6 +266,10 @@ LINKS: Mapping[str, Callable[[Asked], Plain | Link]] = {
     "Source.listingCount": lambda _: ListingCount(),
     "Source.lastRun": lambda asked: One(asked, "name", last_runs),
     "Source.checkpoint": lambda asked: One(asked, "name", checkpoints_of_sources),
+    "Source.files": lambda asked: Many(asked, "name", files_of_sources),
+    "SourceFile.columns": lambda asked: Inside(asked, "columns"),
+    "SourceFile.notes": lambda asked: Inside(asked, "notes"),
+    "SourceFile.firstListings": lambda asked: Inside(asked, "first_listings"),
     "EtlRequest.runs": lambda asked: Many(asked, "id", runs_of_requests),
 }
 """Every field that is more than columns of its row, by type and name."""

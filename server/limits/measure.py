@@ -38,6 +38,9 @@ LIST_ROWS = 5
 
 KNOWN_ROWS = {
     "CoinUpdate.coins": COINS_PER_MESSAGE,
+    "Source.files": 20,
+    "SourceFile.columns": 14,
+    "SourceFile.notes": 50,
     "__Schema.types": 60,
     "__Schema.directives": 6,
     "__Type.fields": 5,

@@ -183,8 +183,10 @@ async def test_the_coins_that_would_change_are_those_that_a_run_then_changes(
         # Nothing new.
         "id,symbol,name,price,date\na,A,Aa,1,2026-01-01\nb,B,Bb,2,2026-01-01\nb2,B,Other,3,2026-01-01\nc,C,Cc,4,2026-01-01\n",
         # One is newer, one is older, one has another symbol, one comes, one is rejected.
-        "id,symbol,name,price,date\na,A,Aa,9,2026-01-02\nb,B,Bb,7,2025-01-01\nb2,B,Other,3,2026-01-01\n"
-        "c,D,Cc,4,2026-01-02\ne,E,Ee,5,2026-01-01\nf,F,Ff,-,zz\n",
+        (
+            "id,symbol,name,price,date\na,A,Aa,9,2026-01-02\nb,B,Bb,7,2025-01-01\nb2,B,Other,3,2026-01-01\n"
+            "c,D,Cc,4,2026-01-02\ne,E,Ee,5,2026-01-01\nf,F,Ff,-,zz\n"
+        ),
     ]
     expected, said = [], []
     for version in versions:

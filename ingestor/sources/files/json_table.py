@@ -127,6 +127,8 @@ def _row(entry: object) -> _Entry:
         return "The entry holds half of a surrogate pair", text.encode("utf-8", "backslashreplace")
     cells: dict[str, str] = {}
     _flatten(entry, "", cells, 0)
+    if any("\0" in key for key in cells):
+        return "The entry has a key with a NUL character", raw
     return cells, raw
 
 
