@@ -36,7 +36,7 @@ ORDER BY source, read_at DESC, name
 """
 
 _KINDS = {"csv": "CSV", "json": "JSON", "ndjson": "JSON, one object a line", "parquet": "Parquet"}
-_DELIMITERS = {"\t": "tab", " ": "space"}
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
 
 class FileForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class FileForm(msgspec.Struct, frozen=True, kw_only=True):
         """Return it in words."""
         parts = [_KINDS.get(self.kind, self.kind), self.encoding, self.packed and f"packed as {self.packed}"]
         if self.delimiter is not None:
-            parts.append(f"delimiter {_DELIMITERS.get(self.delimiter, self.delimiter)}")
+            parts.append(f"delimiter: {_DELIMITERS.get(self.delimiter, self.delimiter)}")
         if self.kind == "csv":
             parts.append("no header line" if self.header_line is None else f"header on line {self.header_line:,}")
         return ", ".join(part for part in parts if part)

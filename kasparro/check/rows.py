@@ -12,7 +12,7 @@ from ingestor.clock import utc_now
 from ingestor.readable import check_readable
 from ingestor.records import Listing, Record, RecordError, Rejection
 from ingestor.sources.files.paths import CsvFile
-from ingestor.sources.files.reading import CsvReading, Slice
+from ingestor.sources.files.reading import CsvReading, Slice, repeats
 from ingestor.sources.files.report import FIRST_ROWS, report_of
 from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, doubt_of
 from ingestor.sources.files.table import Row
@@ -54,12 +54,14 @@ class CheckedRows:
                 self._first_page[1].extend(part.rejections)
             for rejection in part.rejections:
                 self._reject(rejection.error)
-            listings += self._listings(part, now)
+            read = list(self._listings(part, now))
+            listings += read
+            if len(self._first) < FIRST_ROWS and not any(map(repeats, part.records)):
+                self._first += read
             if part.at_end:
                 self.ended = True
                 self._doubt = doubt_of(self._file, part, self._reading.survey.rows, 0)
                 break
-        self._first += listings[: FIRST_ROWS - len(self._first)]
         self.tickers.update(listing.ticker for listing in listings)
         return listings
 

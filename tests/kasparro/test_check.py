@@ -34,7 +34,7 @@ MAPPING = """\
 columns = { price = "Preis (USD)", market_cap = "Marktkapitalisierung" }
 """
 MIXED_SAID = f"""\
-mixed.csv: CSV, UTF-8, delimiter ;, header on line 3
+mixed.csv: CSV, UTF-8, delimiter: semicolon, header on line 3
   read
     symbol      Symbol
     price       Preis (USD)           US dollars, decimal comma
@@ -151,7 +151,7 @@ def test_a_folder_is_read_as_csv_path_is_and_is_what_is_read_where_nothing_is_na
     assert named.stdout == unnamed.stdout
     assert named.returncode == unnamed.returncode == 0
     heads = [line for line in named.stdout.splitlines() if line.startswith("files/")]
-    assert heads == ["files/a.csv: CSV, UTF-8, delimiter ,, header on line 1", "files/b.json: JSON, UTF-8"]
+    assert heads == ["files/a.csv: CSV, UTF-8, delimiter: comma, header on line 1", "files/b.json: JSON, UTF-8"]
     assert "2 files, 2 coins" in named.stdout
 
 

@@ -36,7 +36,7 @@ async def test_the_files_of_a_source_say_how_they_were_read(service: Service, po
             "files": [
                 {
                     "name": "prices.csv",
-                    "form": "CSV, UTF-8, delimiter ;, header on line 1",
+                    "form": "CSV, UTF-8, delimiter: semicolon, header on line 1",
                     "rows": 3,
                     "rejected": 1,
                     "columns": [

@@ -121,7 +121,9 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
             if not _GROUPS[parting].fullmatch(whole):
                 return None
             whole = whole.replace(parting, "")
-    return f"{whole or '0'}.{fraction or '0'}" if whole.isdecimal() or not whole else None
+    if whole and not whole.isdecimal():
+        return None
+    return f"{whole or '0'}.{fraction}" if fraction else whole or "0"
 
 
 def decides_mark(text: str) -> Mark | None:

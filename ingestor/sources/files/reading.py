@@ -17,6 +17,7 @@ from ingestor.sources.files.survey import survey
 from ingestor.sources.files.table import Row
 from ingestor.sources.files.tables import open_table
 
+_REPEATED = msgspec.json.encode({BESIDE: Verdict.REPEATED.value})[1:-1]
 MAX_SLICE_BYTES = 8 * 1024 * 1024
 WRITING_SECONDS = 10
 """A file that changed within these may still be written: a last line without an end then waits."""
@@ -74,6 +75,8 @@ class CsvReading:
     def notes(self) -> list[Note]:
         """Return what a reader of the file should know, complete once all rows are read."""
         notes = [*self.survey.notes]
+        if self.survey.rows == 0:
+            notes.append(Note("empty", "The file has a header and no rows"))
         counts = self.survey.conflicts.counts
         if count := counts[Verdict.CONFLICT]:
             text = "Rows of one coin and one time whose prices lie more than 5 % apart: none of them is believed"
@@ -150,6 +153,11 @@ class CsvReading:
         if columns.address:
             parts.append(row[columns.address].strip())
         return "-".join(part for part in parts if part).lower()
+
+
+def repeats(record: Record) -> bool:
+    """Tell whether a record's row repeats an earlier one of its file."""
+    return _REPEATED in record.raw
 
 
 def _with_path(message: str, file: CsvFile) -> str:

@@ -22,7 +22,7 @@ from ingestor.records import OBSERVED_AT, Checkpoint, FilePart, Listing, Page, R
 from ingestor.sources.files.conflicts import Verdict
 from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
 from ingestor.sources.files.paths import CsvFile, Identity, find_files, identify
-from ingestor.sources.files.reading import CsvReading, Slice
+from ingestor.sources.files.reading import CsvReading, Slice, repeats
 from ingestor.sources.files.report import FIRST_ROWS, report_of
 from ingestor.times import parse_time
 
@@ -192,7 +192,7 @@ class CsvFiles:
 
     def _readable(self, records: list[Record]) -> Iterator[Listing]:
         now = utc_now()
-        for record in records:
+        for record in itertools.filterfalse(repeats, records):
             with contextlib.suppress(RecordError):
                 yield self.to_listing(record, now)
 
@@ -287,7 +287,7 @@ def doubt_of(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | 
         return Note("moved", f"{file.group} changed while it was read; the next run reads it again")
     if part.unfinished:
         return Note("unfinished", f"{file.group} ends within a line, it is still being written: that line waits")
-    if part.at_end and rows_before > 1 and rows * 2 < rows_before:
+    if part.at_end and rows * 2 < rows_before:
         text = f"{file.group} has {rows:,} rows, it had {rows_before:,}: nothing that is missing ends"
         return Note("shrunk", f"{text}. `kasparro trigger --full --source csv` believes it")
     return None

@@ -36,6 +36,8 @@ SAMPLE_ROWS = 200
 """Rows by which a column is told that its header does not name."""
 MONEY = ("price", "market_cap", "volume")
 NUMBERS = (*MONEY, "circulating_supply", "total_supply", "max_supply", "change")
+BARE_VOLUMES = ("volume", "vol", "volume24h", "24hvolume", "vol24h", "24hvol", "totalvolume")
+"""Headers of a volume that do not say what they count."""
 _TICKER = re.compile(r"[A-Z0-9$@.\-/_:]{1,20}")
 
 
@@ -219,6 +221,9 @@ class _Evidence:
         if pairs and any(self._pairs.quotes - {"USD"}):
             quotes = ", ".join(sorted(self._pairs.quotes))
             notes.append(Note("quotes", f"Prices are of pairs in {quotes}; coins that stand for a dollar count as one"))
+        if (pairs or self.columns.currency) and header_key(self.columns.volume or "") in BARE_VOLUMES:
+            text = "The volume of pairs may count coins, and is read as US dollars"
+            notes.append(Note(f"$.{self.columns.volume}", f"{text} - at `$.{self.columns.volume}`"))
         return Reading(
             columns=differing,
             marks=self._decided_marks(mapping, table, notes),

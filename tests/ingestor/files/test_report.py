@@ -108,6 +108,6 @@ async def test_a_header_of_any_text_and_length_is_kept_in_bounds(pool: Pool, sou
     (tmp_path / "a.json").write_bytes(msgspec.json.encode([*objects, {"symbol": "Y", "price": 2}]))
     assert await read(pool, source) == "partial"
     [report] = (await reports(pool)).values()
-    assert report.unread_count == 61
+    assert report.unread_count == 60
     assert len(report.unread_headers) == 50
     assert len(msgspec.json.encode(report)) < 16_000
