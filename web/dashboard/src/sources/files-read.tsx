@@ -80,7 +80,7 @@ function Columns({ file }: { file: File }) {
             <tr key={role}>
               <th scope="row">{role.replaceAll("_", " ")}</th>
               <td>{header ?? <Nothing />}</td>
-              <td className="faint">{how}</td>
+              <td className="faint how">{how}</td>
             </tr>
           ))}
         </tbody>
