@@ -49,6 +49,7 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
         failure = _in_full(error)
     finally:
         reading.close()
+        rows.close()
     tickers |= rows.tickers
     return CheckedFile(
         path=path,

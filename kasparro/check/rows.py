@@ -15,6 +15,7 @@ from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.reading import CsvReading, Slice, repeats
 from ingestor.sources.files.report import FIRST_ROWS, report_of
 from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, doubt_of
+from ingestor.sources.files.streams import PACKED_ERRORS, FileStream, broken, open_stream
 from ingestor.sources.files.table import Row
 from kasparro.check.results import RejectedRow
 
@@ -24,6 +25,7 @@ MAX_REJECTIONS = 20
 """Rejected rows of a file that are shown."""
 MAX_NOTES_WAITING = 1_000
 MAX_TEXT = 200
+COUNTED_BYTES = 1024 * 1024
 
 
 class CheckedRows:
@@ -33,7 +35,8 @@ class CheckedRows:
         self._file = file
         self._reading = reading
         self._source = CsvFiles(str(file.path))
-        self._before = deque(reading.table.rejected)
+        self._before = deque(zip(reading.table.rejected_lines, reading.table.rejected, strict=True))
+        self._lines = _Lines(file)
         self._first_page: tuple[list[Record], list[Rejection]] | None = ([], [])
         self._notes: list[Note] = []
         self._doubt: Note | None = None
@@ -72,6 +75,10 @@ class CheckedRows:
             self._first_page = None
             check_readable(self._source, str(self._file.path), records, rejections, utc_now())
 
+    def close(self) -> None:
+        """Close the file where it was opened once more."""
+        self._lines.close()
+
     def report(self) -> FileReport:
         """Return what is known of the file."""
         notes = gathered([*self._reading.notes, *([self._doubt] if self._doubt else []), *self._notes])
@@ -99,10 +106,47 @@ class CheckedRows:
 
     def _reject(self, error: str) -> None:
         """Count a row; those that stand before the header come first."""
-        row = self._before.popleft() if self._before else self._reading.last_row
         self._rejected += 1
-        if row is not None and len(self.rejections) < MAX_REJECTIONS:
-            self.rejections.append(RejectedRow(row.line, error, _text(row, self._reading.table.form.kind)))
+        if self._before:
+            line, row = self._before.popleft()
+        elif len(self.rejections) >= MAX_REJECTIONS or (last := self._reading.last_row) is None:
+            return
+        else:
+            line, row = self._number(last), last
+        self.rejections.append(RejectedRow(line, error, _text(row, self._reading.table.form.kind)))
+
+    def _number(self, row: Row) -> int:
+        """Return the line that the row read last begins on, in JSON and Parquet its number."""
+        offset = self._reading.table.offset
+        return self._lines.at(offset - len(row.raw)) if self._reading.table.form.kind == "csv" else offset
+
+
+class _Lines:
+    """Counts the lines of a file up to offsets that only grow; it is opened once more for that."""
+
+    def __init__(self, file: CsvFile) -> None:
+        self._file = file
+        self._stream: FileStream | None = None
+        self._offset = 0
+        self._line = 1
+
+    def at(self, offset: int) -> int:
+        """Return the line that begins at an offset of the unpacked bytes. Raises SourceError."""
+        path, mapping = self._file.path, self._file.mapping
+        try:
+            if self._stream is None:
+                self._stream = open_stream(path, mapping.encoding, self._file.real)
+            while self._offset < offset and (read := self._stream.file.read(min(COUNTED_BYTES, offset - self._offset))):
+                self._offset += len(read)
+                self._line += read.count(b"\n")
+        except PACKED_ERRORS as error:
+            raise broken(path, error) from None
+        return self._line
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
 
 
 def _text(row: Row, kind: str) -> str:

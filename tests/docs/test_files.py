@@ -43,7 +43,7 @@ def examples() -> Iterator[Example]:
     assert not example.files, "files that no command reads"
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example.command.removeprefix("check "))
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.command.removeprefix("check "))
 def test_an_example_prints_what_the_page_shows(example: Example, tmp_path: Path) -> None:
     for name, content in example.files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")

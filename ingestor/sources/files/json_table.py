@@ -37,6 +37,7 @@ class JsonTable:
         self.headers = tuple(dict.fromkeys(key for row, _ in self._rows if isinstance(row, dict) for key in row))
         self.form = Form(kind)
         self.rejected: list[Row] = []
+        self.rejected_lines: list[int] = []
         self.offset = 0
 
     def seek(self, offset: int) -> None:
@@ -50,8 +51,8 @@ class JsonTable:
         row, raw = self._rows[self.offset]
         self.offset += 1
         if isinstance(row, str):
-            return Row(raw, [], row, self.offset)
-        return Row(raw, [row.get(header, "") for header in self.headers], None, self.offset)
+            return Row(raw, [], row)
+        return Row(raw, [row.get(header, "") for header in self.headers])
 
     def close(self) -> None:
         """Close the file."""

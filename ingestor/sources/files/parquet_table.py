@@ -31,6 +31,7 @@ class ParquetTable:
         self.headers = tuple(self._file.schema_arrow.names)
         self.form = Form("parquet")
         self.rejected: list[Row] = []
+        self.rejected_lines: list[int] = []
         self.offset = 0
         self._rows = self._read_all()
 
@@ -47,7 +48,7 @@ class ParquetTable:
         if cells is None:
             return None
         self.offset += 1
-        return Row("\x1f".join(cells).encode("utf-8", "surrogatepass"), cells, None, self.offset)
+        return Row("\x1f".join(cells).encode("utf-8", "surrogatepass"), cells)
 
     def close(self) -> None:
         """Close the file."""

@@ -61,8 +61,6 @@ class RowReader:
         self._stream = stream or open_stream(path)
         self._file = self._stream.file
         self._offset = 0
-        self._line = 1
-        self._lines_at = {0: 1}
         self.delimiter = delimiter
         self.width: int | None = None
         self.least_width: int | None = None
@@ -82,14 +80,8 @@ class RowReader:
         """Where the next row starts, in bytes of the unpacked file."""
         return self._offset
 
-    def mark(self) -> None:
-        """Remember the line of the next row, for a `seek` that comes back to it."""
-        self._lines_at[self._offset] = self._line
-
     def seek(self, offset: int) -> None:
         """Go on at an offset that `offset` once gave."""
-        if offset != self._offset:
-            self._line = self._lines_at.get(offset, 1)
         try:
             self._file.seek(offset)
         except PACKED_ERRORS as error:
@@ -126,9 +118,7 @@ class RowReader:
         if b"'" in raw:
             cells = [unguarded(cell) for cell in cells]
         self._offset += len(raw)
-        line = self._line
-        self._line += len(self._lines.taken)
-        return Row(raw, cells, _flaw(raw) or error, line)
+        return Row(raw, cells, _flaw(raw) or error)
 
     def _fitted(self, cells: list[str], width: int) -> tuple[list[str], str | None]:
         """Return a row with as many cells as the header: empty ones at its end may be too many, or left out."""

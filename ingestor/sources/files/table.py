@@ -18,8 +18,6 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
     cells: list[str]
     error: str | None = None
-    line: int = 0
-    """The line that it begins on; where the file has no lines, its number among the rows. The first one is 1."""
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -49,6 +47,8 @@ class Table(Protocol):
     form: Form
     rejected: list[Row]
     """Lines before the first row that cannot be read."""
+    rejected_lines: list[int]
+    """The number of each of them in the file; the first line is 1."""
 
     @property
     def offset(self) -> int:
