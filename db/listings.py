@@ -57,23 +57,28 @@ class ListingsWritten(msgspec.Struct, frozen=True):
 # By an array of keys, not by a join: whatever the planner takes the table for, it looks each up in the index.
 _KNOWN = "SELECT external_id, content_hash, ticker FROM listings WHERE source = $1 AND external_id = ANY ($2::text[])"
 
-# A payload that did not win (it is older than what the listing holds) is kept once, for audit; one that won is
-# a change and is kept always. The newest of an external id within the page goes into the listing. The write lock is
-# held: what commits later has a later `moment`, by one clock for all ingestors, which no setting of it turns back.
-_WRITE = """
-WITH moment AS (
+# The write lock is held: what commits later has a later `moment`, by one clock for all ingestors, which no setting of
+# it turns back.
+MOMENT = """
+moment AS (
     UPDATE raw_clock SET at = greatest(clock_timestamp(), at + interval '1 microsecond') RETURNING at
 ),
 reader AS (
     INSERT INTO raw_readers (source, arrived_from, code)
-    SELECT $1, at, $5
+    SELECT $1, at, $2
     FROM moment
-    WHERE $5 IS DISTINCT FROM (SELECT code FROM raw_readers WHERE source = $1 ORDER BY arrived_from DESC LIMIT 1)
-),
+    WHERE $2 IS DISTINCT FROM (SELECT code FROM raw_readers WHERE source = $1 ORDER BY arrived_from DESC LIMIT 1)
+)
+"""
+"""The beginning of a statement that writes payloads of the source $1, as code of the digest $2 reads them."""
+# A payload that did not win (it is older than what the listing holds) is kept once, for audit; one that won is
+# a change and is kept always. The newest of an external id within the page goes into the listing.
+_WRITE = f"""
+WITH {MOMENT},
 incoming AS MATERIALIZED (
     SELECT r.*, decode(r.content_hash, 'base64') AS digest
     FROM ROWS FROM (
-        json_to_recordset($2::json) AS (
+        json_to_recordset($5::json) AS (
             external_id text, ticker text, symbol text, name text, name_words text, core_words text, rank integer,
             price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
             circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
@@ -143,7 +148,7 @@ kept AS (
 SELECT
     (SELECT count(*) FROM kept) AS changed,
     ARRAY(SELECT DISTINCT ticker FROM written) AS tickers
-"""
+"""  # noqa: S608 - of constants
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
 
 _ANY_TO_REVIVE = "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL)"
@@ -218,7 +223,7 @@ async def write_listings(
     if not listings.payloads:
         return ListingsWritten(0, frozenset())
     row = await connection.fetchrow(
-        _WRITE_TO[kind], source, listings.rows, fetched_at, run_id, code, listings.payloads, any_new
+        _WRITE_TO[kind], source, code, fetched_at, run_id, listings.rows, listings.payloads, any_new
     )
     if row is None:
         raise RuntimeError("the statement returns one row")

@@ -14,7 +14,10 @@ MAX_RUNS_OF_REQUEST = 250
 
 
 class RunRow(msgspec.Struct, frozen=True, gc=False):
-    """One attempt to read a source."""
+    """One attempt to read a source; `notes` is JSON, see `db.notes.decode_notes`, and `note_count` the sum of counts.
+
+    Events of earlier versions hold no notes.
+    """
 
     id: int
     source: str
@@ -27,6 +30,8 @@ class RunRow(msgspec.Struct, frozen=True, gc=False):
     started_at: datetime.datetime
     finished_at: datetime.datetime | None
     message: str | None
+    note_count: int = 0
+    notes: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class RejectionRow(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +53,7 @@ class RunFilter(msgspec.Struct, frozen=True):
     statuses: Sequence[str] | None = None
     started_from: datetime.datetime | None = None
     started_to: datetime.datetime | None = None
+    has_notes: bool | None = None
 
 
 RUNS = PageQuery(
@@ -58,6 +64,7 @@ RUNS = PageQuery(
         ("text[]", "r.status = ANY ({})"),
         ("timestamptz", "r.started_at >= {}"),
         ("timestamptz", "r.started_at <= {}"),
+        ("boolean", "(r.note_count > 0) = {}"),
     ),
 )
 NEWEST_FIRST = Order("NEWEST", sort="r.id", sort_type="bigint", key="r.id", key_type="bigint", descending=True)
@@ -86,7 +93,8 @@ _COUNT_REJECTIONS = "SELECT run_id, count(*) FROM rejected_records WHERE run_id 
 
 def run_from_event(run: dict[str, Any]) -> RunRow:
     """Return the run that an event holds."""
-    return msgspec.convert(run, RunRow)
+    notes = msgspec.Raw(msgspec.json.encode(run.get("notes", [])))
+    return msgspec.convert(run | {"notes": notes}, RunRow)
 
 
 def run_conditions(wanted: RunFilter) -> Wanted:

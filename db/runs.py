@@ -22,7 +22,8 @@ UPDATE etl_runs
 SET status = CASE WHEN $2 = 'success' AND failed > 0 THEN 'partial' ELSE $2 END,
     message = $3, finished_at = greatest($4, started_at)
 WHERE id = $1 AND status = 'running'
-RETURNING id, source, status, processed, failed, changed, unchanged, pages, started_at, finished_at, message, note_count
+RETURNING id, source, status, processed, failed, changed, unchanged, pages, started_at, finished_at, message,
+    note_count, notes
 """
 _ABANDON = """
 UPDATE etl_runs
@@ -55,7 +56,7 @@ WHERE q.finished_at < $1 AND NOT EXISTS (SELECT FROM etl_runs AS r WHERE r.reque
 
 
 class FinishedRun(msgspec.Struct, frozen=True):
-    """A run that has ended, as its row says."""
+    """A run that has ended, as its row says; its notes are as in `db.run_pages.RunRow`."""
 
     id: int
     source: str
@@ -69,6 +70,7 @@ class FinishedRun(msgspec.Struct, frozen=True):
     finished_at: datetime.datetime
     message: str | None
     note_count: int = 0
+    notes: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class RunTakenOverError(Exception):

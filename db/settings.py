@@ -12,6 +12,7 @@ import msgspec
 import platformdirs
 
 from db.display import displayed
+from db.network_settings import cert_dir, cert_file, http_url, proxy_url
 from db.pool import normalize_dsn
 from db.token import tokens_of
 
@@ -46,6 +47,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds: int = 75
     workers: int = 1
     response_cache_bytes: int = 33_554_432
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    ssl_cert_file: Path | None = None
+    ssl_cert_dir: Path | None = None
     coinpaprika_url: str = "https://api.coinpaprika.com/v1"
     coingecko_url: str = "https://api.coingecko.com/api/v3"
     api_source_key: str | None = None
@@ -123,21 +129,10 @@ def _boolean(text: str) -> bool:
     return _one_of("true", "false", "1", "0")(text) in ("true", "1")
 
 
-def _http_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment or any(char.isspace() for char in text):
-        raise ValueError("an http or https URL such as https://api.example.com/v1")
-    return text.rstrip("/")
-
-
 def _origin(text: str) -> str:
     if text == "*":
         return text
-    url = _http_url(text)
+    url = http_url(text)
     parts = urlsplit(url)
     if parts.path or parts.username is not None:
         raise ValueError("origins such as https://dash.example.com, separated by commas, or *")
@@ -217,8 +212,13 @@ _READERS: dict[str, Callable[[str], object]] = {
     "keep_alive_seconds": _integer(1, 3600),
     "workers": _integer(1, 16),
     "response_cache_bytes": _integer(0, 2**40),
-    "coinpaprika_url": _http_url,
-    "coingecko_url": _http_url,
+    "http_proxy": proxy_url,
+    "https_proxy": proxy_url,
+    "no_proxy": str,
+    "ssl_cert_file": cert_file,
+    "ssl_cert_dir": cert_dir,
+    "coinpaprika_url": http_url,
+    "coingecko_url": http_url,
     "api_source_key": _secret,
     "coingecko_api_key": _secret,
     "coingecko_pages": _integer(1, 4000),
@@ -241,6 +241,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "trusted_documents": _path,
 }
 _VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
+_EITHER_CASE = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 UNSET = frozenset({"", "REPLACE_ME"})
 """Values that count as left out: the second is the placeholder of `.env.example`."""
 
@@ -250,6 +251,16 @@ def _read_file(path: Path) -> dict[str, str | None]:
         return dotenv.dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
+def _text(environ: Mapping[str, str], from_file: Mapping[str, str | None], variable: str) -> str:
+    """Return what the environment says, else the file; of a proxy's two spellings the small letters, as Python does."""
+    spellings = (variable.lower(), variable) if variable in _EITHER_CASE else (variable,)
+    for given in (environ, from_file):
+        for spelling in spellings:
+            if spelling in given:
+                return (given[spelling] or "").strip()
+    return ""
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path | None = None) -> Settings:
@@ -264,13 +275,13 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path
     values: dict[str, object] = {"home": platformdirs.user_state_path("kasparro")}
     for name, reader in _READERS.items():
         variable = _VARIABLES[name]
-        text = (environ[variable] if variable in environ else from_file.get(variable) or "").strip()
+        text = _text(environ, from_file, variable)
         if text in UNSET:
             continue
         try:
             values[name] = reader(text)
         except ValueError as error:
-            is_secret = name in SECRETS or ("://" in text and "@" in text)
+            is_secret = name in SECRETS or "@" in text
             shown = "its value is secret and not shown" if is_secret else f"it is {text!r}"
             raise SettingsError(f"{variable} must be {error}; {shown}") from None
     return msgspec.convert(values, Settings)

@@ -135,7 +135,8 @@ async def save_file_part(
     before = None if part.is_first else await connection.fetchval(_READING, source, report.name)
     if before is not None:
         known = _REPORT.decode(before)
-        report = msgspec.structs.replace(report, first=known.first, rejected=known.rejected, notes=known.notes)
+        report = msgspec.structs.replace(report, first=known.first, rejected=known.rejected)
+        notes = [*known.notes, *notes]
     together = tuple(gathered([*report.notes, *notes]))
     report = msgspec.structs.replace(report, rejected=report.rejected + rejected, notes=together)
     if part.is_last:

@@ -9,10 +9,11 @@ import db.coins
 import db.history
 import db.listings
 import db.merge
+import db.new_listings
 import ingestor
 from ingestor.records import Source
 
-_MAKING = (db.coins, db.history, db.listings, db.merge)
+_MAKING = (db.coins, db.history, db.listings, db.merge, db.new_listings)
 
 
 @functools.cache

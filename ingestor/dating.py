@@ -7,9 +7,9 @@ import msgspec
 
 from ingestor.normalize import FUTURE
 from ingestor.records import OBSERVED_AT, Record, RecordError
-from ingestor.times import parse_time
+from ingestor.times import parse_time, time_text
 
-_TEXT = msgspec.json.Decoder(str)
+_TIME: msgspec.json.Decoder[str | int | float | None] = msgspec.json.Decoder(str | int | float | None)
 _SHORTEST = len('"2026-11-23"')
 
 
@@ -42,7 +42,7 @@ def _all_usable(times: Sequence[bytes], fetched_at: datetime.datetime) -> bool:
 
 def _usable(time: bytes, fetched_at: datetime.datetime) -> datetime.datetime | None:
     try:
-        moment = parse_time(_TEXT.decode(time), "$")
+        moment = parse_time(time_text(_TIME.decode(time)), "$")
     except (msgspec.DecodeError, RecordError):
         return None
     return moment if moment <= fetched_at + FUTURE else None
@@ -51,11 +51,11 @@ def _usable(time: bytes, fetched_at: datetime.datetime) -> datetime.datetime | N
 def _is_unreadable(time: bytes) -> bool:
     """Tell whether a record names a time that nobody can read: it is rejected for that, with its bytes."""
     try:
-        text = _TEXT.decode(time)
+        text = time_text(_TIME.decode(time))
         if text.strip():
             parse_time(text, "$")
     except msgspec.DecodeError:
-        return time not in (b"", b"null")
+        return time != b""
     except RecordError:
         return True
     return False

@@ -10,6 +10,7 @@ import msgspec
 
 from ingestor.dating import dated
 from ingestor.errors import SourceMalformedError
+from ingestor.nonfinite import null_constants
 from ingestor.normalize import MAX_EXTERNAL_ID
 from ingestor.records import Record, RecordError, Rejection, content_hash
 
@@ -42,12 +43,12 @@ def split(
     try:
         return _told_apart(_ELEMENTS.decode(body), fetched_at)
     except msgspec.ValidationError as error:
-        raise SourceMalformedError(f"{provider} sent no list of coins: {_with_path(error)}") from None
+        raise SourceMalformedError(f"{provider} sent no list of coins: {with_path(error)}") from None
     except (msgspec.DecodeError, RecursionError) as error:
         # Half a surrogate pair in one record is no reason to lose the others; half a body is.
         records, rejections = _told_apart(_elements(body), fetched_at)
         if not records:
-            raise SourceMalformedError(f"{provider} sent a body that is no JSON: {_with_path(error)}") from None
+            raise SourceMalformedError(f"{provider} sent a body that is no JSON: {with_path(error)}") from None
         return records, rejections
 
 
@@ -57,14 +58,20 @@ def _told_apart(
     records: list[Record] = []
     rejections: list[Rejection] = []
     times: list[bytes] = []
-    for raw in map(bytes, elements):
+    for sent in map(bytes, elements):
+        raw = sent
         try:
-            identified = _ID.decode(raw)
+            try:
+                identified = _ID.decode(raw)
+            except msgspec.DecodeError:
+                if (raw := null_constants(sent)) == sent:
+                    raise
+                identified = _ID.decode(raw)
             external_id = check_external_id(identified.id)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RecordError) as error:
-            rejections.append(Rejection(None, _with_path(error), raw))
+            rejections.append(Rejection(None, with_path(error), sent))
         else:
-            records.append(Record(external_id, raw, content_hash(raw)))
+            records.append(Record(external_id, raw, content_hash(sent)))
             times.append(bytes(identified.last_updated))
     return (records if fetched_at is None else dated(records, times, fetched_at)), rejections
 
@@ -100,35 +107,40 @@ def check_external_id(external_id: str) -> str:
 
 
 def decode_record(record: Record, decoder: msgspec.json.Decoder[T]) -> T:
-    """Decode a record, each number exactly as written; an empty text where a number belongs is missing.
+    """Decode a record, each number exactly as written.
 
     Raises RecordError, also for what no jsonb column takes: NUL characters, bytes that are not UTF-8, endless nesting.
     """
     try:
-        if len(record.raw) > 2 * MAX_NESTING and record.raw.count(b"[") + record.raw.count(b"{") > MAX_NESTING:
-            _refuse_depth(record.raw)
-        if b"\\u0000" in record.raw:
-            _refuse_nul(_ANYTHING.decode(record.raw), "$")
-        record.raw.decode()
-        try:
-            return decoder.decode(record.raw)
-        except msgspec.ValidationError:
-            return msgspec.convert(_without_blanks(_ANYTHING.decode(record.raw)), decoder.type)
+        _check_storable(record.raw)
+        return decoder.decode(record.raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(_with_path(error)) from None
+        raise RecordError(with_path(error)) from None
 
 
-def _with_path(error: Exception) -> str:
+def decode_loosely(record: Record) -> Any:  # noqa: ANN401 - JSON is anything
+    """Decode a record to dictionaries, lists, texts and numbers: int or Decimal. Raises RecordError as above."""
+    try:
+        _check_storable(record.raw)
+        return _ANYTHING.decode(record.raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(with_path(error)) from None
+
+
+def _check_storable(raw: bytes) -> None:
+    """Raise RecordError or UnicodeDecodeError for a record that no jsonb column takes."""
+    if len(raw) > 2 * MAX_NESTING and raw.count(b"[") + raw.count(b"{") > MAX_NESTING:
+        _refuse_depth(raw)
+    if b"\\u0000" in raw:
+        _refuse_nul(_ANYTHING.decode(raw), "$")
+    if not raw.isascii():
+        raw.decode()
+
+
+def with_path(error: Exception) -> str:
     """Return the error's sentence with a path: msgspec leaves the root's out."""
     text = str(error)
     return text if " - at `$" in text else f"{text} - at `$`"
-
-
-def _without_blanks(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
-    """Return a decoded value with None for each empty text, CoinPaprika's way to say that a value is missing."""
-    if isinstance(value, dict):
-        return {key: _without_blanks(item) for key, item in value.items()}
-    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _refuse_depth(raw: bytes) -> None:

@@ -12,41 +12,29 @@ import structlog
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
-from db.display import displayed
 from db.settings import Settings
 from ingestor.circuit import Circuit
 from ingestor.clock import utc_now
+from ingestor.egress import Egress
 from ingestor.errors import SourceMalformedError, SourceMissingError, SourceRefusedError, SourceUnavailableError
-from ingestor.refusal import provider_message
+from ingestor.json_bytes import is_cut, is_json, to_utf_8
+from ingestor.provider import Provider
+from ingestor.refusal import MAX_ERROR_BODY_BYTES, ErrorAnswer, error_in, read_error
 from ingestor.retry import backoff_seconds, retry_after_seconds
+
+__all__ = ["Body", "Fetch", "Limits", "OnCall", "Provider", "Validators", "patience"]
 
 RETRIED = frozenset({408, 425, 429})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
-MAX_ERROR_BODY_BYTES = 65_536
 CHUNK_BYTES = 65_536
+MAX_SHOWN = 80
 HTTPS_PORT = 443
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 OnCall = Callable[[], Awaitable[None]]
-
-
-class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asked, how often at most, and the names of the settings that a person would have to change."""
-
-    name: str
-    url: str
-    url_variable: str
-    key: str | None
-    key_header: str
-    key_variable: str
-    calls: int
-    per_seconds: float
-
-    def __repr__(self) -> str:
-        return displayed(f"Provider(name={self.name!r}, url={self.url!r})")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +88,9 @@ def patience(settings: Settings) -> float:
 class Fetch:
     """The one way to a provider: a session, a token bucket and a circuit breaker, kept as long as its source."""
 
-    def __init__(self, provider: Provider, limits: Limits | None = None) -> None:
+    def __init__(self, provider: Provider, limits: Limits | None = None, egress: Egress | None = None) -> None:
         self.provider = provider
+        self._egress = egress or Egress()
         self._limits = limits or Limits()
         self._circuit = Circuit(
             threshold=self._limits.circuit_threshold, open_seconds=self._limits.circuit_open_seconds
@@ -186,21 +175,33 @@ class Fetch:
         if self._session is None:
             self._session = self._open_session()
         try:
-            async with self._session.get(url, headers=validators.headers(), allow_redirects=False) as response:
+            options = self._egress.request_options(url, validators.headers())
+            async with self._session.get(url, allow_redirects=False, **options) as response:
                 if response.status in REDIRECTS:
                     return self._redirected(response)
                 return await self._read(response, validators)
         except TimeoutError:
             raise _PassingError("it did not answer in time") from None
         except aiohttp.ClientError as error:
-            raise _PassingError(self._say(f"the connection failed ({type(error).__name__}: {error})")) from None
+            raise self._failure(url, error) from None
+
+    def _failure(self, url: URL, error: aiohttp.ClientError) -> Exception:
+        problem = self._egress.problem(url, error)
+        if problem is None:
+            problem = f"the connection failed ({type(error).__name__}: {error})"
+            if isinstance(error, aiohttp.ClientConnectorCertificateError):
+                problem += "; SSL_CERT_FILE names the certificates that are trusted"
+        problem = self.provider.shown(problem)
+        if isinstance(error, aiohttp.ClientHttpProxyError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return SourceRefusedError(f"{self.provider.name} cannot be reached: {problem}")
+        return _PassingError(problem)
 
     def _open_session(self) -> aiohttp.ClientSession:
         headers = {"Accept": "application/json", "User-Agent": "kasparro"}
         if self.provider.key:
             headers[self.provider.key_header] = self.provider.key
         timeout = aiohttp.ClientTimeout(total=self._limits.total_seconds, connect=self._limits.connect_seconds)
-        return aiohttp.ClientSession(headers=headers, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        return self._egress.open_session(headers=headers, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
 
     def _redirected(self, response: aiohttp.ClientResponse) -> URL:
         """Return where to go on. Raises SourceMalformedError for another host, which must never see our key."""
@@ -218,33 +219,50 @@ class Fetch:
         return target
 
     async def _read(self, response: aiohttp.ClientResponse, validators: Validators) -> Body:
-        status, name = response.status, self.provider.name
-        if status == HTTPStatus.NOT_MODIFIED and validators.headers():
+        if response.status == HTTPStatus.NOT_MODIFIED and validators.headers():
             return Body(None, utc_now(), validators)
-        if status == HTTPStatus.OK:
-            self._check_content_type(response)
-            content = await self._content(response)
-            if _is_cut(content):  # by a proxy, or by a packed body that ended early: its status says nothing of that
-                raise _PassingError(f"the body ended too early, after {len(content):,} bytes")
+        if response.status == HTTPStatus.OK:
+            content = await self._body(response)
             found = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
             return Body(content, utc_now(), found)
-        message = self._say(provider_message(await _start_of(response)))
-        reason = f"it answered {status}" + (f", {message}" if message else "")
-        if status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _PassingError(reason, retry_after_seconds(response.headers.get("Retry-After"), utc_now()))
-        if status == HTTPStatus.NOT_FOUND:
-            raise SourceMissingError(self._refusal(status, message))
-        if status >= HTTPStatus.BAD_REQUEST:
-            raise SourceRefusedError(self._refusal(status, message))
-        raise SourceMalformedError(f"{name} cannot be understood: {reason}")
+        raise self._refusal(response, read_error(await _start_of(response)))
 
-    def _check_content_type(self, response: aiohttp.ClientResponse) -> None:
-        # Without the header the body itself has to show what it is.
-        kind = response.content_type if "Content-Type" in response.headers else "application/json"
-        if not kind.endswith(("/json", "+json")):
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the JSON of a response with status 200, in UTF-8, judged by its bytes."""
+        content = await self._content(response)
+        try:
+            content = to_utf_8(content)
+        except UnicodeDecodeError as error:
+            raise _PassingError(f"the body is not {error.encoding}: {error.reason}") from None
+        if is_cut(content):  # by a proxy, or by a packed body that ended early: its status says nothing of that
+            raise _PassingError(f"the body ended too early, after {len(content):,} bytes")
+        answer = error_in(content)
+        if answer is not None:
+            raise self._refusal(response, answer)
+        if not is_json(content):
+            what = self.provider.shown(read_error(content[:MAX_ERROR_BODY_BYTES]).message)
             raise SourceMalformedError(
-                f"{self.provider.name} sent {self._say(kind)} where JSON was wanted; check {self.provider.url_variable}"
+                f"{self.provider.name} sent {what[:MAX_SHOWN]!r} where JSON was wanted; "
+                f"check {self.provider.url_variable}"
             )
+        return content
+
+    def _refusal(self, response: aiohttp.ClientResponse, answer: ErrorAnswer) -> Exception:
+        """Return the error that an answer without data stands for."""
+        status, provider = response.status, self.provider
+        message = provider.shown(answer.message)
+        reason = f"it answered {status}" + (f", {message}" if message else "")
+        is_ok = status == HTTPStatus.OK
+        is_passing = status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_passing or (is_ok and answer.is_rate_limit):
+            return _PassingError(reason, retry_after_seconds(response.headers.get("Retry-After"), utc_now()))
+        if refusal := self._egress.refusal(response.url, status):
+            return SourceRefusedError(f"{provider.name} cannot be reached: {refusal}")
+        if status == HTTPStatus.NOT_FOUND or (is_ok and answer.is_missing):
+            return SourceMissingError(provider.refusal(status, answer))
+        if is_ok or status >= HTTPStatus.BAD_REQUEST:
+            return SourceRefusedError(provider.refusal(status, answer))
+        return SourceMalformedError(f"{provider.name} cannot be understood: {reason}")
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
         """Return the whole body, unpacked. Raises SourceMalformedError as soon as it is larger than allowed."""
@@ -256,36 +274,6 @@ class Fetch:
                     f"{self.provider.name} sent a body of more than {self._limits.max_body_bytes:,} bytes"
                 )
         return bytes(content)
-
-    def _refusal(self, status: int, message: str) -> str:
-        provider = self.provider
-        said = f"({status}): {message}" if message else f"({status})"
-        if status == HTTPStatus.PAYMENT_REQUIRED:
-            return (
-                f"{provider.name} wants payment {said}; the plan does not cover this request or its calls of this "
-                f"month are used up: wait, or set {provider.key_variable} to the key of a larger plan"
-            )
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            if provider.key:
-                return f"{provider.name} refused the key {said}; check {provider.key_variable}"
-            return f"{provider.name} refused a request without a key {said}; set {provider.key_variable}"
-        return f"{provider.name} refused the request {said}; check {provider.url_variable}"
-
-    def _say(self, text: str) -> str:
-        """Return text that may be shown: a provider can echo the key, and an error the URL."""
-        return displayed(text.replace(self.provider.key, "***") if self.provider.key else text)
-
-
-def _is_cut(content: bytes) -> bool:
-    """Tell whether JSON ends before it is whole; a last byte that closes what the first one opens is believed."""
-    body = content.strip()
-    if (body[:1], body[-1:]) in ((b"[", b"]"), (b"{", b"}")):
-        return False
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        return "truncated" in str(error)
-    return False
 
 
 async def _start_of(response: aiohttp.ClientResponse) -> bytes:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from db.tickers import strip_edges, to_ticker
 from ingestor.records import RecordError
-from ingestor.times import parse_time
+from ingestor.times import parse_time, time_text
 
 MAX_TICKER = 256
 MAX_NAME = 512
@@ -84,19 +84,26 @@ def name_key(name: str | None) -> tuple[str, str]:
 
     Computed here and stored, because PostgreSQL's lower() and regular expressions depend on its locale.
     """
-    # Twice: case-folding can undo the normalisation.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name or "").casefold())
+    text = name or ""
+    if text.isascii():
+        text = text.lower()
+    else:
+        # Twice: case-folding can undo the normalisation.
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # A name of symbols alone is its own word.
     words = text.translate(_WORD_CHARACTERS).split() or text.split()
     # "The Protocol" is generic throughout: then nothing is left out.
     core = [word for word in words if word not in GENERIC_WORDS] or words
-    return " ".join(words), " ".join(core)
+    joined = " ".join(words)
+    return joined, joined if len(core) == len(words) else " ".join(core)
 
 
 def _bounded(number: Decimal | None, path: str) -> Decimal | None:
-    """Return a finite number within bounds, None for a missing, infinite or undefined one. Raises RecordError."""
-    if number is None or not number.is_finite():
+    """Return a finite number within bounds, None for a missing one. Raises RecordError."""
+    if number is None:
         return None
+    if not number.is_finite():
+        raise RecordError(f"{number} is not a number - at `{path}`")
     if not number:
         return _ZERO
     try:
@@ -120,7 +127,7 @@ def not_negative(number: Decimal | None, path: str) -> Decimal | None:
 
 
 def signed(number: Decimal | None, path: str) -> Decimal | None:
-    """Return a finite number of either sign, None for any other. Raises RecordError."""
+    """Return a number of either sign, None for a missing one. Raises RecordError."""
     return _bounded(number, path)
 
 
@@ -134,8 +141,12 @@ def rank_of(number: Decimal | None, path: str) -> int | None:
     return int(number)
 
 
-def observed_at(text: str | None, fetched_at: datetime.datetime, path: str) -> datetime.datetime:
-    """Return when the source observed a record: `fetched_at` where it does not say, or says the future."""
+def observed_at(time: str | float | None, fetched_at: datetime.datetime, path: str) -> datetime.datetime:
+    """Return when the source observed a record: `fetched_at` where it does not say, or says the future.
+
+    A number is a count since 1970. Raises RecordError with `path`.
+    """
+    text = time if isinstance(time, str) else time_text(time)
     if not text or not text.strip():
         return fetched_at
     moment = parse_time(text, path)

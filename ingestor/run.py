@@ -14,6 +14,7 @@ from db.checkpoints import CheckpointRow, read_checkpoint, touch_checkpoint
 from db.clock import database_now
 from db.events import add_run_event, notify_events
 from db.locks import end_when_idle, release_source_lock, take_write_lock, try_source_lock
+from db.notes import repeat_notes
 from db.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
 from db.pool import borrow, database_problem, is_lost
 from db.runs import FinishedRun, RunTakenOverError, abandon_runs, finish_run, running_sources, start_run
@@ -23,7 +24,8 @@ from ingestor.ahead import ahead
 from ingestor.alive import IDLE_SECONDS, kept_alive
 from ingestor.clock import utc_now
 from ingestor.errors import SourceError
-from ingestor.page import Part, decode_page, write_page
+from ingestor.page import decode_page, write_page
+from ingestor.parts import Part
 from ingestor.readable import check_readable
 from ingestor.records import Budgeted, Checkpoint, Explains, Page, Source
 
@@ -217,6 +219,8 @@ async def _read(
     if pages == 0:
         await touch_checkpoint(connection, source.name, utc_now())
         why = source.why_no_page() if isinstance(source, Explains) else None
+        if why is None:
+            await repeat_notes(connection, run_id, source.name)
         return Outcome("success", why or f"{source.name} has not changed since its last run.")
     return Outcome("partial", doubt) if doubt else Outcome("success", None)
 

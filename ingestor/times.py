@@ -5,10 +5,11 @@ import email.utils
 import functools
 import re
 import zoneinfo
+from decimal import Decimal
 
 from ingestor.records import RecordError
 
-__all__ = ["parse_time", "shows_day_first"]
+__all__ = ["parse_time", "shows_day_first", "time_text"]
 
 _EPOCH = re.compile(r"\d{9,19}(\.\d+)?")
 _FIRST_SECOND, _LAST_SECOND = 100_000_000, 4_102_444_800
@@ -66,6 +67,13 @@ def parse_time(
     except (ValueError, OverflowError) as error:
         reason = f": {error}" if isinstance(error, _AmbiguousError) else ""
         raise RecordError(f"{stripped[:40]!r} is no time{reason} - at `{path}`") from None
+
+
+def time_text(value: str | float | None) -> str:
+    """Return a time of JSON as `parse_time` takes it: a number is a count since 1970, null is ""."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return format(Decimal(repr(value)), "f")  # never 1.7644608e+18
 
 
 class _AmbiguousError(ValueError):

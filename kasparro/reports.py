@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from db.notes import decode_notes
 from db.run_pages import RunRow
 from db.runs import FinishedRun
 from kasparro.errors import RUN_FAILED, RUN_PARTIAL
-from kasparro.terminal import cell, say, say_json
+from kasparro.terminal import cell, say, say_json, with_count
 
 STYLES = {
     "success": "green",
@@ -55,20 +56,32 @@ def end_with_runs(asked: Collection[str], runs: Sequence[FinishedRun | RunRow], 
 
 
 def print_runs(runs: Sequence[FinishedRun | RunRow], *, as_json: bool) -> None:
-    """Print a line for each run and, below the table, what each had to say."""
+    """Print a line for each run and, below the table, the message and the notes of each."""
     if as_json:
         say_json(runs)
         return
-    table = Table("source", "status", *(_right(name) for name in ("read", "rejected", "changed", "unchanged", "ms")))
+    names = ("read", "rejected", "changed", "unchanged", "notes", "ms")
+    table = Table("source", "status", *(_right(name) for name in names))
     table.box = None
     for run in runs:
-        counts = (run.processed, run.failed, run.changed, run.unchanged, _milliseconds(run))
+        counts = (run.processed, run.failed, run.changed, run.unchanged, run.note_count, _milliseconds(run))
         table.add_row(cell(run.source), Text(run.status, STYLES[run.status]), *(f"{count:,}" for count in counts))
     screen = open_screen()
     screen.print(table)
     for run in runs:
-        if run.message:
-            screen.print(cell(f"{run.source}: {run.message}"))
+        print_words(screen, run)
+
+
+def print_words(screen: Console, run: FinishedRun | RunRow, most_notes: int | None = None) -> None:
+    """Print the message of a run and its notes, a line each; of those beyond `most_notes` only their number."""
+    if run.message:
+        screen.print(cell(f"{run.source}: {run.message}"))
+    notes = decode_notes(run.notes)
+    for note in notes[:most_notes]:
+        screen.print(cell(f"{run.source}: note: {with_count(note)}"))
+    beyond = 0 if most_notes is None else len(notes) - most_notes
+    if beyond > 0:
+        screen.print(cell(f"{run.source}: and {beyond:,} more {'note' if beyond == 1 else 'notes'}"))
 
 
 def _right(name: str) -> Column:

@@ -5,6 +5,7 @@ import msgspec
 from rich.text import Text
 
 from db.display import displayed, printable
+from db.notes import Note
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -15,6 +16,11 @@ def say(text: str, *, err: bool = False) -> None:
 def say_json(value: object) -> None:
     """Print a value as JSON; what a terminal obeys beyond what JSON escapes is escaped too, and reads the same."""
     click.echo(printable(msgspec.json.encode(value).decode()))
+
+
+def with_count(note: Note) -> str:
+    """Return a note's text and, where it was noted several times, how often."""
+    return note.text if note.count == 1 else f"{note.text} ({note.count:,} times)"
 
 
 def cell(text: str, style: str = "") -> Text:

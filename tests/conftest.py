@@ -33,6 +33,18 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+# Fixtures that take long to make and that several tests share: a demo, a wheel, a folder of PostgreSQL.
+SHARED_FIXTURES = ("demo", "wheel", "module_home")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that share such a fixture run on one worker, so that it is made once."""
+    for item in items:
+        for name in SHARED_FIXTURES:
+            if isinstance(item, pytest.Function) and name in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def started_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let programs start with the default action of every signal, and let none outlive this process.

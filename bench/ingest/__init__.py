@@ -140,7 +140,7 @@ async def _csv(server: Server, size: Size) -> list[Figure]:
     figure = functools.partial(Figure, what=what, unit="s", ours=seconds["ours"])
     merge = f"{dlt.version()} read_csv, merge into one table"
     return [
-        figure(against=merge, theirs=seconds["dlt"], wanted=Wanted(ratio_at_most=0.3)),
+        figure(against=merge, theirs=seconds["dlt"], wanted=Wanted(ratio_at_most=0.8)),
         figure(against="dlt from Arrow batches", theirs=seconds["arrow"]),
         figure(against="COPY of the same rows, with indexes", theirs=min(floors)),
         Figure(
@@ -149,7 +149,7 @@ async def _csv(server: Server, size: Size) -> list[Figure]:
             ours=memory["ours"],
             against="dlt's",
             theirs=memory["dlt"],
-            wanted=Wanted(at_most=250),
+            wanted=Wanted(at_most=150),
         ),
     ]
 

@@ -12,8 +12,11 @@ from yarl import URL
 
 from db.settings import Settings
 from ingestor.decode import decode_record, split
+from ingestor.egress import egress_of
 from ingestor.errors import SourceMalformedError
 from ingestor.fetch import Fetch, Limits, OnCall, Provider, Validators, patience
+from ingestor.lenient import Field, number, read_leniently, text
+from ingestor.nonfinite import REPLACED, replacement_notes
 from ingestor.normalize import (
     name_key,
     normalize_name,
@@ -24,7 +27,7 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, PastPrice, Record, Rejection
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Note, Page, PastPrice, Record, RecordError, Rejection
 from ingestor.sources.coingecko_chart import decode_chart
 
 PER_PAGE = 250
@@ -33,6 +36,13 @@ KEPT_PAGES = 40
 PRO_HOST = "pro-api.coingecko.com"
 DEMO_HOST = "api.coingecko.com"
 MONTH_SECONDS = 30 * 24 * 3600
+ADVICE = {
+    10012: (
+        "without a paid plan it gives the last 365 days only: ask for no more (kasparro backfill --days 365), "
+        "or set COINGECKO_API_KEY to the key of a paid plan"
+    )
+}
+"""By CoinGecko's own codes, https://docs.coingecko.com/docs/common-errors-rate-limit."""
 POLL_SHARE = 0.9
 """How much of the month's calls the polls are spread over; the rest is for triggers, retries and backfills."""
 
@@ -48,11 +58,23 @@ class _Market(msgspec.Struct, gc=False):
     circulating_supply: Decimal | None = None
     total_supply: Decimal | None = None
     max_supply: Decimal | None = None
-    last_updated: str | None = None
+    last_updated: str | int | float | None = None
     observed: str | None = msgspec.field(name=OBSERVED_AT, default=None)
+    replaced: dict[str, str] | None = msgspec.field(name=REPLACED, default=None)
 
 
 _MARKET = msgspec.json.Decoder(_Market)
+_FIELDS = (
+    Field(("current_price",), number(positive), side=False),
+    Field(("name",), text),
+    Field(("market_cap_rank",), number(rank_of)),
+    Field(("market_cap",), number(positive)),
+    Field(("total_volume",), number(not_negative)),
+    Field(("price_change_percentage_24h",), number(signed)),
+    Field(("circulating_supply",), number(positive)),
+    Field(("total_supply",), number(positive)),
+    Field(("max_supply",), number(positive)),
+)
 
 
 class _Position(msgspec.Struct, frozen=True):
@@ -100,7 +122,7 @@ class CoinGecko:
             number = msgspec.convert(checkpoint.position, _Position).page
         if number > self._page_count:
             number = 1  # fewer pages are wanted than when the checkpoint was written
-        last = False
+        last, short = False, None
         while not last:
             fetched_at, records, rejections = await self._page(number, full=full)
             size = len(records) + len(rejections)
@@ -118,7 +140,9 @@ class CoinGecko:
                 position=_Position(1 if last else number + 1),
                 ends_group=last,
                 sweep_groups=("",) if last else None,
+                notes=(short,) if short and size else (),
             )
+            short = _short(number, size)
             number += 1
 
     async def _page(self, number: int, *, full: bool) -> tuple[datetime.datetime, list[Record], list[Rejection]]:
@@ -134,27 +158,10 @@ class CoinGecko:
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one market. Raises RecordError."""
-        market = decode_record(record, _MARKET)
-        name = normalize_name(market.name)
-        name_words, core_words = name_key(name)
-        return Listing(
-            external_id=record.external_id,
-            ticker=normalize_ticker(market.symbol),
-            symbol=market.symbol,
-            name=name,
-            name_words=name_words,
-            core_words=core_words,
-            rank=rank_of(market.market_cap_rank, "$.market_cap_rank"),
-            price_usd=positive(market.current_price, "$.current_price"),
-            market_cap_usd=positive(market.market_cap, "$.market_cap"),
-            volume_24h_usd=not_negative(market.total_volume, "$.total_volume"),
-            percent_change_24h=signed(market.price_change_percentage_24h, "$.price_change_percentage_24h"),
-            circulating_supply=positive(market.circulating_supply, "$.circulating_supply"),
-            total_supply=positive(market.total_supply, "$.total_supply"),
-            max_supply=positive(market.max_supply, "$.max_supply"),
-            observed_at=observed_at(market.observed or market.last_updated, fetched_at, "$.last_updated"),
-            content_hash=record.content_hash,
-        )
+        try:
+            return _listing(decode_record(record, _MARKET), record, fetched_at)
+        except RecordError:
+            return read_leniently(record, _MARKET, _FIELDS, lambda market: _listing(market, record, fetched_at))
 
     async def history(self, external_id: str, days: int) -> list[PastPrice]:
         """Return a coin's chart, https://docs.coingecko.com/reference/coins-id-market-chart. Raises SourceError.
@@ -182,6 +189,40 @@ class CoinGecko:
         await self._fetch.close()
 
 
+def _short(number: int, size: int) -> Note | None:
+    """Return the note on a page that lacks coins, good where another page with coins comes after it."""
+    if size >= PER_PAGE:
+        return None
+    text = (
+        f"A page came with fewer than the {PER_PAGE} coins asked for, and was not the last: page {number} with {size}"
+    )
+    return Note("short page", text)
+
+
+def _listing(market: _Market, record: Record, fetched_at: datetime.datetime) -> Listing:
+    name = normalize_name(market.name)
+    name_words, core_words = name_key(name)
+    return Listing(
+        external_id=record.external_id,
+        ticker=normalize_ticker(market.symbol),
+        symbol=market.symbol,
+        name=name,
+        name_words=name_words,
+        core_words=core_words,
+        rank=rank_of(market.market_cap_rank, "$.market_cap_rank"),
+        price_usd=positive(market.current_price, "$.current_price"),
+        market_cap_usd=positive(market.market_cap, "$.market_cap"),
+        volume_24h_usd=not_negative(market.total_volume, "$.total_volume"),
+        percent_change_24h=signed(market.price_change_percentage_24h, "$.price_change_percentage_24h"),
+        circulating_supply=positive(market.circulating_supply, "$.circulating_supply"),
+        total_supply=positive(market.total_supply, "$.total_supply"),
+        max_supply=positive(market.max_supply, "$.max_supply"),
+        observed_at=observed_at(market.observed or market.last_updated, fetched_at, "$.last_updated"),
+        content_hash=record.content_hash,
+        notes=replacement_notes(market.replaced) if market.replaced else (),
+    )
+
+
 def create(settings: Settings, *, name: str = "coingecko") -> CoinGecko:
     """Make the source that the settings describe; its polls are spread over the month's call budget."""
     key = settings.coingecko_api_key
@@ -195,10 +236,11 @@ def create(settings: Settings, *, name: str = "coingecko") -> CoinGecko:
         key_variable="COINGECKO_API_KEY",
         calls=_calls_a_minute(host, key),
         per_seconds=60,
+        advice=ADVICE,
     )
     seconds_a_call = MONTH_SECONDS / (settings.coingecko_monthly_calls * POLL_SHARE)
     return CoinGecko(
-        Fetch(provider, Limits(patience_seconds=patience(settings))),
+        Fetch(provider, Limits(patience_seconds=patience(settings)), egress_of(settings)),
         name=name,
         poll_seconds=max(settings.poll_seconds, math.ceil(settings.coingecko_pages * seconds_a_call)),
         page_count=settings.coingecko_pages,

@@ -11,8 +11,11 @@ from yarl import URL
 from db.display import without_user_info
 from db.settings import Settings
 from ingestor.decode import decode_record, split
+from ingestor.egress import egress_of
 from ingestor.errors import SourceMalformedError
 from ingestor.fetch import Fetch, Limits, Provider, Validators, patience
+from ingestor.lenient import Field, number, read_leniently, text
+from ingestor.nonfinite import REPLACED, replacement_notes
 from ingestor.normalize import (
     name_key,
     normalize_name,
@@ -23,7 +26,7 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record
+from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
 
 FREE_HOST = "api.coinpaprika.com"
 PRO_URL = "https://api-pro.coinpaprika.com/v1"
@@ -47,12 +50,24 @@ class _Ticker(msgspec.Struct, gc=False):
     circulating_supply: Decimal | None = None
     total_supply: Decimal | None = None
     max_supply: Decimal | None = None
-    last_updated: str | None = None
+    last_updated: str | int | float | None = None
     quotes: _Quotes = msgspec.field(default_factory=_Quotes)
     observed: str | None = msgspec.field(name=OBSERVED_AT, default=None)
+    replaced: dict[str, str] | None = msgspec.field(name=REPLACED, default=None)
 
 
 _TICKER = msgspec.json.Decoder(_Ticker)
+_FIELDS = (
+    Field(("quotes", "USD", "price"), number(positive), side=False),
+    Field(("name",), text),
+    Field(("rank",), number(rank_of)),
+    Field(("quotes", "USD", "market_cap"), number(positive)),
+    Field(("quotes", "USD", "volume_24h"), number(not_negative)),
+    Field(("quotes", "USD", "percent_change_24h"), number(signed)),
+    Field(("circulating_supply",), number(positive)),
+    Field(("total_supply",), number(positive)),
+    Field(("max_supply",), number(positive)),
+)
 
 
 class _Position(msgspec.Struct, frozen=True):
@@ -102,32 +117,39 @@ class CoinPaprika:
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one ticker. Raises RecordError."""
-        ticker = decode_record(record, _TICKER)
-        usd = ticker.quotes.usd
-        name = normalize_name(ticker.name)
-        name_words, core_words = name_key(name)
-        return Listing(
-            external_id=record.external_id,
-            ticker=normalize_ticker(ticker.symbol),
-            symbol=ticker.symbol,
-            name=name,
-            name_words=name_words,
-            core_words=core_words,
-            rank=rank_of(ticker.rank, "$.rank"),
-            price_usd=positive(usd.price, "$.quotes.USD.price"),
-            market_cap_usd=positive(usd.market_cap, "$.quotes.USD.market_cap"),
-            volume_24h_usd=not_negative(usd.volume_24h, "$.quotes.USD.volume_24h"),
-            percent_change_24h=signed(usd.percent_change_24h, "$.quotes.USD.percent_change_24h"),
-            circulating_supply=positive(ticker.circulating_supply, "$.circulating_supply"),
-            total_supply=positive(ticker.total_supply, "$.total_supply"),
-            max_supply=positive(ticker.max_supply, "$.max_supply"),
-            observed_at=observed_at(ticker.observed or ticker.last_updated, fetched_at, "$.last_updated"),
-            content_hash=record.content_hash,
-        )
+        try:
+            return _listing(decode_record(record, _TICKER), record, fetched_at)
+        except RecordError:
+            return read_leniently(record, _TICKER, _FIELDS, lambda ticker: _listing(ticker, record, fetched_at))
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._fetch.close()
+
+
+def _listing(ticker: _Ticker, record: Record, fetched_at: datetime.datetime) -> Listing:
+    usd = ticker.quotes.usd
+    name = normalize_name(ticker.name)
+    name_words, core_words = name_key(name)
+    return Listing(
+        external_id=record.external_id,
+        ticker=normalize_ticker(ticker.symbol),
+        symbol=ticker.symbol,
+        name=name,
+        name_words=name_words,
+        core_words=core_words,
+        rank=rank_of(ticker.rank, "$.rank"),
+        price_usd=positive(usd.price, "$.quotes.USD.price"),
+        market_cap_usd=positive(usd.market_cap, "$.quotes.USD.market_cap"),
+        volume_24h_usd=not_negative(usd.volume_24h, "$.quotes.USD.volume_24h"),
+        percent_change_24h=signed(usd.percent_change_24h, "$.quotes.USD.percent_change_24h"),
+        circulating_supply=positive(ticker.circulating_supply, "$.circulating_supply"),
+        total_supply=positive(ticker.total_supply, "$.total_supply"),
+        max_supply=positive(ticker.max_supply, "$.max_supply"),
+        observed_at=observed_at(ticker.observed or ticker.last_updated, fetched_at, "$.last_updated"),
+        content_hash=record.content_hash,
+        notes=replacement_notes(ticker.replaced) if ticker.replaced else (),
+    )
 
 
 def create(settings: Settings, *, name: str = "coinpaprika") -> CoinPaprika:
@@ -147,5 +169,7 @@ def create(settings: Settings, *, name: str = "coinpaprika") -> CoinPaprika:
         per_seconds=1,
     )
     return CoinPaprika(
-        Fetch(provider, Limits(patience_seconds=patience(settings))), name=name, poll_seconds=settings.poll_seconds
+        Fetch(provider, Limits(patience_seconds=patience(settings)), egress_of(settings)),
+        name=name,
+        poll_seconds=settings.poll_seconds,
     )

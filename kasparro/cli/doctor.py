@@ -22,7 +22,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def command(*, as_json: bool, demo: bool | None) -> None:
     """Check the machine, the settings, the database and the sources.
 
-    Each source is asked for its first page.
+    Each provider is asked for its first page, files are read; what is not read of them is named.
 
     \b
     Exit codes: 0 all is well or bearable, 1 a check failed, 2 a setting cannot be read.

@@ -18,7 +18,7 @@ from kasparro.errors import CommandError
 from kasparro.folder_size import folder_bytes
 from kasparro.occupancy import find_occupant
 from kasparro.one_shot import run_to_end
-from kasparro.reports import STYLES, open_screen
+from kasparro.reports import STYLES, open_screen, print_words
 from kasparro.status import SourceStatus, Status, read_status
 from kasparro.terminal import cell, say, say_json
 from kasparro.which import demo_option, settings_for
@@ -30,12 +30,15 @@ _COLUMNS = (
     Column("read", justify="right"),
     Column("rejected", justify="right"),
     Column("changed", justify="right"),
+    Column("notes", justify="right"),
     Column("listings", justify="right"),
     Column("checkpoint"),
     Column("next run"),
 )
 STATEMENT_TIMEOUT_SECONDS = 30.0
 LOCK_TIMEOUT_SECONDS = 5.0
+MAX_NOTES = 3
+"""Of a source's last run; `--json` has all of them."""
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -45,7 +48,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 def command(*, as_json: bool, demo: bool | None) -> None:
     """Show each source's health and last run, and the worst coins.
 
-    It also tells what the database takes of the disk.
+    It also tells what the database takes of the disk, and what the last runs noted.
     """
     settings = settings_for(demo)
     status = run_to_end(lambda: _read(settings))
@@ -87,8 +90,8 @@ def _print(status: Status, now: datetime.datetime) -> None:
     screen = open_screen()
     screen.print(table)
     for source in status.sources:
-        if source.last_run and source.last_run.message:
-            screen.print(cell(f"{source.source.name}: {source.last_run.message}"))
+        if source.last_run:
+            print_words(screen, source.last_run, MAX_NOTES)
     if status.worst:
         _print_worst(screen, status.worst, now)
 
@@ -128,10 +131,11 @@ def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:
     health = Text(source.health, STYLES[source.health]) if source.enabled else Text("disabled", "dim")
     cells: list[str | Text] = [cell(source.name), health]
     if run is None:
-        cells += ["never", "", "", ""]
+        cells += ["never", "", "", "", ""]
     else:
         last_run = Text.assemble((run.status, STYLES[run.status]), f", {_when(run.finished_at or run.started_at, now)}")
-        cells += [last_run, f"{run.processed:,}", f"{run.failed:,}", f"{run.changed:,}"]
+        counts = (run.processed, run.failed, run.changed, run.note_count)
+        cells += [last_run, *(f"{count:,}" for count in counts)]
     cells.append(f"{status.listings:,}")
     cells.append(_when(checkpoint.updated_at, now) if checkpoint else "")
     cells.append(_when(source.next_run_at, now) if source.next_run_at else "")

@@ -4,7 +4,10 @@ import datetime
 import email.utils
 
 import aiohttp
+from yarl import URL
 
+from ingestor.egress import Egress
+from ingestor.errors import SourceRefusedError
 from kasparro.doctor.findings import Finding
 
 TOLERANCE = datetime.timedelta(seconds=30)
@@ -14,12 +17,16 @@ TIMEOUT_SECONDS = 10.0
 REMEDY = "set the clock, for example with `timedatectl set-ntp true`"
 
 
-async def check_clock(urls: list[str]) -> Finding:
+async def check_clock(urls: list[str], egress: Egress) -> Finding:
     """Ask the providers one after the other for the time, until one tells."""
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    try:
+        session = egress.open_session(timeout=timeout)
+    except SourceRefusedError as error:
+        return Finding("warn", "Clock", str(error), "correct that setting")
+    async with session:
         for url in urls:
-            ahead = await _ahead(session, url)
+            ahead = await _ahead(session, URL(url), egress)
             if ahead is not None:
                 return clock_finding(url, ahead)
     return Finding("warn", "Clock", "no provider told the time", "see the lines on the sources")
@@ -36,10 +43,10 @@ def clock_finding(whose: str, ahead: datetime.timedelta) -> Finding:
     return Finding("ok", "Clock", f"agrees with {whose}")
 
 
-async def _ahead(session: aiohttp.ClientSession, url: str) -> datetime.timedelta | None:
+async def _ahead(session: aiohttp.ClientSession, url: URL, egress: Egress) -> datetime.timedelta | None:
     """Return how far the clock behind `url` is ahead of ours, None where it does not tell."""
     try:
-        async with session.head(url, allow_redirects=False) as response:
+        async with session.head(url, allow_redirects=False, **egress.request_options(url)) as response:
             then = email.utils.parsedate_to_datetime(response.headers["Date"])
     except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
         return None

@@ -37,6 +37,7 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "PricePoint": PricePointRow,
     "Rejection": RejectionRow,
     "Run": RunRow,
+    "RunNote": Note,
     "Source": SourceRow,
     "SourceFile": SourceFileRow,
     "SourceFileColumn": FileColumn,

@@ -23,7 +23,7 @@ from server.compiler.compiling import Asked
 from server.compiler.connections import ConnectionSelection, View
 from server.compiler.errors import NotOursError
 from server.compiler.fields import Values
-from server.compiler.inside import Inside, Provenance, parted
+from server.compiler.json_columns import Inside, Notes, Provenance, parted
 from server.compiler.projection import Leaf, Link, Plain, Rows, TypeName, rows_of_records, rows_of_structs
 from server.graphql.arguments import given
 from server.graphql.history import CandleInterval, HistoryValue, candle_span, history_part
@@ -262,6 +262,7 @@ LINKS: Mapping[str, Callable[[Asked], Plain | Link]] = {
     "Coin.candles": Candles,
     "Listing.coin": CoinOfListing,
     "Listing.payload": lambda _: Payload(),
+    "Run.notes": Notes,
     "Run.rejections": Rejections,
     "Source.listingCount": lambda _: ListingCount(),
     "Source.lastRun": lambda asked: One(asked, "name", last_runs),

@@ -115,6 +115,7 @@ class RunFilterInput:
     source: StringFilterInput | None = strawberry.field(default=_UNSET, description="The source that was read.")
     status: list[RunStatus] | None = strawberry.field(default=_UNSET, description="Any of these.")
     started_at: DateTimeFilterInput | None = strawberry.field(default=_UNSET, description="When it began.")
+    has_notes: bool | None = strawberry.field(default=_UNSET, description="Whether it has notes.")
 
 
 @strawberry.enum(description="What coins can be ordered by.")
@@ -212,6 +213,7 @@ def run_filter(wanted: RunFilterInput | None) -> RunFilter:
         statuses=None if statuses is None else [str(status.value) for status in statuses],
         started_from=started_from,
         started_to=started_to,
+        has_notes=given(wanted.has_notes),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from db.notes import MAX_TEXT, Note, decode_notes
 from db.run_pages import RejectionRow, RunRow
 from server.graphql.arguments import After, checked_rows, given
 from server.graphql.connections import Connection
@@ -89,6 +90,21 @@ async def _rejections(
     return RejectionsValue(rows, limit, number, lambda: loaders.rejection_counts.load(root.id))
 
 
+def _notes(root: strawberry.Parent[RunRow]) -> list[Note]:
+    return decode_notes(root.notes)
+
+
+@strawberry.type(description="What a run left out, doubts or could not date, though it succeeded.")
+class RunNote:
+    """Its value is a `Note`."""
+
+    about: str = strawberry.field(
+        description='What it is about, such as "columns" or the path of a field; each once in a run.'
+    )
+    text: str = strawberry.field(description=f"What to know, in a sentence of at most {MAX_TEXT} characters.")
+    count: int = strawberry.field(description="How many times it was noted, such as for how many records.")
+
+
 @strawberry.type(description="One attempt to read a source.")
 class Run(Node):
     """Its value is a `RunRow`."""
@@ -107,4 +123,10 @@ class Run(Node):
     unchanged: int = strawberry.field(description="Records that were known already.")
     pages: int = strawberry.field(description="Bodies, or slices of a file, that were read.")
     message: str | None = strawberry.field(description="What went wrong, if anything did.")
+    note_count: int = strawberry.field(description="The sum of the notes' counts; 0 where nothing was left out.")
+    notes: list[RunNote] = resolved(
+        _notes,
+        "What it left out, doubts or could not date: columns that are not read, fields that are not numbers."
+        " A run that found nothing changed repeats those of the run before it.",
+    )
     rejections: Connection[Rejection] = resolved(_rejections, "The records it rejected, in their order.")

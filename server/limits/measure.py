@@ -28,6 +28,7 @@ from graphql import (
     is_list_type,
 )
 
+from db.notes import MAX_NOTES
 from server.limits.candles import candle_rows
 from server.limits.rows import COINS_PER_MESSAGE, DEFAULT_ROWS, MAX_ROWS
 from server.limits.scans import KNOWN_COSTS, scan_cost
@@ -41,6 +42,7 @@ KNOWN_ROWS = {
     "Source.files": 20,
     "SourceFile.columns": 14,
     "SourceFile.notes": 50,
+    "Run.notes": MAX_NOTES + 1,
     "__Schema.types": 60,
     "__Schema.directives": 6,
     "__Type.fields": 5,

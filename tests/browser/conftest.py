@@ -18,7 +18,7 @@ ARTIFACTS = Path(__file__).parent / "artifacts"
 TIMEOUT_MS = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def demo() -> AsyncIterator[Demo]:
     problem = missing()
     if problem and os.environ.get("CI"):
@@ -29,7 +29,7 @@ async def demo() -> AsyncIterator[Demo]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser(demo: Demo) -> "AsyncIterator[Browser]":  # noqa: ARG001 - it also says what is missing
     async with running_browser() as running:
         yield running

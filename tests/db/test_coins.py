@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import itertools
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from db.sources import SourceSettings, save_sources
 from ingestor.normalize import name_key
 from tests import oracle
 
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "100"))
 NOW = datetime.datetime(2026, 11, 1, 12, tzinfo=datetime.UTC)
 SOURCES = [SourceSettings(name, "api", priority, 300) for name, priority in oracle.PRIORITY.items()]
 NAMES = [
@@ -179,7 +181,7 @@ KEYS = st.tuples(st.sampled_from(sorted(oracle.PRIORITY)), st.sampled_from(["a",
     inactive=st.sets(KEYS, max_size=4),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages_arrive(
     connection: Connection,
     pages: list[Page],

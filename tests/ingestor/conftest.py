@@ -1,10 +1,12 @@
 """A simulated market, sources that read it, and the ingest of them into a database of the test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.pytest_plugin import AiohttpServer
 
 from db.identities import Identity
 from db.pool import Pool
@@ -20,6 +22,7 @@ from ingestor.sources.files.source import CsvFiles
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault
 from kasparro.simulator.market import Market
+from tests.ingestor.served import Asked, Handler
 
 START = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=22)
 """Young enough for history, whenever the tests run."""
@@ -94,3 +97,20 @@ async def ingest(pool: Pool, tmp_path: Path) -> AsyncIterator[Ingest]:
             )
         yield opened
         await opened.close()
+
+
+@pytest.fixture
+def serve(aiohttp_server: AiohttpServer) -> Callable[[Handler], Awaitable[Asked]]:
+    async def start(handler: Handler) -> Asked:
+        requests: list[web.Request] = []
+
+        async def record(request: web.Request) -> web.StreamResponse:
+            requests.append(request)
+            return await handler(request)
+
+        app = web.Application()
+        app.router.add_get("/{path:.*}", record)
+        server = await aiohttp_server(app)
+        return Asked(str(server.make_url("/api/v3")), requests)
+
+    return start

@@ -99,6 +99,7 @@ class Market:
     def __init__(self, count: int) -> None:
         self.count = count
         self.broken: set[int] = set()
+        self.lacking: set[int] = set()
         self.asked: list[int] = []
         self.headers: list[dict[str, str]] = []
         self.not_modified = 0
@@ -112,6 +113,7 @@ class Market:
         if page in self.broken:
             return web.json_response({"error": "no"}, status=404)
         numbers = range((page - 1) * 250, min(page * 250, self.count))
+        numbers = numbers[page in self.lacking :]
         coins = [{"id": f"coin-{n}", "symbol": f"c{n}", "current_price": n + 1} for n in numbers]
         response = web.json_response(coins, headers={"ETag": f'"{self.count}-{page}"'})
         if request.headers.get("If-None-Match") == response.headers["ETag"]:
@@ -187,6 +189,43 @@ async def test_a_sweep_that_failed_goes_on_at_the_page_that_failed(market_of: Ma
     rest, error = await pages_of(source, after(pages[-1]))
     assert (market.asked, error) == ([3, 4], None)
     assert (await pages_of(source, after(rest[-1])))[0][0].number == 1
+
+
+async def test_a_page_that_came_short_and_was_not_the_last_is_a_note(market_of: MarketOf) -> None:
+    market, source = await market_of(600)
+    assert [page.notes for page in (await pages_of(source))[0]] == [(), (), (), ()]
+    market.lacking = {1, 2}
+    pages, _ = await pages_of(source, full=True)
+    assert [len(page.records) for page in pages] == [249, 249, 100, 0]
+    assert [[(note.about, note.count) for note in page.notes] for page in pages] == [
+        [],
+        [("short page", 1)],
+        [("short page", 1)],
+        [],
+    ]
+    assert pages[1].notes[0].text == (
+        "A page came with fewer than the 250 coins asked for, and was not the last: page 1 with 249"
+    )
+
+
+async def test_the_past_beyond_a_year_is_refused_with_what_to_do(aiohttp_server: AiohttpServer) -> None:
+    words = "Your request exceeds the allowed time range. Public API users are limited to 365 days."
+
+    async def refuse(_: web.Request) -> web.Response:
+        body = {"error": {"status": {"error_code": 10012, "error_message": words}}}
+        return web.json_response(body, status=401)
+
+    app = web.Application()
+    app.router.add_get("/api/v3/coins/bitcoin/market_chart", refuse)
+    url = str((await aiohttp_server(app)).make_url("/api/v3"))
+    source = create(Settings(home=Path(), coingecko_url=url, coingecko_api_key="our-key"))
+    with pytest.raises(SourceRefusedError) as caught:
+        await source.history("bitcoin", 400)
+    await source.close()
+    assert str(caught.value) == (
+        f"CoinGecko refused the request (401): {words[:-1]}; without a paid plan it gives the last 365 days only: ask "
+        "for no more (kasparro backfill --days 365), or set COINGECKO_API_KEY to the key of a paid plan"
+    )
 
 
 async def test_a_full_run_begins_at_the_first_page(market_of: MarketOf) -> None:

@@ -1,5 +1,6 @@
 """CoinGecko's chart of a coin, read point by point."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -33,12 +34,40 @@ def test_a_chart_keeps_every_digit_and_leaves_out_what_is_no_price_yet() -> None
     ]
 
 
+@pytest.mark.parametrize("side", ["N/A", "\u221e", True, {}, 1e300, float("nan"), float("inf")], ids=repr)
+def test_a_market_cap_or_volume_that_cannot_be_read_costs_no_point(side: object) -> None:
+    times = (1779027899041, 1779028199661)
+    chart = {
+        "prices": [[times[0], 1.5], [times[1], 2.5]],
+        "market_caps": [[times[0], side], [times[1], 7]],
+        "total_volumes": [[times[1], side], ["?", 1], None],
+    }
+    found = decode_chart(body(json.dumps(chart)), "bitcoin", "CoinGecko")
+    assert [(point.price_usd, point.market_cap_usd, point.volume_24h_usd) for point in found] == [
+        (Decimal("1.5"), None, None),
+        (Decimal("2.5"), Decimal(7), None),
+    ]
+
+
+def test_a_price_that_is_a_literal_for_no_number_is_no_point() -> None:
+    found = decode_chart(body('{"prices": [[1779027899041, NaN], [1779028199661, 2]]}'), "bitcoin", "CoinGecko")
+    assert [point.price_usd for point in found] == [Decimal(2)]
+
+
+@pytest.mark.parametrize("line", [None, {}, "none", 5, [[1]], [5]], ids=repr)
+def test_a_line_that_is_none_is_missing(line: object) -> None:
+    chart = {"prices": [[1779027899041, 1.5]], "market_caps": line}
+    [point] = decode_chart(body(json.dumps(chart)), "bitcoin", "CoinGecko")
+    assert (point.price_usd, point.market_cap_usd) == (Decimal("1.5"), None)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("", "Input data was truncated"),
         ("[]", "Expected `object`, got `array`"),
         ('{"error": "coin not found"}', "missing required field `prices`"),
+        ('{"prices": [[1, "NaN"]]}', "`$.prices[...][1]`"),
         ('{"prices": [[1, "x"]]}', "`$.prices[0][1]`"),
         ('{"prices": [[1, 1e400]]}', "`$.prices[...][1]`"),
         ('{"prices": [[1e40, 1]]}', "1E+40 is no time - at `$.prices[...][0]`"),

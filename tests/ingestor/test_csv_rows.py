@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.errors import SourceMalformedError, SourceRefusedError
+from ingestor.sources.files.blocks import plain_rows
 from ingestor.sources.files.rows import RowReader
 from ingestor.sources.files.table import Row
 
@@ -187,3 +188,44 @@ def test_no_byte_of_any_file_is_lost(tmp_path_factory: pytest.TempPathFactory, n
     rows = rows_of(path, width=2)
     assert solid_lines(b"".join(row.raw for row in rows)) == solid_lines(path.read_bytes())
     assert all(len(row.cells) == 2 for row in rows if row.error is None)
+
+
+PIECES = (
+    *(
+        b"a",
+        b"b,1\n",
+        b"c,2\n",
+        b"d,3\r\n",
+        b"'=e,4\n",
+        b",",
+        b"\n",
+        b"\r",
+        b" ",
+        b'"',
+        b'"f,\ng",5\n',
+        b"\x00",
+        b"\xff",
+    ),
+    *(b"\xef\xbb\xbf", b"<<<<<<< h\n", "\u2028\x85\x0b,6\n".encode()),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40), st.integers(1, 12))
+def test_blocks_of_plain_lines_are_read_as_one_row_after_the_other(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], block_bytes: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "blocks.csv"
+    path.write_bytes(b"".join(pieces))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ingestor.sources.files.rows.BLOCK_BYTES", block_bytes)
+        by_block = rows_of(path, width=2)
+        patch.setattr("ingestor.sources.files.rows.plain_rows", lambda *_: None)
+        assert by_block == rows_of(path, width=2)
+
+
+def test_plain_lines_are_read_by_the_block() -> None:
+    block = "a,1\n\nb c,2\r\n'=d,\u00e9".encode()
+    rows = plain_rows(block, ",", 2)
+    assert rows is not None
+    assert [row.cells for row in rows] == [["a", "1"], [], ["b c", "2"], ["=d", "\u00e9"]]
+    assert b"".join(row.raw for row in rows) == block

@@ -1,8 +1,10 @@
 """What the ingest remembers: points, candles, payloads, and for how long."""
 
 import datetime
+import re
 from decimal import Decimal
 
+from db.notes import decode_notes
 from db.partitions import DEFAULT_RETENTION, Retention, delete_old_rows, drop_old_partitions, ensure_partitions
 from ingestor.clock import utc_now
 from ingestor.run import run
@@ -68,6 +70,31 @@ async def test_a_dated_file_fills_the_past_and_leaves_the_present_alone(ingest: 
     ]
     candles = await ingest.rows("SELECT close, samples FROM candles WHERE interval = 'D1' ORDER BY start")
     assert candles == [(Decimal(91), 1), (Decimal(92), 1), (Decimal(93), 1), (Decimal(100), 1)]
+
+
+async def test_rows_that_history_is_too_short_for_are_counted_in_a_note(ingest: Ingest) -> None:
+    now = utc_now()
+    oldest = DEFAULT_RETENTION.oldest_history(now)
+    kept, lost = oldest + 2 * DAY, oldest - 2 * DAY
+    rows = [
+        f"BTC,Bitcoin,{price},{at:%Y-%m-%dT%H:%M:%SZ}"
+        for price, at in enumerate((lost - 2 * DAY, lost - DAY, lost, kept, kept + DAY), start=1)
+    ]
+    rows += [f"OLD,Old Coin,7,{lost:%Y-%m-%dT%H:%M:%SZ}", f"BARE,Bare Coin,,{lost:%Y-%m-%dT%H:%M:%SZ}"]
+    ingest.csv_path.write_text("\n".join(["symbol,name,price,date", *rows, ""]))
+    outcome = await ingest.run("csv")
+    assert outcome.status == "success"
+    notes = decode_notes(str(await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id)))
+    [note] = [note for note in notes if note.about == "retention"]
+    assert note.count == 4
+    assert re.fullmatch(
+        r"Prices from before \d{4}-\d\d-\d\d \d\d:\d\d UTC, which history does not keep \(HISTORY_RETENTION_DAYS\)",
+        note.text,
+    )
+    points = await ingest.rows("SELECT ticker, price_usd FROM price_points ORDER BY at")
+    assert points == [("BTC", Decimal(4)), ("BTC", Decimal(5))]
+    # What is too old for history is the present all the same, where nothing is younger.
+    assert await ingest.value("SELECT price_usd_exact FROM normalized_records WHERE ticker = 'OLD'") == 7
 
 
 async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(ingest: Ingest) -> None:

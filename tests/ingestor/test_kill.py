@@ -5,6 +5,8 @@ import os
 import random
 import time
 
+import pytest
+
 from kasparro.simulator.app import create_app, serving
 from kasparro.simulator.market import Market
 from tests.conftest import Program, StartProgram
@@ -36,6 +38,7 @@ EMPTY = (
 )
 
 
+@pytest.mark.timeout(120 + 60 * ROUNDS)
 async def test_a_kill_at_any_moment_leaves_what_one_undisturbed_run_leaves(
     start_program: StartProgram, database: str, ingest: Ingest
 ) -> None:

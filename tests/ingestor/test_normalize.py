@@ -152,10 +152,6 @@ def test_a_name_without_end_is_refused() -> None:
         ("-0", None, "0", "0"),
         ("0E+9999999", None, "0", "0"),
         ("-0.0640613", None, None, "-0.0640613"),
-        ("NaN", None, None, None),
-        ("sNaN", None, None, None),
-        ("Infinity", None, None, None),
-        ("-Infinity", None, None, None),
         ("3.84E-18", "3.84E-18", "3.84E-18", "3.84E-18"),
         ("9223372036854775807", "9223372036854775807", "9223372036854775807", "9223372036854775807"),
         ("1E-100", "1E-100", "1E-100", "1E-100"),
@@ -167,6 +163,13 @@ def test_what_is_missing_is_none(
     given_number = None if number is None else Decimal(number)
     results = [read(given_number, "$.x") for read in (positive, not_negative, signed)]
     assert [None if result is None else str(result) for result in results] == [above_zero, from_zero, any_sign]
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "Infinity", "-Infinity"])
+def test_what_is_not_a_number_is_refused_with_its_path(text: str) -> None:
+    for read in (positive, not_negative, signed):
+        with pytest.raises(RecordError, match=rf"^{text} is not a number - at `\$\.price`$"):
+            read(Decimal(text), "$.price")
 
 
 @pytest.mark.parametrize("text", ["1E+101", "1E-101", "-1E+101", "1E+999999", "1." + "1" * 1000])
@@ -218,6 +221,26 @@ def test_what_is_no_time_is_refused_with_its_path(text: str) -> None:
 
 def test_a_record_without_a_time_was_observed_when_it_was_fetched() -> None:
     assert observed_at(None, NOW, "$.t") == observed_at(" ", NOW, "$.t") == NOW
+
+
+@pytest.mark.parametrize(
+    ("time", "moment"),
+    [
+        (1_700_000_000, "2023-11-14T22:13:20+00:00"),
+        (1_700_000_000_250, "2023-11-14T22:13:20.250000+00:00"),
+        (1_700_000_000.25, "2023-11-14T22:13:20.250000+00:00"),
+        (1.7e18, "2023-11-14T22:13:20+00:00"),
+        (1_700_000_000_250_000, "2023-11-14T22:13:20.250000+00:00"),
+    ],
+)
+def test_a_number_of_json_is_a_count_since_1970(time: float, moment: str) -> None:
+    assert observed_at(time, NOW, "$.t").isoformat() == moment
+
+
+@pytest.mark.parametrize("time", [0, -1_700_000_000, 7, 20_230_110_120_000, 1e300])
+def test_a_number_that_counts_no_time_is_refused_with_its_path(time: float) -> None:
+    with pytest.raises(RecordError, match=r"is no time - at `\$\.t`"):
+        observed_at(time, NOW, "$.t")
 
 
 def test_the_future_is_clamped_to_now() -> None:

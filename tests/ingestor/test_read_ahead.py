@@ -127,7 +127,7 @@ async def test_reading_ahead_and_writing_in_parts_store_what_reading_in_turn_doe
     versions = [rows_of(chance) for _ in range(3)]
     found = []
     for in_turn, part in ((True, 3), (False, 3), (True, 1), (False, 2)):
-        monkeypatch.setattr("ingestor.page._PART", part)
+        monkeypatch.setattr("ingestor.parts._PART", part)
         await ingest.value(
             "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, "
             "etl_checkpoints"
@@ -173,7 +173,7 @@ class _Broken(CoinGecko):
 async def test_of_a_page_whose_later_part_fails_nothing_is_stored(
     ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingestor.page._PART", 1)
+    monkeypatch.setattr("ingestor.parts._PART", 1)
 
     async def page(_: web.Request) -> web.Response:
         coins = [{"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number} for number in (1, 2, 3)]

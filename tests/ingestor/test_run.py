@@ -114,7 +114,7 @@ async def test_of_a_bad_body_nothing_is_stored(ingest: Ingest, kind: str) -> Non
 async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch, kind: str, part: int
 ) -> None:
-    monkeypatch.setattr("ingestor.page._PART", part)
+    monkeypatch.setattr("ingestor.parts._PART", part)
     ingest.fault(kind, provider="coinpaprika", record=3)
     outcome = await ingest.run("coinpaprika")
     wanted = expected(ingest.market, "coinpaprika")
@@ -131,7 +131,7 @@ async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
 async def test_what_only_postgresql_refuses_is_rejected_too(
     ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
-    monkeypatch.setattr("ingestor.page._PART", part)
+    monkeypatch.setattr("ingestor.parts._PART", part)
 
     def record(symbol: str, extra: str) -> str:
         return f'{{"id": "{symbol}", "symbol": "{symbol}", "quotes": {{"USD": {{"price": 1}}}}, "extra": {extra}}}'

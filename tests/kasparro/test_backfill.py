@@ -178,10 +178,15 @@ def test_what_cannot_be_done_is_one_line(arguments: tuple[str, ...], sentence: s
     assert not (tmp_path / "home").exists()
 
 
-async def test_a_past_that_the_plan_does_not_cover_is_said_in_the_providers_words(shell: Shell) -> None:
+async def test_a_past_that_the_plan_does_not_cover_is_refused_with_the_limit_and_what_to_do(shell: Shell) -> None:
     done = await shell(*COMMAND, "--days", "1000", HISTORY_RETENTION_DAYS="1000")
     assert (done.returncode, shell.calls()) == (4, 1)
-    assert re.search(r"^\d+ coins left: CoinGecko refused a request without a key \(401\)", done.stderr, re.MULTILINE)
+    assert re.search(
+        r"^\d+ coins left: CoinGecko refused the request \(401\): Your request exceeds the allowed time range\. .*"
+        r"the last 365 days only: .*--days 365.*COINGECKO_API_KEY",
+        done.stderr,
+        re.MULTILINE,
+    )
 
 
 async def test_an_unknown_ticker_is_one_line_and_costs_no_call(shell: Shell) -> None:

@@ -48,7 +48,17 @@ LEAVES = (
 )
 FAILING = "failing: history(first: 0) { nodes { at } }"
 AROUND = ("cursor", "lagged", "missed: lagged", "__typename", "place: cursor")
-RUN_LEAVES = ("id", "source", "status", "durationMs", "message", "__typename", "rejections(first: 1) { totalCount }")
+RUN_LEAVES = (
+    "id",
+    "source",
+    "status",
+    "durationMs",
+    "message",
+    "noteCount",
+    "notes { about text count }",
+    "__typename",
+    "rejections(first: 1) { totalCount }",
+)
 
 selections = st.lists(st.sampled_from(LEAVES), min_size=1, max_size=6, unique=True)
 arounds = st.lists(st.sampled_from(AROUND), max_size=4, unique=True)
@@ -190,6 +200,8 @@ async def test_runs(
         readers = await open_all(stack, coins, document, variables)
         for source in sources:
             number = await add_run(source, "failure", message='"No" such file\n')
+            notes = [{"about": "columns", "text": 'Not read: "ä"', "count": number}]
+            await connection.execute("UPDATE etl_runs SET notes = $1, note_count = $2 WHERE id = $2", notes, number)
             async with connection.transaction():
                 await add_run_event(connection, "run_finished", number, NOW)
                 await notify_events(connection)

@@ -66,6 +66,10 @@ async def _files(connection: Connection) -> None:
         await save_file_part(connection, "csv", part, rejected=number, notes=notes, now=NOW + number * DAY)
 
 
+NOTES: list[dict[str, Any]] = [
+    {"about": "columns", "text": 'Columns that are not read: ä, "b"', "count": 1},
+    {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 41},
+]
 GIVER = {"source": "csv", "observed_at": NOW.isoformat()}
 
 
@@ -133,6 +137,8 @@ async def _runs(connection: Connection, rows: Rows) -> list[str]:
             finished_at=None if number % 5 == 4 else NOW + number * DAY + datetime.timedelta(milliseconds=number),
             processed=failed,
             failed=failed,
+            notes=NOTES[: number % 3],
+            note_count=sum(note["count"] for note in NOTES[: number % 3]),
             request_id=request if number % 2 else None,
         )
         for place in range(failed):

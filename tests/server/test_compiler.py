@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,7 +26,7 @@ from server.state import ServerState, open_state
 from tests.server.compiler_documents import Drawn
 from tests.server.compiler_market import Market, fill
 
-DOCUMENTS = 2_000
+DOCUMENTS = int(os.environ.get("COMPILED_DOCUMENTS", "400"))
 LEAST_COMPILED = 1_200
 """Of the drawn documents so many are compiled; most others are wrong in a way that the ordinary way has to tell."""
 
@@ -123,6 +124,8 @@ ASKED_OFTEN = [
     "{ sources { files { readAt unreadHeaders columns { header } notes { text } firstListings { priceUsd rank } } } }",
     "{ stats { totalNormalized totalListings lastSuccess { id } lastFailure { message } } }",
     "{ runs(first: 4) { totalCount nodes { status rejections(first: 1) { totalCount nodes { id payload } } } } }",
+    "{ runs(filter: {hasNotes: true}) { totalCount nodes { noteCount notes { __typename count about says: text } } } }",
+    '{ sources { lastRun { notes { text } } } node(id: "run_3") { ... on Run { noteCount notes { about } } } }',
     '{ listing(source: "coinpaprika", externalId: "T1-0") { symbol lastSeenAt coin { isStale } } __typename }',
 ]
 

@@ -111,11 +111,15 @@ async def test_nodes_takes_only_so_many_ids(service: Service) -> None:
 
 
 async def test_a_run_by_its_id(service: Service, rows: Rows) -> None:
-    number = await rows.run("csv", "running", processed=3, changed=2, failed=1, pages=1)
+    note = {"about": "time", "text": "Rows are dated by the file", "count": 3}
+    number = await rows.run(
+        "csv", "running", processed=3, changed=2, failed=1, pages=1, notes=[note], note_count=note["count"]
+    )
     query = """
     query ($id: ID!) {
       run(id: $id) {
         source status startedAt finishedAt durationMs processed failed changed unchanged pages message
+        noteCount notes { about text count }
       }
     }
     """
@@ -132,6 +136,8 @@ async def test_a_run_by_its_id(service: Service, rows: Rows) -> None:
             "unchanged": 0,
             "pages": 1,
             "message": None,
+            "noteCount": 3,
+            "notes": [note],
         }
     }
     assert await ask(service, query, {"id": "run_99"}) == {"run": None}

@@ -55,6 +55,28 @@ async def test_runs_are_paged_newest_first_and_filtered(service: Service, rows: 
     assert back["pageInfo"]["hasPreviousPage"]
 
 
+@pytest.mark.parametrize(("has_notes", "expected"), [(True, [3, 1]), (False, [2]), (None, [3, 2, 1])])
+async def test_runs_with_notes_are_found_and_say_them(
+    service: Service, rows: Rows, *, has_notes: bool | None, expected: list[int]
+) -> None:
+    columns: dict[str, Any] = {"about": "columns", "text": "Columns that are not read: colour", "count": 1}
+    caps: dict[str, Any] = {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 40}
+    noted = {1: [columns, caps], 2: [], 3: [caps]}
+    for notes in noted.values():
+        await rows.run("csv", notes=notes, note_count=sum(note["count"] for note in notes))
+    query = """
+    query ($hasNotes: Boolean) {
+      runs(filter: {hasNotes: $hasNotes}) { nodes { id noteCount notes { about text count } } totalCount }
+    }
+    """
+    page = (await ask(service, query, {"hasNotes": has_notes}))["runs"]
+    assert page["totalCount"] == len(expected)
+    assert page["nodes"] == [
+        {"id": f"run_{number}", "noteCount": sum(note["count"] for note in noted[number]), "notes": noted[number]}
+        for number in expected
+    ]
+
+
 async def test_the_rejections_of_a_run(service: Service, rows: Rows) -> None:
     run = await rows.run("csv", "partial", processed=4, failed=3, changed=1)
     for index, payload in enumerate((b'{"a": 1}', b"\xff\x00{", b"")):

@@ -143,6 +143,25 @@ async def test_runs_as_they_start_advance_and_finish(service: Service, rows: Row
     assert len({update["cursor"] for update in everyone}) == 4
 
 
+async def test_updates_of_runs_carry_their_notes(service: Service, rows: Rows, connection: Connection) -> None:
+    run = await rows.run("csv", "running")
+    # An event of a version before notes holds none.
+    await connection.execute(
+        "INSERT INTO events (kind, at, run) SELECT 'run_started', now(), row_to_json(r)::jsonb - '{notes,note_count}'"
+        "::text[] FROM etl_runs AS r"
+    )
+    note = {"about": "columns", "text": "Columns that are not read: colour", "count": 7}
+    await connection.execute("UPDATE etl_runs SET notes = $1, note_count = 7", [note])
+    await tell_of_run(connection, "run_progress", run)
+    query = """
+    subscription ($after: String) { runUpdates(after: $after) { run { noteCount notes { about text count } } } }
+    """
+    async with connected(service) as socket:
+        await socket.subscribe(query, {"after": BEGINNING})
+        updates = [(await socket.next())["runUpdates"]["run"] for _ in range(2)]
+    assert updates == [{"noteCount": 0, "notes": []}, {"noteCount": 7, "notes": [note]}]
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     (COINS, {"after": "nonsense"}, "after"),
     (COINS, {"after": ""}, "after"),

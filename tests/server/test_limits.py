@@ -21,6 +21,7 @@ from graphql import (
     validate,
 )
 
+from db.notes import MAX_NOTES
 from server.graphql.errors import Code
 from server.graphql.execution import RefusedError
 from server.graphql.schema import schema
@@ -145,6 +146,9 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
         {},
         1 + 1 + 4 * (1 + 2 + 3),
     ),
+    # A run has few notes, but more than is assumed of lists.
+    ('{ run(id: "run_1") { noteCount notes { about text } } }', {}, 1 + 1 + 1 + 2 * (MAX_NOTES + 1)),
+    ("{ runs(first: 1, filter: {hasNotes: true}) { nodes { id } } }", {}, 3 + SCAN_COST),
     # A fragment on a connection is measured before it is known how many rows that has.
     (
         "{ a: coins(first: 2) { ...P } b: coins(first: 3) { ...P } } fragment P on CoinConnection { nodes { id } }",

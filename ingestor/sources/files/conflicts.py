@@ -1,6 +1,8 @@
 """Rows of one file that stand for one coin at one time: repeated ones, and ones that contradict each other."""
 
 import enum
+import itertools
+from collections.abc import Sequence
 from decimal import Decimal
 
 from ingestor.records import RecordError
@@ -60,16 +62,19 @@ class Conflicts:
         self.mark = Mark.POINT
         self.counts = dict.fromkeys(Verdict, 0)
 
-    def add(self, rows: list[list[str]]) -> None:
-        """Look at some more rows, for the first time."""
+    def add(self, cells: Sequence[Sequence[str]]) -> None:
+        """Look at some more rows, for the first time; `cells` are by column."""
         seen, mask = self._filter, self._mask
-        for cells in rows:
-            key = hash(tuple([cells[place] for place in self._key]))
-            bit = key & mask
-            if seen[bit >> 3] & (1 << (bit & 7)):
-                self._several.setdefault(key, _Several()).add(cells[self._price])
+        prices = cells[self._price]
+        keys = (
+            zip(*[cells[place] for place in self._key], strict=True) if self._key else itertools.repeat((), len(prices))
+        )
+        for key, price in zip(map(hash, keys), prices, strict=True):
+            byte, bit = (key & mask) >> 3, 1 << (key & 7)
+            if seen[byte] & bit:
+                self._several.setdefault(key, _Several()).add(price)
             else:
-                seen[bit >> 3] |= 1 << (bit & 7)
+                seen[byte] |= bit
 
     def judge(self, cells: list[str]) -> Verdict:
         """Return what becomes of a row; the rows come in the order of the file."""

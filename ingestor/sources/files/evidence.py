@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from ingestor.sources.files.numbers import Mark, decides_mark
@@ -15,7 +16,8 @@ MAX_KEYS = 65_536
 _FEW = 20
 """Rows; a column of changes without one above 1 in more rows than these holds fractions."""
 _DIGITS = re.compile(r"\d[\d.,]*|[.,]\d+")
-_GROUPED_BY_POINTS = re.compile(r"\d\.\d{3}\.\d")
+_GROUPED_BY_POINTS = re.compile(r"\.\d{3}\.\d")
+_YEAR_LAST = re.compile(r"\d[/.-]\d{4}")
 _NUMBER = re.compile(r"[+\-\u2212]?\s*\d*[.,]?\d+(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -26,20 +28,25 @@ class MarkEvidence:
         self.has_commas = self.has_points = False
         self._shown: set[Mark] = set()
 
-    def add(self, cells: list[str]) -> None:
+    def add(self, cells: Sequence[str]) -> None:
         """Look at some more cells."""
         if len(self._shown) > 1:
             return
         text = "\n".join(cells)
         self.has_points = self.has_points or "." in text
         if "," not in text and not _GROUPED_BY_POINTS.search(text):
-            if "." in text and any(decides_mark(match[0]) is Mark.POINT for match in _DIGITS.finditer(text[:4_096])):
+            if Mark.POINT not in self._shown and any(
+                decides_mark(match[0]) is Mark.POINT for match in _DIGITS.finditer(text[:4_096])
+            ):
                 self._shown.add(Mark.POINT)
             return
         self.has_commas = self.has_commas or "," in text
         for match in _DIGITS.finditer(text):
             if mark := decides_mark(match[0]):
                 self._shown.add(mark)
+
+    def _shows_point(self, text: str) -> bool:
+        return any(decides_mark(match[0]) is Mark.POINT for match in _DIGITS.finditer(text))
 
     def decided(self) -> str | None:
         """Return the decimal mark, `?` where cells contradict each other, None where none shows it."""
@@ -62,7 +69,7 @@ class ChangeEvidence:
         self.seen = 0
         self._percent = False
 
-    def add(self, cells: list[str]) -> None:
+    def add(self, cells: Sequence[str]) -> None:
         """Look at some more cells."""
         if self._percent:
             return
@@ -93,11 +100,12 @@ class DateEvidence:
     def __init__(self) -> None:
         self._shown: set[bool] = set()
 
-    def add(self, cells: list[str]) -> None:
+    def add(self, cells: Sequence[str]) -> None:
         """Look at some more cells."""
         if len(self._shown) > 1 or not any("/" in cell or "-" in cell for cell in cells):
             return
-        self._shown |= {shown for cell in cells if (shown := shows_day_first(cell.split(" ", 1)[0])) is not None}
+        if _YEAR_LAST.search("\n".join(cells)):
+            self._shown |= {shown for cell in cells if (shown := shows_day_first(cell.split(" ", 1)[0])) is not None}
 
     def decided(self) -> bool | None:
         """Return whether it does, None where no cell or both kinds of cells are there."""
@@ -113,7 +121,7 @@ class PairEvidence:
         self._any = False
         self.quotes: set[str] = set()
 
-    def add(self, cells: list[str]) -> None:
+    def add(self, cells: Sequence[str]) -> None:
         """Look at some more cells."""
         if not self._all:
             return
@@ -146,9 +154,9 @@ class IdEvidence:
         self._rows = 0
         self._counting = True
 
-    def add(self, ids: list[str], names: list[tuple[str, str]]) -> None:
+    def add(self, ids: Sequence[str], names: Sequence[tuple[str, str]]) -> None:
         """Look at some more ids, and the tickers and names beside them."""
-        if self._reason is not None:
+        if self._reason is not None or (len(self._ids) >= MAX_KEYS and not self._counting):
             return
         for own, name in zip(ids, names, strict=True):
             own = own.strip()  # noqa: PLW2901 - as it is compared

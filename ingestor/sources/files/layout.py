@@ -12,7 +12,7 @@ from ingestor.errors import SourceMalformedError
 from ingestor.normalize import normalize_name
 from ingestor.records import OBSERVED_AT, RecordError
 from ingestor.sources.files.columns import MARK, Columns, columns_of, is_fraction
-from ingestor.sources.files.numbers import CurrencyError, Mark, read_cell, shifted
+from ingestor.sources.files.numbers import CurrencyError, Mark, plain_number, read_cell, shifted
 from ingestor.sources.files.symbols import is_dollar, split_joined_pair, split_pair
 from ingestor.times import parse_time, zone_named
 
@@ -40,6 +40,7 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     day_first: bool | None = None
 
 
+_PERCENT = "A per cent sign where money or an amount was wanted"
 _READING = msgspec.json.Decoder(Reading)
 
 
@@ -51,6 +52,10 @@ class Layout(msgspec.Struct, frozen=True):
     fraction: bool
     reading: Reading
     zone: datetime.tzinfo
+    paths: dict[str, str]
+    """By role the path of its column's cells, `$.` and the header; roles without a column are left out."""
+    plain: dict[str, str]
+    """By role the header of a column of numbers in which most cells are read by `plain_number` alone."""
 
     def symbol(self, row: dict[str, str]) -> str:
         """Return the symbol as its source wrote it, out of its pair where it stands in one. Raises RecordError."""
@@ -87,42 +92,47 @@ class Layout(msgspec.Struct, frozen=True):
     def price(self, row: dict[str, str]) -> Decimal | None:
         """Return the price. Raises RecordError: a price that cannot be read costs the row."""
         try:
-            return self._number(row, "price")[0]
+            if (header := self.plain.get("price")) and (number := plain_number(row.get(header, ""))) is not None:
+                return number
+            number, percent = self._number(row, "price")
         except CurrencyError as error:
-            message = f"The price is in {error}, not in US dollars - at `$.{self.columns.price}`"
-            raise RecordError(message) from None
+            raise RecordError(f"The price is in {error}, not in US dollars - at `{self.paths['price']}`") from None
+        if percent:
+            raise RecordError(f"{_PERCENT} - at `{self.paths['price']}`")
+        return number
 
     def side(self, row: dict[str, str], role: str, notes: list[Note]) -> Decimal | None:
         """Return another figure; what cannot be read is missing, with a note."""
+        if (header := self.plain.get(role)) and (number := plain_number(row.get(header, ""))) is not None:
+            return number
+        if role not in self.paths:
+            return None
+        path = self.paths[role]
         try:
             number, percent = self._number(row, role)
         except CurrencyError as error:
-            notes.append(Note(f"$.{self.path(role)}", f"Not in US dollars but in {error} - at `$.{self.path(role)}`"))
-            return None
+            problem = f"Not in US dollars but in {error} - at `{path}`"
         except RecordError as error:
-            notes.append(Note(f"$.{self.path(role)}", str(error)))
-            return None
-        if role == "change" and number is not None and self.fraction and not percent and number.is_finite():
-            return shifted(number, 2)
-        if percent and role != "change":
-            text = f"A per cent sign where money or an amount was wanted - at `$.{self.path(role)}`"
-            notes.append(Note(f"$.{self.path(role)}", text))
-            return None
-        return number
+            problem = str(error)
+        else:
+            if not percent or role == "change":
+                return self._in_percent(number) if role == "change" and not percent else number
+            problem = f"{_PERCENT} - at `{path}`"
+        notes.append(Note(path, problem))
+        return None
+
+    def _in_percent(self, change: Decimal | None) -> Decimal | None:
+        return shifted(change, 2) if self.fraction and change is not None and change.is_finite() else change
 
     def path(self, role: str) -> str:
         """Return the header of a role's column."""
         return getattr(self.columns, role) or role
 
     def _number(self, row: dict[str, str], role: str) -> tuple[Decimal | None, bool]:
-        header = getattr(self.columns, role)
-        text = row.get(header, "").strip() if header else ""
-        if not text:
-            return None, False
-        number, percent = read_cell(text, self.marks.get(role, Mark.POINT), f"$.{header}")
-        if percent and role == "price":
-            raise RecordError(f"A per cent sign where money or an amount was wanted - at `$.{header}`")
-        return number, percent
+        path = self.paths[role]
+        # A row of another file of the same layout has every header, but a payload may have lost its empty cells.
+        text = row.get(path[2:], "").strip()
+        return read_cell(text, self.marks.get(role, Mark.POINT), path) if text else (None, False)
 
 
 @functools.lru_cache(maxsize=256)
@@ -143,4 +153,10 @@ def layout_of(headers: tuple[str, ...], reading: str = "") -> Layout:
         zone = zone_named(found.time_zone) if found.time_zone else datetime.UTC
     except ValueError as error:
         raise SourceMalformedError(str(error)) from None
-    return Layout(columns, marks, fraction, found, zone)
+    paths = {role: f"$.{header}" for role, header in msgspec.structs.asdict(columns).items() if header is not None}
+    plain = {
+        role: path.removeprefix("$.")
+        for role, path in paths.items()
+        if marks.get(role, Mark.POINT) is Mark.POINT and not (role == "change" and fraction)
+    }
+    return Layout(columns, marks, fraction, found, zone, paths, plain)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ingestor.records import RecordError
 
-__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "read_cell", "shifted", "shown_marks"]
+__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "plain_number", "read_cell", "shifted", "shown_marks"]
 
 
 class Mark(enum.Enum):
@@ -69,6 +69,11 @@ def is_missing(text: str) -> bool:
     return text in _MISSING or text.strip("+-$% ") in _MISSING
 
 
+def plain_number(text: str) -> Decimal | None:
+    """Return the number of a cell that is digits with a decimal point alone, None for any other cell."""
+    return Decimal(text) if _PLAIN.fullmatch(text) else None
+
+
 def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
     """Return the number of a cell, exactly, None for a missing one; and whether a per cent sign stands with it.
 
@@ -123,7 +128,7 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
             whole = whole.replace(parting, "")
     if whole and not whole.isdecimal():
         return None
-    return f"{whole or '0'}.{fraction}" if fraction else whole or "0"
+    return f"{whole or '0'}.{fraction}" if fraction else whole
 
 
 def decides_mark(text: str) -> Mark | None:

@@ -74,7 +74,12 @@ class CsvReading:
     @property
     def notes(self) -> list[Note]:
         """Return what a reader of the file should know, complete once all rows are read."""
-        notes = [*self.survey.notes]
+        return [*self.survey.notes, *self.late_notes]
+
+    @property
+    def late_notes(self) -> list[Note]:
+        """Return the notes that the rows give, complete once all are read; the survey has its own."""
+        notes: list[Note] = []
         if self.survey.rows == 0:
             notes.append(Note("empty", "The file has a header and no rows"))
         counts = self.survey.conflicts.counts
@@ -101,18 +106,19 @@ class CsvReading:
         """Return the next rows: each a record or a rejection."""
         records: list[Record] = []
         rejections, self._rejections = self._rejections, []
+        has_lines = self.table.form.kind == "csv"
         size = 0
         for _ in range(row_count):
-            before = self.table.offset
             row = self.table.read()
             self.last_row = row
             if row is None:
                 return Slice(records, rejections, self.table.offset, at_end=True)
-            if self._is_being_written(row):
-                return Slice(records, rejections, before, at_end=True, unfinished=True)
-            if self.table.form.kind == "csv" and not row.raw.endswith(b"\n"):
-                self._end_is_open = True
             size += len(row.raw)
+            if has_lines and not row.raw.endswith(b"\n"):
+                if self._is_being_written():
+                    before = self.table.offset - len(row.raw)
+                    return Slice(records, rejections, before, at_end=True, unfinished=True)
+                self._end_is_open = True
             if row.error is not None:
                 rejections.append(Rejection(None, row.error, row.raw))
             else:
@@ -124,15 +130,16 @@ class CsvReading:
                 break
         return Slice(records, rejections, self.table.offset, at_end=False)
 
-    def _is_being_written(self, row: Row) -> bool:
-        if self.table.form.kind != "csv" or row.raw.endswith(b"\n") or self.table.form.is_undone:
+    def _is_being_written(self) -> bool:
+        """Tell whether the file has just changed, so that a last line without an end may go on."""
+        if self.table.form.is_undone:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
 
     def _record(self, cells: list[str]) -> Record:
         row = dict(zip(self.table.headers, cells, strict=True))
         header = self.layout.columns.time
-        if header is None or not row[header].strip():
+        if header is None or not row[header] or row[header].isspace():
             # Part of the payload, so that it decides on what is new and lasts until a rebuild from raw payloads.
             row[OBSERVED_AT] = self._file_time
         if self._read:

@@ -8,10 +8,10 @@ from typing import Self
 
 from db.formulas import unguarded
 from ingestor.errors import SourceMalformedError
+from ingestor.sources.files.blocks import BLOCK_BYTES, MERGE_MARKERS, plain_rows
 from ingestor.sources.files.streams import PACKED_ERRORS, UTF_8_BOM, FileStream, broken, open_stream
 from ingestor.sources.files.table import Row
 
-MERGE_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 MAX_LINE_BYTES = 1024 * 1024
 MAX_ROW_LINES = 100
 """What an open quote may swallow: without a bound a file of such lines would be read once for each of them."""
@@ -49,6 +49,17 @@ class _Lines:
         self._given_back.extendleft(reversed(self.taken[1:]))
         del self.taken[1:]
 
+    def read_block(self) -> bytes:
+        """Return some whole lines of the file; nothing while lines that were given back wait, and at the end."""
+        if self._given_back:
+            return b""
+        block = self._file.read(BLOCK_BYTES)
+        return block if block.endswith(b"\n") or not block else block + self._file.readline(MAX_LINE_BYTES + 1)
+
+    def give(self, block: bytes) -> None:
+        """Take lines that `read_block` has returned as the next ones."""
+        self._given_back.extend(io.BytesIO(block))
+
 
 class RowReader:
     """The rows of an open CSV file. A row must have `width` cells, once that is set.
@@ -65,9 +76,11 @@ class RowReader:
         self.width: int | None = None
         self.least_width: int | None = None
         """Rows may leave out cells behind these: those of columns without a header."""
+        self._ready: deque[Row] = deque()
         self._start()
 
     def _start(self) -> None:
+        self._ready.clear()
         self._lines = _Lines(self._file, at_beginning=self._offset == 0)
         self._reader = csv.reader(self._lines, strict=True, delimiter=self.delimiter)
 
@@ -97,6 +110,27 @@ class RowReader:
                 return row
 
     def _next(self) -> Row | None:
+        if not self._ready and self.width is not None:
+            self._parse_block(self.width)
+        if not self._ready:
+            return self._parse_one()
+        row = self._ready.popleft()
+        self._offset += len(row.raw)
+        return row
+
+    def _parse_block(self, width: int) -> None:
+        """Make the rows of some lines ready, if these are plain."""
+        try:
+            block = self._lines.read_block()
+        except PACKED_ERRORS as problem:
+            raise broken(self._path, problem) from None
+        rows = plain_rows(block, self.delimiter, width)
+        if rows is None:
+            self._lines.give(block)
+        else:
+            self._ready.extend(rows)
+
+    def _parse_one(self) -> Row | None:
         self._lines.taken.clear()
         error = None
         try:

@@ -28,6 +28,7 @@ from ingestor.times import parse_time
 
 ROWS_A_PAGE = 5_000
 
+_CONFLICT, _REPEATED = Verdict.CONFLICT.value, Verdict.REPEATED.value
 _EARLIER = datetime.timedelta(microseconds=1)
 _ROW = msgspec.json.Decoder(dict[str, str])
 
@@ -153,7 +154,7 @@ class CsvFiles:
             if place is not None and (place.group, place.identity) == (file.group, file.identity):
                 number = place.number
                 await run_sync(reading.seek, place.offset)
-            ended = False
+            ended, notes = False, [*reading.survey.notes]
             while not ended:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
                 doubt = await run_sync(doubt_of, file, part, reading.survey.rows, rows.get(file.group, 0))
@@ -162,9 +163,9 @@ class CsvFiles:
                 if number == 0 and not moved:
                     check_readable(self, str(file.path), part.records, part.rejections, fetched_at)
                 ended = part.at_end or moved
+                late = reading.late_notes + ([doubt] if doubt else []) if ended else []
                 if ended and doubt is None:
                     rows[file.group] = reading.survey.rows
-                notes = tuple(reading.notes + ([doubt] if doubt else [])) if ended else ()
                 yield Page(
                     group=file.group,
                     number=number,
@@ -173,17 +174,18 @@ class CsvFiles:
                     rejections=[] if moved else part.rejections,
                     position=_Place(file.group, file.identity, number + 1, part.offset),
                     ends_group=ended and doubt is None,
-                    notes=notes,
-                    file=None if moved else self._file_part(file, reading, part, number, notes, ended=ended),
+                    notes=tuple(notes + late),
+                    file=None if moved else self._file_part(file, reading, part, number, late, ended=ended),
                 )
-                number += 1
+                number, notes = number + 1, []
         finally:
             reading.close()
 
     def _file_part(
-        self, file: CsvFile, reading: CsvReading, part: Slice, number: int, notes: tuple[Note, ...], *, ended: bool
+        self, file: CsvFile, reading: CsvReading, part: Slice, number: int, late: list[Note], *, ended: bool
     ) -> FilePart:
         """Return what a slice adds to the report of its file."""
+        notes = [*(reading.survey.notes if number == 0 else ()), *late]
         first = itertools.islice(self._readable(part.records), FIRST_ROWS) if number == 0 else ()
         report = report_of(
             file.group, reading.table, reading.layout, rows=reading.survey.rows, first=first, notes=notes
@@ -207,7 +209,8 @@ class CsvFiles:
         layout.check_currency(row)
         price = layout.price(row)
         side = _Side(row, layout)
-        ignored = row.get(BESIDE) == Verdict.CONFLICT.value
+        beside = row.get(BESIDE)
+        ignored = beside == _CONFLICT
         return Listing(
             external_id=record.external_id,
             ticker=normalize_ticker(symbol, f"$.{layout.path('symbol')}"),
@@ -216,7 +219,7 @@ class CsvFiles:
             name_words=name_words,
             core_words=core_words,
             rank=side.rank(),
-            price_usd=None if ignored else positive(price, f"$.{layout.path('price')}"),
+            price_usd=None if ignored else positive(price, layout.paths["price"]),
             market_cap_usd=None if ignored else side.number("market_cap", positive),
             volume_24h_usd=None if ignored else side.number("volume", not_negative),
             percent_change_24h=None if ignored else side.number("change", signed),
@@ -224,7 +227,7 @@ class CsvFiles:
             total_supply=side.number("total_supply", positive),
             max_supply=side.number("max_supply", positive),
             # Never the newest of its time: the row that counts is.
-            observed_at=observed_at - _EARLIER if row.get(BESIDE) == Verdict.REPEATED.value else observed_at,
+            observed_at=observed_at - _EARLIER if beside == _REPEATED else observed_at,
             has_own_time=has_own_time,
             content_hash=record.content_hash,
             notes=tuple(side.notes),
@@ -244,24 +247,22 @@ class _Side:
 
     def number(self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]) -> Decimal | None:
         """Return a figure within its bounds."""
-        number = self._layout.side(self._row, role, self.notes)
-        if number is None:
+        if role not in self._layout.paths:
             return None
-        path = f"$.{self._layout.path(role)}"
+        number = self._layout.side(self._row, role, self.notes)
         try:
-            return bounded(number, path)
+            return None if number is None else bounded(number, self._layout.paths[role])
         except RecordError as error:
-            self.notes.append(Note(path, str(error)))
+            self.notes.append(Note(self._layout.paths[role], str(error)))
             return None
 
     def rank(self) -> int | None:
         """Return the rank."""
         number = self._layout.side(self._row, "rank", self.notes)
-        path = f"$.{self._layout.path('rank')}"
         try:
-            return rank_of(number, path)
+            return None if number is None else rank_of(number, self._layout.paths["rank"])
         except RecordError as error:
-            self.notes.append(Note(path, str(error)))
+            self.notes.append(Note(self._layout.paths["rank"], str(error)))
             return None
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -42,6 +42,8 @@ _TICKER = re.compile(r"[A-Z0-9$@.\-/_:]{1,20}")
 
 
 _Mark = Literal[",", "?"]
+_Cells = Sequence[Sequence[str]]
+"""The cells of some rows, column by column."""
 
 
 class Survey(msgspec.Struct):
@@ -163,7 +165,8 @@ class _Evidence:
         self.columns = columns
         self._ids = IdEvidence()
         by_first = IdEvidence()
-        self._add_ids(by_first, first)
+        if first:
+            self._add_ids(by_first, list(zip(*first, strict=True)))
         told_apart = msgspec.structs.replace(columns, id=None) if by_first.refused() else columns
         self.conflicts = Conflicts(told_apart, self._place, size)
         self._marks = {role: MarkEvidence() for role in NUMBERS if getattr(columns, role)}
@@ -174,27 +177,30 @@ class _Evidence:
 
     def add(self, rows: list[list[str]]) -> None:
         """Look at some more rows."""
+        if not rows:
+            return
+        cells = list(zip(*rows, strict=True))
         for role, evidence in self._marks.items():
-            evidence.add(self._column(role, rows))
+            evidence.add(self._column(role, cells))
         if self.columns.change:
-            self._change.add(self._column("change", rows))
+            self._change.add(self._column("change", cells))
         if self.columns.symbol:
-            self._pairs.add(self._column("symbol", rows))
+            self._pairs.add(self._column("symbol", cells))
         if self.columns.time:
-            times = self._column("time", rows)
+            times = self._column("time", cells)
             self._dates.add(times)
-            self._undated += sum(not time.strip() for time in times)
-        self._add_ids(self._ids, rows)
-        self.conflicts.add(rows)
+            self._undated += sum(not time or time.isspace() for time in times)
+        self._add_ids(self._ids, cells)
+        self.conflicts.add(cells)
 
-    def _column(self, role: str, rows: list[list[str]]) -> list[str]:
-        place = self._place[getattr(self.columns, role)]
-        return [cells[place] for cells in rows]
+    def _column(self, role: str, cells: _Cells) -> Sequence[str]:
+        return cells[self._place[getattr(self.columns, role)]]
 
-    def _add_ids(self, ids: IdEvidence, rows: list[list[str]]) -> None:
+    def _add_ids(self, ids: IdEvidence, cells: _Cells) -> None:
         if self.columns.id and self.columns.symbol:
-            names = self._column("name", rows) if self.columns.name else [""] * len(rows)
-            ids.add(self._column("id", rows), list(zip(self._column("symbol", rows), names, strict=True)))
+            symbols = self._column("symbol", cells)
+            names = self._column("name", cells) if self.columns.name else [""] * len(symbols)
+            ids.add(self._column("id", cells), list(zip(symbols, names, strict=True)))
 
     def reading(
         self, mapping: Mapping, table: Table, symbol: str | None, name: str | None, notes: list[Note]

@@ -101,7 +101,8 @@ TIMES = [
     Case(
         "a date that could be either is refused",
         "a.csv",
-        text("symbol,price,date", "BTC,1,02/01/2026"),
+        text("symbol,price,date", "BTC,1,02/01/2026", "ETH,2,2026-01-01"),
+        {"ETH": {"price": "2"}},
         rejected=("say day_first in csv.toml",),
     ),
     Case(
@@ -141,7 +142,8 @@ NUMBERS = [
     Case(
         "between semicolons they are refused",
         "a.csv",
-        text("symbol;price", "BTC;64,123"),
+        text("symbol;price", "BTC;64,123", "ETH;3120"),
+        {"ETH": {"price": "3120"}},
         rejected=("can be read in two ways",),
     ),
     Case(

@@ -35,7 +35,7 @@ class Files:
         finished = await run(self._pool, self.source, timeout_seconds=60, full=full)
         assert finished is not None
         async with self._pool.acquire() as connection:
-            notes = decode_notes(await connection.fetchval("SELECT notes::text FROM etl_runs ORDER BY id DESC LIMIT 1"))
+            notes = decode_notes(await connection.fetchval("SELECT notes FROM etl_runs ORDER BY id DESC LIMIT 1"))
         return "; ".join([note.text for note in notes] + [finished.message or ""])
 
     async def prices(self) -> dict[str, str]:

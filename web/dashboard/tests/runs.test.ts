@@ -18,6 +18,7 @@ function run(id: string, change: Partial<Run> = {}): Run {
     unchanged: 0,
     pages: 0,
     message: null,
+    noteCount: 0,
     ...change,
   };
 }

@@ -14,9 +14,21 @@ export const RunRow = graphql(`
     unchanged
     pages
     message
+    noteCount
   }
 `);
 
+export const RunNotes = graphql(`
+  fragment RunNotes on Run @_unmask {
+    notes {
+      about
+      text
+      count
+    }
+  }
+`);
+
+export type RunNote = FragmentOf<typeof RunNotes>["notes"][number];
 export type Run = FragmentOf<typeof RunRow>;
 export type RunStatus = Run["status"];
 
@@ -59,10 +71,11 @@ export const OneRun = graphql(
     query OneRun($id: ID!) {
       run(id: $id) {
         ...RunRow
+        ...RunNotes
       }
     }
   `,
-  [RunRow],
+  [RunRow, RunNotes],
 );
 
 export const Rejections = graphql(`

@@ -22,6 +22,7 @@ export class RunList {
   constructor(
     readonly source: string | null,
     readonly status: RunStatus | null,
+    readonly withNotes = false,
   ) {}
 
   async loadMore(): Promise<void> {
@@ -37,6 +38,7 @@ export class RunList {
   take(run: Run): void {
     if (this.source !== null && run.source !== this.source) return;
     if (this.status !== null && run.status !== this.status) return;
+    if (this.withNotes && run.noteCount === 0) return;
     const { ids } = this.state.get();
     if (!ids.includes(run.id)) this.state.patch({ ids: [run.id, ...ids].slice(0, MOST) });
   }
@@ -59,6 +61,7 @@ export class RunList {
     return {
       ...(this.source === null ? {} : { source: { eq: this.source } }),
       ...(this.status === null ? {} : { status: [this.status] }),
+      ...(this.withNotes ? { hasNotes: true } : {}),
     };
   }
 }

@@ -8,6 +8,7 @@ import { useOverview } from "../sources/store";
 import { Waiting } from "../ui/notes";
 import { useNow } from "../ui/now";
 import type { Run } from "./documents";
+import { notesLabel } from "./notes";
 import { StatusBadge } from "./status";
 import { runStore } from "./store";
 
@@ -75,6 +76,7 @@ function Told({ run }: { run: Run }) {
       <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link> {whole(run.processed)} read, {whole(run.changed)}{" "}
       changed
       {run.failed > 0 && <span className="warn">, {whole(run.failed)} rejected</span>}
+      {run.noteCount > 0 && <span className="warn">, {notesLabel(run.noteCount)}</span>}
     </>
   );
 }

@@ -12,6 +12,7 @@ import { Ago } from "../ui/values";
 import type { Run, RunStatus } from "./documents";
 import { RunList } from "./list";
 import { runGaps, latest } from "./live";
+import { NoteBadge } from "./notes";
 import { Now } from "./now";
 import { RunDetail } from "./run";
 import { StatusBadge, STATUSES } from "./status";
@@ -30,6 +31,8 @@ export default function RunsPage({ id }: { id?: string }) {
   );
 }
 
+const WITH_NOTES = "some";
+
 function statusOf(text: string | null): RunStatus | null {
   return STATUSES.find(([status]) => status === text)?.[0] ?? null;
 }
@@ -39,7 +42,8 @@ function Runs() {
   const { sources } = useOverview();
   const source = search.get("source");
   const status = statusOf(search.get("status"));
-  const list = useMemo(() => new RunList(source, status), [source, status]);
+  const withNotes = search.get("notes") === WITH_NOTES;
+  const list = useMemo(() => new RunList(source, status, withNotes), [source, status, withNotes]);
   const { ids, hasMore, loading, error } = useStore(list.state);
   const gaps = useStore(runGaps);
   useEffect(() => void list.reload(), [list, gaps]);
@@ -63,6 +67,13 @@ function Runs() {
           any="All sources"
         />
         <Choice label="Status" name="status" value={status} options={STATUSES} any="Any status" />
+        <Choice
+          label="Notes"
+          name="notes"
+          value={withNotes ? WITH_NOTES : null}
+          options={[[WITH_NOTES, "With notes"]]}
+          any="With or without notes"
+        />
       </div>
       {error !== null && <Problem error={error} retry={() => void list.reload()} />}
       {ids.length > 0 ? (
@@ -127,7 +138,10 @@ function RunRow({ id }: { id: string }) {
       </th>
       <td>{run.source}</td>
       <td>
-        <StatusBadge status={run.status} />
+        <span className="badges">
+          <StatusBadge status={run.status} />
+          <NoteBadge run={run} />
+        </span>
       </td>
       <td className="faint">
         <Ago instant={run.startedAt} />

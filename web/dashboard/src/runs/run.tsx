@@ -8,7 +8,8 @@ import { Fact } from "../ui/facts";
 import { BackIcon } from "../ui/icons";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { Ago } from "../ui/values";
-import { OneRun, type Rejection, Rejections, type Run } from "./documents";
+import { OneRun, type Rejection, Rejections, type Run, type RunNote } from "./documents";
+import { NoteList } from "./notes";
 import { Took, useRun } from "./page";
 import { StatusBadge } from "./status";
 import { runStore } from "./store";
@@ -21,6 +22,11 @@ export function RunDetail({ id }: { id: string }) {
     if (read) runStore.put([read]);
   }, [read]);
   const run = useRun(id) ?? read;
+  const noteCount = run?.noteCount ?? 0;
+  // What tells of a run that goes on tells how many notes it has, not which.
+  useEffect(() => {
+    if (read && noteCount > read.noteCount) reload();
+  }, [noteCount, run?.status]);
   return (
     <div className="page wide">
       <Link className="back" href={paths.runs}>
@@ -30,6 +36,7 @@ export function RunDetail({ id }: { id: string }) {
       {run ? (
         <>
           <Head run={run} />
+          {read && read.notes.length > 0 && <Noted notes={read.notes} count={read.noteCount} />}
           <Rejected id={id} failed={run.failed} />
         </>
       ) : data ? (
@@ -72,7 +79,25 @@ function Head({ run }: { run: Run }) {
         <Fact label="Rejected">
           <span className={run.failed > 0 ? "warn" : ""}>{whole(run.failed)}</span>
         </Fact>
+        <Fact label="Notes">
+          <span className={run.noteCount > 0 ? "warn" : ""}>{whole(run.noteCount)}</span>
+        </Fact>
       </dl>
+    </section>
+  );
+}
+
+function Noted({ notes, count }: { notes: readonly RunNote[]; count: number }) {
+  return (
+    <section className="card" aria-labelledby="noted">
+      <div className="card-head">
+        <h2 id="noted">Notes</h2>
+        <p className="faint small">
+          What was left out, is in doubt or has no time of its own
+          {count > notes.length && `; noted ${whole(count)} times in all`}
+        </p>
+      </div>
+      <NoteList notes={notes} />
     </section>
   );
 }

@@ -7,6 +7,7 @@ import { useOverview } from "../sources/store";
 import { Problem } from "../ui/notes";
 import { Ago } from "../ui/values";
 import { RequestProgress } from "./documents";
+import { NoteBadge } from "./notes";
 import { StatusBadge } from "./status";
 import { runStore } from "./store";
 import { lastRequest, token, trigger } from "./trigger";
@@ -148,8 +149,8 @@ function Progress({ id }: { id: string }) {
       <ul>
         {found.runs.map((run) => (
           <li key={run.id}>
-            <StatusBadge status={run.status} /> <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link>{" "}
-            {run.source}
+            <StatusBadge status={run.status} /> <NoteBadge run={run} />{" "}
+            <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link> {run.source}
           </li>
         ))}
       </ul>

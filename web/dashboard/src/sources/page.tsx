@@ -2,6 +2,7 @@
 import { Link, paths } from "../app/router";
 import { whole } from "../format/number";
 import { ago, duration, period } from "../format/time";
+import { NoteBadge, NoteList } from "../runs/notes";
 import { StatusBadge } from "../runs/status";
 import { Fact } from "../ui/facts";
 import { Empty, Problem, Waiting } from "../ui/notes";
@@ -112,7 +113,10 @@ function LastRun({ source: { lastRun } }: { source: Source }) {
       ) : (
         <dl className="pairs">
           <Fact label={<Link href={paths.run(lastRun.id)}>{lastRun.id.replace("_", " ")}</Link>}>
-            <StatusBadge status={lastRun.status} />
+            <span className="badges">
+              <NoteBadge run={lastRun} />
+              <StatusBadge status={lastRun.status} />
+            </span>
           </Fact>
           <Fact label="Began">
             <Ago instant={lastRun.startedAt} />
@@ -125,6 +129,26 @@ function LastRun({ source: { lastRun } }: { source: Source }) {
         </dl>
       )}
       {lastRun?.message && <p className="faint source-message">{lastRun.message}</p>}
+      {lastRun && lastRun.notes.length > 0 && <LastNotes run={lastRun} />}
+    </>
+  );
+}
+
+const MOST_NOTES = 5;
+
+function LastNotes({ run: { id, notes } }: { run: NonNullable<Source["lastRun"]> }) {
+  const beyond = notes.length - MOST_NOTES;
+  return (
+    <>
+      <h3>Notes of the last run</h3>
+      <NoteList notes={notes.slice(0, MOST_NOTES)} />
+      {beyond > 0 && (
+        <p className="source-message">
+          <Link href={paths.run(id)}>
+            {whole(beyond)} more in {id.replace("_", " ")}
+          </Link>
+        </p>
+      )}
     </>
   );
 }

@@ -1,9 +1,10 @@
-"""Objects that stand in a column of their row: they are written with it, and nothing is read for them."""
+"""Lists of objects that are JSON in a column of their row: decoded, and written as they are asked for."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+from db.notes import decode_notes
 from server.compiler.compiling import Asked
 from server.compiler.fields import Values
 from server.compiler.projection import Rows, rows_of_structs
@@ -28,6 +29,21 @@ class Provenance:
         return parted(written, map(len, entries))
 
 
+class Notes:
+    """Run.notes."""
+
+    needs = frozenset({"notes"})
+
+    def __init__(self, asked: Asked) -> None:
+        self._selection = asked.selection()
+
+    def values(self, rows: Rows) -> Values:
+        """Return each run's notes."""
+        notes = list(map(decode_notes, rows.columns["notes"]))  # type: ignore[arg-type]  # a column's values are objects here
+        written = self._selection.write_plain(rows_of_structs(self._selection.needs, list(chain.from_iterable(notes))))
+        return parted(written, map(len, notes))
+
+
 class Inside:
     """A list of objects that stands in a column."""
 
@@ -44,7 +60,7 @@ class Inside:
 
 
 def parted(values: Sequence[Any], counts: Iterable[int]) -> list[Sequence[Any]]:
-    """Return the values in parts of these lengths."""
+    """Return consecutive parts of `values`, so long as `counts` says."""
     parts, start = [], 0
     for count in counts:
         parts.append(values[start : start + count])

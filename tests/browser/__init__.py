@@ -1,0 +1,1 @@
+"""A package, so that its demo ends with its last test."""
