@@ -36,7 +36,9 @@ class Files:
         assert finished is not None
         async with self._pool.acquire() as connection:
             notes = decode_notes(await connection.fetchval("SELECT notes FROM etl_runs ORDER BY id DESC LIMIT 1"))
-        return "; ".join([note.text for note in notes] + [finished.message or ""])
+        # The days here are older than history.
+        texts = [note.text for note in notes if note.about != "retention"]
+        return "; ".join([*texts, *([finished.message] if finished.message else [])])
 
     async def prices(self) -> dict[str, str]:
         async with self._pool.acquire() as connection:
