@@ -580,6 +580,16 @@ CREATE TABLE public.schema_migrations (
     CONSTRAINT schema_migrations_version_check CHECK ((version > 0))
 );
 
+CREATE TABLE public.source_files (
+    source text NOT NULL,
+    name text NOT NULL,
+    read_at timestamp with time zone,
+    report jsonb,
+    reading jsonb,
+    CONSTRAINT source_files_check CHECK (((read_at IS NULL) = (report IS NULL))),
+    CONSTRAINT source_files_check1 CHECK (((report IS NOT NULL) OR (reading IS NOT NULL)))
+);
+
 CREATE TABLE public.source_pages (
     source text NOT NULL,
     page_group text NOT NULL,
@@ -727,6 +737,9 @@ ALTER TABLE ONLY public.retention_clock
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.source_files
+    ADD CONSTRAINT source_files_pkey PRIMARY KEY (source, name);
+
 ALTER TABLE ONLY public.source_pages
     ADD CONSTRAINT source_pages_pkey PRIMARY KEY (source, page_group, number);
 
@@ -860,6 +873,8 @@ GRANT SELECT ON TABLE public.reprocess_versions TO kasparro_server;
 GRANT SELECT ON TABLE public.retention_clock TO kasparro_server;
 
 GRANT SELECT ON TABLE public.schema_migrations TO kasparro_server;
+
+GRANT SELECT ON TABLE public.source_files TO kasparro_server;
 
 GRANT SELECT ON TABLE public.source_pages TO kasparro_server;
 

@@ -15,6 +15,7 @@ from db.new_listings import add_coins, without
 from db.notes import Note, add_notes, gathered
 from db.rejections import add_rejections
 from db.runs import advance_run
+from db.source_files import forget_files, save_file_part
 from db.types import Connection
 from ingestor.ahead import ahead
 from ingestor.parts import Decoded, Part, decode_parts, without_unreadable, write_parts
@@ -107,6 +108,7 @@ async def _write(
         processed = len(page.records) + len(page.rejections)
         failed = len(decoded.rejections)
         await add_notes(connection, run_id, _notes(page, decoded, too_old))
+        await _save_file(connection, source.name, page, decoded, now)
         await advance_run(
             connection,
             run_id,
@@ -166,6 +168,15 @@ async def _record_history(
         return None
     text = f"Prices from before {oldest:%Y-%m-%d %H:%M} UTC, which history does not keep (HISTORY_RETENTION_DAYS)"
     return Note("retention", text, too_old)
+
+
+async def _save_file(connection: Connection, source: str, page: Page, decoded: Decoded, now: datetime.datetime) -> None:
+    """Add a page to the report of its file, and forget the reports of files that have gone."""
+    if page.file is not None:
+        notes = [note for listing in decoded.listings for note in listing.notes]
+        await save_file_part(connection, source, page.file, rejected=len(decoded.rejections), notes=notes, now=now)
+    if page.sweep_groups is not None:
+        await forget_files(connection, source, page.sweep_groups)
 
 
 def _notes(page: Page, decoded: Decoded, too_old: Note | None) -> list[Note]:

@@ -10,6 +10,7 @@ import msgspec
 from db.history import PastPrice
 from db.listings import Listing
 from db.notes import Note
+from db.source_files import FilePart
 
 __all__ = [
     "OBSERVED_AT",
@@ -17,6 +18,7 @@ __all__ = [
     "Budgeted",
     "Checkpoint",
     "Explains",
+    "FilePart",
     "Listing",
     "Note",
     "Page",
@@ -73,7 +75,7 @@ class Page(msgspec.Struct, frozen=True):
     group "", files one group a file. `fetched_at` is when its body arrived. `position` is what the source needs to go
     on after this page. `ends_group` says that the group has no page of a higher number; `sweep_groups`, on
     the last page of a sweep only, names all groups that there are now. `notes` are what a reader of
-    the run should know.
+    the run should know; `file` is what the page adds to the report of its file.
     """
 
     group: str
@@ -85,6 +87,7 @@ class Page(msgspec.Struct, frozen=True):
     ends_group: bool
     sweep_groups: tuple[str, ...] | None = None
     notes: tuple[Note, ...] = ()
+    file: FilePart | None = None
 
 
 class Source(Protocol):

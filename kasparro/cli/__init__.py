@@ -16,6 +16,7 @@ COMMANDS = {
     "reprocess": "Rebuild everything from the raw payloads after a fix.",
     "migrate": "Bring the database to the schema of this version.",
     "token": "Print the token that triggering a run needs.",
+    "check": "Show how files would be read, before they are.",
     "doctor": "Check the machine, the settings, the database and the sources.",
 }
 """Each command and the first line of its help."""

@@ -14,6 +14,7 @@ from db.listing_pages import ListingRow
 from db.notes import Note
 from db.request_rows import RequestRow
 from db.run_pages import RejectionRow, RunRow
+from db.source_files import FileColumn, FirstListing, SourceFileRow
 from db.source_rows import SourceCheckpointRow, SourceRow
 from server.graphql.coin import Provenance
 from server.graphql.ids import listing_id, rejection_id, request_id, run_id
@@ -31,12 +32,16 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "Coin": CoinRow,
     "EtlRequest": RequestRow,
     "FieldProvenance": Provenance,
+    "FirstListing": FirstListing,
     "Listing": ListingRow,
     "PricePoint": PricePointRow,
     "Rejection": RejectionRow,
     "Run": RunRow,
     "RunNote": Note,
     "Source": SourceRow,
+    "SourceFile": SourceFileRow,
+    "SourceFileColumn": FileColumn,
+    "SourceFileNote": Note,
 }
 """The row that an object of each type stands for. A field without a resolver is the column that it is named for."""
 
@@ -65,6 +70,13 @@ class Column(msgspec.Struct, frozen=True):
     convert: Convert | None
 
 
+LISTS: Mapping[str, Column] = {
+    "EtlRequest.sources": Column("sources", None),
+    "SourceFile.unreadHeaders": Column("unread_headers", None),
+}
+"""The columns that are lists of leaves, which stand in the response as they are."""
+
+
 def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed | None:
     """Return what a field without arguments and without fields of its own is made of; None for one not known here."""
     computed = COMPUTED.get(f"{type_name}.{name}")
@@ -81,8 +93,7 @@ def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed
         or definition.permission_classes
         or definition.python_name not in ROWS[type_name].__struct_fields__
     ):
-        # A list of leaves is as it is: there is one, the sources of a request.
-        return Column("sources", None) if (type_name, name) == ("EtlRequest", "sources") else None
+        return LISTS.get(f"{type_name}.{name}")
     return Column(definition.python_name, _convert_of(leaf_type))
 
 

@@ -44,6 +44,21 @@ class Notes:
         return parted(written, map(len, notes))
 
 
+class Inside:
+    """A list of objects that stands in a column."""
+
+    def __init__(self, asked: Asked, column: str) -> None:
+        self.needs = frozenset({column})
+        self._column = column
+        self._selection = asked.selection()
+
+    def values(self, rows: Rows) -> Values:
+        """Return each row's objects."""
+        lists: list[Sequence[Any]] = list(rows.columns[self._column])  # type: ignore[arg-type]  # a column's values are objects here
+        entries = rows_of_structs(self._selection.needs, list(chain.from_iterable(lists)))
+        return parted(self._selection.write_plain(entries), map(len, lists))
+
+
 def parted(values: Sequence[Any], counts: Iterable[int]) -> list[Sequence[Any]]:
     """Return consecutive parts of `values`, so long as `counts` says."""
     parts, start = [], 0

@@ -15,6 +15,7 @@ from db.candles import history_of
 from db.coin_pages import COINS
 from db.listing_pages import LISTINGS, listings_of_tickers_statement, newest_payloads
 from db.run_pages import count_rejections, last_runs, rejections_of_runs, runs_of_requests
+from db.source_files import files_of_sources
 from db.source_rows import checkpoints_of_sources, listing_counts
 from db.types import Connection
 from server.compiler.arguments import Run
@@ -22,7 +23,7 @@ from server.compiler.compiling import Asked
 from server.compiler.connections import ConnectionSelection, View
 from server.compiler.errors import NotOursError
 from server.compiler.fields import Values
-from server.compiler.json_columns import Notes, Provenance, parted
+from server.compiler.json_columns import Inside, Notes, Provenance, parted
 from server.compiler.projection import Leaf, Link, Plain, Rows, TypeName, rows_of_records, rows_of_structs
 from server.graphql.arguments import given
 from server.graphql.history import CandleInterval, HistoryValue, candle_span, history_part
@@ -266,6 +267,10 @@ LINKS: Mapping[str, Callable[[Asked], Plain | Link]] = {
     "Source.listingCount": lambda _: ListingCount(),
     "Source.lastRun": lambda asked: One(asked, "name", last_runs),
     "Source.checkpoint": lambda asked: One(asked, "name", checkpoints_of_sources),
+    "Source.files": lambda asked: Many(asked, "name", files_of_sources),
+    "SourceFile.columns": lambda asked: Inside(asked, "columns"),
+    "SourceFile.notes": lambda asked: Inside(asked, "notes"),
+    "SourceFile.firstListings": lambda asked: Inside(asked, "first_listings"),
     "EtlRequest.runs": lambda asked: Many(asked, "id", runs_of_requests),
 }
 """Every field that is more than columns of its row, by type and name."""

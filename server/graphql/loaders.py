@@ -31,6 +31,7 @@ from db.run_pages import (
     runs_by_id,
     runs_of_requests,
 )
+from db.source_files import SourceFileRow, files_of_sources
 from db.source_rows import SourceCheckpointRow, checkpoints_of_sources, listing_counts
 from db.types import Connection
 
@@ -132,4 +133,5 @@ class Loaders:
         self.requests: DataLoader[int, RequestRow | None] = _batched(writing, requests_by_id, _none)
         self.runs_of_requests: DataLoader[int, list[RunRow]] = _batched(writing, runs_of_requests, list)
         self.checkpoints: DataLoader[str, SourceCheckpointRow | None] = _batched(reading, checkpoints_of_sources, _none)
+        self.files: DataLoader[str, list[SourceFileRow]] = _batched(reading, files_of_sources, list)
         self.listing_counts: DataLoader[str, int] = _batched(reading, listing_counts, int)

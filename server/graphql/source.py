@@ -6,10 +6,12 @@ import enum
 import strawberry
 
 from db.run_pages import RunRow
+from db.source_files import SourceFileRow
 from db.source_rows import SourceCheckpointRow, SourceRow
 from server.graphql.context import Info
 from server.graphql.fields import resolved
 from server.graphql.run import Run
+from server.graphql.source_file import SourceFile
 
 
 @strawberry.enum(description="What kind of place a source is.")
@@ -55,6 +57,10 @@ async def _checkpoint(root: strawberry.Parent[SourceRow], info: Info) -> SourceC
     return await info.context.loaders.checkpoints.load(root.name)
 
 
+async def _files(root: strawberry.Parent[SourceRow], info: Info) -> list[SourceFileRow]:
+    return await info.context.loaders.files.load(root.name)
+
+
 @strawberry.type(description="A place that listings come from.")
 class Source:
     """Its value is a `SourceRow`."""
@@ -69,3 +75,6 @@ class Source:
     last_run: Run | None = resolved(_last_run, "Its last run, under way or ended.")
     next_run_at: datetime.datetime | None = strawberry.field(description="When it is polled next.")
     checkpoint: Checkpoint | None = resolved(_checkpoint, "How far it got.")
+    files: list[SourceFile] = resolved(
+        _files, "How its files were read: the one read last first, 20 at most. None for a provider."
+    )

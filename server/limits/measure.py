@@ -39,6 +39,9 @@ LIST_ROWS = 5
 
 KNOWN_ROWS = {
     "CoinUpdate.coins": COINS_PER_MESSAGE,
+    "Source.files": 20,
+    "SourceFile.columns": 14,
+    "SourceFile.notes": 50,
     "Run.notes": MAX_NOTES + 1,
     "__Schema.types": 60,
     "__Schema.directives": 6,

@@ -67,6 +67,17 @@ async def test_a_rejected_record_is_shown_with_its_bytes(visitor: Visitor, demo:
         assert '"price"' in await rejected.inner_text()
 
 
+async def test_the_sources_page_shows_how_a_file_was_read(visitor: Visitor) -> None:
+    async with visitor.visit("/dashboard/sources") as page:
+        files = page.get_by_role("region", name="Files of csv")
+        await files.get_by_text("CSV, UTF-8, delimiter: comma, header on line 1").wait_for()
+        columns = files.get_by_role("region", name="Columns of sample.csv")
+        price = columns.get_by_role("row", name="price")
+        assert await price.get_by_role("cell").all_inner_texts() == ["price_usd", "US dollars, decimal point"]
+        rows = files.get_by_role("region", name="First rows of sample.csv").get_by_role("rowheader")
+        assert (await rows.all_inner_texts())[:2] == ["BTC", "ETH"]
+
+
 async def test_the_chart_of_a_coin_draws_and_changes_its_interval(visitor: Visitor) -> None:
     async with visitor.visit("/dashboard/coins/BTC") as page:
         await page.wait_for_function(HAS_CANDLES)

@@ -85,12 +85,12 @@ def test_the_hash_stays_that_of_the_bytes_that_arrived_and_a_body_without_any_ti
     assert alone[0].raw == plain
 
 
-async def test_a_csv_row_of_a_time_to_come_takes_the_time_of_its_file(ingest: Ingest) -> None:
+async def test_a_csv_row_of_a_time_to_come_is_rejected_by_its_cell(ingest: Ingest) -> None:
     path = ingest.csv_path.with_name(f"coins-{NEWEST:%Y-%m-%d}.csv")
     path.write_text(f"symbol,price,date\nABC,1,{iso(utc_now() + datetime.timedelta(days=2))}\nXYZ,1,{iso(OLDER)}\n")
     source = ingest.sources["csv"]
     source._csv_path = str(path)  # type: ignore[attr-defined]
-    assert (await ingest.run("csv")).status == "success"
-    midnight = NEWEST.replace(hour=0, minute=0, second=0)
-    observed = dict(await ingest.pairs("SELECT ticker, observed_at FROM listings"))
-    assert observed == {"ABC": midnight, "XYZ": OLDER}
+    outcome = await ingest.run("csv")
+    assert (outcome.status, outcome.failed) == ("partial", 1)
+    assert dict(await ingest.pairs("SELECT ticker, observed_at FROM listings")) == {"XYZ": OLDER}
+    assert "$.date" in str(await ingest.value("SELECT error FROM rejected_records"))

@@ -3,6 +3,8 @@
 import datetime
 from typing import Any
 
+from db.notes import Note
+from db.source_files import FileColumn, FileForm, FilePart, FileReport, FirstListing, save_file_part
 from db.types import Connection
 from tests.server.graphql_rows import NOW, Rows
 
@@ -43,7 +45,25 @@ async def fill(connection: Connection) -> list[str]:
         await _coin(rows, number, ticker)
         ids += [f"merged_{ticker.lower()}", *await _listings(rows, number, ticker)]
         await _history(connection, number, ticker)
+    await _files(connection)
     return ids + await _runs(connection, rows)
+
+
+async def _files(connection: Connection) -> None:
+    for number, name in enumerate(NAMES):
+        first = FirstListing(external_id="a", ticker="A", name=name, price_usd="0.1", rank=number, observed_at=NOW)
+        report = FileReport(
+            name=f"{number}.csv",
+            form=FileForm(kind="csv"),
+            columns=(FileColumn("price", name, "US dollars"), FileColumn("symbol", None, ""))[: number % 3],
+            unread=tuple(filter(None, NAMES[:number])),
+            unread_count=number,
+            rows=number,
+            first=(first,) * (number % 3),
+        )
+        notes = [Note("a", name or "", number + 1)] * (number % 2)
+        part = FilePart(report, is_first=True, is_last=True)
+        await save_file_part(connection, "csv", part, rejected=number, notes=notes, now=NOW + number * DAY)
 
 
 NOTES: list[dict[str, Any]] = [

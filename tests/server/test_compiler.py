@@ -121,6 +121,7 @@ ASKED_OFTEN = [
     '{ node(id: "listing_csv_T3-2") { __typename id ... on Listing { payload coin { ticker } } } }',
     '{ nodes(ids: ["run_1", "merged_btc", "request_1", "merged_none", "run_1"]) { id ... on EtlRequest { sources } } }',
     "{ sources { name health listingCount lastRun { id durationMs } checkpoint { lastId updatedAt } } }",
+    "{ sources { files { readAt unreadHeaders columns { header } notes { text } firstListings { priceUsd rank } } } }",
     "{ stats { totalNormalized totalListings lastSuccess { id } lastFailure { message } } }",
     "{ runs(first: 4) { totalCount nodes { status rejections(first: 1) { totalCount nodes { id payload } } } } }",
     "{ runs(filter: {hasNotes: true}) { totalCount nodes { noteCount notes { __typename count about says: text } } } }",

@@ -26,7 +26,7 @@ query ($first: Int!) {
     nodes { ticker provenance { field } listings { source coin { ticker rivals { externalId payload } } } }
   }
   runs(first: $first) { nodes { id rejections(first: 2) { nodes { error } totalCount } } }
-  sources { listingCount lastRun { id } checkpoint { lastId } }
+  sources { listingCount lastRun { id } checkpoint { lastId } files { name columns { role } } }
 }
 """
 
@@ -103,8 +103,8 @@ async def test_a_nested_field_costs_one_statement_whatever_the_size_of_the_page(
     assert [len(listing["coin"]["rivals"]) for listing in large["coins"]["nodes"][3]["listings"]] == [2, 2]
     assert large["coins"]["nodes"][5]["listings"][1]["coin"]["rivals"][0]["payload"] is not None
     assert [len(run["rejections"]["nodes"]) for run in large["runs"]["nodes"]] == [2] * 12
-    # coins, listings, coin, rivals, payload; runs, rejections, totalCount; sources, count, last run, checkpoint.
-    assert len(few) == len(many) == 12
+    # coins, listings, coin, rivals, payload; runs, rejections, totalCount; sources, count, last run, checkpoint, files.
+    assert len(few) == len(many) == 13
     assert sorted(few) == sorted(many)
 
 

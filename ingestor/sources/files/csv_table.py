@@ -10,7 +10,7 @@ from ingestor.errors import SourceMalformedError
 from ingestor.sources.files.columns import Columns, columns_of, unique_headers
 from ingestor.sources.files.mapping import Mapping
 from ingestor.sources.files.rows import RowReader
-from ingestor.sources.files.streams import FileStream
+from ingestor.sources.files.streams import PACKED_ERRORS, FileStream, broken
 from ingestor.sources.files.table import Form, Row
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -33,6 +33,9 @@ class _Header(msgspec.Struct, frozen=True):
     score: int = 0
     lines_before: int = 0
     rejected: tuple[Row, ...] = ()
+    rejected_at: tuple[int, ...] = ()
+    starts_at: int | None = None
+    """The header's own offset; None where the file has no header."""
 
 
 class CsvTable:
@@ -40,18 +43,21 @@ class CsvTable:
 
     def __init__(self, path: Path, stream: FileStream, mapping: Mapping) -> None:
         self._rows = RowReader(path, stream)
+        self._stream = stream
         self._path = path
         header = self._find_header(mapping)
         self._rows.delimiter = header.delimiter
         self.headers = header.headers
         self.rejected = list(header.rejected)
+        self.rejected_lines = [self._line(offset) for offset in header.rejected_at]
         self._rows.width = len(header.headers)
         self._rows.least_width = len(_without_blank_end(header.headers))
         notes: tuple[Note, ...] = ()
         if header.lines_before:
             text = f"Lines before the header that are not read: {header.lines_before}"
             notes = (Note("lines before the header", text, header.lines_before),)
-        self.form = Form("csv", delimiter=header.delimiter, notes=notes)
+        line = None if header.starts_at is None else self._line(header.starts_at)
+        self.form = Form("csv", delimiter=header.delimiter, notes=notes, header_line=line)
         self._rows.seek(header.offset)
 
     @property
@@ -70,6 +76,14 @@ class CsvTable:
     def close(self) -> None:
         """Close the file."""
         self._rows.close()
+
+    def _line(self, offset: int) -> int:
+        """Return the number of the line that begins at an offset, which lies among the first lines."""
+        try:
+            self._stream.file.seek(0)
+            return 1 + self._stream.file.read(offset).count(b"\n")
+        except PACKED_ERRORS as error:
+            raise broken(self._path, error) from None
 
     def _find_header(self, mapping: Mapping) -> _Header:
         delimiters, start = self._delimiters(mapping)
@@ -98,6 +112,7 @@ class CsvTable:
         self._rows.seek(start)
         hope: _Header | None = None
         rejected: list[Row] = []
+        rejected_at: list[int] = []
         for number in range(MAX_PREAMBLE):
             offset = self._rows.offset
             row = self._rows.read()
@@ -105,15 +120,24 @@ class CsvTable:
                 break
             if row.error is not None:
                 rejected.append(row)
+                rejected_at.append(self._rows.offset - len(row.raw))
                 continue
             headers = unique_headers(row.cells)
             header = _Header(
-                headers, delimiter, self._rows.offset, lines_before=number - len(rejected), rejected=tuple(rejected)
+                headers,
+                delimiter,
+                self._rows.offset,
+                lines_before=number - len(rejected),
+                rejected=tuple(rejected),
+                rejected_at=tuple(rejected_at),
+                starts_at=self._rows.offset - len(row.raw),
             )
             if (score := _score(headers, mapping)) > 1:
                 return msgspec.structs.replace(header, score=score * 100 - number)
             if _is_kline(row.cells):
-                return msgspec.structs.replace(header, headers=KLINES[: len(row.cells)], offset=offset, score=300)
+                return msgspec.structs.replace(
+                    header, headers=KLINES[: len(row.cells)], offset=offset, starts_at=None, score=300
+                )
             # Without any better, the one with the most columns tells what is missing.
             hope = hope or msgspec.structs.replace(header, score=min(len(headers), 50) - number)
         return hope

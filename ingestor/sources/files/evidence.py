@@ -102,7 +102,7 @@ class DateEvidence:
 
     def add(self, cells: Sequence[str]) -> None:
         """Look at some more cells."""
-        if len(self._shown) > 1 or not any("/" in cell or "-" in cell for cell in cells[:1]):
+        if len(self._shown) > 1 or not any("/" in cell or "-" in cell for cell in cells):
             return
         if _YEAR_LAST.search("\n".join(cells)):
             self._shown |= {shown for cell in cells if (shown := shows_day_first(cell.split(" ", 1)[0])) is not None}

@@ -16,6 +16,9 @@ _WRAPPERS = ("data", "coins", "tickers", "markets", "assets", "result", "results
 _CHART = {"prices": "price", "market_caps": "market_cap", "total_volumes": "total_volume"}
 _MAX_DEPTH = 4
 
+_Entry = tuple[dict[str, str] | str, bytes]
+"""The cells of an entry, or why it has none; and its bytes."""
+
 
 class JsonTable:
     """The objects of a JSON file as rows: the fields of nested ones stand under their path, `quotes.USD.price`.
@@ -27,12 +30,14 @@ class JsonTable:
         self._path = path
         self._stream = stream
         try:
-            self._rows = list(self._read_all())
+            kind, entries = self._read_all()
+            self._rows = list(entries)
         except PACKED_ERRORS as error:
             raise broken(path, error) from None
-        self.headers = tuple(dict.fromkeys(key for row, _ in self._rows if row for key in row))
-        self.form = Form("json")
+        self.headers = tuple(dict.fromkeys(key for row, _ in self._rows if isinstance(row, dict) for key in row))
+        self.form = Form(kind)
         self.rejected: list[Row] = []
+        self.rejected_lines: list[int] = []
         self.offset = 0
 
     def seek(self, offset: int) -> None:
@@ -45,15 +50,16 @@ class JsonTable:
             return None
         row, raw = self._rows[self.offset]
         self.offset += 1
-        if row is None:
-            return Row(raw, [], "The entry is not a JSON object")
+        if isinstance(row, str):
+            return Row(raw, [], row)
         return Row(raw, [row.get(header, "") for header in self.headers])
 
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
 
-    def _read_all(self) -> Iterable[tuple[dict[str, str] | None, bytes]]:
+    def _read_all(self) -> tuple[str, Iterable[_Entry]]:
+        """Return the kind of JSON and its entries."""
         body = self._stream.file.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES:
             raise SourceMalformedError(
@@ -67,8 +73,8 @@ class JsonTable:
             lines = [line for line in body.splitlines() if line.strip()]
             if len(lines) < 2 or not lines[0].lstrip().startswith(b"{"):  # noqa: PLR2004 - a table of one line
                 raise SourceMalformedError(f"{self._path} is not JSON: {error}") from None
-            return [_entry(line) for line in lines]
-        return [_row(entry) for entry in self._entries(value)]
+            return "ndjson", [_entry(line) for line in lines]
+        return "json", [_row(entry) for entry in self._entries(value)]
 
     def _entries(self, value: object) -> Iterable[object]:
         """Return the entries of a document. Raises SourceMalformedError for one that holds no list of coins."""
@@ -102,7 +108,7 @@ def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
         raise ValueError("it is nested too deeply") from None
 
 
-def _entry(line: bytes) -> tuple[dict[str, str] | None, bytes]:
+def _entry(line: bytes) -> _Entry:
     try:
         value = _parsed(line) if len(line) <= MAX_LINE_BYTES else None
     except ValueError:
@@ -111,12 +117,20 @@ def _entry(line: bytes) -> tuple[dict[str, str] | None, bytes]:
     return row, line
 
 
-def _row(entry: object) -> tuple[dict[str, str] | None, bytes]:
+def _row(entry: object) -> _Entry:
+    """Return the cells of an entry, or why it has none, and its bytes."""
+    text = json.dumps(entry, ensure_ascii=False)
     if not isinstance(entry, dict):
-        return None, json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return "The entry is not a JSON object", text.encode("utf-8", "backslashreplace")
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        return "The entry holds half of a surrogate pair", text.encode("utf-8", "backslashreplace")
     cells: dict[str, str] = {}
     _flatten(entry, "", cells, 0)
-    return cells, json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if any("\0" in key for key in cells):
+        return "The entry has a key with a NUL character", raw
+    return cells, raw
 
 
 def _flatten(value: object, path: str, cells: dict[str, str], depth: int) -> None:

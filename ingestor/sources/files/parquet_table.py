@@ -31,6 +31,7 @@ class ParquetTable:
         self.headers = tuple(self._file.schema_arrow.names)
         self.form = Form("parquet")
         self.rejected: list[Row] = []
+        self.rejected_lines: list[int] = []
         self.offset = 0
         self._rows = self._read_all()
 

@@ -14,8 +14,10 @@ from ingestor.sources.files.layout import BESIDE, READ, Reading, layout_of
 from ingestor.sources.files.numbers import Mark
 from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.survey import survey
+from ingestor.sources.files.table import Row
 from ingestor.sources.files.tables import open_table
 
+_REPEATED = msgspec.json.encode({BESIDE: Verdict.REPEATED.value})[1:-1]
 MAX_SLICE_BYTES = 8 * 1024 * 1024
 WRITING_SECONDS = 10
 """A file that changed within these may still be written: a last line without an end then waits."""
@@ -47,7 +49,7 @@ class CsvReading:
         self._file_time = f"{file.observed_at(modified_ns):%Y-%m-%dT%H:%M:%S.%fZ}"
         self.table = open_table(file.path, file.real, file.mapping)
         try:
-            size = None if self.table.form.packed else file.identity.size
+            size = None if self.table.form.is_undone else file.identity.size
             self.survey = survey(self.table, file.mapping, file.path.name, size)
         except SourceMalformedError as error:
             self.close()
@@ -61,6 +63,8 @@ class CsvReading:
         self.layout = layout_of((*self.table.headers, *marks), self._read)
         self.survey.conflicts.mark = self.layout.marks.get("price", Mark.POINT)
         self._end_is_open = False
+        self.last_row: Row | None = None
+        """The row that was read last."""
         self._rejections = [Rejection(None, row.error or "", row.raw) for row in self.table.rejected]
 
     def close(self) -> None:
@@ -76,6 +80,8 @@ class CsvReading:
     def late_notes(self) -> list[Note]:
         """Return the notes that the rows give, complete once all are read; the survey has its own."""
         notes: list[Note] = []
+        if self.survey.rows == 0:
+            notes.append(Note("empty", "The file has a header and no rows"))
         counts = self.survey.conflicts.counts
         if count := counts[Verdict.CONFLICT]:
             text = "Rows of one coin and one time whose prices lie more than 5 % apart: none of them is believed"
@@ -104,6 +110,7 @@ class CsvReading:
         size = 0
         for _ in range(row_count):
             row = self.table.read()
+            self.last_row = row
             if row is None:
                 return Slice(records, rejections, self.table.offset, at_end=True)
             size += len(row.raw)
@@ -125,7 +132,7 @@ class CsvReading:
 
     def _is_being_written(self) -> bool:
         """Tell whether the file has just changed, so that a last line without an end may go on."""
-        if self.table.form.packed:
+        if self.table.form.is_undone:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
 
@@ -153,6 +160,11 @@ class CsvReading:
         if columns.address:
             parts.append(row[columns.address].strip())
         return "-".join(part for part in parts if part).lower()
+
+
+def repeats(record: Record) -> bool:
+    """Tell whether a record's row repeats an earlier one of its file."""
+    return _REPEATED in record.raw
 
 
 def _with_path(message: str, file: CsvFile) -> str:

@@ -2,7 +2,8 @@
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Callable
+import itertools
+from collections.abc import AsyncGenerator, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -17,12 +18,13 @@ from ingestor.decode import decode_record
 from ingestor.errors import SourceError, SourceRefusedError
 from ingestor.normalize import FUTURE, not_negative, positive, rank_of, signed
 from ingestor.readable import check_readable
-from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
+from ingestor.records import OBSERVED_AT, Checkpoint, FilePart, Listing, Page, Record, RecordError
 from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
 from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
 from ingestor.sources.files.paths import CsvFile, Identity, find_files, identify
-from ingestor.sources.files.reading import CsvReading, Slice
+from ingestor.sources.files.reading import CsvReading, Slice, repeats
+from ingestor.sources.files.report import FIRST_ROWS, report_of
 from ingestor.times import parse_time
 
 ROWS_A_PAGE = 5_000
@@ -156,14 +158,13 @@ class CsvFiles:
             ended, notes = False, [*reading.survey.notes]
             while not ended:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
-                doubt = await run_sync(_doubt, file, part, reading.survey.rows, rows.get(file.group, 0))
+                doubt = await run_sync(doubt_of, file, part, reading.survey.rows, rows.get(file.group, 0))
                 moved = doubt is not None and doubt.about == "moved"
                 fetched_at = utc_now()
                 if number == 0 and not moved:
                     check_readable(self, str(file.path), part.records, part.rejections, fetched_at)
                 ended = part.at_end or moved
-                if ended:
-                    notes += reading.late_notes + ([doubt] if doubt else [])
+                late = reading.late_notes + ([doubt] if doubt else []) if ended else []
                 if ended and doubt is None:
                     rows[file.group] = reading.survey.rows
                 yield Page(
@@ -174,11 +175,29 @@ class CsvFiles:
                     rejections=[] if moved else part.rejections,
                     position=_Place(file.group, file.identity, number + 1, part.offset),
                     ends_group=ended and doubt is None,
-                    notes=tuple(notes),
+                    notes=tuple(notes + late),
+                    file=None if moved else self._file_part(file, reading, part, number, late, ended=ended),
                 )
                 number, notes = number + 1, []
         finally:
             reading.close()
+
+    def _file_part(
+        self, file: CsvFile, reading: CsvReading, part: Slice, number: int, late: list[Note], *, ended: bool
+    ) -> FilePart:
+        """Return what a slice adds to the report of its file."""
+        notes = [*(reading.survey.notes if number == 0 else ()), *late]
+        first = itertools.islice(self._readable(part.records), FIRST_ROWS) if number == 0 else ()
+        report = report_of(
+            file.group, reading.table, reading.layout, rows=reading.survey.rows, first=first, notes=notes
+        )
+        return FilePart(report, is_first=number == 0, is_last=ended)
+
+    def _readable(self, records: list[Record]) -> Iterator[Listing]:
+        now = utc_now()
+        for record in itertools.filterfalse(repeats, records):
+            with contextlib.suppress(RecordError):
+                yield self.to_listing(record, now)
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one row. Raises RecordError."""
@@ -262,7 +281,7 @@ def _observed_at(row: dict[str, str], layout: Layout, fetched_at: datetime.datet
     return moment, True
 
 
-def _doubt(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | None:
+def doubt_of(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | None:
     """Return why a slice, or the file that ends with it, is not its file's last word; None where it is."""
     now = identify(file.real or file.path, file.mapping)
     if now is None:
@@ -271,7 +290,7 @@ def _doubt(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | No
         return Note("moved", f"{file.group} changed while it was read; the next run reads it again")
     if part.unfinished:
         return Note("unfinished", f"{file.group} ends within a line, it is still being written: that line waits")
-    if part.at_end and rows_before > 1 and rows * 2 < rows_before:
+    if part.at_end and rows * 2 < rows_before:
         text = f"{file.group} has {rows:,} rows, it had {rows_before:,}: nothing that is missing ends"
         return Note("shrunk", f"{text}. `kasparro trigger --full --source csv` believes it")
     return None

@@ -46,13 +46,15 @@ PACKED_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile, zstd.ZstdErr
 class FileStream(msgspec.Struct, frozen=True):
     """An open file: its unpacked bytes in UTF-8 with a line feed at the end of each line, and what they hold.
 
-    `packed` names the archive or the encoding that was undone, for people; "" where the bytes are the file's own.
+    `packed` names the archive that was undone, `encoding` the one that was; both are "" where the bytes are the file's
+    own.
     """
 
     file: io.BufferedIOBase
     raw: io.BufferedIOBase
     form: Form
     packed: str
+    encoding: str = ""
 
     def close(self) -> None:
         """Close the file."""
@@ -121,13 +123,12 @@ def _opened(path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | No
         encoding = encoding or _encoding(head)
         if encoding:
             file = io.BufferedReader(_Recoded(file, encoding))
-            packed = f"{packed}, {encoding}".removeprefix(", ")
             head = file.read(HEAD_BYTES)
             file.seek(0)
         _refuse_no_table(path, head)
         if b"\r" in head and b"\n" not in head:
             file = io.BufferedReader(_NewLines(file))
-        return FileStream(file, raw, _form(path, head), packed)
+        return FileStream(file, raw, _form(path, head), packed, encoding or "")
     except BaseException:
         file.close()
         raw.close()

@@ -26,7 +26,7 @@ from ingestor.sources.files.evidence import ChangeEvidence, DateEvidence, IdEvid
 from ingestor.sources.files.layout import Reading
 from ingestor.sources.files.mapping import Mapping
 from ingestor.sources.files.symbols import coin_of_file, is_dollar, is_quote
-from ingestor.sources.files.table import Table
+from ingestor.sources.files.table import Row, Table
 from ingestor.times import parse_time
 
 __all__ = ["Survey", "survey"]
@@ -36,6 +36,8 @@ SAMPLE_ROWS = 200
 """Rows by which a column is told that its header does not name."""
 MONEY = ("price", "market_cap", "volume")
 NUMBERS = (*MONEY, "circulating_supply", "total_supply", "max_supply", "change")
+BARE_VOLUMES = ("volume", "vol", "volume24h", "24hvolume", "vol24h", "24hvol", "totalvolume")
+"""Headers of a volume that do not say what they count."""
 _TICKER = re.compile(r"[A-Z0-9$@.\-/_:]{1,20}")
 
 
@@ -66,9 +68,9 @@ def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = No
     columns, symbol, name, notes = _columns(table.headers, mapping, sample, file_name)
     evidence = _Evidence(table.headers, columns, first, size)
     rows = 0
-    for cells in _chunks(table):
-        rows += len(cells)
-        evidence.add(cells)
+    for chunk in _chunks(table):
+        rows += len(chunk)
+        evidence.add([row.cells for row in chunk if row.error is None])
     table.seek(start)
     return Survey(
         reading=evidence.reading(mapping, table, symbol, name, notes),
@@ -79,10 +81,10 @@ def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = No
     )
 
 
-def _chunks(table: Table) -> Iterator[list[list[str]]]:
+def _chunks(table: Table) -> Iterator[list[Row]]:
     rows = iter(table.read, None)
     while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
-        yield [row.cells for row in chunk if row.error is None]
+        yield chunk
 
 
 def _columns(
@@ -225,6 +227,9 @@ class _Evidence:
         if pairs and any(self._pairs.quotes - {"USD"}):
             quotes = ", ".join(sorted(self._pairs.quotes))
             notes.append(Note("quotes", f"Prices are of pairs in {quotes}; coins that stand for a dollar count as one"))
+        if (pairs or self.columns.currency) and header_key(self.columns.volume or "") in BARE_VOLUMES:
+            text = "The volume of pairs may count coins, and is read as US dollars"
+            notes.append(Note(f"$.{self.columns.volume}", f"{text} - at `$.{self.columns.volume}`"))
         return Reading(
             columns=differing,
             marks=self._decided_marks(mapping, table, notes),

@@ -21,12 +21,23 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Form(msgspec.Struct, frozen=True):
-    """How a file is written, for people: `csv`, `json` or `parquet`, what was undone, its delimiter."""
+    """How a file is written, for people.
+
+    `kind` is `csv`, `json`, `ndjson` or `parquet`; `packed` and `encoding` are what was undone, "" for nothing;
+    `header_line` is the line of the header, None where the file has none.
+    """
 
     kind: str
     packed: str = ""
     delimiter: str | None = None
     notes: tuple[Note, ...] = ()
+    encoding: str = ""
+    header_line: int | None = None
+
+    @property
+    def is_undone(self) -> bool:
+        """Tell whether rows are read of other bytes than those of the file."""
+        return bool(self.packed or self.encoding)
 
 
 class Table(Protocol):
@@ -36,6 +47,8 @@ class Table(Protocol):
     form: Form
     rejected: list[Row]
     """Lines before the first row that cannot be read."""
+    rejected_lines: list[int]
+    """The number of each of them in the file; the first line is 1."""
 
     @property
     def offset(self) -> int:

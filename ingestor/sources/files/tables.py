@@ -24,7 +24,7 @@ def open_table(path: Path, real: Path, mapping: Mapping) -> Table:
             table = JsonTable(path, stream)
         else:
             table = CsvTable(path, stream, mapping)
-        table.form = msgspec.structs.replace(table.form, packed=stream.packed)
+        table.form = msgspec.structs.replace(table.form, packed=stream.packed, encoding=stream.encoding)
     except BaseException:
         stream.close()
         raise

@@ -9,6 +9,7 @@ import { Empty, Problem, Waiting } from "../ui/notes";
 import { useNow } from "../ui/now";
 import { Ago, Nothing } from "../ui/values";
 import type { Source } from "./documents";
+import { FilesRead } from "./files-read";
 import { trouble } from "./health";
 import { scheduleOverview, useOverview } from "./store";
 
@@ -25,14 +26,25 @@ export default function SourcesPage() {
           <p>The ingestor sets them up when it first starts.</p>
         </Empty>
       ) : (
-        <div className="source-cards">
-          {sources.map((source, index) => (
-            <SourceCard key={source.name} source={source} priority={index + 1} />
-          ))}
-        </div>
+        <>
+          <div className="source-cards">
+            {sources.map((source, index) => (
+              <SourceCard key={source.name} source={source} priority={index + 1} />
+            ))}
+          </div>
+          <FilesRead stamp={runsOfFiles(sources)} />
+        </>
       )}
     </div>
   );
+}
+
+/** What changes when a run of a source of files ends. */
+function runsOfFiles(sources: readonly Source[]): string {
+  return sources
+    .filter(({ kind }) => kind === "FILE")
+    .map(({ lastRun }) => `${lastRun?.id} ${lastRun?.finishedAt}`)
+    .join(", ");
 }
 
 const HEALTH = {

@@ -1,0 +1,65 @@
+"""What the csv source would read of files, found by the code that reads them for good; nothing is written."""
+
+from collections.abc import Sequence
+
+import anyio.lowlevel
+
+from db.settings import Settings
+from ingestor.errors import SourceError, SourceMalformedError
+from ingestor.sources.files.paths import CsvFile
+from ingestor.sources.files.reading import CsvReading
+from kasparro.check.comparison import Comparison
+from kasparro.check.found import STDIN, found_files
+from kasparro.check.results import CheckedFile, CheckResult, RejectedRow
+from kasparro.check.rows import CheckedRows
+
+__all__ = ["STDIN", "CheckResult", "CheckedFile", "RejectedRow", "check_paths"]
+
+
+async def check_paths(paths: Sequence[str], settings: Settings) -> CheckResult:
+    """Read what `paths` name as the source `csv` would; each is what CSV_PATH may be, or `-` for standard input.
+
+    Raises RefusedError where one names no file.
+    """
+    with found_files(paths) as files:
+        async with Comparison.opened(settings) as comparison:
+            tickers: set[str] = set()
+            checked = [await _check(file, comparison, tickers) for file in files]
+            changed = await comparison.changed(settings)
+            return CheckResult(
+                files=checked, coins=len(tickers), coins_changed=changed, not_counted=comparison.not_counted
+            )
+
+
+async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> CheckedFile:
+    path = str(file.path)
+    try:
+        reading = CsvReading(file, file.identity.mtime_ns)
+    except SourceError as error:
+        return CheckedFile(path=path, failure=_in_full(error))
+    rows = CheckedRows(file, reading)
+    failure = None
+    try:
+        while not rows.ended:
+            listings = rows.read()
+            rows.check_first()
+            await comparison.add(listings)
+            await anyio.lowlevel.checkpoint()
+    except SourceError as error:
+        failure = _in_full(error)
+    finally:
+        reading.close()
+        rows.close()
+    tickers |= rows.tickers
+    return CheckedFile(
+        path=path,
+        report=rows.report(),
+        rejections=tuple(rows.rejections),
+        coins=len(rows.tickers),
+        failure=failure,
+    )
+
+
+def _in_full(error: SourceError) -> str:
+    seen = error.seen if isinstance(error, SourceMalformedError) else None
+    return f"{error}; {seen}" if seen else str(error)

@@ -1,0 +1,45 @@
+"""What a check finds."""
+
+import msgspec
+
+from db.source_files import FileReport
+
+__all__ = ["CheckResult", "CheckedFile", "RejectedRow"]
+
+
+class RejectedRow(msgspec.Struct, frozen=True):
+    """A row that is not read: the line that it begins on (in JSON and Parquet its number), why, and its beginning."""
+
+    line: int
+    error: str
+    text: str
+
+
+class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it would be read; no report where it cannot be opened as a table.
+
+    `failure` says why the source would read none of it, with what was seen; None where it would.
+    """
+
+    path: str
+    report: FileReport | None = None
+    rejections: tuple[RejectedRow, ...] = ()
+    coins: int = 0
+    failure: str | None = None
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """All files; `coins_changed` is None where it could not be counted, and `not_counted` says why."""
+
+    files: list[CheckedFile]
+    coins: int
+    coins_changed: int | None = None
+    not_counted: str | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether every row of every file is read."""
+        reports = [file.report for file in self.files]
+        return all(report is not None and not report.rejected for report in reports) and not any(
+            file.failure for file in self.files
+        )
