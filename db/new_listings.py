@@ -31,10 +31,9 @@ _LISTING_COLUMNS = (
 _PAYLOAD_COLUMNS = ("external_id", "content_hash", "payload", "source", "ingested_at", "fetched_at", "run_id")
 _PAYLOAD_TABLES = {"api": "raw_api_records", "file": "raw_csv_records"}
 
-# By an array that the planner knows nothing of: it looks each ticker up in the index, whatever it takes the table for.
-# As JSON, because asyncpg takes longer for an array than for all else of these statements.
-#
-# As db/merge.py merges a ticker of one listing, and db/history.py records its price: a point is a candle of its own.
+# The planner knows nothing of the array's length, so it looks each ticker up in the index, whatever it takes the table
+# for. It comes as JSON, because asyncpg takes longer to encode an array than all else of these statements takes.
+# Rows are those of db/merge.py for a ticker of one listing, and of db/history.py for its price, a candle by itself.
 _ADD_COINS = """
 WITH fresh AS MATERIALIZED (
     SELECT

@@ -9,7 +9,7 @@ from db.types import Connection
 
 _READ = "SELECT notes FROM etl_runs WHERE id = $1"
 _WRITE = "UPDATE etl_runs SET notes = $2, note_count = note_count + $3 WHERE id = $1"
-# A run that read a page, or found nothing to read and repeats its predecessor, knows what the source's data leave out.
+# A failure or a kill before the first page says nothing about the data; what ran before it does.
 _REPEAT = """
 UPDATE etl_runs AS r SET notes = before.notes, note_count = before.note_count
 FROM (

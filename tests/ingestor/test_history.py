@@ -4,6 +4,8 @@ import datetime
 import re
 from decimal import Decimal
 
+import msgspec
+
 from db.notes import decode_notes
 from db.partitions import DEFAULT_RETENTION, Retention, delete_old_rows, drop_old_partitions, ensure_partitions
 from ingestor.clock import utc_now
@@ -84,7 +86,8 @@ async def test_rows_that_history_is_too_short_for_are_counted_in_a_note(ingest: 
     ingest.csv_path.write_text("\n".join(["symbol,name,price,date", *rows, ""]))
     outcome = await ingest.run("csv")
     assert outcome.status == "success"
-    notes = decode_notes(str(await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id)))
+    text = str(await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id))
+    notes = decode_notes(msgspec.Raw(text.encode()))
     [note] = [note for note in notes if note.about == "retention"]
     assert note.count == 4
     assert re.fullmatch(

@@ -256,7 +256,8 @@ async def test_a_run_counts_its_notes_and_a_rebuild_reads_the_same(
     outcome = await run(ingest.pool, source, timeout_seconds=60)
     assert outcome is not None
     assert (outcome.status, outcome.processed, outcome.failed, outcome.note_count) == ("partial", 6, 1, 6)
-    notes = decode_notes(str(await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id)))
+    text = str(await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id))
+    notes = decode_notes(msgspec.Raw(text.encode()))
     counts = {note.about: note.count for note in notes}
     assert counts == {paths["max_supply"]: 3, paths["rank"]: 1, paths["name"]: 1, paths["price_usd"]: 1}
     rows = await ingest.rows(

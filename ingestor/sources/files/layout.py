@@ -9,8 +9,8 @@ import msgspec
 
 from db.notes import Note
 from ingestor.errors import SourceMalformedError
-from ingestor.normalize import normalize_name
 from ingestor.records import OBSERVED_AT, RecordError
+from ingestor.sources.files.cached import normalize_name
 from ingestor.sources.files.columns import MARK, Columns, columns_of, is_fraction
 from ingestor.sources.files.numbers import CurrencyError, Mark, plain_number, read_cell, shifted
 from ingestor.sources.files.symbols import is_dollar, split_joined_pair, split_pair

@@ -7,8 +7,8 @@ import msgspec
 from db.notes import Note
 from ingestor.decode import check_external_id
 from ingestor.errors import SourceMalformedError, SourceRefusedError
-from ingestor.normalize import name_key, normalize_ticker
 from ingestor.records import OBSERVED_AT, Record, RecordError, Rejection, content_hash
+from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
 from ingestor.sources.files.layout import BESIDE, READ, Reading, layout_of
 from ingestor.sources.files.numbers import Mark

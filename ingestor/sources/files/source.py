@@ -16,9 +16,10 @@ from db.settings import Settings
 from ingestor.clock import utc_now
 from ingestor.decode import decode_record
 from ingestor.errors import SourceError, SourceRefusedError
-from ingestor.normalize import FUTURE, name_key, normalize_ticker, not_negative, positive, rank_of, signed
+from ingestor.normalize import FUTURE, not_negative, positive, rank_of, signed
 from ingestor.readable import check_readable
 from ingestor.records import OBSERVED_AT, Checkpoint, FilePart, Listing, Page, Record, RecordError
+from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
 from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
 from ingestor.sources.files.paths import CsvFile, Identity, find_files, identify
@@ -187,9 +188,8 @@ class CsvFiles:
         """Return what a slice adds to the report of its file."""
         notes = [*(reading.survey.notes if number == 0 else ()), *late]
         first = itertools.islice(self._readable(part.records), FIRST_ROWS) if number == 0 else ()
-        report = report_of(
-            file.group, reading.table, reading.layout, rows=reading.survey.rows, first=first, notes=notes
-        )
+        rows = reading.survey.rows
+        report = report_of(file.group, reading.table, reading.layout, rows=rows, first=first, notes=notes)
         return FilePart(report, is_first=number == 0, is_last=ended)
 
     def _readable(self, records: list[Record]) -> Iterator[Listing]:
@@ -210,7 +210,8 @@ class CsvFiles:
         price = layout.price(row)
         side = _Side(row, layout)
         beside = row.get(BESIDE)
-        ignored = beside == _CONFLICT
+        # A repeated row adds nothing, to history neither; of rows that contradict each other none is believed.
+        ignored = beside in {_CONFLICT, _REPEATED}
         return Listing(
             external_id=record.external_id,
             ticker=normalize_ticker(symbol, f"$.{layout.path('symbol')}"),
