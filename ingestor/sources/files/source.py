@@ -188,9 +188,8 @@ class CsvFiles:
         """Return what a slice adds to the report of its file."""
         notes = [*(reading.survey.notes if number == 0 else ()), *late]
         first = itertools.islice(self._readable(part.records), FIRST_ROWS) if number == 0 else ()
-        report = report_of(
-            file.group, reading.table, reading.layout, rows=reading.survey.rows, first=first, notes=notes
-        )
+        rows = reading.survey.rows
+        report = report_of(file.group, reading.table, reading.layout, rows=rows, first=first, notes=notes)
         return FilePart(report, is_first=number == 0, is_last=ended)
 
     def _readable(self, records: list[Record]) -> Iterator[Listing]:
