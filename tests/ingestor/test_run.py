@@ -226,8 +226,8 @@ async def test_rejected_records_are_not_kept_for_ever(ingest: Ingest) -> None:
 
 
 async def test_thousands_of_listings_under_one_ticker_are_merged(ingest: Ingest) -> None:
-    rows = "".join(f"{number},BTC,Bitcoin,{number},{number}\n" for number in range(1, 3001))
-    ingest.csv_path.write_text(f"id,symbol,name,price,market_cap\n{rows}")
+    rows = "".join(f"0x{number:040x},BTC,Bitcoin,{number},{number}\n" for number in range(1, 3001))
+    ingest.csv_path.write_text(f"address,symbol,name,price,market_cap\n{rows}")
     await ingest.run("coinpaprika")
     outcome = await ingest.run("csv")
     assert (outcome.status, outcome.processed) == ("success", 3000)
@@ -236,22 +236,22 @@ async def test_thousands_of_listings_under_one_ticker_are_merged(ingest: Ingest)
 
 
 async def test_a_ticker_passes_to_its_rival_when_the_owner_is_delisted_and_back(ingest: Ingest) -> None:
-    ingest.csv_path.write_text("id,symbol,name,price,market_cap\n1,ABC,Alpha,10,1000\n2,ABC,Beta,20,500\n")
+    ingest.csv_path.write_text("id,symbol,name,price,market_cap\nalpha,ABC,Alpha,10,1000\nbeta,ABC,Beta,20,500\n")
     await ingest.run("csv")
     owner = "SELECT name, rival_count FROM normalized_records WHERE ticker = 'ABC'"
     assert await ingest.rows(owner) == [("Alpha", 1)]
-    ingest.csv_path.write_text("id,symbol,name,price,market_cap\n2,ABC,Beta,20,500\n")
+    ingest.csv_path.write_text("id,symbol,name,price,market_cap\nbeta,ABC,Beta,20,500\n")
     await ingest.run("csv")
     assert await ingest.rows(owner) == [("Beta", 1)]
-    ingest.csv_path.write_text("id,symbol,name,price,market_cap\n1,ABC,Alpha,10,1000\n2,ABC,Beta,20,500\n")
+    ingest.csv_path.write_text("id,symbol,name,price,market_cap\nalpha,ABC,Alpha,10,1000\nbeta,ABC,Beta,20,500\n")
     await ingest.run("csv")
     assert await ingest.rows(owner) == [("Alpha", 1)]
 
 
 async def test_a_renamed_symbol_leaves_no_coin_behind(ingest: Ingest) -> None:
-    ingest.csv_path.write_text("id,symbol,name,price\n1,OLD,Alpha,10\n")
+    ingest.csv_path.write_text("id,symbol,name,price\nalpha,OLD,Alpha,10\n")
     await ingest.run("csv")
-    ingest.csv_path.write_text("id,symbol,name,price\n1,NEW,Alpha,10\n")
+    ingest.csv_path.write_text("id,symbol,name,price\nalpha,NEW,Alpha,10\n")
     await ingest.run("csv")
     assert await ingest.rows("SELECT ticker FROM normalized_records") == [("NEW",)]
 
