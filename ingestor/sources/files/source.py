@@ -220,7 +220,8 @@ class CsvFiles:
             name_words=name_words,
             core_words=core_words,
             rank=side.rank(),
-            price_usd=None if ignored else positive(price, layout.paths["price"]),
+            # The price of a row that repeats another is that one's, and no point of history besides.
+            price_usd=None if beside else positive(price, layout.paths["price"]),
             market_cap_usd=None if ignored else side.number("market_cap", positive),
             volume_24h_usd=None if ignored else side.number("volume", not_negative),
             percent_change_24h=None if ignored else side.number("change", signed),
