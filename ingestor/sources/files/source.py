@@ -193,10 +193,9 @@ class CsvFiles:
         return FilePart(report, is_first=number == 0, is_last=ended)
 
     def _readable(self, records: list[Record]) -> Iterator[Listing]:
-        now = utc_now()
         for record in itertools.filterfalse(repeats, records):
             with contextlib.suppress(RecordError):
-                yield self.to_listing(record, now)
+                yield self.to_listing(record, utc_now())
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one row. Raises RecordError."""
