@@ -59,7 +59,7 @@ format: $(DEV_STAMP) ## let ruff mend what it can
 check: lint test testweb ## what CI runs
 
 schema: $(DEV_STAMP) ## write db/schema.sql and schema.graphql anew
-	@$(BIN)/python -m db.schema_dump
+	@$(BIN)/python -m db.schema.dump
 	@$(BIN)/python -m server.graphql.print_schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
 lock: $(DEV_STAMP) ## resolve the versions anew (ARGS=--upgrade takes the newest)

@@ -1,4 +1,7 @@
-"""A build hook of hatchling: no wheel or sdist without the web pages. Where they are not built yet, npm builds them."""
+"""A build hook of hatchling: no wheel or sdist without the web pages.
+
+Where they are not built yet, npm builds them.
+"""
 
 import importlib.util
 import os
@@ -32,7 +35,8 @@ class PagesHook(BuildHookInterface[BuilderConfig]):
         """Ask for a wheel that brings Node.js where the machine has none that will do."""
         return [NODE_WHEEL] if self._missing() and not _machine_has_node() else []
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
+    # Hatchling's signature.
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Build the pages; end the build with a sentence where that cannot be."""
         if version == "editable":
             return
@@ -67,7 +71,8 @@ def _machine_has_node() -> bool:
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         return False
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - Node.js
+    # Node.js.
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
     found = re.match(r"v(\d+)\.(\d+)", said)
     if found is None:
         return False

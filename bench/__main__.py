@@ -18,8 +18,8 @@ from bench.figures import Figure
 from bench.lines import LinesFailedError
 from bench.machine import this_machine
 from bench.screen import print_table, say
-from db.logs import configure_logging
-from db.settings import Settings
+from common.logs import configure_logging
+from common.settings import Settings
 
 MEASUREMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "history": (),
@@ -36,12 +36,16 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 that are wanted as a parameter more, `lines`; each can be had alone, as `queries.coins`."""
 
 NAMES: Final = tuple(
-    name for module, lines in MEASUREMENTS.items() for name in (module, *(f"{module}.{line}" for line in lines))
+    name
+    for module, lines in MEASUREMENTS.items()
+    for name in (module, *(f"{module}.{line}" for line in lines))
 )
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Small sizes, under two minutes: it shows that all of it runs.")
+@click.option(
+    "--quick", is_flag=True, help="Small sizes, under two minutes: it shows that all of it runs."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--only",
@@ -54,7 +58,8 @@ NAMES: Final = tuple(
 def main(*, quick: bool, as_json: bool, names: Sequence[str]) -> None:
     """Measure what Kasparro promises; see docs/PERFORMANCE.md. Peers are installed when they are first measured.
 
-    A figure that is missed is shown so and is no error: the exit code is 1 only where a measurement could not be taken.
+    A figure that is missed is shown so and is no error: the exit code is 1 only where a measurement
+    could not be taken.
     """
     configure_logging(Settings(home=Path(), log_level="WARNING"))
     machine = this_machine()
@@ -63,7 +68,11 @@ def main(*, quick: bool, as_json: bool, names: Sequence[str]) -> None:
     with cleaned_up():
         # The loop that the ingestor and the server have.
         figures, failed = uvloop.run(_run(wanted(names or tuple(MEASUREMENTS)), quick=quick))
-    rows = [(name, figure, command(name, figure, quick=quick)) for name, found in figures.items() for figure in found]
+    rows = [
+        (name, figure, command(name, figure, quick=quick))
+        for name, found in figures.items()
+        for figure in found
+    ]
     if as_json:
         shown = [{"measurement": name, **figure.row(again)} for name, figure, again in rows]
         report = {"machine": machine, "quick": quick, "figures": shown, "failed": failed}
@@ -89,7 +98,9 @@ def command(name: str, figure: Figure, *, quick: bool) -> str:
     return f"python -m bench --only {name}{line}{' --quick' if quick else ''}"
 
 
-async def _run(names: Mapping[str, tuple[str, ...]], *, quick: bool) -> tuple[dict[str, list[Figure]], list[str]]:
+async def _run(
+    names: Mapping[str, tuple[str, ...]], *, quick: bool
+) -> tuple[dict[str, list[Figure]], list[str]]:
     figures: dict[str, list[Figure]] = {}
     failed: list[str] = []
     # Two at a time say still less, which is all that the quick sizes are for.
@@ -101,7 +112,9 @@ async def _run(names: Mapping[str, tuple[str, ...]], *, quick: bool) -> tuple[di
             started = time.perf_counter()
             try:
                 measure = importlib.import_module(f"bench.{name}").measure
-                figures[name] = await (measure(quick=quick, lines=lines) if lines else measure(quick=quick))
+                figures[name] = await (
+                    measure(quick=quick, lines=lines) if lines else measure(quick=quick)
+                )
             except LinesFailedError as error:
                 figures[name] = error.figures
                 failed.extend(f"{name}.{line}" for line in error.lines)

@@ -1,8 +1,9 @@
 """Nothing outlives a measurement or a test run: a process beside it ends what it started, and removes its files.
 
-The process waits for the end of its standard input, whose other end only the run holds: the kernel closes that when the
-run ends, even by kill -9. It knows what the run started by TMPDIR, which every process inherits, and PostgreSQL, whose
-environment is empty, by the data folder in its command line.
+The process waits for the end of its standard input, whose other end only the run holds: the kernel
+closes that when the run ends, even by kill -9. It knows what the run started by TMPDIR, which every
+process inherits, and PostgreSQL, whose environment is empty, by the data folder in its command
+line.
 """
 
 import contextlib
@@ -34,10 +35,15 @@ def cleaned_up() -> Iterator[Path]:
     before = os.environ.get("TMPDIR"), tempfile.tempdir
     folder = Path(tempfile.mkdtemp(prefix="kasparro-"))
     folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
-    # Without TMPDIR neither it nor that of a run around this one takes it for something that was started.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TMPDIR", "COV"))}
+    # Without TMPDIR neither it nor that of a run around this one takes it for something that was
+    # started.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("TMPDIR", "COV"))
+    }
     command = [sys.executable, "-I", __file__, str(folder)]
-    watching = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+    watching = subprocess.Popen(
+        command, stdin=subprocess.PIPE, env=environment, start_new_session=True
+    )
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     try:
         yield folder

@@ -26,7 +26,10 @@ class Crowd:
         count = len(self._processes)
         await asyncio.gather(
             *[
-                _tell(process, Command(port=port, query=query, variables=list(variables[number::count])))
+                _tell(
+                    process,
+                    Command(port=port, query=query, variables=list(variables[number::count])),
+                )
                 for number, process in enumerate(self._processes)
             ]
         )
@@ -53,7 +56,10 @@ async def crowd(processes: int) -> AsyncIterator[Crowd]:
         started = []
         for _ in range(processes):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bench.live_clients"), stdin=PIPE, stdout=PIPE, limit=LINE_BYTES
+                *(sys.executable, "-m", "bench.live_clients"),
+                stdin=PIPE,
+                stdout=PIPE,
+                limit=LINE_BYTES,
             )
             stack.push_async_callback(_end, process)
             started.append(process)

@@ -74,7 +74,9 @@ async def measure(*, quick: bool) -> list[Figure]:
         raise RuntimeError(problem)
     async with running_demo() as demo, running_browser() as browser:
         loads = [await _load(browser, demo) for _ in range(QUICK_LOADS if quick else LOADS)]
-        scripting = await _updates(browser, demo, QUICK_UPDATES_SECONDS if quick else UPDATES_SECONDS)
+        scripting = await _updates(
+            browser, demo, QUICK_UPDATES_SECONDS if quick else UPDATES_SECONDS
+        )
     async with running_demo(coins=SCROLLED_COINS) as demo, running_browser() as browser:
         frames = await _scrolled(browser, demo)
     return [
@@ -151,7 +153,9 @@ async def _updates(browser: "Browser", demo: Demo, seconds: float) -> float:
 
 def _coins_in(payload: str | bytes) -> int:
     message = msgspec.json.decode(payload)
-    updates = ((message.get("payload") or {}).get("data") or {}) if message.get("type") == "next" else {}
+    updates = (
+        ((message.get("payload") or {}).get("data") or {}) if message.get("type") == "next" else {}
+    )
     return sum(len(update.get("coins", ())) for update in updates.values())
 
 

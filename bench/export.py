@@ -12,9 +12,9 @@ from bench.postgres import temporary_server
 from bench.programs import MEGABYTE, Spent, run_to_end
 from bench.screen import say
 from bench.served import Served, serving
+from db.connect.pool import connect
 from db.embedded.programs import wheel_programs
-from db.export_formats import FORMATS
-from db.pool import connect
+from db.export.formats import FORMATS
 
 ROWS, QUICK_ROWS = 1_000_000, 100_000
 FEW_ROWS = 10_000
@@ -27,13 +27,16 @@ MEMORY = Wanted(at_most=150)
 
 _FILL = """
 INSERT INTO normalized_records (
-    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, created_at,
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
+        created_at,
     ingested_at, rival_count, provenance
 )
 SELECT
     'T' || n, 'Coin number ' || n, (random() * 1000)::numeric(20, 12),
-    CASE WHEN n % 10 > 0 THEN (random() * 1e11)::numeric(30, 4) END, (random() * 1e9)::numeric(30, 4),
-    (random() * 20 - 10)::numeric(12, 6), n, CASE n % 2 WHEN 0 THEN 'coinpaprika' ELSE 'coingecko' END,
+    CASE WHEN n % 10 > 0 THEN (random() * 1e11)::numeric(30, 4) END, (random() * 1e9)::numeric(30,
+        4),
+    (random() * 20 - 10)::numeric(12, 6), n, CASE n % 2 WHEN 0 THEN 'coinpaprika' ELSE 'coingecko'
+        END,
     '2026-11-01T12:00:00Z'::timestamptz + n * interval '1 ms', '2026-11-01T12:00:05Z', 0, '[]'
 FROM generate_series($1::integer, $2::integer) AS n
 """
@@ -101,12 +104,16 @@ async def measure(*, quick: bool) -> list[Figure]:
 
 def _rate(what: str, side: Side, psql: Side, wanted: Wanted | None) -> Figure:
     against = "psql \\copy of the same columns"
-    return Figure(what=what, unit="rows/s", ours=side.rate, against=against, theirs=psql.rate, wanted=wanted)
+    return Figure(
+        what=what, unit="rows/s", ours=side.rate, against=against, theirs=psql.rate, wanted=wanted
+    )
 
 
 def _memory(what: str, side: Side, few: Side) -> Figure:
     against = f"{FEW_ROWS:,} records"
-    return Figure(what=what, unit="MB", ours=side.peak_mb, against=against, theirs=few.peak_mb, wanted=MEMORY)
+    return Figure(
+        what=what, unit="MB", ours=side.peak_mb, against=against, theirs=few.peak_mb, wanted=MEMORY
+    )
 
 
 async def _fill(dsn: str, first: int, last: int) -> None:

@@ -21,7 +21,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
             ("<=", self.at_most, unit),
             (">=", self.at_least, unit),
         )
-        return ", ".join(f"{sign} {bound:,g} {of}" for sign, bound, of in bounds if bound is not None)
+        return ", ".join(
+            f"{sign} {bound:,g} {of}" for sign, bound, of in bounds if bound is not None
+        )
 
     def holds(self, value: float, ratio: float | None) -> bool:
         """Tell whether a figure is within all bounds; a ratio that could not be measured is within none."""

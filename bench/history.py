@@ -13,16 +13,16 @@ import msgspec
 from bench.figures import Figure, Wanted
 from bench.postgres import Server, temporary_server
 from bench.screen import say
-from db.candles import Span, candles_of
-from db.partitions import DEFAULT_RETENTION, ensure_partitions
-from db.pool import connect, create_pool
-from db.readers import Readers
-from db.settings import Settings
-from db.types import Connection
-from server.graphql.context import Context
+from common.settings import Settings
+from db.connect.pool import connect, create_pool
+from db.connect.readers import Readers
+from db.connect.types import Connection
+from db.read.candles import CandleSpan, candles_of
+from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
+from server.graphql.execution.context import Context
 from server.graphql.schema import schema
+from server.limits.concurrency import ConcurrencyLimit
 from server.live.hub import Hub
-from server.places import Places
 from server.state import POOL_SIZE, ServerState
 
 DAYS = 90
@@ -46,18 +46,21 @@ query ($ticker: String!, $interval: CandleInterval!, $from: DateTime!, $to: Date
 
 _COINS = """
 INSERT INTO normalized_records (
-    ticker, name, price_usd_exact, market_cap_usd, source, created_at, ingested_at, rival_count, provenance
+    ticker, name, price_usd_exact, market_cap_usd, source, created_at, ingested_at, rival_count,
+        provenance
 )
 SELECT 'COIN' || c, 'Coin ' || c, c + 1, 1e6 * (c + 1), 'coinpaprika', $2::timestamptz, $2, 0, '[]'
 FROM generate_series(0, $1::integer - 1) AS c
 """
 
-# In the order in which they arrive in life: all coins of a poll, then the next poll. A coin's points so lie apart.
+# In the order in which they arrive in life: all coins of a poll, then the next poll. A coin's
+# points so lie apart.
 _POINTS = """
 INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
 SELECT
     'COIN' || c, $2::timestamptz + (poll * $4 + c % 60) * interval '1 second',
-    ((1 + 0.2 * sin(extract(epoch FROM $2)::double precision / 1e5 + poll / 50.0 + c)) * 10 ^ (c % 7 - 2))::numeric,
+    ((1 + 0.2 * sin(extract(epoch
+        FROM $2)::double precision / 1e5 + poll / 50.0 + c)) * 10 ^ (c % 7 - 2))::numeric,
     (1e9 / (c + 1))::bigint, (1e7 / (c + 1))::bigint, 'coinpaprika'
 FROM generate_series(0, $3::integer - 1) AS poll, generate_series(0, $1::integer - 1) AS c
 """
@@ -68,7 +71,8 @@ SELECT
     ticker, unit, date_bin(width, at, 'epoch') AS start,
     (array_agg(price_usd ORDER BY at))[1], max(price_usd), min(price_usd),
     (array_agg(price_usd ORDER BY at DESC))[1], min(at), max(at), count(*)
-FROM price_points, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (unit, width)
+FROM price_points, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (unit,
+    width)
 WHERE at >= $1 AND at < $1 + interval '1 day'
 GROUP BY ticker, unit, start
 ORDER BY start, ticker, unit
@@ -94,7 +98,11 @@ class Side:
     """One of the two databases, ready to be read both ways."""
 
     def __init__(
-        self, coins: int, context: Callable[[], Context], connection: Connection, end: datetime.datetime
+        self,
+        coins: int,
+        context: Callable[[], Context],
+        connection: Connection,
+        end: datetime.datetime,
     ) -> None:
         self.coins = coins
         self._context = context
@@ -120,7 +128,9 @@ class Side:
 
     def statement(self, request: Request) -> Read:
         """Read with the one statement that the server uses, and nothing around it."""
-        span = Span(request.interval, self._end - datetime.timedelta(days=request.days), self._end)
+        span = CandleSpan(
+            request.interval, self._end - datetime.timedelta(days=request.days), self._end
+        )
 
         async def read(ticker: str) -> int:
             return len((await candles_of(self._connection, [ticker], span))[ticker])
@@ -140,7 +150,8 @@ async def measure(*, quick: bool) -> list[Figure]:
         for request in REQUESTS:
             for way, words in ((Side.graphql, "GraphQL"), (Side.statement, "its statement alone")):
                 ours, theirs = await _in_turns(
-                    {side: way(side, request) for side in (many, few)}, QUICK_REPEATS if quick else REPEATS
+                    {side: way(side, request) for side in (many, few)},
+                    QUICK_REPEATS if quick else REPEATS,
                 )
                 figures.append(
                     Figure(
@@ -156,7 +167,9 @@ async def measure(*, quick: bool) -> list[Figure]:
 
 
 @contextlib.asynccontextmanager
-async def _side(server: Server, name: str, coins: int, end: datetime.datetime) -> AsyncIterator[Side]:
+async def _side(
+    server: Server, name: str, coins: int, end: datetime.datetime
+) -> AsyncIterator[Side]:
     dsn = await server.database(name)
     await _fill(dsn, coins, end)
     connection = await connect(dsn)
@@ -168,7 +181,7 @@ async def _side(server: Server, name: str, coins: int, end: datetime.datetime) -
                 primary=pool,
                 health_pool=pool,
                 readers=Readers(functools.partial(connect, dsn), 1),
-                places=Places(1, 1, 1, 1),
+                places=ConcurrencyLimit(1, 1, 1, 1),
                 hub=Hub(dsn, pool),
                 scheduler_token="",
                 version="0",

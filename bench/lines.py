@@ -18,8 +18,13 @@ class LinesFailedError(Exception):
         self.lines = lines
 
 
-async def take(measures: Mapping[str, Callable[[], Awaitable[list[Figure]]]], wanted: Collection[str]) -> list[Figure]:
-    """Return the figures of the wanted lines, each with its line's name. Raises LinesFailedError at the end."""
+async def take(
+    measures: Mapping[str, Callable[[], Awaitable[list[Figure]]]], wanted: Collection[str]
+) -> list[Figure]:
+    """Return the figures of the wanted lines, each with its line's name.
+
+    Raises LinesFailedError at the end.
+    """
     figures, failed = [], []
     for line, measure in measures.items():
         if line not in wanted:

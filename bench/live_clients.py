@@ -1,7 +1,8 @@
 """Many websocket clients in one process: `python -m bench.live_clients`, told on standard input what to do.
 
-It knows just enough of RFC 6455 and graphql-transport-ws to subscribe and to see when updates arrive: as little work as
-can be, so that the server is what is measured. Each line it reads is a `Command`, each line it writes JSON.
+It knows just enough of RFC 6455 and graphql-transport-ws to subscribe and to see when updates
+arrive: as little work as can be, so that the server is what is measured. Each line it reads is a
+`Command`, each line it writes JSON.
 """
 
 import json
@@ -72,7 +73,9 @@ class Client:
 
     def _send(self, opcode: int, body: bytes) -> None:
         # A client's frames are masked; with zeros they stay what they are.
-        length = bytes((0x80 | len(body),)) if len(body) < SHORT else b"\xfe" + len(body).to_bytes(2)
+        length = (
+            bytes((0x80 | len(body),)) if len(body) < SHORT else b"\xfe" + len(body).to_bytes(2)
+        )
         self.socket.sendall(bytes((0x80 | opcode,)) + length + bytes(4) + body)
 
     def _frames(self) -> Iterator[bytes]:
@@ -109,13 +112,16 @@ class Clients:
             client = Client(command.port)
             client.say(type="connection_init")
             client.hear(b"connection_ack")
-            client.say(id="1", type="subscribe", payload={"query": command.query, "variables": variables})
+            client.say(
+                id="1", type="subscribe", payload={"query": command.query, "variables": variables}
+            )
             self._clients.append(client)
             self._selector.register(client.socket, selectors.EVENT_READ, client)
             if number % 100 == 0:
                 self._read(0)  # and so answer the server's pings
         for _ in range(2):
-            # A subscription is not acknowledged. A round trip later the server has begun with it, two later it is done.
+            # A subscription is not acknowledged. A round trip later the server has begun with it,
+            # two later it is done.
             for client in self._clients:
                 client.say(type="ping")
             for client in self._clients:

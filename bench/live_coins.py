@@ -12,9 +12,9 @@ from bench.crowd import Crowd, crowd, p99
 from bench.figures import Figure, Wanted
 from bench.screen import say
 from bench.served import Served, serving
+from db.connect.pool import connect
+from db.connect.types import Connection
 from db.events import add_coins_event, notify_events
-from db.pool import connect
-from db.types import Connection
 
 COINS = 10_000
 COIN_SUBSCRIBERS, QUICK_COIN_SUBSCRIBERS = 1_000, 100
@@ -39,16 +39,19 @@ PAGE = "{ coins(first: 50) { nodes { ticker name priceUsd marketCapUsd percentCh
 
 _ADD_COINS = """
 INSERT INTO normalized_records (
-    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, created_at,
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
+        created_at,
     ingested_at, rival_count, provenance
 )
 SELECT
-    'T' || n, 'Coin number ' || n, (random() * 1000)::numeric(20, 12), (random() * 1e11)::numeric(30, 4),
-    (random() * 1e9)::numeric(30, 4), (random() * 20 - 10)::numeric(12, 6), n, 'coinpaprika', now(), now(), 0, '[]'
+    'T' || n, 'Coin number ' || n, (random() * 1000)::numeric(20, 12),
+        (random() * 1e11)::numeric(30, 4),
+    (random() * 1e9)::numeric(30, 4), (random() * 20 - 10)::numeric(12, 6), n, 'coinpaprika', now(),
+        now(), 0, '[]'
 FROM generate_series(1, $1::integer) AS n
 """
-# With as many decimals as before: a product has the digits of both factors, and a hundred changes would make a price of
-# four hundred digits, whose reading is what would then be measured.
+# With as many decimals as before: a product has the digits of both factors, and a hundred changes
+# would make a price of four hundred digits, whose reading is what would then be measured.
 _CHANGE_COINS = """
 UPDATE normalized_records
 SET price_usd_exact = round(price_usd_exact * 1.0001, 12), created_at = now(), ingested_at = now()
@@ -58,7 +61,9 @@ SET price_usd_exact = round(price_usd_exact * 1.0001, 12), created_at = now(), i
 class Coins:
     """All coins, of which a crowd of subscribers is told."""
 
-    def __init__(self, server: Served, clients: Crowd, connection: Connection, tickers: Sequence[str]) -> None:
+    def __init__(
+        self, server: Served, clients: Crowd, connection: Connection, tickers: Sequence[str]
+    ) -> None:
         self.waits: list[float] = []
         """How long each update took, from before its commit until it was read."""
         self.memory: list[int] = []
@@ -80,7 +85,9 @@ class Coins:
         waiting = asyncio.create_task(self._clients.wait(1))
         async with self._connection.transaction():
             await self._connection.execute(_CHANGE_COINS)
-            await add_coins_event(self._connection, self._tickers, await self._connection.fetchval("SELECT now()"))
+            await add_coins_event(
+                self._connection, self._tickers, await self._connection.fetchval("SELECT now()")
+            )
             await notify_events(self._connection)
             started = time.perf_counter()
         self.waits += [at - started for at in await waiting]
@@ -98,11 +105,15 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
         await connection.execute("VACUUM ANALYZE normalized_records")
         async with serving(dsn) as server, crowd(1) as clients, aiohttp.ClientSession() as session:
             say(f"{subscribers:,} followers of {TICKERS} coins each, for {seconds:g} s ...")
-            wanted: list[dict[str, object]] = [{"tickers": chosen.sample(tickers, TICKERS)} for _ in range(subscribers)]
+            wanted: list[dict[str, object]] = [
+                {"tickers": chosen.sample(tickers, TICKERS)} for _ in range(subscribers)
+            ]
             await clients.open(server.port, COIN_UPDATES, wanted)
             url = f"http://127.0.0.1:{server.port}/graphql"
             idle = await _ask(
-                session, url, asyncio.create_task(asyncio.sleep(QUICK_IDLE_SECONDS if quick else IDLE_SECONDS))
+                session,
+                url,
+                asyncio.create_task(asyncio.sleep(QUICK_IDLE_SECONDS if quick else IDLE_SECONDS)),
             )
             coins = Coins(server, clients, connection, tickers)
             busy = await _ask(session, url, asyncio.create_task(coins.keep_changing(seconds)))
@@ -112,7 +123,12 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
         raise RuntimeError("not every update arrived")
     what = f"{subscribers:,} followers of {TICKERS} coins each, {COINS:,} changing every {EVERY_SECONDS:g} s"
     return [
-        Figure(what=f"{what}, p99", unit="ms", ours=1000 * p99(coins.waits), wanted=Wanted(at_most=1000)),
+        Figure(
+            what=f"{what}, p99",
+            unit="ms",
+            ours=1000 * p99(coins.waits),
+            wanted=Wanted(at_most=1000),
+        ),
         Figure(
             what="coins(first: 50) meanwhile, p99",
             unit="ms",
@@ -132,7 +148,9 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
     ]
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, until: "asyncio.Task[object]") -> list[float]:
+async def _ask(
+    session: aiohttp.ClientSession, url: str, until: "asyncio.Task[object]"
+) -> list[float]:
     """Ask for a page of coins, so many times a second, until a task ends; return how long each answer took."""
     waits: list[float] = []
     while not until.done():

@@ -9,9 +9,9 @@ from bench.crowd import Crowd, crowd, p99
 from bench.figures import Figure, Wanted
 from bench.screen import say
 from bench.served import Served, serving
+from db.connect.pool import connect
+from db.connect.types import Connection
 from db.events import add_run_event, notify_events
-from db.pool import connect
-from db.types import Connection
 
 SUBSCRIBERS, QUICK_SUBSCRIBERS = 5_000, 500
 COMMITS, QUICK_COMMITS, WARM_UP = 20, 5, 2
@@ -51,7 +51,9 @@ class Runs:
     async def side(self, subscribers: int, commits: int, burst: int) -> Side:
         """Measure one server."""
         before = self._server.memory
-        await self._clients.open(self._server.port, RUNS, [{"n": number} for number in range(subscribers)])
+        await self._clients.open(
+            self._server.port, RUNS, [{"n": number} for number in range(subscribers)]
+        )
         for _ in range(WARM_UP):
             await self._commit(1)
         memory = (self._server.memory - before) / subscribers
@@ -87,10 +89,14 @@ async def measure_runs(dsn: str, *, quick: bool) -> list[Figure]:
         async with serving(dsn) as server, crowd(PROCESSES) as clients:
             say(f"{subscribers:,} subscribers of the hub ...")
             runs = Runs(server, clients, connection, run)
-            hub = await runs.side(subscribers, QUICK_COMMITS if quick else COMMITS, QUICK_BURST if quick else BURST)
+            hub = await runs.side(
+                subscribers, QUICK_COMMITS if quick else COMMITS, QUICK_BURST if quick else BURST
+            )
         async with serving(dsn, "bench.plain_live") as server, crowd(PROCESSES) as clients:
             say(f"{subscribers:,} subscribers of Strawberry's own ...")
-            plain = await Runs(server, clients, connection, run).side(subscribers, PLAIN_COMMITS, PLAIN_COMMITS)
+            plain = await Runs(server, clients, connection, run).side(
+                subscribers, PLAIN_COMMITS, PLAIN_COMMITS
+            )
     finally:
         await connection.close()
     return [

@@ -63,21 +63,38 @@ def wrk() -> str:
     """Return wrk's path. Raises ProgramError."""
     found = shutil.which("wrk")
     if found is None:
-        raise ProgramError("wrk is missing, which makes the load: install it, on Debian with `apt-get install wrk`")
+        raise ProgramError(
+            "wrk is missing, which makes the load: install it, on Debian with `apt-get install wrk`"
+        )
     return found
 
 
 async def requests(target: Target, seconds: int) -> Load:
-    """Send a request for some seconds, over a fixed number of connections. Raises ProgramError if one fails."""
+    """Send a request for some seconds, over a fixed number of connections.
+
+    Raises ProgramError if one fails.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(target.script())
         script.flush()
         said = await _run(
-            [wrk(), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script.name, target.url]
+            [
+                wrk(),
+                "-t1",
+                f"-c{CONNECTIONS}",
+                f"-d{seconds}s",
+                "--timeout",
+                "10s",
+                "-s",
+                script.name,
+                target.url,
+            ]
         )
     load = msgspec.json.decode(said.strip().rpartition("\n")[2], type=Load)
     if load.failed or not load.requests:
-        raise ProgramError(f"{load.failed} of {load.requests} requests failed at {target.url}: {said}")
+        raise ProgramError(
+            f"{load.failed} of {load.requests} requests failed at {target.url}: {said}"
+        )
     return load
 
 

@@ -1,6 +1,7 @@
 """What the hub is compared with: Strawberry's own way, each subscriber executing each event for itself.
 
-`python -m bench.plain_live DSN PORT` serves it; the outbox is read once, and each subscriber has a queue.
+`python -m bench.plain_live DSN PORT` serves it; the outbox is read once, and each subscriber has a
+queue.
 """
 
 import asyncio
@@ -15,12 +16,12 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from db.events import Event
-from db.run_pages import run_from_event
-from server.graphql.cursors import encode_words
-from server.graphql.fields import streamed
-from server.graphql.query import Query
-from server.graphql.scalars import SCALARS
-from server.graphql.subscription import RunUpdate, RunUpdateValue
+from db.read.runs import run_from_event
+from server.graphql.relay.cursors import encode_words
+from server.graphql.types.fields import streamed
+from server.graphql.types.query import Query
+from server.graphql.types.scalars import SCALARS
+from server.graphql.types.subscription import RunUpdate, RunUpdateValue
 from server.live.cursor import CursorExpiredError
 from server.live.listener import Listener
 from server.process import open_socket, raise_file_limit
@@ -35,7 +36,9 @@ async def _run_updates() -> AsyncIterator[RunUpdateValue]:
         while True:
             event = await queue.get()
             if event.run is not None:
-                yield RunUpdateValue(encode_words(event.seq, None), event.kind, run_from_event(event.run))
+                yield RunUpdateValue(
+                    encode_words(event.seq, None), event.kind, run_from_event(event.run)
+                )
     finally:
         QUEUES.discard(queue)
 
@@ -44,7 +47,9 @@ async def _run_updates() -> AsyncIterator[RunUpdateValue]:
 class Subscription:
     """The one subscription that is measured."""
 
-    run_updates: AsyncIterator[RunUpdate] = streamed(_run_updates, "Runs as they start, advance and finish.")
+    run_updates: AsyncIterator[RunUpdate] = streamed(
+        _run_updates, "Runs as they start, advance and finish."
+    )
 
 
 async def _publish(events: list[Event]) -> None:
@@ -59,10 +64,17 @@ def _expire(error: CursorExpiredError) -> None:
 
 async def serve(dsn: str, port: int) -> None:
     """Serve until ended."""
-    schema = strawberry.Schema(query=Query, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
+    schema = strawberry.Schema(
+        query=Query, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS)
+    )
     app = GraphQL[None, None](schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
     config = uvicorn.Config(
-        app, ws="websockets-sansio", ws_per_message_deflate=False, lifespan="off", log_config=None, access_log=False
+        app,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
     )
     listener = Listener(dsn, _publish, _expire)
     following = asyncio.create_task(listener.run())

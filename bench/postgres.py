@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from db.connect.pool import connect
 from db.embedded import EmbeddedPostgres
-from db.migrate import migrate
-from db.pool import connect
+from db.schema.migrate import migrate
 
 
 class Server:

@@ -27,10 +27,18 @@ class ProgramError(Exception):
 
 @contextlib.asynccontextmanager
 async def running(
-    command: Sequence[str | Path], environment: Mapping[str, str], ready: Callable[[], Awaitable[bool]]
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    ready: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[int]:
-    """Run a program in a folder of its own; yield its process id once `ready` says so. Raises ProgramError."""
-    with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder, tempfile.TemporaryFile() as output:
+    """Run a program in a folder of its own; yield its process id once `ready` says so.
+
+    Raises ProgramError.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder,
+        tempfile.TemporaryFile() as output,
+    ):
         process = await asyncio.create_subprocess_exec(
             *command,
             env={**os.environ, **environment, "KASPARRO_HOME": folder},

@@ -9,18 +9,18 @@ from unittest.mock import patch
 
 import aiohttp
 
-import ingestor.page
+import ingestor.run.page
 from bench.figures import Figure, Wanted
 from bench.postgres import Server, temporary_server
-from db.partitions import DEFAULT_RETENTION, ensure_partitions
-from db.pool import create_pool
+from db.connect.pool import create_pool
+from db.connect.types import Pool
+from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
-from db.types import Pool
-from ingestor.fetch import Fetch, Provider
-from ingestor.run import run
+from ingestor.http.fetch import Fetch, Provider
+from ingestor.run.run import run
 from ingestor.sources.coinpaprika import CoinPaprika
 from kasparro.simulator.app import Address, create_app, serving
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 
 COINS = 10_000
 STEP_SECONDS = 300
@@ -72,7 +72,7 @@ class Ingest:
 async def measure(*, quick: bool) -> list[Figure]:
     """Time cycles in turns: one into a database with history, one into a database that has none."""
     start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=6)
-    market = Market(COINS, start=start, step_seconds=STEP_SECONDS, moving=1.0)
+    market = SimulatedMarket(COINS, start=start, step_seconds=STEP_SECONDS, moving=1.0)
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporary_server())
         address = await stack.enter_async_context(serving(create_app(market)))
@@ -83,7 +83,7 @@ async def measure(*, quick: bool) -> list[Figure]:
             await _have_written(address)
             if cycle % 2:
                 await recording.cycle()
-            with patch.object(ingestor.page, "record_prices", _record_nothing):
+            with patch.object(ingestor.run.page, "record_prices", _record_nothing):
                 await forgetting.cycle()
             if not cycle % 2:
                 await recording.cycle()
@@ -106,7 +106,9 @@ async def _ingest(server: Server, name: str, address: Address) -> AsyncIterator[
     async with await create_pool(await server.database(name), max_size=2) as pool:
         async with pool.acquire() as connection:
             await save_sources(connection, [SourceSettings("coinpaprika", "api", 10, STEP_SECONDS)])
-            await ensure_partitions(connection, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION)
+            await ensure_partitions(
+                connection, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION
+            )
         ingest = Ingest(pool, address.coinpaprika_url)
         try:
             yield ingest

@@ -13,14 +13,14 @@ from bench.figures import Figure, Wanted
 from bench.postgres import temporary_server
 from bench.programs import Spent, run_to_end
 from bench.screen import say
-from db.locks import take_write_lock
-from db.partitions import DEFAULT_RETENTION, ensure_partitions
-from db.pool import connect, create_pool
+from db.connect.locks import take_write_lock
+from db.connect.pool import connect, create_pool
+from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
-from ingestor.fetch import Fetch, Limits, Provider
-from ingestor.records import Listing, Record
+from ingestor.http.fetch import Fetch, FetchLimits, Provider
 from ingestor.reprocess import reprocess
 from ingestor.sources.coinpaprika import CoinPaprika
+from ingestor.sources.records import Listing, Record
 
 LISTINGS, TICKS = 10_000, 100
 QUICK_LISTINGS, QUICK_TICKS = 5_000, 6
@@ -33,20 +33,25 @@ LOOK_SECONDS = 0.05
 
 # Bodies as CoinPaprika sends them, about 800 bytes each; every price moves at every tick.
 _FILL = """
-INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id, content_hash)
+INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
+    content_hash)
 SELECT 'coinpaprika', 'coin-' || n, json_build_object(
     'id', 'coin-' || n, 'name', 'Coin number ' || n, 'symbol', 'T' || n, 'rank', n,
     'total_supply', 21000000 + n, 'max_supply', 21000000 + n, 'circulating_supply', 19000000 + n,
     'beta_value', 1.2345, 'first_data_at', '2010-07-17T00:00:00Z', 'last_updated', $2::timestamptz,
     'quotes', json_build_object('USD', json_build_object(
-        'price', price, 'volume_24h', price * 1234567, 'volume_24h_change_24h', -1.23, 'market_cap', price * 19000000,
-        'market_cap_change_24h', 0.12, 'percent_change_15m', 0.1, 'percent_change_30m', 0.2, 'percent_change_1h', 0.3,
-        'percent_change_6h', 0.4, 'percent_change_12h', 0.5, 'percent_change_24h', 0.6, 'percent_change_7d', 0.7,
+        'price', price, 'volume_24h', price * 1234567, 'volume_24h_change_24h', -1.23, 'market_cap',
+            price * 19000000,
+        'market_cap_change_24h', 0.12, 'percent_change_15m', 0.1, 'percent_change_30m', 0.2,
+            'percent_change_1h', 0.3,
+        'percent_change_6h', 0.4, 'percent_change_12h', 0.5, 'percent_change_24h', 0.6,
+            'percent_change_7d', 0.7,
         'percent_change_30d', 0.8, 'percent_change_1y', 0.9, 'ath_price', price * 3,
         'ath_date', '2024-03-14T07:07:00Z', 'percent_from_price_ath', -66.66
     ))
 )::jsonb, $2, $2, $3::integer, decode(md5(n || ' ' || $3), 'hex')
-FROM (SELECT n, round((random() * 1000 + n)::numeric, 10) AS price FROM generate_series(1, $1::integer) AS n) AS coin
+FROM (SELECT n, round((random() * 1000 + n)::numeric, 10) AS price
+    FROM generate_series(1, $1::integer) AS n) AS coin
 """
 
 
@@ -55,7 +60,9 @@ class _Misread(CoinPaprika):
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         right = super().to_listing(record, fetched_at)
-        return msgspec.structs.replace(right, price_usd=right.market_cap_usd, market_cap_usd=right.price_usd)
+        return msgspec.structs.replace(
+            right, price_usd=right.market_cap_usd, market_cap_usd=right.price_usd
+        )
 
 
 async def measure(*, quick: bool) -> list[Figure]:
@@ -83,7 +90,12 @@ async def measure(*, quick: bool) -> list[Figure]:
             ours=payloads / changed_seconds,
             wanted=RATE,
         ),
-        Figure(what="the same where nothing changes", unit="payloads/s", ours=payloads / same_seconds, wanted=RATE),
+        Figure(
+            what="the same where nothing changes",
+            unit="payloads/s",
+            ours=payloads / same_seconds,
+            wanted=RATE,
+        ),
         Figure(
             what="memory of `kasparro reprocess`",
             unit="MB",
@@ -133,7 +145,7 @@ async def _misread(dsn: str) -> None:
         calls=1,
         per_seconds=1,
     )
-    source = _Misread(Fetch(provider, Limits()))
+    source = _Misread(Fetch(provider, FetchLimits()))
     try:
         async with await create_pool(dsn, max_size=2) as pool:
             await reprocess(
@@ -159,7 +171,9 @@ async def _timed(dsn: str) -> tuple[float, float, float]:
 
 async def _run(dsn: str) -> Spent:
     command = (sys.executable, "-m", "kasparro", "reprocess", "--source", "coinpaprika")
-    return await run_to_end(command, {"DATABASE_URL": dsn, "SOURCES": "coinpaprika", "LOG_LEVEL": "WARNING"})
+    return await run_to_end(
+        command, {"DATABASE_URL": dsn, "SOURCES": "coinpaprika", "LOG_LEVEL": "WARNING"}
+    )
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,7 @@
-"""Measuring in turns: A B C, B C A, C A B, ... short rounds, so that what else the machine does meets all alike."""
+"""Measuring in turns: A B C, B C A, C A B, ...
+
+short rounds, so that what else the machine does meets all alike.
+"""
 
 import statistics
 from collections.abc import Awaitable, Callable, Mapping

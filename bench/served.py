@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import psutil
 
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 
 START_SECONDS = 30.0
 
@@ -41,7 +41,12 @@ async def serving(dsn: str, *command: str) -> AsyncIterator[Served]:
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *(command or ("server",)), *((dsn, str(port)) if command else ())),
+            *(
+                sys.executable,
+                "-m",
+                *(command or ("server",)),
+                *((dsn, str(port)) if command else ()),
+            ),
             env={
                 **os.environ,
                 "DATABASE_URL": dsn,

@@ -14,7 +14,7 @@ from typing import cast
 from bench.figures import Figure
 from bench.postgres import temporary_server
 from db.embedded import EmbeddedPostgres
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 
 REPEATS, QUICK_REPEATS = 9, 1
 TIMEOUT_SECONDS = 60.0
@@ -45,7 +45,9 @@ async def measure(*, quick: bool) -> list[Figure]:
     return [*figures, *await _embedded(repeats)]
 
 
-async def _median_start(repeats: int, arguments: tuple[str, ...], ready: str, environment: Mapping[str, str]) -> float:
+async def _median_start(
+    repeats: int, arguments: tuple[str, ...], ready: str, environment: Mapping[str, str]
+) -> float:
     """Return the seconds until Python, started so, prints what it prints when it is ready; the first start warms up."""
     seconds = [await _start(arguments, ready, environment) for _ in range(1 + repeats)]
     return statistics.median(seconds[1:])
@@ -56,7 +58,11 @@ async def _start(arguments: tuple[str, ...], ready: str, environment: Mapping[st
         port = {"PORT": str(free_port()), "KASPARRO_HOME": folder}
         started = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, env={**os.environ, **port, **environment}, stdout=PIPE, stderr=STDOUT
+            sys.executable,
+            *arguments,
+            env={**os.environ, **port, **environment},
+            stdout=PIPE,
+            stderr=STDOUT,
         )
         output = cast("asyncio.StreamReader", process.stdout)
         try:

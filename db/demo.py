@@ -1,6 +1,6 @@
 """The mark of a demo: whether the prices in a database are made up."""
 
-from db.types import Connection
+from db.connect.types import Connection
 
 _MARK = "INSERT INTO demo DEFAULT VALUES ON CONFLICT DO NOTHING"
 _IS_DEMO = "SELECT EXISTS (SELECT FROM demo)"

@@ -6,17 +6,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from db.types import Connection
+from db.connect.types import Connection
 
 CHANNEL = "kasparro_events"
 
 _ADD_RUN_EVENT = """
-INSERT INTO events (kind, at, run) SELECT $1, $2, row_to_json(r)::jsonb FROM etl_runs AS r WHERE r.id = $3
+INSERT INTO events (kind, at, run) SELECT $1, $2, row_to_json(r)::jsonb FROM etl_runs AS r
+    WHERE r.id = $3
 """
 _ADD_COINS_EVENT = "INSERT INTO events (kind, at, tickers) VALUES ('coins_changed', $1, $2)"
 _NOTIFY = "SELECT pg_notify('kasparro_events', max(seq)::text) FROM events"
-# The oldest events go and nothing between: a clock that was set back must not tear a hole. The newest event stays: it
-# tells how far the outbox once reached.
+# The oldest events go and nothing between: a clock that was set back must not tear a hole. The
+# newest event stays: it tells how far the outbox once reached.
 _PURGE = """
 DELETE FROM events
 WHERE seq <= (SELECT max(seq) FROM events WHERE at < $1) AND seq < (SELECT max(seq) FROM events)
@@ -34,12 +35,16 @@ _KEPT_RANGE = "SELECT min(seq) AS oldest, max(seq) AS newest FROM events"
 RunEventKind = Literal["run_started", "run_progress", "run_finished"]
 
 
-async def add_run_event(connection: Connection, kind: RunEventKind, run_id: int, now: datetime.datetime) -> None:
+async def add_run_event(
+    connection: Connection, kind: RunEventKind, run_id: int, now: datetime.datetime
+) -> None:
     """Add an event with the run as it stands; the caller's transaction holds the write lock."""
     await connection.execute(_ADD_RUN_EVENT, kind, now, run_id)
 
 
-async def add_coins_event(connection: Connection, tickers: Sequence[str], now: datetime.datetime) -> None:
+async def add_coins_event(
+    connection: Connection, tickers: Sequence[str], now: datetime.datetime
+) -> None:
     """Add the event that tells which coins this transaction changed, if any."""
     if tickers:
         await connection.execute(_ADD_COINS_EVENT, now, tickers)

@@ -4,19 +4,21 @@ import datetime
 
 import msgspec
 
-from db.types import Connection
+from db.connect.types import Connection
 
 FRESH = datetime.timedelta(seconds=60)
 """A loop that is held up tries again, and says so, at least every 30 s: what is older is over."""
 
 _SAVE = """
-INSERT INTO loop_problems AS p (loop, problem, since, at) VALUES ($1, $2, clock_timestamp(), clock_timestamp())
+INSERT INTO loop_problems AS p (loop, problem, since, at) VALUES ($1, $2, clock_timestamp(),
+    clock_timestamp())
 ON CONFLICT (loop) DO UPDATE SET
     since = CASE WHEN p.at < clock_timestamp() - $3::interval THEN excluded.since ELSE p.since END,
     problem = excluded.problem, at = excluded.at
 """
 _READ = """
-SELECT loop, problem, since FROM loop_problems WHERE at > clock_timestamp() - $1::interval ORDER BY loop
+SELECT loop, problem, since FROM loop_problems WHERE at > clock_timestamp() - $1::interval
+    ORDER BY loop
 """
 # A replica never takes writes; that is no problem of it.
 _TAKES_WRITES = "SELECT current_setting('transaction_read_only') = 'off' OR pg_is_in_recovery()"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from db.types import Connection
+from db.connect.types import Connection
 
 _READ = "SELECT notes FROM etl_runs WHERE id = $1"
 _WRITE = "UPDATE etl_runs SET notes = $2, note_count = note_count + $3 WHERE id = $1"
@@ -14,7 +14,8 @@ _REPEAT = """
 UPDATE etl_runs AS r SET notes = before.notes, note_count = before.note_count
 FROM (
     SELECT b.notes, b.note_count FROM etl_runs AS b
-    WHERE b.source = $2 AND b.kind = 'ingest' AND b.id < $1 AND (b.pages > 0 OR b.status = 'success')
+    WHERE b.source = $2 AND b.kind = 'ingest' AND b.id < $1
+        AND (b.pages > 0 OR b.status = 'success')
     ORDER BY b.id DESC
     LIMIT 1
 ) AS before

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from db.types import Connection
+from db.connect.types import Connection
 
 CHANNEL = "kasparro_requests"
 
 _ADDING_LOCK = 0x4B415351
-# What waits already for runs that have not begun does what is asked for: a trigger tells nothing new by coming twice.
+# What waits already for runs that have not begun does what is asked for: a trigger tells nothing
+# new by coming twice.
 _SAME = """
 SELECT id
 FROM etl_requests AS r
@@ -25,7 +26,8 @@ INSERT INTO etl_requests (sources, full_run) VALUES ($1, $2) RETURNING id
 """
 _NOTIFY = "SELECT pg_notify('kasparro_requests', $1::text)"
 
-# Whoever holds a request's advisory lock works on it; a claim ends with its connection, whatever happened to it.
+# Whoever holds a request's advisory lock works on it; a claim ends with its connection, whatever
+# happened to it.
 _CLAIM = """
 SELECT id, sources, full_run
 FROM etl_requests AS r
@@ -38,7 +40,8 @@ WHERE status <> 'done' AND id > $1 AND EXISTS (
     )
     AND NOT EXISTS (
         SELECT FROM etl_runs AS x
-        WHERE x.request_id = r.id AND x.source = wanted.source AND x.status IN ('success', 'partial', 'failure')
+        WHERE x.request_id = r.id AND x.source = wanted.source
+            AND x.status IN ('success', 'partial', 'failure')
     )
 )
 ORDER BY id
@@ -48,7 +51,9 @@ FOR NO KEY UPDATE SKIP LOCKED
 _TRY_LOCK = "SELECT pg_try_advisory_lock(1264743247, ($1::bigint % 2147483647)::integer)"
 _UNLOCK = "SELECT pg_advisory_unlock(1264743247, ($1::bigint % 2147483647)::integer)"
 _SET_RUNNING = "UPDATE etl_requests SET status = 'running' WHERE id = $1 AND status = 'pending'"
-_FINISH = "UPDATE etl_requests SET status = 'done', finished_at = $2 WHERE id = $1 AND status <> 'done'"
+_FINISH = (
+    "UPDATE etl_requests SET status = 'done', finished_at = $2 WHERE id = $1 AND status <> 'done'"
+)
 # A source that nobody is set to read any more is not waited for.
 _OPEN_SOURCES = """
 SELECT wanted.source
@@ -56,7 +61,8 @@ FROM etl_requests AS r CROSS JOIN unnest(r.sources) AS wanted (source)
 JOIN sources AS s ON s.name = wanted.source AND s.enabled
 WHERE r.id = $1 AND NOT EXISTS (
     SELECT FROM etl_runs AS x
-    WHERE x.request_id = r.id AND x.source = wanted.source AND x.status IN ('success', 'partial', 'failure')
+    WHERE x.request_id = r.id AND x.source = wanted.source AND x.status IN ('success', 'partial',
+        'failure')
 )
 """
 
@@ -77,7 +83,9 @@ async def add_request(connection: Connection, sources: Sequence[str], *, full: b
     async with connection.transaction():
         await connection.execute(_LOCK_ADDING, _ADDING_LOCK)
         same: int | None = await connection.fetchval(_SAME, list(sources), full)
-        request_id: int = same if same is not None else await connection.fetchval(_ADD, list(sources), full)
+        request_id: int = (
+            same if same is not None else await connection.fetchval(_ADD, list(sources), full)
+        )
         await connection.execute(_NOTIFY, str(request_id))
     return request_id
 
@@ -85,7 +93,8 @@ async def add_request(connection: Connection, sources: Sequence[str], *, full: b
 async def claim_request(connection: Connection, sources: Sequence[str]) -> Request | None:
     """Claim the oldest open request that wants one of `sources` and that nobody alive works on, or return None.
 
-    The claim is an advisory lock of `connection`'s session: what a dead ingestor held is free for the next look.
+    The claim is an advisory lock of `connection`'s session: what a dead ingestor held is free for
+    the next look.
     """
     after = 0
     while True:

@@ -1,4 +1,4 @@
--- Generated from db/migrations by `python -m db.schema_dump`: change a migration, not this file.
+-- Generated from db/schema/migrations by `python -m db.schema.dump`: change a migration, not this file.
 
 CREATE ROLE kasparro_server NOLOGIN;
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from db.connect.types import Connection
 from db.notes import Note, gathered
-from db.types import Connection
 
 MAX_FILES = 20
 """Files of a source whose reports are kept: those that were read last."""
@@ -19,12 +19,14 @@ ON CONFLICT (source, name) DO UPDATE SET reading = excluded.reading
 """
 _SAVE = """
 INSERT INTO source_files (source, name, read_at, report) VALUES ($1, $2, $3, $4)
-ON CONFLICT (source, name) DO UPDATE SET read_at = excluded.read_at, report = excluded.report, reading = NULL
+ON CONFLICT (source, name) DO UPDATE SET read_at = excluded.read_at, report = excluded.report,
+    reading = NULL
 """
 _KEEP_NEWEST = """
 DELETE FROM source_files
 WHERE source = $1 AND name IN (
-    SELECT name FROM source_files WHERE source = $1 ORDER BY read_at DESC NULLS FIRST, name OFFSET $2
+    SELECT name FROM source_files WHERE source = $1 ORDER BY read_at DESC NULLS FIRST,
+        name OFFSET $2
 )
 """
 _KEEP_NAMES = "DELETE FROM source_files WHERE source = $1 AND name <> ALL ($2::text[])"
@@ -42,7 +44,8 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "sp
 class FileForm(msgspec.Struct, frozen=True, kw_only=True):
     """How a file is written. `kind` is `csv`, `json`, `ndjson` or `parquet`; `packed` is "" where it is not packed.
 
-    `encoding` and `header_line` are None where the kind has none, and `header_line` where the file has no header.
+    `encoding` and `header_line` are None where the kind has none, and `header_line` where the file
+    has no header.
     """
 
     kind: str
@@ -54,11 +57,19 @@ class FileForm(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def described(self) -> str:
         """Return it in words."""
-        parts = [_KINDS.get(self.kind, self.kind), self.encoding, self.packed and f"packed as {self.packed}"]
+        parts = [
+            _KINDS.get(self.kind, self.kind),
+            self.encoding,
+            self.packed and f"packed as {self.packed}",
+        ]
         if self.delimiter is not None:
             parts.append(f"delimiter: {_DELIMITERS.get(self.delimiter, self.delimiter)}")
         if self.kind == "csv":
-            parts.append("no header line" if self.header_line is None else f"header on line {self.header_line:,}")
+            parts.append(
+                "no header line"
+                if self.header_line is None
+                else f"header on line {self.header_line:,}"
+            )
         return ", ".join(part for part in parts if part)
 
 
@@ -91,8 +102,8 @@ class FirstListing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a file is and how it is read; every list in it is bounded.
 
-    `rows` counts all rows, `rejected` those that are not read; `unread_count` is how many columns are not read, of
-    which `unread` names the first.
+    `rows` counts all rows, `rejected` those that are not read; `unread_count` is how many columns
+    are not read, of which `unread` names the first.
     """
 
     name: str
@@ -128,8 +139,8 @@ async def save_file_part(
 ) -> None:
     """Add a page's `rejected` and `notes` to the report of its file; the caller's transaction holds the source's lock.
 
-    The report of an earlier reading stays until the last page. Of the files read before the last MAX_FILES none is
-    kept.
+    The report of an earlier reading stays until the last page. Of the files read before the last
+    MAX_FILES none is kept.
     """
     report = part.report
     before = None if part.is_first else await connection.fetchval(_READING, source, report.name)
@@ -166,7 +177,9 @@ class SourceFileRow(msgspec.Struct, frozen=True, gc=False):
     first_listings: tuple[FirstListing, ...]
 
 
-async def files_of_sources(connection: Connection, sources: Sequence[str]) -> dict[str, list[SourceFileRow]]:
+async def files_of_sources(
+    connection: Connection, sources: Sequence[str]
+) -> dict[str, list[SourceFileRow]]:
     """Return the files of each source, the one that was read last first; sources without one are left out."""
     found: defaultdict[str, list[SourceFileRow]] = defaultdict(list)
     for source, read_at, report in await connection.fetch(_FILES, list(sources)):

@@ -6,13 +6,15 @@ from typing import Literal
 
 import msgspec
 
-from db.locks import take_write_lock
-from db.types import Connection
+from db.connect.locks import take_write_lock
+from db.connect.types import Connection
 
-# Sources that are no longer set stay, with their listings, as disabled: where $5 says that these are all.
+# Sources that are no longer set stay, with their listings, as disabled: where $5 says that these
+# are all.
 _SAVE = """
 WITH given AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS g (name, kind, priority, poll_seconds)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS g (name, kind,
+        priority, poll_seconds)
 ),
 disabled AS (
     UPDATE sources AS s SET enabled = false, next_run_at = NULL
@@ -22,19 +24,27 @@ disabled AS (
 INSERT INTO sources AS s (name, kind, enabled, priority, poll_seconds)
 SELECT name, kind, true, priority, poll_seconds FROM given ORDER BY name
 ON CONFLICT (name) DO UPDATE SET
-    kind = excluded.kind, enabled = true, priority = excluded.priority, poll_seconds = excluded.poll_seconds
+    kind = excluded.kind, enabled = true, priority = excluded.priority,
+        poll_seconds = excluded.poll_seconds
 WHERE (s.kind, s.enabled, s.priority, s.poll_seconds)
     IS DISTINCT FROM (excluded.kind, true, excluded.priority, excluded.poll_seconds)
 """
-# The merge writes it for the coins that change; a source that is polled more rarely makes the others stale later.
+# The merge writes it for the coins that change; a source that is polled more rarely makes the
+# others stale later.
 _STAMP_COINS = """
 UPDATE normalized_records AS n SET stale_at = n.created_at + s.poll_seconds * interval '3 seconds'
 FROM sources AS s
 WHERE s.name = n.source AND n.stale_at <> n.created_at + s.poll_seconds * interval '3 seconds'
 """
-_COUNT_FAILURE = "UPDATE sources SET consecutive_failures = consecutive_failures + 1 WHERE name = $1"
-_CLEAR_FAILURES = "UPDATE sources SET consecutive_failures = 0 WHERE name = $1 AND consecutive_failures > 0"
-_SET_NEXT_RUN = "UPDATE sources SET next_run_at = $2 WHERE name = $1 AND next_run_at IS DISTINCT FROM $2"
+_COUNT_FAILURE = (
+    "UPDATE sources SET consecutive_failures = consecutive_failures + 1 WHERE name = $1"
+)
+_CLEAR_FAILURES = (
+    "UPDATE sources SET consecutive_failures = 0 WHERE name = $1 AND consecutive_failures > 0"
+)
+_SET_NEXT_RUN = (
+    "UPDATE sources SET next_run_at = $2 WHERE name = $1 AND next_run_at IS DISTINCT FROM $2"
+)
 _LOOK = """
 SELECT
     (SELECT next_run_at FROM sources WHERE name = $1),
@@ -61,7 +71,9 @@ class SourceSettings(msgspec.Struct, frozen=True):
     poll_seconds: int
 
 
-async def save_sources(connection: Connection, sources: Sequence[SourceSettings], *, exclusive: bool = True) -> None:
+async def save_sources(
+    connection: Connection, sources: Sequence[SourceSettings], *, exclusive: bool = True
+) -> None:
     """Make the table say that these sources are enabled, and if `exclusive` no others; writes only what differs.
 
     Their coins then become stale after three polls as they are set now.
@@ -89,17 +101,17 @@ async def count_outcome(connection: Connection, source: str, *, failed: bool) ->
     await connection.execute(_COUNT_FAILURE if failed else _CLEAR_FAILURES, source)
 
 
-class Look(msgspec.Struct, frozen=True):
+class SourceAppearance(msgspec.Struct, frozen=True):
     """When the poll loops run a source next, None for now; whether a run of it is under way, dead or alive."""
 
     next_run_at: datetime.datetime | None
     running: bool
 
 
-async def look_at(connection: Connection, source: str) -> Look:
+async def look_at(connection: Connection, source: str) -> SourceAppearance:
     """Return what a poll loop decides on."""
     row = await connection.fetchrow(_LOOK, source)
-    return Look(None, running=False) if row is None else Look(*row)
+    return SourceAppearance(None, running=False) if row is None else SourceAppearance(*row)
 
 
 async def claim_due_run(connection: Connection, source: str, now: datetime.datetime) -> bool:

@@ -1,6 +1,7 @@
 """The ingestor process: `python -m ingestor`.
 
-It ends with 0 on a signal, with 2 on a setting that it cannot use, with 1 where there is no database of this schema.
+It ends with 0 on a signal, with 2 on a setting that it cannot use, with 1 where there is no
+database of this schema.
 """
 
 import argparse
@@ -14,15 +15,15 @@ import msgspec
 import structlog
 import uvloop
 
-from db.display import displayed
-from db.logins import login_or_warn
-from db.logs import configure_logging
-from db.pool import create_pool
-from db.readiness import DatabaseNotReadyError, wait_for_schema
-from db.settings import Settings, SettingsError, load_settings
-from ingestor.loop import keep_ingesting
-from ingestor.persist import persist
-from ingestor.startup import close_sources, prepare
+from common.display import displayed
+from common.logs import configure_logging
+from common.settings import Settings, SettingsError, load_settings
+from db.connect.pool import create_pool
+from db.connect.readiness import DatabaseNotReadyError, wait_for_schema
+from db.schema.logins import login_or_warn
+from ingestor.run.database_pause import persist
+from ingestor.run.loop import keep_ingesting
+from ingestor.run.startup import close_sources, prepare
 
 _log = structlog.stdlib.get_logger("ingestor")
 STATEMENT_TIMEOUT_SECONDS = 300.0
@@ -65,13 +66,19 @@ async def _until_signal(settings: Settings, dsn: str, only: Sequence[str]) -> No
 
 def _database_url(settings: Settings) -> str:
     if settings.database_url is None:
-        raise SettingsError("DATABASE_URL is not set; `kasparro up` starts a database of its own and sets it")
+        raise SettingsError(
+            "DATABASE_URL is not set; `kasparro up` starts a database of its own and sets it"
+        )
     return settings.database_url
 
 
 def _read(words: Sequence[str]) -> Arguments:
-    parser = argparse.ArgumentParser(prog="python -m ingestor", description="Poll the sources until a signal.")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these of SOURCES")
+    parser = argparse.ArgumentParser(
+        prog="python -m ingestor", description="Poll the sources until a signal."
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="only these of SOURCES"
+    )
     parser.add_argument("--demo", action="store_true", help="the sources' prices are made up")
     return parser.parse_args(words, Arguments())
 

@@ -5,7 +5,8 @@ def __getattr__(name: str) -> str:
     """Look `__version__` up only where it is asked for: reading the metadata takes longer than `--help` may."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - costs what --help may not
+    # Costs what --help may not.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
     try:
         return version("kasparro")

@@ -1,4 +1,7 @@
-"""`python -m server`: one server process. Exit code 2: a setting must change; 1: there is no database to serve from."""
+"""`python -m server`: one server process.
+
+Exit code 2: a setting must change; 1: there is no database to serve from.
+"""
 
 import asyncio
 import signal
@@ -8,11 +11,11 @@ import sys
 import click
 import uvloop
 
-from db.display import displayed
-from db.logs import configure_logging
-from db.pool import DatabaseUnavailableError
-from db.settings import Settings, SettingsError, load_settings
-from db.token import TokenFileError
+from common.display import displayed
+from common.logs import configure_logging
+from common.scheduler_token import TokenFileError
+from common.settings import Settings, SettingsError, load_settings
+from db.connect.pool import DatabaseUnavailableError
 from server.process import (
     AddressError,
     StartError,

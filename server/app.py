@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.client_address import Proxies
 from server.compiler.fast_path import FastPath
 from server.compiler.http import FastQueries
-from server.graphql.app import create_graphql_app
 from server.graphql.schema import schema
+from server.graphql.transport.app import create_graphql_app
+from server.http.client_address import Proxies
+from server.http.redirects import on_not_found
 from server.middleware.body_limit import BodyLimit
-from server.middleware.caching import TellCaching
+from server.middleware.caching import CacheHeaders
 from server.middleware.compression import Compression
 from server.middleware.forwarded import Forwarded
 from server.middleware.hosts import AllowedHosts, Hosts
@@ -24,7 +25,6 @@ from server.middleware.requests import RequestLog
 from server.middleware.security_headers import SecurityHeaders
 from server.middleware.streams import EndStreams
 from server.pages import explorer_page, get_asset, get_dashboard, get_docs, wants_html
-from server.redirects import on_not_found
 from server.rest.answers import ERROR_HANDLERS
 from server.rest.data import get_data, on_bad_parameters
 from server.rest.health import get_health, get_live, get_ready
@@ -93,7 +93,7 @@ def create_app(state: ServerState) -> Starlette:
                 else []
             ),
             *([Middleware(Prefix, prefix=settings.root_path)] if settings.root_path else []),
-            Middleware(TellCaching),
+            Middleware(CacheHeaders),
             Middleware(RequestLog),
             Middleware(SecurityHeaders),
             Middleware(AllowedHosts, hosts=Hosts(settings)),
@@ -105,9 +105,15 @@ def create_app(state: ServerState) -> Starlette:
             Middleware(FastQueries, fast_path=fast_path),
             Middleware(Compression),
         ],
-        exception_handlers={**ERROR_HANDLERS, BadParametersError: on_bad_parameters, 404: on_not_found},
+        exception_handlers={
+            **ERROR_HANDLERS,
+            BadParametersError: on_bad_parameters,
+            404: on_not_found,
+        },
     )
-    app.router.redirect_slashes = False  # `on_not_found` redirects, by a path without scheme and host
+    app.router.redirect_slashes = (
+        False  # `on_not_found` redirects, by a path without scheme and host
+    )
     app.state.server = state
     return app
 
@@ -117,7 +123,9 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["*"],  # whatever the page asks for is named in the answer: clients send headers of their own
+        allow_headers=[
+            "*"
+        ],  # whatever the page asks for is named in the answer: clients send headers of their own
         expose_headers=["ETag", "X-Request-ID", "Retry-After", "Content-Disposition"],
         max_age=600,
     )

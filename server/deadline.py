@@ -3,8 +3,8 @@
 import time
 from typing import TYPE_CHECKING, cast
 
-from db.timed import TimedConnection
-from db.types import Connection, Pool
+from db.connect.deadline import TimedConnection
+from db.connect.types import Connection, Pool
 
 if TYPE_CHECKING:
     import asyncpg
@@ -25,7 +25,7 @@ def deadline_from_now() -> float:
     return time.perf_counter() + REQUEST_SECONDS
 
 
-class Borrowed:
+class DeadlineConnection:
     """A connection of a pool for as long as the context lasts; what is asked of it ends by the deadline.
 
     Raises TimeoutError where none is free in time.
@@ -40,7 +40,9 @@ class Borrowed:
 
     async def __aenter__(self) -> Connection:
         left = self._deadline - time.perf_counter()
-        connection = self._connection = await self._pool.acquire(timeout=max(0, min(left, ACQUIRE_SECONDS)))
+        connection = self._connection = await self._pool.acquire(
+            timeout=max(0, min(left, ACQUIRE_SECONDS))
+        )
         # A pool's connection passes the call on to our own.
         cast("TimedConnection", connection).set_deadline(self._deadline)
         return connection

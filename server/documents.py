@@ -1,7 +1,7 @@
 """Documents that a request names and does not carry: persisted by clients as they go, or trusted from the start.
 
-A process remembers what its own clients sent (the protocol of automatic persisted queries lets a server forget).
-Trusted documents come from TRUSTED_DOCUMENTS, and then nothing else runs.
+A process remembers what its own clients sent (the protocol of automatic persisted queries lets a
+server forget). Trusted documents come from TRUSTED_DOCUMENTS, and then nothing else runs.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from db.settings import SettingsError
+from common.settings import SettingsError
 
 KEPT_BYTES = 8 * 1024 * 1024
 """What the persisted documents of a process may take; the one that was used least recently goes first."""
@@ -23,7 +23,10 @@ OF_DASHBOARD = Path(__file__).parent / "static" / "dashboard" / "documents.json"
 
 
 class Documents:
-    """Texts by their ids. `trusted` of None lets clients persist their own; otherwise only those of it may run."""
+    """Texts by their ids.
+
+    `trusted` of None lets clients persist their own; otherwise only those of it may run.
+    """
 
     def __init__(self, trusted: Mapping[str, str] | None = None) -> None:
         self._trusted = trusted
@@ -73,7 +76,7 @@ def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Operation(msgspec.Struct):
+class _ManifestOperation(msgspec.Struct):
     id: str
     body: str
 
@@ -81,7 +84,7 @@ class _Operation(msgspec.Struct):
 class _ApolloManifest(msgspec.Struct, tag_field="format", tag="apollo-persisted-query-manifest"):
     """https://www.apollographql.com/docs/graphos/platform/security/persisted-queries ("manifest format")."""
 
-    operations: list[_Operation]
+    operations: list[_ManifestOperation]
 
 
 def open_documents(trusted: Path | None) -> Documents:
@@ -89,8 +92,9 @@ def open_documents(trusted: Path | None) -> Documents:
 
     Raises SettingsError.
 
-    A folder's documents are its .graphql and .gql files; a manifest is Relay's `{"<id>": "<text>"}` or Apollo's. Each
-    text has the id that the manifest gives, and its SHA-256. The documents of the dashboard are trusted too.
+    A folder's documents are its .graphql and .gql files; a manifest is Relay's `{"<id>": "<text>"}`
+    or Apollo's. Each text has the id that the manifest gives, and its SHA-256. The documents of the
+    dashboard are trusted too.
     """
     if trusted is None:
         return Documents()
@@ -101,7 +105,9 @@ def open_documents(trusted: Path | None) -> Documents:
             f"TRUSTED_DOCUMENTS must be a folder of .graphql files or a manifest of Relay or Apollo; {trusted}: {error}"
         ) from None
     if not pairs:
-        raise SettingsError(f"TRUSTED_DOCUMENTS must name at least one document; {trusted} holds none")
+        raise SettingsError(
+            f"TRUSTED_DOCUMENTS must name at least one document; {trusted} holds none"
+        )
     if OF_DASHBOARD.is_file():
         pairs |= _of_manifest(OF_DASHBOARD)
     return Documents({hash_of(text): text for text in pairs.values()} | pairs)

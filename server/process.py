@@ -12,13 +12,13 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
+from common.settings import Settings
+from db.connect.readiness import DatabaseNotReadyError, wait_for_schema
 from db.embedded import running_dsn
-from db.logins import login_or_warn, same_login
-from db.readiness import DatabaseNotReadyError, wait_for_schema
-from db.settings import Settings
+from db.schema.logins import login_or_warn, same_login
 from server.address import browser_url
 from server.app import create_app
-from server.http_protocol import HttpProtocol
+from server.http.protocol import HttpProtocol
 from server.live.wire import Wire
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
@@ -40,23 +40,34 @@ class StartError(Exception):
 def open_socket(host: str, port: int) -> socket.socket:
     """Take the address, before anything else is started. Raises AddressError."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         opened = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise AddressError(f"HOST must be an address of this machine; it is {host!r} ({error.strerror})") from error
+        raise AddressError(
+            f"HOST must be an address of this machine; it is {host!r} ({error.strerror})"
+        ) from error
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # A client that acknowledges but reads nothing would otherwise keep its connection, and what it was sent.
+            # A client that acknowledges but reads nothing would otherwise keep its connection, and
+            # what it was sent.
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNREAD_SECONDS)
         opened.bind(address)
     except OSError as error:
         opened.close()
         if error.errno == errno.EADDRINUSE:
-            raise AddressError(f"Port {port} is taken by another program; set PORT to a free one") from error
+            raise AddressError(
+                f"Port {port} is taken by another program; set PORT to a free one"
+            ) from error
         if error.errno == errno.EACCES:
-            raise AddressError(f"Port {port} needs an administrator's rights; set PORT to one above 1023") from error
-        raise AddressError(f"HOST must be an address of this machine; it is {host!r} ({error.strerror})") from error
+            raise AddressError(
+                f"Port {port} needs an administrator's rights; set PORT to one above 1023"
+            ) from error
+        raise AddressError(
+            f"HOST must be an address of this machine; it is {host!r} ({error.strerror})"
+        ) from error
     return opened
 
 
@@ -75,7 +86,10 @@ def url_of(listening: socket.socket) -> str:
 
 
 async def serve(
-    settings: Settings, listening: socket.socket, stopping: asyncio.Event, on_ready: Callable[[str], None]
+    settings: Settings,
+    listening: socket.socket,
+    stopping: asyncio.Event,
+    on_ready: Callable[[str], None],
 ) -> None:
     """Serve until `stopping` is set, then let requests finish; `on_ready` is told the URL once they are answered.
 
@@ -108,7 +122,9 @@ async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
     """
     dsn = settings.database_url or running_dsn(settings.home)
     if dsn is None:
-        raise StartError("There is no database: set DATABASE_URL, or start everything with `kasparro up`")
+        raise StartError(
+            "There is no database: set DATABASE_URL, or start everything with `kasparro up`"
+        )
     try:
         await wait_for_schema(dsn, stopping)
     except DatabaseNotReadyError as error:
@@ -135,11 +151,13 @@ def http_config(
         ws_max_size=MAX_BODY_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
-        ws_per_message_deflate=False,  # `Wire` has its own: uvicorn's costs each subscriber hundreds of kilobytes
+        # `Wire` has its own: uvicorn's costs each subscriber hundreds of kilobytes.
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # `server.middleware.forwarded` reads them, of the proxies that are named
+        # `server.middleware.forwarded` reads them, of the proxies that are named.
+        proxy_headers=False,
         timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
     )
@@ -149,7 +167,9 @@ class Server(uvicorn.Server):
     """uvicorn, ended by `stopping`: signals are the business of the process, not of a server within it."""
 
     def __init__(self, state: ServerState, on_ready: Callable[[], None]) -> None:
-        super().__init__(http_config(create_app(state), keep_alive_seconds=state.settings.keep_alive_seconds))
+        super().__init__(
+            http_config(create_app(state), keep_alive_seconds=state.settings.keep_alive_seconds)
+        )
         self._stopping = state.stopping
         self._on_ready = on_ready
 

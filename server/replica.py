@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from db.pool import DatabaseUnavailableError, connect, database_location, database_problem, is_unavailable
-from db.readers import Loan, Readers
-from db.types import Connection, OwnConnection, Pool
-from server.deadline import Borrowed
+from common.dsn import database_location
+from db.connect.pool import DatabaseUnavailableError, connect, database_problem, is_unavailable
+from db.connect.readers import ReaderLease, Readers
+from db.connect.types import Connection, OwnConnection, Pool
+from server.deadline import DeadlineConnection
 
 LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
@@ -36,7 +37,10 @@ class Replica:
         """Send reads to the primary until it answers again."""
         if self.answers:
             self.answers = False
-            log.warning("the replica is lost, the primary is read", reason=database_problem(error) or repr(error))
+            log.warning(
+                "the replica is lost, the primary is read",
+                reason=database_problem(error) or repr(error),
+            )
 
     async def watch(self) -> None:
         """Look whether it answers, until cancelled."""
@@ -61,7 +65,9 @@ class Replica:
     async def _look(self) -> None:
         if self._connection is None:
             self._connection = await connect(
-                self._dsn, application_name="kasparro server replica", connect_timeout_seconds=ANSWER_SECONDS
+                self._dsn,
+                application_name="kasparro server replica",
+                connect_timeout_seconds=ANSWER_SECONDS,
             )
         await self._connection.execute("SELECT 1")
 
@@ -76,10 +82,10 @@ class Replica:
 
         Raises TimeoutError.
         """
-        borrowed = Borrowed(pool, deadline)
+        borrowed = DeadlineConnection(pool, deadline)
         connection = await self._of_replica(borrowed) if self.answers else None
         if connection is None:
-            async with Borrowed(primary, deadline) as lent:
+            async with DeadlineConnection(primary, deadline) as lent:
                 yield lent
             return
         try:
@@ -91,7 +97,7 @@ class Replica:
         finally:
             await borrowed.__aexit__()
 
-    async def _of_replica(self, borrowed: Borrowed) -> Connection | None:
+    async def _of_replica(self, borrowed: DeadlineConnection) -> Connection | None:
         try:
             return await borrowed.__aenter__()
         except TimeoutError:
@@ -110,6 +116,6 @@ class ReplicaReaders:
         self._of_replica = of_replica
         self._of_primary = of_primary
 
-    def lend(self, deadline: float | None = None) -> Loan:
+    def lend(self, deadline: float | None = None) -> ReaderLease:
         """Lend a connection as `Readers` does."""
         return (self._of_replica if self._replica.answers else self._of_primary).lend(deadline)

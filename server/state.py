@@ -10,18 +10,18 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 import structlog
 
+from common.scheduler_token import load_or_create_token, tokens_of
+from common.settings import Settings
+from db.connect.pool import connect, create_pool
+from db.connect.readers import Readers
+from db.connect.types import Connection, Pool
 from db.demo import is_demo
-from db.pool import connect, create_pool
-from db.readers import Readers
-from db.settings import Settings
-from db.token import load_or_create_token, tokens_of
-from db.types import Connection, Pool
-from server.deadline import ACQUIRE_SECONDS, Borrowed, deadline_from_now
+from server.auth.failed_tokens import FailedTokens
+from server.deadline import ACQUIRE_SECONDS, DeadlineConnection, deadline_from_now
 from server.documents import Documents, open_documents
-from server.failed_tokens import FailedTokens
+from server.limits.concurrency import ConcurrencyLimit
 from server.live.allowance import Allowances
 from server.live.hub import SUBSCRIPTIONS, Hub
-from server.places import Places
 from server.replica import Replica, ReplicaReaders
 
 POOL_SIZE = 10
@@ -48,12 +48,13 @@ log = structlog.stdlib.get_logger(__name__)
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     """One server process: made once at its start, handed to every part.
 
-    `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is written and the
-    outbox is read; without a replica both are one. `health_pool` reads where `pool` does, for the health endpoints
-    alone; `readers` too, for single statements. While `replica` does not answer, all of them read the primary. Every
-    operation has one of the `places` while it is worked on, those of the health endpoints one of the `health_places`.
-    `scheduler_token` may hold several, as `tokens_of` reads them. `stopping` is set when the server is asked to end.
-    `is_demo` says that the prices are made up; a database is marked so before anything is in it.
+    `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is
+    written and the outbox is read; without a replica both are one. `health_pool` reads where `pool`
+    does, for the health endpoints alone; `readers` too, for single statements. While `replica` does
+    not answer, all of them read the primary. Every operation has one of the `places` while it is
+    worked on, those of the health endpoints one of the `health_places`. `scheduler_token` may hold
+    several, as `tokens_of` reads them. `stopping` is set when the server is asked to end. `is_demo`
+    says that the prices are made up; a database is marked so before anything is in it.
     """
 
     settings: Settings
@@ -61,7 +62,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     primary: Pool
     health_pool: Pool
     readers: Readers | ReplicaReaders
-    places: Places
+    places: ConcurrencyLimit
     replica: Replica | None = None
     hub: Hub
     scheduler_token: str
@@ -71,24 +72,27 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     documents: Documents = msgspec.field(default_factory=Documents)
     stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     failed_tokens: FailedTokens = msgspec.field(default_factory=FailedTokens)
-    health_places: Places = msgspec.field(
-        default_factory=lambda: Places(
+    health_places: ConcurrencyLimit = msgspec.field(
+        default_factory=lambda: ConcurrencyLimit(
             HEALTH_PLACES, HEALTH_PLACES_PER_CLIENT, HEALTH_WAITING, HEALTH_WAITING_PER_CLIENT
         )
     )
     allowances: Allowances = msgspec.field(default_factory=Allowances)
-    exports: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS))
+    exports: asyncio.Semaphore = msgspec.field(
+        default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS)
+    )
 
     def reading(self, deadline: float | None = None) -> AbstractAsyncContextManager[Connection]:
         """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError.
 
-        All that is asked of it has the time of one request, from now on or until the deadline that is given.
+        All that is asked of it has the time of one request, from now on or until the deadline that
+        is given.
         """
         return self._lent(self.pool, deadline or deadline_from_now())
 
-    def writing(self, deadline: float | None = None) -> Borrowed:
+    def writing(self, deadline: float | None = None) -> DeadlineConnection:
         """Take a connection of the primary, likewise."""
-        return Borrowed(self.primary, deadline or deadline_from_now())
+        return DeadlineConnection(self.primary, deadline or deadline_from_now())
 
     def checking(self) -> AbstractAsyncContextManager[Connection]:
         """Take the connection kept for the health endpoints, likewise."""
@@ -103,13 +107,14 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     def _lent(self, pool: Pool, deadline: float) -> AbstractAsyncContextManager[Connection]:
         if self.replica is not None:
             return self.replica.lend(pool, self.primary, deadline)
-        return Borrowed(pool, deadline)
+        return DeadlineConnection(pool, deadline)
 
     @property
     def data_version(self) -> tuple[int, int] | None:
         """What an answer read from now on is at least as new as; None where that cannot be known.
 
-        It changes before any client here is told of a commit. A replica may lag behind what the primary tells of.
+        It changes before any client here is told of a commit. A replica may lag behind what the
+        primary tells of.
         """
         return None if self.settings.read_database_url else self.hub.listener.version
 
@@ -119,7 +124,9 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> AsyncIterator[ServerState]:
+async def open_state(
+    settings: Settings, dsn: str, stopping: asyncio.Event
+) -> AsyncIterator[ServerState]:
     """Open what a server shares, for as long as the context lasts; from its start on live updates are followed.
 
     Raises DatabaseUnavailableError, TokenFileError, SettingsError.
@@ -127,7 +134,9 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
     documents = open_documents(settings.trusted_documents)
     token = settings.scheduler_token or load_or_create_token(settings.home)
     if any(len(one) < SHORT_TOKEN for one in tokens_of(token)):
-        log.warning("SCHEDULER_TOKEN is short enough to be guessed; use at least 16 random characters")
+        log.warning(
+            "SCHEDULER_TOKEN is short enough to be guessed; use at least 16 random characters"
+        )
     async with AsyncExitStack() as stack:
         size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
         primary = pool = await stack.enter_async_context(_open_pool(dsn, size))
@@ -137,7 +146,9 @@ async def open_state(settings: Settings, dsn: str, stopping: asyncio.Event) -> A
         if settings.read_database_url:
             replica = Replica(settings.read_database_url)
             pool = await stack.enter_async_context(_open_pool(settings.read_database_url, size))
-            of_replica = await stack.enter_async_context(_open_readers(settings.read_database_url, size))
+            of_replica = await stack.enter_async_context(
+                _open_readers(settings.read_database_url, size)
+            )
             readers = ReplicaReaders(replica, of_replica, of_primary)
         health_dsn = settings.read_database_url or dsn
         health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
@@ -177,14 +188,17 @@ async def _is_demo(pool: Pool) -> bool:
         return await is_demo(connection)
 
 
-def _open_places(settings: Settings, size: int) -> Places:
+def _open_places(settings: Settings, size: int) -> ConcurrencyLimit:
     """Return as many places as the pool and the readers have connections; one client has half of either at most.
 
     What may wait is what all subscriptions there may be would ask for at once, as after a restart.
     """
     waiting = settings.live_connections
-    return Places(
-        2 * size, max(1, size // 2), waiting, min(waiting, SUBSCRIPTIONS * settings.live_connections_per_client)
+    return ConcurrencyLimit(
+        2 * size,
+        max(1, size // 2),
+        waiting,
+        min(waiting, SUBSCRIPTIONS * settings.live_connections_per_client),
     )
 
 
@@ -194,7 +208,8 @@ async def _open_pool(dsn: str, size: int) -> AsyncIterator[Pool]:
         dsn,
         application_name="kasparro server",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-        # asyncpg would log a traceback each time that it cannot keep up a minimum: while the database is away.
+        # asyncpg would log a traceback each time that it cannot keep up a minimum: while the
+        # database is away.
         min_size=0,
         max_size=size,
     )
@@ -215,8 +230,8 @@ async def _open_readers(dsn: str, size: int) -> AsyncIterator[Readers]:
         dsn,
         application_name="kasparro server",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-        # What the compiler asks for has no condition but those that are needed; to plan a statement over all partitions
-        # takes as long as to run it.
+        # What the compiler asks for has no condition but those that are needed; to plan a statement
+        # over all partitions takes as long as to run it.
         plans_once=True,
     )
     readers = Readers(open_one, size)

@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from db.logs import configure_logging
-from db.pool import DatabaseUnavailableError
-from db.settings import Settings, SettingsError, load_settings
-from db.token import TokenFileError
+from common.logs import configure_logging
+from common.scheduler_token import TokenFileError
+from common.settings import Settings, SettingsError, load_settings
+from db.connect.pool import DatabaseUnavailableError
 from server.app import create_app
 from server.process import StartError, as_server, http_config, quiet_uvicorn, wait_for_database
 from server.state import open_state
@@ -29,7 +29,9 @@ log = structlog.stdlib.get_logger(__name__)
 class Workers(Multiprocess):
     """Processes that serve one socket until a signal; one that ends or hangs is started anew."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, listening: socket.socket, on_ready: Callable[[], None]
+    ) -> None:
         config = http_config(
             "server.workers:Worker",
             keep_alive_seconds=settings.keep_alive_seconds,
@@ -76,10 +78,17 @@ class Worker:
                 self._app = create_app(state)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except (StartError, DatabaseUnavailableError, SettingsError, TokenFileError, TimeoutError) as error:
+        except (
+            StartError,
+            DatabaseUnavailableError,
+            SettingsError,
+            TokenFileError,
+            TimeoutError,
+        ) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
         except BaseException:
-            # What ends the live updates in a way that nobody foresaw ends the worker: the next one starts afresh.
+            # What ends the live updates in a way that nobody foresaw ends the worker: the next one
+            # starts afresh.
             signal.raise_signal(signal.SIGTERM)
             raise
         else:
@@ -90,7 +99,9 @@ def stop_with_uvicorn(stopping: asyncio.Event) -> None:
     """Let the signals that end uvicorn set `stopping` too, so that open streams end before it waits for them."""
     loop = asyncio.get_running_loop()
 
-    def stop(before: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None) -> None:
+    def stop(
+        before: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None
+    ) -> None:
         loop.call_soon_threadsafe(stopping.set)
         before(number, frame)
 
@@ -113,7 +124,10 @@ def end_with_parent() -> None:
 
 
 def run_workers(settings: Settings, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve with WORKERS processes until a signal; `on_ready` is called once all of them answer. Raises StartError."""
+    """Serve with WORKERS processes until a signal; `on_ready` is called once all of them answer.
+
+    Raises StartError.
+    """
     supervisor = Workers(settings, listening, on_ready)
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from bench.cleanup import cleaned_up
+from common.dsn import normalize_dsn
+from db.connect.pool import Connection, Pool, connect, create_pool
 from db.embedded import EmbeddedPostgres
-from db.logins import PARTS, login_dsn
-from db.migrate import migrate
-from db.pool import Connection, Pool, connect, create_pool, normalize_dsn
+from db.schema.logins import PARTS, login_dsn
+from db.schema.migrate import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT.parent / "shared" / "data" / "recorded"
@@ -33,7 +34,8 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-# Fixtures that take long to make and that several tests share: a demo, a wheel, a folder of PostgreSQL.
+# Fixtures that take long to make and that several tests share: a demo, a wheel, a folder of
+# PostgreSQL.
 SHARED_FIXTURES = ("demo", "wheel", "module_home")
 
 
@@ -49,13 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def started_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let programs start with the default action of every signal, and let none outlive this process.
 
-    A signal that `nohup`, or a shell for its background jobs, has ignored stays without effect on the run itself; only
-    a handler, unlike SIG_IGN, is not inherited.
+    A signal that `nohup`, or a shell for its background jobs, has ignored stays without effect on
+    the run itself; only a handler, unlike SIG_IGN, is not inherited.
     """
     for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-    tmp_path_factory.getbasetemp()  # what pytest keeps for a look afterwards lies where it always does
+    # What pytest keeps for a look afterwards lies where it always does.
+    tmp_path_factory.getbasetemp()
     with cleaned_up():
         yield
 
@@ -95,7 +98,8 @@ DROP_LOGINS = """
 DO $$
 DECLARE login text;
 BEGIN
-    FOR login IN SELECT rolname FROM pg_roles WHERE rolname ~ '^kasparro_(server|ingestor)_test_{pid}_' LOOP
+    FOR login IN SELECT rolname FROM pg_roles
+        WHERE rolname ~ '^kasparro_(server|ingestor)_test_{pid}_' LOOP
         EXECUTE format('DROP ROLE %I', login);
     END LOOP;
 END
@@ -140,7 +144,8 @@ async def empty_database(server_dsn: str) -> AsyncIterator[str]:
 async def database(server_dsn: str, template: str) -> AsyncIterator[str]:
     """The DSN of a migrated database of this test's own."""
     name = _new_name()
-    # Copying the files takes a fifth of the time of copying through the log, where nothing waits for the disk.
+    # Copying the files takes a fifth of the time of copying through the log, where nothing waits
+    # for the disk.
     await _run_sql(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield with_database(server_dsn, name)
     await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
@@ -202,7 +207,9 @@ class Program:
                 match = re.search(pattern, self.text())
                 if match:
                     return match
-                assert not ended, f"ended with {self.process.returncode} before {pattern!r}:\n{self.text()}"
+                assert not ended, (
+                    f"ended with {self.process.returncode} before {pattern!r}:\n{self.text()}"
+                )
                 await asyncio.sleep(0.01)
 
     async def wait(self, timeout_seconds: float = 30) -> int:
@@ -214,7 +221,9 @@ class Program:
                     return code
                 await asyncio.sleep(0.01)
 
-    async def stop(self, number: signal.Signals = signal.SIGTERM, timeout_seconds: float = 30) -> int:
+    async def stop(
+        self, number: signal.Signals = signal.SIGTERM, timeout_seconds: float = 30
+    ) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return await self.wait(timeout_seconds)
@@ -241,7 +250,9 @@ def start_program(tmp_path: Path) -> Iterator[StartProgram]:
     """
     started: list[Program] = []
 
-    def start(*arguments: str, python: str = sys.executable, folder: Path = ROOT, **environ: str) -> Program:
+    def start(
+        *arguments: str, python: str = sys.executable, folder: Path = ROOT, **environ: str
+    ) -> Program:
         output = tmp_path / f"program-{len(started)}.log"
         program = Program(arguments, environ, output, python=python, folder=folder)
         started.append(program)

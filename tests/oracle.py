@@ -1,7 +1,7 @@
 """The rule of identity and merging a second time, in plain Python: slow, readable, and not a line shared with the SQL.
 
-It is the text of the design's section 5, with what `docs/ARCHITECTURE.md` adds. A ticker's listings go in, the
-coin comes out.
+It is the text of the design's section 5, with what `docs/ARCHITECTURE.md` adds. A ticker's listings
+go in, the coin comes out.
 """
 
 import datetime
@@ -12,7 +12,9 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
 
 HOUR = datetime.timedelta(hours=1)
 DAY = datetime.timedelta(days=1)
-GENERIC = frozenset({"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the", "old"})
+GENERIC = frozenset(
+    {"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the", "old"}
+)
 PRIORITY = {"coinpaprika": 10, "coingecko": 20, "csv": 30}
 
 
@@ -114,7 +116,12 @@ def links(listings: list[Said]) -> list[tuple[Said, Said]]:
             best[b] = min(t, best.get(b, t))
         named = [(a, b) for (a, b), t in tiers.items() if t == best[a] == best[b]]
         linked = {said for pair in named for said in pair}
-        open_pairs = [(a, b) for a in left for b in right if a not in linked and b not in linked and near(a, b)]
+        open_pairs = [
+            (a, b)
+            for a in left
+            for b in right
+            if a not in linked and b not in linked and near(a, b)
+        ]
         for a, b in open_pairs:
             rivals = [distance(x, y) for x, y in open_pairs if x is a or y is b]
             if distance(a, b) == min(rivals):
@@ -141,13 +148,17 @@ def speakers(asset: list[Said]) -> list[Said]:
     """The best listing of each source; an inactive one only where none is active."""
     heard = [said for said in asset if said.active] or asset
     best = []
-    for _, group in itertools.groupby(sorted(heard, key=lambda said: said.source), key=lambda said: said.source):
+    for _, group in itertools.groupby(
+        sorted(heard, key=lambda said: said.source), key=lambda said: said.source
+    ):
         best.append(min(group, key=_goodness))
     return best
 
 
 def _goodness(said: Said) -> tuple[object, ...]:
-    weight = said.cap if said.cap is not None else said.volume * 10 if said.volume is not None else None
+    weight = (
+        said.cap if said.cap is not None else said.volume * 10 if said.volume is not None else None
+    )
     return (
         weight is None,
         -(weight or 0),
@@ -167,7 +178,9 @@ def newest_of(voices: Iterable[Said]) -> datetime.datetime:
 
 def asset_cap(voices: list[Said]) -> Decimal | None:
     newest = newest_of(voices)
-    fresh = [said.cap for said in voices if said.cap is not None and said.observed_at >= newest - DAY]
+    fresh = [
+        said.cap for said in voices if said.cap is not None and said.observed_at >= newest - DAY
+    ]
     known = [said.cap for said in voices if said.cap is not None]
     volumes = [said.volume for said in voices if said.volume is not None]
     if fresh:
@@ -185,7 +198,10 @@ def merge(listings: Iterable[Said]) -> Coin | None:
     every = [(asset, speakers(asset)) for asset in assets(said)]
     active = any(one.active for one in said)
     ticker_newest = newest_of(
-        voice for asset, voices in every if any(one.active for one in asset) == active for voice in voices
+        voice
+        for asset, voices in every
+        if any(one.active for one in asset) == active
+        for voice in voices
     )
 
     def claim(entry: tuple[list[Said], list[Said]]) -> tuple[object, ...]:
@@ -206,7 +222,10 @@ def merge(listings: Iterable[Said]) -> Coin | None:
         )
 
     asset, voices = min(every, key=claim)
-    by_time = sorted(voices, key=lambda voice: (not voice.has_own_time, -voice.observed_at.timestamp(), voice.priority))
+    by_time = sorted(
+        voices,
+        key=lambda voice: (not voice.has_own_time, -voice.observed_at.timestamp(), voice.priority),
+    )
     by_priority = sorted(voices, key=lambda voice: voice.priority)
     values: dict[str, object] = {}
     provenance = {}
@@ -237,7 +256,11 @@ def merge(listings: Iterable[Said]) -> Coin | None:
 
 def spread(voices: list[Said]) -> float | None:
     newest = newest_of(voices)
-    prices = sorted(voice.price for voice in voices if voice.price is not None and voice.observed_at >= newest - HOUR)
+    prices = sorted(
+        voice.price
+        for voice in voices
+        if voice.price is not None and voice.observed_at >= newest - HOUR
+    )
     if len(prices) < 2:
         return None
     middle = len(prices) // 2

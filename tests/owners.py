@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from db.logins import PARTS, role_name
-from db.pool import connect
+from db.connect.pool import connect
+from db.schema.logins import PARTS, role_name
 from tests.conftest import with_database
 
 
@@ -28,7 +28,9 @@ async def an_owner(server_dsn: str, database: str, options: str) -> AsyncIterato
         try:
             await inside.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
             made = [role_name(part, name) for part in PARTS]
-            for row in await inside.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)", made):
+            for row in await inside.fetch(
+                "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)", made
+            ):
                 await inside.execute(f"DROP OWNED BY {row[0]}; DROP ROLE {row[0]}")
             await inside.execute(f"DROP ROLE {role}")
         finally:

@@ -10,7 +10,11 @@ TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 def promises() -> dict[str, str]:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("| promise | held by |")[2]
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ") and "**" not in line]
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in text.splitlines()
+        if line.startswith("| ") and "**" not in line
+    ]
     return {promise: held_by for promise, held_by in rows if promise != "---"}
 
 

@@ -40,7 +40,10 @@ async def measure(*, quick: bool, lines: Collection[str]) -> list[Figure]:
     """Measure the lines, on one server with a database for each side."""
     size = QUICK if quick else FULL
     async with temporary_server() as server:
-        measures = {line: functools.partial(take_line, server, size) for line, take_line in _MEASURES.items()}
+        measures = {
+            line: functools.partial(take_line, server, size)
+            for line, take_line in _MEASURES.items()
+        }
         return await take(measures, lines)
 
 
@@ -51,7 +54,9 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
         market = await enter(provider(COINS))
         ours = await enter(cycles(await server.database("ours"), market.coinpaprika_url, COINS))
         peer = await enter(dlt.merging(await server.database("peer"), market.tickers_url))
-        tuned = await enter(dlt.merging(await server.database("tuned"), market.tickers_url, dlt.CSV))
+        tuned = await enter(
+            dlt.merging(await server.database("tuned"), market.tickers_url, dlt.CSV)
+        )
         body_bytes = 0
 
         async def changed() -> float:
@@ -74,9 +79,17 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
     what = f"cycle of {COINS:,} changed coins, {body_bytes / MEGABYTE:.1f} MB: raw, listings, merge, history, events"
     figure = functools.partial(Figure, what=what, unit="s", ours=found["changed"])
     return [
-        figure(against=f"{dlt.version()}, merge into one table", theirs=found["dlt"], wanted=Wanted(ratio_at_most=0.5)),
+        figure(
+            against=f"{dlt.version()}, merge into one table",
+            theirs=found["dlt"],
+            wanted=Wanted(ratio_at_most=0.5),
+        ),
         figure(against="the same, its rows by COPY", theirs=found["tuned"]),
-        figure(against="COPY of the same rows, no index", theirs=found["floor"], wanted=Wanted(ratio_at_most=4)),
+        figure(
+            against="COPY of the same rows, no index",
+            theirs=found["floor"],
+            wanted=Wanted(ratio_at_most=4),
+        ),
         Figure(
             what="the same cycle with nothing changed, no row written",
             unit="s",
@@ -105,7 +118,9 @@ async def _known(server: Server, size: Size) -> list[Figure]:
 
             return measured
 
-        found = await medians({"many": moved(many.changed), "few": moved(few.changed)}, size.rounds, warm_up=1)
+        found = await medians(
+            {"many": moved(many.changed), "few": moved(few.changed)}, size.rounds, warm_up=1
+        )
     return [
         Figure(
             what=f"cycle of {COINS:,} changed coins, {size.known:,} listings known",

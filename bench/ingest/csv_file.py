@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.programs import Spent, run_to_end
-from db.pool import connect
+from db.connect.pool import connect
 
 _HEADER = "id,symbol,name,rank,price_usd,market_cap,volume_24h,percent_change_24h,last_updated\n"
 _ID, _TICKER = "coin-{}", "T{}"
@@ -24,7 +24,9 @@ class Coins(NamedTuple):
 def coins(first: int, end: int) -> Coins:
     """Return the coins of the rows from `first` to before `end`, counted from 0."""
     numbers = range(first + 1, end + 1)
-    return Coins([_ID.format(number) for number in numbers], [_TICKER.format(number) for number in numbers])
+    return Coins(
+        [_ID.format(number) for number in numbers], [_TICKER.format(number) for number in numbers]
+    )
 
 
 def write(path: Path, rows: int) -> None:
@@ -43,7 +45,10 @@ def write(path: Path, rows: int) -> None:
 
 
 async def load(dsn: str, path: Path, rows: int) -> Spent:
-    """Load the file as `kasparro ingest --once` does. Raises RuntimeError if a row is missing afterwards."""
+    """Load the file as `kasparro ingest --once` does.
+
+    Raises RuntimeError if a row is missing afterwards.
+    """
     command = (sys.executable, "-m", "kasparro", "ingest", "--once", "--source", "csv")
     with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as home:
         environment = {
@@ -56,7 +61,11 @@ async def load(dsn: str, path: Path, rows: int) -> Spent:
             "RUN_TIMEOUT_SECONDS": "3600",
         }
         spent = await run_to_end(command, environment)
-    await _check(dsn, "SELECT (SELECT count(*) FROM listings), (SELECT count(*) FROM normalized_records)", rows)
+    await _check(
+        dsn,
+        "SELECT (SELECT count(*) FROM listings), (SELECT count(*) FROM normalized_records)",
+        rows,
+    )
     return spent
 
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from db.partitions import DEFAULT_RETENTION, ensure_partitions
-from db.pool import create_pool
-from db.runs import FinishedRun
-from db.settings import Settings
+from common.settings import Settings
+from db.connect.pool import create_pool
+from db.connect.types import Pool
+from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
-from db.types import Pool
-from ingestor.run import run
+from db.write.runs import FinishedRun
+from ingestor.run.run import run
 from ingestor.sources import coinpaprika
 from ingestor.sources.coinpaprika import CoinPaprika
 
@@ -20,8 +20,10 @@ TIMEOUT_SECONDS = 120.0
 
 # Whatever a cycle writes has a transaction number of its own.
 _NEWEST = """
-SELECT (SELECT max(xmin::text::bigint) FROM listings), (SELECT max(xmin::text::bigint) FROM normalized_records),
-    (SELECT count(*) FROM raw_api_records), (SELECT count(*) FROM price_points), (SELECT sum(samples) FROM candles)
+SELECT (SELECT max(xmin::text::bigint) FROM listings), (SELECT max(xmin::text::bigint)
+    FROM normalized_records),
+    (SELECT count(*) FROM raw_api_records), (SELECT count(*) FROM price_points),
+        (SELECT sum(samples) FROM candles)
 """
 
 
@@ -34,14 +36,20 @@ class Cycles:
         self._coins = coins
 
     async def changed(self) -> float:
-        """Read a list of which every record changed; return the seconds. Raises RuntimeError if one did not."""
+        """Read a list of which every record changed; return the seconds.
+
+        Raises RuntimeError if one did not.
+        """
         seconds, finished = await self._run(full=False)
         if finished.changed != self._coins:
             raise RuntimeError(f"a cycle did not change {self._coins:,} coins: {finished}")
         return seconds
 
     async def unchanged(self) -> float:
-        """Read the same list once more, whole; return the seconds. Raises RuntimeError if a row was written."""
+        """Read the same list once more, whole; return the seconds.
+
+        Raises RuntimeError if a row was written.
+        """
         before = await self._newest()
         seconds, finished = await self._run(full=True)
         if finished.unchanged != self._coins or await self._newest() != before:
@@ -69,8 +77,12 @@ async def cycles(dsn: str, url: str, coins: int) -> AsyncIterator[Cycles]:
     try:
         async with await create_pool(dsn, max_size=2) as pool:
             async with pool.acquire() as connection:
-                await save_sources(connection, [SourceSettings(source.name, "api", source.priority, 300)])
-                await ensure_partitions(connection, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION)
+                await save_sources(
+                    connection, [SourceSettings(source.name, "api", source.priority, 300)]
+                )
+                await ensure_partitions(
+                    connection, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION
+                )
             yield Cycles(pool, source, coins)
     finally:
         await source.close()

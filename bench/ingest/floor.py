@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from bench.ingest import csv_file
-from db.partitions import DEFAULT_RETENTION, ensure_partitions
-from db.pool import connect
-from db.types import Connection, Pool
+from db.connect.pool import connect
+from db.connect.types import Connection, Pool
+from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from ingestor.sources.files.source import ROWS_A_PAGE
 
 # What the newest cycle wrote, table by table.
@@ -34,7 +34,8 @@ _LOADED: Final = {
 # What is computed from other columns cannot be copied.
 _COLUMNS = """
 SELECT array_agg(attname::text ORDER BY attnum)
-FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
+    AND attgenerated = ''
 """
 
 
@@ -64,7 +65,9 @@ async def copy(pool: Pool, rows: list[Rows]) -> float:
         started = time.perf_counter()
         async with connection.transaction():
             for part in rows:
-                await connection.copy_to_table(f"floor_{part.table}", source=io.BytesIO(part.content), format="binary")
+                await connection.copy_to_table(
+                    f"floor_{part.table}", source=io.BytesIO(part.content), format="binary"
+                )
         return time.perf_counter() - started
 
 
@@ -76,12 +79,16 @@ async def copy_load(loaded_dsn: str, empty_dsn: str, rows: int) -> float:
         columns = {table: await empty.fetchval(_COLUMNS, table) for table in _LOADED}
         seconds = 0.0
         for first in range(0, rows, ROWS_A_PAGE):
-            page = await _page(loaded, columns, csv_file.coins(first, min(first + ROWS_A_PAGE, rows)))
+            page = await _page(
+                loaded, columns, csv_file.coins(first, min(first + ROWS_A_PAGE, rows))
+            )
             started = time.perf_counter()
             async with empty.transaction():
                 for part in page:
                     content = io.BytesIO(part.content)
-                    await empty.copy_to_table(part.table, source=content, columns=columns[part.table], format="binary")
+                    await empty.copy_to_table(
+                        part.table, source=content, columns=columns[part.table], format="binary"
+                    )
             seconds += time.perf_counter() - started
         return seconds
     finally:
@@ -89,7 +96,9 @@ async def copy_load(loaded_dsn: str, empty_dsn: str, rows: int) -> float:
         await empty.close()
 
 
-async def _page(loaded: Connection, columns: Mapping[str, Sequence[str]], coins: csv_file.Coins) -> list[Rows]:
+async def _page(
+    loaded: Connection, columns: Mapping[str, Sequence[str]], coins: csv_file.Coins
+) -> list[Rows]:
     found = []
     for table, key in _LOADED.items():
         content = io.BytesIO()

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from bench.programs import answers, running
-from kasparro.ports import free_port
 from kasparro.simulator.simulation import PREFIXES
+from kasparro.supervise.ports import free_port
 
 
 class MarketUrl:
@@ -34,6 +34,19 @@ async def provider(coins: int) -> AsyncIterator[MarketUrl]:
     """Run a market of that many coins."""
     port = free_port()
     root = f"http://127.0.0.1:{port}"
-    command = (sys.executable, "-m", "kasparro.simulator", "--port", str(port), "--coins", str(coins), "--moving", "1")
-    async with running(command, {}, answers(f"{root}/_control/state")), aiohttp.ClientSession() as client:
+    command = (
+        sys.executable,
+        "-m",
+        "kasparro.simulator",
+        "--port",
+        str(port),
+        "--coins",
+        str(coins),
+        "--moving",
+        "1",
+    )
+    async with (
+        running(command, {}, answers(f"{root}/_control/state")),
+        aiohttp.ClientSession() as client,
+    ):
         yield MarketUrl(root, client)

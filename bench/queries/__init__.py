@@ -39,13 +39,17 @@ class Bench(msgspec.Struct, frozen=True):
     seconds: int
     rounds: int
 
-    async def rates(self, targets: Mapping[str, Target], floor: str | None = None) -> dict[str, float]:
+    async def rates(
+        self, targets: Mapping[str, Target], floor: str | None = None
+    ) -> dict[str, float]:
         """Return the requests a second of each target, and of PostgreSQL alone where its statement is given."""
         measures: dict[str, Measure] = {
             name: functools.partial(self._requests, target) for name, target in targets.items()
         }
         if floor is not None:
-            measures["pgbench"] = functools.partial(load.transactions, self.world.dsn, floor, self.seconds)
+            measures["pgbench"] = functools.partial(
+                load.transactions, self.world.dsn, floor, self.seconds
+            )
         # Node.js compiles what it runs often; for one round only it is not worth the wait.
         return await medians(measures, self.rounds, warm_up=min(1, self.rounds - 1))
 
@@ -61,7 +65,9 @@ async def measure(*, quick: bool, lines: Collection[str]) -> list[Figure]:
         async with running_sides(world.dsn) as sides:
             seconds, rounds = (QUICK_SECONDS, QUICK_ROUNDS) if quick else (SECONDS, ROUNDS)
             bench = Bench(sides, postgraphile_version(), world, seconds, rounds)
-            measures = {line: functools.partial(take_line, bench) for line, take_line in _MEASURES.items()}
+            measures = {
+                line: functools.partial(take_line, bench) for line, take_line in _MEASURES.items()
+            }
             return await take(measures, lines)
 
 
@@ -97,7 +103,11 @@ async def _coin(bench: Bench) -> list[Figure]:
     rates = await bench.rates(targets)
     return [
         _figure(
-            "coin(ticker), 8 fields; cache off", rates["ours"], bench.peer, rates["peer"], Wanted(ratio_at_least=1.3)
+            "coin(ticker), 8 fields; cache off",
+            rates["ours"],
+            bench.peer,
+            rates["peer"],
+            Wanted(ratio_at_least=1.3),
         )
     ]
 
@@ -110,7 +120,9 @@ async def _nested(bench: Bench) -> list[Figure]:
         "peer": Target(sides.postgraphile, body(documents.NESTED_THERE)),
     }
     await _check(targets, exactly={"plain"})
-    bench = msgspec.structs.replace(bench, seconds=2 * bench.seconds)  # an answer takes tens of milliseconds
+    bench = msgspec.structs.replace(
+        bench, seconds=2 * bench.seconds
+    )  # an answer takes tens of milliseconds
     rates = await bench.rates(targets)
     what = "coins(first: 50) with listings and 30 candles by day; cache off"
     return [
@@ -122,7 +134,9 @@ async def _nested(bench: Bench) -> list[Figure]:
 async def _deep(bench: Bench) -> list[Figure]:
     url = bench.sides.ours
     targets = {
-        "deep": graphql(url, body(documents.PAGE_AFTER, after=await _cursor_before(url, DEEP_PAGE))),
+        "deep": graphql(
+            url, body(documents.PAGE_AFTER, after=await _cursor_before(url, DEEP_PAGE))
+        ),
         "first": graphql(url, body(documents.PAGE_AFTER, after=None)),
     }
     for name, found in (await _answers(targets)).items():
@@ -130,7 +144,15 @@ async def _deep(bench: Bench) -> list[Figure]:
             raise RuntimeError(f"the {name} page is not full: {found}")
     rates = await bench.rates(targets)
     wanted = Wanted(ratio_at_least=0.8)
-    return [_figure(f"page {DEEP_PAGE} of coins by cursor; cache off", rates["deep"], "page 1", rates["first"], wanted)]
+    return [
+        _figure(
+            f"page {DEEP_PAGE} of coins by cursor; cache off",
+            rates["deep"],
+            "page 1",
+            rates["first"],
+            wanted,
+        )
+    ]
 
 
 async def _data(bench: Bench) -> list[Figure]:
@@ -142,7 +164,15 @@ async def _data(bench: Bench) -> list[Figure]:
             raise RuntimeError(f"the answers differ in {key!r}: {found}")
     rates = await bench.rates(targets)
     against = f"{BARE}, the same statement"
-    return [_figure(f"GET {path}; cache off", rates["ours"], against, rates["bare"], Wanted(ratio_at_least=0.7))]
+    return [
+        _figure(
+            f"GET {path}; cache off",
+            rates["ours"],
+            against,
+            rates["bare"],
+            Wanted(ratio_at_least=0.7),
+        )
+    ]
 
 
 _MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[list[Figure]]]]] = {
@@ -154,8 +184,12 @@ _MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[list[Figure]]]]] = {
 }
 
 
-def _figure(what: str, ours: float, against: str, theirs: float, wanted: Wanted | None = None) -> Figure:
-    return Figure(what=what, unit="requests/s", ours=ours, against=against, theirs=theirs, wanted=wanted)
+def _figure(
+    what: str, ours: float, against: str, theirs: float, wanted: Wanted | None = None
+) -> Figure:
+    return Figure(
+        what=what, unit="requests/s", ours=ours, against=against, theirs=theirs, wanted=wanted
+    )
 
 
 async def _cursor_before(url: str, page: int) -> str:
@@ -172,7 +206,10 @@ async def _cursor_before(url: str, page: int) -> str:
 
 
 async def _check(targets: Mapping[str, Target], exactly: Collection[str] = ()) -> None:
-    """Hold every answer to ours: the same JSON, or from another schema the same meaning. Raises RuntimeError."""
+    """Hold every answer to ours: the same JSON, or from another schema the same meaning.
+
+    Raises RuntimeError.
+    """
     found = await _answers(targets)
     ours = found["ours"]
     if not ours.get("data"):

@@ -17,16 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bench.queries.documents import PAGE
-from db.coin_pages import COIN_ORDERS
-from db.expressions import as_float
-from db.keyset import Position
-from db.pool import create_pool
-from db.records_page import _PAGE as DATA_PAGE
-from server.graphql.cursors import encode_cursor
+from db.connect.pool import create_pool
+from db.read.coins import COIN_ORDERS
+from db.read.expressions import as_float
+from db.read.keyset import KeysetPosition
+from db.read.records import _PAGE as DATA_PAGE
+from server.graphql.relay.cursors import encode_cursor
 from server.state import POOL_SIZE
 
 COINS: Final = f"""
-SELECT n.ticker, n.name, trim_scale(n.price_usd)::text, n.market_cap_usd::text, n.volume_24h_usd::text,
+SELECT n.ticker, n.name, trim_scale(n.price_usd)::text, n.market_cap_usd::text,
+    n.volume_24h_usd::text,
     {as_float("n.percent_change_24h")}
 FROM normalized_records AS n
 ORDER BY n.market_cap_usd DESC NULLS LAST, n.ticker
@@ -46,7 +47,7 @@ async def _coins(request: Request) -> Response:
         rows = await connection.fetch(COINS)
     edges: list[dict[str, Any]] = [
         {
-            "cursor": encode_cursor(_ORDER, Position(cap, ticker)),
+            "cursor": encode_cursor(_ORDER, KeysetPosition(cap, ticker)),
             "node": {
                 "ticker": ticker,
                 "name": name,
@@ -72,7 +73,13 @@ async def _data(request: Request) -> Response:
         rows = await connection.fetch(DATA_PAGE, *_DATA)
     records = [row["record"] for row in rows[:PAGE]]
     pagination = {"limit": PAGE, "offset": 0, "returned": len(records), "total": rows[0]["total"]}
-    return _answer({"data": records, "pagination": pagination, "meta": {"request_id": "", "api_latency_ms": 0.0}})
+    return _answer(
+        {
+            "data": records,
+            "pagination": pagination,
+            "meta": {"request_id": "", "api_latency_ms": 0.0},
+        }
+    )
 
 
 @asynccontextmanager
@@ -87,7 +94,12 @@ def main() -> None:
     routes = [Route("/graphql", _coins, methods=["POST"]), Route("/data", _data)]
     app = Starlette(routes=routes, lifespan=_lifespan)
     uvicorn.run(
-        app, port=int(os.environ["PORT"]), http="httptools", loop="uvloop", log_level="warning", server_header=False
+        app,
+        port=int(os.environ["PORT"]),
+        http="httptools",
+        loop="uvloop",
+        log_level="warning",
+        server_header=False,
     )
 
 

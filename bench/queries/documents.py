@@ -16,10 +16,10 @@ _COIN_FIELDS_THERE = "ticker name priceUsd marketCapUsd volume24hUsd: volume24HU
 _PAGE_INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 _COINS_THERE = "coins: allNormalizedRecords(orderBy: [MARKET_CAP_USD_DESC], "
 
-COINS = f"{{ coins(first: {PAGE}) {{ edges {{ cursor node {{ {_COIN_FIELDS} }} }} {_PAGE_INFO} }} }}"
-COINS_THERE = (
-    f"{{ {_COINS_THERE} first: {PAGE}) {{ edges {{ cursor node {{ {_COIN_FIELDS_THERE} }} }} {_PAGE_INFO} }} }}"
+COINS = (
+    f"{{ coins(first: {PAGE}) {{ edges {{ cursor node {{ {_COIN_FIELDS} }} }} {_PAGE_INFO} }} }}"
 )
+COINS_THERE = f"{{ {_COINS_THERE} first: {PAGE}) {{ edges {{ cursor node {{ {_COIN_FIELDS_THERE} }} }} {_PAGE_INFO} }} }}"
 PAGE_AFTER = (
     f"query ($after: String) {{ coins(first: {PAGE}, after: $after)"
     f" {{ edges {{ cursor node {{ {_COIN_FIELDS} }} }} {_PAGE_INFO} }} }}"
@@ -92,5 +92,7 @@ def _exact(text: str) -> Decimal:
 _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "percentChange24h": float,
     "start": datetime.datetime.fromisoformat,
-    **dict.fromkeys(("priceUsd", "marketCapUsd", "volume24hUsd", "open", "high", "low", "close"), _exact),
+    **dict.fromkeys(
+        ("priceUsd", "marketCapUsd", "volume24hUsd", "open", "high", "low", "close"), _exact
+    ),
 }

@@ -9,7 +9,7 @@ import msgspec
 from bench.load import Target
 from bench.peers.postgraphile import postgraphile
 from bench.programs import answers, running
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 
 
 class Sides(msgspec.Struct, frozen=True):

@@ -7,15 +7,16 @@ from typing import Final
 import msgspec
 
 from bench.postgres import Server
-from db.coin_pages import count_coins
-from db.partitions import DEFAULT_RETENTION, ensure_partitions
-from db.pool import connect, create_pool
-from db.settings import Settings
+from common.settings import Settings
+from db.connect.pool import connect, create_pool
+from db.read.coins import count_coins
+from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
-from ingestor.run import run
-from ingestor.sources import coingecko, coinpaprika
+from ingestor.run.run import run
+from ingestor.sources import coinpaprika
+from ingestor.sources.coingecko import source as coingecko
 from kasparro.simulator.app import create_app, serving
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 
 LISTED: Final = 11_000
 """Coins that each source lists: some share a ticker, and 10,000 tickers and more are left."""
@@ -26,16 +27,20 @@ TIMEOUT_SECONDS = 120.0
 # A candle a day of each coin, in the order in which they arrive in life: day by day.
 _CANDLES = """
 INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
-SELECT ticker, 'D1', day, price, price * 1.05, price * 0.9, price * 0.97, day, day + interval '1 hour', 288
+SELECT ticker, 'D1', day, price, price * 1.05, price * 0.9, price * 0.97, day,
+    day + interval '1 hour', 288
 FROM generate_series($1::timestamptz, $2::timestamptz, interval '1 day') AS day, LATERAL (
-    SELECT ticker, round(price_usd_exact * (1 + extract(day FROM day) / 100), 12) + 0.000000000001 AS price
-    FROM (SELECT * FROM normalized_records ORDER BY market_cap_usd DESC NULLS LAST, ticker LIMIT $3::integer) AS coin
+    SELECT ticker, round(price_usd_exact * (1 + extract(day FROM day) / 100),
+        12) + 0.000000000001 AS price
+    FROM (SELECT * FROM normalized_records ORDER BY market_cap_usd DESC NULLS LAST, ticker
+        LIMIT $3::integer) AS coin
     WHERE price_usd_exact IS NOT NULL
     ORDER BY ticker
 ) AS coin
 ON CONFLICT DO NOTHING
 """
-# What stands in for the foreign keys that our tables do without: it shows PostGraphile the way from coin to listings.
+# What stands in for the foreign keys that our tables do without: it shows PostGraphile the way from
+# coin to listings.
 _RELATIONS = """
 COMMENT ON TABLE listings IS E'@foreignKey (ticker) references normalized_records (ticker)';
 COMMENT ON TABLE candles IS E'@foreignKey (ticker) references normalized_records (ticker)';
@@ -60,7 +65,9 @@ async def fill(server: Server, *, quick: bool) -> World:
     connection = await connect(dsn)
     try:
         for age in range(0, DAYS, 7):
-            await ensure_partitions(connection, now - datetime.timedelta(days=age), DEFAULT_RETENTION)
+            await ensure_partitions(
+                connection, now - datetime.timedelta(days=age), DEFAULT_RETENTION
+            )
         await connection.execute(_CANDLES, today - datetime.timedelta(days=DAYS), today, detailed)
         await connection.execute(_RELATIONS)
         await connection.execute("VACUUM ANALYZE")
@@ -70,7 +77,7 @@ async def fill(server: Server, *, quick: bool) -> World:
 
 
 async def _ingest(dsn: str, now: datetime.datetime, coingecko_pages: int) -> None:
-    market = Market(LISTED, start=now, moving=1.0)
+    market = SimulatedMarket(LISTED, start=now, moving=1.0)
     async with serving(create_app(market)) as address, await create_pool(dsn, max_size=2) as pool:
         settings = Settings(
             home=Path(),
@@ -79,7 +86,10 @@ async def _ingest(dsn: str, now: datetime.datetime, coingecko_pages: int) -> Non
             coingecko_pages=coingecko_pages,
         )
         async with pool.acquire() as connection:
-            given = [SourceSettings("coinpaprika", "api", 10, 300), SourceSettings("coingecko", "api", 20, 300)]
+            given = [
+                SourceSettings("coinpaprika", "api", 10, 300),
+                SourceSettings("coingecko", "api", 20, 300),
+            ]
             await save_sources(connection, given)
         for source in (coinpaprika.create(settings), coingecko.create(settings)):
             try:

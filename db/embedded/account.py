@@ -47,7 +47,12 @@ class Account(msgspec.Struct, frozen=True):
         if not self.dropped:
             return os.access(path, os.X_OK)
         try:
-            done = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', path], cwd="/", check=False, **self.popen_options())
+            done = subprocess.run(
+                ["/bin/sh", "-c", 'test -x "$0"', path],
+                cwd="/",
+                check=False,
+                **self.popen_options(),
+            )
         except PermissionError as error:
             raise PrivilegesError(user=self.uid, reason=error.strerror) from error
         return done.returncode == 0

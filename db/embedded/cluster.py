@@ -29,8 +29,9 @@ _INITDB_OPTIONS = (
 def prepare_data(data: Path, programs: Path, account: Account, *, durable: bool) -> None:
     """Make the data folder where there is none.
 
-    It is made under another name and renamed when complete, so that one cut short is made anew. Raises
-    DataFolderVersionError for one of another major version, DataFolderError for other files, InitdbFailedError.
+    It is made under another name and renamed when complete, so that one cut short is made anew.
+    Raises DataFolderVersionError for one of another major version, DataFolderError for other files,
+    InitdbFailedError.
     """
     mark = data / "PG_VERSION"
     if mark.exists():
@@ -41,7 +42,8 @@ def prepare_data(data: Path, programs: Path, account: Account, *, durable: bool)
     if data.exists() and any(data.iterdir()):
         raise DataFolderError(folder=data)
     for leftover in data.parent.glob("data-unfinished-*"):
-        # The initdb of a killed Kasparro may still be at work in it; it fails then, and disturbs nobody.
+        # The initdb of a killed Kasparro may still be at work in it; it fails then, and disturbs
+        # nobody.
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished = data.with_name(f"data-unfinished-{os.getpid()}")
     _initdb(unfinished, programs, account, durable=durable)
@@ -49,7 +51,12 @@ def prepare_data(data: Path, programs: Path, account: Account, *, durable: bool)
 
 
 def _initdb(folder: Path, programs: Path, account: Account, *, durable: bool) -> None:
-    command = [programs / "initdb", f"--pgdata={folder}", *_INITDB_OPTIONS, *(() if durable else ("--no-sync",))]
+    command = [
+        programs / "initdb",
+        f"--pgdata={folder}",
+        *_INITDB_OPTIONS,
+        *(() if durable else ("--no-sync",)),
+    ]
     try:
         subprocess.run(
             command,
@@ -65,10 +72,14 @@ def _initdb(folder: Path, programs: Path, account: Account, *, durable: bool) ->
     except subprocess.CalledProcessError as error:
         raise InitdbFailedError(folder=folder, reason=_complaint(error.stderr)) from error
     except subprocess.TimeoutExpired as error:
-        raise InitdbFailedError(folder=folder, reason=f"no end after {error.timeout:g} s") from error
+        raise InitdbFailedError(
+            folder=folder, reason=f"no end after {error.timeout:g} s"
+        ) from error
 
 
 def _complaint(output: str) -> str:
     """Return the line in which initdb says what is wrong, or its last one."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()] or ["initdb said nothing"]
+    lines = [line.strip() for line in output.splitlines() if line.strip()] or [
+        "initdb said nothing"
+    ]
     return next((line for line in lines if "error:" in line or "FATAL:" in line), lines[-1])

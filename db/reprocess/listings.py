@@ -3,12 +3,12 @@
 import datetime
 from collections.abc import Collection
 
+from db.connect.types import Connection
 from db.reprocess.changes import Change, counted, read_changes
-from db.types import Connection
 
-# A listing whose present payload was read anew takes the greatest version there is; any other one only a version that
-# is greater than what it holds: its own payload is older than what was asked for. A payload from before fetched_at was
-# kept counts as fetched when it arrived.
+# A listing whose present payload was read anew takes the greatest version there is; any other one
+# only a version that is greater than what it holds: its own payload is older than what was asked
+# for. A payload from before fetched_at was kept counts as fetched when it arrived.
 _REWRITE = counted("""
 WITH winner AS MATERIALIZED (
     SELECT w.*, l.ticker AS old_ticker, to_jsonb(l) AS old
@@ -17,19 +17,25 @@ WITH winner AS MATERIALIZED (
     LEFT JOIN listings AS l ON l.source = w.source AND l.external_id = w.external_id
     WHERE l.source IS NULL OR (
         (
-            w.ticker, w.symbol, w.name, w.name_words, w.core_words, w.rank, w.price_usd, w.market_cap_usd,
-            w.volume_24h_usd, w.percent_change_24h, w.circulating_supply, w.total_supply, w.max_supply, w.observed_at,
+            w.ticker, w.symbol, w.name, w.name_words, w.core_words, w.rank, w.price_usd,
+                w.market_cap_usd,
+            w.volume_24h_usd, w.percent_change_24h, w.circulating_supply, w.total_supply,
+                w.max_supply, w.observed_at,
             w.content_hash, w.has_own_time
         ) IS DISTINCT FROM (
-            l.ticker, l.symbol, l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd,
-            l.volume_24h_usd, l.percent_change_24h, l.circulating_supply, l.total_supply, l.max_supply, l.observed_at,
+            l.ticker, l.symbol, l.name, l.name_words, l.core_words, l.rank, l.price_usd,
+                l.market_cap_usd,
+            l.volume_24h_usd, l.percent_change_24h, l.circulating_supply, l.total_supply,
+                l.max_supply, l.observed_at,
             l.content_hash, l.has_own_time
         )
         AND (
-            (w.observed_at, w.fetched_at, w.content_hash) > (l.observed_at, l.fetched_at, l.content_hash)
+            (w.observed_at, w.fetched_at, w.content_hash) > (l.observed_at, l.fetched_at,
+                l.content_hash)
             OR EXISTS (
                 SELECT FROM reprocess_versions AS v
-                WHERE v.source = l.source AND v.external_id = l.external_id AND v.content_hash = l.content_hash
+                WHERE v.source = l.source AND v.external_id = l.external_id
+                    AND v.content_hash = l.content_hash
                   AND v.fetched_at >= l.fetched_at
             )
         )
@@ -37,30 +43,39 @@ WITH winner AS MATERIALIZED (
 ),
 written AS (
     INSERT INTO listings AS l (
-        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
+        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
+            market_cap_usd,
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
+            observed_at, content_hash,
         fetched_at, first_seen_at, last_seen_at, active, missing_since, has_own_time
     )
     SELECT
-        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
+        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
+            market_cap_usd,
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
+            observed_at, content_hash,
         fetched_at, fetched_at, fetched_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END,
         has_own_time
     FROM (
         -- A listing that is new here was rejected until now; its source may have stopped to send it meanwhile.
         SELECT w.*, old IS NOT NULL OR EXISTS (
-            SELECT FROM source_pages AS s WHERE s.source = w.source AND w.external_id = ANY (s.external_ids)
+            SELECT FROM source_pages AS s WHERE s.source = w.source
+                AND w.external_id = ANY (s.external_ids)
         ) AS sent
         FROM winner AS w
     ) AS w
     ORDER BY source, external_id
     ON CONFLICT (source, external_id) DO UPDATE SET
-        ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name, name_words = excluded.name_words,
+        ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
+            name_words = excluded.name_words,
         core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
         market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-        percent_change_24h = excluded.percent_change_24h, circulating_supply = excluded.circulating_supply,
-        total_supply = excluded.total_supply, max_supply = excluded.max_supply, observed_at = excluded.observed_at,
-        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at, has_own_time = excluded.has_own_time
+        percent_change_24h = excluded.percent_change_24h,
+            circulating_supply = excluded.circulating_supply,
+        total_supply = excluded.total_supply, max_supply = excluded.max_supply,
+            observed_at = excluded.observed_at,
+        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
+            has_own_time = excluded.has_own_time
     RETURNING 1
 ),
 noted AS (
@@ -79,13 +94,15 @@ difference AS (
     UNION ALL
     SELECT w.source || ' ' || w.external_id, n.key, o.value, n.value
     FROM winner AS w
-    CROSS JOIN LATERAL jsonb_each_text(to_jsonb(w) - 'old_ticker' - 'fetched_at' - 'content_hash') AS n
+    CROSS JOIN LATERAL jsonb_each_text(to_jsonb(w) - 'old_ticker' - 'fetched_at' - 'content_hash')
+        AS n
     JOIN LATERAL jsonb_each_text(w.old) AS o ON o.key = n.key
     WHERE w.old IS NOT NULL AND n.value IS DISTINCT FROM o.value
 )
 """)
 
-# Every ticker of the rebuilt sources, not only those of changed listings: the rule of merging may be what was mended.
+# Every ticker of the rebuilt sources, not only those of changed listings: the rule of merging may
+# be what was mended.
 _TICKERS = """
 SELECT l.ticker FROM listings AS l JOIN reprocess_progress AS p ON p.source = l.source AND p.rebuilt
 UNION
@@ -104,7 +121,8 @@ SELECT source, external_id FROM listings WHERE contributes AND ticker = ANY ($1:
 """
 _COMPARE_COINS = counted("""
 WITH coin AS (
-    SELECT b.ticker, b.record AS old, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at' AS new
+    SELECT b.ticker, b.record AS old,
+        to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at' AS new
     FROM reprocess_coins AS b
     LEFT JOIN normalized_records AS r ON r.ticker = b.ticker
     WHERE to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at' IS DISTINCT FROM b.record

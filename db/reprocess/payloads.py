@@ -5,10 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from db.connect.types import Connection
 from db.reprocess.job import BEGINNING
-from db.types import Connection
 
-# Staged in the order of this key, so the greatest staged key is where an interrupted reading goes on.
+# Staged in the order of this key, so the greatest staged key is where an interrupted reading goes
+# on.
 _POSITION = """
 SELECT external_id, ingested_at, content_hash
 FROM reprocess_versions
@@ -17,11 +18,14 @@ ORDER BY external_id DESC, ingested_at DESC, content_hash DESC
 LIMIT 1
 """
 _READ = """
-SELECT r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at), r.payload
+SELECT r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at),
+    r.payload
 FROM raw_api_records AS r
-WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3 AND (r.ingested_at > $4 OR $4 IS NULL)
+WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3
+    AND (r.ingested_at > $4 OR $4 IS NULL)
   AND (r.external_id, r.ingested_at, r.content_hash) > ($5, $6, $7)
-  AND ($8 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source AND n.external_id = r.external_id))
+  AND ($8 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source
+      AND n.external_id = r.external_id))
 ORDER BY r.external_id, r.ingested_at, r.content_hash
 LIMIT $9
 """
@@ -29,7 +33,8 @@ _COUNT = """
 SELECT count(*)
 FROM raw_api_records AS r
 WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3
-  AND ($4 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source AND n.external_id = r.external_id))
+  AND ($4 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source
+      AND n.external_id = r.external_id))
 """
 _READ_REJECTED = """
 SELECT DISTINCT ON (r.external_id, r.payload) r.id, r.external_id, r.payload, r.rejected_at
@@ -49,7 +54,7 @@ _READ_FROM, _COUNT_IN = of_kind(_READ), of_kind(_COUNT)
 Kind = Literal["api", "file"]
 
 
-class Span(msgspec.Struct, frozen=True):
+class PayloadRange(msgspec.Struct, frozen=True):
     """Payloads that arrived from `since` to `to`, both included, and after `after`."""
 
     since: datetime.datetime
@@ -57,7 +62,7 @@ class Span(msgspec.Struct, frozen=True):
     after: datetime.datetime | None = None
 
 
-class Position(msgspec.Struct, frozen=True):
+class PayloadPosition(msgspec.Struct, frozen=True):
     """The key of the payload that was read last."""
 
     external_id: str = ""
@@ -65,7 +70,7 @@ class Position(msgspec.Struct, frozen=True):
     content_hash: bytes = b""
 
 
-class Payload(msgspec.Struct, frozen=True, gc=False):
+class StoredPayload(msgspec.Struct, frozen=True, gc=False):
     """A payload as it is kept; `content_hash` is of the bytes as they once arrived."""
 
     external_id: str
@@ -76,7 +81,7 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     rejection_id: int | None = None
 
 
-class Rejected(msgspec.Struct, frozen=True, gc=False):
+class StoredRejection(msgspec.Struct, frozen=True, gc=False):
     """A record that could not be read when it came."""
 
     id: int
@@ -85,21 +90,30 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
     rejected_at: datetime.datetime
 
 
-async def count_payloads(connection: Connection, source: str, kind: Kind, span: Span, *, rebuilt: bool) -> int:
+async def count_payloads(
+    connection: Connection, source: str, kind: Kind, span: PayloadRange, *, rebuilt: bool
+) -> int:
     """Count the payloads that are to be read of `source`."""
     total: int = await connection.fetchval(_COUNT_IN[kind], source, span.since, span.to, rebuilt)
     return total
 
 
-async def position_of(connection: Connection, source: str) -> Position:
+async def position_of(connection: Connection, source: str) -> PayloadPosition:
     """Return the greatest key that is staged of `source`."""
     row = await connection.fetchrow(_POSITION, source)
-    return Position() if row is None else Position(**row)
+    return PayloadPosition() if row is None else PayloadPosition(**row)
 
 
 async def read_payloads(
-    connection: Connection, source: str, kind: Kind, span: Span, *, behind: Position, rebuilt: bool, limit: int
-) -> list[Payload]:
+    connection: Connection,
+    source: str,
+    kind: Kind,
+    span: PayloadRange,
+    *,
+    behind: PayloadPosition,
+    rebuilt: bool,
+    limit: int,
+) -> list[StoredPayload]:
     """Return the next payloads of `span` behind that position; where not `rebuilt`, only of needed listings."""
     rows = await connection.fetch(
         _READ_FROM[kind],
@@ -113,9 +127,11 @@ async def read_payloads(
         rebuilt,
         limit,
     )
-    return [Payload(row[0], row[1], row[2], row[3], bytes(row[4])) for row in rows]
+    return [StoredPayload(row[0], row[1], row[2], row[3], bytes(row[4])) for row in rows]
 
 
-async def read_rejected(connection: Connection, source: str, since: datetime.datetime) -> list[Rejected]:
+async def read_rejected(
+    connection: Connection, source: str, since: datetime.datetime
+) -> list[StoredRejection]:
     """Return each distinct rejected record of `source` whose external id could be read."""
-    return [Rejected(*row) for row in await connection.fetch(_READ_REJECTED, source, since)]
+    return [StoredRejection(*row) for row in await connection.fetch(_READ_REJECTED, source, since)]

@@ -2,15 +2,18 @@
 
 import datetime
 
+from db.connect.types import Connection
 from db.reprocess.changes import Change, counted, read_changes
 from db.reprocess.payloads import Kind, of_kind
-from db.types import Connection
 
-# The bytes of a rejected record that can be read now become a payload, unless they came a second time and are one.
+# The bytes of a rejected record that can be read now become a payload, unless they came a second
+# time and are one.
 _KEEP_RETRIED = """
-INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id, content_hash)
+INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
+    content_hash)
 SELECT
-    v.source, v.external_id, convert_from(r.payload, 'UTF8')::jsonb, v.ingested_at, v.fetched_at, r.run_id,
+    v.source, v.external_id, convert_from(r.payload, 'UTF8')::jsonb, v.ingested_at, v.fetched_at,
+        r.run_id,
     v.content_hash
 FROM reprocess_versions AS v JOIN rejected_records AS r ON r.id = v.rejection_id
 WHERE v.source = $1 AND v.rejection_id IS NOT NULL AND NOT EXISTS (
@@ -25,14 +28,17 @@ _DROP_RETRIED = counted("""
 WITH gone AS (
     DELETE FROM rejected_records AS r
     USING reprocess_versions AS v JOIN rejected_records AS o ON o.id = v.rejection_id
-    WHERE v.source = $1 AND r.source = $1 AND r.external_id = o.external_id AND r.payload = o.payload
+    WHERE v.source = $1 AND r.source = $1 AND r.external_id = o.external_id
+        AND r.payload = o.payload
     RETURNING r.id, r.external_id, r.source, r.error
 ),
 difference AS (
-    SELECT source || ' ' || external_id || ' #' || id AS id, '(removed)' AS field, error AS old, NULL AS new FROM gone
+    SELECT source || ' ' || external_id || ' #' || id AS id, '(removed)' AS field, error AS old,
+        NULL AS new FROM gone
 )
 """)
-# What cannot be read any more: the newest such payload of each listing, in place of what an earlier reprocess said.
+# What cannot be read any more: the newest such payload of each listing, in place of what an earlier
+# reprocess said.
 _REPLACE_UNREADABLE = counted("""
 WITH earlier AS (
     DELETE FROM rejected_records AS r USING etl_runs AS e
@@ -47,7 +53,8 @@ newest AS (
 ),
 kept AS (
     INSERT INTO rejected_records (run_id, source, external_id, error, payload, rejected_at)
-    SELECT $2::bigint, $1::text, n.external_id, n.error, convert_to(r.payload::text, 'UTF8'), $3::timestamptz
+    SELECT $2::bigint, $1::text, n.external_id, n.error, convert_to(r.payload::text, 'UTF8'),
+        $3::timestamptz
     FROM newest AS n
     JOIN raw_api_records AS r ON r.source = $1 AND r.external_id = n.external_id
         AND r.ingested_at = n.ingested_at AND r.content_hash = n.content_hash
@@ -55,7 +62,8 @@ kept AS (
     RETURNING 1
 ),
 difference AS (
-    SELECT $1::text || ' ' || external_id AS id, '(added)' AS field, NULL AS old, error AS new FROM newest
+    SELECT $1::text || ' ' || external_id AS id, '(added)' AS field, NULL AS old, error AS new
+        FROM newest
 )
 """)
 _REPLACE_IN = of_kind(_REPLACE_UNREADABLE)
@@ -70,4 +78,6 @@ async def settle_rejections(
     """
     await connection.execute(_KEEP_IN[kind], source)
     changes = read_changes("rejected_records", await connection.fetch(_DROP_RETRIED, source))
-    return changes + read_changes("rejected_records", await connection.fetch(_REPLACE_IN[kind], source, run_id, now))
+    return changes + read_changes(
+        "rejected_records", await connection.fetch(_REPLACE_IN[kind], source, run_id, now)
+    )

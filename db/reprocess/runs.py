@@ -2,7 +2,7 @@
 
 import datetime
 
-from db.types import Connection
+from db.connect.types import Connection
 
 # An interrupted rebuild goes on in a new run, which counts what was read before.
 _START = """
@@ -26,7 +26,13 @@ RETURNING id
 
 
 async def start_reprocess_run(
-    connection: Connection, source: str, now: datetime.datetime, *, processed: int, failed: int, message: str
+    connection: Connection,
+    source: str,
+    now: datetime.datetime,
+    *,
+    processed: int,
+    failed: int,
+    message: str,
 ) -> int:
     """Insert a running run that has read so much already, and return its number."""
     run_id: int = await connection.fetchval(_START, source, now, processed, failed, message)

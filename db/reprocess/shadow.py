@@ -1,13 +1,14 @@
 """Copies of listings and coins under their own names, on which the rebuild is tried before anybody must wait for it.
 
-A statement that names `listings` or `normalized_records` within `shadowed` means the copy. The planner is made to look
-the names up anew by the change of the search path, statements prepared earlier included.
+A statement that names `listings` or `normalized_records` within `shadowed` means the copy. The
+planner is made to look the names up anew by the change of the search path, statements prepared
+earlier included.
 """
 
 import contextlib
 from collections.abc import AsyncIterator, Collection
 
-from db.types import Connection
+from db.connect.types import Connection
 
 # Not made under their names: these would stand in their own way while they are filled.
 _COPY = """
@@ -42,7 +43,10 @@ _EMPTY = "TRUNCATE reprocess_rewritten, reprocess_coins, reprocess_owned"
 
 @contextlib.asynccontextmanager
 async def shadowed(connection: Connection) -> AsyncIterator[None]:
-    """Let the names of listings and coins mean copies; those of the coins are empty. Within a transaction."""
+    """Let the names of listings and coins mean copies; those of the coins are empty.
+
+    Within a transaction.
+    """
     path = await connection.fetchval(_PATH)
     await connection.execute(_COPY)
     await connection.execute(_SET_PATH, f"pg_temp, {path}")

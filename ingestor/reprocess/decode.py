@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from db.reprocess.payloads import Payload
+from db.reprocess.payloads import StoredPayload
 from db.reprocess.staging import Version
-from ingestor.records import Listing, Record, RecordError, Source
+from ingestor.sources.records import Listing, Record, RecordError, Source
 
 SLICE = 250
 """Payloads decoded in one go, about 4 ms: in between, the sockets are looked after."""
@@ -16,10 +16,10 @@ Fetched = tuple[datetime.datetime, Listing]
 """When its page was fetched, and the listing."""
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class ReprocessedPart(msgspec.Struct, frozen=True):
     """A batch of payloads as they read now; `payloads` and `versions` go together."""
 
-    payloads: list[Payload]
+    payloads: list[StoredPayload]
     versions: list[Version]
     listings: dict[str, Fetched]
 
@@ -29,13 +29,15 @@ class Decoded(msgspec.Struct, frozen=True):
         return sum(version.error is not None for version in self.versions)
 
 
-def slices(payloads: Sequence[Payload]) -> Iterator[Sequence[Payload]]:
+def slices(payloads: Sequence[StoredPayload]) -> Iterator[Sequence[StoredPayload]]:
     """Yield the payloads in order, a few at a time."""
     for start in range(0, len(payloads), SLICE):
         yield payloads[start : start + SLICE]
 
 
-def decode_into(decoded: Decoded, source: Source, payloads: Iterable[Payload]) -> None:
+def decode_into(
+    decoded: ReprocessedPart, source: Source, payloads: Iterable[StoredPayload]
+) -> None:
     """Read `payloads` and add what they say to `decoded`."""
     for payload in payloads:
         record = Record(payload.external_id, payload.raw, payload.content_hash)
@@ -48,18 +50,22 @@ def decode_into(decoded: Decoded, source: Source, payloads: Iterable[Payload]) -
         keep_greatest(decoded.listings, payload.fetched_at, listing)
 
 
-def keep_greatest(listings: dict[str, Fetched], fetched_at: datetime.datetime, listing: Listing) -> None:
-    """Keep `listing` unless a greater one of its external id is there, in the order of db/listings.py."""
+def keep_greatest(
+    listings: dict[str, Fetched], fetched_at: datetime.datetime, listing: Listing
+) -> None:
+    """Keep `listing` unless a greater one of its external id is there, in the order of db/write/listings.py."""
     best = listings.get(listing.external_id)
     if best is None or _rank(fetched_at, listing) > _rank(*best):
         listings[listing.external_id] = (fetched_at, listing)
 
 
-def _rank(fetched_at: datetime.datetime, listing: Listing) -> tuple[datetime.datetime, datetime.datetime, bytes]:
+def _rank(
+    fetched_at: datetime.datetime, listing: Listing
+) -> tuple[datetime.datetime, datetime.datetime, bytes]:
     return listing.observed_at, fetched_at, listing.content_hash
 
 
-def _version(payload: Payload, listing: Listing) -> Version:
+def _version(payload: StoredPayload, listing: Listing) -> Version:
     return Version(
         external_id=payload.external_id,
         ingested_at=payload.ingested_at,
@@ -76,7 +82,7 @@ def _version(payload: Payload, listing: Listing) -> Version:
     )
 
 
-def unreadable(payload: Payload, error: str) -> Version:
+def unreadable(payload: StoredPayload, error: str) -> Version:
     """Return the version of a payload that cannot be read."""
     return Version(
         external_id=payload.external_id,

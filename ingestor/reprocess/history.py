@@ -1,7 +1,8 @@
 """The history of coins, rebuilt: worked out and written before the write lock is taken, and finished under it.
 
-Pages only ever add points and widen candles. What is written ahead are older rows, so hardly ever does a page meet one;
-where it does, it is let go first: a page that waits for us holds the write lock that we wait for.
+Pages only ever add points and widen candles. What is written ahead are older rows, so hardly ever
+does a page meet one; where it does, it is let go first: a page that waits for us holds the write
+lock that we wait for.
 """
 
 import datetime
@@ -11,13 +12,13 @@ import anyio
 import asyncpg
 import structlog
 
-from db.locks import holds_up_others, set_lock_timeout, take_write_lock, try_write_lock
+from db.connect.locks import holds_up_others, set_lock_timeout, take_write_lock, try_write_lock
+from db.connect.types import Connection
 from db.reprocess.candles import find_buckets, rebuild_candles, report_candles
 from db.reprocess.changes import Change
 from db.reprocess.expected import Reach, expect_points
 from db.reprocess.job import BEGINNING
 from db.reprocess.points import compare_points, place_points, report_points
-from db.types import Connection
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -37,7 +38,7 @@ class _HeldUpError(Exception):
     """A page wants a row that we have written."""
 
 
-class History:
+class HistoryRebuild:
     """The rebuild of the points and candles of coins, within the caller's transaction."""
 
     def __init__(self, connection: Connection, reach: Reach, now: datetime.datetime) -> None:
@@ -66,7 +67,11 @@ class History:
                     changes = await self._place_ahead()
                     await self._lock()
                     await set_lock_timeout(self._connection, 0)
-            except (_HeldUpError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            except (
+                _HeldUpError,
+                asyncpg.LockNotAvailableError,
+                asyncpg.DeadlockDetectedError,
+            ) as error:
                 await _log.ainfo("reprocess.gave_way", reason=type(error).__name__)
             else:
                 self._changes += changes

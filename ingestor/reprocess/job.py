@@ -9,8 +9,8 @@ import anyio
 import msgspec
 import structlog
 
-from db.clock import database_now
-from db.partitions import Retention
+from db.connect.clock import database_now
+from db.connect.types import Connection, Pool
 from db.reprocess.changes import Change
 from db.reprocess.job import (
     Job,
@@ -23,14 +23,14 @@ from db.reprocess.job import (
     try_lock,
     unlock,
 )
-from db.runs import FinishedRun
-from db.types import Connection, Pool
+from db.schema.partitions import Retention
+from db.write.runs import FinishedRun
 from ingestor.clock import utc_now
-from ingestor.code import digest
-from ingestor.records import Source
 from ingestor.reprocess import runs
-from ingestor.reprocess.placing import Placing
-from ingestor.reprocess.reading import Reading
+from ingestor.reprocess.placing import ListingReplacement
+from ingestor.reprocess.reading import PayloadReader
+from ingestor.run.code_digest import digest
+from ingestor.sources.records import Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class SourceReport(msgspec.Struct, frozen=True):
     changed: int
 
 
-class Report(msgspec.Struct, frozen=True):
+class ReprocessReport(msgspec.Struct, frozen=True):
     """What a reprocess did, or would do; `runs` is empty where it would."""
 
     dry_run: bool
@@ -88,10 +88,11 @@ async def reprocess(
     retention: Retention,
     dry_run: bool,
     on_progress: OnProgress,
-) -> Report:
+) -> ReprocessReport:
     """Rebuild the sources named (of `sources`, all that are set) from the payloads that arrived `since` then.
 
-    With `dry_run` the transaction that puts the result in place is rolled back. Raises ReprocessBusyError.
+    With `dry_run` the transaction that puts the result in place is rolled back. Raises
+    ReprocessBusyError.
     """
     work = _Work(pool, sources, retention, on_progress)
     async with pool.acquire() as reader, pool.acquire() as writer, _alone(writer):
@@ -113,7 +114,9 @@ async def _alone(connection: Connection) -> AsyncIterator[None]:
                 await unlock(connection)
 
 
-async def _open(work: _Work, writer: Connection, names: Collection[str], since: datetime.datetime | None) -> Job:
+async def _open(
+    work: _Work, writer: Connection, names: Collection[str], since: datetime.datetime | None
+) -> Job:
     job = await open_job(
         writer,
         list(names),
@@ -122,11 +125,15 @@ async def _open(work: _Work, writer: Connection, names: Collection[str], since: 
         code=b"".join(digest(type(source)) for source in work.sources),
         now=await database_now(writer),
     )
-    await _log.ainfo("reprocess.resumed" if job.resumed else "reprocess.started", sources=job.sources, since=job.since)
+    await _log.ainfo(
+        "reprocess.resumed" if job.resumed else "reprocess.started",
+        sources=job.sources,
+        since=job.since,
+    )
     return job
 
 
-async def _read(work: _Work, reading: Reading, writer: Connection, words: "_Words") -> None:
+async def _read(work: _Work, reading: PayloadReader, writer: Connection, words: "_Words") -> None:
     """Stage everything: the rebuilt sources first, since they tell which listings of the others are needed."""
     progress = await read_progress(writer)
     for rebuilt in (True, False):
@@ -139,26 +146,43 @@ async def _read(work: _Work, reading: Reading, writer: Connection, words: "_Word
                 await reading.read(source, so_far)
     for _ in range(MOST_ROUNDS):
         progress, to = await read_progress(writer), await newest_arrival(writer)
-        if sum([await reading.catch_up(source, progress[source.name], to) for source in work.sources]) < FEW:
+        if (
+            sum(
+                [
+                    await reading.catch_up(source, progress[source.name], to)
+                    for source in work.sources
+                ]
+            )
+            < FEW
+        ):
             return
 
 
 async def _rebuild(
-    work: _Work, reader: Connection, writer: Connection, names: Collection[str], since: datetime.datetime | None
-) -> Report:
+    work: _Work,
+    reader: Connection,
+    writer: Connection,
+    names: Collection[str],
+    since: datetime.datetime | None,
+) -> ReprocessReport:
     job = await _open(work, writer, names, since)
     run_ids = await runs.start(writer, await read_progress(writer), resumed=job.resumed)
     words = _Words(work.on_progress, writer, run_ids)
     try:
-        await _read(work, Reading(reader, writer, job, words.say), writer, words)
+        await _read(work, PayloadReader(reader, writer, job, words.say), writer, words)
         async with writer.transaction():
-            quiet = Reading(reader, writer, job, words.count)
+            quiet = PayloadReader(reader, writer, job, words.count)
             changes = await _place(work, quiet, writer, job, run_ids)
             progress = await read_progress(writer)
             finished = await runs.succeed(writer, run_ids, progress, words.pages, utc_now())
             await clear_job(writer)
     except anyio.get_cancelled_exc_class():
-        await _close(writer, run_ids, "abandoned", "The reprocess was stopped; the same command goes on where it was.")
+        await _close(
+            writer,
+            run_ids,
+            "abandoned",
+            "The reprocess was stopped; the same command goes on where it was.",
+        )
         raise
     except Exception as error:
         await _close(writer, run_ids, "failure", f"{type(error).__name__}: {error}")
@@ -168,12 +192,16 @@ async def _rebuild(
 
 
 async def _try_out(
-    work: _Work, reader: Connection, writer: Connection, names: Collection[str], since: datetime.datetime | None
-) -> Report:
+    work: _Work,
+    reader: Connection,
+    writer: Connection,
+    names: Collection[str],
+    since: datetime.datetime | None,
+) -> ReprocessReport:
     """Read as a rebuild does, put it in place and take that back: what is said is what would be."""
     job = await _open(work, writer, names, since)
     words = _Words(work.on_progress, writer, {})
-    reading = Reading(reader, writer, job, words.count)
+    reading = PayloadReader(reader, writer, job, words.count)
     await _read(work, reading, writer, words)
     transaction = writer.transaction()
     await transaction.start()
@@ -190,10 +218,12 @@ async def _try_out(
 
 
 async def _place(
-    work: _Work, reading: Reading, writer: Connection, job: Job, run_ids: Mapping[str, int]
+    work: _Work, reading: PayloadReader, writer: Connection, job: Job, run_ids: Mapping[str, int]
 ) -> list[Change]:
     await writer.execute(_MEMORY)
-    placing = Placing(writer, job, work.sources, await read_progress(writer), work.retention, run_ids)
+    placing = ListingReplacement(
+        writer, job, work.sources, await read_progress(writer), work.retention, run_ids
+    )
     return await placing.place(reading, await database_now(writer))
 
 
@@ -211,15 +241,21 @@ def _report(
     *,
     resumed: bool,
     dry_run: bool,
-) -> Report:
-    sources = [SourceReport(p.source, p.processed, p.failed, p.changed) for p in progress.values() if p.rebuilt]
-    return Report(dry_run, resumed, sources, changes, finished)
+) -> ReprocessReport:
+    sources = [
+        SourceReport(p.source, p.processed, p.failed, p.changed)
+        for p in progress.values()
+        if p.rebuilt
+    ]
+    return ReprocessReport(dry_run, resumed, sources, changes, finished)
 
 
 class _Words:
     """Tells how far the reading is: the caller at every batch, the run's watchers now and then."""
 
-    def __init__(self, on_progress: OnProgress, writer: Connection, run_ids: Mapping[str, int]) -> None:
+    def __init__(
+        self, on_progress: OnProgress, writer: Connection, run_ids: Mapping[str, int]
+    ) -> None:
         self._on_progress, self._writer, self._run_ids = on_progress, writer, run_ids
         self._done: defaultdict[str, int] = defaultdict(int)
         self._totals: dict[str, int] = {}

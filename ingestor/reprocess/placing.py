@@ -1,6 +1,7 @@
 """The rebuild put in place: one transaction, so that readers see the old state or the new one.
 
-It is tried on copies first, which tells what history will be; the write lock is held from where pages could interfere.
+It is tried on copies first, which tells what history will be; the write lock is held from where
+pages could interfere.
 """
 
 import datetime
@@ -8,27 +9,27 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from db.coins import merge_coins
+from db.connect.types import Connection
 from db.events import add_coins_event
-from db.listings import readable_payload
-from db.partitions import Retention
 from db.reprocess.changes import Change, merge_changes
 from db.reprocess.expected import Reach, tickers_of_history
 from db.reprocess.job import Job, Progress, newest_arrival, note_readers, read_by_others
 from db.reprocess.listings import compare_coins, remember_coins, rewrite_listings, tickers_to_merge
-from db.reprocess.payloads import Payload, Rejected, read_rejected
+from db.reprocess.payloads import StoredPayload, StoredRejection, read_rejected
 from db.reprocess.rejections import settle_rejections
 from db.reprocess.shadow import foreseen_otherwise, forget_trial, keep_foreseen, shadowed
 from db.reprocess.staging import analyze, tickers_since
-from db.types import Connection
-from ingestor.code import digest
-from ingestor.records import Source, content_hash
-from ingestor.reprocess.decode import Decoded, decode_into, keep_greatest
-from ingestor.reprocess.history import History
-from ingestor.reprocess.reading import Reading
+from db.schema.partitions import Retention
+from db.write.coins import merge_coins
+from db.write.listings import readable_payload
+from ingestor.reprocess.decode import ReprocessedPart, decode_into, keep_greatest
+from ingestor.reprocess.history import HistoryRebuild
+from ingestor.reprocess.reading import PayloadReader
+from ingestor.run.code_digest import digest
+from ingestor.sources.records import Source, content_hash
 
 
-class Placing(msgspec.Struct, frozen=True):
+class ListingReplacement(msgspec.Struct, frozen=True):
     """What is needed to put a rebuild in place; `run_ids` is empty where nothing is to stay."""
 
     connection: Connection
@@ -38,12 +39,17 @@ class Placing(msgspec.Struct, frozen=True):
     retention: Retention
     run_ids: Mapping[str, int]
 
-    async def place(self, reading: Reading, now: datetime.datetime) -> list[Change]:
-        """Rewrite whatever differs. The caller's transaction holds it all, and the write lock when this returns."""
+    async def place(self, reading: PayloadReader, now: datetime.datetime) -> list[Change]:
+        """Rewrite whatever differs.
+
+        The caller's transaction holds it all, and the write lock when this returns.
+        """
         await self._retry_rejected(reading)
         await analyze(self.connection)
         covered_from = max(self.retention.oldest_raw(self.job.started_at), self.job.beginning)
-        history = History(self.connection, Reach(covered_from, self.retention.oldest_history(now)), now)
+        history = HistoryRebuild(
+            self.connection, Reach(covered_from, self.retention.oldest_history(now)), now
+        )
         seen_to = max(progress.read_to for progress in self.progress.values())
         await self._foresee(history, now)
         await history.place_and_lock()
@@ -65,7 +71,7 @@ class Placing(msgspec.Struct, frozen=True):
         await add_coins_event(self.connection, merged.changed, now)
         return merge_changes(changes)
 
-    async def _foresee(self, history: History, now: datetime.datetime) -> None:
+    async def _foresee(self, history: HistoryRebuild, now: datetime.datetime) -> None:
         """Work out the history of what is staged, as it will be once listings and coins are rewritten."""
         async with shadowed(self.connection):
             await rewrite_listings(self.connection, now)
@@ -76,14 +82,20 @@ class Placing(msgspec.Struct, frozen=True):
             await history.work_out(await self._whose_history(tickers))
         await forget_trial(self.connection)
 
-    async def _finish(self, history: History, tickers: list[str], late_from: datetime.datetime | None) -> list[Change]:
+    async def _finish(
+        self, history: HistoryRebuild, tickers: list[str], late_from: datetime.datetime | None
+    ) -> list[Change]:
         """Rebuild the history that came out otherwise than foreseen, and what was said too late to be foreseen."""
         wanted = await self._whose_history(tickers)
-        otherwise = [t for t in await foreseen_otherwise(self.connection, tickers) if t in set(wanted)]
+        otherwise = [
+            t for t in await foreseen_otherwise(self.connection, tickers) if t in set(wanted)
+        ]
         await history.work_out(otherwise)
         await history.place()
         if late_from is not None:
-            late = set(await tickers_since(self.connection, late_from)) & set(wanted) - set(otherwise)
+            late = set(await tickers_since(self.connection, late_from)) & set(wanted) - set(
+                otherwise
+            )
             await history.work_out(sorted(late), late_from)
             await history.place()
         return await history.finish()
@@ -92,21 +104,28 @@ class Placing(msgspec.Struct, frozen=True):
         others = await read_by_others(self.connection, self._codes())
         return await tickers_of_history(self.connection, others, tickers)
 
-    async def _retry_rejected(self, reading: Reading) -> None:
+    async def _retry_rejected(self, reading: PayloadReader) -> None:
         """Stage the rejected records that can be read now; the others stay what they are."""
         for source in self._rebuilt():
-            readable = Decoded([], [], {})
+            readable = ReprocessedPart([], [], {})
             for record in await read_rejected(self.connection, source.name, self.job.beginning):
                 await self._retry(source, record, readable)
             if readable.versions:
                 await reading.keep(source, readable, rebuilt=True)
 
-    async def _retry(self, source: Source, record: Rejected, readable: Decoded) -> None:
+    async def _retry(
+        self, source: Source, record: StoredRejection, readable: ReprocessedPart
+    ) -> None:
         digest_of = content_hash(record.payload)
-        payload = Payload(
-            record.external_id, record.rejected_at, digest_of, record.rejected_at, record.payload, record.id
+        payload = StoredPayload(
+            record.external_id,
+            record.rejected_at,
+            digest_of,
+            record.rejected_at,
+            record.payload,
+            record.id,
         )
-        one = Decoded([payload], [], {})
+        one = ReprocessedPart([payload], [], {})
         decode_into(one, source, [payload])
         for fetched_at, listing in one.listings.values():
             if await readable_payload(self.connection, listing, payload.raw) is None:

@@ -3,12 +3,12 @@
 import datetime
 from collections.abc import Mapping
 
+from db.connect.locks import take_write_lock
+from db.connect.types import Connection, Pool
 from db.events import add_run_event, notify_events
-from db.locks import take_write_lock
 from db.reprocess.job import Progress, try_lock, unlock
 from db.reprocess.runs import abandon_reprocess_runs, count_reprocess_run, start_reprocess_run
-from db.runs import FinishedRun, finish_run
-from db.types import Connection, Pool
+from db.write.runs import FinishedRun, finish_run
 from ingestor.clock import utc_now
 
 
@@ -34,7 +34,9 @@ async def abandon_if_dead(pool: Pool) -> None:
                 await unlock(connection)
 
 
-async def start(connection: Connection, progress: Mapping[str, Progress], *, resumed: bool) -> dict[str, int]:
+async def start(
+    connection: Connection, progress: Mapping[str, Progress], *, resumed: bool
+) -> dict[str, int]:
     """Start a run for each rebuilt source and return their numbers by source."""
     now = utc_now()
     run_ids = {}
@@ -85,7 +87,9 @@ async def succeed(
     return finished
 
 
-async def fail(connection: Connection, run_ids: Mapping[str, int], status: str, message: str) -> None:
+async def fail(
+    connection: Connection, run_ids: Mapping[str, int], status: str, message: str
+) -> None:
     """Close the runs of a rebuild that did not get to its end."""
     now = utc_now()
     async with connection.transaction():

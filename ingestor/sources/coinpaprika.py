@@ -8,15 +8,15 @@ from typing import Literal
 import msgspec
 from yarl import URL
 
-from db.display import without_user_info
-from db.settings import Settings
-from ingestor.decode import decode_record, split
-from ingestor.egress import egress_of
-from ingestor.errors import SourceMalformedError
-from ingestor.fetch import Fetch, Limits, Provider, Validators, patience
-from ingestor.lenient import Field, number, read_leniently, text
-from ingestor.nonfinite import REPLACED, replacement_notes
-from ingestor.normalize import (
+from common.display import without_user_info
+from common.settings import Settings
+from ingestor.http.egress import egress_of
+from ingestor.http.fetch import Fetch, FetchLimits, Provider, Validators, patience
+from ingestor.sources.decode import decode_record, split
+from ingestor.sources.errors import SourceMalformedError
+from ingestor.sources.lenient import Field, number, read_leniently, text
+from ingestor.sources.nonfinite import REPLACED, replacement_notes
+from ingestor.sources.normalize import (
     name_key,
     normalize_name,
     normalize_ticker,
@@ -26,7 +26,7 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
+from ingestor.sources.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
 
 FREE_HOST = "api.coinpaprika.com"
 PRO_URL = "https://api-pro.coinpaprika.com/v1"
@@ -43,7 +43,7 @@ class _Quotes(msgspec.Struct, gc=False):
     usd: _Usd = msgspec.field(name="USD", default_factory=_Usd)
 
 
-class _Ticker(msgspec.Struct, gc=False):
+class _TickerRow(msgspec.Struct, gc=False):
     symbol: str
     name: str | None = None
     rank: Decimal | None = None
@@ -56,7 +56,7 @@ class _Ticker(msgspec.Struct, gc=False):
     replaced: dict[str, str] | None = msgspec.field(name=REPLACED, default=None)
 
 
-_TICKER = msgspec.json.Decoder(_Ticker)
+_TICKER = msgspec.json.Decoder(_TickerRow)
 _FIELDS = (
     Field(("quotes", "USD", "price"), number(positive), side=False),
     Field(("name",), text),
@@ -70,7 +70,7 @@ _FIELDS = (
 )
 
 
-class _Position(msgspec.Struct, frozen=True):
+class _BodyPosition(msgspec.Struct, frozen=True):
     """What the newest body that was stored is known by."""
 
     url: str
@@ -89,22 +89,28 @@ class CoinPaprika:
         self.poll_seconds = poll_seconds
         self._fetch = fetch
 
-    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+    async def pages(
+        self, checkpoint: Checkpoint | None, *, full: bool
+    ) -> AsyncGenerator[Page, None]:
         """Yield the one page there is, or none when it did not change. Raises SourceError."""
-        body = await self._fetch.get("tickers", {"quotes": "USD"}, None if full else self._validators(checkpoint))
+        body = await self._fetch.get(
+            "tickers", {"quotes": "USD"}, None if full else self._validators(checkpoint)
+        )
         if body.content is None:
             return
         records, rejections = split(body.content, self._fetch.provider.name, body.fetched_at)
         if not records and not rejections:
             # Taken at its word it would end every listing.
-            raise SourceMalformedError(f"{self._fetch.provider.name} sent an empty list of coins - at `$`")
+            raise SourceMalformedError(
+                f"{self._fetch.provider.name} sent an empty list of coins - at `$`"
+            )
         yield Page(
             group="",
             number=1,
             fetched_at=body.fetched_at,
             records=records,
             rejections=rejections,
-            position=_Position(without_user_info(self._fetch.provider.url), body.validators),
+            position=_BodyPosition(without_user_info(self._fetch.provider.url), body.validators),
             ends_group=True,
             sweep_groups=("",),
         )
@@ -112,22 +118,28 @@ class CoinPaprika:
     def _validators(self, checkpoint: Checkpoint | None) -> Validators | None:
         if checkpoint is None or checkpoint.position is None:
             return None
-        position = msgspec.convert(checkpoint.position, _Position)
-        return position.validators if position.url == without_user_info(self._fetch.provider.url) else None
+        position = msgspec.convert(checkpoint.position, _BodyPosition)
+        return (
+            position.validators
+            if position.url == without_user_info(self._fetch.provider.url)
+            else None
+        )
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one ticker. Raises RecordError."""
         try:
             return _listing(decode_record(record, _TICKER), record, fetched_at)
         except RecordError:
-            return read_leniently(record, _TICKER, _FIELDS, lambda ticker: _listing(ticker, record, fetched_at))
+            return read_leniently(
+                record, _TICKER, _FIELDS, lambda ticker: _listing(ticker, record, fetched_at)
+            )
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._fetch.close()
 
 
-def _listing(ticker: _Ticker, record: Record, fetched_at: datetime.datetime) -> Listing:
+def _listing(ticker: _TickerRow, record: Record, fetched_at: datetime.datetime) -> Listing:
     usd = ticker.quotes.usd
     name = normalize_name(ticker.name)
     name_words, core_words = name_key(name)
@@ -146,7 +158,9 @@ def _listing(ticker: _Ticker, record: Record, fetched_at: datetime.datetime) -> 
         circulating_supply=positive(ticker.circulating_supply, "$.circulating_supply"),
         total_supply=positive(ticker.total_supply, "$.total_supply"),
         max_supply=positive(ticker.max_supply, "$.max_supply"),
-        observed_at=observed_at(ticker.observed or ticker.last_updated, fetched_at, "$.last_updated"),
+        observed_at=observed_at(
+            ticker.observed or ticker.last_updated, fetched_at, "$.last_updated"
+        ),
         content_hash=record.content_hash,
         notes=replacement_notes(ticker.replaced) if ticker.replaced else (),
     )
@@ -169,7 +183,7 @@ def create(settings: Settings, *, name: str = "coinpaprika") -> CoinPaprika:
         per_seconds=1,
     )
     return CoinPaprika(
-        Fetch(provider, Limits(patience_seconds=patience(settings)), egress_of(settings)),
+        Fetch(provider, FetchLimits(patience_seconds=patience(settings)), egress_of(settings)),
         name=name,
         poll_seconds=settings.poll_seconds,
     )

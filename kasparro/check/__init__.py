@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import anyio.lowlevel
 
-from db.settings import Settings
-from ingestor.errors import SourceError, SourceMalformedError
+from common.settings import Settings
+from ingestor.sources.errors import SourceError, SourceMalformedError
 from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.reading import CsvReading
 from kasparro.check.comparison import Comparison
@@ -27,7 +27,10 @@ async def check_paths(paths: Sequence[str], settings: Settings) -> CheckResult:
             checked = [await _check(file, comparison, tickers) for file in files]
             changed = await comparison.changed(settings)
             return CheckResult(
-                files=checked, coins=len(tickers), coins_changed=changed, not_counted=comparison.not_counted
+                files=checked,
+                coins=len(tickers),
+                coins_changed=changed,
+                not_counted=comparison.not_counted,
             )
 
 

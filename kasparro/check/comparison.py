@@ -3,15 +3,15 @@
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from db.migrate import MigrationError
-from db.migrate import status as migration_status
-from db.pool import DatabaseUnavailableError, connect, database_problem
-from db.settings import Settings
-from db.what_if import WhatIf
+from common.settings import Settings
+from db.connect.pool import DatabaseUnavailableError, connect, database_problem
+from db.read.what_if import WhatIf
+from db.schema.migrate import MigrationError
+from db.schema.migrate import status as migration_status
 from ingestor.clock import utc_now
-from ingestor.records import Listing
 from ingestor.sources.files.source import CsvFiles
-from kasparro.database import find_running
+from ingestor.sources.records import Listing
+from kasparro.cli.common.database import find_running
 
 __all__ = ["Comparison"]
 
@@ -36,7 +36,10 @@ class Comparison:
             return
         try:
             if (await migration_status(dsn)).pending:
-                yield cls(None, "the database is not at the schema of this version: run `kasparro migrate`")
+                yield cls(
+                    None,
+                    "the database is not at the schema of this version: run `kasparro migrate`",
+                )
                 return
             connection = await connect(
                 dsn,
@@ -78,7 +81,11 @@ class Comparison:
         try:
             yield
         except Exception as error:
-            problem = "the database took too long" if isinstance(error, TimeoutError) else database_problem(error)
+            problem = (
+                "the database took too long"
+                if isinstance(error, TimeoutError)
+                else database_problem(error)
+            )
             if problem is None:
                 raise
             self._comparing, self.not_counted = None, problem

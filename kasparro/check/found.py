@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ingestor.errors import SourceRefusedError
+from ingestor.sources.errors import SourceRefusedError
 from ingestor.sources.files.mapping import Mapping
 from ingestor.sources.files.paths import CsvFile, find_files, identify
 from ingestor.sources.files.reading import WRITING_SECONDS
-from kasparro.errors import RefusedError
+from kasparro.cli.common.errors import CommandRefusedError
 
 __all__ = ["STDIN", "found_files"]
 
@@ -27,11 +27,15 @@ def found_files(paths: Sequence[str]) -> Iterator[list[CsvFile]]:
     with contextlib.ExitStack() as stack:
         for path in dict.fromkeys(paths):
             try:
-                found = [stack.enter_context(_standard_input())] if path == STDIN else find_files(path)
+                found = (
+                    [stack.enter_context(_standard_input())] if path == STDIN else find_files(path)
+                )
             except SourceRefusedError as error:
-                raise RefusedError(str(error).removeprefix("CSV_PATH ")) from None
+                raise CommandRefusedError(str(error).removeprefix("CSV_PATH ")) from None
             if not found:
-                raise RefusedError(f"{path} holds no file that the source reads: *.csv, *.json, *.parquet and the like")
+                raise CommandRefusedError(
+                    f"{path} holds no file that the source reads: *.csv, *.json, *.parquet and the like"
+                )
             files.update((file.path, file) for file in found)
         yield list(files.values())
 
@@ -47,5 +51,5 @@ def _standard_input() -> Iterator[CsvFile]:
         os.utime(copy, (written, written))
         identity = identify(copy, Mapping())
         if identity is None:
-            raise RefusedError("standard input could not be kept")
+            raise CommandRefusedError("standard input could not be kept")
         yield CsvFile(STDIN, Path(STDIN), identity, Mapping(), copy)

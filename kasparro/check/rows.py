@@ -9,14 +9,14 @@ import msgspec
 from db.notes import Note, gathered
 from db.source_files import FileReport
 from ingestor.clock import utc_now
-from ingestor.readable import check_readable
-from ingestor.records import Listing, Record, RecordError, Rejection
+from ingestor.run.readable import check_readable
 from ingestor.sources.files.paths import CsvFile
-from ingestor.sources.files.reading import CsvReading, Slice, repeats
+from ingestor.sources.files.reading import CsvReading, FileSlice, repeats
 from ingestor.sources.files.report import FIRST_ROWS, report_of
 from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, doubt_of
-from ingestor.sources.files.streams import PACKED_ERRORS, FileStream, broken, open_stream
-from ingestor.sources.files.table import Row
+from ingestor.sources.files.tables.streams import PACKED_ERRORS, FileStream, broken, open_stream
+from ingestor.sources.files.tables.table import Row
+from ingestor.sources.records import Listing, Record, RecordError, Rejection
 from kasparro.check.results import RejectedRow
 
 __all__ = ["CheckedRows"]
@@ -81,15 +81,22 @@ class CheckedRows:
 
     def report(self) -> FileReport:
         """Return what is known of the file."""
-        notes = gathered([*self._reading.notes, *([self._doubt] if self._doubt else []), *self._notes])
+        notes = gathered(
+            [*self._reading.notes, *([self._doubt] if self._doubt else []), *self._notes]
+        )
         reading = self._reading
         name = str(self._file.path)
         report = report_of(
-            name, reading.table, reading.layout, rows=reading.survey.rows, first=self._first, notes=notes
+            name,
+            reading.table,
+            reading.layout,
+            rows=reading.survey.rows,
+            first=self._first,
+            notes=notes,
         )
         return msgspec.structs.replace(report, rejected=self._rejected)
 
-    def _listings(self, part: Slice, now: datetime.datetime) -> Iterator[Listing]:
+    def _listings(self, part: FileSlice, now: datetime.datetime) -> Iterator[Listing]:
         for record in part.records:
             try:
                 listing = self._source.to_listing(record, now)
@@ -118,7 +125,11 @@ class CheckedRows:
     def _number(self, row: Row) -> int:
         """Return the line that the row read last begins on, in JSON and Parquet its number."""
         offset = self._reading.table.offset
-        return self._lines.at(offset - len(row.raw)) if self._reading.table.form.kind == "csv" else offset
+        return (
+            self._lines.at(offset - len(row.raw))
+            if self._reading.table.form.kind == "csv"
+            else offset
+        )
 
 
 class _Lines:
@@ -136,7 +147,9 @@ class _Lines:
         try:
             if self._stream is None:
                 self._stream = open_stream(path, mapping.encoding, self._file.real)
-            while self._offset < offset and (read := self._stream.file.read(min(COUNTED_BYTES, offset - self._offset))):
+            while self._offset < offset and (
+                read := self._stream.file.read(min(COUNTED_BYTES, offset - self._offset))
+            ):
                 self._offset += len(read)
                 self._line += read.count(b"\n")
         except PACKED_ERRORS as error:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 
-from db.display import displayed
+from common.display import displayed
 from db.source_files import FileReport, FirstListing
 from kasparro.check.results import CheckedFile, CheckResult
 
@@ -16,7 +16,14 @@ SHOWN = 5
 """Notes about cells, and rejected rows, that are shown of one file; --json has more."""
 _SHOWN_ALWAYS = ("ticker", "name", "price_usd")
 _FIGURES = (
-    *("market_cap_usd", "volume_24h_usd", "percent_change_24h", "rank", "circulating_supply", "total_supply"),
+    *(
+        "market_cap_usd",
+        "volume_24h_usd",
+        "percent_change_24h",
+        "rank",
+        "circulating_supply",
+        "total_supply",
+    ),
     "max_supply",
 )
 
@@ -41,10 +48,14 @@ def _file(file: CheckedFile) -> Iterator[str]:
         yield f"  {file.failure}"
         return
     yield f"{file.path}: {report.form.described}"
-    yield from _part("read", [(column.role, column.header or "", column.how) for column in report.columns])
+    yield from _part(
+        "read", [(column.role, column.header or "", column.how) for column in report.columns]
+    )
     if report.unread:
         more = report.unread_count - len(report.unread)
-        yield from _part("not read", [(", ".join(report.unread) + (f" and {more:,} more" if more else ""),)])
+        yield from _part(
+            "not read", [(", ".join(report.unread) + (f" and {more:,} more" if more else ""),)]
+        )
     if report.first:
         yield from _part("first rows", _first_rows(report))
     # Columns that are not read are named above.
@@ -70,9 +81,16 @@ def _rejected(file: CheckedFile, report: FileReport) -> Iterator[str]:
 
 
 def _first_rows(report: FileReport) -> list[tuple[str, ...]]:
-    figures = [name for name in _FIGURES if any(getattr(listing, name) is not None for listing in report.first)]
+    figures = [
+        name
+        for name in _FIGURES
+        if any(getattr(listing, name) is not None for listing in report.first)
+    ]
     names = [*_SHOWN_ALWAYS, *figures]
-    rows = [(*(_cell(getattr(listing, name)) for name in names), _when(listing)) for listing in report.first]
+    rows = [
+        (*(_cell(getattr(listing, name)) for name in names), _when(listing))
+        for listing in report.first
+    ]
     return [(*names, "observed_at"), *rows]
 
 
@@ -95,7 +113,9 @@ def _part(title: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     shown = [tuple(map(displayed, row)) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
     for row in shown:
-        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        cells = (
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        )
         yield f"    {'  '.join(cells)}".rstrip()
 
 

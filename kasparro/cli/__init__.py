@@ -29,14 +29,16 @@ class LazyGroup(click.Group):
         """Return the names, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    # Click's signature.
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command, and only that."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"kasparro.cli.{cmd_name}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+    # Click's signature.
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list for --help without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -48,8 +50,9 @@ class LazyGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            from kasparro.errors import explain  # noqa: PLC0415 - costs what --help may not
-            from kasparro.terminal import say  # noqa: PLC0415 - the same
+            # Costs what --help may not.
+            from kasparro.cli.common.errors import explain  # noqa: PLC0415
+            from kasparro.cli.common.terminal import say  # noqa: PLC0415 - the same
 
             explained = explain(error)
             if explained is None:
@@ -59,7 +62,8 @@ class LazyGroup(click.Group):
             raise click.exceptions.Exit(code) from error
 
 
-def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+# Click's signature.
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001
     if wanted:
         from kasparro import __version__  # noqa: PLC0415 - looked up only here
 
@@ -67,9 +71,17 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
 )
 def cli() -> None:
     """Keep one trustworthy, live record for every crypto ticker.

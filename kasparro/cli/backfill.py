@@ -10,39 +10,39 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from db.backfill import Kind
-from db.display import printable
-from db.logins import login_or_warn
-from db.logs import configure_logging
-from db.migrate import migrate
-from db.pool import connect
-from db.settings import Settings, SettingsError
-from db.types import Connection
-from ingestor.backfill import (
+from common.display import printable
+from common.logs import configure_logging
+from common.settings import Settings, SettingsError
+from db.connect.pool import connect
+from db.connect.types import Connection
+from db.schema.logins import login_or_warn
+from db.schema.migrate import migrate
+from db.write.backfill import Kind
+from ingestor.backfill.job import (
+    BackfillPlan,
     BackfillRefusedError,
+    BackfillStep,
     BudgetSpentError,
     NamedBackfills,
-    Plan,
-    Step,
     backfill,
     exclusively,
     plan,
 )
-from ingestor.errors import SourceError
-from ingestor.normalize import normalize_ticker
-from ingestor.records import Backfills, RecordError
+from ingestor.run.startup import check_real, retention_of
 from ingestor.sources import create_sources
-from ingestor.startup import check_real, retention_of
-from kasparro.database import open_database
-from kasparro.errors import RUN_FAILED, RUN_PARTIAL, RefusedError
-from kasparro.terminal import say, say_json
-from kasparro.which import demo_option, settings_for
+from ingestor.sources.errors import SourceError
+from ingestor.sources.normalize import normalize_ticker
+from ingestor.sources.records import RecordError, SupportsBackfill
+from kasparro.cli.common.database import open_database
+from kasparro.cli.common.errors import RUN_FAILED, RUN_PARTIAL, CommandRefusedError
+from kasparro.cli.common.terminal import say, say_json
+from kasparro.cli.common.which import demo_option, settings_for
 
 MOST_DAYS = 36_500
 STATEMENT_TIMEOUT_SECONDS = 300.0
 
 
-class Skipped(msgspec.Struct, frozen=True):
+class SkippedCoin(msgspec.Struct, frozen=True):
     """A coin whose past could not be read."""
 
     ticker: str
@@ -51,7 +51,7 @@ class Skipped(msgspec.Struct, frozen=True):
     message: str
 
 
-class Report(msgspec.Struct):
+class BackfillReport(msgspec.Struct):
     """How a backfill went; `left` coins are still to be asked about, and `stopped` says why."""
 
     source: str
@@ -60,11 +60,11 @@ class Report(msgspec.Struct):
     filled: int = 0
     points: int = 0
     left: int = 0
-    skipped: list[Skipped] = []
+    skipped: list[SkippedCoin] = []
     stopped: str | None = None
     exit_code: int = 0
 
-    def add(self, step: Step) -> None:
+    def add(self, step: BackfillStep) -> None:
         """Count what came of a coin."""
         self.left -= 1
         if step.message is None:
@@ -72,24 +72,36 @@ class Report(msgspec.Struct):
             self.points += step.answer.points
         else:
             coin = step.coin
-            self.skipped.append(Skipped(coin.ticker, coin.external_id, step.answer.kind, step.message))
+            self.skipped.append(
+                SkippedCoin(coin.ticker, coin.external_id, step.answer.kind, step.message)
+            )
 
 
 @click.command("backfill")
 @click.option("--source", "name", required=True, metavar="NAME", help="Which source to ask.")
 @click.option("--days", type=click.IntRange(1, MOST_DAYS), required=True, help="How far back.")
-@click.option("--ticker", "tickers", multiple=True, metavar="TICKER", help="Only this coin; may be given again.")
+@click.option(
+    "--ticker",
+    "tickers",
+    multiple=True,
+    metavar="TICKER",
+    help="Only this coin; may be given again.",
+)
 @click.option("--again", is_flag=True, help="Ask also about coins that were answered for already.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @demo_option
-def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool, demo: bool | None) -> None:
+def command(
+    *, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool, demo: bool | None
+) -> None:
     """Fill the history of coins from a source's own past.
 
-    One call a coin, the largest coins first, within the month's call budget. Interrupted, or when the budget is used
-    up, the same command goes on where it ended. Points that history holds already stay as they are.
+    One call a coin, the largest coins first, within the month's call budget. Interrupted, or when
+    the budget is used up, the same command goes on where it ended. Points that history holds
+    already stay as they are.
 
     \b
-    Exit codes: 0 done, 3 coins were skipped or are left for when there are calls again, 4 the source cannot be read.
+    Exit codes: 0 done, 3 coins were skipped or are left for when there are calls again, 4 the
+    source cannot be read.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     settings = settings_for(demo, market=True, lasting=True)
     configure_logging(settings)
@@ -97,7 +109,9 @@ def command(*, name: str, days: int, tickers: tuple[str, ...], again: bool, as_j
     def tell(line: str) -> None:
         say(line, err=as_json)
 
-    report = asyncio.run(_backfill(settings, name, days, _normalized(tickers), again=again, say=tell))
+    report = asyncio.run(
+        _backfill(settings, name, days, _normalized(tickers), again=again, say=tell)
+    )
     if as_json:
         say_json(report)
     else:
@@ -109,12 +123,18 @@ def _normalized(tickers: Sequence[str]) -> list[str] | None:
     try:
         return sorted({normalize_ticker(ticker) for ticker in tickers}) or None
     except RecordError as error:
-        raise RefusedError(f"--ticker cannot be used: {error}") from None
+        raise CommandRefusedError(f"--ticker cannot be used: {error}") from None
 
 
 async def _backfill(
-    settings: Settings, name: str, days: int, tickers: list[str] | None, *, again: bool, say: Callable[[str], None]
-) -> Report:
+    settings: Settings,
+    name: str,
+    days: int,
+    tickers: list[str] | None,
+    *,
+    again: bool,
+    say: Callable[[str], None],
+) -> BackfillReport:
     async with _open_source(settings, name) as source, _connection(settings) as connection:
         try:
             if not settings.demo:
@@ -122,12 +142,16 @@ async def _backfill(
             async with exclusively(connection, name):
                 kept = settings.history_retention_days
                 if days > kept:
-                    say(f"history is kept for {kept:,} days (HISTORY_RETENTION_DAYS): what is older is left out")
-                wanted = await plan(connection, source, min(days, kept), tickers=tickers, again=again)
+                    say(
+                        f"history is kept for {kept:,} days (HISTORY_RETENTION_DAYS): what is older is left out"
+                    )
+                wanted = await plan(
+                    connection, source, min(days, kept), tickers=tickers, again=again
+                )
                 say(_announcement(wanted))
                 return await _fill(connection, source, wanted, settings)
         except BackfillRefusedError as error:
-            raise RefusedError(str(error)) from None
+            raise CommandRefusedError(str(error)) from None
 
 
 @contextlib.asynccontextmanager
@@ -136,8 +160,8 @@ async def _open_source(settings: Settings, name: str) -> AsyncIterator[NamedBack
         raise SettingsError(f"{name!r} is not one of SOURCES={','.join(settings.sources)}")
     [source] = create_sources(msgspec.structs.replace(settings, sources=(name,)))
     try:
-        if not isinstance(source, Backfills):
-            raise RefusedError(f"{name} cannot tell the past: it offers no backfill")
+        if not isinstance(source, SupportsBackfill):
+            raise CommandRefusedError(f"{name} cannot tell the past: it offers no backfill")
         yield source
     finally:
         await source.close()
@@ -158,9 +182,11 @@ async def _connection(settings: Settings) -> AsyncIterator[Connection]:
             await connection.close()
 
 
-async def _fill(connection: Connection, source: NamedBackfills, wanted: Plan, settings: Settings) -> Report:
+async def _fill(
+    connection: Connection, source: NamedBackfills, wanted: BackfillPlan, settings: Settings
+) -> BackfillReport:
     window = wanted.window
-    report = Report(window.source, window.days, wanted.answered, left=len(wanted.coins))
+    report = BackfillReport(window.source, window.days, wanted.answered, left=len(wanted.coins))
     try:
         with _progress(len(wanted.coins)) as advance:
             async for step in backfill(connection, source, wanted, retention_of(settings)):
@@ -179,8 +205,15 @@ async def _fill(connection: Connection, source: NamedBackfills, wanted: Plan, se
 def _progress(total: int) -> Iterator[Callable[[str], None]]:
     """Show a bar on a terminal, nothing elsewhere."""
     screen = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=screen, transient=True, disable=not screen.is_terminal
+    ) as progress:
         task = progress.add_task("", total=total)
 
         def advance(ticker: str) -> None:
@@ -189,7 +222,7 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
         yield advance
 
 
-def _announcement(wanted: Plan) -> str:
+def _announcement(wanted: BackfillPlan) -> str:
     window, count = wanted.window, len(wanted.coins)
     if not count:
         return (
@@ -208,7 +241,7 @@ def _some(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _print(report: Report) -> None:
+def _print(report: BackfillReport) -> None:
     for coin in report.skipped:
         say(f"{coin.ticker} ({coin.external_id}) was skipped: {coin.message}")
     if report.filled or report.skipped:

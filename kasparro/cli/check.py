@@ -2,13 +2,13 @@
 
 import click
 
-from db.settings import Settings
+from common.settings import Settings
 from kasparro.check import CheckResult, check_paths
 from kasparro.check.text import lines_of
-from kasparro.errors import FAILED
-from kasparro.one_shot import run_to_end
-from kasparro.terminal import say, say_json
-from kasparro.which import demo_option, settings_for
+from kasparro.cli.common.errors import FAILED
+from kasparro.cli.common.one_shot import run_to_end
+from kasparro.cli.common.terminal import say, say_json
+from kasparro.cli.common.which import demo_option, settings_for
 
 
 @click.command("check")
@@ -18,11 +18,12 @@ from kasparro.which import demo_option, settings_for
 def command(*, paths: tuple[str, ...], as_json: bool, demo: bool | None) -> None:
     """Show how files would be read, before they are. Nothing is written.
 
-    FILE is what CSV_PATH may be: a file, a folder or a glob; `-` is standard input. Without FILE, the files of CSV_PATH
-    are checked.
+    FILE is what CSV_PATH may be: a file, a folder or a glob; `-` is standard input. Without FILE,
+    the files of CSV_PATH are checked.
 
-    It shows how each file is written, which columns are read as what, the first rows as they become listings, notes,
-    and rejected rows. Where a database runs, it counts the coins that would change.
+    It shows how each file is written, which columns are read as what, the first rows as they become
+    listings, notes, and rejected rows. Where a database runs, it counts the coins that would
+    change.
 
     \b
     Exit codes: 0 every row is read, 1 rows or files are not, 2 there is no such file.

@@ -3,18 +3,21 @@
 import click
 from rich.filesize import decimal
 
-from db.settings import load_settings
+from common.settings import load_settings
 from kasparro.cli.up import start
-from kasparro.demo import demo_settings
-from kasparro.demo_reset import reset_demo
+from kasparro.demo.reset import reset_demo
+from kasparro.demo.state import demo_settings
 
 
 @click.command("demo")
-@click.option("--reset", is_flag=True, help="Remove the demo's state folder in place of starting it.")
+@click.option(
+    "--reset", is_flag=True, help="Remove the demo's state folder in place of starting it."
+)
 def command(*, reset: bool) -> None:
     """Start everything on a made-up market, or remove what it left.
 
-    It needs no network, and keeps a state folder and a database of its own. The same as `kasparro up --demo`.
+    It needs no network, and keeps a state folder and a database of its own. The same as `kasparro
+    up --demo`.
     """
     if not reset:
         start(demo=True)

@@ -5,13 +5,13 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from db.logs import configure_logging
-from db.settings import Settings
+from common.logs import configure_logging
+from common.settings import Settings
+from kasparro.cli.common.errors import FAILED
+from kasparro.cli.common.one_shot import run_to_end
+from kasparro.cli.common.terminal import cell, say_json
+from kasparro.cli.common.which import demo_option, settings_for
 from kasparro.doctor import Finding, examine
-from kasparro.errors import FAILED
-from kasparro.one_shot import run_to_end
-from kasparro.terminal import cell, say_json
-from kasparro.which import demo_option, settings_for
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -4,31 +4,42 @@ from collections.abc import Sequence
 
 import click
 
-from db.logins import login_or_warn
-from db.logs import configure_logging
-from db.migrate import migrate
-from db.runs import FinishedRun
-from db.settings import Settings, SettingsError, load_settings
-from ingestor.once import PATIENCE_SECONDS, run_once
-from kasparro.alone import run_alone
-from kasparro.database import open_database
-from kasparro.one_shot import run_to_end
-from kasparro.reports import end_with_runs, print_runs
-from kasparro.sources import check_source_settings
+from common.logs import configure_logging
+from common.settings import Settings, SettingsError, load_settings
+from db.schema.logins import login_or_warn
+from db.schema.migrate import migrate
+from db.write.runs import FinishedRun
+from ingestor.run.once import PATIENCE_SECONDS, run_once
+from kasparro.cli.common.database import open_database
+from kasparro.cli.common.one_shot import run_to_end
+from kasparro.cli.common.reports import end_with_runs, print_runs
+from kasparro.cli.common.sources import check_source_settings
+from kasparro.supervise.single import run_alone
 
 BUSY = f"not run: another ingestor was at it for {PATIENCE_SECONDS:g} s"
 
 
 @click.command("ingest")
 @click.option("--once", is_flag=True, help="Run each source once in this process, then end.")
-@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only this source; may be given again.")
-@click.option("--full", is_flag=True, help="With --once: ignore checkpoints and validators, read everything anew.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME",
+    help="Only this source; may be given again.",
+)
+@click.option(
+    "--full",
+    is_flag=True,
+    help="With --once: ignore checkpoints and validators, read everything anew.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --once: print the runs as JSON.")
 def command(*, once: bool, sources: tuple[str, ...], full: bool, as_json: bool) -> None:
     """Start the ingestor alone, or run sources once.
 
     \b
-    Exit codes of --once: 0 every run succeeded, 3 records were rejected, 4 a run failed or there was none.
+    Exit codes of --once: 0 every run succeeded, 3 records were rejected, 4 a run failed or there
+    was none.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     settings = load_settings()
     _check(settings, sources)

@@ -4,17 +4,19 @@ from pathlib import Path
 
 import click
 
-from db.logins import PARTS, LoginError, write_password_file
-from db.migrate import Migration, MigrationStatus, migrate, status
-from db.settings import Settings
-from kasparro.database import open_database
-from kasparro.errors import CommandError
-from kasparro.one_shot import run_to_end
-from kasparro.which import demo_option, settings_for
+from common.settings import Settings
+from db.schema.logins import PARTS, LoginError, write_password_file
+from db.schema.migrate import Migration, MigrationStatus, migrate, status
+from kasparro.cli.common.database import open_database
+from kasparro.cli.common.errors import CommandError
+from kasparro.cli.common.one_shot import run_to_end
+from kasparro.cli.common.which import demo_option, settings_for
 
 
 @click.command("migrate")
-@click.option("--status", "only_status", is_flag=True, help="Only show what is applied and what is pending.")
+@click.option(
+    "--status", "only_status", is_flag=True, help="Only show what is applied and what is pending."
+)
 @click.option(
     "--logins",
     "folder",
@@ -25,11 +27,12 @@ from kasparro.which import demo_option, settings_for
 def command(*, only_status: bool, folder: Path | None, demo: bool | None) -> None:
     """Bring the database to the schema of this version.
 
-    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied once. Only --status
-    takes the demo by itself.
+    `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied
+    once. Only --status takes the demo by itself.
 
-    --logins is for parts that run apart, as in docker-compose.yml: FOLDER/server/pgpass and FOLDER/ingestor/pgpass are
-    what `passfile=` in a DATABASE_URL names, the user of which is printed.
+    --logins is for parts that run apart, as in docker-compose.yml: FOLDER/server/pgpass and
+    FOLDER/ingestor/pgpass are what `passfile=` in a DATABASE_URL names, the user of which is
+    printed.
     """
     settings = settings_for(demo if demo is not None or only_status else False)
     if only_status:
@@ -73,6 +76,8 @@ async def _status(settings: Settings) -> MigrationStatus:
 
 def _print_status(found: MigrationStatus) -> None:
     for row in found.applied:
-        click.echo(f"applied {row.version:04}_{row.name}.sql  {row.applied_at:%Y-%m-%d %H:%M:%S} UTC")
+        click.echo(
+            f"applied {row.version:04}_{row.name}.sql  {row.applied_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
     for migration in found.pending:
         click.echo(f"pending {migration.file_name}")

@@ -8,23 +8,30 @@ from collections.abc import Iterator, Sequence
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 
-from db.logs import configure_logging
-from db.migrate import migrate
-from db.pool import create_pool
-from db.settings import Settings, SettingsError, load_settings
-from db.times import UnreadableTimeError, read_span
-from ingestor.reprocess import Report, ReprocessBusyError, reprocess
+from common.logs import configure_logging
+from common.settings import Settings, SettingsError, load_settings
+from common.times import UnreadableTimeError, read_span
+from db.connect.pool import create_pool
+from db.schema.migrate import migrate
+from ingestor.reprocess import ReprocessBusyError, ReprocessReport, reprocess
 from ingestor.reprocess.job import OnProgress
+from ingestor.run.startup import close_sources, retention_of
 from ingestor.sources import create_sources
-from ingestor.startup import close_sources, retention_of
-from kasparro.database import open_database
-from kasparro.demo import demo_settings
-from kasparro.errors import RUN_PARTIAL, RefusedError
-from kasparro.reports import open_screen
-from kasparro.terminal import cell, say_json
+from kasparro.cli.common.database import open_database
+from kasparro.cli.common.errors import RUN_PARTIAL, CommandRefusedError
+from kasparro.cli.common.reports import open_screen
+from kasparro.cli.common.terminal import cell, say_json
+from kasparro.demo.state import demo_settings
 
 _SHOWN = 40
 """Characters of a sample's value."""
@@ -39,22 +46,34 @@ def _instant(_: click.Context, __: click.Parameter, value: str | None) -> dateti
 
 
 @click.command("reprocess")
-@click.option("--source", "names", multiple=True, metavar="NAME", help="Only this source; may be given again.")
 @click.option(
-    "--since", callback=_instant, metavar="WHEN", help="Only payloads that arrived since then (ISO date or time)."
+    "--source", "names", multiple=True, metavar="NAME", help="Only this source; may be given again."
 )
-@click.option("--dry-run", is_flag=True, help="Change nothing; print what would change, with samples.")
+@click.option(
+    "--since",
+    callback=_instant,
+    metavar="WHEN",
+    help="Only payloads that arrived since then (ISO date or time).",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Change nothing; print what would change, with samples."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--demo", is_flag=True, help="Of the demo.")
 def command(
-    *, names: tuple[str, ...], since: datetime.datetime | None, dry_run: bool, as_json: bool, demo: bool
+    *,
+    names: tuple[str, ...],
+    since: datetime.datetime | None,
+    dry_run: bool,
+    as_json: bool,
+    demo: bool,
 ) -> None:
     """Rebuild everything from the raw payloads after a fix.
 
     Listings, coins, history and candles are what they would be had the fix always been there.
 
-    Runs beside the service; readers see the old state until the new one is complete. Interrupted, the same command
-    goes on where it was. Rejected records are tried again.
+    Runs beside the service; readers see the old state until the new one is complete. Interrupted,
+    the same command goes on where it was. Rejected records are tried again.
 
     \b
     Exit codes: 0 done, 3 done, and some payloads cannot be read.
@@ -68,15 +87,23 @@ def command(
     try:
         with _bars() as on_progress:
             report = asyncio.run(
-                _reprocess(settings, names or settings.sources, since, dry_run=dry_run, on_progress=on_progress)
+                _reprocess(
+                    settings,
+                    names or settings.sources,
+                    since,
+                    dry_run=dry_run,
+                    on_progress=on_progress,
+                )
             )
     except ReprocessBusyError as error:
-        raise RefusedError(str(error)) from None
+        raise CommandRefusedError(str(error)) from None
     if as_json:
         say_json(report)
     else:
         _print(report)
-    raise click.exceptions.Exit(RUN_PARTIAL if any(source.failed for source in report.sources) else 0)
+    raise click.exceptions.Exit(
+        RUN_PARTIAL if any(source.failed for source in report.sources) else 0
+    )
 
 
 async def _reprocess(
@@ -86,12 +113,14 @@ async def _reprocess(
     *,
     dry_run: bool,
     on_progress: OnProgress,
-) -> Report:
+) -> ReprocessReport:
     async with open_database(settings) as dsn:
         await migrate(dsn)
         sources = create_sources(settings)
         try:
-            async with await create_pool(dsn, application_name="kasparro reprocess", max_size=2) as pool:
+            async with await create_pool(
+                dsn, application_name="kasparro reprocess", max_size=2
+            ) as pool:
                 return await reprocess(
                     pool,
                     sources,
@@ -127,21 +156,24 @@ def _bars() -> Iterator[OnProgress]:
         yield show
 
 
-def _print(report: Report) -> None:
+def _print(report: ReprocessReport) -> None:
     """Print what was read and what changed: a line for each table and field, below it the first samples."""
     screen = open_screen()
     table = Table("source", *(_right(name) for name in ("read", "unreadable", "listings changed")))
     table.box = None
     for source in report.sources:
         table.add_row(
-            cell(source.source), *(f"{count:,}" for count in (source.processed, source.failed, source.changed))
+            cell(source.source),
+            *(f"{count:,}" for count in (source.processed, source.failed, source.changed)),
         )
     screen.print(table)
     if not report.changes:
         screen.print("Nothing would change." if report.dry_run else "Nothing changed.")
         return
     for change in report.changes:
-        screen.print(f"{change.table}, {change.field}: {change.rows:,} rows", markup=False, style="bold")
+        screen.print(
+            f"{change.table}, {change.field}: {change.rows:,} rows", markup=False, style="bold"
+        )
         for sample in change.samples:
             screen.print(cell(f"    {sample.id}: {_short(sample.old)} -> {_short(sample.new)}"))
     if report.dry_run:

@@ -9,19 +9,19 @@ from rich.filesize import decimal
 from rich.table import Column, Table
 from rich.text import Text
 
-from db.migrate import status as migration_status
-from db.pool import connect
-from db.quality import DoubtfulCoin
-from db.settings import Settings
-from kasparro.database import open_database
-from kasparro.errors import CommandError
-from kasparro.folder_size import folder_bytes
-from kasparro.occupancy import find_occupant
-from kasparro.one_shot import run_to_end
-from kasparro.reports import STYLES, open_screen, print_words
-from kasparro.status import SourceStatus, Status, read_status
-from kasparro.terminal import cell, say, say_json
-from kasparro.which import demo_option, settings_for
+from common.settings import Settings
+from db.connect.pool import connect
+from db.read.quality import DoubtfulCoin
+from db.schema.migrate import status as migration_status
+from kasparro.cli.common.database import open_database
+from kasparro.cli.common.errors import CommandError
+from kasparro.cli.common.folder_size import folder_bytes
+from kasparro.cli.common.one_shot import run_to_end
+from kasparro.cli.common.reports import STYLES, open_screen, print_words
+from kasparro.cli.common.status import SourceStatus, Status, read_status
+from kasparro.cli.common.terminal import cell, say, say_json
+from kasparro.cli.common.which import demo_option, settings_for
+from kasparro.supervise.process_lock import find_occupant
 
 _COLUMNS = (
     Column("source"),
@@ -61,7 +61,9 @@ def command(*, as_json: bool, demo: bool | None) -> None:
 async def _read(settings: Settings) -> Status:
     async with open_database(settings) as dsn:
         if (await migration_status(dsn)).pending:
-            raise CommandError("the database is not at the schema of this version: run `kasparro migrate`")
+            raise CommandError(
+                "the database is not at the schema of this version: run `kasparro migrate`"
+            )
         connection = await connect(
             dsn,
             application_name="kasparro status",
@@ -69,14 +71,20 @@ async def _read(settings: Settings) -> Status:
             lock_timeout_seconds=LOCK_TIMEOUT_SECONDS,
         )
         try:
-            return await read_status(connection, find_occupant(settings.home), _disk_bytes(settings))
+            return await read_status(
+                connection, find_occupant(settings.home), _disk_bytes(settings)
+            )
         finally:
             await connection.close()
 
 
 def _print(status: Status, now: datetime.datetime) -> None:
     running = status.running
-    where = f"Kasparro runs at {running.url} (process {running.pid})" if running else "no `kasparro up` runs here"
+    where = (
+        f"Kasparro runs at {running.url} (process {running.pid})"
+        if running
+        else "no `kasparro up` runs here"
+    )
     say(f"{status.coins:,} coins{' (demo: prices are made up)' if status.demo else ''}; {where}")
     say(_size(status))
     for problem in status.problems:
@@ -97,7 +105,11 @@ def _print(status: Status, now: datetime.datetime) -> None:
 
 
 def _disk_bytes(settings: Settings) -> int | None:
-    return folder_bytes((settings.home / "postgres").resolve()) if settings.database_url is None else None
+    return (
+        folder_bytes((settings.home / "postgres").resolve())
+        if settings.database_url is None
+        else None
+    )
 
 
 def _size(status: Status) -> str:
@@ -128,12 +140,16 @@ def _why(coin: DoubtfulCoin, now: datetime.datetime) -> str:
 
 def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:
     source, run, checkpoint = status.source, status.last_run, status.checkpoint
-    health = Text(source.health, STYLES[source.health]) if source.enabled else Text("disabled", "dim")
+    health = (
+        Text(source.health, STYLES[source.health]) if source.enabled else Text("disabled", "dim")
+    )
     cells: list[str | Text] = [cell(source.name), health]
     if run is None:
         cells += ["never", "", "", "", ""]
     else:
-        last_run = Text.assemble((run.status, STYLES[run.status]), f", {_when(run.finished_at or run.started_at, now)}")
+        last_run = Text.assemble(
+            (run.status, STYLES[run.status]), f", {_when(run.finished_at or run.started_at, now)}"
+        )
         counts = (run.processed, run.failed, run.changed, run.note_count)
         cells += [last_run, *(f"{count:,}" for count in counts)]
     cells.append(f"{status.listings:,}")

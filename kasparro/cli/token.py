@@ -2,8 +2,8 @@
 
 import click
 
-from db.token import load_or_create_token, tokens_of
-from kasparro.which import demo_option, settings_for
+from common.scheduler_token import load_or_create_token, tokens_of
+from kasparro.cli.common.which import demo_option, settings_for
 
 
 @click.command("token")
@@ -11,7 +11,8 @@ from kasparro.which import demo_option, settings_for
 def command(*, demo: bool | None) -> None:
     """Print the token that triggering a run needs.
 
-    It is SCHEDULER_TOKEN, or else one that is made once and kept in the state folder. Of several it is the first.
+    It is SCHEDULER_TOKEN, or else one that is made once and kept in the state folder. Of several it
+    is the first.
     """
     settings = settings_for(demo)
     click.echo(tokens_of(settings.scheduler_token or load_or_create_token(settings.home))[0])

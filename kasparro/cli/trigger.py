@@ -6,26 +6,26 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from db.migrate import migrate
-from db.pool import connect
-from db.request_rows import requests_by_id
+from common.settings import Settings
+from db.connect.pool import connect
+from db.connect.types import Connection
+from db.read.requests import requests_by_id
+from db.read.runs import RunRow, runs_of_requests
 from db.requests import add_request
-from db.run_pages import RunRow, runs_of_requests
-from db.settings import Settings
+from db.schema.migrate import migrate
 from db.sources import enabled_sources
-from db.types import Connection
-from kasparro.database import find_running
-from kasparro.errors import CommandError, RefusedError
-from kasparro.one_shot import run_to_end
-from kasparro.reports import end_with_runs, print_runs
-from kasparro.terminal import say, say_json
-from kasparro.which import demo_option, settings_for
+from kasparro.cli.common.database import find_running
+from kasparro.cli.common.errors import CommandError, CommandRefusedError
+from kasparro.cli.common.one_shot import run_to_end
+from kasparro.cli.common.reports import end_with_runs, print_runs
+from kasparro.cli.common.terminal import say, say_json
+from kasparro.cli.common.which import demo_option, settings_for
 
 LOOK_SECONDS = 0.2
 NOT_RUN = "not run: no ingestor is set to read it any more"
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class TriggerOutcome(msgspec.Struct, frozen=True):
     """A request, and how its runs went where they were waited for."""
 
     request: int
@@ -34,18 +34,29 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 @click.command("trigger")
-@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only this source; may be given again.")
-@click.option("--full", is_flag=True, help="Ignore checkpoints and validators, read everything anew.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME",
+    help="Only this source; may be given again.",
+)
+@click.option(
+    "--full", is_flag=True, help="Ignore checkpoints and validators, read everything anew."
+)
 @click.option("--wait", is_flag=True, help="Wait for the runs to end and print them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @demo_option
-def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, demo: bool | None) -> None:
+def command(
+    *, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, demo: bool | None
+) -> None:
     """Ask the running ingestor for a run now.
 
     The request is a row of the database: it is served even if the ingestor is started only later.
 
     \b
-    Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed or there was none.
+    Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed or there
+    was none.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     settings = settings_for(demo)
     outcome = run_to_end(lambda: _trigger(settings, sources, full=full, wait=wait))
@@ -59,7 +70,9 @@ def command(*, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, 
         end_with_runs(outcome.sources, outcome.runs, NOT_RUN)
 
 
-async def _trigger(settings: Settings, names: Sequence[str], *, full: bool, wait: bool) -> Outcome:
+async def _trigger(
+    settings: Settings, names: Sequence[str], *, full: bool, wait: bool
+) -> TriggerOutcome:
     dsn = settings.database_url or await find_running(settings)
     if dsn is None:
         raise CommandError(
@@ -70,7 +83,7 @@ async def _trigger(settings: Settings, names: Sequence[str], *, full: bool, wait
     try:
         chosen = await _choose(connection, names)
         request = await add_request(connection, chosen, full=full)
-        return Outcome(request, chosen, await _wait(connection, request) if wait else None)
+        return TriggerOutcome(request, chosen, await _wait(connection, request) if wait else None)
     finally:
         await connection.close()
 
@@ -78,10 +91,14 @@ async def _trigger(settings: Settings, names: Sequence[str], *, full: bool, wait
 async def _choose(connection: Connection, names: Sequence[str]) -> list[str]:
     enabled = await enabled_sources(connection)
     if not enabled:
-        raise CommandError("no ingestor has worked on this database yet: start one with `kasparro up`")
+        raise CommandError(
+            "no ingestor has worked on this database yet: start one with `kasparro up`"
+        )
     unknown = next((name for name in names if name not in enabled), None)
     if unknown is not None:
-        raise RefusedError(f"{unknown!r} is no source of the running ingestor: it has {', '.join(enabled)}")
+        raise CommandRefusedError(
+            f"{unknown!r} is no source of the running ingestor: it has {', '.join(enabled)}"
+        )
     return list(dict.fromkeys(names)) or enabled
 
 

@@ -5,32 +5,38 @@ import logging
 
 import click
 
-from db.settings import Settings, load_settings
-from kasparro.console import open_console
-from kasparro.demo import demo_settings
-from kasparro.demo_plan import demo_plan, new_market
-from kasparro.occupancy import occupy
-from kasparro.ports import check_port, service_url
-from kasparro.sources import check_source_settings
-from kasparro.supervisor import Plan, supervise
+from common.settings import Settings, load_settings
+from kasparro.cli.common.sources import check_source_settings
+from kasparro.demo.plan import demo_plan, new_market
+from kasparro.demo.state import demo_settings
+from kasparro.supervise.console import open_console
+from kasparro.supervise.ports import check_port, service_url
+from kasparro.supervise.process_lock import occupy
+from kasparro.supervise.supervisor import ProcessPlan, supervise
 
 log = logging.getLogger(__name__)
 
 
 @click.command("up")
 @click.option(
-    "--demo", is_flag=True, help="Use a made-up market: needs no network, and keeps a state folder of its own."
+    "--demo",
+    is_flag=True,
+    help="Use a made-up market: needs no network, and keeps a state folder of its own.",
 )
 def command(*, demo: bool) -> None:
     """Start everything: database, ingestor and server.
 
-    PostgreSQL is the embedded one unless DATABASE_URL names another. Ends, and ends everything, on Ctrl-C or SIGTERM.
+    PostgreSQL is the embedded one unless DATABASE_URL names another. Ends, and ends everything, on
+    Ctrl-C or SIGTERM.
     """
     start(demo=demo)
 
 
 def start(*, demo: bool) -> None:
-    """Run everything until a signal. Raises SettingsError, RefusedError and what a database raises."""
+    """Run everything until a signal.
+
+    Raises SettingsError, RefusedError and what a database raises.
+    """
     settings = load_settings()
     if demo:
         settings = demo_settings(settings)
@@ -43,8 +49,8 @@ def start(*, demo: bool) -> None:
         asyncio.run(supervise(plan, console))
 
 
-def _plan(settings: Settings, market: str | None) -> Plan:
+def _plan(settings: Settings, market: str | None) -> ProcessPlan:
     if market is None:
-        return Plan(settings=settings, commands=(("ingestor",), ("server",)))
+        return ProcessPlan(settings=settings, commands=(("ingestor",), ("server",)))
     log.info("demo: prices are made up and kept apart in %s; no provider is asked", settings.home)
     return demo_plan(settings, market)

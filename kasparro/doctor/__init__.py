@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from db.settings import Settings
+from common.settings import Settings
 from kasparro.doctor.database import check_database
 from kasparro.doctor.findings import Finding
 from kasparro.doctor.machine import check_disk, check_python, check_server_port, check_state_folder
@@ -19,7 +19,9 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield check_disk(settings)
     yield check_server_port(settings)
     if folder.level == "fail" and settings.database_url is None:
-        yield Finding("fail", "Database", "the embedded database needs the state folder", "see there")
+        yield Finding(
+            "fail", "Database", "the embedded database needs the state folder", "see there"
+        )
     else:
         for finding in await check_database(settings):
             yield finding

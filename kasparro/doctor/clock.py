@@ -6,8 +6,8 @@ import email.utils
 import aiohttp
 from yarl import URL
 
-from ingestor.egress import Egress
-from ingestor.errors import SourceRefusedError
+from ingestor.http.egress import Egress
+from ingestor.sources.errors import SourceRefusedError
 from kasparro.doctor.findings import Finding
 
 TOLERANCE = datetime.timedelta(seconds=30)
@@ -43,10 +43,14 @@ def clock_finding(whose: str, ahead: datetime.timedelta) -> Finding:
     return Finding("ok", "Clock", f"agrees with {whose}")
 
 
-async def _ahead(session: aiohttp.ClientSession, url: URL, egress: Egress) -> datetime.timedelta | None:
+async def _ahead(
+    session: aiohttp.ClientSession, url: URL, egress: Egress
+) -> datetime.timedelta | None:
     """Return how far the clock behind `url` is ahead of ours, None where it does not tell."""
     try:
-        async with session.head(url, allow_redirects=False, **egress.request_options(url)) as response:
+        async with session.head(
+            url, allow_redirects=False, **egress.request_options(url)
+        ) as response:
             then = email.utils.parsedate_to_datetime(response.headers["Date"])
     except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
         return None

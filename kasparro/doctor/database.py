@@ -4,14 +4,15 @@ import contextlib
 import datetime
 from collections.abc import AsyncIterator
 
-from db.clock import database_now
+from common.dsn import database_location
+from common.settings import Settings
+from db.connect.clock import database_now
+from db.connect.pool import DatabaseUnavailableError, connect, database_problem
 from db.embedded import EmbeddedPostgresError
 from db.loop_problems import read_problems
-from db.migrate import MigrationError, status
-from db.pool import DatabaseUnavailableError, connect, database_location, database_problem
-from db.settings import Settings
-from ingestor.housekeeping import CLOCKS_APART
-from kasparro.database import open_database
+from db.schema.migrate import MigrationError, status
+from ingestor.run.housekeeping import CLOCKS_APART
+from kasparro.cli.common.database import open_database
 from kasparro.doctor.clock import REMEDY, clock_finding
 from kasparro.doctor.findings import Finding
 from kasparro.doctor.logins import check_logins
@@ -30,7 +31,9 @@ async def check_database(settings: Settings) -> list[Finding]:
         return [Finding("fail", "Database", sentence, remedy or "see the log that it names")]
     except DatabaseUnavailableError as error:
         remedy = "start it, or correct DATABASE_URL, or leave that out for the embedded database"
-        return [Finding("fail", "Database", f"{error.location} is out of reach: {error.reason}", remedy)]
+        return [
+            Finding("fail", "Database", f"{error.location} is out of reach: {error.reason}", remedy)
+        ]
     except Exception as error:
         problem = database_problem(error)
         if problem is None:
@@ -47,8 +50,15 @@ async def _check(dsn: str, settings: Settings) -> list[Finding]:
     except MigrationError as error:
         return [*found, Finding("fail", "Schema", str(error), "see above")]
     if pending:
-        return [*found, Finding("warn", "Schema", f"behind, by migrations: {len(pending)}", "run `kasparro migrate`")]
-    connection = await connect(dsn, application_name="kasparro doctor", lock_timeout_seconds=LOCK_TIMEOUT_SECONDS)
+        return [
+            *found,
+            Finding(
+                "warn", "Schema", f"behind, by migrations: {len(pending)}", "run `kasparro migrate`"
+            ),
+        ]
+    connection = await connect(
+        dsn, application_name="kasparro doctor", lock_timeout_seconds=LOCK_TIMEOUT_SECONDS
+    )
     try:
         problems = await read_problems(connection)
         space = await check_space(connection, settings)
@@ -68,7 +78,12 @@ def _clock(ahead: datetime.timedelta) -> Finding:
     finding = clock_finding("the database", ahead)
     if abs(ahead) <= CLOCKS_APART:
         return finding
-    return Finding("fail", "Clock", f"{finding.text}: what is past its retention is kept until they agree", REMEDY)
+    return Finding(
+        "fail",
+        "Clock",
+        f"{finding.text}: what is past its retention is kept until they agree",
+        REMEDY,
+    )
 
 
 @contextlib.asynccontextmanager
@@ -77,7 +92,8 @@ async def _connected(dsn: str) -> AsyncIterator[tuple[str, datetime.timedelta]]:
     connection = await connect(dsn, application_name="kasparro doctor")
     try:
         now: datetime.datetime = await database_now(connection)
-        # As the server writes it, but for a packager's words behind: asyncpg's parts have the minor version elsewhere.
+        # As the server writes it, but for a packager's words behind: asyncpg's parts have the minor
+        # version elsewhere.
         version = connection.get_settings().server_version.partition(" ")[0]
         yield version, now - datetime.datetime.now(datetime.UTC)
     finally:

@@ -1,7 +1,7 @@
 """The logins: whether the server and the ingestor can do no more than their work needs."""
 
-from db.logins import PARTS, LoginError, Part, find_login
-from db.pool import connect
+from db.connect.pool import connect
+from db.schema.logins import PARTS, LoginError, Part, find_login
 from kasparro.doctor.findings import Finding
 
 REMEDY = (

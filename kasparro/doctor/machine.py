@@ -6,11 +6,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from db.settings import Settings
+from common.settings import Settings
+from kasparro.cli.common.errors import CommandRefusedError
 from kasparro.doctor.findings import Finding
-from kasparro.errors import RefusedError
-from kasparro.occupancy import find_occupant
-from kasparro.ports import check_port
+from kasparro.supervise.ports import check_port
+from kasparro.supervise.process_lock import find_occupant
 
 OLDEST_PYTHON = (3, 11)
 LOW_DISK_BYTES = 1_000_000_000
@@ -30,11 +30,15 @@ def check_state_folder(settings: Settings) -> Finding:
     home = settings.home
     existing = _nearest_existing(home)
     if not existing.is_dir():
-        return Finding("fail", "State folder", f"{existing} is a file", "set KASPARRO_HOME to a folder")
+        return Finding(
+            "fail", "State folder", f"{existing} is a file", "set KASPARRO_HOME to a folder"
+        )
     if not os.access(existing, os.W_OK | os.X_OK):
         remedy = "change its rights, or set KASPARRO_HOME to a folder of yours"
         return Finding("fail", "State folder", f"{existing} cannot be written", remedy)
-    return Finding("ok", "State folder", str(home) if existing == home else f"{home} (made at the first start)")
+    return Finding(
+        "ok", "State folder", str(home) if existing == home else f"{home} (made at the first start)"
+    )
 
 
 def check_disk(settings: Settings) -> Finding:
@@ -54,7 +58,7 @@ def check_server_port(settings: Settings) -> Finding:
     occupant = find_occupant(settings.home)
     try:
         check_port(settings.host, settings.port)
-    except RefusedError as error:
+    except CommandRefusedError as error:
         if occupant is not None and occupant.url.endswith(f":{settings.port}"):
             text = f"{settings.port} is held by Kasparro itself, which runs (process {occupant.pid}) at {occupant.url}"
             return Finding("ok", "Port", text)

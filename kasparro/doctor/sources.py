@@ -7,17 +7,17 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
+from common.settings import Settings, SettingsError
 from db.notes import Note, gathered
-from db.settings import Settings, SettingsError
-from ingestor.egress import egress_of
-from ingestor.errors import SourceError, SourceMalformedError, SourceUnavailableError
-from ingestor.identity import read_identities
-from ingestor.records import Explains, Page, RecordError, Source
-from ingestor.sample import names_sample
+from ingestor.http.egress import egress_of
+from ingestor.run.identity import read_identities
+from ingestor.run.sample import names_sample
 from ingestor.sources import create_sources
+from ingestor.sources.errors import SourceError, SourceMalformedError, SourceUnavailableError
+from ingestor.sources.records import ExplainsNoPage, Page, RecordError, Source
+from kasparro.cli.common.terminal import with_count
 from kasparro.doctor.clock import check_clock
 from kasparro.doctor.findings import Finding
-from kasparro.terminal import with_count
 
 PATIENCE_SECONDS = 20.0
 AT_ONCE = 100
@@ -50,7 +50,11 @@ async def check_sources(settings: Settings) -> list[Finding]:
     async with anyio.create_task_group() as group:
         for source in sources:
             group.start_soon(check, source)
-    if "csv" in found and not settings.demo and names_sample(settings.csv_path or str(settings.csv_folder)):
+    if (
+        "csv" in found
+        and not settings.demo
+        and names_sample(settings.csv_path or str(settings.csv_folder))
+    ):
         sample = "CSV_PATH names the sample: the prices in it are invented"
         found["csv"] = [Finding("warn", "csv", sample, SAMPLE_REMEDY)]
     clock = (
@@ -81,7 +85,7 @@ async def _check(source: Source) -> list[Finding]:
         return [Finding("fail", source.name, f"no answer within {PATIENCE_SECONDS:g} s", remedy)]
     finally:
         await source.close()
-    why = source.why_no_page() if isinstance(source, Explains) else None
+    why = source.why_no_page() if isinstance(source, ExplainsNoPage) else None
     if why is not None:
         return [Finding("ok", source.name, why)]
     return [_answered(source, seen), *_noted(source, seen.notes)]
@@ -89,14 +93,19 @@ async def _check(source: Source) -> list[Finding]:
 
 def _failed(source: Source, error: SourceError) -> Finding:
     if isinstance(error, SourceUnavailableError):
-        return Finding("fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE)
+        return Finding(
+            "fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE
+        )
     if isinstance(error, SourceMalformedError):
         return Finding("fail", source.name, f"{error}{f'; {error.seen}' if error.seen else ''}")
     return Finding("fail", source.name, str(error))  # it says what to change
 
 
 async def _look(source: Source) -> _Seen:
-    """Read the first page of a provider, and of files what FILE_SECONDS allow. Raises SourceError and TimeoutError."""
+    """Read the first page of a provider, and of files what FILE_SECONDS allow.
+
+    Raises SourceError and TimeoutError.
+    """
     seen, started = _Seen(), time.monotonic()
     with anyio.fail_after(PATIENCE_SECONDS):
         async with contextlib.aclosing(source.pages(None, full=True)) as pages:
@@ -124,10 +133,21 @@ async def _add(seen: _Seen, source: Source, page: Page) -> None:
 
 
 def _answered(source: Source, seen: _Seen) -> Finding:
-    where = " in its first page" if source.kind == "api" else "" if seen.whole else " in what was read of it"
+    where = (
+        " in its first page"
+        if source.kind == "api"
+        else ""
+        if seen.whole
+        else " in what was read of it"
+    )
     text = f"{seen.records:,} records{where}, {seen.seconds:.1f} s"
     if seen.rejected:
-        return Finding("warn", source.name, f"{text}, {seen.rejected:,} of them unreadable", "look at them after a run")
+        return Finding(
+            "warn",
+            source.name,
+            f"{text}, {seen.rejected:,} of them unreadable",
+            "look at them after a run",
+        )
     return Finding("ok", source.name, text)
 
 

@@ -4,13 +4,15 @@ import shutil
 
 from rich.filesize import decimal
 
-from db.settings import Settings
-from db.sizes import Forecast, Sizes, forecast, read_growth, read_sizes
-from db.types import Connection
-from ingestor.startup import retention_of
+from common.settings import Settings
+from db.connect.types import Connection
+from db.read.sizes import Forecast, Sizes, forecast, read_growth, read_sizes
+from ingestor.run.startup import retention_of
 from kasparro.doctor.findings import Finding
 
-REMEDY = "lower RAW_RETENTION_DAYS (or set RAW_RETENTION_HOURS) or HISTORY_RETENTION_DAYS, or make room"
+REMEDY = (
+    "lower RAW_RETENTION_DAYS (or set RAW_RETENTION_HOURS) or HISTORY_RETENTION_DAYS, or make room"
+)
 
 
 async def check_space(connection: Connection, settings: Settings) -> Finding:
@@ -20,11 +22,15 @@ async def check_space(connection: Connection, settings: Settings) -> Finding:
     return space_finding(settings, sizes, forecast(sizes, growth, retention_of(settings)), free)
 
 
-def space_finding(settings: Settings, sizes: Sizes, expected: Forecast | None, free: int | None) -> Finding:
+def space_finding(
+    settings: Settings, sizes: Sizes, expected: Forecast | None, free: int | None
+) -> Finding:
     """Return the finding; `free` is None where the database's disk is not known."""
     now = f"{decimal(sizes.database_bytes)} now"
     if expected is None:
-        return Finding("ok", "Space", f"{now}; what it comes to is known after some minutes of runs")
+        return Finding(
+            "ok", "Space", f"{now}; what it comes to is known after some minutes of runs"
+        )
     raw_setting = f"RAW_RETENTION_DAYS={settings.raw_retention_days}"
     if settings.raw_retention_hours is not None:
         raw_setting = f"RAW_RETENTION_HOURS={settings.raw_retention_hours}"
@@ -35,7 +41,8 @@ def space_finding(settings: Settings, sizes: Sizes, expected: Forecast | None, f
     )
     if free is not None and expected.database_bytes - sizes.database_bytes > free:
         hours = free / expected.bytes_per_hour
-        when = f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
+        # Two days.
+        when = f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004
         return Finding("warn", "Space", f"{text}; the disk is full in about {when}", REMEDY)
     return Finding("ok", "Space", text)
 

@@ -13,10 +13,16 @@ from msgspec import Struct
 
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault, read_faults
-from kasparro.simulator.limits import Limits, parse_rate
-from kasparro.simulator.market import DEFAULT_COINS, LARGEST_MARKET, SMALLEST_MARKET, Market, utc
+from kasparro.simulator.limits import RateLimits, parse_rate
+from kasparro.simulator.market.market import (
+    DEFAULT_COINS,
+    LARGEST_MARKET,
+    SMALLEST_MARKET,
+    SimulatedMarket,
+    utc,
+)
+from kasparro.simulator.market.universe import Provider
 from kasparro.simulator.replay import DEFAULT_COINGECKO, DEFAULT_COINPAPRIKA, read_recording
-from kasparro.simulator.universe import Provider
 
 DEFAULT_PORT = 9000
 EXIT_BAD_ARGUMENT = 2
@@ -60,7 +66,10 @@ def main() -> int:
 @click.command(context_settings={"show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, help="Port to listen on; 0 for any free one."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=DEFAULT_PORT,
+    help="Port to listen on; 0 for any free one.",
 )
 @click.option(
     "--coins",
@@ -68,12 +77,19 @@ def main() -> int:
     default=DEFAULT_COINS,
     help="Coins on each provider's list.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, help="Equal seeds and ticks give equal bytes.")
 @click.option(
-    "--tick-seconds", type=click.IntRange(1), help="Move prices this often; without it only POST /_control/tick does."
+    "--seed", type=click.IntRange(0), default=1, help="Equal seeds and ticks give equal bytes."
 )
 @click.option(
-    "--moving", type=click.FloatRange(0, 1), default=0.4, help="Share of the listings that move at each tick."
+    "--tick-seconds",
+    type=click.IntRange(1),
+    help="Move prices this often; without it only POST /_control/tick does.",
+)
+@click.option(
+    "--moving",
+    type=click.FloatRange(0, 1),
+    default=0.4,
+    help="Share of the listings that move at each tick.",
 )
 @click.option(
     "--start",
@@ -81,13 +97,24 @@ def main() -> int:
     help="Where the market's clock starts, UTC.  [default: now]",
 )
 @click.option(
-    "--plan", type=click.Choice(["full", "free"]), default="full", help="CoinPaprika's plan; free sends 2,000 coins."
+    "--plan",
+    type=click.Choice(["full", "free"]),
+    default="full",
+    help="CoinPaprika's plan; free sends 2,000 coins.",
 )
 @click.option("--rate-limit", help="Requests allowed to each provider: 10/s, 30/m or 500/h.")
 @click.option("--coinpaprika-rate-limit", help="The same for CoinPaprika alone.")
 @click.option("--coingecko-rate-limit", help="The same for CoinGecko alone.")
-@click.option("--coinpaprika-monthly-limit", type=click.IntRange(1), help="Requests until CoinPaprika answers 402.")
-@click.option("--coingecko-monthly-limit", type=click.IntRange(1), help="Requests until CoinGecko answers only 429.")
+@click.option(
+    "--coinpaprika-monthly-limit",
+    type=click.IntRange(1),
+    help="Requests until CoinPaprika answers 402.",
+)
+@click.option(
+    "--coingecko-monthly-limit",
+    type=click.IntRange(1),
+    help="Requests until CoinGecko answers only 429.",
+)
 @click.option("--coinpaprika-key", help="Key that CoinPaprika demands.")
 @click.option("--coingecko-key", help="Key that CoinGecko demands.")
 @click.option("--faults", help="Faults to start with: JSON, or a file of it.")
@@ -97,9 +124,15 @@ def main() -> int:
     help="Serve recorded bodies from this folder instead.",
 )
 @click.option(
-    "--replay-coinpaprika", default=DEFAULT_COINPAPRIKA, help="Which of them is /tickers; of several the largest."
+    "--replay-coinpaprika",
+    default=DEFAULT_COINPAPRIKA,
+    help="Which of them is /tickers; of several the largest.",
 )
-@click.option("--replay-coingecko", default=DEFAULT_COINGECKO, help="Which of them are the pages of /coins/markets.")
+@click.option(
+    "--replay-coingecko",
+    default=DEFAULT_COINGECKO,
+    help="Which of them are the pages of /coins/markets.",
+)
 def command(**arguments: Any) -> None:  # noqa: ANN401 - Options has their types
     """Fake crypto market that speaks CoinPaprika's and CoinGecko's protocols."""
     options = Options(**arguments)
@@ -110,7 +143,7 @@ async def _serve(options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    market = Market(
+    market = SimulatedMarket(
         options.coins,
         options.seed,
         start=utc(options.start) if options.start else None,
@@ -120,8 +153,16 @@ async def _serve(options: Options) -> None:
     )
     recording = None
     if options.replay:
-        recording = read_recording(options.replay, options.replay_coinpaprika, options.replay_coingecko)
-    app = create_app(market, recording=recording, faults=_faults(options), limits=_limits(options), keys=_keys(options))
+        recording = read_recording(
+            options.replay, options.replay_coinpaprika, options.replay_coingecko
+        )
+    app = create_app(
+        market,
+        recording=recording,
+        faults=_faults(options),
+        limits=_limits(options),
+        keys=_keys(options),
+    )
     async with serving(app, options.host, options.port) as address:
         click.echo(_greeting(options, address))
         sys.stdout.flush()
@@ -129,7 +170,9 @@ async def _serve(options: Options) -> None:
             await _next_tick(stop, None if recording else options.tick_seconds, market)
 
 
-async def _next_tick(stop: asyncio.Event, tick_seconds: int | None, market: Market) -> None:
+async def _next_tick(
+    stop: asyncio.Event, tick_seconds: int | None, market: SimulatedMarket
+) -> None:
     try:
         await asyncio.wait_for(stop.wait(), tick_seconds)
     except TimeoutError:
@@ -137,7 +180,11 @@ async def _next_tick(stop: asyncio.Event, tick_seconds: int | None, market: Mark
 
 
 def _greeting(options: Options, address: Address) -> str:
-    subject = f"replaying {options.replay}" if options.replay else f"{options.coins:,} coins, seed {options.seed}"
+    subject = (
+        f"replaying {options.replay}"
+        if options.replay
+        else f"{options.coins:,} coins, seed {options.seed}"
+    )
     urls = f"COINPAPRIKA_URL={address.coinpaprika_url} COINGECKO_URL={address.coingecko_url}"
     return f"simulator: {subject}, {address.root} ({urls})"
 
@@ -149,7 +196,7 @@ def _faults(options: Options) -> list[Fault]:
         raise click.BadParameter(str(error), param_hint="--faults") from error
 
 
-def _limits(options: Options) -> dict[Provider, Limits]:
+def _limits(options: Options) -> dict[Provider, RateLimits]:
     rates: dict[Provider, str | None] = {
         "coinpaprika": options.coinpaprika_rate_limit or options.rate_limit,
         "coingecko": options.coingecko_rate_limit or options.rate_limit,
@@ -158,11 +205,17 @@ def _limits(options: Options) -> dict[Provider, Limits]:
         "coinpaprika": options.coinpaprika_monthly_limit,
         "coingecko": options.coingecko_monthly_limit,
     }
-    return {name: Limits(parse_rate(rate) if rate else None, monthly[name]) for name, rate in rates.items()}
+    return {
+        name: RateLimits(parse_rate(rate) if rate else None, monthly[name])
+        for name, rate in rates.items()
+    }
 
 
 def _keys(options: Options) -> dict[Provider, str]:
-    keys: dict[Provider, str | None] = {"coinpaprika": options.coinpaprika_key, "coingecko": options.coingecko_key}
+    keys: dict[Provider, str | None] = {
+        "coinpaprika": options.coinpaprika_key,
+        "coingecko": options.coingecko_key,
+    }
     return {name: key for name, key in keys.items() if key}
 
 

@@ -10,12 +10,19 @@ from msgspec import Struct
 
 from kasparro.simulator import coingecko, coinpaprika, control, replay_routes
 from kasparro.simulator.faults import Fault, Faults
-from kasparro.simulator.limits import Limits
-from kasparro.simulator.market import Market
+from kasparro.simulator.limits import RateLimits
+from kasparro.simulator.market.market import SimulatedMarket
+from kasparro.simulator.market.universe import PROVIDERS, Provider
 from kasparro.simulator.replay import Recording
-from kasparro.simulator.simulation import PREFIXES, SIMULATION, Received, Simulation, provider_of, route_of
+from kasparro.simulator.simulation import (
+    PREFIXES,
+    SIMULATION,
+    ReceivedCall,
+    Simulation,
+    provider_of,
+    route_of,
+)
 from kasparro.simulator.spoil import play
-from kasparro.simulator.universe import PROVIDERS, Provider
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,11 +52,11 @@ class Address(Struct, frozen=True):
 
 
 def create_app(
-    market: Market,
+    market: SimulatedMarket,
     *,
     recording: Recording | None = None,
     faults: list[Fault] | None = None,
-    limits: Mapping[Provider, Limits] | None = None,
+    limits: Mapping[Provider, RateLimits] | None = None,
     keys: Mapping[Provider, str] | None = None,
 ) -> web.Application:
     """Both providers' routes over a market or a recording, with the controls; `keys` are demanded of every request."""
@@ -58,7 +65,7 @@ def create_app(
         market=market,
         recording=recording,
         faults=Faults(faults),
-        limits={name: (limits or {}).get(name) or Limits() for name in PROVIDERS},
+        limits={name: (limits or {}).get(name) or RateLimits() for name in PROVIDERS},
         keys=dict(keys or {}),
     )
     control.add_routes(app)
@@ -72,7 +79,9 @@ def create_app(
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Address]:
+async def serving(
+    app: web.Application, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Address]:
     """Serve an application while the context is open; raises OSError when the port is taken."""
     runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS, access_log=None)
     await runner.setup()
@@ -91,7 +100,7 @@ async def _provider_rules(request: web.Request, handler: Handler) -> web.StreamR
     provider = provider_of(request)
     if provider is None:
         return await handler(request)
-    received = Received(
+    received = ReceivedCall(
         provider=provider,
         method=request.method,
         path=route_of(request),
@@ -104,7 +113,9 @@ async def _provider_rules(request: web.Request, handler: Handler) -> web.StreamR
     return response
 
 
-async def _answer(received: Received, request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer(
+    received: ReceivedCall, request: web.Request, handler: Handler
+) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
     refuse = coinpaprika.refused if received.provider == "coinpaprika" else coingecko.refused
     refusal = refuse(simulation, request, time.monotonic())

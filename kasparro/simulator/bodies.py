@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 
 KEPT_BODIES: Final = 64
 LARGEST_KEPT: Final = 50_000
@@ -21,10 +21,10 @@ _FAST: Final = 1
 UNALTERED: Final = web.RequestKey("unaltered", bool)
 """A request so marked gets its body plain and whole, whatever it accepts or has: a fault is about to spoil it."""
 
-Row = Callable[[Market, int], bytes]
+Row = Callable[[SimulatedMarket, int], bytes]
 
 
-class Body(Struct, frozen=True):
+class SimulatedBody(Struct, frozen=True):
     """A body to send, what it is and when it last changed (Unix seconds)."""
 
     plain: bytes
@@ -37,18 +37,23 @@ class Bodies:
     """The bodies of one version of the market."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Body] = {}
-        self._still: Market | None = None
+        self._kept: dict[str, SimulatedBody] = {}
+        self._still: SimulatedMarket | None = None
         self._writing = asyncio.Lock()
 
-    def still(self, market: Market) -> Market:
+    def still(self, market: SimulatedMarket) -> SimulatedMarket:
         """Return the market as it stood when it last changed; forgets the bodies of the time before."""
         if self._still is None or self._still.version != market.version:
             self._still = market.snapshot()
             self._kept.clear()
         return self._still
 
-    async def get(self, market: Market, key: str, write: Callable[[Market], Awaitable[bytes]]) -> Body:
+    async def get(
+        self,
+        market: SimulatedMarket,
+        key: str,
+        write: Callable[[SimulatedMarket], Awaitable[bytes]],
+    ) -> SimulatedBody:
         """Return the body under this key, written now unless it is kept; two that ask at once wait for one writer."""
         async with self._writing:
             still = self.still(market)
@@ -58,24 +63,28 @@ class Bodies:
                 self._keep(key, body)
         return body
 
-    def _keep(self, key: str, body: Body) -> None:
+    def _keep(self, key: str, body: SimulatedBody) -> None:
         if len(self._kept) >= KEPT_BODIES:
             del self._kept[next(iter(self._kept))]
         self._kept[key] = body
 
 
-async def pack(plain: bytes, changed_at: int) -> Body:
+async def pack(plain: bytes, changed_at: int) -> SimulatedBody:
     """Return the body with its gzipped twin and a tag of its content."""
     zipped = await asyncio.to_thread(gzip.compress, plain, _FAST, mtime=0)
-    return Body(plain=plain, zipped=zipped, tag=sha256(plain).hexdigest()[:32], changed_at=changed_at)
+    return SimulatedBody(
+        plain=plain, zipped=zipped, tag=sha256(plain).hexdigest()[:32], changed_at=changed_at
+    )
 
 
-async def write_array(market: Market, numbers: Iterable[int], row: Row) -> bytes:
+async def write_array(market: SimulatedMarket, numbers: Iterable[int], row: Row) -> bytes:
     """Return a JSON array of records, written without holding up the other requests."""
     return b"".join([chunk async for chunk in stream_array(market, numbers, row)])
 
 
-async def stream_array(market: Market, numbers: Iterable[int], row: Row) -> AsyncIterator[bytes]:
+async def stream_array(
+    market: SimulatedMarket, numbers: Iterable[int], row: Row
+) -> AsyncIterator[bytes]:
     """Yield the same array piece by piece, for markets too large to hold."""
     separator, records = b"[", []
     for number in numbers:
@@ -87,7 +96,9 @@ async def stream_array(market: Market, numbers: Iterable[int], row: Row) -> Asyn
     yield (separator if records or separator == b"[" else b"") + b",".join(records) + b"]"
 
 
-def respond(request: web.Request, body: Body, headers: dict[str, str], *, weak: bool) -> web.Response:
+def respond(
+    request: web.Request, body: SimulatedBody, headers: dict[str, str], *, weak: bool
+) -> web.Response:
     """200 with the body, gzipped for who accepts it, or 304 for who has it (RFC 9110 section 13.1)."""
     changed_at = datetime.fromtimestamp(body.changed_at, UTC)
     headers = {**headers, "Vary": "Accept-Encoding, Origin"}

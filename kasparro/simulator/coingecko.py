@@ -11,7 +11,7 @@ from aiohttp import web
 from kasparro.simulator import coingecko_rows as rows
 from kasparro.simulator import errors
 from kasparro.simulator.bodies import LARGEST_KEPT, UNALTERED, respond, stream_array, write_array
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from kasparro.simulator.simulation import PREFIXES, SIMULATION, Simulation
 
 HEADERS: Final = {
@@ -42,7 +42,11 @@ def add_routes(app: web.Application) -> None:
 
 def refused(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
     """401 with the vendor's codes 10002 and 10010 for keys, 429 over the limits, None for a request to answer."""
-    limits, key, clock = simulation.limits["coingecko"], simulation.keys.get("coingecko"), simulation.market.now
+    limits, key, clock = (
+        simulation.limits["coingecko"],
+        simulation.keys.get("coingecko"),
+        simulation.market.now,
+    )
     wait = limits.wait_seconds(now)
     given = _key(request)
     if key and not given:
@@ -52,7 +56,9 @@ def refused(simulation: Simulation, request: web.Request, now: float) -> web.Res
     if limits.is_spent:
         return errors.coingecko(429, errors.RATE_LIMITED, shape="error_status", now=clock)
     if wait is not None:
-        return errors.coingecko(429, errors.RATE_LIMITED, shape="status", now=clock, headers={"Retry-After": str(wait)})
+        return errors.coingecko(
+            429, errors.RATE_LIMITED, shape="status", now=clock, headers={"Retry-After": str(wait)}
+        )
     return None
 
 
@@ -60,7 +66,12 @@ def _key(request: web.Request) -> str:
     names = (PRO_KEY, DEMO_KEY)
     header = next((request.headers[name] for name in names if name in request.headers), "")
     return header or next(
-        (request.query[name] for name in (n.replace("-", "_") for n in names) if name in request.query), ""
+        (
+            request.query[name]
+            for name in (n.replace("-", "_") for n in names)
+            if name in request.query
+        ),
+        "",
     )
 
 
@@ -88,16 +99,21 @@ async def _markets(request: web.Request) -> web.StreamResponse:
     page = page_of(request)
     ids = request.query.get("ids", "")
 
-    async def write(still: Market) -> bytes:
+    async def write(still: SimulatedMarket) -> bytes:
         if ids:
             found = (still.find("coingecko", external_id) for external_id in ids.split(","))
-            numbers = [number for number in found if number is not None][(page - 1) * per_page : page * per_page]
+            numbers = [number for number in found if number is not None][
+                (page - 1) * per_page : page * per_page
+            ]
         else:
-            # The first page after a tick orders the whole market: seconds where there are a million coins.
+            # The first page after a tick orders the whole market: seconds where there are a million
+            # coins.
             numbers = await asyncio.to_thread(still.gecko_page, page, per_page)
         return await write_array(still, numbers, rows.row)
 
-    body = await simulation.bodies.get(simulation.market, f"{request.path} {per_page} {page} {ids}", write)
+    body = await simulation.bodies.get(
+        simulation.market, f"{request.path} {per_page} {page} {ids}", write
+    )
     headers = {**HEADERS, "per-page": str(per_page), "total": str(simulation.market.universe.coins)}
     return respond(request, body, headers, weak=True)
 
@@ -106,17 +122,24 @@ async def _list(request: web.Request) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
     if simulation.market.universe.coins > LARGEST_KEPT and not request.get(UNALTERED):
         still = simulation.market.snapshot()
-        response = web.Response(body=stream_array(still, still.listed("coingecko"), _list_row), headers=HEADERS)
+        response = web.Response(
+            body=stream_array(still, still.listed("coingecko"), _list_row), headers=HEADERS
+        )
         response.enable_compression()
         return response
 
-    async def write(still: Market) -> bytes:
+    async def write(still: SimulatedMarket) -> bytes:
         return await write_array(still, still.listed("coingecko"), _list_row)
 
-    return respond(request, await simulation.bodies.get(simulation.market, request.path, write), HEADERS, weak=True)
+    return respond(
+        request,
+        await simulation.bodies.get(simulation.market, request.path, write),
+        HEADERS,
+        weak=True,
+    )
 
 
-def _list_row(market: Market, asset: int) -> bytes:
+def _list_row(market: SimulatedMarket, asset: int) -> bytes:
     return msgspec.json.encode(rows.list_entry(market, asset))
 
 
@@ -132,7 +155,7 @@ async def _chart(request: web.Request) -> web.StreamResponse:
     days = LONGEST_CHART_DAYS if request.query["days"] == "max" else int(request.query["days"])
     interval = request.query.get("interval")
 
-    async def write(still: Market) -> bytes:
+    async def write(still: SimulatedMarket) -> bytes:
         return await asyncio.to_thread(rows.chart, still, asset, days, interval)
 
     body = await simulation.bodies.get(market, f"{request.path} {days} {interval}", write)
@@ -170,4 +193,6 @@ def _whole(text: str | None, default: int) -> int:
 async def not_found(request: web.Request) -> web.Response:
     """Return the answer to an unknown path."""
     now = request.app[SIMULATION].market.now
-    return errors.coingecko(404, "Incorrect path. Please check https://www.coingecko.com/api/", shape="error", now=now)
+    return errors.coingecko(
+        404, "Incorrect path. Please check https://www.coingecko.com/api/", shape="error", now=now
+    )

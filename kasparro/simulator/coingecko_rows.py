@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from kasparro.simulator.chance import draw, happens
-from kasparro.simulator.digits import EXACT, ratio, rounded, ruby_text, significant
-from kasparro.simulator.listing import Expected, number
-from kasparro.simulator.market import Market, iso
-from kasparro.simulator.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
+from kasparro.simulator.market.chance import draw, happens
+from kasparro.simulator.market.digits import EXACT, ratio, rounded, ruby_text, significant
+from kasparro.simulator.market.listing import ExpectedListing, number
+from kasparro.simulator.market.market import SimulatedMarket, iso
+from kasparro.simulator.market.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
 
 _WHOLE_PRICE: Final = 10_000
 _TWO_PLACES: Final = Decimal("1.1")
@@ -30,10 +30,10 @@ def price_text(price: Decimal) -> str:
     return ruby_text(significant(price, 6))
 
 
-class Coin:
+class CoinGeckoRow:
     """One record in the making: each figure is worked out once and serves both the body and what is expected of it."""
 
-    def __init__(self, market: Market, asset: int) -> None:
+    def __init__(self, market: SimulatedMarket, asset: int) -> None:
         self._market = market
         self.quote = market.quote("coingecko", asset)
         self.label = market.universe.label("coingecko", asset)
@@ -61,14 +61,21 @@ class Coin:
         """Return the day's change in per cent, five places; None without yesterday."""
         if not self.has_day:
             return None
-        return ruby_text(ratio((self.quote.factor - self._before) * 100, self._before, 5), point=True)
+        return ruby_text(
+            ratio((self.quote.factor - self._before) * 100, self._before, 5), point=True
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the record's keys in the order in which they are sent."""
         has_maximum = self._is_known or happens(self._chance, self._percent(60, 24))
         maximum = self._base.maximum if has_maximum else 0
         total = not happens(self._chance >> 8, self._percent(5, 8))
-        highest = self._base.price_usd * HIGHEST_FACTOR * (100 + self._chance % self._base.swing) / (100 * ONE)
+        highest = (
+            self._base.price_usd
+            * HIGHEST_FACTOR
+            * (100 + self._chance % self._base.swing)
+            / (100 * ONE)
+        )
         lowest = self._base.price_usd / (4 + self._chance % 3_000)
         return {
             "id": self.label.external_id,
@@ -82,7 +89,9 @@ class Coin:
             "total_volume": number(self.volume),
             **self._day(),
             "circulating_supply": self._supply(self._base.supply if self.cap else 0),
-            "total_supply": self._supply(self._base.supply * (99 + self._chance % 20) // 100) if total else None,
+            "total_supply": self._supply(self._base.supply * (99 + self._chance % 20) // 100)
+            if total
+            else None,
             "max_supply": number(ruby_text(Decimal(maximum), point=True)) if maximum else None,
             "ath": number(price_text(highest)),
             "ath_change_percentage": self._away(self._exact, highest),
@@ -124,11 +133,17 @@ class Coin:
 
     def _supply(self, coins: int) -> msgspec.Raw:
         """Return a float as sent: whole coins keep their point, one coin of three has a fraction."""
-        fraction = Decimal(self._chance % 10**8).scaleb(-8) if coins and happens(self._chance, 33) else Decimal(0)
+        fraction = (
+            Decimal(self._chance % 10**8).scaleb(-8)
+            if coins and happens(self._chance, 33)
+            else Decimal(0)
+        )
         return number(ruby_text(significant(EXACT.add(Decimal(coins), fraction), 17), point=True))
 
     def _away(self, price: Decimal, extreme: Decimal) -> msgspec.Raw:
-        return number(ruby_text(rounded(EXACT.divide(price - extreme, extreme) * 100, 5), point=True))
+        return number(
+            ruby_text(rounded(EXACT.divide(price - extreme, extreme) * 100, 5), point=True)
+        )
 
     def _roi(self) -> dict[str, Any] | None:
         chance = draw(self.quote.chance, _ROI)
@@ -137,18 +152,22 @@ class Coin:
         times = Decimal(chance % 10**17).scaleb(-15) - 1
         currency = ("usd", "btc", "eth")[chance // 4 % 3]
         percentage = number(ruby_text(times * 100, point=True))
-        return {"times": number(ruby_text(times, point=True)), "currency": currency, "percentage": percentage}
+        return {
+            "times": number(ruby_text(times, point=True)),
+            "currency": currency,
+            "percentage": percentage,
+        }
 
 
-def row(market: Market, asset: int) -> bytes:
+def row(market: SimulatedMarket, asset: int) -> bytes:
     """Return the record as `GET /coins/markets` sends it."""
-    return msgspec.json.encode(Coin(market, asset).document())
+    return msgspec.json.encode(CoinGeckoRow(market, asset).document())
 
 
-def expected(market: Market, asset: int) -> Expected:
+def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
     """Return what must come out of that record."""
-    coin = Coin(market, asset)
-    return Expected(
+    coin = CoinGeckoRow(market, asset)
+    return ExpectedListing(
         asset=asset,
         external_id=coin.label.external_id,
         symbol=coin.label.symbol,
@@ -162,7 +181,7 @@ def expected(market: Market, asset: int) -> Expected:
     )
 
 
-def chart(market: Market, asset: int, days: int, interval: str | None) -> bytes:
+def chart(market: SimulatedMarket, asset: int, days: int, interval: str | None) -> bytes:
     """Return the body of `GET /coins/{id}/market_chart`: every 5 minutes for one day, hourly to 90, daily beyond.
 
     The last point is the coin's newest quote, so that a chart ends where the list stands.
@@ -183,7 +202,7 @@ def chart(market: Market, asset: int, days: int, interval: str | None) -> bytes:
     return msgspec.json.encode(lines)
 
 
-def list_entry(market: Market, asset: int) -> dict[str, str]:
+def list_entry(market: SimulatedMarket, asset: int) -> dict[str, str]:
     """Return the record as `GET /coins/list` sends it."""
     label = market.universe.label("coingecko", asset)
     return {"id": label.external_id, "symbol": label.symbol, "name": label.name}

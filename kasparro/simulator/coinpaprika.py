@@ -8,8 +8,15 @@ from aiohttp import web
 
 from kasparro.simulator import coinpaprika_rows as rows
 from kasparro.simulator import errors
-from kasparro.simulator.bodies import LARGEST_KEPT, UNALTERED, Row, respond, stream_array, write_array
-from kasparro.simulator.market import Market
+from kasparro.simulator.bodies import (
+    LARGEST_KEPT,
+    UNALTERED,
+    Row,
+    respond,
+    stream_array,
+    write_array,
+)
+from kasparro.simulator.market.market import SimulatedMarket
 from kasparro.simulator.simulation import PREFIXES, SIMULATION, Simulation
 
 HEADERS: Final = {
@@ -32,15 +39,20 @@ def add_routes(app: web.Application) -> None:
 def refused(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
     """403 for a wrong key, 429 and 402 over the limits, None for a request to answer.
 
-    The statuses and the key in `Authorization` without a scheme are those of the vendor's OpenAPI file.
+    The statuses and the key in `Authorization` without a scheme are those of the vendor's OpenAPI
+    file.
     """
     limits = simulation.limits["coinpaprika"]
     wait = limits.wait_seconds(now)
     key = simulation.keys.get("coinpaprika")
-    if key and not hmac.compare_digest(request.headers.get("Authorization", "").encode(), key.encode()):
+    if key and not hmac.compare_digest(
+        request.headers.get("Authorization", "").encode(), key.encode()
+    ):
         return errors.coinpaprika(403, "invalid API key")
     if limits.is_spent:
-        return errors.coinpaprika(402, "monthly limit of API calls exceeded, please upgrade your plan")
+        return errors.coinpaprika(
+            402, "monthly limit of API calls exceeded, please upgrade your plan"
+        )
     if wait is not None:
         return errors.coinpaprika(429, "too many requests", headers={"Retry-After": str(wait)})
     return None
@@ -56,7 +68,7 @@ async def _coins(request: web.Request) -> web.StreamResponse:
     return await _all(request, _coin_row)
 
 
-def _coin_row(market: Market, asset: int) -> bytes:
+def _coin_row(market: SimulatedMarket, asset: int) -> bytes:
     return msgspec.json.encode(rows.coin(market, asset))
 
 
@@ -64,11 +76,13 @@ async def _all(request: web.Request, row: Row) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
     if simulation.market.universe.coins > LARGEST_KEPT and not request.get(UNALTERED):
         still = simulation.market.snapshot()
-        response = web.Response(body=stream_array(still, still.listed("coinpaprika"), row), headers=HEADERS)
+        response = web.Response(
+            body=stream_array(still, still.listed("coinpaprika"), row), headers=HEADERS
+        )
         response.enable_compression()
         return response
 
-    async def write(still: Market) -> bytes:
+    async def write(still: SimulatedMarket) -> bytes:
         return await write_array(still, still.listed("coinpaprika"), row)
 
     body = await simulation.bodies.get(simulation.market, request.path, write)
@@ -82,10 +96,12 @@ async def _ticker(request: web.Request) -> web.StreamResponse:
     if asset is None:
         return errors.coinpaprika(404, ID_NOT_FOUND)
 
-    async def write(still: Market) -> bytes:
+    async def write(still: SimulatedMarket) -> bytes:
         return rows.row(still, asset)
 
-    return respond(request, await simulation.bodies.get(market, request.path, write), HEADERS, weak=False)
+    return respond(
+        request, await simulation.bodies.get(market, request.path, write), HEADERS, weak=False
+    )
 
 
 async def not_found(_request: web.Request) -> web.Response:

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
-from kasparro.simulator.chance import draw, happens
-from kasparro.simulator.digits import go_text, ratio, significant
-from kasparro.simulator.listing import Expected, number, whole
-from kasparro.simulator.market import Market, iso
-from kasparro.simulator.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
+from kasparro.simulator.market.chance import draw, happens
+from kasparro.simulator.market.digits import go_text, ratio, significant
+from kasparro.simulator.market.listing import ExpectedListing, number, whole
+from kasparro.simulator.market.market import SimulatedMarket, iso
+from kasparro.simulator.market.prices import DAY, HIGHEST_FACTOR, HOUR, ONE
 
 _WINDOWS: Final = (
     ("15m", 15 * 60),
@@ -37,17 +37,19 @@ _DROPPABLE: Final = ("rank", "max_supply", "beta_value", "first_data_at", "circu
 _FLOAT32: Final = struct.Struct("f")
 
 
-class Ticker:
+class CoinPaprikaRow:
     """One record in the making: each figure is worked out once and serves both the body and what is expected of it."""
 
-    def __init__(self, market: Market, asset: int) -> None:
+    def __init__(self, market: SimulatedMarket, asset: int) -> None:
         self._market = market
         self.quote = market.quote("coinpaprika", asset)
         self.label = market.universe.label("coinpaprika", asset)
         self._base = market.prices.base(asset)
         self.rank = market.universe.size_rank(asset)
         self._oddity = draw(self.quote.chance, _MISSING)
-        self.price = "" if self._is_priceless else go_text(significant(self._exact_price(), self._digits()))
+        self.price = (
+            "" if self._is_priceless else go_text(significant(self._exact_price(), self._digits()))
+        )
 
     @property
     def _is_known(self) -> bool:
@@ -74,7 +76,11 @@ class Ticker:
     @property
     def volume(self) -> str:
         """Of 14 significant digits."""
-        return go_text(significant(self._market.prices.volume_24h_usd(self.quote.number, self.quote.observed_at), 14))
+        return go_text(
+            significant(
+                self._market.prices.volume_24h_usd(self.quote.number, self.quote.observed_at), 14
+            )
+        )
 
     def change(self, seconds: int) -> str:
         """Return the price's change in per cent: two places, or a 32-bit float printed long in one row of ten.
@@ -86,13 +92,19 @@ class Ticker:
         before = self._market.prices.factor(self.quote.number, self.quote.observed_at - seconds)
         change = ratio((self.quote.factor - before) * 100, before, 2)
         if happens(self.quote.chance >> 20, 10) and not self._is_known:
-            return go_text(Decimal(repr(_FLOAT32.unpack(_FLOAT32.pack(float(change)))[0])).normalize())
+            return go_text(
+                Decimal(repr(_FLOAT32.unpack(_FLOAT32.pack(float(change)))[0])).normalize()
+            )
         return go_text(change)
 
     def dropped(self) -> str | None:
         """Return the key that this row lacks, as some of 2026 do."""
         chance = draw(self.quote.chance, _DROPPED)
-        return None if self._is_known or not happens(chance, 1, 500) else _DROPPABLE[chance // 500 % len(_DROPPABLE)]
+        return (
+            None
+            if self._is_known or not happens(chance, 1, 500)
+            else _DROPPABLE[chance // 500 % len(_DROPPABLE)]
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the record's keys in the order in which they are sent."""
@@ -107,9 +119,15 @@ class Ticker:
             "rank": self.rank,
             "circulating_supply": whole(base.supply if cap else 0),
             "total_supply": whole(supply),
-            "max_supply": whole(_BIGGEST_SUPPLY if biggest else base.maximum if self._has_maximum(chance) else 0),
-            "beta_value": number(go_text(Decimal(chance % 2_000_000 - 400_000).scaleb(-6).normalize())),
-            "first_data_at": iso(_SINCE_2013 + chance % (12 * 365) * DAY) if not happens(chance, 1, 400) else "",
+            "max_supply": whole(
+                _BIGGEST_SUPPLY if biggest else base.maximum if self._has_maximum(chance) else 0
+            ),
+            "beta_value": number(
+                go_text(Decimal(chance % 2_000_000 - 400_000).scaleb(-6).normalize())
+            ),
+            "first_data_at": iso(_SINCE_2013 + chance % (12 * 365) * DAY)
+            if not happens(chance, 1, 400)
+            else "",
             "last_updated": iso(self.quote.observed_at),
             "quotes": {"USD": self._dollars(cap, chance)},
         }
@@ -123,33 +141,43 @@ class Ticker:
 
     def _dollars(self, cap: int, chance: int) -> dict[str, Any]:
         highest = significant(
-            self._base.price_usd * HIGHEST_FACTOR * (100 + chance % self._base.swing) / (100 * ONE), 10
+            self._base.price_usd * HIGHEST_FACTOR * (100 + chance % self._base.swing) / (100 * ONE),
+            10,
         )
         dollars: dict[str, Any] = {
             "price": number(self.price) if self.price else "",
             "volume_24h": number(self.volume),
-            "volume_24h_change_24h": number(go_text(Decimal(chance % 30_000 - 9_900).scaleb(-2).normalize())),
+            "volume_24h_change_24h": number(
+                go_text(Decimal(chance % 30_000 - 9_900).scaleb(-2).normalize())
+            ),
             "market_cap": whole(cap),
             "market_cap_change_24h": number(self.change(DAY) if cap else "0"),
         }
-        dollars |= {f"percent_change_{name}": number(self.change(seconds)) for name, seconds in _WINDOWS}
-        below = ratio(self.quote.factor * 10_000, HIGHEST_FACTOR * (100 + chance % self._base.swing), 2) - 100
+        dollars |= {
+            f"percent_change_{name}": number(self.change(seconds)) for name, seconds in _WINDOWS
+        }
+        below = (
+            ratio(self.quote.factor * 10_000, HIGHEST_FACTOR * (100 + chance % self._base.swing), 2)
+            - 100
+        )
         has_history = not happens(chance, 1, 2_892)
         dollars["ath_price"] = number(go_text(highest)) if has_history else None
         dollars["ath_date"] = iso(_SINCE_2013 + chance % (400_000_000)) if has_history else None
-        dollars["percent_from_price_ath"] = number(go_text(below.normalize())) if has_history else None
+        dollars["percent_from_price_ath"] = (
+            number(go_text(below.normalize())) if has_history else None
+        )
         return dollars
 
 
-def row(market: Market, asset: int) -> bytes:
+def row(market: SimulatedMarket, asset: int) -> bytes:
     """Return the record as `GET /tickers` sends it."""
-    return msgspec.json.encode(Ticker(market, asset).document())
+    return msgspec.json.encode(CoinPaprikaRow(market, asset).document())
 
 
-def expected(market: Market, asset: int) -> Expected:
+def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
     """Return what must come out of that record."""
-    ticker = Ticker(market, asset)
-    return Expected(
+    ticker = CoinPaprikaRow(market, asset)
+    return ExpectedListing(
         asset=asset,
         external_id=ticker.label.external_id,
         symbol=ticker.label.symbol,
@@ -163,7 +191,7 @@ def expected(market: Market, asset: int) -> Expected:
     )
 
 
-def coin(market: Market, asset: int) -> dict[str, Any]:
+def coin(market: SimulatedMarket, asset: int) -> dict[str, Any]:
     """Return the record as `GET /coins` sends it."""
     label = market.universe.label("coinpaprika", asset)
     chance = draw(market.universe.seed, asset, _SECOND)

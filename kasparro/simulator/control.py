@@ -10,15 +10,15 @@ from msgspec import Struct
 
 from kasparro.simulator import coingecko_rows, coinpaprika_rows
 from kasparro.simulator.faults import decode_faults
-from kasparro.simulator.listing import Expected
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.listing import ExpectedListing
+from kasparro.simulator.market.market import SimulatedMarket
+from kasparro.simulator.market.universe import PROVIDERS, Provider
 from kasparro.simulator.simulation import SIMULATION, Simulation
-from kasparro.simulator.universe import PROVIDERS, Provider
 
 PREFIX: Final = "/_control"
 MOST_EXPECTED: Final = 100_000
 
-Expect = Callable[[Market, int], Expected]
+Expect = Callable[[SimulatedMarket, int], ExpectedListing]
 _EXPECT: Final[dict[Provider, Expect]] = {
     "coinpaprika": coinpaprika_rows.expected,
     "coingecko": coingecko_rows.expected,
@@ -26,13 +26,13 @@ _EXPECT: Final[dict[Provider, Expect]] = {
 T = TypeVar("T")
 
 
-class Step(Struct, forbid_unknown_fields=True):
+class ScriptStep(Struct, forbid_unknown_fields=True):
     """Body of `POST /tick`."""
 
     ticks: int = 1
 
 
-class Listed(Struct, forbid_unknown_fields=True):
+class ListedCoin(Struct, forbid_unknown_fields=True):
     """Body of `POST /delist` and `POST /relist`."""
 
     provider: Provider
@@ -66,10 +66,14 @@ async def bad_request(
         return _json({"error": str(error)}, status=400)
 
 
-def expected(market: Market, provider: Provider, offset: int = 0, limit: int = MOST_EXPECTED) -> list[Expected]:
+def expected(
+    market: SimulatedMarket, provider: Provider, offset: int = 0, limit: int = MOST_EXPECTED
+) -> list[ExpectedListing]:
     """Return what must come out of the listings that a provider sends now; CoinPaprika's in the order of its body."""
     expect = _EXPECT[provider]
-    return [expect(market, number) for number in islice(market.listed(provider), offset, offset + limit)]
+    return [
+        expect(market, number) for number in islice(market.listed(provider), offset, offset + limit)
+    ]
 
 
 def state_of(simulation: Simulation) -> dict[str, Any]:
@@ -90,7 +94,9 @@ def state_of(simulation: Simulation) -> dict[str, Any]:
 
 
 def _json(document: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - JSON
-    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
+    return web.Response(
+        body=msgspec.json.encode(document), status=status, content_type="application/json"
+    )
 
 
 async def _read(request: web.Request, kind: type[T]) -> T:
@@ -103,7 +109,7 @@ async def _state(request: web.Request) -> web.Response:
 
 async def _tick(request: web.Request) -> web.Response:
     simulation = request.app[SIMULATION]
-    simulation.market.advance((await _read(request, Step)).ticks)
+    simulation.market.advance((await _read(request, ScriptStep)).ticks)
     return _json(state_of(simulation))
 
 
@@ -123,14 +129,14 @@ async def _clear_faults(request: web.Request) -> web.Response:
 
 
 async def _delist(request: web.Request) -> web.Response:
-    listed, simulation = await _read(request, Listed), request.app[SIMULATION]
+    listed, simulation = await _read(request, ListedCoin), request.app[SIMULATION]
     if not simulation.market.delist(listed.provider, listed.id):
         return _json({"error": f"{listed.provider} lists no {listed.id}"}, status=404)
     return _json(state_of(simulation))
 
 
 async def _relist(request: web.Request) -> web.Response:
-    listed, simulation = await _read(request, Listed), request.app[SIMULATION]
+    listed, simulation = await _read(request, ListedCoin), request.app[SIMULATION]
     if not simulation.market.relist(listed.provider, listed.id):
         return _json({"error": f"{listed.id} is not delisted at {listed.provider}"}, status=404)
     return _json(state_of(simulation))
@@ -144,7 +150,10 @@ async def _expected(request: web.Request) -> web.Response:
     names = [name for name in PROVIDERS if wanted in (None, name)]
     if not names:
         raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}")
-    offset, limit = int(request.query.get("offset", "0")), int(request.query.get("limit", str(MOST_EXPECTED)))
+    offset, limit = (
+        int(request.query.get("offset", "0")),
+        int(request.query.get("limit", str(MOST_EXPECTED))),
+    )
     if offset < 0 or not 0 <= limit <= MOST_EXPECTED:
         raise ValueError(f"offset must be 0 or more, limit between 0 and {MOST_EXPECTED:,}")
     return _json({name: expected(simulation.market, name, offset, limit) for name in names})

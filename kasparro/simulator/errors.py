@@ -7,21 +7,21 @@ from typing import Any, Final, Literal
 import msgspec
 from aiohttp import web
 
-from kasparro.simulator.market import iso
-from kasparro.simulator.universe import Provider
+from kasparro.simulator.market.market import iso
+from kasparro.simulator.market.universe import Provider
 
 Headers = Mapping[str, str]
 Shape = Literal["error", "status", "error_status", "timestamp", "html", "empty"]
 
 PRICING: Final = "https://www.coingecko.com/en/api/pricing"
-RATE_LIMITED: Final = (
-    f"You've exceeded the Rate Limit. Please visit {PRICING} to subscribe to our API plans for higher rate limits."
-)
+RATE_LIMITED: Final = f"You've exceeded the Rate Limit. Please visit {PRICING} to subscribe to our API plans for higher rate limits."
 TOO_OLD: Final = (
     "Your request exceeds the allowed time range. Public API users are limited to querying historical data within "
     f"the past 365 days. Upgrade to a paid plan to enjoy full historical data access: {PRICING}. "
 )
-PRO_ONLY: Final = f"This request is limited to PRO API subscribers. Please visit {PRICING} to subscribe."
+PRO_ONLY: Final = (
+    f"This request is limited to PRO API subscribers. Please visit {PRICING} to subscribe."
+)
 KEY_MISSING: Final = "API Key Missing"
 KEY_WRONG: Final = "You have provided incorrect API key credentials."
 
@@ -32,7 +32,13 @@ HTML_PAGE: Final = (
 
 
 def coingecko(
-    status: int, message: str, *, shape: Shape, now: int, code: int | None = None, headers: Headers | None = None
+    status: int,
+    message: str,
+    *,
+    shape: Shape,
+    now: int,
+    code: int | None = None,
+    headers: Headers | None = None,
 ) -> web.Response:
     """Return an error as CoinGecko answers it; `code` is its own number (10005 and the like), else the HTTP status."""
     code = code or status
@@ -40,7 +46,9 @@ def coingecko(
     documents: dict[str, Any] = {
         "error": {"error": message},
         "status": {"status": {"error_code": code, "error_message": message}},
-        "error_status": {"error": {"status": {"timestamp": time, "error_code": code, "error_message": message}}},
+        "error_status": {
+            "error": {"status": {"timestamp": time, "error_code": code, "error_message": message}}
+        },
         "timestamp": {"timestamp": time, "error_code": code, "status": {"error_message": message}},
     }
     if shape not in documents:
@@ -57,11 +65,16 @@ def page(status: int, *, empty: bool = False, headers: Headers | None = None) ->
     """Return what the network before a provider answers when it speaks for itself: HTML, or nothing."""
     html = "" if empty else HTML_PAGE.format(status=status, title=phrase(status))
     return web.Response(
-        status=status, text=html, content_type="text/html", headers={**(headers or {}), "Server": "cloudflare"}
+        status=status,
+        text=html,
+        content_type="text/html",
+        headers={**(headers or {}), "Server": "cloudflare"},
     )
 
 
-def any_error(provider: Provider, status: int, shape: Shape | None, now: int, headers: Headers) -> web.Response:
+def any_error(
+    provider: Provider, status: int, shape: Shape | None, now: int, headers: Headers
+) -> web.Response:
     """Return an error of this status in the provider's usual shape or in the one asked for."""
     if shape in ("html", "empty"):
         return page(status, empty=shape == "empty", headers=headers)
@@ -73,11 +86,21 @@ def any_error(provider: Provider, status: int, shape: Shape | None, now: int, he
 
 def phrase(status: int) -> str:
     """Return the status in words."""
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else f"Status {status}"
+    return (
+        HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else f"Status {status}"
+    )
 
 
-def _json(document: Any, status: int, kind: str, headers: Headers | None, end: bytes = b"") -> web.Response:  # noqa: ANN401 - JSON
+def _json(
+    document: Any,  # noqa: ANN401 - JSON
+    status: int,
+    kind: str,
+    headers: Headers | None,
+    end: bytes = b"",
+) -> web.Response:
     body = msgspec.json.encode(document) + end
     return web.Response(
-        status=status, body=body, headers={**(headers or {}), "Content-Type": kind, "Server": "cloudflare"}
+        status=status,
+        body=body,
+        headers={**(headers or {}), "Content-Type": kind, "Server": "cloudflare"},
     )

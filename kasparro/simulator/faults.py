@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from kasparro.simulator.errors import Shape
-from kasparro.simulator.universe import Provider
+from kasparro.simulator.market.universe import Provider
 
 Kind = Literal[
     "status",
@@ -30,14 +30,16 @@ MOST_FAULTS: Final = 10_000
 class Fault(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One thing that goes wrong, for requests that match `provider`, `route` (a pattern below the prefix), `page`.
 
-    - `status`: this status with the provider's error body, or `shape`; `retry_after` seconds, sent as such or as a date
+    - `status`: this status with the provider's error body, or `shape`; `retry_after` seconds, sent
+      as such or as a date
     - `html`: a page of the network before the provider, with `status` 503 or 200
     - `redirect`: 302 to `location`, to the request's own address unless given
     - `timeout`: no answer at all; `reset`: the connection is reset before any answer
-    - `cut`: the connection ends in the middle of the body; `drip`: the body comes at `bytes_per_second`
+    - `cut`: the connection ends in the middle of the body; `drip`: the body comes at
+      `bytes_per_second`
     - `truncated`: a whole answer whose JSON stops half-way; `wrong_type`: an object, no array
-    - `bad_record`: the price of record `record` is a word; `nul_record`: its name holds an escaped NUL, which no
-      PostgreSQL stores; `out_of_range`: its price is 1e400
+    - `bad_record`: the price of record `record` is a word; `nul_record`: its name holds an escaped
+      NUL, which no PostgreSQL stores; `out_of_range`: its price is 1e400
     """
 
     kind: Kind
@@ -114,5 +116,9 @@ def decode_faults(text: str | bytes) -> list[Fault]:
 
 def read_faults(source: str) -> list[Fault]:
     """Faults from JSON text, or from the file of that name; raises msgspec's errors or OSError."""
-    text = source if source.lstrip().startswith(("[", "{")) else Path(source).read_text(encoding="utf-8")
+    text = (
+        source
+        if source.lstrip().startswith(("[", "{"))
+        else Path(source).read_text(encoding="utf-8")
+    )
     return decode_faults(text)

@@ -8,7 +8,7 @@ _RATE: Final = re.compile(r"(\d+)/(s|m|h|second|minute|hour)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600}
 
 
-class Limits:
+class RateLimits:
     """One provider's limits, counted over all its clients."""
 
     def __init__(self, rate: tuple[int, int] | None = None, monthly: int | None = None) -> None:
@@ -28,7 +28,9 @@ class Limits:
         window = int(now // seconds)
         self._in_window = self._in_window + 1 if window == self._window else 1
         self._window = window
-        return None if self._in_window <= requests else max(1, math.ceil((window + 1) * seconds - now))
+        return (
+            None if self._in_window <= requests else max(1, math.ceil((window + 1) * seconds - now))
+        )
 
     @property
     def is_spent(self) -> bool:

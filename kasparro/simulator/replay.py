@@ -40,11 +40,14 @@ def read_recording(
 ) -> Recording:
     """Read a folder: of several CoinPaprika bodies the largest, of CoinGecko's all, as pages in the order of names.
 
-    Of several lists of coins the last by name is taken. Raises FileNotFoundError when neither pattern finds a file.
+    Of several lists of coins the last by name is taken. Raises FileNotFoundError when neither
+    pattern finds a file.
     """
     tickers, pages = _read_all(folder, coinpaprika), _read_all(folder, coingecko)
     if not tickers and not pages:
-        raise FileNotFoundError(f"{folder} has no file {coinpaprika} or {coingecko} (.json or .json.gz)")
+        raise FileNotFoundError(
+            f"{folder} has no file {coinpaprika} or {coingecko} (.json or .json.gz)"
+        )
     return Recording(
         tickers=max(tickers, key=lambda body: len(body.plain), default=None),
         paprika_coins=_last(folder, _COINPAPRIKA_COINS),
@@ -58,7 +61,11 @@ def _last(folder: Path, pattern: str) -> RecordedBody | None:
 
 
 def _read_all(folder: Path, pattern: str) -> list[RecordedBody]:
-    return [_read(path) for path in sorted(folder.glob(pattern)) if path.name.endswith((".json", ".json.gz"))]
+    return [
+        _read(path)
+        for path in sorted(folder.glob(pattern))
+        if path.name.endswith((".json", ".json.gz"))
+    ]
 
 
 def _read(path: Path) -> RecordedBody:

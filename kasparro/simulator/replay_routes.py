@@ -10,7 +10,7 @@ from kasparro.simulator.simulation import PREFIXES, SIMULATION
 
 def add_routes(app: web.Application, recording: Recording) -> None:
     """Serve a recording where its routes would be live; every other path is not found."""
-    replayed = _Replayed(recording)
+    replayed = _ReplayedBody(recording)
     paprika, gecko = PREFIXES["coinpaprika"], PREFIXES["coingecko"]
     app.router.add_get(f"{paprika}/tickers", replayed.tickers)
     app.router.add_get(f"{paprika}/coins", replayed.paprika_coins)
@@ -21,7 +21,7 @@ def add_routes(app: web.Application, recording: Recording) -> None:
     app.router.add_get(f"{gecko}/{{path:.*}}", coingecko.not_found)
 
 
-class _Replayed:
+class _ReplayedBody:
     """The recording's bodies as answers."""
 
     def __init__(self, recording: Recording) -> None:

@@ -9,16 +9,19 @@ from msgspec import Struct, field
 
 from kasparro.simulator.bodies import Bodies
 from kasparro.simulator.faults import Faults
-from kasparro.simulator.limits import Limits
-from kasparro.simulator.market import Market
+from kasparro.simulator.limits import RateLimits
+from kasparro.simulator.market.market import SimulatedMarket
+from kasparro.simulator.market.universe import PROVIDERS, Provider
 from kasparro.simulator.replay import Recording
-from kasparro.simulator.universe import PROVIDERS, Provider
 
-PREFIXES: Final[dict[Provider, str]] = {"coinpaprika": "/coinpaprika/v1", "coingecko": "/coingecko/api/v3"}
+PREFIXES: Final[dict[Provider, str]] = {
+    "coinpaprika": "/coinpaprika/v1",
+    "coingecko": "/coingecko/api/v3",
+}
 LOGGED_REQUESTS: Final = 10_000
 
 
-class Received(Struct):
+class ReceivedCall(Struct):
     """One request to a provider's route; `status` is None until it is answered, `fault` the kind that was played."""
 
     provider: Provider
@@ -33,13 +36,13 @@ class Received(Struct):
 class Simulation(Struct):
     """One market or one replay behind both providers' routes."""
 
-    market: Market
+    market: SimulatedMarket
     recording: Recording | None
     faults: Faults
-    limits: dict[Provider, Limits]
+    limits: dict[Provider, RateLimits]
     keys: dict[Provider, str]
     bodies: Bodies = field(default_factory=Bodies)
-    received: deque[Received] = field(default_factory=lambda: deque(maxlen=LOGGED_REQUESTS))
+    received: deque[ReceivedCall] = field(default_factory=lambda: deque(maxlen=LOGGED_REQUESTS))
     stopping: Event = field(default_factory=Event)
 
 

@@ -16,8 +16,8 @@ from msgspec import Raw
 from kasparro.simulator import errors
 from kasparro.simulator.bodies import UNALTERED
 from kasparro.simulator.faults import Fault, Kind
+from kasparro.simulator.market.universe import Provider
 from kasparro.simulator.simulation import SIMULATION
-from kasparro.simulator.universe import Provider
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,7 +28,9 @@ _PRICE: Final = re.compile(rb'"(price|current_price)":\s*[^,}]+')
 _NAME: Final = re.compile(rb'"name":\s*"')
 
 
-async def play(fault: Fault, provider: Provider, request: web.Request, handler: Handler) -> web.StreamResponse:
+async def play(
+    fault: Fault, provider: Provider, request: web.Request, handler: Handler
+) -> web.StreamResponse:
     """Answer with this fault; `handler` gives the answer to spoil where one is needed."""
     if fault.kind in _WITHOUT_BODY:
         return await _WITHOUT_BODY[fault.kind](fault, provider, request)
@@ -63,12 +65,20 @@ def _retry_after(fault: Fault) -> dict[str, str]:
         return {}
     if fault.retry_after_form == "seconds":
         return {"Retry-After": str(fault.retry_after)}
-    return {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=fault.retry_after), usegmt=True)}
+    return {
+        "Retry-After": format_datetime(
+            datetime.now(UTC) + timedelta(seconds=fault.retry_after), usegmt=True
+        )
+    }
 
 
 async def _never(_fault: Fault, _provider: Provider, request: web.Request) -> web.Response:
     stopping = request.app[SIMULATION].stopping
-    while not stopping.is_set() and request.transport is not None and not request.transport.is_closing():
+    while (
+        not stopping.is_set()
+        and request.transport is not None
+        and not request.transport.is_closing()
+    ):
         try:
             await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
         except TimeoutError:
@@ -84,7 +94,9 @@ async def _reset(_fault: Fault, _provider: Provider, request: web.Request) -> we
     return web.Response(status=503)
 
 
-_WITHOUT_BODY: Final[dict[Kind, Callable[[Fault, Provider, web.Request], Awaitable[web.Response]]]] = {
+_WITHOUT_BODY: Final[
+    dict[Kind, Callable[[Fault, Provider, web.Request], Awaitable[web.Response]]]
+] = {
     "status": _refuse,
     "html": _show_page,
     "redirect": _redirect,
@@ -93,7 +105,9 @@ _WITHOUT_BODY: Final[dict[Kind, Callable[[Fault, Provider, web.Request], Awaitab
 }
 
 
-def _like(response: web.StreamResponse, spoiled: web.StreamResponse | web.Response) -> web.StreamResponse:
+def _like(
+    response: web.StreamResponse, spoiled: web.StreamResponse | web.Response
+) -> web.StreamResponse:
     """Return the spoiled answer with the good one's headers, but those that describe its bytes."""
     for name, value in response.headers.items():
         if name not in ("Content-Length", "ETag", "Last-Modified"):
@@ -101,7 +115,9 @@ def _like(response: web.StreamResponse, spoiled: web.StreamResponse | web.Respon
     return spoiled
 
 
-async def _cut(request: web.Request, response: web.StreamResponse, body: bytes) -> web.StreamResponse:
+async def _cut(
+    request: web.Request, response: web.StreamResponse, body: bytes
+) -> web.StreamResponse:
     cut = _like(response, web.StreamResponse(status=response.status))
     cut.content_length = len(body)
     await cut.prepare(request)
@@ -134,11 +150,17 @@ def _spoiled(fault: Fault, body: bytes) -> bytes:
         case "wrong_type":
             return b'{"data":' + body + b"}"
         case "bad_record":
-            return _with_record(body, fault.record, lambda record: _PRICE.sub(rb'"\1":"high"', record, count=1))
+            return _with_record(
+                body, fault.record, lambda record: _PRICE.sub(rb'"\1":"high"', record, count=1)
+            )
         case "nul_record":
-            return _with_record(body, fault.record, lambda record: _NAME.sub(b'"name":"\\\\u0000', record, count=1))
+            return _with_record(
+                body, fault.record, lambda record: _NAME.sub(b'"name":"\\\\u0000', record, count=1)
+            )
         case _:
-            return _with_record(body, fault.record, lambda record: _PRICE.sub(rb'"\1":1e400', record, count=1))
+            return _with_record(
+                body, fault.record, lambda record: _PRICE.sub(rb'"\1":1e400', record, count=1)
+            )
 
 
 def _with_record(body: bytes, place: int, change: Callable[[bytes], bytes]) -> bytes:

@@ -9,7 +9,7 @@ from graphql import FieldNode, GraphQLField, ListValueNode, ObjectValueNode, Val
 from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.field import StrawberryField
 
-from db.types import Connection
+from db.connect.types import Connection
 from server.compiler.errors import NotOursError
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ Convert = Callable[[dict[str, Any], list[Any]], dict[str, Any]]
 """Makes Strawberry's values, such as its input types, of coerced ones."""
 
 
-class Run(msgspec.Struct, frozen=True):
+class RunTime(msgspec.Struct, frozen=True):
     """One request: a connection that reads, the arguments by their places, and what it means by now."""
 
     connection: Connection
@@ -29,12 +29,12 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Argument(Generic[T]):
-    """A place in `Run.arguments`."""
+    """A place in `RunTime.arguments`."""
 
     def __init__(self, place: int) -> None:
         self._place = place
 
-    def of(self, run: Run) -> T:
+    def of(self, run: RunTime) -> T:
         """Return what a request has there."""
         value: T = run.arguments[self._place]
         return value
@@ -46,7 +46,9 @@ class Slot:
     Raises GraphQLError where they are refused whatever the variables.
     """
 
-    def __init__(self, field: GraphQLField, node: FieldNode, resolve: Callable[..., Any], convert: Convert) -> None:
+    def __init__(
+        self, field: GraphQLField, node: FieldNode, resolve: Callable[..., Any], convert: Convert
+    ) -> None:
         definition = field.extensions.get("strawberry-definition")
         if not isinstance(definition, StrawberryField):
             raise NotOursError
@@ -55,11 +57,16 @@ class Slot:
         self._arguments = definition.arguments
         self._resolve = resolve
         self._convert = convert
-        self._is_constant = not any(_has_variable(argument.value) for argument in node.arguments or ())
+        self._is_constant = not any(
+            _has_variable(argument.value) for argument in node.arguments or ()
+        )
         self._constant = self._value(NO_VARIABLES) if self._is_constant else None
 
     def value(self, variables: VariableValues) -> object:
-        """Return what the request asks for. Raises GraphQLError, or whatever Strawberry does, for what is refused."""
+        """Return what the request asks for.
+
+        Raises GraphQLError, or whatever Strawberry does, for what is refused.
+        """
         return self._constant if self._is_constant else self._value(variables)
 
     def _value(self, variables: VariableValues) -> object:

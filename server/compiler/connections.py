@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from server.compiler.arguments import Run
-from server.compiler.compiling import Asked
+from server.compiler.arguments import RunTime
+from server.compiler.compiling import CompileRequest
 from server.compiler.errors import NotOursError
-from server.compiler.projection import Rows, Selection, object_type
+from server.compiler.projection import FieldSelection, Rows, object_type
 
 _LARGEST = 2**31 - 1  # GraphQL's Int
 
@@ -21,7 +21,10 @@ _ENDS = {
 
 
 class View(msgspec.Struct, frozen=True):
-    """A page: its rows, and how to get what few ask for. `ends` has the attributes of PageInfo, some to be awaited."""
+    """A page: its rows, and how to get what few ask for.
+
+    `ends` has the attributes of PageInfo, some to be awaited.
+    """
 
     rows: Rows
     cursors: Callable[[], Sequence[str]]
@@ -32,14 +35,14 @@ class View(msgspec.Struct, frozen=True):
 class Nodes(msgspec.Struct, frozen=True):
     """`nodes`."""
 
-    selection: Selection
+    selection: FieldSelection
 
     @property
     def needs(self) -> frozenset[str]:
         """The columns of the nodes."""
         return self.selection.needs
 
-    async def write(self, view: View, run: Run) -> object:
+    async def write(self, view: View, run: RunTime) -> object:
         """Return the nodes."""
         return await self.selection.write(view.rows, run)
 
@@ -47,8 +50,8 @@ class Nodes(msgspec.Struct, frozen=True):
 class Edges:
     """`edges`; a part is `cursor`, a selection of nodes, or the name of the type."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._parts: list[Selection | str | None] = []
+    def __init__(self, asked: CompileRequest) -> None:
+        self._parts: list[FieldSelection | str | None] = []
         fields = asked.fields()
         for field in fields.values():
             if field is None:
@@ -56,14 +59,14 @@ class Edges:
             else:
                 self._parts.append(None if field.name == "cursor" else field.selection())
         self._make = object_type(tuple(fields))
-        selections = [part.needs for part in self._parts if isinstance(part, Selection)]
+        selections = [part.needs for part in self._parts if isinstance(part, FieldSelection)]
         self.needs: frozenset[str] = frozenset().union(*selections)
 
-    async def write(self, view: View, run: Run) -> object:
+    async def write(self, view: View, run: RunTime) -> object:
         """Return the edges."""
         values: list[Sequence[Any]] = []
         for part in self._parts:
-            if isinstance(part, Selection):
+            if isinstance(part, FieldSelection):
                 values.append(await part.write(view.rows, run))
             else:
                 values.append(view.cursors() if part is None else [part] * view.rows.count)
@@ -77,11 +80,14 @@ class Ends:
 
     needs: frozenset[str] = frozenset()
 
-    def __init__(self, asked: Asked) -> None:
-        self._names = {name: None if field is None else _ENDS[field.name] for name, field in asked.fields().items()}
+    def __init__(self, asked: CompileRequest) -> None:
+        self._names = {
+            name: None if field is None else _ENDS[field.name]
+            for name, field in asked.fields().items()
+        }
         self._type_name = asked.type.name
 
-    async def write(self, view: View, _: Run) -> object:
+    async def write(self, view: View, _: RunTime) -> object:
         """Return what is asked of the page's ends."""
         written: dict[str, object] = {}
         for name, attribute in self._names.items():
@@ -90,13 +96,16 @@ class Ends:
         return written
 
 
-class Count(msgspec.Struct, frozen=True):
+class TotalCount(msgspec.Struct, frozen=True):
     """`totalCount`."""
 
     needs: frozenset[str] = frozenset()
 
-    async def write(self, view: View, _: Run) -> object:
-        """Return how many rows there are on all pages. Raises NotOursError for more than an Int can tell."""
+    async def write(self, view: View, _: RunTime) -> object:
+        """Return how many rows there are on all pages.
+
+        Raises NotOursError for more than an Int can tell.
+        """
         count = await view.count()
         if count > _LARGEST:
             raise NotOursError
@@ -109,7 +118,7 @@ class TypeOf(msgspec.Struct, frozen=True):
     name: str
     needs: frozenset[str] = frozenset()
 
-    async def write(self, _: View, __: Run) -> object:
+    async def write(self, _: View, __: RunTime) -> object:
         """Return the type's name."""
         return self.name
 
@@ -117,18 +126,24 @@ class TypeOf(msgspec.Struct, frozen=True):
 class ConnectionSelection:
     """What is asked of a connection; `needs` are the columns of its nodes, `needs_page` whether it must be read."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: CompileRequest) -> None:
         self._parts = {name: _part(asked, field) for name, field in asked.fields().items()}
-        self.needs: frozenset[str] = frozenset().union(*(part.needs for part in self._parts.values()))
-        self.needs_page = any(isinstance(part, (Nodes, Edges, Ends)) for part in self._parts.values())
-        self.counts = any(isinstance(part, Count) for part in self._parts.values())
+        self.needs: frozenset[str] = frozenset().union(
+            *(part.needs for part in self._parts.values())
+        )
+        self.needs_page = any(
+            isinstance(part, (Nodes, Edges, Ends)) for part in self._parts.values()
+        )
+        self.counts = any(isinstance(part, TotalCount) for part in self._parts.values())
 
-    async def write(self, view: View, run: Run) -> object:
+    async def write(self, view: View, run: RunTime) -> object:
         """Return the connection."""
         return {name: await part.write(view, run) for name, part in self._parts.items()}
 
 
-def _part(asked: Asked, field: Asked | None) -> Nodes | Edges | Ends | Count | TypeOf:
+def _part(
+    asked: CompileRequest, field: CompileRequest | None
+) -> Nodes | Edges | Ends | TotalCount | TypeOf:
     if field is None:
         return TypeOf(asked.type.name)
     match field.name:
@@ -139,5 +154,5 @@ def _part(asked: Asked, field: Asked | None) -> Nodes | Edges | Ends | Count | T
         case "pageInfo":
             return Ends(field)
         case "totalCount":
-            return Count()
+            return TotalCount()
     raise NotOursError

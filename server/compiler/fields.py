@@ -1,4 +1,7 @@
-"""What each field is made of: columns of the row that its object stands for. Only what is listed here is compiled."""
+"""What each field is made of: columns of the row that its object stands for.
+
+Only what is listed here is compiled.
+"""
 
 import datetime
 import functools
@@ -8,18 +11,18 @@ import msgspec
 from graphql import GraphQLEnumType, GraphQLField, GraphQLLeafType, get_nullable_type, is_leaf_type
 from strawberry.types.field import StrawberryField
 
-from db.candles import CandleRow, PricePointRow
-from db.coin_pages import CoinRow
-from db.listing_pages import ListingRow
 from db.notes import Note
-from db.request_rows import RequestRow
-from db.run_pages import RejectionRow, RunRow
+from db.read.candles import CandleRow, PricePointRow
+from db.read.coins import CoinRow
+from db.read.listings import ListingRow
+from db.read.requests import RequestRow
+from db.read.runs import RejectionRow, RunRow
+from db.read.sources import SourceCheckpointRow, SourceRow
 from db.source_files import FileColumn, FirstListing, SourceFileRow
-from db.source_rows import SourceCheckpointRow, SourceRow
-from server.graphql.coin import Provenance
-from server.graphql.ids import listing_id, rejection_id, request_id, run_id
-from server.graphql.run import duration_ms, payload_text
-from server.graphql.scalars import format_instant
+from server.graphql.relay.ids import listing_id, rejection_id, request_id, run_id
+from server.graphql.types.coin import Provenance
+from server.graphql.types.run import duration_ms, payload_text
+from server.graphql.types.scalars import format_instant
 
 Values = Sequence[object]
 """One value for each row."""
@@ -43,23 +46,26 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "SourceFileColumn": FileColumn,
     "SourceFileNote": Note,
 }
-"""The row that an object of each type stands for. A field without a resolver is the column that it is named for."""
+"""The row that an object of each type stands for.
+
+A field without a resolver is the column that it is named for.
+"""
 
 
-class Computed(msgspec.Struct, frozen=True):
+class ComputedColumn(msgspec.Struct, frozen=True):
     """A field that is a function of columns."""
 
     columns: tuple[str, ...]
     value: Callable[..., object]
 
 
-COMPUTED: Mapping[str, Computed] = {
-    "EtlRequest.id": Computed(("id",), request_id),
-    "Listing.id": Computed(("source", "external_id"), listing_id),
-    "Rejection.id": Computed(("id",), rejection_id),
-    "Rejection.payload": Computed(("payload",), payload_text),
-    "Run.durationMs": Computed(("started_at", "finished_at"), duration_ms),
-    "Run.id": Computed(("id",), run_id),
+COMPUTED: Mapping[str, ComputedColumn] = {
+    "EtlRequest.id": ComputedColumn(("id",), request_id),
+    "Listing.id": ComputedColumn(("source", "external_id"), listing_id),
+    "Rejection.id": ComputedColumn(("id",), rejection_id),
+    "Rejection.payload": ComputedColumn(("payload",), payload_text),
+    "Run.durationMs": ComputedColumn(("started_at", "finished_at"), duration_ms),
+    "Run.id": ComputedColumn(("id",), run_id),
 }
 
 
@@ -77,7 +83,7 @@ LISTS: Mapping[str, Column] = {
 """The columns that are lists of leaves, which stand in the response as they are."""
 
 
-def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed | None:
+def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | ComputedColumn | None:
     """Return what a field without arguments and without fields of its own is made of; None for one not known here."""
     computed = COMPUTED.get(f"{type_name}.{name}")
     if computed is not None:

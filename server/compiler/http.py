@@ -9,12 +9,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.compiler.errors import OutOfTimeError
 from server.compiler.fast_path import FastPath
-from server.compression import coding_for
 from server.deadline import SCOPE_KEY, deadline_from_now
-from server.etags import etag_of_body, matches
-from server.graphql.errors import DATABASE_SLOW, retry_after, unavailable
-from server.graphql.media_types import GRAPHQL_RESPONSE, JSON, wanted
-from server.weighted import field_value
+from server.graphql.execution.errors import DATABASE_SLOW, retry_after, unavailable
+from server.graphql.transport.media_types import GRAPHQL_RESPONSE, JSON, wanted
+from server.http.compression import coding_for
+from server.http.etags import etag_of_body, matches
+from server.http.weighted import field_value
 
 PATH = "/graphql"
 VARY = b"Accept, Accept-Encoding"
@@ -48,12 +48,14 @@ class FastQueries:
         if media_type is None or content_type.partition(b";")[0].strip().lower() != _JSON:
             await self._app(scope, receive, send)
             return
-        sent = Sent(receive)
+        sent = CompiledResponse(receive)
         body = await sent.read()
         deadline = deadline_from_now()
         try:
             answer = (
-                None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
+                None
+                if body is None
+                else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
             )
         except OutOfTimeError:
             await _out_of_time(media_type)(scope, receive, send)
@@ -79,7 +81,9 @@ class FastQueries:
         deadline = deadline_from_now()
         try:
             answer = (
-                None if body is None else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
+                None
+                if body is None
+                else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
             )
         except OutOfTimeError:
             await _out_of_time(media_type)(scope, receive, send)
@@ -107,14 +111,21 @@ class FastQueries:
 def body_of_query_string(query_string: bytes) -> bytes | None:
     """Return the request that a query string makes, as it would be posted; None for what is to be looked at closer."""
     try:
-        given = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+        given = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+        )
         parameters = dict(given)
         if len(parameters) != len(given) or parameters.keys().isdisjoint(_NAMES_OF_DOCUMENTS):
             return None
         asked: dict[str, object] = dict(parameters)
         for name in ("variables", "extensions"):
             if name in parameters:
-                asked[name] = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(parameters[name])))
+                asked[name] = msgspec.Raw(
+                    msgspec.json.encode(msgspec.json.decode(parameters[name]))
+                )
         return msgspec.json.encode(asked)
     except (ValueError, msgspec.DecodeError, RecursionError):
         return None
@@ -150,7 +161,7 @@ def _out_of_time(media_type: bytes | None) -> Response:
     return Response(msgspec.json.encode({"errors": [error.formatted]}), status, headers)
 
 
-class Sent:
+class CompiledResponse:
     """A body that is read here and can be received once more."""
 
     def __init__(self, receive: Receive) -> None:

@@ -5,18 +5,18 @@ from itertools import chain
 from typing import Any
 
 from db.notes import decode_notes
-from server.compiler.compiling import Asked
+from server.compiler.compiling import CompileRequest
 from server.compiler.fields import Values
 from server.compiler.projection import Rows, rows_of_structs
-from server.graphql.coin import PROVENANCE_FIELDS, provenance_of
+from server.graphql.types.coin import PROVENANCE_FIELDS, provenance_of
 
 
-class Provenance:
+class ProvenanceRelation:
     """Coin.provenance: JSON in a column."""
 
     needs = frozenset({"provenance", *PROVENANCE_FIELDS})
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: CompileRequest) -> None:
         self._selection = asked.selection()
 
     def values(self, rows: Rows) -> Values:
@@ -34,20 +34,22 @@ class Notes:
 
     needs = frozenset({"notes"})
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: CompileRequest) -> None:
         self._selection = asked.selection()
 
     def values(self, rows: Rows) -> Values:
         """Return each run's notes."""
         notes = list(map(decode_notes, rows.columns["notes"]))  # type: ignore[arg-type]  # a column's values are objects here
-        written = self._selection.write_plain(rows_of_structs(self._selection.needs, list(chain.from_iterable(notes))))
+        written = self._selection.write_plain(
+            rows_of_structs(self._selection.needs, list(chain.from_iterable(notes)))
+        )
         return parted(written, map(len, notes))
 
 
 class Inside:
     """A list of objects that stands in a column."""
 
-    def __init__(self, asked: Asked, column: str) -> None:
+    def __init__(self, asked: CompileRequest, column: str) -> None:
         self.needs = frozenset({column})
         self._column = column
         self._selection = asked.selection()

@@ -5,18 +5,27 @@ from typing import Any, NamedTuple
 
 import strawberry
 
-from db.coin_pages import COINS, coin_conditions
-from db.keyset import Order, Page, PageQuery, Position, Slice, Wanted, count_rows, fetch_slice
-from db.listing_pages import LISTING_ORDER, LISTINGS, listing_conditions
-from db.run_pages import NEWEST_FIRST, RUNS, run_conditions
-from server.compiler.arguments import Run
-from server.compiler.compiling import Asked
+from db.read.coins import COINS, coin_conditions
+from db.read.keyset import (
+    KeysetPage,
+    KeysetPosition,
+    Order,
+    PageParts,
+    PageQuery,
+    PageSlice,
+    count_rows,
+    fetch_slice,
+)
+from db.read.listings import LISTING_ORDER, LISTINGS, listing_conditions
+from db.read.runs import NEWEST_FIRST, RUNS, run_conditions
+from server.compiler.arguments import RunTime
+from server.compiler.compiling import CompileRequest
 from server.compiler.connections import ConnectionSelection, View
 from server.compiler.projection import rows_of_records
-from server.graphql.arguments import checked_slice
-from server.graphql.connections import PageEnds
-from server.graphql.cursors import encode_cursors
-from server.graphql.filters import (
+from server.graphql.relay.connections import PageEnds
+from server.graphql.relay.cursors import encode_cursors
+from server.graphql.types.arguments import checked_slice
+from server.graphql.types.filters import (
     CoinFilterInput,
     CoinOrder,
     ListingFilterInput,
@@ -30,31 +39,33 @@ from server.graphql.filters import (
 _UNSET: Any = strawberry.UNSET
 
 
-class PageWanted(NamedTuple):
+class PageRequest(NamedTuple):
     """A page of a root connection; not `told` where its filter changes with the time, and no event tells of it."""
 
     order: Order
-    part: Slice
-    filters: Wanted
+    part: PageSlice
+    filters: PageParts
     told: bool = True
 
 
-class Connected:
+class ConnectionRoot:
     """coins, listings and runs."""
 
-    def __init__(self, asked: Asked, query: PageQuery, wanted: Callable[..., PageWanted]) -> None:
+    def __init__(
+        self, asked: CompileRequest, query: PageQuery, wanted: Callable[..., PageRequest]
+    ) -> None:
         self._wanted = asked.argument(wanted)
         self._connection = ConnectionSelection(asked)
         self._query = query.narrow(self._connection.needs)
         self._ends = query.narrow(())
         self._names = [name for name, _ in self._query.columns]
 
-    async def read(self, run: Run) -> object:
+    async def read(self, run: RunTime) -> object:
         """Read the page, what lies beside it and how many there are, each only where it is asked for."""
         order, part, filters, _ = self._wanted.of(run)
         connection = run.connection
 
-        async def exists(beside: Slice) -> bool:
+        async def exists(beside: PageSlice) -> bool:
             return (await fetch_slice(connection, self._ends, order, beside, filters)).more
 
         async def count() -> int:
@@ -68,8 +79,8 @@ class Connected:
         if self._connection.needs_page:
             found = await fetch_slice(connection, self._query, order, part, filters)
             records, more = found.records, found.more
-        outer = [Position(record[0], record[1]) for record in (records[:1] + records[-1:])]
-        ends = PageEnds(Page([], outer, more), part, order, exists)
+        outer = [KeysetPosition(record[0], record[1]) for record in (records[:1] + records[-1:])]
+        ends = PageEnds(KeysetPage([], outer, more), part, order, exists)
         view = View(rows_of_records(self._names, records, skip=2), cursors, ends, count)
         return await self._connection.write(view, run)
 
@@ -82,10 +93,10 @@ def _coins(
     after: str | None = _UNSET,
     last: int | None = _UNSET,
     before: str | None = _UNSET,
-) -> PageWanted:
+) -> PageRequest:
     wanted, order = coin_filter(filter), coin_order(order_by)
     part = checked_slice(order, first, after, last, before)
-    return PageWanted(order, part, coin_conditions(wanted), told=wanted.is_stale is None)
+    return PageRequest(order, part, coin_conditions(wanted), told=wanted.is_stale is None)
 
 
 def _listings(
@@ -95,9 +106,9 @@ def _listings(
     after: str | None = _UNSET,
     last: int | None = _UNSET,
     before: str | None = _UNSET,
-) -> PageWanted:
+) -> PageRequest:
     part = checked_slice(LISTING_ORDER, first, after, last, before)
-    return PageWanted(LISTING_ORDER, part, listing_conditions(listing_filter(filter)))
+    return PageRequest(LISTING_ORDER, part, listing_conditions(listing_filter(filter)))
 
 
 def _runs(
@@ -107,21 +118,21 @@ def _runs(
     after: str | None = _UNSET,
     last: int | None = _UNSET,
     before: str | None = _UNSET,
-) -> PageWanted:
+) -> PageRequest:
     part = checked_slice(NEWEST_FIRST, first, after, last, before)
-    return PageWanted(NEWEST_FIRST, part, run_conditions(run_filter(filter)))
+    return PageRequest(NEWEST_FIRST, part, run_conditions(run_filter(filter)))
 
 
-def coins(asked: Asked) -> Connected:
+def coins(asked: CompileRequest) -> ConnectionRoot:
     """Return the field `coins`."""
-    return Connected(asked, COINS, _coins)
+    return ConnectionRoot(asked, COINS, _coins)
 
 
-def listings(asked: Asked) -> Connected:
+def listings(asked: CompileRequest) -> ConnectionRoot:
     """Return the field `listings`."""
-    return Connected(asked, LISTINGS, _listings)
+    return ConnectionRoot(asked, LISTINGS, _listings)
 
 
-def runs(asked: Asked) -> Connected:
+def runs(asked: CompileRequest) -> ConnectionRoot:
     """Return the field `runs`."""
-    return Connected(asked, RUNS, _runs)
+    return ConnectionRoot(asked, RUNS, _runs)

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from server.compiler.arguments import Run
-from server.compiler.fields import Column, Computed, Values
+from server.compiler.arguments import RunTime
+from server.compiler.fields import Column, ComputedColumn, Values
 
 
 class Rows(msgspec.Struct, frozen=True, gc=False):
@@ -18,7 +18,9 @@ class Rows(msgspec.Struct, frozen=True, gc=False):
     columns: Mapping[str, Values]
 
 
-def rows_of_records(names: Sequence[str], records: Sequence[Iterable[object]], skip: int = 0) -> Rows:
+def rows_of_records(
+    names: Sequence[str], records: Sequence[Iterable[object]], skip: int = 0
+) -> Rows:
     """Return records whose columns, after the first `skip`, have these names."""
     columns = zip(*records, strict=True) if records else ((),) * (len(names) + skip)
     return Rows(len(records), dict(zip(names, islice(columns, skip, None), strict=True)))
@@ -29,7 +31,7 @@ def rows_of_structs(names: Iterable[str], rows: Sequence[object]) -> Rows:
     return Rows(len(rows), {name: list(map(attrgetter(name), rows)) for name in names})
 
 
-class Part(Protocol):
+class ProjectionPart(Protocol):
     """What stands under one name of a selection."""
 
     @property
@@ -37,21 +39,21 @@ class Part(Protocol):
         """The columns that it is made of."""
 
 
-class Plain(Part, Protocol):
+class PlainField(ProjectionPart, Protocol):
     """A part that is made of its row alone."""
 
     def values(self, rows: Rows) -> Values:
         """Return its value for each row."""
 
 
-class Link(Part, Protocol):
+class Link(ProjectionPart, Protocol):
     """A part that has to be read."""
 
-    async def read(self, rows: Rows, run: Run) -> Values:
+    async def read(self, rows: Rows, run: RunTime) -> Values:
         """Read what belongs to all of the rows, and return its value for each."""
 
 
-class Leaf(msgspec.Struct, frozen=True):
+class LeafSelection(msgspec.Struct, frozen=True):
     """A column."""
 
     column: Column
@@ -70,7 +72,7 @@ class Leaf(msgspec.Struct, frozen=True):
 class Function(msgspec.Struct, frozen=True):
     """A function of columns."""
 
-    computed: Computed
+    computed: ComputedColumn
 
     @property
     def needs(self) -> frozenset[str]:
@@ -79,7 +81,9 @@ class Function(msgspec.Struct, frozen=True):
 
     def values(self, rows: Rows) -> Values:
         """Return its value for each row."""
-        return list(map(self.computed.value, *(rows.columns[name] for name in self.computed.columns)))
+        return list(
+            map(self.computed.value, *(rows.columns[name] for name in self.computed.columns))
+        )
 
 
 class TypeName(msgspec.Struct, frozen=True):
@@ -93,21 +97,25 @@ class TypeName(msgspec.Struct, frozen=True):
         return [self.name] * rows.count
 
 
-class Selection:
+class FieldSelection:
     """What is asked of the objects of one type; `needs` are the columns that their rows must have."""
 
-    def __init__(self, parts: Mapping[str, Plain | Link]) -> None:
+    def __init__(self, parts: Mapping[str, PlainField | Link]) -> None:
         self.parts = parts
         self.needs: frozenset[str] = frozenset().union(*(part.needs for part in parts.values()))
         self._parts = [(part, hasattr(part, "read")) for part in parts.values()]
         self._has_links = any(is_link for _, is_link in self._parts)
         self._make = object_type(tuple(parts))
 
-    async def write(self, rows: Rows, run: Run) -> list[Any]:
+    async def write(self, rows: Rows, run: RunTime) -> list[Any]:
         """Return an object for each row, and read what belongs to them."""
         if not self._has_links:
             return self.write_plain(rows)
-        values = [await part.read(rows, run) if is_link else part.values(rows) for part, is_link in self._parts]  # type: ignore[union-attr]  # is_link tells which it is
+        values = [
+            # is_link tells which it is.
+            await part.read(rows, run) if is_link else part.values(rows)  # type: ignore[union-attr]
+            for part, is_link in self._parts
+        ]
         return list(map(self._make, *values)) if rows.count else []
 
     def write_plain(self, rows: Rows) -> list[Any]:

@@ -2,13 +2,13 @@
 
 from strawberry.schema.config import StrawberryConfig
 
-from server.graphql.execution import Schema
-from server.graphql.mutation import Mutation
-from server.graphql.plain_rows import PlainRows
-from server.graphql.query import Query
-from server.graphql.request import EtlRequest
-from server.graphql.scalars import SCALARS
-from server.graphql.subscription import Subscription
+from server.graphql.execution.execute import Schema
+from server.graphql.execution.plain_rows import PlainRows
+from server.graphql.types.mutation import Mutation
+from server.graphql.types.query import Query
+from server.graphql.types.request import EtlRequest
+from server.graphql.types.scalars import SCALARS
+from server.graphql.types.subscription import Subscription
 
 schema = Schema(
     query=Query,

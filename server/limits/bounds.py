@@ -17,10 +17,11 @@ class LimitExceededError(Exception):
         self.allowed = allowed
 
 
-class Limits(msgspec.Struct, frozen=True):
+class DocumentLimits(msgspec.Struct, frozen=True):
     """What one document may hold and one operation may ask for, fragments spread out.
 
-    Figures were taken with graphql-core 3.3 on the 2-core machine that this was built on; they are rough everywhere.
+    Figures were taken with graphql-core 3.3 on the 2-core machine that this was built on; they are
+    rough everywhere.
     """
 
     characters: int = 50_000
@@ -36,16 +37,19 @@ class Limits(msgspec.Struct, frozen=True):
     """Root fields run side by side, each with a connection of its own."""
     overlaps: int = 500
     """Fields of one name, or fragments, side by side: validation compares each pair. 500 are 50 pairs of fields or 32
-    fragments in one selection, about 40 ms; without this limit 2,000 tokens hold validation up for 0.9 s."""
+    fragments in one selection, about 40 ms; without this limit 2,000 tokens hold validation up for
+    0.9 s.
+    """
     name: int = 100
     """Characters; an alias stands in each row of a response, and in the path of each error."""
     cost: int = 100_000
     """Rows x fields: each value costs about 3 microseconds to complete, so this is about 0.3 s of one core. It allows
-    coins(first: 250) with every field, and with the listings and rivals of each. What looks at every row of a table
+    coins(first: 250) with every field, and with the listings and rivals of each. What looks at
+    every row of a table
     costs as many values as could be written meanwhile; see `scans`."""
 
 
-LIMITS = Limits()
+LIMITS = DocumentLimits()
 
 _REMEDIES = {
     "depth": "nest less deeply",
@@ -72,7 +76,9 @@ def cost_of(
     variables: dict[str, object],
 ) -> int:
     """Return about how many values an operation asks for now."""
-    return measure_operation(schema, document, operation, variables, datetime.datetime.now(datetime.UTC)).cost
+    return measure_operation(
+        schema, document, operation, variables, datetime.datetime.now(datetime.UTC)
+    ).cost
 
 
 def check_limits(
@@ -80,15 +86,20 @@ def check_limits(
     document: DocumentNode,
     operation: OperationDefinitionNode,
     variables: dict[str, object],
-    limits: Limits = LIMITS,
+    limits: DocumentLimits = LIMITS,
 ) -> Measure:
     """Return what an operation asks for. Raises LimitExceededError."""
     return _checked(
-        measure_operation(schema, document, operation, variables, datetime.datetime.now(datetime.UTC)), limits
+        measure_operation(
+            schema, document, operation, variables, datetime.datetime.now(datetime.UTC)
+        ),
+        limits,
     )
 
 
-def always_fits(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> bool:
+def always_fits(
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+) -> bool:
     """Tell whether an operation is within the limits whatever its variables are, and whenever it is asked for."""
     names = [definition.variable.name.value for definition in operation.variable_definitions or ()]
     latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
@@ -110,7 +121,7 @@ def fits_until(
     return True
 
 
-def _checked(measure: Measure, limits: Limits) -> Measure:
+def _checked(measure: Measure, limits: DocumentLimits) -> Measure:
     for limit, remedy in _REMEDIES.items():
         asked, allowed = getattr(measure, limit), getattr(limits, limit)
         if asked > allowed:

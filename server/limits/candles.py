@@ -4,21 +4,23 @@ import datetime
 
 from graphql import EnumValueNode, FieldNode, GraphQLError, StringValueNode, ValueNode, VariableNode
 
-from db.candles import INTERVALS, MAX_CANDLES, Span
-from server.graphql.scalars import parse_instant
+from db.read.candles import INTERVALS, MAX_CANDLES, CandleSpan
+from server.graphql.types.scalars import parse_instant
 from server.limits.rows import DEFAULT_CANDLES
 
 
 def candle_rows(node: FieldNode, variables: dict[str, object], now: datetime.datetime) -> int:
     """Return the most candles of one coin; arguments that cannot be read are refused later, and count in full."""
-    given = {argument.name.value: _value(argument.value, variables) for argument in node.arguments or ()}
+    given = {
+        argument.name.value: _value(argument.value, variables) for argument in node.arguments or ()
+    }
     if given.get("from") is None:
         return DEFAULT_CANDLES
     interval, start = given.get("interval"), _instant(given["from"])
     end = now if given.get("to") is None else _instant(given["to"])
     if not isinstance(interval, str) or interval not in INTERVALS or start is None or end is None:
         return MAX_CANDLES
-    return max(1, min(Span(interval, start, end).count, MAX_CANDLES))
+    return max(1, min(CandleSpan(interval, start, end).count, MAX_CANDLES))
 
 
 def _value(node: ValueNode, variables: dict[str, object]) -> object:

@@ -17,7 +17,11 @@ def longest_list(value: object, place: str) -> FoundList | None:
     while pending:
         value, place = pending.pop()
         if isinstance(value, dict):
-            pending += [(inner, f"{place}.{name}") for name, inner in value.items() if isinstance(inner, (list, dict))]
+            pending += [
+                (inner, f"{place}.{name}")
+                for name, inner in value.items()
+                if isinstance(inner, (list, dict))
+            ]
         elif isinstance(value, list):
             if longest is None or len(value) > longest.length:
                 longest = FoundList(len(value), place)

@@ -1,6 +1,7 @@
 """What an operation asks for, found in one walk: each fragment is measured once, however often it is spread.
 
-A name that does not exist counts as one value, a cycle of fragments as nothing: validation refuses both.
+A name that does not exist counts as one value, a cycle of fragments as nothing: validation refuses
+both.
 """
 
 import datetime
@@ -58,9 +59,10 @@ KNOWN_ROWS = {
 class Measure(msgspec.Struct, frozen=True):
     """What a selection asks for, fragments spread out.
 
-    `cost` counts values; `cost_per_row` those that come once more for each row of the connection that the selection
-    stands in. `root_fields` counts the fields of the selection itself, not those below. `overlaps` and `name` are the
-    document's; `name` is the length of its longest response name.
+    `cost` counts values; `cost_per_row` those that come once more for each row of the connection
+    that the selection stands in. `root_fields` counts the fields of the selection itself, not those
+    below. `overlaps` and `name` are the document's; `name` is the length of its longest response
+    name.
     """
 
     depth: int = 0
@@ -104,11 +106,15 @@ def measure_operation(
             fragment.selection_set, schema.get_type(fragment.type_condition.name.value)
         )
     total = walk.selections(operation.selection_set, schema.get_root_type(operation.operation))
-    own = Measure(directives=len(operation.directives or ()), overlaps=known.overlaps, name=known.longest_name)
+    own = Measure(
+        directives=len(operation.directives or ()), overlaps=known.overlaps, name=known.longest_name
+    )
     return total + own
 
 
-def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, object]) -> dict[str, object]:
+def _with_defaults(
+    operation: OperationDefinitionNode, variables: dict[str, object]
+) -> dict[str, object]:
     defaults = {
         definition.variable.name.value: _default(definition.default_value)
         for definition in operation.variable_definitions or ()
@@ -126,13 +132,17 @@ def _default(node: ValueNode) -> object:
 class Walk:
     """One walk over one operation; `measures` holds the fragments measured so far."""
 
-    def __init__(self, schema: GraphQLSchema, variables: dict[str, object], now: datetime.datetime) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, variables: dict[str, object], now: datetime.datetime
+    ) -> None:
         self.measures: dict[str, Measure] = {}
         self._schema = schema
         self._variables = variables
         self._now = now
 
-    def selections(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> Measure:
+    def selections(
+        self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None
+    ) -> Measure:
         """Return what a selection on a type asks for; None is a type that does not exist."""
         total = NOTHING
         for selection in selection_set.selections:
@@ -154,7 +164,9 @@ class Walk:
         field = self._definition(node, parent)
         inner = NOTHING
         if node.selection_set is not None:
-            inner = self.selections(node.selection_set, None if field is None else get_named_type(field.type))
+            inner = self.selections(
+                node.selection_set, None if field is None else get_named_type(field.type)
+            )
         cost, cost_per_row = 1 + inner.cost, inner.cost_per_row
         if field is not None and parent is not None:
             cost = KNOWN_COSTS.get(f"{parent.name}.{node.name.value}", cost)
@@ -164,7 +176,10 @@ class Walk:
                 else:
                     cost = 1 + self._rows(node, field, parent) * inner.cost
             elif "first" in field.args:
-                cost, cost_per_row = 1 + inner.cost + self._rows(node, field, parent) * inner.cost_per_row, 0
+                cost, cost_per_row = (
+                    1 + inner.cost + self._rows(node, field, parent) * inner.cost_per_row,
+                    0,
+                )
                 if "filter" in field.args:
                     cost += scan_cost(node, self._variables)
         return Measure(

@@ -18,12 +18,12 @@ REPEAT_WEIGHT = 10
 """Two fields of one name are compared with all that is below them, two fragments only by their fields."""
 
 
-class Survey(msgspec.Struct, frozen=True):
+class OperationSurvey(msgspec.Struct, frozen=True):
     """The fragments of a document by name, what each spreads, and how much validation has to compare.
 
-    `overlaps` counts the pairs of fields of one name in one selection, tenfold, and the pairs of fragments spread in
-    one: validation (OverlappingFieldsCanBeMerged) looks at each pair, and at each pair below it again.
-    `longest_name` has the characters of the longest response name.
+    `overlaps` counts the pairs of fields of one name in one selection, tenfold, and the pairs of
+    fragments spread in one: validation (OverlappingFieldsCanBeMerged) looks at each pair, and at
+    each pair below it again. `longest_name` has the characters of the longest response name.
     """
 
     fragments: dict[str, FragmentDefinitionNode]
@@ -32,7 +32,7 @@ class Survey(msgspec.Struct, frozen=True):
     longest_name: int
 
 
-def survey(document: DocumentNode) -> Survey:
+def survey(document: DocumentNode) -> OperationSurvey:
     """Look at a whole document, the operations that are not executed too: validation does so as well."""
     fragments: dict[str, FragmentDefinitionNode] = {}
     spreads: dict[str, list[str]] = {}
@@ -42,16 +42,18 @@ def survey(document: DocumentNode) -> Survey:
             continue
         found: list[str] = []
         for names, spread in _selections(definition.selection_set):
-            overlaps += REPEAT_WEIGHT * sum(map(_pairs, Counter(names).values())) + _pairs(len(spread))
+            overlaps += REPEAT_WEIGHT * sum(map(_pairs, Counter(names).values())) + _pairs(
+                len(spread)
+            )
             found += spread
             longest_name = max(longest_name, *map(len, names), 0)
         if isinstance(definition, FragmentDefinitionNode):
             fragments[definition.name.value] = definition
             spreads[definition.name.value] = found
-    return Survey(fragments, spreads, overlaps, longest_name)
+    return OperationSurvey(fragments, spreads, overlaps, longest_name)
 
 
-def in_order(known: Survey, selection_set: SelectionSetNode) -> list[str]:
+def in_order(known: OperationSurvey, selection_set: SelectionSetNode) -> list[str]:
     """Return the fragments that a selection leads to, each once and after those that it spreads itself."""
     ordered: list[str] = []
     done: set[str] = set()

@@ -30,9 +30,13 @@ class Admission:
     def enter(self, client: str) -> None:
         """Count one more of a client. Raises FullError."""
         if self._count >= self._total:
-            raise FullError(f"This server has {self._total:,} {self._noun}, as many as it may; try again later")
+            raise FullError(
+                f"This server has {self._total:,} {self._noun}, as many as it may; try again later"
+            )
         if self._by_client[client] >= self._per_client:
-            raise FullError(f"There may be {self._per_client:,} {self._noun} of one client; end one first")
+            raise FullError(
+                f"There may be {self._per_client:,} {self._noun} of one client; end one first"
+            )
         self._by_client[client] += 1
         self._count += 1
 
@@ -56,7 +60,8 @@ class Admission:
 class WordingAdmission:
     """Counts in how many different words subscriptions are asked for: of each client, and of all.
 
-    Each costs the execution of all that changes, where subscriptions in the same words cost next to nothing.
+    Each costs the execution of all that changes, where subscriptions in the same words cost next to
+    nothing.
     """
 
     def __init__(self, total: int, per_client: int) -> None:

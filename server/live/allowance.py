@@ -3,7 +3,10 @@
 from weakref import WeakValueDictionary
 
 MESSAGES_PER_SECOND = 2_000
-"""Frames of any kind. One costs 10 to 20 µs, so that a client takes a few hundredths of a processor at most."""
+"""Frames of any kind.
+
+One costs 10 to 20 µs, so that a client takes a few hundredths of a processor at most.
+"""
 MESSAGES_AT_ONCE = 2_000
 
 

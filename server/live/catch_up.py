@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from db.connect.types import Pool
 from db.events import Event, kept_range, read_events
-from db.types import Pool
 from server.live.cursor import check_cursor
 from server.live.encoder import Commit
-from server.live.patience import persist
+from server.live.retry import persist
 from server.live.subscriber import Subscriber
 from server.live.turns import Turns
 
@@ -23,7 +23,8 @@ async def check_kept(pool: Pool, after: int) -> None:
 async def catch_up(subscriber: Subscriber, pool: Pool, turns: Turns) -> None:
     """Tell the subscriber of the events after its position, as fast as it takes them and has turns, and make it live.
 
-    A database that is away or slow only delays. Raises CursorExpiredError when events were purged meanwhile.
+    A database that is away or slow only delays. Raises CursorExpiredError when events were purged
+    meanwhile.
     """
     while True:
         await _read_on(subscriber, pool, turns)
@@ -53,4 +54,6 @@ async def _read_on(subscriber: Subscriber, pool: Pool, turns: Turns) -> None:
 async def _read(subscriber: Subscriber, pool: Pool) -> Sequence[Event]:
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         check_cursor(subscriber.position, await kept_range(connection))
-        return await read_events(connection, subscriber.position, BATCH, subscriber.feed.topic.kinds)
+        return await read_events(
+            connection, subscriber.position, BATCH, subscriber.feed.topic.kinds
+        )

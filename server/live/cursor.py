@@ -14,4 +14,6 @@ def check_cursor(after: int, kept: KeptRange) -> None:
             "the cursor is too old: events after it are no longer kept; read the current state, then subscribe anew"
         )
     if after > kept.newest:
-        raise CursorExpiredError("the cursor is of another database: read the current state, then subscribe anew")
+        raise CursorExpiredError(
+            "the cursor is of another database: read the current state, then subscribe anew"
+        )

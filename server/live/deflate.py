@@ -1,7 +1,8 @@
 """permessage-deflate (RFC 7692), without a byte of memory for each websocket.
 
-No context is taken over from one message to the next, so what many subscribers share is compressed once for all. Their
-frames differ in a few bytes around it, which stand there uncompressed, in deflate blocks of their own.
+No context is taken over from one message to the next, so what many subscribers share is compressed
+once for all. Their frames differ in a few bytes around it, which stand there uncompressed, in
+deflate blocks of their own.
 """
 
 import zlib
@@ -9,7 +10,10 @@ from collections.abc import Sequence
 
 from websockets.exceptions import NegotiationError
 from websockets.extensions import Extension
-from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
 from websockets.frames import Frame
 from websockets.typing import ExtensionParameter
 
@@ -54,7 +58,9 @@ class DeflateFactory(ServerPerMessageDeflateFactory):
         """Return what is answered to an offer, and the extension. Raises NegotiationError."""
         answer, extension = super().process_request_params(params, accepted_extensions)
         if extension.local_max_window_bits != _WINDOW_BITS:
-            raise NegotiationError("a smaller window is not worth a compression for one client alone")
+            raise NegotiationError(
+                "a smaller window is not worth a compression for one client alone"
+            )
         return answer, Deflate(extension.remote_max_window_bits)
 
 

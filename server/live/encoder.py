@@ -18,7 +18,9 @@ class Commit:
         self._rows: Mapping[str, Any] | None = None
         self._reading = asyncio.Lock()
 
-    async def rows(self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
+    async def rows(
+        self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
+    ) -> Mapping[str, Any]:
         """Return the rows of all names that are asked for."""
         async with self._reading:
             if self._rows is None:
@@ -26,7 +28,7 @@ class Commit:
         return self._rows
 
 
-class Encoder(Protocol):
+class UpdateEncoder(Protocol):
     """Writes the responses of one operation. Errors of the database that pass are raised, and it is asked again.
 
     `cost` is about what one name costs, in values.
@@ -34,5 +36,7 @@ class Encoder(Protocol):
 
     cost: int
 
-    async def encode(self, commit: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
+    async def encode(
+        self, commit: Commit, wants: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[Message]]:
         """Return the messages about an event for each list of names that somebody wants of it."""

@@ -6,7 +6,7 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 from db.events import Event
-from server.live.encoder import Encoder
+from server.live.encoder import UpdateEncoder
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ COINS = Topic(frozenset({"coins_changed"}), complete=False)
 TOPICS = (RUNS, COINS)
 
 
-class Place(NamedTuple):
+class FeedPosition(NamedTuple):
     """Where a subscriber stands: after the event `seq`, or within it, after its coin `ticker`."""
 
     seq: int
@@ -43,12 +43,13 @@ def names_of(event: Event) -> Sequence[str]:
 class Feed(msgspec.Struct, frozen=True):
     """What one subscription follows; `wanted` of None is everything, `place` of None is from now on.
 
-    graphql-core asks of a subscription's resolver something that can be iterated over. It never is: the hub follows it.
+    graphql-core asks of a subscription's resolver something that can be iterated over. It never is:
+    the hub follows it.
     """
 
     topic: Topic
     wanted: frozenset[str] | None
-    place: Place | None
+    place: FeedPosition | None
 
     def names(self, event: Event) -> list[str]:
         """Return what of an event is wanted and not yet seen."""
@@ -61,9 +62,9 @@ class Feed(msgspec.Struct, frozen=True):
         raise TypeError("a feed is followed by the hub")
 
 
-class Followed(msgspec.Struct, frozen=True):
+class FeedSubscription(msgspec.Struct, frozen=True):
     """A feed, the words that it was asked for in, and how to write updates in them: equal words share an encoder."""
 
     feed: Feed
     words: Hashable
-    make_encoder: Callable[[], Encoder]
+    make_encoder: Callable[[], UpdateEncoder]

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
+from db.connect.types import Pool
 from db.events import Event
-from db.types import Pool
 from server.live.admission import Admission, WordingAdmission
 from server.live.catch_up import catch_up, check_kept
 from server.live.cursor import CursorExpiredError
-from server.live.feed import TOPICS, Followed
+from server.live.feed import TOPICS, FeedSubscription
 from server.live.lane import Lane
 from server.live.listener import Listener
 from server.live.subscriber import Subscriber
@@ -27,8 +27,8 @@ WORDINGS_PER_CLIENT = 50
 class Hub:
     """Fans the outbox out. `run` until cancelled; `subscribe`, or `open` and `close`, at any time.
 
-    `connections` and `subscriptions` are entered by whoever opens some for a client; in how many different words these
-    are, the hub counts itself.
+    `connections` and `subscriptions` are entered by whoever opens some for a client; in how many
+    different words these are, the hub counts itself.
     """
 
     def __init__(
@@ -48,7 +48,9 @@ class Hub:
         self._pool = pool
         admission = WordingAdmission(wordings, wordings_per_client)
         self._lanes = {topic: Lane(topic, admission) for topic in TOPICS}
-        self._lane_of_kind = {kind: lane for topic, lane in self._lanes.items() for kind in topic.kinds}
+        self._lane_of_kind = {
+            kind: lane for topic, lane in self._lanes.items() for kind in topic.kinds
+        }
         self.listener = Listener(dsn, self._publish, self._expire)
 
     async def run(self) -> None:
@@ -68,11 +70,13 @@ class Hub:
         """How many groups there are."""
         return sum(1 for lane in self._lanes.values() for _ in lane.groups)
 
-    async def open(self, followed: Followed, wake: Callable[[], None], client: str = "") -> Subscriber:
+    async def open(
+        self, followed: FeedSubscription, wake: Callable[[], None], client: str = ""
+    ) -> Subscriber:
         """Open a subscription of a client, to be closed; `wake` is called whenever there is something to take.
 
-        Raises CursorExpiredError when events after the feed's place are no longer kept, FullError where there are
-        subscriptions in too many different words, and what `is_passing` is true of.
+        Raises CursorExpiredError when events after the feed's place are no longer kept, FullError
+        where there are subscriptions in too many different words, and what `is_passing` is true of.
         """
         feed = followed.feed
         if feed.place is not None:
@@ -97,7 +101,7 @@ class Hub:
 
     @asynccontextmanager
     async def subscribe(
-        self, followed: Followed, wake: Callable[[], None], client: str = ""
+        self, followed: FeedSubscription, wake: Callable[[], None], client: str = ""
     ) -> AsyncIterator[Subscriber]:
         """Open a subscription for as long as the context lasts. Raises what `open` does."""
         subscriber = await self.open(followed, wake, client)

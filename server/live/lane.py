@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from db.events import Event
 from server.live.admission import WordingAdmission
 from server.live.encoder import Commit
-from server.live.feed import Followed, Topic, names_of
+from server.live.feed import FeedSubscription, Topic, names_of
 from server.live.group import Group
 from server.live.turns import Turns
 from server.live.wording import Wants, Wording
@@ -46,7 +46,7 @@ class Lane:
         """Take in an event, as soon as there is room."""
         await self._waiting.put(event)
 
-    def join(self, followed: Followed, client: str) -> Group:
+    def join(self, followed: FeedSubscription, client: str) -> Group:
         """Return the group of those who want the same names in the same words, for one member more.
 
         Raises FullError where there are too many different words.
@@ -63,7 +63,7 @@ class Lane:
                 self._by_name.setdefault(name, {})[group] = None
         return group
 
-    def _worded(self, followed: Followed, client: str) -> Wording:
+    def _worded(self, followed: FeedSubscription, client: str) -> Wording:
         """Count a subscription in some words."""
         wording = self._wordings.get(followed.words)
         if wording is None or client not in wording.clients:
@@ -108,9 +108,14 @@ class Lane:
         wants: defaultdict[Wording, dict[Group, Sequence[str]]] = defaultdict(dict)
         for group, wanted in self._wants(names).items():
             wants[group.wording][group] = wanted
-        commit = Commit(event, names if self._of_all else [name for name in names if name in self._by_name])
+        commit = Commit(
+            event, names if self._of_all else [name for name in names if name in self._by_name]
+        )
         # A client's turns come in the order in which they are asked for: cheap ones first.
-        pending = [wording.put(commit, wants[wording]) for wording in sorted(wants, key=lambda one: one.encoder.cost)]
+        pending = [
+            wording.put(commit, wants[wording])
+            for wording in sorted(wants, key=lambda one: one.encoder.cost)
+        ]
         in_step = [told for told in pending if told is not None]
         if in_step:
             await asyncio.wait(in_step, timeout=PATIENCE_SECONDS)

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from db.connect.pool import connect, database_problem, is_passing
+from db.connect.types import Connection
 from db.events import CHANNEL, Event, kept_range, read_events
-from db.pool import connect, database_problem, is_passing
-from db.types import Connection
 from server.live.cursor import CursorExpiredError, check_cursor
 
 BATCH = 200
@@ -23,8 +23,9 @@ log = structlog.stdlib.get_logger(__name__)
 class Listener:
     """Hands every event to `publish` once, in order, from the moment of the first connection on, and waits for it.
 
-    `expire` is called with the reason when events were purged, or the database replaced, while it was out of reach.
-    `connected` is set while a connection listens; what is read from the database then is as new as `version` says.
+    `expire` is called with the reason when events were purged, or the database replaced, while it
+    was out of reach. `connected` is set while a connection listens; what is read from the database
+    then is as new as `version` says.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class Listener:
                 # An outbox that is slow to read is no reason to end the server either.
                 if database_problem(error) is None and not is_passing(error):
                     raise
-                log.warning("live updates wait for the database", reason=str(error) or type(error).__name__)
+                log.warning(
+                    "live updates wait for the database", reason=str(error) or type(error).__name__
+                )
             await asyncio.sleep(self._retry_seconds)
             self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
 

@@ -10,14 +10,17 @@ from server.live.message import Message
 
 QUEUE_LIMIT = 256
 QUEUE_BYTES = 4 * 1024 * 1024
-"""One event is always let in, however large. Few bodies are a subscriber's own: most are shared with others."""
+"""One event is always let in, however large.
+
+Few bodies are a subscriber's own: most are shared with others.
+"""
 
 
 class Subscriber:
     """Messages in order, each once, for one reader: `take` them whenever `wake` is called.
 
-    It is *live* when its group's messages are queued; while it reads what it missed in the outbox they are let pass,
-    and, towards the end of that, *held* until what comes before them is queued.
+    It is *live* when its group's messages are queued; while it reads what it missed in the outbox
+    they are let pass, and, towards the end of that, *held* until what comes before them is queued.
     """
 
     __slots__ = (
@@ -122,7 +125,9 @@ class Subscriber:
     def _append(self, messages: Sequence[Message]) -> None:
         """Queue what belongs to one event, all of it or nothing."""
         size = sum(len(message.body) for message in messages)
-        if self._queue and (len(self._queue) + len(messages) > QUEUE_LIMIT or self._bytes + size > QUEUE_BYTES):
+        if self._queue and (
+            len(self._queue) + len(messages) > QUEUE_LIMIT or self._bytes + size > QUEUE_BYTES
+        ):
             self._drop_queue()
         if self._live:
             self._queue.extend(messages)
@@ -131,7 +136,8 @@ class Subscriber:
     def _drop_queue(self) -> None:
         """Make room: a complete subscription goes back to the outbox, any other leaves out what waits, and says so."""
         if self.feed.topic.complete:
-            # Nothing of its topic lies before the queue; what was purged there must not count as lost.
+            # Nothing of its topic lies before the queue; what was purged there must not count as
+            # lost.
             self.position = self._queue[0].seq - 1
             self._live = False
             self._fall_behind(self)

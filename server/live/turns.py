@@ -12,7 +12,7 @@ TURNS_AT_ONCE = 4
 """They share one thread, a millisecond each: what is short is done while something long goes on."""
 
 
-class Waiter(NamedTuple):
+class TurnWaiter(NamedTuple):
     """Who waits for a turn: on behalf of which client, and from where to where it reaches on that client's account."""
 
     begin: float
@@ -24,8 +24,9 @@ class Waiter(NamedTuple):
 class Turns:
     """Up to `at_once` turns at once, one of each client.
 
-    Fair queuing: each turn is put on its client's account, and the turn with the lowest account comes first. Who asks
-    for much waits behind what it has asked for itself; of two that have asked for as much, the cheaper comes first.
+    Fair queuing: each turn is put on its client's account, and the turn with the lowest account
+    comes first. Who asks for much waits behind what it has asked for itself; of two that have asked
+    for as much, the cheaper comes first.
     """
 
     def __init__(self, at_once: int = TURNS_AT_ONCE) -> None:
@@ -34,7 +35,7 @@ class Turns:
         self._now = 0.0
         """Where the turn that was granted last begins: nobody saves up turns by not asking for any."""
         self._busy: set[str] = set()
-        self._queues: dict[str, deque[Waiter]] = {}
+        self._queues: dict[str, deque[TurnWaiter]] = {}
         self._heads: list[tuple[float, int, str]] = []
         """A heap of the clients that wait and are not busy, by their first waiter."""
         self._numbers = itertools.count()
@@ -58,11 +59,11 @@ class Turns:
         finally:
             self._leave(waiter)
 
-    def _ask(self, clients: Iterable[str], cost: float) -> Waiter:
+    def _ask(self, clients: Iterable[str], cost: float) -> TurnWaiter:
         client = min(clients, key=lambda name: self._accounts.get(name, 0.0))
         begin = max(self._accounts.get(client, 0.0), self._now)
         self._accounts[client] = begin + cost
-        waiter = Waiter(begin, begin + cost, client, asyncio.get_running_loop().create_future())
+        waiter = TurnWaiter(begin, begin + cost, client, asyncio.get_running_loop().create_future())
         queue = self._queues.setdefault(client, deque())
         queue.append(waiter)
         if len(queue) == 1:
@@ -91,7 +92,7 @@ class Turns:
             self._now = max(self._now, waiter.begin)
             waiter.granted.set_result(None)
 
-    def _leave(self, waiter: Waiter) -> None:
+    def _leave(self, waiter: TurnWaiter) -> None:
         self._room += 1
         self._busy.remove(waiter.client)
         self._line_up(waiter.client)

@@ -1,7 +1,7 @@
 """uvicorn's websocket, which takes frames at once and reads in small steps.
 
-An update goes to thousands of websockets without a task for each; what a client sends is parsed a kilobyte at a time,
-and the loop does everything else in between.
+An update goes to thousands of websockets without a task for each; what a client sends is parsed a
+kilobyte at a time, and the loop does everything else in between.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from server.http_head import HeadError, refusal
+from server.http.head import HeadError, refusal
 from server.live.allowance import Allowance
 from server.live.deflate import Deflate, DeflateFactory
 
@@ -35,7 +35,8 @@ _LARGE = 16 * 1024
 class Wire(WebSocketsSansIOProtocol):
     """A websocket; `on_writable` is called when its peer has read what was too much for its buffer.
 
-    `allowance` bounds the messages that are read; it is the client's where somebody sets it, else the wire's own.
+    `allowance` bounds the messages that are read; it is the client's where somebody sets it, else
+    the wire's own.
     """
 
     on_writable: Callable[[], None] | None = None

@@ -6,20 +6,23 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from server.limits.rows import COINS_PER_MESSAGE
-from server.live.encoder import Commit, Encoder
+from server.live.encoder import Commit, UpdateEncoder
 from server.live.group import Group
 from server.live.pace import Pace
-from server.live.patience import persist
+from server.live.retry import persist
 from server.live.turns import Turns
 
 BACKLOG_EVENTS = 64
 BACKLOG_NAMES = 50_000
-"""What may wait to be written in the same words. The rows of its coins are held as long: some 1.5 KB each."""
+"""What may wait to be written in the same words.
+
+The rows of its coins are held as long: some 1.5 KB each.
+"""
 
 Wants = Mapping[Group, Sequence[str]]
 
 
-class LeftOut(NamedTuple):
+class LaggedUpdate(NamedTuple):
     """How many messages were left out for a group, up to the event `seq`."""
 
     seq: int
@@ -45,10 +48,11 @@ class Pending:
 class Wording:
     """Writes one event after the other for its groups, from its first group's coming to `close`.
 
-    `clients` counts the subscriptions of each client. An event that nobody is left for is not written.
+    `clients` counts the subscriptions of each client. An event that nobody is left for is not
+    written.
     """
 
-    def __init__(self, words: Hashable, encoder: Encoder, turns: Turns) -> None:
+    def __init__(self, words: Hashable, encoder: UpdateEncoder, turns: Turns) -> None:
         self.words = words
         self.encoder = encoder
         self.groups: set[Group] = set()
@@ -57,7 +61,7 @@ class Wording:
         self._backlog: deque[Pending] = deque()
         self._names = 0
         self._writing: Pending | None = None
-        self._left_out: dict[Group, LeftOut] = {}
+        self._left_out: dict[Group, LaggedUpdate] = {}
         self._woken = asyncio.Event()
         self._pace = Pace()
         self._task = asyncio.create_task(self._run())
@@ -68,7 +72,9 @@ class Wording:
         in_step = self._writing is None and not self._backlog
         self._backlog.append(pending)
         self._names += len(commit.asked)
-        while len(self._backlog) > BACKLOG_EVENTS or (self._names > BACKLOG_NAMES and len(self._backlog) > 1):
+        while len(self._backlog) > BACKLOG_EVENTS or (
+            self._names > BACKLOG_NAMES and len(self._backlog) > 1
+        ):
             self._leave_out(self._next())
         self._woken.set()
         return pending.told if in_step else None
@@ -120,7 +126,7 @@ class Wording:
         for group, names in pending.wants.items():
             messages = -(-len(names) // COINS_PER_MESSAGE)
             before = self._left_out[group].messages if group in self._left_out else 0
-            self._left_out[group] = LeftOut(pending.commit.event.seq, before + messages)
+            self._left_out[group] = LaggedUpdate(pending.commit.event.seq, before + messages)
         pending.finish()
 
     def _tell_of_what_is_left_out(self) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.client_address import client_address
+from server.http.client_address import client_address
 
 MAX_BODY_BYTES = 256 * 1024
 ENCODED = "The body has a Content-Encoding that this server does not read: send it without one"
@@ -26,9 +26,9 @@ _LATER = {"Connection": "close", "Retry-After": "1"}
 class BodyLimit:
     """Reads a request's body, whole, before the request goes on: nothing behind waits for a client that is slow.
 
-    Answers 413 to a body of more than MAX_BODY_BYTES: at once where its length is told, else when it gets there; 415 to
-    one with a Content-Encoding (RFC 9110, section 15.5.16): its bytes are not what they stand for; and 503 to one that
-    comes slowly while too many others do.
+    Answers 413 to a body of more than MAX_BODY_BYTES: at once where its length is told, else when
+    it gets there; 415 to one with a Content-Encoding (RFC 9110, section 15.5.16): its bytes are not
+    what they stand for; and 503 to one that comes slowly while too many others do.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -61,7 +61,9 @@ class BodyLimit:
 
         await self._app(scope, receive_again, send)
 
-    async def _rest(self, message: Message, scope: Scope, receive: Receive, send: Send) -> Message | None:
+    async def _rest(
+        self, message: Message, scope: Scope, receive: Receive, send: Send
+    ) -> Message | None:
         """Return the last message with the whole body in it, or None where the request was answered here."""
         client, body = client_address(scope), bytearray()
         try:
@@ -87,7 +89,10 @@ class BodyLimit:
                 del self._arriving[client]
 
     def _is_full(self, client: str) -> bool:
-        return self._arriving_in_all > MOST_ARRIVING_BYTES or self._arriving[client] > MOST_ARRIVING_BYTES_PER_CLIENT
+        return (
+            self._arriving_in_all > MOST_ARRIVING_BYTES
+            or self._arriving[client] > MOST_ARRIVING_BYTES_PER_CLIENT
+        )
 
 
 def announced_length(scope: Scope) -> int:

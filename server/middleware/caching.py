@@ -6,7 +6,7 @@ NEGOTIATED = "/graphql"
 """Here the media type of each answer depends on Accept."""
 
 
-class TellCaching:
+class CacheHeaders:
     """Forbids to store what says nothing of caching, and names Accept in Vary where an answer was chosen by it.
 
     Without a Cache-Control a cache may keep an answer, an error too, for as long as it thinks fit.

@@ -3,10 +3,16 @@
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.compression import LEAST_BYTES, coding_for, encode
+from server.http.compression import LEAST_BYTES, coding_for, encode
 
 COMPRESSIBLE = frozenset(
-    {"application/json", "application/graphql-response+json", "application/problem+json", "text/html", "text/plain"}
+    {
+        "application/json",
+        "application/graphql-response+json",
+        "application/problem+json",
+        "text/html",
+        "text/plain",
+    }
 )
 """Neither streams nor exported files, which are sent while they are made."""
 
@@ -27,7 +33,9 @@ class Compression:
         async def send_encoded(message: Message) -> None:
             """Hold the head back until the first part of the body tells whether it is all of it."""
             nonlocal held
-            if message["type"] == "http.response.start" and _is_compressible(Headers(raw=message["headers"])):
+            if message["type"] == "http.response.start" and _is_compressible(
+                Headers(raw=message["headers"])
+            ):
                 held = message
                 return
             if held is not None:

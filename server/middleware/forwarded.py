@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.client_address import Proxies
+from server.http.client_address import Proxies
 
 _SCHEMES = frozenset({"http", "https", "ws", "wss"})
 _NAMES = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
@@ -11,7 +11,8 @@ _NAMES = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host
 class Forwarded:
     """Reads X-Forwarded-For, -Proto and -Host where the peer is one of FORWARDED_ALLOW_IPS; ignores them elsewhere.
 
-    Of several values the last one counts: the nearest proxy added it, and the client may have sent the others.
+    Of several values the last one counts: the nearest proxy added it, and the client may have sent
+    the others.
     """
 
     def __init__(self, app: ASGIApp, proxies: Proxies) -> None:

@@ -8,7 +8,7 @@ import socket
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from db.settings import Settings
+from common.settings import Settings
 from server.middleware.websocket_refusal import refuse_websocket
 
 MISDIRECTED = 421  # RFC 9110, 15.5.20
@@ -20,9 +20,10 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 class Hosts:
     """The names and addresses that a server answers for.
 
-    Those are localhost, HOST, the address that the connection was made to, and ALLOWED_HOSTS. A server that listens on
-    every address (0.0.0.0 or ::) also answers for any IP address, since the one that a client sees may be a router's
-    or a container host's, and for the name of its machine. An address needs no DNS, so nobody can rebind it.
+    Those are localhost, HOST, the address that the connection was made to, and ALLOWED_HOSTS. A
+    server that listens on every address (0.0.0.0 or ::) also answers for any IP address, since the
+    one that a client sees may be a router's or a container host's, and for the name of its machine.
+    An address needs no DNS, so nobody can rebind it.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -1,12 +1,12 @@
-"""Every request has a place while it is worked on: see `server.places`."""
+"""Every request has a place while it is worked on: see `server.limits.concurrency`."""
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.client_address import client_address
+from server.http.client_address import client_address
+from server.limits.concurrency import ConcurrencyLimit
 from server.live.admission import FullError
 from server.middleware.body_limit import announced_length
-from server.places import Places
 
 RETRY_AFTER_SECONDS = 1
 LIVE = "/health/live"
@@ -18,11 +18,14 @@ HEALTH = "/health"
 class InFlightLimit:
     """Lets a request wait for a place, and answers 503 with Retry-After where there is none in time.
 
-    A place is left when the answer begins: then the work is done, but for exports and streams, which have bounds of
-    their own. It stands behind what reads the body, so an unfinished body takes no place.
+    A place is left when the answer begins: then the work is done, but for exports and streams,
+    which have bounds of their own. It stands behind what reads the body, so an unfinished body
+    takes no place.
     """
 
-    def __init__(self, app: ASGIApp, places: Places, health_places: Places) -> None:
+    def __init__(
+        self, app: ASGIApp, places: ConcurrencyLimit, health_places: ConcurrencyLimit
+    ) -> None:
         self._app = app
         self._places = places
         self._health_places = health_places

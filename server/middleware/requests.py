@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from db.logs import Event
+from common.logs import LogEvent
 
 WELL_FORMED_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SWITCHING_PROTOCOLS = 101
@@ -53,7 +53,10 @@ class RequestLog:
             kind = message["type"]
             if kind == "http.response.start" or kind == "websocket.accept" or kind == REFUSED:  # noqa: PLR1714  (for each request)
                 status = message.get("status", SWITCHING_PROTOCOLS)
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", number.encode())]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", number.encode()),
+                ]
             elif kind == "websocket.close" and not status:
                 status = FORBIDDEN  # closed before it was accepted
             await send(message)
@@ -83,7 +86,11 @@ def _log(scope: Scope, status: int, started: float) -> None:
         "request_id": scope["kasparro.request_id"],
     }
     # Not by `info`, which would look for the line of code that called it.
-    _LINES.handle(_LINES.makeRecord(_LINES.name, logging.INFO, __file__, 0, Event("request", fields), (), None))
+    _LINES.handle(
+        _LINES.makeRecord(
+            _LINES.name, logging.INFO, __file__, 0, LogEvent("request", fields), (), None
+        )
+    )
 
 
 def _id_of(scope: Scope) -> str:

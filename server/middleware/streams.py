@@ -10,7 +10,8 @@ from server.middleware.in_flight import is_event_stream
 class EndStreams:
     """Tells the application that the client has left once `stopping` is set, and closes what it leaves open.
 
-    The stream then ends without its `complete` event: a client takes that for a lost connection and resumes.
+    The stream then ends without its `complete` event: a client takes that for a lost connection and
+    resumes.
     """
 
     def __init__(self, app: ASGIApp, stopping: asyncio.Event) -> None:

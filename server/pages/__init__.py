@@ -8,21 +8,29 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.http.weighted import NAMED, field_value, match_media_type
 from server.pages.answers import NO_STORE, file_answer
-from server.weighted import NAMED, field_value, match_media_type
 
 FILES = Path(__file__).parent / "files"
 # The package holds one folder, named for the version of Swagger UI.
-SWAGGER = next(Path(str(importlib.resources.files("swagger_ui_bundle"))).glob("vendor/swagger-ui-*"))
+SWAGGER = next(
+    Path(str(importlib.resources.files("swagger_ui_bundle"))).glob("vendor/swagger-ui-*")
+)
 STATIC = Path(__file__).parent.parent / "static"
 DASHBOARD = STATIC / "dashboard"
 EXPLORER = STATIC / "explorer"
 EXPLORER_SCRIPTS = frozenset(
-    {"graphiql.min.css", "graphiql.min.js", "react.production.min.js", "react-dom.production.min.js"}
+    {
+        "graphiql.min.css",
+        "graphiql.min.js",
+        "react.production.min.js",
+        "react-dom.production.min.js",
+    }
 )
 # Browsers ask again each time and get 304: a new version is seen at once.
 REVALIDATE = "no-cache"
-# Vite names a file for what it holds, such as index-BpleRzdd.js: under one name it is never another.
+# Vite names a file for what it holds, such as index-BpleRzdd.js: under one name it is never
+# another.
 HASHED_NAME = re.compile(r"[a-z][a-z.]*-[\w-]{8}\.(js|css)")
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -80,7 +88,9 @@ async def get_dashboard(request: Request) -> Response:
 async def dashboard_page(request: Request, vary: str = "Accept-Encoding") -> Response:
     """Answer the dashboard, or how to get it and what there is without it: it is built at install time."""
     built = DASHBOARD / "index.html"
-    return await file_answer(request, built if built.is_file() else FILES / "dashboard_missing.html", REVALIDATE, vary)
+    return await file_answer(
+        request, built if built.is_file() else FILES / "dashboard_missing.html", REVALIDATE, vary
+    )
 
 
 async def explorer_page(request: Request) -> Response:

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.compression import FILE, LEAST_BYTES, coding_for
-from server.etags import etag_of_body, not_modified
+from server.http.compression import FILE, LEAST_BYTES, coding_for
+from server.http.etags import etag_of_body, not_modified
 from server.state import ServerState
 
 MEDIA_TYPES: Final = {
@@ -30,7 +30,7 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 _ADDRESS = re.compile(rb'(?<=\s)(href|src|data-root)="/')
 
 
-class Written(NamedTuple):
+class EncodedPage(NamedTuple):
     """A file as it is sent."""
 
     body: bytes
@@ -38,7 +38,9 @@ class Written(NamedTuple):
     etag: str
 
 
-async def file_answer(request: Request, path: Path, cache_control: str, vary: str = "Accept-Encoding") -> Response:
+async def file_answer(
+    request: Request, path: Path, cache_control: str, vary: str = "Accept-Encoding"
+) -> Response:
     """Answer a file, or 304 to a client that has it. Raises HTTPException where there is none."""
     state: ServerState = request.app.state.server
     coding = coding_for(request.scope["headers"])
@@ -52,7 +54,7 @@ async def file_answer(request: Request, path: Path, cache_control: str, vary: st
     return Response(written.body, headers={**headers, "Content-Type": MEDIA_TYPES[path.suffix]})
 
 
-def _written(path: Path, coding: str | None, root_path: str) -> Written:
+def _written(path: Path, coding: str | None, root_path: str) -> EncodedPage:
     try:
         found = path.stat()
         return _kept(path, (found.st_mtime_ns, found.st_size), coding, root_path)
@@ -61,11 +63,11 @@ def _written(path: Path, coding: str | None, root_path: str) -> Written:
 
 
 @functools.lru_cache(KEPT_FILES)
-def _kept(path: Path, _changed: tuple[int, int], coding: str | None, root_path: str) -> Written:
+def _kept(path: Path, _changed: tuple[int, int], coding: str | None, root_path: str) -> EncodedPage:
     body = path.read_bytes()
     if path.suffix == ".html":
         body = _ADDRESS.sub(rb'\1="%s/' % root_path.encode(), body)
     if coding is None or len(body) < LEAST_BYTES:
-        return Written(body, None, etag_of_body(body))
+        return EncodedPage(body, None, etag_of_body(body))
     body = FILE[coding](body)
-    return Written(body, coding, etag_of_body(body))
+    return EncodedPage(body, coding, etag_of_body(body))

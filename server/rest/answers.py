@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from db.pool import HELD_UP, TOO_SLOW, UNAVAILABLE, is_unavailable
+from db.connect.pool import HELD_UP, TOO_SLOW, UNAVAILABLE, is_unavailable
 from server.deadline import RETRY_AFTER_SECONDS
 from server.state import ServerState
 
@@ -53,7 +53,10 @@ async def on_http_error(_: Request, error: Exception) -> Response:
 
 
 async def on_database_away(_: Request, error: Exception) -> Response:
-    """Answer 503: nothing of the reason is for a client. An error that tells of a mistake of ours goes on as it is."""
+    """Answer 503: nothing of the reason is for a client.
+
+    An error that tells of a mistake of ours goes on as it is.
+    """
     if not is_unavailable(error):
         raise error
     log.warning("the database is out of reach", reason=str(error) or type(error).__name__)
@@ -76,6 +79,8 @@ async def on_database_slow(_: Request, error: Exception) -> Response:
 ERROR_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     HTTPException: on_http_error,
     **dict.fromkeys(HELD_UP, on_database_held_up),
-    **dict.fromkeys((*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError), on_database_away),
+    **dict.fromkeys(
+        (*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError), on_database_away
+    ),
     **dict.fromkeys(TOO_SLOW, on_database_slow),
 }

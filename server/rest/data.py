@@ -4,9 +4,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db.export_formats import FORMATS
-from db.records_page import RecordFilter, read_records_page
-from server.etags import caching, etag_of, not_modified
+from db.export.formats import FORMATS
+from db.read.records import RecordFilter, read_records_page
+from server.http.etags import caching, etag_of, not_modified
 from server.middleware.requests import elapsed_ms, request_id
 from server.rest.answers import Json
 from server.rest.export import UNLIMITED, get_export
@@ -58,7 +58,9 @@ async def get_data(request: Request) -> Response:
     after = reader.read("cursor", position_of, None)
     by_cursor = "cursor" in request.query_params
     if by_cursor and offset:
-        reader.refuse("offset", "Value error, a cursor and an offset exclude each other", "value_error")
+        reader.refuse(
+            "offset", "Value error, a cursor and an offset exclude each other", "value_error"
+        )
     reader.check()
     if form != JSON:
         return await get_export(request, form, wanted, limit=limit, offset=offset, after=after)
@@ -72,7 +74,9 @@ async def get_data(request: Request) -> Response:
         next_cursor = page.next_position and encode_cursor(page.next_position)
         pagination = msgspec.structs.replace(pagination, next_cursor=next_cursor)
     meta = {"request_id": request_id(request), "api_latency_ms": elapsed_ms(request)}
-    return Json({"data": page.records, "pagination": pagination, "meta": meta}, headers=caching(etag))
+    return Json(
+        {"data": page.records, "pagination": pagination, "meta": meta}, headers=caching(etag)
+    )
 
 
 async def on_bad_parameters(_: Request, error: Exception) -> Response:

@@ -9,10 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from db.export import RECORDS, Export, NoSuchTickerError, Selection, Stretch, check_tickers, write_export
-from db.export_formats import FORMATS, ArrowMissingError, Encoder
-from db.pool import is_unavailable
-from db.records_page import Position, RecordFilter
+from db.connect.pool import is_unavailable
+from db.export.formats import FORMATS, ArrowMissingError, FormatEncoder
+from db.export.rows import (
+    RECORDS,
+    Export,
+    ExportQuery,
+    NoSuchTickerError,
+    Stretch,
+    check_tickers,
+    write_export,
+)
+from db.read.records import RecordFilter, RecordPosition
 from server.rest.answers import now, refused
 from server.state import ServerState
 
@@ -28,7 +36,13 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 async def get_export(
-    request: Request, name: str, wanted: RecordFilter, *, limit: int, offset: int, after: Position | None
+    request: Request,
+    name: str,
+    wanted: RecordFilter,
+    *,
+    limit: int,
+    offset: int,
+    after: RecordPosition | None,
 ) -> Response:
     """Answer a file of the format `name`; without limit, offset and cursor it holds every record, in no order.
 
@@ -38,7 +52,7 @@ async def get_export(
     export = Export(
         dataset=RECORDS,
         form=FORMATS[name],
-        selection=Selection(
+        selection=ExportQuery(
             tickers=wanted.ticker and (wanted.ticker,),
             sources=wanted.source and (wanted.source,),
             start=wanted.created_from,
@@ -66,14 +80,17 @@ class Download(Response):
     What fails later breaks the connection, so that nobody takes a part for the whole.
     """
 
-    def __init__(self, state: ServerState, export: Export, encoder: Encoder) -> None:
+    def __init__(self, state: ServerState, export: Export, encoder: FormatEncoder) -> None:
         self._state = state
         self._export = export
         self._encoder = encoder
         file_name = export.form.file_name(now(), is_demo=state.is_demo)
         super().__init__(
             media_type=export.form.media_type,
-            headers={"Content-Disposition": f'attachment; filename="{file_name}"', "Cache-Control": "no-store"},
+            headers={
+                "Content-Disposition": f'attachment; filename="{file_name}"',
+                "Cache-Control": "no-store",
+            },
         )
         del self.headers["Content-Length"]  # nobody knows it yet
 
@@ -91,7 +108,9 @@ class Download(Response):
             await _until_left(receive, asyncio.create_task(self._send(send)))
 
     async def _start(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
 
     async def _send(self, send: Send) -> None:
         started = False
@@ -106,9 +125,17 @@ class Download(Response):
 
         try:
             async with self._state.exporting() as connection:
-                await write_export(connection, self._export, self._encoder, send_block, timeout_seconds=TIMEOUT_SECONDS)
+                await write_export(
+                    connection,
+                    self._export,
+                    self._encoder,
+                    send_block,
+                    timeout_seconds=TIMEOUT_SECONDS,
+                )
         except Exception as error:
-            if not (started and (is_unavailable(error) or isinstance(error, asyncpg.QueryCanceledError))):
+            if not (
+                started and (is_unavailable(error) or isinstance(error, asyncpg.QueryCanceledError))
+            ):
                 raise
             log.warning("an export broke off", reason=str(error) or type(error).__name__)
             return  # without an end: the HTTP server closes the connection

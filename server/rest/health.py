@@ -8,9 +8,9 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db.health import Freshness, LastRun, read_freshness, read_last_run
+from db.connect.pool import is_passing
 from db.loop_problems import read_problems
-from db.pool import is_passing
+from db.read.health import Freshness, LastRun, read_freshness, read_last_run
 from server.rest.answers import Json, demo_mark, now
 from server.state import ServerState
 
@@ -31,7 +31,10 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 async def get_health(request: Request) -> Response:
-    """Answer the older service's words: 200 while the database answers, else 503. Only a demo's have one more."""
+    """Answer the older service's words: 200 while the database answers, else 503.
+
+    Only a demo's have one more.
+    """
     state: ServerState = request.app.state.server
     last = await _last_run(state)
     away = last is None
@@ -62,8 +65,12 @@ async def get_ready(request: Request) -> Response:
     except Exception as error:
         if not is_passing(error):
             raise
-        log.warning("not ready: the database is out of reach", reason=str(error) or type(error).__name__)
-        ready = Ready(status="not_ready", database="disconnected", data="unknown", data_age_seconds=None)
+        log.warning(
+            "not ready: the database is out of reach", reason=str(error) or type(error).__name__
+        )
+        ready = Ready(
+            status="not_ready", database="disconnected", data="unknown", data_age_seconds=None
+        )
         return Json(ready, 503)
     status: Literal["ready", "not_ready"] = "ready" if freshness.fresh else "not_ready"
     if state.replica is not None and state.replica.problem is not None:
@@ -79,7 +86,11 @@ async def get_ready(request: Request) -> Response:
 
 
 def _age(freshness: Freshness, instant: datetime.datetime) -> int | None:
-    return None if freshness.read_at is None else max(0, int((instant - freshness.read_at).total_seconds()))
+    return (
+        None
+        if freshness.read_at is None
+        else max(0, int((instant - freshness.read_at).total_seconds()))
+    )
 
 
 def _data_word(freshness: Freshness) -> Literal["fresh", "stale", "missing"]:

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db.export_formats import FORMATS
+from db.export.formats import FORMATS
 from server.rest.answers import Json
 from server.rest.data import DEFAULT_LIMIT, JSON, MAX_LIMIT, MAX_OFFSET
 from server.rest.parameters import MAX_TEXT
@@ -22,7 +22,12 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 
 def _object(**properties: Schema) -> Schema:
     """Describe an object in which every property is there, and no other."""
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def _marked(schema: Schema) -> Schema:
@@ -53,7 +58,10 @@ SCHEMAS: dict[str, Schema] = {
         market_cap_usd=NUMBER_OR_NULL,
         volume_24h_usd=NUMBER_OR_NULL,
         percent_change_24h={**NUMBER_OR_NULL, "description": "In per cent"},
-        source={"type": "string", "description": "Where price, market cap, volume and change come from"},
+        source={
+            "type": "string",
+            "description": "Where price, market cap, volume and change come from",
+        },
         created_at={**TIME, "description": "When the source observed the values, in UTC"},
         ingested_at={**TIME, "description": "When the record was last saved, in UTC"},
     ),
@@ -77,7 +85,11 @@ SCHEMAS: dict[str, Schema] = {
         api_latency_ms={"type": "number", "minimum": 0},
     ),
     "DataPage": _object(
-        data={"type": "array", "items": {"$ref": "#/components/schemas/Record"}, "maxItems": MAX_LIMIT},
+        data={
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Record"},
+            "maxItems": MAX_LIMIT,
+        },
         pagination={"$ref": "#/components/schemas/Pagination"},
         meta={"$ref": "#/components/schemas/Meta"},
     ),
@@ -85,7 +97,10 @@ SCHEMAS: dict[str, Schema] = {
         _object(
             status={"enum": ["ok", "error"]},
             database={"enum": ["connected", "disconnected"]},
-            last_etl={**TIME_OR_NULL, "description": "When the newest finished run ended; null where none did"},
+            last_etl={
+                **TIME_OR_NULL,
+                "description": "When the newest finished run ended; null where none did",
+            },
             last_etl_status=STATUS_OR_NULL,
             timestamp=TIME,
         )
@@ -98,22 +113,33 @@ SCHEMAS: dict[str, Schema] = {
             data={"enum": ["fresh", "stale", "missing", "unknown"]},
             data_age_seconds={"type": ["integer", "null"], "minimum": 0},
         ),
-        problems={"type": "array", "items": {"type": "string"}, "description": "What keeps the ingestor from its work"},
+        problems={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What keeps the ingestor from its work",
+        },
     ),
     "Stats": _object(
         total_normalized=COUNT,
         last_success=_or_null("LastSuccess"),
         last_failure=_or_null("LastFailure"),
     ),
-    "LastSuccess": _object(source={"type": "string"}, finished_at=TIME, duration_ms=COUNT, processed=COUNT),
-    "LastFailure": _object(source={"type": "string"}, finished_at=TIME, message={"type": ["string", "null"]}),
+    "LastSuccess": _object(
+        source={"type": "string"}, finished_at=TIME, duration_ms=COUNT, processed=COUNT
+    ),
+    "LastFailure": _object(
+        source={"type": "string"}, finished_at=TIME, message={"type": ["string", "null"]}
+    ),
     "Triggered": _object(status={"const": "triggered"}, timestamp=TIME),
     "Root": _marked(
         _object(
             name={"type": "string"},
             version={"type": "string"},
             status={"const": "running"},
-            endpoints={"type": "object", "additionalProperties": {"type": "string", "pattern": "^/"}},
+            endpoints={
+                "type": "object",
+                "additionalProperties": {"type": "string", "pattern": "^/"},
+            },
         )
     ),
     "Error": _object(detail={"type": "string"}),
@@ -122,7 +148,11 @@ SCHEMAS: dict[str, Schema] = {
             "type": "array",
             "minItems": 1,
             "items": _object(
-                loc={"type": "array", "items": {"type": "string"}, "examples": [["query", "limit"]]},
+                loc={
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "examples": [["query", "limit"]],
+                },
                 msg={"type": "string"},
                 type={"type": "string"},
             ),
@@ -145,14 +175,23 @@ def _kept(answer: Schema) -> Schema:
 def _data_answer() -> Schema:
     page = _kept(_answer("A page, or a file", "DataPage"))
     page["headers"] |= {
-        "Content-Disposition": {"description": "A file's name; not on a page", "schema": {"type": "string"}}
+        "Content-Disposition": {
+            "description": "A file's name; not on a page",
+            "schema": {"type": "string"},
+        }
     }
     page["content"] |= {form.media_type: {} for form in FORMATS.values()}
     return page
 
 
 def _parameter(name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "schema": schema,
+        "description": description,
+    }
 
 
 UNCHANGED: Schema = {
@@ -162,7 +201,9 @@ UNCHANGED: Schema = {
         "ETag": {"$ref": "#/components/headers/ETag"},
     },
 }
-AWAY = _answer("The database is out of reach, or too much is asked at once; see Retry-After", "Error")
+AWAY = _answer(
+    "The database is out of reach, or too much is asked at once; see Retry-After", "Error"
+)
 TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT, "pattern": "^[^\\u0000]*$"}
 # The other spellings of ISO 8601 have no format in JSON Schema.
 DATE: Schema = {
@@ -193,9 +234,13 @@ DATA_PARAMETERS = [
     ),
     _parameter("ticker", TEXT, "A ticker, in upper or lower case"),
     _parameter("source", TEXT, "A source, such as coinpaprika"),
-    _parameter("start_date", DATE, "Observed then or later: an ISO 8601 date, week or date-time, in UTC"),
+    _parameter(
+        "start_date", DATE, "Observed then or later: an ISO 8601 date, week or date-time, in UTC"
+    ),
     _parameter("end_date", DATE, "Observed then or earlier; a date or week means all of it"),
-    _parameter("cursor", {"type": "string"}, "`next_cursor` of the page before; empty for the first page"),
+    _parameter(
+        "cursor", {"type": "string"}, "`next_cursor` of the page before; empty for the first page"
+    ),
 ]
 PATHS: dict[str, dict[str, Schema]] = {
     "/": {
@@ -248,7 +293,9 @@ PATHS: dict[str, dict[str, Schema]] = {
                 "304": UNCHANGED,
                 "404": _answer("A file is asked for of a ticker that no record has", "Error"),
                 "422": _answer("A parameter cannot be used, or is none of these", "BadParameters"),
-                "501": _answer("The format needs pyarrow, which is not installed on the server", "Error"),
+                "501": _answer(
+                    "The format needs pyarrow, which is not installed on the server", "Error"
+                ),
                 "503": AWAY,
             },
         }
@@ -273,7 +320,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "summary": "The GraphQL schema as text, for code generators",
             "responses": {
                 "200": _kept(
-                    _answer("The schema", "Error") | {"content": {"text/plain": {"schema": {"type": "string"}}}}
+                    _answer("The schema", "Error")
+                    | {"content": {"text/plain": {"schema": {"type": "string"}}}}
                 ),
                 "304": UNCHANGED,
                 "404": _answer("Introspection is switched off", "Error"),
@@ -289,7 +337,9 @@ PATHS: dict[str, dict[str, Schema]] = {
             "responses": {
                 "200": _answer("The request is stored and will be carried out", "Triggered"),
                 "401": _answer("The token is wrong or missing", "Error"),
-                "403": _answer("A page of another site asks, which CORS_ORIGINS does not name", "Error"),
+                "403": _answer(
+                    "A page of another site asks, which CORS_ORIGINS does not name", "Error"
+                ),
                 "422": NO_PARAMETERS,
                 "429": _answer("Too many wrong tokens of one client; see Retry-After", "Error"),
                 "503": AWAY,
@@ -317,13 +367,18 @@ def document(version: str, root_path: str = "", *, is_demo: bool = False) -> Sch
         "components": {
             "schemas": SCHEMAS,
             "headers": {
-                "RequestId": {"description": "The request's id, as in the log", "schema": {"type": "string"}},
+                "RequestId": {
+                    "description": "The request's id, as in the log",
+                    "schema": {"type": "string"},
+                },
                 "ETag": {
                     "description": "Names the state of the data; missing where nobody could tell of a change",
                     "schema": {"type": "string"},
                 },
             },
-            "securitySchemes": {"SchedulerToken": {"type": "apiKey", "in": "header", "name": "X-Scheduler-Token"}},
+            "securitySchemes": {
+                "SchedulerToken": {"type": "apiKey", "in": "header", "name": "X-Scheduler-Token"}
+            },
         },
     }
 

@@ -10,9 +10,9 @@ from typing import TypeVar
 import msgspec
 from starlette.datastructures import QueryParams
 
-from db.records_page import Position
-from db.tickers import to_ticker
-from db.times import Span, UnreadableTimeError, read_span
+from common.tickers import to_ticker
+from common.times import TimeSpan, UnreadableTimeError, read_span
+from db.read.records import RecordPosition
 
 MAX_TEXT = 200
 MOST_UNKNOWN = 10
@@ -80,7 +80,9 @@ class Reader:
         known = ", ".join(self._known) or "none"
         for name in [name for name in self._query if name not in self._known][:MOST_UNKNOWN]:
             self.refuse(
-                name[:MAX_TEXT], f"Extra inputs are not permitted; the parameters are: {known}", "extra_forbidden"
+                name[:MAX_TEXT],
+                f"Extra inputs are not permitted; the parameters are: {known}",
+                "extra_forbidden",
             )
         if self._problems:
             raise BadParametersError(self._problems)
@@ -94,12 +96,17 @@ def integer(low: int, high: int) -> Callable[[str], int]:
             number = int(text)
         except ValueError:
             raise UnreadableError(
-                "Input should be a valid integer, unable to parse string as an integer", "int_parsing"
+                "Input should be a valid integer, unable to parse string as an integer",
+                "int_parsing",
             ) from None
         if number < low:
-            raise UnreadableError(f"Input should be greater than or equal to {low}", "greater_than_equal")
+            raise UnreadableError(
+                f"Input should be greater than or equal to {low}", "greater_than_equal"
+            )
         if number > high:
-            raise UnreadableError(f"Input should be less than or equal to {high}", "less_than_equal")
+            raise UnreadableError(
+                f"Input should be less than or equal to {high}", "less_than_equal"
+            )
         return number
 
     return parse
@@ -120,7 +127,9 @@ def choice(*names: str) -> Callable[[str], str]:
 def text_or_none(text: str) -> str | None:
     """Read a text; an empty one counts as left out."""
     if len(text) > MAX_TEXT:
-        raise UnreadableError(f"String should have at most {MAX_TEXT} characters", "string_too_long")
+        raise UnreadableError(
+            f"String should have at most {MAX_TEXT} characters", "string_too_long"
+        )
     if "\0" in text:
         raise UnreadableError("Value error, a text cannot hold a NUL character", "value_error")
     return text or None
@@ -142,7 +151,7 @@ def time_to(text: str) -> datetime.datetime | None:
     return _span(text).end if text else None
 
 
-def _span(text: str) -> Span:
+def _span(text: str) -> TimeSpan:
     try:
         return read_span(_BARE_PLUS.sub(r"\1+\2", text))
     except UnreadableTimeError:
@@ -151,14 +160,17 @@ def _span(text: str) -> Span:
         ) from None
 
 
-def encode_cursor(position: Position) -> str:
+def encode_cursor(position: RecordPosition) -> str:
     """Write the place after a record as opaque text for a URL."""
     # In str() a small or great number would have an exponent.
-    words = (None if position.market_cap_usd is None else f"{position.market_cap_usd:f}", position.ticker)
+    words = (
+        None if position.market_cap_usd is None else f"{position.market_cap_usd:f}",
+        position.ticker,
+    )
     return base64.urlsafe_b64encode(msgspec.json.encode(words)).decode().rstrip("=")
 
 
-def position_of(cursor: str) -> Position | None:
+def position_of(cursor: str) -> RecordPosition | None:
     """Read a cursor of `encode_cursor`; an empty one stands for the beginning."""
     if not cursor:
         return None
@@ -169,4 +181,6 @@ def position_of(cursor: str) -> Position | None:
         market_cap, ticker = None, "\0"
     if "\0" in ticker or (market_cap is not None and not _MARKET_CAP.fullmatch(market_cap)):
         raise UnreadableError("Value error, not a cursor that this service gave out", "value_error")
-    return Position(market_cap_usd=None if market_cap is None else Decimal(market_cap), ticker=ticker)
+    return RecordPosition(
+        market_cap_usd=None if market_cap is None else Decimal(market_cap), ticker=ticker
+    )

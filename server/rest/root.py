@@ -33,7 +33,9 @@ async def get_root(request: Request) -> Response:
             "name": "Kasparro Backend & ETL",
             "version": state.version,
             "status": "running",
-            "endpoints": {name: f"{state.settings.root_path}{path}" for name, path in ENDPOINTS.items()},
+            "endpoints": {
+                name: f"{state.settings.root_path}{path}" for name, path in ENDPOINTS.items()
+            },
             **demo_mark(state),
         },
         headers={"Vary": VARY},

@@ -6,8 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.etags import caching, etag_of_body, not_modified
 from server.graphql.print_schema import printed_schema
+from server.http.etags import caching, etag_of_body, not_modified
 from server.state import ServerState
 
 MEDIA_TYPE = "text/plain; charset=utf-8"
@@ -20,7 +20,9 @@ async def get_schema(request: Request) -> Response:
     if not state.settings.introspection:
         raise HTTPException(404, HIDDEN)
     body, etag = _printed()
-    return not_modified(request, etag) or Response(body, headers=caching(etag), media_type=MEDIA_TYPE)
+    return not_modified(request, etag) or Response(
+        body, headers=caching(etag), media_type=MEDIA_TYPE
+    )
 
 
 @functools.cache

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db.health import read_stats
-from server.etags import caching, etag_of, not_modified
+from db.read.health import read_stats
+from server.http.etags import caching, etag_of, not_modified
 from server.rest.answers import Json
 from server.rest.parameters import Reader
 from server.state import ServerState

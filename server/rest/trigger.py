@@ -5,18 +5,18 @@ from starlette.responses import Response
 
 from db.requests import add_request
 from db.sources import enabled_sources
-from server.deadline import RETRY_AFTER_SECONDS
-from server.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
-from server.rest.answers import Json, now, refused
-from server.rest.parameters import Reader
-from server.scheduler_token import (
+from server.auth.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
+from server.auth.scheduler_token import (
     CHALLENGE,
     ForeignPageError,
     InvalidTokenError,
-    Presented,
+    PresentedToken,
     TooManyTokensError,
     check_token,
 )
+from server.deadline import RETRY_AFTER_SECONDS
+from server.rest.answers import Json, now, refused
+from server.rest.parameters import Reader
 from server.state import ServerState
 
 NO_SOURCE = "No source is set up yet: the ingestor has not started"
@@ -26,7 +26,7 @@ async def post_trigger(request: Request) -> Response:
     """Store the request, which survives everyone's restart; an ingestor takes it up at once or when it is back."""
     state: ServerState = request.app.state.server
     try:
-        await check_token(state, Presented.by(request, state.settings.cors_origins))
+        await check_token(state, PresentedToken.by(request, state.settings.cors_origins))
     except ForeignPageError as error:
         return refused(str(error), 403)
     except InvalidTokenError as error:

@@ -8,16 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 from tests.conftest import StartProgram
 
-SHOW = "import signal; print([signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)])"
+SHOW = (
+    "import signal; print([signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)])"
+)
 
 
 @pytest.mark.usefixtures("server_dsn")
 async def test_endless(start_program: StartProgram, state_folder: Path) -> None:
-    start_program("-m", "kasparro", "up", "--demo", KASPARRO_HOME=str(state_folder), PORT=str(free_port()))
-    program = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(3600)")
+    start_program(
+        "-m", "kasparro", "up", "--demo", KASPARRO_HOME=str(state_folder), PORT=str(free_port())
+    )
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "import time; time.sleep(3600)"
+    )
     await program.wait()
 
 

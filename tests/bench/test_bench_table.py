@@ -29,7 +29,9 @@ MACHINE = Machine("a processor", 2, 4.0, "Linux 6", "3.11.7", "18.6", date(2026,
         (None, None),
     ],
 )
-def test_a_figure_is_judged_by_its_ratio_and_its_bounds(*, wanted_: Wanted | None, reached: bool | None) -> None:
+def test_a_figure_is_judged_by_its_ratio_and_its_bounds(
+    *, wanted_: Wanted | None, reached: bool | None
+) -> None:
     figure = Figure(what="x", unit="requests/s", ours=300, against="y", theirs=200, wanted=wanted_)
     assert figure.reached is reached
 
@@ -42,27 +44,57 @@ def test_a_line_is_measured_anew_by_its_own_command() -> None:
     figure = Figure(what="x", unit="s", ours=3, line="coins")
     assert command("queries", figure, quick=False) == "python -m bench --only queries.coins"
     assert (
-        command("history", Figure(what="x", unit="s", ours=3), quick=True) == "python -m bench --only history --quick"
+        command("history", Figure(what="x", unit="s", ours=3), quick=True)
+        == "python -m bench --only history --quick"
     )
     assert "queries.coins" in NAMES
 
 
 def test_what_is_named_is_measured_once_and_a_module_means_all_of_its_lines() -> None:
-    assert wanted(["queries.coin", "queries.coins", "queries.coin"]) == {"queries": ("coin", "coins")}
-    assert wanted(["queries.coin", "queries"])["queries"] == ("coin", "coins", "nested", "deep", "data")
+    assert wanted(["queries.coin", "queries.coins", "queries.coin"]) == {
+        "queries": ("coin", "coins")
+    }
+    assert wanted(["queries.coin", "queries"])["queries"] == (
+        "coin",
+        "coins",
+        "nested",
+        "deep",
+        "data",
+    )
     assert wanted(["history", "ingest.csv"]) == {"history": (), "ingest": ("csv",)}
     assert wanted(list(MEASUREMENTS)) == dict(MEASUREMENTS)
 
 
-def test_the_table_shows_machine_ratio_judgement_and_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shows_machine_ratio_judgement_and_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     reached = Figure(
-        what="coins", unit="requests/s", ours=3000, against="peer 5", theirs=1000, wanted=Wanted(ratio_at_least=1.5)
+        what="coins",
+        unit="requests/s",
+        ours=3000,
+        against="peer 5",
+        theirs=1000,
+        wanted=Wanted(ratio_at_least=1.5),
     )
-    missed = Figure(what="cycle", unit="s", ours=0.9, against="floor", theirs=0.1, wanted=Wanted(ratio_at_most=4))
-    print_table(MACHINE, [(reached, "python -m bench --only a"), (missed, "python -m bench --only b")])
-    machine, _, first, second = (" ".join(line.split()) for line in capsys.readouterr().out.splitlines())
+    missed = Figure(
+        what="cycle",
+        unit="s",
+        ours=0.9,
+        against="floor",
+        theirs=0.1,
+        wanted=Wanted(ratio_at_most=4),
+    )
+    print_table(
+        MACHINE, [(reached, "python -m bench --only a"), (missed, "python -m bench --only b")]
+    )
+    machine, _, first, second = (
+        " ".join(line.split()) for line in capsys.readouterr().out.splitlines()
+    )
     assert machine == str(MACHINE)
-    assert first == "coins 3,000 requests/s peer 5 1,000 requests/s 3.00 x >= 1.5 x yes python -m bench --only a"
+    assert (
+        first
+        == "coins 3,000 requests/s peer 5 1,000 requests/s 3.00 x >= 1.5 x yes python -m bench --only a"
+    )
     assert second == "cycle 0.9 s floor 0.1 s 9.00 x <= 4 x NO python -m bench --only b"
 
 
@@ -82,7 +114,9 @@ async def test_sides_are_measured_in_turns_and_the_warm_up_counts_for_none() -> 
 
         return measured
 
-    found = await medians({"a": side("a", [99, 1, 5, 3]), "b": side("b", [99, 20, 10, 30])}, 3, warm_up=1)
+    found = await medians(
+        {"a": side("a", [99, 1, 5, 3]), "b": side("b", [99, 20, 10, 30])}, 3, warm_up=1
+    )
     assert found == {"a": 3, "b": 20}
     assert "".join(order) == "abbaabba"
 
@@ -109,7 +143,10 @@ def test_answers_of_two_schemas_mean_the_same_or_not() -> None:
                     "ticker": "BTC",
                     "priceUsd": "0.1",
                     "percentChange24h": -0.5,
-                    "listings": [{"source": "a", "priceUsd": "1"}, {"source": "b", "priceUsd": None}],
+                    "listings": [
+                        {"source": "a", "priceUsd": "1"},
+                        {"source": "b", "priceUsd": None},
+                    ],
                     "candles": [{"start": "2026-11-22T00:00:00.000000Z", "open": "2"}],
                 }
             ],
@@ -123,7 +160,12 @@ def test_answers_of_two_schemas_mean_the_same_or_not() -> None:
                     "ticker": "BTC",
                     "priceUsd": "0.10000000",
                     "percentChange24h": "-0.50",
-                    "listings": {"nodes": [{"source": "b", "priceUsd": None}, {"source": "a", "priceUsd": "1.0"}]},
+                    "listings": {
+                        "nodes": [
+                            {"source": "b", "priceUsd": None},
+                            {"source": "a", "priceUsd": "1.0"},
+                        ]
+                    },
                     "candles": {"nodes": [{"start": "2026-11-22T00:00:00+00:00", "open": "2.0"}]},
                 }
             ],

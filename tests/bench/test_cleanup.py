@@ -18,9 +18,14 @@ TIMEOUT_SECONDS = 240
 LOOK_SECONDS = 0.1
 pytestmark = pytest.mark.timeout(3 * TIMEOUT_SECONDS)
 
-# Of the plugins only those that `inner.py` needs, since some take seconds to import; no coverage of what is killed.
+# Of the plugins only those that `inner.py` needs, since some take seconds to import; no coverage of
+# what is killed.
 PLUGINS = ("xdist.plugin", "pytest_asyncio.plugin", "pytest_timeout")
-PLAIN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+PLAIN = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "COVERAGE_PROCESS_CONFIG": "",
+    "COVERAGE_PROCESS_START": "",
+}
 
 
 def pytest_of(test: str) -> tuple[str, ...]:
@@ -72,13 +77,21 @@ def signal_all(number: signal.Signals) -> Callable[[Program], None]:
     ],
 )
 async def test_an_interrupted_test_run_leaves_nothing_behind(
-    interrupt: Callable[[Program], None], start_program: StartProgram, state_folder: Path, tmp_path: Path
+    interrupt: Callable[[Program], None],
+    start_program: StartProgram,
+    state_folder: Path,
+    tmp_path: Path,
 ) -> None:
     program = start_program(
-        *pytest_of("test_endless"), TMPDIR=str(state_folder), PYTEST_DEBUG_TEMPROOT=str(tmp_path), **PLAIN
+        *pytest_of("test_endless"),
+        TMPDIR=str(state_folder),
+        PYTEST_DEBUG_TEMPROOT=str(tmp_path),
+        **PLAIN,
     )
     await running(
-        {"postgres", "kasparro.simulator", "ingestor", "server", "import time; time.sleep(3600)"}, program, state_folder
+        {"postgres", "kasparro.simulator", "ingestor", "server", "import time; time.sleep(3600)"},
+        program,
+        state_folder,
     )
     interrupt(program)
     await program.wait(TIMEOUT_SECONDS)
@@ -97,7 +110,9 @@ async def test_an_interrupted_measurement_leaves_nothing_behind(
 
 
 async def test_programs_do_not_inherit_the_signals_that_a_run_ignores(tmp_path: Path) -> None:
-    ignoring = """trap '' HUP INT; exec "$0" "$@" """  # as nohup does, and a shell for its background jobs
+    ignoring = (
+        """trap '' HUP INT; exec "$0" "$@" """  # as nohup does, and a shell for its background jobs
+    )
     done = await asyncio.to_thread(
         subprocess.run,
         ["/bin/sh", "-c", ignoring, sys.executable, *pytest_of("test_signals")],

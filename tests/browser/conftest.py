@@ -30,7 +30,8 @@ async def demo() -> AsyncIterator[Demo]:
 
 
 @pytest.fixture(scope="package")
-async def browser(demo: Demo) -> "AsyncIterator[Browser]":  # noqa: ARG001 - it also says what is missing
+# It also says what is missing.
+async def browser(demo: Demo) -> "AsyncIterator[Browser]":  # noqa: ARG001
     async with running_browser() as running:
         yield running
 
@@ -63,7 +64,9 @@ class Visitor:
         """
         self._url = url or self.demo.url
         context = await self._browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, reduced_motion="reduce"
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=theme,
+            reduced_motion="reduce",
         )
         context.set_default_timeout(TIMEOUT_MS)
         page = await context.new_page()
@@ -97,7 +100,9 @@ class Visitor:
 
 
 @pytest.fixture
-async def visitor(browser: "Browser", demo: Demo, request: pytest.FixtureRequest) -> AsyncIterator[Visitor]:
+async def visitor(
+    browser: "Browser", demo: Demo, request: pytest.FixtureRequest
+) -> AsyncIterator[Visitor]:
     """A visitor whose test fails at any error on the console and any request to another host."""
     one = Visitor(browser, demo, request.node.name)
     yield one

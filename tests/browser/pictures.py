@@ -44,10 +44,14 @@ async def main() -> int:
             await page.wait_for_selector(there)
             if "/coins/" in path:
                 await page.get_by_text("15m", exact=True).click()
-            await page.wait_for_function("() => document.querySelector('.sign')?.innerText === 'Live'")
+            await page.wait_for_function(
+                "() => document.querySelector('.sign')?.innerText === 'Live'"
+            )
             await page.wait_for_load_state("networkidle")
             # Headless, the gutter of the scroll bar is drawn without the bar.
-            await page.evaluate("document.querySelector('.scroller')?.style.setProperty('scrollbar-gutter', 'auto')")
+            await page.evaluate(
+                "document.querySelector('.scroller')?.style.setProperty('scrollbar-gutter', 'auto')"
+            )
             await page.screenshot(path=FOLDER / f"{name}.png")
             await page.close()
     return 0

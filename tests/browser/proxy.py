@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"})
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"}
+)
 
 Change = Callable[[web.Request], web.Response | None]
 """Returns the proxy's own answer to a request; None where the server is to answer."""
@@ -31,7 +33,9 @@ class Proxy:
         if not request.raw_path.startswith(f"{self._prefix}/"):
             raise web.HTTPNotFound
         url = self._upstream + request.raw_path.removeprefix(self._prefix)
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        headers = {
+            name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP
+        }
         if "upgrade" in request.headers.get("Connection", "").lower():
             return await self._websocket(request, url, headers)
         return await self._http(request, url, headers)
@@ -45,14 +49,22 @@ class Proxy:
             async with self._client.request(
                 request.method, url, data=body, headers=headers, allow_redirects=False
             ) as answer:
-                kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
+                kept = [
+                    (name, value)
+                    for name, value in answer.headers.items()
+                    if name.lower() not in HOP_BY_HOP
+                ]
                 return web.Response(body=await answer.read(), status=answer.status, headers=kept)
         except aiohttp.ClientError:
             raise web.HTTPBadGateway from None
 
-    async def _websocket(self, request: web.Request, url: str, headers: dict[str, str]) -> web.StreamResponse:
+    async def _websocket(
+        self, request: web.Request, url: str, headers: dict[str, str]
+    ) -> web.StreamResponse:
         protocols = [word.strip() for word in headers.pop("Sec-WebSocket-Protocol", "").split(",")]
-        asked = {name: value for name, value in headers.items() if not name.startswith("Sec-WebSocket-")}
+        asked = {
+            name: value for name, value in headers.items() if not name.startswith("Sec-WebSocket-")
+        }
         try:
             there = await self._client.ws_connect(url, headers=asked, protocols=protocols)
         except aiohttp.ClientError:

@@ -38,7 +38,16 @@ async def test_prices_move_without_a_reload(visitor: Visitor) -> None:
         await page.evaluate("window.untouched = true")
         before = await rows_of(page)
         async with asyncio.timeout(30):
-            while len({t for t, price in (await rows_of(page)).items() if before.get(t, price) != price}) < 5:
+            while (
+                len(
+                    {
+                        t
+                        for t, price in (await rows_of(page)).items()
+                        if before.get(t, price) != price
+                    }
+                )
+                < 5
+            ):
                 await asyncio.sleep(0.1)
         assert await page.evaluate("window.untouched")
 
@@ -51,10 +60,14 @@ async def test_a_run_is_triggered_and_watched_to_its_end(visitor: Visitor, demo:
         await page.get_by_text(re.compile("token", re.IGNORECASE)).last.wait_for()
         await token.fill(demo.token)
         await page.get_by_role("button", name="Run now").click()
-        await page.wait_for_function("() => /is done/.test(document.querySelector('.request')?.innerText ?? '')")
+        await page.wait_for_function(
+            "() => /is done/.test(document.querySelector('.request')?.innerText ?? '')"
+        )
         told = await page.locator(".request").inner_text()
         assert all(source in told for source in ("coinpaprika", "coingecko", "csv")), told
-        kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+        kept = await page.evaluate(
+            "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+        )
         assert demo.token not in kept
 
 
@@ -73,7 +86,10 @@ async def test_the_sources_page_shows_how_a_file_was_read(visitor: Visitor) -> N
         await files.get_by_text("CSV, UTF-8, delimiter: comma, header on line 1").wait_for()
         columns = files.get_by_role("region", name="Columns of sample.csv")
         price = columns.get_by_role("row", name="price")
-        assert await price.get_by_role("cell").all_inner_texts() == ["price_usd", "US dollars, decimal point"]
+        assert await price.get_by_role("cell").all_inner_texts() == [
+            "price_usd",
+            "US dollars, decimal point",
+        ]
         rows = files.get_by_role("region", name="First rows of sample.csv").get_by_role("rowheader")
         assert (await rows.all_inner_texts())[:2] == ["BTC", "ETH"]
 
@@ -91,11 +107,15 @@ async def test_search_finds_and_sort_orders(visitor: Visitor) -> None:
         first = await rows_of(page)
         assert next(iter(first)) == "BTC"
         await page.get_by_placeholder("Search").fill("eth")
-        await page.wait_for_function("() => document.querySelector('.rows .row .c-ticker')?.innerText === 'ETH'")
+        await page.wait_for_function(
+            "() => document.querySelector('.rows .row .c-ticker')?.innerText === 'ETH'"
+        )
         assert "BTC" not in await rows_of(page)
         await page.get_by_placeholder("Search").fill("")
         await page.get_by_role("button", name="Ticker").click()
-        await page.wait_for_function("() => document.querySelector('.rows .row .c-ticker')?.innerText !== 'BTC'")
+        await page.wait_for_function(
+            "() => document.querySelector('.rows .row .c-ticker')?.innerText !== 'BTC'"
+        )
         tickers = list(await rows_of(page))
         assert tickers in (sorted(tickers), sorted(tickers, reverse=True))
 
@@ -111,7 +131,9 @@ async def test_the_table_reads_on_while_it_is_scrolled(visitor: Visitor) -> None
                 seen = await page.evaluate(
                     "Math.max(0, ...[...document.querySelectorAll('.rows .row')].map(r => +r.ariaRowIndex))"
                 )
-        assert await page.locator(".rows .row").count() < 100  # only what can be seen is in the page
+        assert (
+            await page.locator(".rows .row").count() < 100
+        )  # only what can be seen is in the page
 
 
 async def test_it_says_when_it_is_offline_and_recovers(visitor: Visitor, demo: Demo) -> None:
@@ -125,7 +147,9 @@ async def test_it_says_when_it_is_offline_and_recovers(visitor: Visitor, demo: D
         await page.wait_for_function(IS_OFFLINE)
         assert "Offline" in await page.inner_text(".banners")
         await page.wait_for_function(IS_LIVE)
-        await page.wait_for_function("() => !/Offline/.test(document.querySelector('.banners')?.innerText ?? '')")
+        await page.wait_for_function(
+            "() => !/Offline/.test(document.querySelector('.banners')?.innerText ?? '')"
+        )
         before = await rows_of(page)
         async with asyncio.timeout(30):
             while await rows_of(page) == before:
@@ -143,11 +167,15 @@ async def test_every_page_fits_a_phone(visitor: Visitor, path: str) -> None:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-async def test_everybody_can_use_it(visitor: Visitor, path: str, theme: str, size: tuple[int, int]) -> None:
+async def test_everybody_can_use_it(
+    visitor: Visitor, path: str, theme: str, size: tuple[int, int]
+) -> None:
     async with visitor.visit(path, theme="dark" if theme == "dark" else "light", size=size) as page:
         await settled(page)
         await page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = await page.evaluate("axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
+        found = await page.evaluate(
+            "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html]))"
+        )
         assert not [one for one in found if one[0] in ("serious", "critical")]
 
 

@@ -15,7 +15,8 @@ async def test_the_explorer_runs_a_query_and_a_subscription(visitor: Visitor) ->
         for tab, pattern in (("Coins", "Bitcoin"), ("CoinUpdates", "coinUpdates")):
             await page.locator(".graphiql-tab-button", has_text=re.compile(f"^{tab}$")).click()
             await run.click()
-            # GraphiQL learns of a tab's operation a moment after it shows it, and asks for the old one until then.
+            # GraphiQL learns of a tab's operation a moment after it shows it, and asks for the old
+            # one until then.
             while True:
                 await page.wait_for_function(RESULT % f"{pattern}|no operation named")
                 if await page.evaluate(RESULT % pattern):
@@ -29,11 +30,14 @@ async def test_the_explorer_keeps_no_header(visitor: Visitor) -> None:
         await page.get_by_role("button", name="Headers", exact=True).click()
         await page.locator('[aria-label="Headers"] .CodeMirror:visible').click()
         await page.keyboard.insert_text(f'{{"X-Scheduler-Token": "{SECRET}"}}')
-        # What is typed is written down a moment later, the headers before the query that is typed after them.
+        # What is typed is written down a moment later, the headers before the query that is typed
+        # after them.
         await page.locator(".graphiql-query-editor .CodeMirror").click()
         await page.keyboard.insert_text("#typed-later ")
         await page.wait_for_function(WRITTEN % "tabState")
-        async with page.expect_request(lambda request: request.headers.get("x-scheduler-token") == SECRET):
+        async with page.expect_request(
+            lambda request: request.headers.get("x-scheduler-token") == SECRET
+        ):
             await page.get_by_role("button", name="Execute query").click()
         await page.wait_for_function(WRITTEN % "queries")
         assert SECRET not in await page.evaluate("() => JSON.stringify({...localStorage})")
@@ -50,4 +54,6 @@ async def test_the_rest_side_is_described_and_tried_out(visitor: Visitor) -> Non
         operation = page.locator(".opblock", has_text="/stats")
         await operation.locator(".opblock-summary-control").click()
         await operation.get_by_role("button", name="Execute").click()
-        await operation.locator(".live-responses-table .response-col_status", has_text="200").wait_for()
+        await operation.locator(
+            ".live-responses-table .response-col_status", has_text="200"
+        ).wait_for()

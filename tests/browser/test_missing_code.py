@@ -23,7 +23,9 @@ AWAY = re.compile(
 SAVES_DATA = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"
 LOADED = "name => performance.getEntriesByType('resource').filter(e => e.name.includes(`/${name}-`)).length"
 NAVIGATIONS = "() => Number(sessionStorage.getItem('navigations'))"
-COUNT_NAVIGATIONS = "sessionStorage.setItem('navigations', 1 + Number(sessionStorage.getItem('navigations')))"
+COUNT_NAVIGATIONS = (
+    "sessionStorage.setItem('navigations', 1 + Number(sessionStorage.getItem('navigations')))"
+)
 
 
 async def save_data(page: "Page") -> None:
@@ -54,7 +56,9 @@ async def test_a_click_while_offline_says_so_and_the_page_comes_by_itself(
         await page.get_by_role("button", name="Try again").click()
         await page.get_by_role("heading", name="No connection to the server").wait_for()
         await page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = await page.evaluate("axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
+        found = await page.evaluate(
+            "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html]))"
+        )
         assert not [one for one in found if one[0] in ("serious", "critical")]
         await visitor.shoot(page)
         await page.context.set_offline(False)
@@ -83,14 +87,18 @@ class Before:
     def __call__(self, request: web.Request) -> web.Response | None:
         if request.path.endswith("/index-BEFORE_0.js"):
             [entry] = DASHBOARD.glob("index-*.js")
-            script = re.sub(r"\b(page|chart)-[\w-]{8}\.js", r"\1-BEFORE_0.js", entry.read_text(encoding="utf-8"))
+            script = re.sub(
+                r"\b(page|chart)-[\w-]{8}\.js", r"\1-BEFORE_0.js", entry.read_text(encoding="utf-8")
+            )
             return web.Response(text=script, content_type="text/javascript")
         is_page = request.headers.get("Sec-Fetch-Dest") == "document"
         if not is_page or (self._shown and not self._always):
             return None
         self._shown = True
         html = (DASHBOARD / "index.html").read_text(encoding="utf-8")
-        return web.Response(text=re.sub(r"index-[\w-]{8}\.js", "index-BEFORE_0.js", html), content_type="text/html")
+        return web.Response(
+            text=re.sub(r"index-[\w-]{8}\.js", "index-BEFORE_0.js", html), content_type="text/html"
+        )
 
 
 @pytest.fixture
@@ -105,7 +113,9 @@ async def count_navigations(page: "Page") -> None:
     await page.add_init_script(COUNT_NAVIGATIONS)
 
 
-async def test_a_part_that_went_with_an_upgrade_loads_the_new_version_once(visitor: Visitor, upgraded: Proxy) -> None:
+async def test_a_part_that_went_with_an_upgrade_loads_the_new_version_once(
+    visitor: Visitor, upgraded: Proxy
+) -> None:
     visitor.forgiven = AWAY
     async with visitor.visit("/dashboard", url=upgraded.url, prepare=count_navigations) as page:
         await page.wait_for_function(IS_LIVE)
@@ -118,21 +128,27 @@ async def test_a_part_that_went_with_an_upgrade_loads_the_new_version_once(visit
         assert await page.evaluate(NAVIGATIONS) == 2
 
 
-async def test_a_part_that_stays_away_is_told_of_and_not_loaded_for_ever(visitor: Visitor, upgraded: Proxy) -> None:
+async def test_a_part_that_stays_away_is_told_of_and_not_loaded_for_ever(
+    visitor: Visitor, upgraded: Proxy
+) -> None:
     upgraded.change = Before(always=True)
     visitor.forgiven = AWAY
     async with visitor.visit("/dashboard", url=upgraded.url, prepare=count_navigations) as page:
         await page.wait_for_function(IS_LIVE)
         await page.get_by_role("link", name="Runs", exact=True).first.click()
         await page.wait_for_function(f"() => ({NAVIGATIONS})() === 2")
-        await page.get_by_role("heading", name="This part of the page could not be loaded").wait_for()
+        await page.get_by_role(
+            "heading", name="This part of the page could not be loaded"
+        ).wait_for()
         await page.wait_for_function(IS_LIVE)
         await page.get_by_role("button", name="Try again").wait_for()
         await page.wait_for_load_state("networkidle")
         assert await page.evaluate(NAVIGATIONS) == 2
         await page.get_by_role("button", name="Try again").click()  # a person may
         await page.wait_for_function(f"() => ({NAVIGATIONS})() === 3")
-        await page.get_by_role("heading", name="This part of the page could not be loaded").wait_for()
+        await page.get_by_role(
+            "heading", name="This part of the page could not be loaded"
+        ).wait_for()
         # What is there can still be used.
         await page.get_by_role("link", name="Coins", exact=True).first.click()
         await page.wait_for_selector(".rows .row .c-price")
@@ -157,20 +173,26 @@ async def test_the_same_server_that_comes_back_is_no_upgrade(visitor: Visitor, d
     visitor.forgiven = AWAY
     async with visitor.visit("/dashboard") as page:
         await page.wait_for_function(IS_LIVE)
-        async with page.expect_response(lambda r: r.url.endswith("/dashboard") and r.request.resource_type == "fetch"):
+        async with page.expect_response(
+            lambda r: r.url.endswith("/dashboard") and r.request.resource_type == "fetch"
+        ):
             demo.server().kill()
         await page.wait_for_function(IS_LIVE)
         assert await page.get_by_text("There is a newer version of this page").count() == 0
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-async def test_an_error_of_a_page_leaves_the_others(visitor: Visitor, theme: Literal["dark", "light"]) -> None:
+async def test_an_error_of_a_page_leaves_the_others(
+    visitor: Visitor, theme: Literal["dark", "light"]
+) -> None:
     visitor.forgiven = re.compile("TypeError|error occurred in|Cannot read")
 
     async def spoil(page: "Page") -> None:
         async def answer(route: "Route") -> None:
             if "sources" in (route.request.post_data or ""):
-                await route.fulfill(json={"data": {"sources": [{"name": "spoiled"}], "stats": None}})
+                await route.fulfill(
+                    json={"data": {"sources": [{"name": "spoiled"}], "stats": None}}
+                )
             else:
                 await route.continue_()
 

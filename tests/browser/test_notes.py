@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.pool import Pool
-from db.settings import Settings
+from common.settings import Settings
+from db.connect.pool import Pool
 from db.sources import SourceSettings, save_sources
-from ingestor.run import run
+from ingestor.run.run import run
 from ingestor.sources.files.source import CsvFiles
 from tests.browser.conftest import Visitor
 from tests.browser.test_dashboard import IS_LIVE, TOO_WIDE, settled
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["settings"]
 
-UNREAD = "Columns that are not read: " + ", ".join(f"a_rather_long_column_name_{number}" for number in range(6))
+UNREAD = "Columns that are not read: " + ", ".join(
+    f"a_rather_long_column_name_{number}" for number in range(6)
+)
 DATED = "No column holds a time: rows are dated by the file"
 CAPS = "'much' is no number - at `$.market_cap_usd`"
 SIDES = ("volume_24h", "change_24h", "total_supply", "max_supply")
@@ -44,11 +46,17 @@ class Noted:
 async def noted(settings: Settings, pool: Pool, tmp_path: Path) -> AsyncIterator[Noted]:
     columns = UNREAD.partition(": ")[2].replace(" ", "")
     header = f"symbol,name,price_usd,market_cap_usd,{','.join(SIDES)},{columns}"
-    rows = [f"T{number},Token {number},{number + 1}.5,much,odd,odd,odd,odd,,,,,," for number in range(1_234)]
+    rows = [
+        f"T{number},Token {number},{number + 1}.5,much,odd,odd,odd,odd,,,,,,"
+        for number in range(1_234)
+    ]
     (tmp_path / "prices.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
     source = CsvFiles(str(tmp_path))
     async with pool.acquire() as connection:
-        await save_sources(connection, [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)])
+        await save_sources(
+            connection,
+            [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)],
+        )
     async with running_service(settings) as service:
         yield Noted(service, pool, source)
 
@@ -58,7 +66,9 @@ async def check(page: "Page") -> None:
     await settled(page)
     assert await page.evaluate(TOO_WIDE) == []
     await page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = await page.evaluate("axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
+    found = await page.evaluate(
+        "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html]))"
+    )
     assert not [one for one in found if one[0] in ("serious", "critical")]
 
 
@@ -79,7 +89,11 @@ async def test_notes_are_counted_in_the_list_and_told_by_the_run(
         notes = page.locator("section", has=page.get_by_role("heading", name="Notes", exact=True))
         await notes.get_by_text("noted 6,172 times in all").wait_for()
         told = [text.split("\n") for text in await notes.get_by_role("listitem").all_inner_texts()]
-        assert [" ".join(lines) for lines in told] == [DATED, UNREAD, *(f"{text} 1,234 times" for text in SEEN[2:])]
+        assert [" ".join(lines) for lines in told] == [
+            DATED,
+            UNREAD,
+            *(f"{text} 1,234 times" for text in SEEN[2:]),
+        ]
         await check(page)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 from tests.browser.conftest import Visitor, rows_of
 from tests.browser.proxy import running_proxy
 from tests.browser.test_dashboard import IS_LIVE
@@ -21,7 +21,12 @@ PREFIX = "/tools/kasparro"
 async def url(demo: Demo, start_program: StartProgram) -> AsyncIterator[str]:
     """A server below PREFIX, over the demo's database."""
     home = Path(demo.environ["KASPARRO_HOME"]) / "demo"
-    environ = {**demo.environ, "KASPARRO_HOME": str(home), "PORT": str(free_port()), "ROOT_PATH": PREFIX}
+    environ = {
+        **demo.environ,
+        "KASPARRO_HOME": str(home),
+        "PORT": str(free_port()),
+        "ROOT_PATH": PREFIX,
+    }
     program = start_program("-m", "server", **environ)
     listening = await program.wait_for(r"Listening at (\S+)")
     # Where the server's own routes know the prefix, the address that it tells of ends with it.
@@ -44,7 +49,10 @@ async def test_the_dashboard_works_below_a_prefix(visitor: Visitor, url: str, pa
         await page.goto(f"{url}/dashboard/coins/BTC")
         await page.locator(".chart canvas").first.wait_for()
         for name, place in (("GraphQL", "/graphql"), ("REST", "/docs")):
-            assert await page.get_by_role("link", name=name, exact=True).get_attribute("href") == PREFIX + place
+            assert (
+                await page.get_by_role("link", name=name, exact=True).get_attribute("href")
+                == PREFIX + place
+            )
 
 
 async def test_the_explorer_works_below_a_prefix(visitor: Visitor, url: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from db.settings import Settings
+from common.settings import Settings
 from server.documents import OF_DASHBOARD
 from tests.server.conftest import AddCoin, add_coin, running_service, settings
 
@@ -32,12 +32,20 @@ async def test_the_dashboard_needs_no_document_but_its_own(
         refused: list[str] = []
         frames: list[str] = []
         # The page asks for GraphQL's own media type, in which a refused document is 400.
-        page.on("response", lambda response: refused.append(response.url) if response.status >= 400 else None)
-        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
+        page.on(
+            "response",
+            lambda response: refused.append(response.url) if response.status >= 400 else None,
+        )
+        page.on(
+            "websocket",
+            lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))),
+        )
         try:
             for path in ("", "/coins/BTC", "/runs", "/sources"):
                 await page.goto(f"{service.url}/dashboard{path}", wait_until="networkidle")
-                await page.wait_for_function("() => document.querySelector('.sign')?.innerText === 'Live'")
+                await page.wait_for_function(
+                    "() => document.querySelector('.sign')?.innerText === 'Live'"
+                )
         finally:
             await context.close()
         assert refused == []

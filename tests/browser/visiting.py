@@ -11,9 +11,9 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-from kasparro.demo import instead_of_providers
-from kasparro.demo_plan import new_market, simulator_command
-from kasparro.ports import free_port
+from kasparro.demo.plan import new_market, simulator_command
+from kasparro.demo.state import instead_of_providers
+from kasparro.supervise.ports import free_port
 from server.pages import DASHBOARD
 from tests.conftest import ROOT, Program
 
@@ -48,11 +48,17 @@ def missing() -> str | None:
         return "Chromium is missing: install your system's package"
     if not (DASHBOARD / "index.html").is_file():
         return "the dashboard is not built: `make web`"
-    return None if AXE.is_file() else "axe-core is missing: `make test` installs it where there is npm"
+    return (
+        None if AXE.is_file() else "axe-core is missing: `make test` installs it where there is npm"
+    )
 
 
 def _chromium() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
 
 
 class Demo:
@@ -72,10 +78,15 @@ class Demo:
     async def spoil_a_record(self) -> None:
         """Let the next answer of CoinPaprika hold a record that cannot be read."""
         children = psutil.Process(self.program.process.pid).children(recursive=True)
-        words = next(words for child in children if "kasparro.simulator" in (words := child.cmdline()))
+        words = next(
+            words for child in children if "kasparro.simulator" in (words := child.cmdline())
+        )
         market = f"http://127.0.0.1:{words[words.index('--port') + 1]}"
         fault = {"kind": "bad_record", "provider": "coinpaprika", "route": "/tickers"}
-        async with aiohttp.ClientSession() as client, client.post(f"{market}/_control/faults", json=[fault]) as answer:
+        async with (
+            aiohttp.ClientSession() as client,
+            client.post(f"{market}/_control/faults", json=[fault]) as answer,
+        ):
             answer.raise_for_status()
 
     async def wait_for_coins(self) -> None:
@@ -87,11 +98,17 @@ class Demo:
         async with aiohttp.ClientSession() as client, asyncio.timeout(START_SECONDS):
             while True:
                 try:
-                    async with client.post(f"{self.url}/graphql", json={"query": query}) as response:
+                    async with client.post(
+                        f"{self.url}/graphql", json={"query": query}
+                    ) as response:
                         data = (await response.json()).get("data")
                 except (aiohttp.ClientError, ValueError):
                     data = None
-                if data and data["runs"]["totalCount"] >= 5 and len(data["coin"]["history"]["nodes"]) > 2:
+                if (
+                    data
+                    and data["runs"]["totalCount"] >= 5
+                    and len(data["coin"]["history"]["nodes"]) > 2
+                ):
                     return
                 await asyncio.sleep(0.2)
 
@@ -119,7 +136,9 @@ async def running_demo(
         programs.callback(shutil.rmtree, home, ignore_errors=True)
         if coins is not None:
             market = new_market()
-            simulator = Program(("-m", *simulator_command(market, coins, MOVING)), {}, home / "market.log")
+            simulator = Program(
+                ("-m", *simulator_command(market, coins, MOVING)), {}, home / "market.log"
+            )
             programs.callback(simulator.reap)
             environ |= instead_of_providers(market)
         up = ("up", "--demo") if coins is None else ("up",)

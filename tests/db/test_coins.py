@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.coins import merge_coins
-from db.identities import Identity, replace_identities
-from db.listings import EncodedListings, Listing, encode_listings, write_listings
-from db.pool import Connection
+from db.connect.pool import Connection
 from db.sources import SourceSettings, save_sources
-from ingestor.normalize import name_key
+from db.write.coins import merge_coins
+from db.write.identities import IdentityLabel, replace_identities
+from db.write.listings import EncodedListings, Listing, encode_listings, write_listings
+from ingestor.sources.normalize import name_key
 from tests import oracle
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "100"))
@@ -70,7 +70,14 @@ def histories(draw: st.DrawFn) -> list[Page]:
     for number in range(draw(st.integers(1, 7))):
         source = draw(st.sampled_from(sorted(oracle.PRIORITY)))
         fetched_at = NOW + datetime.timedelta(seconds=number)
-        said = draw(st.lists(saying(source, fetched_at), min_size=1, max_size=6, unique_by=lambda one: one.external_id))
+        said = draw(
+            st.lists(
+                saying(source, fetched_at),
+                min_size=1,
+                max_size=6,
+                unique_by=lambda one: one.external_id,
+            )
+        )
         pages.append(Page(source, fetched_at, tuple(said)))
     return pages
 
@@ -113,17 +120,27 @@ async def apply(connection: Connection, page: Page) -> list[str]:
 
 
 async def start_anew(connection: Connection, labels: dict[tuple[str, str], str]) -> None:
-    await connection.execute("TRUNCATE listings, normalized_records, raw_api_records, identities, sources")
+    await connection.execute(
+        "TRUNCATE listings, normalized_records, raw_api_records, identities, sources"
+    )
     await save_sources(connection, SOURCES)
-    await replace_identities(connection, [Identity(*key, asset=label) for key, label in labels.items()])
+    await replace_identities(
+        connection, [IdentityLabel(*key, asset=label) for key, label in labels.items()]
+    )
 
 
-def givers(provenance: msgspec.Raw, fields: Sequence[str]) -> dict[str, tuple[str, str, datetime.datetime]]:
+def givers(
+    provenance: msgspec.Raw, fields: Sequence[str]
+) -> dict[str, tuple[str, str, datetime.datetime]]:
     """Return who gave each of the fields that a record has; a sole giver is stored once."""
     said = msgspec.json.decode(provenance)
     entries = [said | {"field": name} for name in fields] if isinstance(said, dict) else said
     found = {
-        entry["field"]: (entry["source"], entry["external_id"], datetime.datetime.fromisoformat(entry["observed_at"]))
+        entry["field"]: (
+            entry["source"],
+            entry["external_id"],
+            datetime.datetime.fromisoformat(entry["observed_at"]),
+        )
         for entry in entries
     }
     assert isinstance(said, dict) == (len(set(found.values())) == 1)
@@ -137,10 +154,14 @@ async def stored(connection: Connection) -> dict[str, oracle.Coin]:
             "name": row["name"],
             "rank": row["rank"],
             "price_usd": row["price_usd_exact"],
-            **{name: row[name] for name in ("market_cap_usd", "volume_24h_usd", "percent_change_24h")},
+            **{
+                name: row[name]
+                for name in ("market_cap_usd", "volume_24h_usd", "percent_change_24h")
+            },
         }
         contributing = await connection.fetch(
-            "SELECT source, external_id FROM listings WHERE ticker = $1 AND contributes", row["ticker"]
+            "SELECT source, external_id FROM listings WHERE ticker = $1 AND contributes",
+            row["ticker"],
         )
         assert row["price_usd"] == oracle.rounded(row["price_usd_exact"])
         coins[row["ticker"]] = oracle.Coin(
@@ -148,9 +169,13 @@ async def stored(connection: Connection) -> dict[str, oracle.Coin]:
             values=values,
             source=row["source"],
             created_at=row["created_at"],
-            spread=None if row["price_spread_percent"] is None else pytest.approx(row["price_spread_percent"]),
+            spread=None
+            if row["price_spread_percent"] is None
+            else pytest.approx(row["price_spread_percent"]),
             rivals=row["rival_count"],
-            provenance=givers(row["provenance"], [name for name, value in values.items() if value is not None]),
+            provenance=givers(
+                row["provenance"], [name for name, value in values.items() if value is not None]
+            ),
             contributing={(one["source"], one["external_id"]) for one in contributing},
         )
     return coins
@@ -166,13 +191,18 @@ def expected(
             if said.key not in newest or weight > newest[said.key][0]:
                 newest[said.key] = (weight, said)
     listings = [
-        replace(said, label=labels.get(said.key), active=said.key not in inactive) for _, said in newest.values()
+        replace(said, label=labels.get(said.key), active=said.key not in inactive)
+        for _, said in newest.values()
     ]
-    by_ticker = itertools.groupby(sorted(listings, key=lambda said: said.ticker), key=lambda said: said.ticker)
+    by_ticker = itertools.groupby(
+        sorted(listings, key=lambda said: said.ticker), key=lambda said: said.ticker
+    )
     return {ticker: coin for ticker, group in by_ticker if (coin := oracle.merge(group))}
 
 
-KEYS = st.tuples(st.sampled_from(sorted(oracle.PRIORITY)), st.sampled_from(["a", "b", "C", "d", "ä"]))
+KEYS = st.tuples(
+    st.sampled_from(sorted(oracle.PRIORITY)), st.sampled_from(["a", "b", "C", "d", "ä"])
+)
 
 
 @given(
@@ -181,7 +211,11 @@ KEYS = st.tuples(st.sampled_from(sorted(oracle.PRIORITY)), st.sampled_from(["a",
     inactive=st.sets(KEYS, max_size=4),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages_arrive(
     connection: Connection,
     pages: list[Page],

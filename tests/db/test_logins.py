@@ -8,12 +8,20 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from db.logins import PARTS, LoginError, Part, find_login, login_dsn, role_name, write_password_file
-from db.migrate import MigrationFailedError, migrate
-from db.partitions import DEFAULT_RETENTION, drop_old_partitions, ensure_partitions
-from db.pool import Connection, connect
+from db.connect.pool import Connection, connect
 from db.requests import add_request
-from db.scram import scram_sha_256
+from db.schema.logins import (
+    PARTS,
+    LoginError,
+    Part,
+    find_login,
+    login_dsn,
+    role_name,
+    write_password_file,
+)
+from db.schema.migrate import MigrationFailedError, migrate
+from db.schema.partitions import DEFAULT_RETENTION, drop_old_partitions, ensure_partitions
+from db.schema.scram import scram_sha_256
 from tests.owners import an_owner
 
 REFUSED = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError)
@@ -66,21 +74,34 @@ async def refuse(connection: Connection, statement: str) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("statement", SCHEMA_CHANGES)
-async def test_neither_part_can_change_the_schema_or_see_a_password(database: str, part: Part, statement: str) -> None:
+async def test_neither_part_can_change_the_schema_or_see_a_password(
+    database: str, part: Part, statement: str
+) -> None:
     async with logged_in(database, part) as connection:
         await refuse(connection, statement)
 
 
 @pytest.mark.parametrize("part", PARTS)
-async def test_nothing_leads_back_to_the_owner(database: str, connection: Connection, part: Part) -> None:
+async def test_nothing_leads_back_to_the_owner(
+    database: str, connection: Connection, part: Part
+) -> None:
     owner = await connection.fetchval("SELECT current_user")
     async with logged_in(database, part) as own:
         user = await own.fetchval("SELECT session_user")
         assert user != owner
-        for statement in ("RESET ROLE", "RESET SESSION AUTHORIZATION", "SET ROLE NONE", "RESET ALL"):
+        for statement in (
+            "RESET ROLE",
+            "RESET SESSION AUTHORIZATION",
+            "SET ROLE NONE",
+            "RESET ALL",
+        ):
             await own.execute(statement)
             assert await own.fetchval("SELECT current_user") == user
-        for statement in (f"SET ROLE {owner}", f"SET SESSION AUTHORIZATION {owner}", f"GRANT {owner} TO {user}"):
+        for statement in (
+            f"SET ROLE {owner}",
+            f"SET SESSION AUTHORIZATION {owner}",
+            f"GRANT {owner} TO {user}",
+        ):
             await refuse(own, statement)
         for other in PARTS:
             if other != part:
@@ -137,13 +158,19 @@ async def test_the_ingestor_makes_and_drops_partitions_and_can_touch_no_other_ta
 async def test_a_function_of_the_owner_is_not_fooled_by_tables_of_the_caller(database: str) -> None:
     """A temporary table of the same name hides one of public from a session, not from the function."""
     async with logged_in(database, "ingestor") as own:
-        await own.execute("CREATE TEMPORARY TABLE candles (start timestamptz) PARTITION BY RANGE (start)")
-        await own.execute("SELECT create_partition('candles', 'candles_20010101', '2001-01-01', '2001-01-08')")
+        await own.execute(
+            "CREATE TEMPORARY TABLE candles (start timestamptz) PARTITION BY RANGE (start)"
+        )
+        await own.execute(
+            "SELECT create_partition('candles', 'candles_20010101', '2001-01-01', '2001-01-08')"
+        )
         parent = "SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = 'candles_20010101'::regclass"
         assert await own.fetchval(parent) == "public.candles"
 
 
-async def test_a_table_that_comes_later_is_readable_too(database: str, connection: Connection) -> None:
+async def test_a_table_that_comes_later_is_readable_too(
+    database: str, connection: Connection
+) -> None:
     await login_dsn(database, "server")
     await connection.execute("CREATE TABLE later (id integer)")
     async with logged_in(database, "server") as own:
@@ -153,7 +180,9 @@ async def test_a_table_that_comes_later_is_readable_too(database: str, connectio
         await own.execute("INSERT INTO later VALUES (1)")
 
 
-async def test_a_login_is_made_once_and_mended_where_somebody_changed_it(database: str, connection: Connection) -> None:
+async def test_a_login_is_made_once_and_mended_where_somebody_changed_it(
+    database: str, connection: Connection
+) -> None:
     first = await login_dsn(database, "server")
     assert await login_dsn(database, "server") == first
     assert await login_dsn(first, "server") == first  # it is one already
@@ -200,11 +229,15 @@ async def test_an_owner_that_may_make_roles_makes_them_without_being_a_superuser
             )
         finally:
             await owner.close()
-        with pytest.raises(MigrationFailedError, match="run `kasparro migrate` with the database's owner"):
+        with pytest.raises(
+            MigrationFailedError, match="run `kasparro migrate` with the database's owner"
+        ):
             await migrate(own_dsn)
 
 
-async def test_an_owner_that_may_make_no_roles_is_told_so(server_dsn: str, empty_database: str) -> None:
+async def test_an_owner_that_may_make_no_roles_is_told_so(
+    server_dsn: str, empty_database: str
+) -> None:
     async with an_owner(server_dsn, empty_database, "NOCREATEROLE") as dsn:
         await migrate(dsn)
         with pytest.raises(LoginError, match="permission denied to create role"):
@@ -217,7 +250,9 @@ async def test_an_owner_that_may_make_no_roles_is_told_so(server_dsn: str, empty
             await owner.close()
 
 
-async def test_a_password_file_is_its_users_alone_and_lets_in(database: str, tmp_path: Path) -> None:
+async def test_a_password_file_is_its_users_alone_and_lets_in(
+    database: str, tmp_path: Path
+) -> None:
     path = tmp_path / "server" / "pgpass"
     role = await write_password_file(database, "server", path)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 import db
-from db.migrate import migrate
-from db.pool import connect
+from db.connect.pool import connect
+from db.schema.migrate import migrate
 
 MIGRATIONS = Path(db.__path__[0], "migrations")
 
@@ -16,7 +16,10 @@ async def test_a_sole_giver_is_said_once_from_0008_on(empty_database: str, tmp_p
     for path in MIGRATIONS.glob("000[1-7]_*.sql"):
         shutil.copy(path, tmp_path)
     await migrate(empty_database, tmp_path)
-    one, other = ({"source": source, "external_id": "x", "observed_at": "2026-11-01T00:00:00Z"} for source in "ab")
+    one, other = (
+        {"source": source, "external_id": "x", "observed_at": "2026-11-01T00:00:00Z"}
+        for source in "ab"
+    )
     before = {
         "SOLE": [{"field": "name"} | one, {"field": "price_usd"} | one],
         "BOTH": [{"field": "name"} | one, {"field": "price_usd"} | other],
@@ -35,4 +38,6 @@ async def test_a_sole_giver_is_said_once_from_0008_on(empty_database: str, tmp_p
         rows = await connection.fetch("SELECT ticker, provenance FROM normalized_records")
     finally:
         await connection.close()
-    assert {row["ticker"]: msgspec.json.decode(row["provenance"]) for row in rows} == before | {"SOLE": one}
+    assert {row["ticker"]: msgspec.json.decode(row["provenance"]) for row in rows} == before | {
+        "SOLE": one
+    }

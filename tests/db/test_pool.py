@@ -12,18 +12,16 @@ import msgspec
 import psutil
 import pytest
 
-from db.pool import (
+from common.dsn import DatabaseUrlError, database_location, normalize_dsn
+from db.connect.pool import (
     UNAVAILABLE,
     Connection,
     DatabaseUnavailableError,
-    DatabaseUrlError,
     Pool,
     connect,
     create_pool,
-    database_location,
     is_passing,
     is_unavailable,
-    normalize_dsn,
 )
 
 
@@ -35,13 +33,19 @@ from db.pool import (
         ("postgresql+psycopg://h/d", "postgresql://h/d"),
         (" postgresql://h/d \n", "postgresql://h/d"),
         ("postgresql://u:p%40%2Fq@h/d", "postgresql://u:p%40%2Fq@h/d"),
-        ("postgresql://postgres@/d?host=/tmp/x y&port=5432", "postgresql://postgres@/d?host=/tmp/x%20y&port=5432"),
+        (
+            "postgresql://postgres@/d?host=/tmp/x y&port=5432",
+            "postgresql://postgres@/d?host=/tmp/x%20y&port=5432",
+        ),
         ("postgresql+asyncpg://h/d?ssl=require", "postgresql://h/d?sslmode=require"),
         (
             "postgres://h/d?sslmode=require&channel_binding=require&connect_timeout=5",
             "postgresql://h/d?sslmode=require",
         ),
-        ("postgresql://a:1,b:2/d?target_session_attrs=any", "postgresql://a:1,b:2/d?target_session_attrs=any"),
+        (
+            "postgresql://a:1,b:2/d?target_session_attrs=any",
+            "postgresql://a:1,b:2/d?target_session_attrs=any",
+        ),
         ("postgresql://[::1]:5432/d", "postgresql://[::1]:5432/d"),
     ],
 )
@@ -52,7 +56,14 @@ def test_urls_of_other_tools_are_understood(given: str, wanted: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "mysql://h/d", "h:5432/d", "postgresql://u:secret/x@h/d", "postgresql://h:0/d", "postgresql://u:s#ecret@h/d"],
+    [
+        "",
+        "mysql://h/d",
+        "h:5432/d",
+        "postgresql://u:secret/x@h/d",
+        "postgresql://h:0/d",
+        "postgresql://u:s#ecret@h/d",
+    ],
 )
 def test_what_is_no_postgresql_url_is_refused_without_showing_it(given: str) -> None:
     with pytest.raises(DatabaseUrlError) as caught:
@@ -76,7 +87,9 @@ def test_a_location_shows_no_credentials(dsn: str, shown: str) -> None:
 
 
 async def test_a_session_is_in_utc_without_jit_and_named(database: str) -> None:
-    connection = await connect(database, application_name="kasparro test", statement_timeout_seconds=1.5)
+    connection = await connect(
+        database, application_name="kasparro test", statement_timeout_seconds=1.5
+    )
     settings = await connection.fetchrow(
         """
         SELECT current_setting('timezone'), current_setting('jit'), current_setting('application_name'),
@@ -102,9 +115,14 @@ async def test_json_passes_through_unparsed(connection: Connection, kind: str) -
         value = await connection.fetchval(echo, given)
         assert bytes(value) == text.encode()
         assert msgspec.json.encode({"payload": value}) == b'{"payload":' + text.encode() + b"}"
-    assert msgspec.json.decode(await connection.fetchval(echo, {"a": [1, None]})) == {"a": [1, None]}
+    assert msgspec.json.decode(await connection.fetchval(echo, {"a": [1, None]})) == {
+        "a": [1, None]
+    }
     assert await connection.fetchval(echo, None) is None
-    assert await connection.fetchval(f"SELECT $1::{kind}[]", ["1", b'"x"']) == [msgspec.Raw(b"1"), msgspec.Raw(b'"x"')]
+    assert await connection.fetchval(f"SELECT $1::{kind}[]", ["1", b'"x"']) == [
+        msgspec.Raw(b"1"),
+        msgspec.Raw(b'"x"'),
+    ]
     with pytest.raises(asyncpg.InvalidTextRepresentationError):
         await connection.fetchval(echo, "{broken")
 
@@ -119,7 +137,12 @@ async def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(databa
 async def test_a_pool_opens_no_more_than_it_may(database: str) -> None:
     async with await create_pool(database, max_size=2, application_name="two") as pool:
         await asyncio.gather(*(pool.execute("SELECT pg_sleep(0.02)") for _ in range(8)))
-        assert await pool.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'two'") == 2
+        assert (
+            await pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'two'"
+            )
+            == 2
+        )
 
 
 async def test_no_server_gives_one_line_without_the_password() -> None:
@@ -143,12 +166,16 @@ async def test_a_server_that_does_not_answer_is_not_waited_for_long() -> None:
         silent.listen()
         port = silent.getsockname()[1]
         with pytest.raises(DatabaseUnavailableError, match=r"no answer within 0\.2 s"):
-            await connect(f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable", connect_timeout_seconds=0.2)
+            await connect(
+                f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable", connect_timeout_seconds=0.2
+            )
 
 
 async def test_a_database_that_is_not_there_is_named(database: str) -> None:
     dsn = urlsplit(database)._replace(path="/no_such_database").geturl()
-    with pytest.raises(DatabaseUnavailableError, match='database "no_such_database" does not exist'):
+    with pytest.raises(
+        DatabaseUnavailableError, match='database "no_such_database" does not exist'
+    ):
         await connect(dsn)
 
 
@@ -159,7 +186,9 @@ async def test_a_connection_lost_in_the_middle_counts_as_unavailable_and_the_poo
         pid = await pool.fetchval("SELECT pg_backend_pid()")
         lost = asyncio.create_task(pool.execute("SELECT pg_sleep(600)"))
         async with asyncio.timeout(10):
-            while not await connection.fetchval("SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", pid):
+            while not await connection.fetchval(
+                "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", pid
+            ):
                 pass
         await connection.execute("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises(UNAVAILABLE):
@@ -167,7 +196,9 @@ async def test_a_connection_lost_in_the_middle_counts_as_unavailable_and_the_poo
         assert await _backend(pool) != pid
 
 
-async def test_a_connection_lost_in_a_transaction_counts_as_unavailable(database: str, pool: Pool) -> None:
+async def test_a_connection_lost_in_a_transaction_counts_as_unavailable(
+    database: str, pool: Pool
+) -> None:
     victim = await connect(database)
 
     async def be_cut_off() -> None:
@@ -189,9 +220,13 @@ async def test_a_mistake_of_ours_does_not_count_as_unavailable(connection: Conne
 @pytest.mark.parametrize(
     "error",
     [
-        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+        asyncpg.InternalClientError(
+            "cannot switch to state 12; another operation (2) is in progress"
+        ),
         asyncpg.InternalClientError('cannot switch to state 15; protocol is in the "failed" state'),
-        asyncpg.InterfaceError("cannot call Transaction.commit(): the underlying connection is closed"),
+        asyncpg.InterfaceError(
+            "cannot call Transaction.commit(): the underlying connection is closed"
+        ),
         asyncpg.InterfaceError(
             "cannot call PreparedStatement.fetch(): the underlying connection has been released back to the pool"
         ),
@@ -249,7 +284,9 @@ async def test_no_session_waits_for_a_lock_or_sits_in_a_transaction_for_ever(dat
         await connection.close()
 
 
-async def test_a_tcp_connection_is_kept_alive_so_that_a_lost_server_is_noticed(database: str) -> None:
+async def test_a_tcp_connection_is_kept_alive_so_that_a_lost_server_is_noticed(
+    database: str,
+) -> None:
     socket_path = Path(parse_qs(urlsplit(database).query).get("host", [""])[0], ".s.PGSQL.5432")
     if "TEST_DATABASE_URL" in os.environ:
         pytest.skip("the server of TEST_DATABASE_URL is not the embedded one")

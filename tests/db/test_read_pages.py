@@ -6,14 +6,27 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from db import coin_pages, listing_pages, request_rows, run_pages, source_rows, stats
-from db.candle_texts import COLUMNS, candle_statement
-from db.candles import INTERVALS
-from db.coin_pages import COIN_ORDERS, COINS, CoinFilter, CoinRow, coin_page
-from db.keyset import Bound, Order, PageQuery, Position, Slice, Variant, page_statement
-from db.listing_pages import LISTING_ORDER, LISTINGS, ListingFilter, ListingRow
-from db.run_pages import NEWEST_FIRST, RUNS, RunFilter, RunRow
-from db.types import Connection
+from db.connect.types import Connection
+from db.read import coins as coin_pages
+from db.read import listings as listing_pages
+from db.read import requests as request_rows
+from db.read import runs as run_pages
+from db.read import sources as source_rows
+from db.read import stats
+from db.read.candle_json import COLUMNS, candle_statement
+from db.read.candles import INTERVALS
+from db.read.coins import COIN_ORDERS, COINS, CoinFilter, CoinRow, coin_page
+from db.read.keyset import (
+    Bound,
+    KeysetPosition,
+    Order,
+    PageQuery,
+    PageSlice,
+    Variant,
+    page_statement,
+)
+from db.read.listings import LISTING_ORDER, LISTINGS, ListingFilter, ListingRow
+from db.read.runs import NEWEST_FIRST, RUNS, RunFilter, RunRow
 
 QUERIES: list[tuple[PageQuery, list[Order], type[msgspec.Struct], type[msgspec.Struct]]] = [
     (COINS, list(COIN_ORDERS.values()), CoinRow, CoinFilter),
@@ -37,7 +50,11 @@ def variants() -> list[Variant]:
 
 
 async def test_every_variant_of_a_page_can_be_prepared(connection: Connection) -> None:
-    asked = [variant for variant in variants() if (variant.after, variant.before) != (Bound.NULL, Bound.VALUE)]
+    asked = [
+        variant
+        for variant in variants()
+        if (variant.after, variant.before) != (Bound.NULL, Bound.VALUE)
+    ]
     assert len(asked) > 300
     for variant in asked:
         statement = await connection.prepare(page_statement(variant))
@@ -60,7 +77,9 @@ async def test_every_other_statement_can_be_prepared(connection: Connection) -> 
         await connection.prepare(text)
 
 
-async def test_the_text_of_candles_can_be_prepared_for_every_interval(connection: Connection) -> None:
+async def test_the_text_of_candles_can_be_prepared_for_every_interval(
+    connection: Connection,
+) -> None:
     for interval in INTERVALS.values():
         for columns in ((), ("close",), tuple(COLUMNS), ("samples", "samples", "start")):
             statement = await connection.prepare(candle_statement(interval, columns))
@@ -105,7 +124,9 @@ async def test_a_deep_page_begins_within_the_index(connection: Connection) -> No
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_page_that_is_planned_for_every_limit_begins_within_the_index_too(connection: Connection) -> None:
+async def test_a_page_that_is_planned_for_every_limit_begins_within_the_index_too(
+    connection: Connection,
+) -> None:
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     order = COIN_ORDERS["MARKET_CAP_USD:DESC"]
     deep = Variant(COINS, order, after=Bound.VALUE)
@@ -120,9 +141,17 @@ async def test_a_page_that_is_planned_for_every_limit_begins_within_the_index_to
 @pytest.mark.usefixtures("market")
 async def test_a_page_across_the_end_of_the_known_values(connection: Connection) -> None:
     order = COIN_ORDERS["MARKET_CAP_USD:DESC"]
-    page = await coin_page(connection, CoinFilter(), order, Slice(limit=3, after=Position("2", "T2")))
+    page = await coin_page(
+        connection, CoinFilter(), order, PageSlice(limit=3, after=KeysetPosition("2", "T2"))
+    )
     assert [row.ticker for row in page.rows] == ["T1", "T10", "T100"]
-    assert page.positions == [Position("1", "T1"), Position(None, "T10"), Position(None, "T100")]
+    assert page.positions == [
+        KeysetPosition("1", "T1"),
+        KeysetPosition(None, "T10"),
+        KeysetPosition(None, "T100"),
+    ]
     assert page.more
-    back = await coin_page(connection, CoinFilter(), order, Slice(limit=3, backward=True, before=page.positions[2]))
+    back = await coin_page(
+        connection, CoinFilter(), order, PageSlice(limit=3, backward=True, before=page.positions[2])
+    )
     assert [row.ticker for row in back.rows] == ["T2", "T1", "T10"]

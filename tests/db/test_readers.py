@@ -6,10 +6,10 @@ import functools
 import asyncpg
 import pytest
 
-import db.readers
-from db.pool import connect
-from db.readers import Readers
-from db.types import OwnConnection
+import db.connect.readers
+from db.connect.pool import connect
+from db.connect.readers import Readers
+from db.connect.types import OwnConnection
 
 
 @pytest.fixture
@@ -82,15 +82,19 @@ async def test_one_that_the_server_ended_is_replaced(readers: Readers, database:
     await readers.close()
 
 
-async def test_what_is_lent_when_all_are_closed_is_closed_when_it_comes_back(readers: Readers) -> None:
+async def test_what_is_lent_when_all_are_closed_is_closed_when_it_comes_back(
+    readers: Readers,
+) -> None:
     async with readers.lend() as connection:
         await readers.close()
         assert await connection.fetchval("SELECT 1") == 1
     assert connection.is_closed()
 
 
-async def test_who_waits_too_long_is_told_so(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db.readers, "WAIT_SECONDS", 0.05)
+async def test_who_waits_too_long_is_told_so(
+    readers: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db.connect.readers, "WAIT_SECONDS", 0.05)
     async with readers.lend(), readers.lend():
         with pytest.raises(TimeoutError):
             async with readers.lend():

@@ -9,10 +9,10 @@ from types import ModuleType
 import asyncpg
 
 import db
-from db.candle_texts import COLUMNS, candle_statement
-from db.candles import INTERVALS
-from db.types import Connection
-from db.what_if import GIVEN, TABLES
+from db.connect.types import Connection
+from db.read.candle_json import COLUMNS, candle_statement
+from db.read.candles import INTERVALS
+from db.read.what_if import GIVEN, TABLES
 
 STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH (?:RECURSIVE )?\w+ AS)\b")
 
@@ -21,15 +21,17 @@ FILLED = {"{partition}": "raw_api_records_default"}
 BRACES = re.compile("|".join(FILLED))
 # Parts of statements whose rest stands elsewhere.
 FRAGMENTS = {
-    "db.candle_texts._POINTS",
-    "db.candle_texts._ROLLED",
-    "db.candle_texts._STORED",
+    "db.read.candle_json._POINTS",
+    "db.read.candle_json._ROLLED",
+    "db.read.candle_json._STORED",
     "db.reprocess.changes._COUNTED",
 }
 
 
 def modules() -> list[ModuleType]:
-    return [importlib.import_module(found.name) for found in pkgutil.walk_packages(db.__path__, "db.")]
+    return [
+        importlib.import_module(found.name) for found in pkgutil.walk_packages(db.__path__, "db.")
+    ]
 
 
 def statements(module: ModuleType) -> Iterator[tuple[str, str]]:
@@ -39,24 +41,31 @@ def statements(module: ModuleType) -> Iterator[tuple[str, str]]:
         texts = several.values() if not isinstance(value, tuple) else value
         for text in texts:
             if isinstance(text, str) and STATEMENT.match(text):
-                yield f"{module.__name__}.{name}", BRACES.sub(lambda braces: FILLED[braces[0]], text)
+                yield (
+                    f"{module.__name__}.{name}",
+                    BRACES.sub(lambda braces: FILLED[braces[0]], text),
+                )
 
 
 async def test_every_statement_can_be_prepared(connection: Connection) -> None:
     found = [statement for module in modules() for statement in statements(module)]
     names = {name for name, _ in found}
-    assert {"db.reprocess.expected._EXPECT", "db.reprocess.payloads._READ_FROM", "db.merge.MERGE"} <= names
+    assert {
+        "db.reprocess.expected._EXPECT",
+        "db.reprocess.payloads._READ_FROM",
+        "db.write.merge.MERGE",
+    } <= names
     assert len(names) > 120
     refused = {}
     async with connection.transaction():
         await connection.execute(GIVEN)
         await connection.execute(TABLES)
         for name, text in found:
-            if name.startswith("db.what_if."):
+            if name.startswith("db.read.what_if."):
                 await connection.prepare(text)
         await connection.execute("DROP TABLE given")
     for name, text in found:
-        if name.startswith("db.what_if."):
+        if name.startswith("db.read.what_if."):
             continue
         if name in FRAGMENTS:
             continue

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.times import Span, UnreadableTimeError, read_instant, read_span
+from common.times import TimeSpan, UnreadableTimeError, read_instant, read_span
 
 DAY = datetime.timedelta(days=1)
 DATES = st.dates(max_value=datetime.date(9999, 12, 30))
@@ -20,7 +20,7 @@ def test_every_spelling_of_a_date_means_the_whole_day(day: datetime.date) -> Non
     if year <= 9999:
         spellings += [f"{year:04}-W{week:02}-{weekday}", f"{year:04}W{week:02}{weekday}"]
     for text in spellings:
-        assert read_span(text) == Span(start, start + DAY - datetime.datetime.resolution), text
+        assert read_span(text) == TimeSpan(start, start + DAY - datetime.datetime.resolution), text
 
 
 def test_a_week_means_its_seven_days() -> None:
@@ -32,7 +32,7 @@ def test_a_week_means_its_seven_days() -> None:
 
 @given(st.datetimes(timezones=st.just(datetime.UTC)))
 def test_a_date_time_is_an_instant(time: datetime.datetime) -> None:
-    assert read_span(time.isoformat()) == Span(time, time)
+    assert read_span(time.isoformat()) == TimeSpan(time, time)
     assert read_instant(time.replace(tzinfo=None).isoformat()) == time
 
 

@@ -14,7 +14,9 @@ from ingestor.sources.files.paths import SUFFIXES
 from tests.kasparro.command_line import ROOT, run_in
 
 TEXT = (ROOT / "docs" / "FILES.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(?P<kind>\w+)(?: (?P<name>\S+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```(?P<kind>\w+)(?: (?P<name>\S+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 COMMAND = re.compile(r"\$ kasparro (check .+)")
 WRITTEN_AT = 1_769_853_600  # 2026-01-31T10:00:00Z
 
@@ -43,7 +45,9 @@ def examples() -> Iterator[Example]:
     assert not example.files, "files that no command reads"
 
 
-@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.command.removeprefix("check "))
+@pytest.mark.parametrize(
+    "example", list(examples()), ids=lambda example: example.command.removeprefix("check ")
+)
 def test_an_example_prints_what_the_page_shows(example: Example, tmp_path: Path) -> None:
     for name, content in example.files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
@@ -66,7 +70,10 @@ def rows_of_table(heading: str) -> dict[str, str]:
 
 
 def test_the_table_of_headers_is_the_programs() -> None:
-    named = {role.strip("`"): tuple(re.findall(r"`(\w+)`", keys)) for role, keys in rows_of_table("Headers").items()}
+    named = {
+        role.strip("`"): tuple(re.findall(r"`(\w+)`", keys))
+        for role, keys in rows_of_table("Headers").items()
+    }
     assert named == ROLES
 
 

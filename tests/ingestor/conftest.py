@@ -8,26 +8,30 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from db.identities import Identity
-from db.pool import Pool
-from db.runs import FinishedRun
+from db.connect.pool import Pool
 from db.sources import SourceSettings, save_sources
-from ingestor.fetch import Fetch, Limits, Provider
-from ingestor.identity import save_identities
-from ingestor.records import Source
-from ingestor.run import run
-from ingestor.sources.coingecko import CoinGecko
+from db.write.identities import IdentityLabel
+from db.write.runs import FinishedRun
+from ingestor.http.fetch import Fetch, FetchLimits, Provider
+from ingestor.run.identity import save_identities
+from ingestor.run.run import run
+from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.sources.files.source import CsvFiles
+from ingestor.sources.records import Source
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from tests.ingestor.served import Asked, Handler
 
 START = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=22)
 """Young enough for history, whenever the tests run."""
-QUICK = Limits(
-    total_seconds=5, first_backoff_seconds=0.001, longest_backoff_seconds=0.01, circuit_threshold=1000, attempts=2
+QUICK = FetchLimits(
+    total_seconds=5,
+    first_backoff_seconds=0.001,
+    longest_backoff_seconds=0.01,
+    circuit_threshold=1000,
+    attempts=2,
 )
 
 
@@ -49,12 +53,16 @@ class Ingest:
 
     def __init__(self, pool: Pool, address: Address, csv_path: Path) -> None:
         self.pool = pool
-        self.market: Market = address.simulation.market
+        self.market: SimulatedMarket = address.simulation.market
         self.faults = address.simulation.faults
         self.csv_path = csv_path
         self.sources: dict[str, Source] = {
-            "coinpaprika": CoinPaprika(Fetch(provider("CoinPaprika", address.coinpaprika_url), QUICK)),
-            "coingecko": CoinGecko(Fetch(provider("CoinGecko", address.coingecko_url), QUICK), page_count=100),
+            "coinpaprika": CoinPaprika(
+                Fetch(provider("CoinPaprika", address.coinpaprika_url), QUICK)
+            ),
+            "coingecko": CoinGecko(
+                Fetch(provider("CoinGecko", address.coingecko_url), QUICK), page_count=100
+            ),
             "csv": CsvFiles(str(csv_path), rows_a_page=10),
         }
 
@@ -67,7 +75,7 @@ class Ingest:
         self.faults.add([Fault(kind=kind, **rest)])  # type: ignore[arg-type]  # as the test words it
 
     async def label(self, *identities: tuple[str, str, str]) -> None:
-        await save_identities(self.pool, [Identity(*identity) for identity in identities])
+        await save_identities(self.pool, [IdentityLabel(*identity) for identity in identities])
 
     async def value(self, sql: str, *arguments: object) -> object:
         async with self.pool.acquire() as connection:
@@ -87,13 +95,16 @@ class Ingest:
 
 @pytest.fixture
 async def ingest(pool: Pool, tmp_path: Path) -> AsyncIterator[Ingest]:
-    market = Market(600, seed=7, start=START, step_seconds=60)
+    market = SimulatedMarket(600, seed=7, start=START, step_seconds=60)
     async with serving(create_app(market)) as address:
         opened = Ingest(pool, address, tmp_path / "coins.csv")
         async with pool.acquire() as connection:
             await save_sources(
                 connection,
-                [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in opened.sources.values()],
+                [
+                    SourceSettings(s.name, s.kind, s.priority, s.poll_seconds)
+                    for s in opened.sources.values()
+                ],
             )
         yield opened
         await opened.close()

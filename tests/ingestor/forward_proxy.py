@@ -26,7 +26,9 @@ class ForwardProxy:
             self.asked.append(f"{method} {address}")
             fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
             if self._wants is not None and fields.get("Proxy-Authorization") != self._wants:
-                writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                writer.write(
+                    b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+                )
                 return
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
             if method == "CONNECT":
@@ -34,8 +36,14 @@ class ForwardProxy:
             else:
                 parts = urlsplit(address)
                 path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-                own = (f"{name}: {value}" for name, value in fields.items() if not name.startswith("Proxy-"))
-                far_writer.write("\r\n".join([f"{method} {path} HTTP/1.1", *own, "", ""]).encode("latin-1"))
+                own = (
+                    f"{name}: {value}"
+                    for name, value in fields.items()
+                    if not name.startswith("Proxy-")
+                )
+                far_writer.write(
+                    "\r\n".join([f"{method} {path} HTTP/1.1", *own, "", ""]).encode("latin-1")
+                )
             await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
         finally:
             writer.close()

@@ -7,12 +7,20 @@ from typing import Literal
 
 import msgspec
 
-from db.partitions import DEFAULT_RETENTION
-from ingestor.normalize import name_key
-from ingestor.records import Checkpoint, Listing, Page, Record, RecordError, Source, content_hash
-from ingestor.reprocess import Report, reprocess
+from db.schema.partitions import DEFAULT_RETENTION
+from ingestor.reprocess import ReprocessReport, reprocess
 from ingestor.reprocess.job import OnProgress
-from ingestor.run import run
+from ingestor.run.run import run
+from ingestor.sources.normalize import name_key
+from ingestor.sources.records import (
+    Checkpoint,
+    Listing,
+    Page,
+    Record,
+    RecordError,
+    Source,
+    content_hash,
+)
 from tests.ingestor.conftest import START, Ingest
 
 Rows = list[tuple[object, ...]]
@@ -59,7 +67,12 @@ class _Replay:
         self.name, self.kind, self.priority = source.name, source.kind, source.priority
         self.poll_seconds = source.poll_seconds
 
-    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:  # noqa: ARG002 - a source's signature
+    async def pages(
+        self,
+        checkpoint: Checkpoint | None,  # noqa: ARG002 - a source's signature
+        *,
+        full: bool,  # noqa: ARG002 - a source's signature
+    ) -> AsyncGenerator[Page, None]:
         yield Page("", 1, self._fetched_at, self._records, [], None, ends_group=True)
 
     def to_listing(self, record: Record, fetched_at: datetime) -> Listing:
@@ -94,13 +107,16 @@ async def ingest_anew(ingest: Ingest) -> None:
 async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows]:
     """What is rebuilt, but for when we did things; `contested` includes the history of tickers with rivals.
 
-    Which of several assets owned a ticker at a moment, payloads alone do not tell: a live service decides that at every
-    page, from all listings as they then are. A rebuild takes who owns it now; `untold` is what must hold there as well.
+    Which of several assets owned a ticker at a moment, payloads alone do not tell: a live service
+    decides that at every page, from all listings as they then are. A rebuild takes who owns it now;
+    `untold` is what must hold there as well.
     """
     alone = (
         "true"
         if contested
-        else ("ticker IN (SELECT l.ticker FROM listings AS l GROUP BY l.ticker HAVING bool_and(l.contributes))")
+        else (
+            "ticker IN (SELECT l.ticker FROM listings AS l GROUP BY l.ticker HAVING bool_and(l.contributes))"
+        )
     )
     queries = {
         "listings": "SELECT source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, "
@@ -126,17 +142,24 @@ async def untold(ingest: Ingest) -> tuple[list[object], Rows]:
         ):
             assert isinstance(fetched_at, datetime)
             raw = str(text).encode()
-            listing = ingest.sources[str(name)].to_listing(Record(str(external_id), raw, content_hash(raw)), fetched_at)
+            listing = ingest.sources[str(name)].to_listing(
+                Record(str(external_id), raw, content_hash(raw)), fetched_at
+            )
             said.add((listing.ticker, listing.observed_at, listing.price_usd, name))
-    points = await ingest.rows("SELECT ticker, at, price_usd, source FROM price_points ORDER BY 1, 2")
+    points = await ingest.rows(
+        "SELECT ticker, at, price_usd, source FROM price_points ORDER BY 1, 2"
+    )
     candles = await ingest.rows("""
         WITH rolled AS (
             SELECT
                 ticker, unit.interval, date_bin(width, at, 'epoch') AS start,
-                (array_agg(price_usd ORDER BY at))[1] AS open, max(price_usd) AS high, min(price_usd) AS low,
-                (array_agg(price_usd ORDER BY at DESC))[1] AS close, min(at) AS open_at, max(at) AS close_at,
+                (array_agg(price_usd ORDER BY at))[1] AS open, max(price_usd) AS high,
+                    min(price_usd) AS low,
+                (array_agg(price_usd ORDER BY at DESC))[1] AS close, min(at) AS open_at,
+                    max(at) AS close_at,
                 count(*)::integer AS samples
-            FROM price_points, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
+            FROM price_points, (VALUES ('H1', interval '1 hour'),
+                ('D1', interval '1 day')) AS unit (interval, width)
             GROUP BY 1, 2, 3
         )
         (TABLE rolled EXCEPT TABLE candles) UNION ALL (TABLE candles EXCEPT TABLE rolled)
@@ -146,9 +169,22 @@ async def untold(ingest: Ingest) -> tuple[list[object], Rows]:
 
 async def row_versions(ingest: Ingest) -> dict[str, Rows]:
     """Tell which version of each row there is: an update, even to the same values, shows."""
-    tables = "listings", "normalized_records", "price_points", "candles", "raw_api_records", "raw_csv_records"
-    found = {t: await ingest.rows(f"SELECT tableoid, ctid::text, xmin::text FROM {t} ORDER BY 1, 2") for t in tables}
-    return {**found, "events": await ingest.rows("SELECT count(*) FROM events WHERE kind = 'coins_changed'")}
+    tables = (
+        "listings",
+        "normalized_records",
+        "price_points",
+        "candles",
+        "raw_api_records",
+        "raw_csv_records",
+    )
+    found = {
+        t: await ingest.rows(f"SELECT tableoid, ctid::text, xmin::text FROM {t} ORDER BY 1, 2")
+        for t in tables
+    }
+    return {
+        **found,
+        "events": await ingest.rows("SELECT count(*) FROM events WHERE kind = 'coins_changed'"),
+    }
 
 
 async def read_ticks(ingest: Ingest, sources: Mapping[str, Source], ticks: int) -> None:
@@ -170,7 +206,7 @@ async def again(
     since: datetime | None = None,
     dry_run: bool = False,
     on_progress: OnProgress = lambda *_: None,
-) -> Report:
+) -> ReprocessReport:
     """Reprocess by the rules of `sources`, the right ones where none are given."""
     chosen = list((sources or ingest.sources).values())
     return await reprocess(
@@ -188,7 +224,10 @@ def misread(
     ingest: Ingest, names: Iterable[str] = ("coingecko", "coinpaprika", "csv"), **how: str
 ) -> dict[str, Source]:
     """Return the sources, those named with the fault."""
-    return {name: Misread(source, **how) if name in names else source for name, source in ingest.sources.items()}
+    return {
+        name: Misread(source, **how) if name in names else source
+        for name, source in ingest.sources.items()
+    }
 
 
 def write_dated_file(ingest: Ingest, days: int = 20) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ingestor.fetch import Fetch, Limits, Provider
+from ingestor.http.fetch import Fetch, FetchLimits, Provider
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OUR_KEY = "CG-key-of-ours"
@@ -36,13 +36,19 @@ Serve = Callable[[Handler], Awaitable[Asked]]
 
 def saying(status: int, body: str | bytes, **headers: str) -> Handler:
     async def handler(_: web.Request) -> web.StreamResponse:
-        sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.Response(status=status, body=body.encode() if isinstance(body, str) else body, headers=sent)
+        sent = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        return web.Response(
+            status=status, body=body.encode() if isinstance(body, str) else body, headers=sent
+        )
 
     return handler
 
 
-async def get(url: str, *, key: str | None = OUR_KEY, limits: Limits | None = None) -> bytes | None:
+async def get(
+    url: str, *, key: str | None = OUR_KEY, limits: FetchLimits | None = None
+) -> bytes | None:
     fetch = Fetch(provider(url, key=key), limits)
     try:
         return (await fetch.get("coins/markets", {"page": "2"})).content

@@ -10,29 +10,29 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from db.api_calls import add_calls, count_calls
-from db.history import PastPrice
-from db.partitions import DEFAULT_RETENTION
-from db.pool import Pool
-from db.types import Connection
-from ingestor.backfill import (
+from db.connect.pool import Pool
+from db.connect.types import Connection
+from db.schema.partitions import DEFAULT_RETENTION
+from db.write.api_calls import add_calls, count_calls
+from db.write.history import PastPrice
+from ingestor.backfill.job import (
     MOST_SKIPPED_IN_A_ROW,
+    BackfillPlan,
     BackfillRefusedError,
+    BackfillStep,
     BudgetSpentError,
     NamedBackfills,
-    Plan,
-    Step,
     backfill,
     exclusively,
     plan,
 )
 from ingestor.clock import utc_now
-from ingestor.errors import SourceError, SourceRefusedError, SourceUnavailableError
-from ingestor.fetch import Fetch
-from ingestor.sources.coingecko import CoinGecko
+from ingestor.http.fetch import Fetch
+from ingestor.sources.coingecko.source import CoinGecko
+from ingestor.sources.errors import SourceError, SourceRefusedError, SourceUnavailableError
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.coingecko_rows import chart
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
 COINS = 30
@@ -47,17 +47,23 @@ class Past(Ingest):
         self.url = address.coingecko_url
         self.simulation = address.simulation
         # Of a smaller budget the polls to come would leave nothing in the first days of a month.
-        self.gecko = CoinGecko(Fetch(provider("CoinGecko", self.url), QUICK), monthly_calls=1_000_000)
+        self.gecko = CoinGecko(
+            Fetch(provider("CoinGecko", self.url), QUICK), monthly_calls=1_000_000
+        )
         self.sources["coingecko"] = self.gecko
 
     def asked(self) -> list[str]:
         """The external ids that the provider was asked about, one a request."""
-        return [request.path.split("/")[2] for request in self.simulation.received if "chart" in request.path]
+        return [
+            request.path.split("/")[2]
+            for request in self.simulation.received
+            if "chart" in request.path
+        ]
 
 
 @pytest.fixture
 async def past(pool: Pool, tmp_path: Path) -> AsyncIterator[Past]:
-    async with serving(create_app(Market(COINS, seed=5))) as address:
+    async with serving(create_app(SimulatedMarket(COINS, seed=5))) as address:
         opened = Past(pool, address, tmp_path / "none.csv")
         await opened.run("coingecko")
         yield opened
@@ -71,12 +77,14 @@ async def filled(
     tickers: Sequence[str] | None = None,
     *,
     again: bool = False,
-) -> tuple[Plan, list[Step]]:
+) -> tuple[BackfillPlan, list[BackfillStep]]:
     wanted = await plan(connection, source, days, tickers=tickers, again=again)
     return wanted, [step async for step in backfill(connection, source, wanted, DEFAULT_RETENTION)]
 
 
-async def until_it_stops(connection: Connection, source: NamedBackfills, wanted: Plan) -> tuple[list[Step], Exception]:
+async def until_it_stops(
+    connection: Connection, source: NamedBackfills, wanted: BackfillPlan
+) -> tuple[list[BackfillStep], Exception]:
     steps = []
     try:
         async for step in backfill(connection, source, wanted, DEFAULT_RETENTION):
@@ -86,7 +94,7 @@ async def until_it_stops(connection: Connection, source: NamedBackfills, wanted:
     raise AssertionError("it went on to its end")
 
 
-def predicted(market: Market, external_id: str, days: int) -> Points:
+def predicted(market: SimulatedMarket, external_id: str, days: int) -> Points:
     number = market.find("coingecko", external_id)
     assert number is not None
     lines = json.loads(chart(market, number, days, None), parse_float=Decimal, parse_int=Decimal)
@@ -99,7 +107,8 @@ def predicted(market: Market, external_id: str, days: int) -> Points:
 
 async def points(past: Past, ticker: str) -> Points:
     rows = await past.rows(
-        "SELECT at, price_usd, market_cap_usd, volume_24h_usd FROM price_points WHERE ticker = $1", ticker
+        "SELECT at, price_usd, market_cap_usd, volume_24h_usd FROM price_points WHERE ticker = $1",
+        ticker,
     )
     return {at: (price, cap, volume) for at, price, cap, volume in rows}  # type: ignore[misc]  # the statement's types
 
@@ -115,7 +124,11 @@ async def test_every_point_of_the_chart_is_in_the_history_digit_by_digit(
     assert len(expected) > 250
     assert await points(past, "BTC") == {**expected, **before}
     [btc] = [step.answer for step in steps if step.coin.ticker == "BTC"]
-    assert (btc.external_id, btc.kind, btc.points) == ("bitcoin", "filled", len(expected.keys() - before.keys()))
+    assert (btc.external_id, btc.kind, btc.points) == (
+        "bitcoin",
+        "filled",
+        len(expected.keys() - before.keys()),
+    )
 
 
 async def test_candles_are_those_of_the_points(past: Past, connection: Connection) -> None:
@@ -124,7 +137,9 @@ async def test_candles_are_those_of_the_points(past: Past, connection: Connectio
     prices = await points(past, "BTC")
     days: dict[datetime, list[Decimal]] = {}
     for at in all_points:
-        days.setdefault(at.replace(hour=0, minute=0, second=0, microsecond=0), []).append(prices[at][0])
+        days.setdefault(at.replace(hour=0, minute=0, second=0, microsecond=0), []).append(
+            prices[at][0]
+        )
     expected = [(day, p[0], max(p), min(p), p[-1], len(p)) for day, p in days.items()]
     assert len(expected) >= 8
     candles = await past.rows(
@@ -133,9 +148,14 @@ async def test_candles_are_those_of_the_points(past: Past, connection: Connectio
     assert candles == expected
 
 
-async def test_the_present_and_points_that_are_there_stay(past: Past, connection: Connection) -> None:
+async def test_the_present_and_points_that_are_there_stay(
+    past: Past, connection: Connection
+) -> None:
     coins = "SELECT * FROM normalized_records ORDER BY ticker"
-    present, listings = await past.rows(coins), await past.rows("SELECT * FROM listings ORDER BY 1, 2")
+    present, listings = (
+        await past.rows(coins),
+        await past.rows("SELECT * FROM listings ORDER BY 1, 2"),
+    )
     at = next(iter(predicted(past.market, "bitcoin", 3)))
     await past.value("INSERT INTO price_points VALUES ('BTC', $1, 1.5, 2.5, 3.5, 'csv')", at)
     await filled(connection, past.gecko, 3)
@@ -153,16 +173,22 @@ async def test_what_history_does_not_keep_is_left_out(past: Past, connection: Co
     assert await past.value("SELECT count(*) FROM price_points_default") == 0
 
 
-async def test_the_largest_coins_come_first_and_each_is_asked_about_once(past: Past, connection: Connection) -> None:
+async def test_the_largest_coins_come_first_and_each_is_asked_about_once(
+    past: Past, connection: Connection
+) -> None:
     _, steps = await filled(connection, past.gecko, 2)
     tickers = [step.coin.ticker for step in steps]
-    largest = "SELECT ticker FROM normalized_records ORDER BY market_cap_usd DESC NULLS LAST, ticker"
+    largest = (
+        "SELECT ticker FROM normalized_records ORDER BY market_cap_usd DESC NULLS LAST, ticker"
+    )
     assert [(ticker,) for ticker in tickers] == await past.rows(largest)
     assert past.asked() == [step.coin.external_id for step in steps]
     assert len(set(tickers)) == len(tickers)
 
 
-async def test_who_shows_candles_is_told_that_they_changed(past: Past, connection: Connection) -> None:
+async def test_who_shows_candles_is_told_that_they_changed(
+    past: Past, connection: Connection
+) -> None:
     seq = await past.value("SELECT max(seq) FROM events")
     await filled(connection, past.gecko, 2, ["BTC", "ETH"])
     told = await past.rows("SELECT kind, tickers FROM events WHERE seq > $1 ORDER BY seq", seq)
@@ -171,12 +197,16 @@ async def test_who_shows_candles_is_told_that_they_changed(past: Past, connectio
     assert await past.value("SELECT count(*) FROM events WHERE seq > $1", seq) == 2
 
 
-async def test_a_finished_backfill_makes_no_calls_that_day_unless_told_to(past: Past, connection: Connection) -> None:
+async def test_a_finished_backfill_makes_no_calls_that_day_unless_told_to(
+    past: Past, connection: Connection
+) -> None:
     _, first = await filled(connection, past.gecko, 2)
     calls = len(past.asked())
     wanted, second = await filled(connection, past.gecko, 2)
     assert (wanted.coins, wanted.answered, second, len(past.asked())) == ([], len(first), [], calls)
-    assert len((await filled(connection, past.gecko, 3))[1]) == len(first)  # other days are another question
+    assert len((await filled(connection, past.gecko, 3))[1]) == len(
+        first
+    )  # other days are another question
     _, again = await filled(connection, past.gecko, 2, again=True)
     assert len(again) == len(first)
     assert {step.answer.points for step in again} == {0}
@@ -208,7 +238,9 @@ async def test_an_unfinished_backfill_is_gone_on_with_and_a_finished_one_begins_
     assert wanted.answered == len(steps) - len(wanted.coins)
 
 
-async def test_a_backfill_of_one_coin_leaves_that_of_all_where_it_is(past: Past, connection: Connection) -> None:
+async def test_a_backfill_of_one_coin_leaves_that_of_all_where_it_is(
+    past: Past, connection: Connection
+) -> None:
     wanted = await plan(connection, past.gecko, 7)
     await past.value("UPDATE backfills SET window_end = window_end - 2")
     _, [btc] = await filled(connection, past.gecko, 7, ["BTC"])
@@ -222,21 +254,31 @@ async def test_a_rival_of_the_ticker_is_not_asked_about(past: Past, connection: 
     with pytest.raises(BackfillRefusedError, match=r"coingecko has no coin with the ticker BTC$"):
         await plan(connection, past.gecko, 1, tickers=["BTC", "ETH"])
     assert await past.value("SELECT count(*) FROM backfills") == 0
-    assert "bitcoin" not in {coin.external_id for coin in (await plan(connection, past.gecko, 1)).coins}
+    assert "bitcoin" not in {
+        coin.external_id for coin in (await plan(connection, past.gecko, 1)).coins
+    }
 
 
 async def test_without_a_coin_there_is_nothing_to_ask(past: Past, connection: Connection) -> None:
     await past.value("TRUNCATE listings")
-    with pytest.raises(BackfillRefusedError, match="run `kasparro ingest --once --source coingecko`"):
+    with pytest.raises(
+        BackfillRefusedError, match="run `kasparro ingest --once --source coingecko`"
+    ):
         await plan(connection, past.gecko, 1)
 
 
-async def test_a_coin_that_the_provider_does_not_know_is_skipped_and_said(past: Past, connection: Connection) -> None:
+async def test_a_coin_that_the_provider_does_not_know_is_skipped_and_said(
+    past: Past, connection: Connection
+) -> None:
     past.market.delist("coingecko", "bitcoin")
     past.fault("wrong_type", route="/coins/ethereum/market_chart")
     _, steps = await filled(connection, past.gecko, 1)
     kinds = {step.coin.ticker: step.answer.kind for step in steps}
-    assert (kinds.pop("BTC"), kinds.pop("ETH"), set(kinds.values())) == ("missing", "unreadable", {"filled"})
+    assert (kinds.pop("BTC"), kinds.pop("ETH"), set(kinds.values())) == (
+        "missing",
+        "unreadable",
+        {"filled"},
+    )
     messages = {step.coin.ticker: step.message for step in steps if step.message}
     assert "(404): coin not found" in messages["BTC"]
     assert messages["ETH"].startswith("CoinGecko sent no chart of ethereum: ")
@@ -247,18 +289,24 @@ async def test_a_coin_that_the_provider_does_not_know_is_skipped_and_said(past: 
 async def test_an_address_that_knows_no_coin_stops_it_and_costs_no_coin_its_answer(
     past: Past, connection: Connection
 ) -> None:
-    lost = CoinGecko(Fetch(provider("CoinGecko", f"{past.url}/elsewhere"), QUICK), monthly_calls=1_000_000)
+    lost = CoinGecko(
+        Fetch(provider("CoinGecko", f"{past.url}/elsewhere"), QUICK), monthly_calls=1_000_000
+    )
     wanted = await plan(connection, lost, 1)
     steps, error = await until_it_stops(connection, lost, wanted)
     assert isinstance(error, SourceRefusedError)
-    assert re.search(r"10 coins in a row could not be read, the last one: .*Incorrect path", str(error))
+    assert re.search(
+        r"10 coins in a row could not be read, the last one: .*Incorrect path", str(error)
+    )
     await lost.close()
     assert {step.answer.kind for step in steps} == {"missing"}
     assert len(steps) == MOST_SKIPPED_IN_A_ROW - 1
     assert (await plan(connection, past.gecko, 1)).coins == wanted.coins
 
 
-async def test_a_provider_that_is_down_stops_it_and_what_was_done_stays(past: Past, connection: Connection) -> None:
+async def test_a_provider_that_is_down_stops_it_and_what_was_done_stays(
+    past: Past, connection: Connection
+) -> None:
     past.fault("status", route="*market_chart", after=3, times=None)
     wanted = await plan(connection, past.gecko, 1)
     steps, error = await until_it_stops(connection, past.gecko, wanted)
@@ -270,7 +318,9 @@ async def test_a_provider_that_is_down_stops_it_and_what_was_done_stays(past: Pa
 
 
 async def test_a_coin_is_written_whole_or_not_at_all(past: Past, connection: Connection) -> None:
-    await past.value("ALTER TABLE events ADD CONSTRAINT broken CHECK (tickers IS DISTINCT FROM '{ETH}')")
+    await past.value(
+        "ALTER TABLE events ADD CONSTRAINT broken CHECK (tickers IS DISTINCT FROM '{ETH}')"
+    )
     before = await past.value("SELECT count(*) FROM price_points WHERE ticker = 'ETH'")
     wanted = await plan(connection, past.gecko, 1)
     with pytest.raises(asyncpg.CheckViolationError):
@@ -287,10 +337,16 @@ async def test_a_retry_is_a_call_too(past: Past, connection: Connection) -> None
     past.fault("status", route="*market_chart", status=429, retry_after=0)
     before = await count_calls(connection, "coingecko", utc_now())
     _, steps = await filled(connection, past.gecko, 1)
-    assert await count_calls(connection, "coingecko", utc_now()) - before == len(steps) + 1 == len(past.asked())
+    assert (
+        await count_calls(connection, "coingecko", utc_now()) - before
+        == len(steps) + 1
+        == len(past.asked())
+    )
 
 
-async def test_it_stops_when_only_the_calls_of_the_polls_are_left(past: Past, connection: Connection) -> None:
+async def test_it_stops_when_only_the_calls_of_the_polls_are_left(
+    past: Past, connection: Connection
+) -> None:
     used = 3
     source = CoinGecko(past.gecko._fetch, page_count=1, poll_seconds=31 * 86_400, monthly_calls=6)
     await past.value("TRUNCATE api_calls")
@@ -311,20 +367,28 @@ class Archive:
     name = "coingecko"
 
     async def history(self, external_id: str, days: int) -> list[PastPrice]:
-        return [PastPrice(external_id, utc_now() - timedelta(days=days / 2), Decimal(7), None, None)]
+        return [
+            PastPrice(external_id, utc_now() - timedelta(days=days / 2), Decimal(7), None, None)
+        ]
 
 
-async def test_a_source_without_a_budget_needs_one_method_only(past: Past, connection: Connection) -> None:
+async def test_a_source_without_a_budget_needs_one_method_only(
+    past: Past, connection: Connection
+) -> None:
     wanted, steps = await filled(connection, Archive(), 4, ["BTC"])
     assert (wanted.spare_calls, [step.answer.points for step in steps]) == (None, [1])
     assert (Decimal(7), None, None) in (await points(past, "BTC")).values()
 
 
-async def test_one_backfill_of_a_source_at_a_time_and_its_polls_go_on(past: Past, connection: Connection) -> None:
+async def test_one_backfill_of_a_source_at_a_time_and_its_polls_go_on(
+    past: Past, connection: Connection
+) -> None:
     async with exclusively(connection, "coingecko"):
         assert (await past.run("coingecko")).status == "success"
         async with past.pool.acquire() as other:
-            with pytest.raises(BackfillRefusedError, match="another backfill of coingecko is at work"):
+            with pytest.raises(
+                BackfillRefusedError, match="another backfill of coingecko is at work"
+            ):
                 async with exclusively(other, "coingecko"):
                     pass
             async with exclusively(other, "coinpaprika"):

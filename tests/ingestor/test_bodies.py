@@ -7,8 +7,13 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from ingestor.errors import SourceMalformedError, SourceMissingError, SourceRefusedError, SourceUnavailableError
-from ingestor.fetch import Fetch
+from ingestor.http.fetch import Fetch
+from ingestor.sources.errors import (
+    SourceMalformedError,
+    SourceMissingError,
+    SourceRefusedError,
+    SourceUnavailableError,
+)
 from tests.ingestor.conftest import QUICK
 from tests.ingestor.served import Handler, Serve, get, provider, saying
 
@@ -43,7 +48,10 @@ async def test_json_is_read_whatever_its_label_says(serve: Serve, kind: str) -> 
 @pytest.mark.parametrize(
     ("body", "shown"),
     [
-        ("<!DOCTYPE html><html><head><title>Sign in</title></head></html>", "an HTML page, Sign in"),
+        (
+            "<!DOCTYPE html><html><head><title>Sign in</title></head></html>",
+            "an HTML page, Sign in",
+        ),
         ("\n  <html><body>[]</body></html>", "an HTML page"),
         ("\ufeff<?xml version='1.0'?><coins/>", "an HTML page"),
         ("Welcome to this network", "Welcome to this network"),
@@ -55,7 +63,9 @@ async def test_what_is_not_json_is_refused_whatever_its_label_says(
     server = await serve(saying(200, body, Content_Type=kind))
     with pytest.raises(SourceMalformedError) as caught:
         await get(server.url)
-    assert str(caught.value) == f"CoinGecko sent {shown!r} where JSON was wanted; check COINGECKO_URL"
+    assert (
+        str(caught.value) == f"CoinGecko sent {shown!r} where JSON was wanted; check COINGECKO_URL"
+    )
     assert len(server.requests) == 1
 
 
@@ -73,16 +83,28 @@ TEXT = '[{"id": "a", "name": "\u20bfitcoin \U0001f600"}]'
         TEXT.encode("utf-16-be"),
         TEXT.encode("utf-32"),
     ],
-    ids=["plain", "utf-8 mark", "utf-16 mark", "utf-16-be mark", "utf-16-le", "utf-16-be", "utf-32 mark"],
+    ids=[
+        "plain",
+        "utf-8 mark",
+        "utf-16 mark",
+        "utf-16-be mark",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32 mark",
+    ],
 )
 async def test_a_body_in_any_unicode_encoding_is_the_same_body(serve: Serve, body: bytes) -> None:
     server = await serve(saying(200, body))
     assert await get(server.url) == TEXT.encode()
 
 
-async def test_half_a_character_of_utf_16_is_a_body_that_may_be_whole_the_next_time(serve: Serve) -> None:
+async def test_half_a_character_of_utf_16_is_a_body_that_may_be_whole_the_next_time(
+    serve: Serve,
+) -> None:
     server = await serve(saying(200, TEXT.encode("utf-16")[:-1]))
-    with pytest.raises(SourceUnavailableError, match=r"the body is not utf-16.*: .*\(attempt 2 of 2\)"):
+    with pytest.raises(
+        SourceUnavailableError, match=r"the body is not utf-16.*: .*\(attempt 2 of 2\)"
+    ):
         await get(server.url, limits=QUICK)
 
 
@@ -94,13 +116,17 @@ RANGE = (
 
 
 @pytest.mark.parametrize("status", [401, 200])
-async def test_advice_by_the_code_in_the_body_goes_before_that_of_the_status(serve: Serve, status: int) -> None:
+async def test_advice_by_the_code_in_the_body_goes_before_that_of_the_status(
+    serve: Serve, status: int
+) -> None:
     server = await serve(saying(status, RANGE))
     fetch = Fetch(msgspec.structs.replace(provider(server.url), advice={10012: "ask for less"}))
     with pytest.raises(SourceRefusedError) as caught:
         await fetch.get("x", {})
     await fetch.close()
-    assert str(caught.value).startswith(f"CoinGecko refused the request ({status}): Your request exceeds the allowed")
+    assert str(caught.value).startswith(
+        f"CoinGecko refused the request ({status}): Your request exceeds the allowed"
+    )
     assert str(caught.value).endswith("Upgrade to a paid plan; ask for less")
 
 
@@ -129,14 +155,26 @@ async def test_an_error_with_status_200_is_refused_with_the_words_of_the_provide
 @pytest.mark.parametrize(
     ("body", "error", "sentence"),
     [
-        ('{"error": "coin not found"}', SourceMissingError, "refused the request (200): coin not found; check"),
-        ('{"status": {"error_code": 404, "error_message": "no"}}', SourceMissingError, "refused the request (200): no"),
+        (
+            '{"error": "coin not found"}',
+            SourceMissingError,
+            "refused the request (200): coin not found; check",
+        ),
+        (
+            '{"status": {"error_code": 404, "error_message": "no"}}',
+            SourceMissingError,
+            "refused the request (200): no",
+        ),
         (
             '{"error": "Invalid API key"}',
             SourceRefusedError,
             "refused the key (200): Invalid API key; check COINGECKO_A",
         ),
-        ('{"status": {"error_code": 401, "error_message": "no"}}', SourceRefusedError, "refused the key (200): no; "),
+        (
+            '{"status": {"error_code": 401, "error_message": "no"}}',
+            SourceRefusedError,
+            "refused the key (200): no; ",
+        ),
     ],
 )
 async def test_an_error_with_status_200_means_what_its_own_status_would(
@@ -178,9 +216,18 @@ RATE_LIMITS = [
     ('{"message": "API rate limit exceeded"}', "API rate limit exceeded"),
     ('{"message": "Too Many Requests", "statusCode": "429"}', "Too Many Requests"),
     ('{"error": {"code": 88, "message": "Rate-limit reached"}}', "Rate-limit reached"),
-    ('{"success": false, "error": {"info": "?", "message": "Your monthly usage limit has been reached"}}', "Your mon"),
-    ('{"error": "You have exceeded the number of requests per minute"}', "You have exceeded the number of requests"),
-    ('{"detail": "Request was throttled. Expected available in 5 seconds."}', "Request was throttled."),
+    (
+        '{"success": false, "error": {"info": "?", "message": "Your monthly usage limit has been reached"}}',
+        "Your mon",
+    ),
+    (
+        '{"error": "You have exceeded the number of requests per minute"}',
+        "You have exceeded the number of requests",
+    ),
+    (
+        '{"detail": "Request was throttled. Expected available in 5 seconds."}',
+        "Request was throttled.",
+    ),
     ('"Too many requests"', "Too many requests"),
     ("Throttled", "Throttled"),
 ]

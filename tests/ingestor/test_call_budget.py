@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from db.api_calls import add_calls, count_calls
-from db.settings import Settings
-from db.types import Connection
+from common.settings import Settings
+from db.connect.types import Connection
+from db.write.api_calls import add_calls, count_calls
 from ingestor.clock import utc_now
-from ingestor.sources.coingecko import create
+from ingestor.sources.coingecko.source import create
 from kasparro.simulator.app import create_app, serving
 from kasparro.simulator.faults import Fault
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from tests.conftest import StartProgram
 from tests.ingestor.conftest import START, Ingest
 
 
-async def test_every_request_of_a_run_is_counted_retries_too(ingest: Ingest, connection: Connection) -> None:
+async def test_every_request_of_a_run_is_counted_retries_too(
+    ingest: Ingest, connection: Connection
+) -> None:
     ingest.fault("status", provider="coingecko", status=503)
     await ingest.run("coingecko")
     await ingest.run("coingecko", full=True)
@@ -27,9 +29,15 @@ async def test_every_request_of_a_run_is_counted_retries_too(ingest: Ingest, con
 
 
 async def test_every_request_of_a_run_that_was_killed_is_counted(
-    start_program: StartProgram, database: str, tmp_path: Path, ingest: Ingest, connection: Connection
+    start_program: StartProgram,
+    database: str,
+    tmp_path: Path,
+    ingest: Ingest,
+    connection: Connection,
 ) -> None:
-    async with serving(create_app(Market(600, seed=7, start=START, step_seconds=60))) as address:
+    async with serving(
+        create_app(SimulatedMarket(600, seed=7, start=START, step_seconds=60))
+    ) as address:
         address.simulation.faults.add(
             [
                 Fault(kind="status", status=503, provider="coingecko", page=2),

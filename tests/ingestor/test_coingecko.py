@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from db.settings import Settings
-from ingestor.decode import split
-from ingestor.errors import SourceError, SourceMalformedError, SourceRefusedError
-from ingestor.records import Checkpoint, Listing, Page, RecordError
-from ingestor.sources.coingecko import CoinGecko, create
+from common.settings import Settings
+from ingestor.sources.coingecko.source import CoinGecko, create
+from ingestor.sources.decode import split
+from ingestor.sources.errors import SourceError, SourceMalformedError, SourceRefusedError
+from ingestor.sources.records import Checkpoint, Listing, Page, RecordError
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 
@@ -32,7 +32,13 @@ def listings_of(body: bytes) -> list[Listing]:
     ("name", "no_max", "no_total", "smallest_price", "newest"),
     [
         ("coingecko-markets-2022-08-02T0109.json", 109, 12, "1.258e-09", "2022-08-02T01:09:11"),
-        ("coingecko-markets-2022-08-30T0006.json", 102 + 1, 12 + 1, "1.223e-09", "2022-08-30T00:06:23"),  # nulls, zeros
+        (
+            "coingecko-markets-2022-08-30T0006.json",
+            102 + 1,
+            12 + 1,
+            "1.223e-09",
+            "2022-08-30T00:06:23",
+        ),  # nulls, zeros
     ],
 )
 def test_a_recorded_page_is_read_as_its_notes_count_it(
@@ -42,8 +48,12 @@ def test_a_recorded_page_is_read_as_its_notes_count_it(
     assert len(listings) == 250
     assert sum(listing.max_supply is None for listing in listings) == no_max
     assert sum(listing.total_supply is None for listing in listings) == no_total
-    assert min(listing.price_usd for listing in listings if listing.price_usd) == Decimal(smallest_price)
-    assert all(listing.price_usd and listing.market_cap_usd and listing.rank for listing in listings)
+    assert min(listing.price_usd for listing in listings if listing.price_usd) == Decimal(
+        smallest_price
+    )
+    assert all(
+        listing.price_usd and listing.market_cap_usd and listing.rank for listing in listings
+    )
     assert all(listing.symbol == listing.ticker.lower() for listing in listings)
     assert len({listing.ticker for listing in listings}) == 250
     assert max(listing.observed_at for listing in listings).isoformat().startswith(newest)
@@ -51,7 +61,9 @@ def test_a_recorded_page_is_read_as_its_notes_count_it(
 
 
 def test_the_recorded_stablecoins_with_their_gaps_are_read(shared_recordings: Path) -> None:
-    listings = listings_of((shared_recordings / "coingecko-markets-stablecoins-2022-11-02T2135.json").read_bytes())
+    listings = listings_of(
+        (shared_recordings / "coingecko-markets-stablecoins-2022-11-02T2135.json").read_bytes()
+    )
     assert len(listings) == 87
     assert sum(listing.rank is None for listing in listings) == 22
     assert sum(listing.market_cap_usd is None for listing in listings) == 22
@@ -86,7 +98,8 @@ def test_every_recorded_coin_is_a_listing_or_refused(
         try:
             listing = source.to_listing(record, NOW)
         except RecordError as error:
-            assert str(error) == "The symbol is empty - at `$.symbol`"  # noqa: PT017 - counted below
+            # Counted below.
+            assert str(error) == "The symbol is empty - at `$.symbol`"  # noqa: PT017
             refused += 1
         else:
             assert (listing.price_usd, listing.observed_at) == (None, NOW)
@@ -124,12 +137,16 @@ class Market:
 
 @pytest.fixture
 def market_of(aiohttp_server: AiohttpServer) -> Callable[..., Awaitable[tuple[Market, CoinGecko]]]:
-    async def start(count: int, *, pages: int = 4, key: str | None = None) -> tuple[Market, CoinGecko]:
+    async def start(
+        count: int, *, pages: int = 4, key: str | None = None
+    ) -> tuple[Market, CoinGecko]:
         market = Market(count)
         app = web.Application()
         app.router.add_get("/api/v3/coins/markets", market.handle)
         url = str((await aiohttp_server(app)).make_url("/api/v3"))
-        return market, create(Settings(home=Path(), coingecko_url=url, coingecko_pages=pages, coingecko_api_key=key))
+        return market, create(
+            Settings(home=Path(), coingecko_url=url, coingecko_pages=pages, coingecko_api_key=key)
+        )
 
     return start
 
@@ -208,7 +225,9 @@ async def test_a_page_that_came_short_and_was_not_the_last_is_a_note(market_of: 
     )
 
 
-async def test_the_past_beyond_a_year_is_refused_with_what_to_do(aiohttp_server: AiohttpServer) -> None:
+async def test_the_past_beyond_a_year_is_refused_with_what_to_do(
+    aiohttp_server: AiohttpServer,
+) -> None:
     words = "Your request exceeds the allowed time range. Public API users are limited to 365 days."
 
     async def refuse(_: web.Request) -> web.Response:
@@ -234,13 +253,17 @@ async def test_a_full_run_begins_at_the_first_page(market_of: MarketOf) -> None:
     assert market.asked == [1, 2, 3, 4]
 
 
-async def test_a_checkpoint_beyond_the_pages_that_are_wanted_now_begins_anew(market_of: MarketOf) -> None:
+async def test_a_checkpoint_beyond_the_pages_that_are_wanted_now_begins_anew(
+    market_of: MarketOf,
+) -> None:
     market, source = await market_of(1000, pages=2)
     await pages_of(source, Checkpoint(position={"page": 3}))
     assert market.asked == [1, 2]
 
 
-async def test_a_page_that_did_not_change_is_the_same_page_and_is_not_sent_again(market_of: MarketOf) -> None:
+async def test_a_page_that_did_not_change_is_the_same_page_and_is_not_sent_again(
+    market_of: MarketOf,
+) -> None:
     market, source = await market_of(300)
     first, _ = await pages_of(source)
     again, _ = await pages_of(source)
@@ -284,18 +307,30 @@ async def test_the_key_of_another_host_is_a_demo_key(market_of: MarketOf) -> Non
 def test_each_host_gets_its_header_and_no_more_calls_than_its_plan(
     url: str, key: str | None, header: str, calls: int
 ) -> None:
-    provider = create(Settings(home=Path(), coingecko_url=url, coingecko_api_key=key))._fetch.provider
+    provider = create(
+        Settings(home=Path(), coingecko_url=url, coingecko_api_key=key)
+    )._fetch.provider
     assert (provider.key_header, provider.calls, provider.per_seconds) == (header, calls, 60)
 
 
 @pytest.mark.parametrize(
     ("pages", "budget", "poll_seconds", "spread"),
-    [(4, 10_000, 300, 1152), (4, 10_000, 2000, 2000), (1, 1_000_000, 300, 300), (40, 10_000, 300, 11_520)],
+    [
+        (4, 10_000, 300, 1152),
+        (4, 10_000, 2000, 2000),
+        (1, 1_000_000, 300, 300),
+        (40, 10_000, 300, 11_520),
+    ],
 )
 def test_polls_are_spread_over_nine_tenths_of_the_calls_of_a_month(
     pages: int, budget: int, poll_seconds: int, spread: int
 ) -> None:
-    settings = Settings(home=Path(), coingecko_pages=pages, coingecko_monthly_calls=budget, poll_seconds=poll_seconds)
+    settings = Settings(
+        home=Path(),
+        coingecko_pages=pages,
+        coingecko_monthly_calls=budget,
+        poll_seconds=poll_seconds,
+    )
     source = create(settings)
     assert source.poll_seconds == spread
     assert source.poll_seconds * budget * 0.9 >= pages * 30 * 24 * 3600 or spread == poll_seconds
@@ -317,7 +352,12 @@ def test_a_market_is_read_field_by_field() -> None:
         "last_updated": "2026-11-23T11:00:00.123Z",
     }
     (listing,) = listings_of(json.dumps([market]).encode())
-    assert (listing.ticker, listing.symbol, listing.name, listing.rank) == ("BTC", "btc", "Bitcoin", 3)
+    assert (listing.ticker, listing.symbol, listing.name, listing.rank) == (
+        "BTC",
+        "btc",
+        "Bitcoin",
+        3,
+    )
     assert [listing.price_usd, listing.market_cap_usd, listing.volume_24h_usd] == [1, 2, 4]
     assert listing.percent_change_24h == Decimal("-5.5")
     assert [listing.circulating_supply, listing.total_supply, listing.max_supply] == [6, 7, None]

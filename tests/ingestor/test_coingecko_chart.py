@@ -6,14 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from db.history import PastPrice
-from ingestor.errors import SourceMalformedError
-from ingestor.fetch import Body, Validators
-from ingestor.sources.coingecko_chart import decode_chart
+from db.write.history import PastPrice
+from ingestor.http.fetch import ResponseBody, Validators
+from ingestor.sources.coingecko.chart import decode_chart
+from ingestor.sources.errors import SourceMalformedError
 
 
-def body(text: str) -> Body:
-    return Body(text.encode(), datetime(2026, 11, 23, tzinfo=UTC), Validators())
+def body(text: str) -> ResponseBody:
+    return ResponseBody(text.encode(), datetime(2026, 11, 23, tzinfo=UTC), Validators())
 
 
 def test_a_chart_keeps_every_digit_and_leaves_out_what_is_no_price_yet() -> None:
@@ -29,12 +29,20 @@ def test_a_chart_keeps_every_digit_and_leaves_out_what_is_no_price_yet() -> None
     first = datetime(2026, 5, 17, 14, 24, 59, 41_000, tzinfo=UTC)
     last = datetime(2026, 5, 17, 14, 33, 19, 661_000, tzinfo=UTC)
     assert found == [
-        PastPrice("bitcoin", first, Decimal("77953.825503824071234567"), None, Decimal("18688431751.857048")),
+        PastPrice(
+            "bitcoin",
+            first,
+            Decimal("77953.825503824071234567"),
+            None,
+            Decimal("18688431751.857048"),
+        ),
         PastPrice("bitcoin", last, Decimal("3.84e-18"), Decimal(9), None),
     ]
 
 
-@pytest.mark.parametrize("side", ["N/A", "\u221e", True, {}, 1e300, float("nan"), float("inf")], ids=repr)
+@pytest.mark.parametrize(
+    "side", ["N/A", "\u221e", True, {}, 1e300, float("nan"), float("inf")], ids=repr
+)
 def test_a_market_cap_or_volume_that_cannot_be_read_costs_no_point(side: object) -> None:
     times = (1779027899041, 1779028199661)
     chart = {
@@ -50,7 +58,9 @@ def test_a_market_cap_or_volume_that_cannot_be_read_costs_no_point(side: object)
 
 
 def test_a_price_that_is_a_literal_for_no_number_is_no_point() -> None:
-    found = decode_chart(body('{"prices": [[1779027899041, NaN], [1779028199661, 2]]}'), "bitcoin", "CoinGecko")
+    found = decode_chart(
+        body('{"prices": [[1779027899041, NaN], [1779028199661, 2]]}'), "bitcoin", "CoinGecko"
+    )
     assert [point.price_usd for point in found] == [Decimal(2)]
 
 
@@ -74,6 +84,8 @@ def test_a_line_that_is_none_is_missing(line: object) -> None:
     ],
 )
 def test_what_is_no_chart_is_refused_with_its_path(text: str, reason: str) -> None:
-    with pytest.raises(SourceMalformedError, match="CoinGecko sent no chart of bitcoin: ") as caught:
+    with pytest.raises(
+        SourceMalformedError, match="CoinGecko sent no chart of bitcoin: "
+    ) as caught:
         decode_chart(body(text), "bitcoin", "CoinGecko")
     assert reason in str(caught.value)

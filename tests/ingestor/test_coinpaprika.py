@@ -13,11 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from db.settings import Settings
-from ingestor.decode import split
-from ingestor.errors import SourceMalformedError
-from ingestor.records import Checkpoint, Listing, Page, RecordError
+from common.settings import Settings
 from ingestor.sources.coinpaprika import CoinPaprika, create
+from ingestor.sources.decode import split
+from ingestor.sources.errors import SourceMalformedError
+from ingestor.sources.records import Checkpoint, Listing, Page, RecordError
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 BITCOIN = {
@@ -27,7 +27,9 @@ BITCOIN = {
     "rank": 1,
     "max_supply": 21_000_000,
     "last_updated": "2026-11-23T11:59:00Z",
-    "quotes": {"USD": {"price": 1.5, "volume_24h": 2, "market_cap": 3, "percent_change_24h": -4.25}},
+    "quotes": {
+        "USD": {"price": 1.5, "volume_24h": 2, "market_cap": 3, "percent_change_24h": -4.25}
+    },
 }
 
 
@@ -48,7 +50,9 @@ def listing_of(**changes: object) -> Listing:
 
 
 def quoted(**changes: object) -> dict[str, object]:
-    return {"USD": {"price": 1, "volume_24h": 1, "market_cap": 1, "percent_change_24h": 1} | changes}
+    return {
+        "USD": {"price": 1, "volume_24h": 1, "market_cap": 1, "percent_change_24h": 1} | changes
+    }
 
 
 def recorded(folder: Path, name: str) -> bytes:
@@ -67,16 +71,22 @@ def test_the_recorded_body_is_read_as_its_notes_count_it(shared_recordings: Path
     assert sum(listing.max_supply is None for listing in listings) == 2123
     assert sum(listing.volume_24h_usd == 0 for listing in listings) == 1
     assert all(listing.price_usd and listing.rank and listing.name for listing in listings)
-    assert min(listing.price_usd for listing in listings if listing.price_usd) == Decimal("3.84e-18")
+    assert min(listing.price_usd for listing in listings if listing.price_usd) == Decimal(
+        "3.84e-18"
+    )
     assert sum(listing.symbol != listing.ticker for listing in listings) == 37
-    assert sum(1 for listing in listings if listing.name and listing.name != listing.name.strip()) == 0
+    assert (
+        sum(1 for listing in listings if listing.name and listing.name != listing.name.strip()) == 0
+    )
     by_id = {listing.external_id: listing for listing in listings}
     assert by_id["astron-astronomia-token-bsc"].max_supply == 9223372036854775807
     assert by_id["dai-daimler-ag"].ticker == by_id["dai-dai"].ticker == "DAI"
     tickers = [listing.ticker for listing in listings]
     shared = [ticker for ticker in tickers if tickers.count(ticker) > 1]
     assert (len(set(shared)), len(shared)) == (150, 318)
-    assert max(listing.observed_at for listing in listings).isoformat() == "2021-08-12T19:06:06+00:00"
+    assert (
+        max(listing.observed_at for listing in listings).isoformat() == "2021-08-12T19:06:06+00:00"
+    )
 
 
 def test_every_digit_of_the_recorded_numbers_is_kept(shared_recordings: Path) -> None:
@@ -93,10 +103,15 @@ def test_every_digit_of_the_recorded_numbers_is_kept(shared_recordings: Path) ->
 
 def test_numbers_longer_than_a_float_are_read_exactly() -> None:
     text = "123456789012345678901234567890.123456789e-25"
-    body = b'[{"id": "a", "symbol": "a", "max_supply": 1e50, "total_supply": 92233720368547758079999, '
+    body = (
+        b'[{"id": "a", "symbol": "a", "max_supply": 1e50, "total_supply": 92233720368547758079999, '
+    )
     (listing,) = listings_of(body + b'"quotes": {"USD": {"price": ' + text.encode() + b"}}}]")
     assert listing.price_usd == Decimal(text)
-    assert (listing.total_supply, listing.max_supply) == (Decimal(92233720368547758079999), Decimal(10**50))
+    assert (listing.total_supply, listing.max_supply) == (
+        Decimal(92233720368547758079999),
+        Decimal(10**50),
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,16 +122,30 @@ def test_numbers_longer_than_a_float_are_read_exactly() -> None:
         ("coinpaprika-tickers-partial-2026-09-29T2135.json", 3),
     ],
 )
-def test_bodies_of_the_free_plan_and_cut_ones_are_read(shared_recordings: Path, name: str, count: int) -> None:
+def test_bodies_of_the_free_plan_and_cut_ones_are_read(
+    shared_recordings: Path, name: str, count: int
+) -> None:
     listings = listings_of(recorded(shared_recordings, name))
     assert len(listings) == count
     assert all(listing.circulating_supply is None and listing.price_usd for listing in listings)
 
 
 def test_keys_that_are_not_there_are_missing(shared_recordings: Path) -> None:
-    grc, xrp, _ = listings_of(recorded(shared_recordings, "coinpaprika-tickers-partial-2026-09-29T2135.json"))
-    assert (grc.rank, grc.market_cap_usd, grc.max_supply, grc.total_supply) == (7533, None, None, Decimal(459382131))
-    assert (xrp.name, xrp.rank, xrp.name_words, xrp.price_usd) == (None, None, "", Decimal("1.493710814860317"))
+    grc, xrp, _ = listings_of(
+        recorded(shared_recordings, "coinpaprika-tickers-partial-2026-09-29T2135.json")
+    )
+    assert (grc.rank, grc.market_cap_usd, grc.max_supply, grc.total_supply) == (
+        7533,
+        None,
+        None,
+        Decimal(459382131),
+    )
+    assert (xrp.name, xrp.rank, xrp.name_words, xrp.price_usd) == (
+        None,
+        None,
+        "",
+        Decimal("1.493710814860317"),
+    )
 
 
 def test_the_payload_is_the_record_byte_for_byte() -> None:
@@ -128,14 +157,29 @@ def test_the_payload_is_the_record_byte_for_byte() -> None:
 def test_empty_texts_stand_for_missing_values() -> None:
     blank = quoted(price="", volume_24h="", market_cap="", percent_change_24h=" ")
     listing = listing_of(
-        name="", rank="", max_supply="", total_supply="", circulating_supply="", last_updated="", quotes=blank
+        name="",
+        rank="",
+        max_supply="",
+        total_supply="",
+        circulating_supply="",
+        last_updated="",
+        quotes=blank,
     )
     assert listing.name is None
     assert listing.rank is None
     assert listing.observed_at == NOW
-    numbers = (listing.price_usd, listing.volume_24h_usd, listing.market_cap_usd, listing.percent_change_24h)
+    numbers = (
+        listing.price_usd,
+        listing.volume_24h_usd,
+        listing.market_cap_usd,
+        listing.percent_change_24h,
+    )
     assert numbers == (None, None, None, None)
-    assert (listing.max_supply, listing.total_supply, listing.circulating_supply) == (None, None, None)
+    assert (listing.max_supply, listing.total_supply, listing.circulating_supply) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_beside_an_empty_text_every_digit_counts_too() -> None:
@@ -149,7 +193,10 @@ def test_beside_an_empty_text_every_digit_counts_too() -> None:
 
 def test_numbers_may_be_sent_as_text() -> None:
     texts = quoted(
-        price="0.123456789012345678901234567890", volume_24h="2E+3", market_cap="NaN", percent_change_24h="-0.5"
+        price="0.123456789012345678901234567890",
+        volume_24h="2E+3",
+        market_cap="NaN",
+        percent_change_24h="-0.5",
     )
     listing = listing_of(rank="7", quotes=texts)
     assert listing.rank == 7
@@ -159,7 +206,9 @@ def test_numbers_may_be_sent_as_text() -> None:
 
 
 def test_other_currencies_and_new_fields_do_no_harm() -> None:
-    listing = listing_of(quotes={"BTC": {"price": "?"}, "USD": {"price": 2}}, new_field={"deep": [1, None]})
+    listing = listing_of(
+        quotes={"BTC": {"price": "?"}, "USD": {"price": 2}}, new_field={"deep": [1, None]}
+    )
     assert (listing.price_usd, listing.market_cap_usd) == (Decimal(2), None)
     assert listing_of(quotes={}).price_usd is None
 
@@ -173,18 +222,26 @@ def test_other_currencies_and_new_fields_do_no_harm() -> None:
         ({"symbol": "", "rank": ""}, "The symbol is empty - at `$.symbol`"),
         ({"last_updated": "soon"}, "'soon' is no time - at `$.last_updated`"),
         ({"last_updated": 5}, "'5' is no time - at `$.last_updated`"),
-        ({"last_updated": True}, "Expected `int | float | str | null`, got `bool` - at `$.last_updated`"),
+        (
+            {"last_updated": True},
+            "Expected `int | float | str | null`, got `bool` - at `$.last_updated`",
+        ),
         ({"last_updated": 1e300}, "is no time - at `$.last_updated`"),
         ({"quotes": []}, "Expected `object`, got `array` - at `$.quotes`"),
         ({"quotes": quoted(price="high")}, "Invalid decimal string - at `$.quotes.USD.price`"),
-        ({"quotes": quoted(price=1e300)}, "A number of magnitude 1e+300 or too many digits - at `$.quotes.USD.price`"),
+        (
+            {"quotes": quoted(price=1e300)},
+            "A number of magnitude 1e+300 or too many digits - at `$.quotes.USD.price`",
+        ),
         (
             {"links": {"site": ["a", "b\0"]}},
             "A text holds a NUL character, which PostgreSQL cannot keep - at `$.links.site[1]`",
         ),
     ],
 )
-def test_a_record_that_cannot_be_read_says_why_and_where(changes: dict[str, object], error: str) -> None:
+def test_a_record_that_cannot_be_read_says_why_and_where(
+    changes: dict[str, object], error: str
+) -> None:
     with pytest.raises(RecordError) as caught:
         listing_of(**changes)
     assert str(caught.value).endswith(error)
@@ -221,7 +278,9 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize(("entry", "error"), ENTRIES)
-def test_an_entry_without_a_usable_id_is_rejected_with_its_bytes_and_costs_no_other(entry: bytes, error: str) -> None:
+def test_an_entry_without_a_usable_id_is_rejected_with_its_bytes_and_costs_no_other(
+    entry: bytes, error: str
+) -> None:
     records, rejections = split(b'[{"id": "one"}, ' + entry + b' ,{"id":"two"}]', "CoinPaprika")
     assert [(record.external_id, record.raw) for record in records] == [
         ("one", b'{"id": "one"}'),
@@ -261,16 +320,28 @@ def test_of_two_records_with_one_id_both_are_kept() -> None:
         (b'"Throttled"', "sent no list of coins: Expected `array`, got `str` - at `$`"),
         (b"null", "sent no list of coins: Expected `array`, got `null` - at `$`"),
         (b"", "sent a body that is no JSON: Input data was truncated - at `$`"),
-        (b'[{"id": "a"}, {"id": "b"', "sent a body that is no JSON: Input data was truncated - at `$`"),
+        (
+            b'[{"id": "a"}, {"id": "b"',
+            "sent a body that is no JSON: Input data was truncated - at `$`",
+        ),
         (b'[{"id": "a"}', "sent a body that is no JSON: Input data was truncated - at `$`"),
         (
             b'[{"id": "a"}] trailing',
             "sent a body that is no JSON: JSON is malformed: trailing characters (byte 15) - at `$`",
         ),
-        (b'[{"id": "a"}}', "sent a body that is no JSON: JSON is malformed: expected ',' or ']' (byte 12) - at `$`"),
+        (
+            b'[{"id": "a"}}',
+            "sent a body that is no JSON: JSON is malformed: expected ',' or ']' (byte 12) - at `$`",
+        ),
         (b'[{"id": "a', "sent a body that is no JSON: Input data was truncated - at `$`"),
-        (b"[not json]", "sent a body that is no JSON: JSON is malformed: invalid character (byte 2) - at `$`"),
-        (b"<html>", "sent a body that is no JSON: JSON is malformed: invalid character (byte 0) - at `$`"),
+        (
+            b"[not json]",
+            "sent a body that is no JSON: JSON is malformed: invalid character (byte 2) - at `$`",
+        ),
+        (
+            b"<html>",
+            "sent a body that is no JSON: JSON is malformed: invalid character (byte 0) - at `$`",
+        ),
         (
             b"[" * 100_000,
             "sent a body that is no JSON: maximum recursion depth exceeded while deserializing an object - at `$`",
@@ -320,13 +391,20 @@ async def source(host: Host, aiohttp_server: AiohttpServer) -> AsyncIterator[Coi
     app.router.add_get("/v1/tickers", host.tickers)
     server = await aiohttp_server(app)
     made = create(
-        Settings(home=Path(), coinpaprika_url=str(server.make_url("/v1")), api_source_key="our-key", poll_seconds=60)
+        Settings(
+            home=Path(),
+            coinpaprika_url=str(server.make_url("/v1")),
+            api_source_key="our-key",
+            poll_seconds=60,
+        )
     )
     yield made
     await made.close()
 
 
-async def pages_of(source: CoinPaprika, checkpoint: Checkpoint | None = None, *, full: bool = False) -> list[Page]:
+async def pages_of(
+    source: CoinPaprika, checkpoint: Checkpoint | None = None, *, full: bool = False
+) -> list[Page]:
     return [page async for page in source.pages(checkpoint, full=full)]
 
 
@@ -335,18 +413,27 @@ def checkpoint_of(page: Page) -> Checkpoint:
     return Checkpoint(position=msgspec.json.decode(msgspec.json.encode(page.position)))
 
 
-async def test_one_page_holds_everything_and_ends_the_sweep(source: CoinPaprika, host: Host) -> None:
+async def test_one_page_holds_everything_and_ends_the_sweep(
+    source: CoinPaprika, host: Host
+) -> None:
     (page,) = await pages_of(source)
     assert (page.group, page.number, page.ends_group, page.sweep_groups) == ("", 1, True, ("",))
     assert [record.external_id for record in page.records] == ["btc-bitcoin"]
     (request,) = host.requests
     assert request.query_string == "quotes=USD"
     assert request.headers["Authorization"] == "our-key"
-    assert (source.name, source.kind, source.priority, source.missed_sweeps) == ("coinpaprika", "api", 10, 1)
+    assert (source.name, source.kind, source.priority, source.missed_sweeps) == (
+        "coinpaprika",
+        "api",
+        10,
+        1,
+    )
     assert source.poll_seconds == 60
 
 
-async def test_a_body_that_was_stored_is_not_read_again_until_it_changes(source: CoinPaprika, host: Host) -> None:
+async def test_a_body_that_was_stored_is_not_read_again_until_it_changes(
+    source: CoinPaprika, host: Host
+) -> None:
     (page,) = await pages_of(source)
     assert await pages_of(source, checkpoint_of(page)) == []
     host.version = '"2"'

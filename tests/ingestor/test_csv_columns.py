@@ -4,21 +4,36 @@ from decimal import Decimal
 
 import pytest
 
-from ingestor.errors import SourceMalformedError
-from ingestor.records import RecordError
+from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.columns import columns_of, refuse_without_price, unique_headers
 from ingestor.sources.files.layout import layout_of
 from ingestor.sources.files.numbers import CurrencyError, Mark, decides_mark, read_cell
+from ingestor.sources.records import RecordError
 
 
 @pytest.mark.parametrize("symbol", ["symbol", "ticker", "Ticker", " SYMBOL "])
 @pytest.mark.parametrize(
     "price",
-    ["price", "price_usd", "current_price", "Price USD", "currentPrice", "Price (USD)", "usd_price", "prices", "Close"],
+    [
+        "price",
+        "price_usd",
+        "current_price",
+        "Price USD",
+        "currentPrice",
+        "Price (USD)",
+        "usd_price",
+        "prices",
+        "Close",
+    ],
 )
 def test_the_columns_that_are_needed_have_many_names(symbol: str, price: str) -> None:
     columns = columns_of((symbol, "other", price))
-    assert (columns.symbol, columns.price, columns.name, columns.time) == (symbol, price, None, None)
+    assert (columns.symbol, columns.price, columns.name, columns.time) == (
+        symbol,
+        price,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,8 +56,28 @@ def test_the_columns_that_are_needed_have_many_names(symbol: str, price: str) ->
         ("date", "time"),
         ("timestamp", "time"),
         ("last_updated", "time"),
-        *((name, "time") for name in ("updated_at", "last_update", "datetime", "time", "fetched_at", "scraped_at")),
-        *((name, "time") for name in ("snapped_at", "unix", "open_time", "close_time", "polled_at", "sourceUpdatedAt")),
+        *(
+            (name, "time")
+            for name in (
+                "updated_at",
+                "last_update",
+                "datetime",
+                "time",
+                "fetched_at",
+                "scraped_at",
+            )
+        ),
+        *(
+            (name, "time")
+            for name in (
+                "snapped_at",
+                "unix",
+                "open_time",
+                "close_time",
+                "polled_at",
+                "sourceUpdatedAt",
+            )
+        ),
         ("coin", "name"),
         ("coin_id", "id"),
         ("cmc_rank", "rank"),
@@ -77,9 +112,21 @@ def test_columns_that_only_look_alike_are_left_alone() -> None:
 
 
 def test_a_name_that_says_usd_goes_before_one_that_does_not() -> None:
-    headers = ("symbol", "price", "price_usd", "market_cap", "market_cap_usd", "volume", "volume_usd")
+    headers = (
+        "symbol",
+        "price",
+        "price_usd",
+        "market_cap",
+        "market_cap_usd",
+        "volume",
+        "volume_usd",
+    )
     columns = columns_of(headers)
-    assert (columns.price, columns.market_cap, columns.volume) == ("price_usd", "market_cap_usd", "volume_usd")
+    assert (columns.price, columns.market_cap, columns.volume) == (
+        "price_usd",
+        "market_cap_usd",
+        "volume_usd",
+    )
 
 
 def test_of_two_columns_for_one_thing_the_order_in_the_file_does_not_decide() -> None:
@@ -106,7 +153,9 @@ def test_an_unknown_layout_names_the_columns_seen_and_those_wanted() -> None:
     )
 
 
-@pytest.mark.parametrize("header", ["Price (EUR)", "price_eur", "eur_price", "Price €", "close_btc"])
+@pytest.mark.parametrize(
+    "header", ["Price (EUR)", "price_eur", "eur_price", "Price €", "close_btc"]
+)
 def test_a_price_in_another_currency_is_refused_by_name(header: str) -> None:
     headers = ("symbol", header)
     with pytest.raises(SourceMalformedError, match="prices are read in US dollars only"):
@@ -148,13 +197,19 @@ def test_headers_of_one_name_keep_their_cells_apart() -> None:
         (".5", "0.5"),
         ("5.", "5"),
         (" 7 ", "7"),
-        ("0.1234567890123456789012345678901234567890", "0.1234567890123456789012345678901234567890"),
+        (
+            "0.1234567890123456789012345678901234567890",
+            "0.1234567890123456789012345678901234567890",
+        ),
         ("$1.26T", "1260000000000"),
         ("4.8K", "4800"),
         ("12.5 million", "12500000"),
         ("1.1bn", "1100000000"),
         ("3 thousand", "3000"),
-        ("0.1234567890123456789012345678901234567890T", "123456789012.3456789012345678901234567890"),
+        (
+            "0.1234567890123456789012345678901234567890T",
+            "123456789012.3456789012345678901234567890",
+        ),
         ("\u22125.5", "-5.5"),
         ("64\u00a0123.45", "64123.45"),
         ("64\u202f123.45", "64123.45"),
@@ -164,8 +219,25 @@ def test_headers_of_one_name_keep_their_cells_apart() -> None:
         ("64123,45", "64123.45"),
         ("3.120,50", "3120.50"),
         ("1.234.567", "1234567"),
-        *((cell, None) for cell in ("nan", "+nan", "$nan", "-inf", "N/A", "-", "null", "None", "\u221e", "$")),
-        *((cell, None) for cell in ("#N/A", "#DIV/0!", "<NA>", "\\N", "\u2014", "\u2013", "--", "n.a.", "?", "")),
+        *(
+            (cell, None)
+            for cell in ("nan", "+nan", "$nan", "-inf", "N/A", "-", "null", "None", "\u221e", "$")
+        ),
+        *(
+            (cell, None)
+            for cell in (
+                "#N/A",
+                "#DIV/0!",
+                "<NA>",
+                "\\N",
+                "\u2014",
+                "\u2013",
+                "--",
+                "n.a.",
+                "?",
+                "",
+            )
+        ),
     ],
 )
 def test_an_amount_is_read_exactly_however_it_is_dressed(cell: str, number: str | None) -> None:
@@ -176,7 +248,20 @@ def test_an_amount_is_read_exactly_however_it_is_dressed(cell: str, number: str 
 
 @pytest.mark.parametrize(
     "cell",
-    ["1,2,3", "1_000", "abc", "1e", "e5", "1e9999999", "\u0663", "1.2.3", "1,234,5", "1 2 3", "12 34", "--5"],
+    [
+        "1,2,3",
+        "1_000",
+        "abc",
+        "1e",
+        "e5",
+        "1e9999999",
+        "\u0663",
+        "1.2.3",
+        "1,234,5",
+        "1 2 3",
+        "12 34",
+        "--5",
+    ],
 )
 def test_what_is_no_amount_is_refused_with_its_path(cell: str) -> None:
     with pytest.raises(RecordError, match=r"- at `\$\.price`$"):
@@ -221,7 +306,9 @@ def test_a_cell_shows_its_decimal_mark_or_does_not(digits: str, mark: Mark | Non
         (Mark.MIXED, "1000", "1000"),
     ],
 )
-def test_the_columns_mark_decides_what_a_cell_alone_does_not(mark: Mark, cell: str, number: str) -> None:
+def test_the_columns_mark_decides_what_a_cell_alone_does_not(
+    mark: Mark, cell: str, number: str
+) -> None:
     assert read_cell(cell, mark, "$")[0] == Decimal(number)
 
 
@@ -245,7 +332,9 @@ def test_a_column_with_both_marks_refuses_what_could_be_either(cell: str) -> Non
         ("24h %", "0.03", "0.03"),
     ],
 )
-def test_fractions_and_per_cent_both_become_per_cent(header: str, cell: str, per_cent: str | None) -> None:
+def test_fractions_and_per_cent_both_become_per_cent(
+    header: str, cell: str, per_cent: str | None
+) -> None:
     row = {"symbol": "X", "price": "1", header: cell}
     number = layout_of(tuple(row)).side(row, "change", [])
     assert number == (None if per_cent is None else Decimal(per_cent))

@@ -13,16 +13,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from db.settings import Settings
-from ingestor.errors import SourceError, SourceMalformedError, SourceRefusedError
-from ingestor.records import Checkpoint, Listing, Page, RecordError
+from common.settings import Settings
+from ingestor.sources.errors import SourceError, SourceMalformedError, SourceRefusedError
 from ingestor.sources.files.source import CsvFiles, create
+from ingestor.sources.records import Checkpoint, Listing, Page, RecordError
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 CRLF = b"\r\n"
 
 
-async def pages_of(source: CsvFiles, checkpoint: Checkpoint | None = None, *, full: bool = False) -> list[Page]:
+async def pages_of(
+    source: CsvFiles, checkpoint: Checkpoint | None = None, *, full: bool = False
+) -> list[Page]:
     return [page async for page in source.pages(checkpoint, full=full)]
 
 
@@ -31,7 +33,11 @@ def after(page: Page) -> Checkpoint:
 
 
 async def payloads(path: Path) -> list[dict[str, str]]:
-    return [json.loads(record.raw) for page in await pages_of(CsvFiles(str(path))) for record in page.records]
+    return [
+        json.loads(record.raw)
+        for page in await pages_of(CsvFiles(str(path)))
+        for record in page.records
+    ]
 
 
 async def read(path: Path) -> tuple[list[Listing], list[str]]:
@@ -72,30 +78,49 @@ def write(path: Path, *lines: str) -> Path:
         ("csv-dollar-snapshots-2026-01-26-to-02-07.csv.gz", 20_400),
     ],
 )
-async def test_every_row_of_every_recorded_file_is_a_listing(shared_recordings: Path, name: str, count: int) -> None:
+async def test_every_row_of_every_recorded_file_is_a_listing(
+    shared_recordings: Path, name: str, count: int
+) -> None:
     listings, errors = await read(shared_recordings / name)
     assert (len(listings), errors) == (count, [])
 
 
-async def test_the_top_coins_hold_fractions_and_their_gaps_are_missing(shared_recordings: Path) -> None:
+async def test_the_top_coins_hold_fractions_and_their_gaps_are_missing(
+    shared_recordings: Path,
+) -> None:
     listings, _ = await read(shared_recordings / "csv-coingecko-top-2022-03-16.csv")
     bitcoin = listings[0]
-    assert (bitcoin.external_id, bitcoin.name, bitcoin.price_usd) == ("btc-bitcoin", "Bitcoin", Decimal("40859.46"))
+    assert (bitcoin.external_id, bitcoin.name, bitcoin.price_usd) == (
+        "btc-bitcoin",
+        "Bitcoin",
+        Decimal("40859.46"),
+    )
     assert bitcoin.percent_change_24h == 3
     assert bitcoin.observed_at == datetime.datetime(2022, 3, 16, tzinfo=datetime.UTC)
     assert sum(listing.percent_change_24h is None for listing in listings) == 3
     assert sum(listing.volume_24h_usd is None for listing in listings) == 3
-    assert min(listing.price_usd for listing in listings if listing.price_usd) == Decimal("1.544e-9")
-    shared = [ticker for ticker, count in Counter(listing.ticker for listing in listings).items() if count > 1]
+    assert min(listing.price_usd for listing in listings if listing.price_usd) == Decimal(
+        "1.544e-9"
+    )
+    shared = [
+        ticker
+        for ticker, count in Counter(listing.ticker for listing in listings).items()
+        if count > 1
+    ]
     assert sorted(shared) == ["FEG", "RUNE", "TIME"]
 
 
 async def test_embedded_dictionaries_stay_in_the_payload(shared_recordings: Path) -> None:
     listings, _ = await read(shared_recordings / "csv-coingecko-tokens-2022-10-26.csv.gz")
     payload = (await payloads(shared_recordings / "csv-coingecko-tokens-2022-10-26.csv.gz"))[0]
-    assert payload["_coingecko_coin"] == "{'id': 'bitcoin', 'symbol': 'btc', 'name': 'Bitcoin', 'platforms': {}}"
+    assert (
+        payload["_coingecko_coin"]
+        == "{'id': 'bitcoin', 'symbol': 'btc', 'name': 'Bitcoin', 'platforms': {}}"
+    )
     assert payload["price_usd"] == "20726.0"
-    assert sum(count > 1 for count in Counter(listing.ticker for listing in listings).values()) == 75
+    assert (
+        sum(count > 1 for count in Counter(listing.ticker for listing in listings).values()) == 75
+    )
     assert {"42", "777", "1337"} <= {listing.ticker for listing in listings}
 
 
@@ -113,18 +138,31 @@ async def test_gaps_zeros_and_negative_prices_are_missing(
     assert sum(listing.market_cap_usd is None for listing in listings) == no_cap
     # The last ones are rows of one coin whose prices lie far apart: none of them is believed.
     repeated = sum(listing.observed_at.microsecond > 0 for listing in listings)
-    assert sum(listing.price_usd is None for listing in listings if not listing.observed_at.microsecond) == no_price
+    assert (
+        sum(
+            listing.price_usd is None for listing in listings if not listing.observed_at.microsecond
+        )
+        == no_price
+    )
     assert repeated > 500
-    assert sum(count > 1 for count in Counter(listing.ticker for listing in listings).values()) == shared
+    assert (
+        sum(count > 1 for count in Counter(listing.ticker for listing in listings).values())
+        == shared
+    )
     assert {"TRUE", "INF", "42", "404", "2044"} <= {listing.ticker for listing in listings}
     # A row that repeats a coin stands a moment before the one that counts.
     day = datetime.datetime.fromisoformat(name[-14:-4]).replace(tzinfo=datetime.UTC)
-    assert {listing.observed_at for listing in listings} == {day, day - datetime.timedelta(microseconds=1)}
+    assert {listing.observed_at for listing in listings} == {
+        day,
+        day - datetime.timedelta(microseconds=1),
+    }
 
 
 async def test_prices_far_below_a_cent_are_exact(shared_recordings: Path) -> None:
     listings, _ = await read(shared_recordings / "csv-coinmarketcap-tokens-2023-01-10.csv.gz")
-    assert sum(count > 1 for count in Counter(listing.ticker for listing in listings).values()) == 894
+    assert (
+        sum(count > 1 for count in Counter(listing.ticker for listing in listings).values()) == 894
+    )
     smallest = min(listing.price_usd for listing in listings if listing.price_usd)
     assert 0 < smallest < Decimal("1e-19")
     assert {"00", "E8", "TRUE", "INF"} <= {listing.ticker for listing in listings}
@@ -144,7 +182,9 @@ async def test_one_symbol_on_many_contracts_is_many_listings(shared_recordings: 
     assert "NA" in {listing.ticker for listing in listings}
 
 
-async def test_dollar_signs_per_cent_and_rows_out_of_order_are_read(shared_recordings: Path) -> None:
+async def test_dollar_signs_per_cent_and_rows_out_of_order_are_read(
+    shared_recordings: Path,
+) -> None:
     listings, _ = await read(shared_recordings / "csv-dollar-snapshots-2026-01-26-to-02-07.csv.gz")
     assert sum(listing.price_usd is None for listing in listings) == 618
     assert Decimal("2655.61") in {listing.volume_24h_usd for listing in listings}
@@ -161,14 +201,21 @@ async def test_a_coin_twice_in_a_file_keeps_both_rows(shared_recordings: Path) -
     (page,) = await pages_of(CsvFiles(str(shared_recordings / "csv-top100-prices-2025-08-05.csv")))
     tickers = Counter(json.loads(record.raw)["symbol"] for record in page.records)
     assert len(page.records) == 100
-    assert {ticker for ticker, count in tickers.items() if count > 1} <= {"USDT", "WETH", "USDC", "SOL"}
+    assert {ticker for ticker, count in tickers.items() if count > 1} <= {
+        "USDT",
+        "WETH",
+        "USDC",
+        "SOL",
+    }
     assert max(tickers.values()) == 2
 
 
 async def test_the_payload_is_the_row_by_its_headers(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "\ufeffSymbol,Price,price,date", "btc,$1,2,2022-03-16")
     (listing,), _ = await read(path)
-    assert await payloads(path) == [{"Symbol": "btc", "Price": "$1", "price": "2", "date": "2022-03-16"}]
+    assert await payloads(path) == [
+        {"Symbol": "btc", "Price": "$1", "price": "2", "date": "2022-03-16"}
+    ]
     assert (listing.ticker, listing.symbol, listing.price_usd) == ("BTC", "btc", Decimal(1))
 
 
@@ -192,7 +239,12 @@ async def test_a_row_is_known_by_its_id_or_by_ticker_name_and_address(
 
 
 async def test_a_row_is_observed_by_its_own_time_else_by_its_files(tmp_path: Path) -> None:
-    write(tmp_path / "b-2022-01-01-to-2024-05-06-or-2023-02-30.csv", "symbol,price,date", "A,1,2021-01-01", "B,1,")
+    write(
+        tmp_path / "b-2022-01-01-to-2024-05-06-or-2023-02-30.csv",
+        "symbol,price,date",
+        "A,1,2021-01-01",
+        "B,1,",
+    )
     undated = write(tmp_path / "a.csv", "symbol,price", "C,1")
     os.utime(undated, (1_700_000_000, 1_700_000_000))
     listings, _ = await read(tmp_path)
@@ -239,7 +291,8 @@ async def test_rows_that_cannot_be_read_are_rejected_with_their_bytes(tmp_path: 
 async def test_an_unknown_layout_names_file_and_columns(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "coin,usd", "btc,1")
     with pytest.raises(
-        SourceMalformedError, match=r"a\.csv: of its columns \(2\) these are known: name; wanted are at least a symbol"
+        SourceMalformedError,
+        match=r"a\.csv: of its columns \(2\) these are known: name; wanted are at least a symbol",
     ):
         await read(path)
 
@@ -248,7 +301,8 @@ async def test_an_unknown_layout_names_file_and_columns(tmp_path: Path) -> None:
 async def test_a_file_without_a_header_is_malformed(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(
-        SourceMalformedError, match=r"a\.csv has no header; wanted are at least the columns symbol and price"
+        SourceMalformedError,
+        match=r"a\.csv has no header; wanted are at least the columns symbol and price",
     ):
         await read(tmp_path / "a.csv")
 
@@ -272,13 +326,18 @@ async def test_an_empty_folder_is_no_failure_and_says_so(tmp_path: Path) -> None
     assert (len(page.records), source.why_no_page()) == (1, None)
 
 
-async def test_the_folder_of_the_state_folder_is_made_and_a_named_one_is_not(tmp_path: Path) -> None:
+async def test_the_folder_of_the_state_folder_is_made_and_a_named_one_is_not(
+    tmp_path: Path,
+) -> None:
     source = create(Settings(home=tmp_path / "home"))
     assert await pages_of(source) == []
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["csv"]
     (tmp_path / "home" / "csv").rmdir()
     (tmp_path / "home" / "csv").touch()
-    with pytest.raises(SourceRefusedError, match=r"/csv, the folder of CSV files, cannot be made: File exists; set "):
+    with pytest.raises(
+        SourceRefusedError,
+        match=r"/csv, the folder of CSV files, cannot be made: File exists; set ",
+    ):
         await pages_of(source)
     with pytest.raises(SourceRefusedError, match="no such file"):
         await pages_of(create(Settings(home=tmp_path, csv_path=str(tmp_path / "other"))))
@@ -336,7 +395,9 @@ async def test_a_link_in_the_folder_does_not_leave_it(tmp_path: Path, pattern: s
         async for page in source.pages(None, full=True):
             pages.append(page)  # noqa: PERF401 - kept when the next one fails
 
-    with pytest.raises(SourceRefusedError, match=r"evil\.csv is a link that leads out of its folder"):
+    with pytest.raises(
+        SourceRefusedError, match=r"evil\.csv is a link that leads out of its folder"
+    ):
         await read_all()
     assert sorted(page.group.rpartition("/")[2] for page in pages) == ["own.csv", "within.csv"]
     # Who names the file itself means it.
@@ -345,7 +406,14 @@ async def test_a_link_in_the_folder_does_not_leave_it(tmp_path: Path, pattern: s
 
 
 @pytest.mark.parametrize(
-    "content", [SECRET, f"{SECRET},{SECRET}\n{SECRET}", f'"{SECRET}', f"\x1f\x8b{SECRET}", f"symbol\n{SECRET}\n"]
+    "content",
+    [
+        SECRET,
+        f"{SECRET},{SECRET}\n{SECRET}",
+        f'"{SECRET}',
+        f"\x1f\x8b{SECRET}",
+        f"symbol\n{SECRET}\n",
+    ],
 )
 async def test_an_error_shows_nothing_of_a_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "token.csv").write_bytes(content.encode("latin-1"))
@@ -356,7 +424,9 @@ async def test_an_error_shows_nothing_of_a_file(tmp_path: Path, content: str) ->
 
 
 def numbered(path: Path, count: int, *, first: int = 0) -> Path:
-    return write(path, "symbol,price", *(f"C{number},{number + 1}" for number in range(first, first + count)))
+    return write(
+        path, "symbol,price", *(f"C{number},{number + 1}" for number in range(first, first + count))
+    )
 
 
 async def test_a_file_is_cut_into_pages_and_the_last_ends_the_sweep(tmp_path: Path) -> None:
@@ -382,7 +452,11 @@ async def test_files_that_did_not_change_yield_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("written", [0, 1, 2, 3])
-async def test_a_killed_run_goes_on_in_the_middle_of_a_file(tmp_path: Path, written: int, packed: bool) -> None:  # noqa: FBT001 - pytest names its arguments
+async def test_a_killed_run_goes_on_in_the_middle_of_a_file(
+    tmp_path: Path,
+    written: int,
+    packed: bool,  # noqa: FBT001 - pytest names its arguments
+) -> None:
     for name, first in (("a.csv", 0), ("b.csv", 7)):
         path = numbered(tmp_path / name, 7, first=first)
         if packed:
@@ -391,12 +465,16 @@ async def test_a_killed_run_goes_on_in_the_middle_of_a_file(tmp_path: Path, writ
     source = CsvFiles(str(tmp_path), rows_a_page=3)
     pages = await pages_of(source)
     rest = await pages_of(source, after(pages[written]))
-    assert [(page.group, page.number) for page in rest] == [(page.group, page.number) for page in pages[written + 1 :]]
+    assert [(page.group, page.number) for page in rest] == [
+        (page.group, page.number) for page in pages[written + 1 :]
+    ]
     assert ids(pages[: written + 1]) + ids(rest) == [f"c{number}" for number in range(14)]
     assert rest[-1].sweep_groups == tuple(sorted(path.name for path in tmp_path.iterdir()))
 
 
-async def test_rejected_lines_above_the_header_are_not_rejected_again_when_a_run_goes_on(tmp_path: Path) -> None:
+async def test_rejected_lines_above_the_header_are_not_rejected_again_when_a_run_goes_on(
+    tmp_path: Path,
+) -> None:
     path = write(tmp_path / "a.csv", "=======", "symbol,price", "A,1", "B,2")
     source = CsvFiles(str(path), rows_a_page=1)
     pages = await pages_of(source)
@@ -415,7 +493,9 @@ async def test_a_changed_file_is_read_again_alone(tmp_path: Path) -> None:
     assert (page.group, len(page.records), page.sweep_groups) == ("b.csv", 3, ("a.csv", "b.csv"))
 
 
-async def test_a_file_that_changed_while_it_was_half_read_is_read_from_its_start(tmp_path: Path) -> None:
+async def test_a_file_that_changed_while_it_was_half_read_is_read_from_its_start(
+    tmp_path: Path,
+) -> None:
     path = numbered(tmp_path / "a.csv", 6)
     source = CsvFiles(str(path), rows_a_page=3)
     pages = await pages_of(source)
@@ -457,7 +537,9 @@ async def test_one_bad_file_fails_the_run_after_the_others_were_read(tmp_path: P
         async for page in source.pages(None, full=False):
             pages.append(page)  # noqa: PERF401 - kept when the next one fails
 
-    with pytest.raises(SourceMalformedError, match=r"a\.csv: of its columns \(2\) these are known: none"):
+    with pytest.raises(
+        SourceMalformedError, match=r"a\.csv: of its columns \(2\) these are known: none"
+    ):
         await read_all()
     assert (ids(pages), pages[-1].sweep_groups) == (["c0", "c1"], None)
     # Once it is gone the sweep that it kept open is ended.
@@ -472,13 +554,21 @@ async def test_two_csv_sources_have_names_of_their_own(shared_recordings: Path) 
         for name, ending in (("coingecko-tokens", ""), ("coinmarketcap-tokens", ".gz"))
     ]
     assert [source.name for source in sources] == ["coingecko-tokens", "coinmarketcap-tokens"]
-    assert [sum(len(page.records) for page in await pages_of(source)) for source in sources] == [10_492, 8_864]
+    assert [sum(len(page.records) for page in await pages_of(source)) for source in sources] == [
+        10_492,
+        8_864,
+    ]
 
 
 async def test_the_settings_name_the_files(tmp_path: Path) -> None:
     path = numbered(tmp_path / "a.csv", 1)
     source = create(Settings(home=tmp_path, csv_path=str(path), poll_seconds=7))
-    assert (source.name, source.kind, source.priority, source.missed_sweeps) == ("csv", "file", 30, 1)
+    assert (source.name, source.kind, source.priority, source.missed_sweeps) == (
+        "csv",
+        "file",
+        30,
+        1,
+    )
     assert source.poll_seconds == 7
     assert ids(await pages_of(source)) == ["c0"]
     await source.close()
@@ -503,7 +593,9 @@ async def test_a_large_file_is_read_in_little_memory(tmp_path: Path) -> None:
 
 
 async def test_a_page_is_bounded_in_bytes_too(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.csv", "symbol,price,note", *(f"C{n},1,{'x' * 100_000}" for n in range(200)))
+    path = write(
+        tmp_path / "a.csv", "symbol,price,note", *(f"C{n},1,{'x' * 100_000}" for n in range(200))
+    )
     pages = await pages_of(CsvFiles(str(path)))
     assert [len(page.records) for page in pages] == [84, 84, 32]
 
@@ -523,7 +615,9 @@ async def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, name: str) -
         await pages_of(CsvFiles(str(tmp_path / name)))
 
 
-async def test_more_files_than_a_position_can_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_files_than_a_position_can_hold_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ingestor.sources.files.paths.MAX_FILES", 2)
     for name in "abc":
         numbered(tmp_path / f"{name}.csv", 1)

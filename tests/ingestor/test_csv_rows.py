@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.errors import SourceMalformedError, SourceRefusedError
+from ingestor.sources.errors import SourceMalformedError, SourceRefusedError
 from ingestor.sources.files.blocks import plain_rows
 from ingestor.sources.files.rows import RowReader
-from ingestor.sources.files.table import Row
+from ingestor.sources.files.tables.table import Row
 
 
 def rows_of(path: Path, *, width: int | None = None, offset: int = 0) -> list[Row]:
@@ -41,7 +41,9 @@ def cells_in(content: bytes, folder: Path, *, width: int | None = None) -> list[
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-def test_rows_are_read_with_both_line_ends_a_bom_and_blank_lines(tmp_path: Path, end: bytes) -> None:
+def test_rows_are_read_with_both_line_ends_a_bom_and_blank_lines(
+    tmp_path: Path, end: bytes
+) -> None:
     content = end.join([b"\xef\xbb\xbfsymbol,price", b"", b"BTC,1", b"   ", b"ETH,2"])
     assert cells_in(content, tmp_path) == [["symbol", "price"], ["BTC", "1"], ["ETH", "2"]]
 
@@ -56,9 +58,16 @@ def test_a_quoted_cell_may_hold_commas_quotes_and_line_ends(tmp_path: Path) -> N
 
 
 def test_a_merge_marker_costs_its_own_line_only(tmp_path: Path) -> None:
-    content = b"a,b\n<<<<<<< HEAD\n1,2\n||||||| base\n5,6\n=======\n3,4\n>>>>>>> branch, with comma\n"
+    content = (
+        b"a,b\n<<<<<<< HEAD\n1,2\n||||||| base\n5,6\n=======\n3,4\n>>>>>>> branch, with comma\n"
+    )
     rows = rows_in(content, tmp_path, width=2)
-    assert [row.cells for row in rows if row.error is None] == [["a", "b"], ["1", "2"], ["5", "6"], ["3", "4"]]
+    assert [row.cells for row in rows if row.error is None] == [
+        ["a", "b"],
+        ["1", "2"],
+        ["5", "6"],
+        ["3", "4"],
+    ]
     bad = [row for row in rows if row.error]
     assert all("merge marker" in str(row.error) for row in bad)
     assert [row.raw for row in bad] == [
@@ -75,7 +84,10 @@ def test_a_merge_marker_costs_its_own_line_only(tmp_path: Path) -> None:
         (b"1,\xff", "The row is not UTF-8: invalid start byte at byte 2"),
         (b'1,"x"y', "The row is not CSV: ',' expected after '\"'"),
         (b"1,2\rx", "The row is not CSV: new-line character seen in unquoted field"),
-        (b'1,"' + b"x" * 200_000 + b'"', "The row is not CSV: field larger than field limit (131072)"),
+        (
+            b'1,"' + b"x" * 200_000 + b'"',
+            "The row is not CSV: field larger than field limit (131072)",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_read_costs_no_other(tmp_path: Path, line: bytes, error: str) -> None:
@@ -106,7 +118,8 @@ def test_a_row_without_end_is_given_up(tmp_path: Path) -> None:
 
 def test_a_line_without_end_is_no_csv(tmp_path: Path) -> None:
     with pytest.raises(
-        SourceMalformedError, match=r"a\.csv: a line is longer than 1,048,576 bytes; is this a CSV file"
+        SourceMalformedError,
+        match=r"a\.csv: a line is longer than 1,048,576 bytes; is this a CSV file",
     ):
         rows_in(b"a,b\n" + b"x" * 2_000_000, tmp_path)
 
@@ -130,7 +143,11 @@ def test_a_gzip_file_is_told_by_its_first_bytes_whatever_its_name(tmp_path: Path
 
 @pytest.mark.parametrize("damage", ["cut", "spoiled", "checksum"])
 def test_a_broken_gzip_file_is_malformed(tmp_path: Path, damage: str) -> None:
-    packed = bytearray(gzip.compress(b"".join(b"%d,%s\n" % (n, os.urandom(8).hex().encode()) for n in range(20_000))))
+    packed = bytearray(
+        gzip.compress(
+            b"".join(b"%d,%s\n" % (n, os.urandom(8).hex().encode()) for n in range(20_000))
+        )
+    )
     if damage == "cut":
         del packed[-1000:]
     elif damage == "checksum":
@@ -142,7 +159,9 @@ def test_a_broken_gzip_file_is_malformed(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceRefusedError, match=r"none\.csv: No such file or directory; check CSV_PATH"):
+    with pytest.raises(
+        SourceRefusedError, match=r"none\.csv: No such file or directory; check CSV_PATH"
+    ):
         RowReader(tmp_path / "none.csv")
 
 
@@ -153,7 +172,11 @@ def test_an_offset_behind_the_end_of_a_broken_gzip_file_is_malformed(tmp_path: P
         rows_of(path, offset=90_000)
 
 
-LINES = st.lists(st.lists(st.text(alphabet='ab,"\n\r é🟥', max_size=6), min_size=2, max_size=4), min_size=1, max_size=8)
+LINES = st.lists(
+    st.lists(st.text(alphabet='ab,"\n\r é🟥', max_size=6), min_size=2, max_size=4),
+    min_size=1,
+    max_size=8,
+)
 
 
 @given(LINES, st.booleans(), st.sampled_from(["\n", "\r\n"]))
@@ -181,8 +204,15 @@ def solid_lines(content: bytes) -> list[bytes]:
     return [line for line in content.split(b"\n") if line.strip()]
 
 
-@given(st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"x", b"\x00", b"\xff", b"<<<<<<<", b" "]), max_size=60))
-def test_no_byte_of_any_file_is_lost(tmp_path_factory: pytest.TempPathFactory, noise: list[bytes]) -> None:
+@given(
+    st.lists(
+        st.sampled_from([b'"', b",", b"\n", b"\r", b"x", b"\x00", b"\xff", b"<<<<<<<", b" "]),
+        max_size=60,
+    )
+)
+def test_no_byte_of_any_file_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, noise: list[bytes]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "noise.csv"
     path.write_bytes(b"a,b\n" + b"".join(noise) + b'\n"1",2\n')
     rows = rows_of(path, width=2)

@@ -8,10 +8,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from db.connect.pool import create_pool
+from db.connect.types import Connection
 from db.loop_problems import read_problems
-from db.pool import create_pool
-from db.types import Connection
-from ingestor.run import Unclosed, run
+from ingestor.run.run import Unclosed, run
 from tests.conftest import StartProgram
 from tests.ingestor.conftest import Ingest
 from tests.ingestor.test_loop import ingesting, until
@@ -24,7 +24,8 @@ BEGIN
     RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '{code}';
 END
 $$;
-CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW
+    WHEN ({condition}) EXECUTE FUNCTION refuse();
 """
 RUNS = "SELECT status, message FROM etl_runs WHERE source = 'csv' ORDER BY id"
 
@@ -35,7 +36,9 @@ async def refusing(
 ) -> AsyncIterator[None]:
     """Let the real PostgreSQL raise the error `code` for each row written to `table`."""
     async with ingest.pool.acquire() as connection:
-        await connection.execute(REFUSE.format(code=code, table=table, event=event, condition=condition))
+        await connection.execute(
+            REFUSE.format(code=code, table=table, event=event, condition=condition)
+        )
     yield
     async with ingest.pool.acquire() as connection:
         await connection.execute("DROP FUNCTION refuse CASCADE")
@@ -43,7 +46,19 @@ async def refusing(
 
 @pytest.mark.parametrize(
     "code",
-    ["53100", "53200", "55P03", "0A000", "25006", "40P01", "57014", "58030", "XX000", "42501", "P0001"],
+    [
+        "53100",
+        "53200",
+        "55P03",
+        "0A000",
+        "25006",
+        "40P01",
+        "57014",
+        "58030",
+        "XX000",
+        "42501",
+        "P0001",
+    ],
 )
 async def test_an_error_of_any_kind_closes_the_run_with_its_sentence_and_the_next_poll_goes_on(
     ingest: Ingest, code: str
@@ -65,7 +80,9 @@ async def test_one_loop_pauses_alone_and_says_why_until_its_run_can_be_closed(
 ) -> None:
     ingest.csv_path.write_text("symbol,price\nBTC,1\n")
     async with ingesting(ingest, "csv", "coinpaprika"):
-        await until(lambda: ingest.value("SELECT count(*) = 2 FROM etl_runs WHERE status = 'success'"))
+        await until(
+            lambda: ingest.value("SELECT count(*) = 2 FROM etl_runs WHERE status = 'success'")
+        )
         ingest.csv_path.write_text("symbol,price\nBTC,2\n")
         only_csv = "NEW.source = 'csv' AND NEW.status <> 'running'"
         async with (
@@ -83,12 +100,16 @@ async def test_one_loop_pauses_alone_and_says_why_until_its_run_can_be_closed(
             )
             assert await ingest.rows(RUNS) == [("success", None), ("running", None)]
         await until(
-            lambda: ingest.value("SELECT count(*) = 2 FROM etl_runs WHERE status = 'success' AND source = 'csv'")
+            lambda: ingest.value(
+                "SELECT count(*) = 2 FROM etl_runs WHERE status = 'success' AND source = 'csv'"
+            )
         )
     assert await ingest.value("SELECT price_usd FROM listings WHERE source = 'csv'") == 2
 
 
-async def test_a_run_that_could_not_be_closed_is_closed_with_its_sentence_by_the_next(ingest: Ingest) -> None:
+async def test_a_run_that_could_not_be_closed_is_closed_with_its_sentence_by_the_next(
+    ingest: Ingest,
+) -> None:
     ingest.csv_path.write_text("symbol,price\nBTC,1\n")
     unclosed: Unclosed = {}
 
@@ -105,11 +126,15 @@ async def test_a_run_that_could_not_be_closed_is_closed_with_its_sentence_by_the
     assert str(message).startswith("PostgreSQL refused a statement: could not extend file")
     assert last == ("success", None)
     assert not unclosed
-    finished = await ingest.rows("SELECT run ->> 'status' FROM events WHERE kind = 'run_finished' ORDER BY seq")
+    finished = await ingest.rows(
+        "SELECT run ->> 'status' FROM events WHERE kind = 'run_finished' ORDER BY seq"
+    )
     assert finished == [("failure",), ("success",)]
 
 
-async def test_a_lock_that_another_session_holds_ends_the_run_not_the_ingestor(ingest: Ingest, database: str) -> None:
+async def test_a_lock_that_another_session_holds_ends_the_run_not_the_ingestor(
+    ingest: Ingest, database: str
+) -> None:
     ingest.csv_path.write_text("symbol,price\nBTC,1\n")
     async with (
         await create_pool(database, lock_timeout_seconds=0.3) as impatient,
@@ -124,7 +149,9 @@ async def test_a_lock_that_another_session_holds_ends_the_run_not_the_ingestor(i
         assert "canceling statement due to lock timeout (SQLSTATE 55P03)" in outcome.message
 
 
-async def test_a_connection_that_is_terminated_in_the_middle_of_a_run_costs_that_run_alone(ingest: Ingest) -> None:
+async def test_a_connection_that_is_terminated_in_the_middle_of_a_run_costs_that_run_alone(
+    ingest: Ingest,
+) -> None:
     ingest.fault("timeout", provider="coingecko", page=2, times=1)
     async with ingesting(ingest, "coingecko"):
         await until(lambda: ingest.value("SELECT pages > 0 FROM etl_runs"))
@@ -132,8 +159,12 @@ async def test_a_connection_that_is_terminated_in_the_middle_of_a_run_costs_that
             "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database "
             "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
         )
-        await until(lambda: ingest.value("SELECT count(*) = 2 FROM etl_runs WHERE status <> 'running'"))
-    (first, message), (second, _) = await ingest.rows("SELECT status, message FROM etl_runs ORDER BY id")
+        await until(
+            lambda: ingest.value("SELECT count(*) = 2 FROM etl_runs WHERE status <> 'running'")
+        )
+    (first, message), (second, _) = await ingest.rows(
+        "SELECT status, message FROM etl_runs ORDER BY id"
+    )
     assert (first, second) == ("abandoned", "success")
     assert str(message).startswith("The connection to PostgreSQL was lost: ")
 
@@ -158,9 +189,16 @@ async def test_a_database_that_takes_no_writes_is_waited_for(
 ) -> None:
     path = tmp_path / "coins.csv"
     path.write_text("symbol,price\nBTC,1\n")
-    environ = {"DATABASE_URL": database, "SOURCES": "csv", "CSV_PATH": str(path), "KASPARRO_HOME": str(tmp_path)}
+    environ = {
+        "DATABASE_URL": database,
+        "SOURCES": "csv",
+        "CSV_PATH": str(path),
+        "KASPARRO_HOME": str(tmp_path),
+    }
     async with read_only(connection, database):
-        early = start_program("-m", "ingestor", **environ)  # it cannot even say which sources it has
+        early = start_program(
+            "-m", "ingestor", **environ
+        )  # it cannot even say which sources it has
         await early.wait_for(r"loop\.paused .*loop=start .*read-only transaction", 60)
     await early.wait_for("run.finished .*status=success", 60)
 
@@ -178,13 +216,18 @@ async def test_a_database_that_takes_no_writes_is_waited_for(
         )
         once = await kasparro("ingest", "--once", **environ)
         assert (once.returncode, "Traceback" in once.stderr) == (1, False)
-    await until(lambda: connection.fetchval("SELECT count(*) >= 2 FROM etl_runs WHERE status = 'success'"), 60)
+    await until(
+        lambda: connection.fetchval("SELECT count(*) >= 2 FROM etl_runs WHERE status = 'success'"),
+        60,
+    )
     assert await early.stop() == 0
     assert "Traceback" not in early.text()
 
 
 @pytest.mark.parametrize("table", ["listings", "schema_migrations", "etl_runs"])
-async def test_status_never_hangs_on_a_lock(database: str, connection: Connection, tmp_path: Path, table: str) -> None:
+async def test_status_never_hangs_on_a_lock(
+    database: str, connection: Connection, tmp_path: Path, table: str
+) -> None:
     began = time.monotonic()
     async with connection.transaction():
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")

@@ -8,12 +8,12 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
 from ingestor.clock import utc_now
-from ingestor.decode import split
-from ingestor.fetch import Fetch
-from ingestor.records import content_hash
-from ingestor.run import run
-from ingestor.sources.coingecko import CoinGecko
+from ingestor.http.fetch import Fetch
+from ingestor.run.run import run
+from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
+from ingestor.sources.decode import split
+from ingestor.sources.records import content_hash
 from tests.ingestor.conftest import QUICK, START, Ingest, provider
 from tests.ingestor.reprocess_rows import again
 
@@ -75,11 +75,19 @@ async def test_such_a_record_takes_the_newest_time_of_its_body_and_keeps_it_in_a
     assert (outcome.changed, outcome.unchanged) == (0, 6), "the mark is no part of what is compared"
 
 
-def test_the_hash_stays_that_of_the_bytes_that_arrived_and_a_body_without_any_time_stays_as_it_is() -> None:
-    plain, dated = json.dumps(record("a", MISSING)).encode(), json.dumps(record("b", iso(NEWEST))).encode()
+def test_the_hash_stays_that_of_the_bytes_that_arrived_and_a_body_without_any_time_stays_as_it_is() -> (
+    None
+):
+    plain, dated = (
+        json.dumps(record("a", MISSING)).encode(),
+        json.dumps(record("b", iso(NEWEST))).encode(),
+    )
     records, _ = split(b"[" + plain + b"," + dated + b"]", "Provider", utc_now())
     assert [found.content_hash for found in records] == [content_hash(plain), content_hash(dated)]
-    assert records[0].raw == plain[:-1] + f',"@observed_at":"{NEWEST:%Y-%m-%dT%H:%M:%S.%fZ}"}}'.encode()
+    assert (
+        records[0].raw
+        == plain[:-1] + f',"@observed_at":"{NEWEST:%Y-%m-%dT%H:%M:%S.%fZ}"}}'.encode()
+    )
     assert records[1].raw == dated
     alone, _ = split(b"[" + plain + b"]", "Provider", utc_now())
     assert alone[0].raw == plain
@@ -87,7 +95,9 @@ def test_the_hash_stays_that_of_the_bytes_that_arrived_and_a_body_without_any_ti
 
 async def test_a_csv_row_of_a_time_to_come_is_rejected_by_its_cell(ingest: Ingest) -> None:
     path = ingest.csv_path.with_name(f"coins-{NEWEST:%Y-%m-%d}.csv")
-    path.write_text(f"symbol,price,date\nABC,1,{iso(utc_now() + datetime.timedelta(days=2))}\nXYZ,1,{iso(OLDER)}\n")
+    path.write_text(
+        f"symbol,price,date\nABC,1,{iso(utc_now() + datetime.timedelta(days=2))}\nXYZ,1,{iso(OLDER)}\n"
+    )
     source = ingest.sources["csv"]
     source._csv_path = str(path)  # type: ignore[attr-defined]
     outcome = await ingest.run("csv")

@@ -14,12 +14,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from db.pool import Connection
-from db.settings import Settings, SettingsError, load_settings
-from ingestor.egress import Egress, egress_of
-from ingestor.errors import SourceError, SourceRefusedError, SourceUnavailableError
-from ingestor.fetch import Fetch
+from common.settings import Settings, SettingsError, load_settings
+from db.connect.pool import Connection
+from ingestor.http.egress import Egress, egress_of
+from ingestor.http.fetch import Fetch
 from ingestor.sources.coinpaprika import CoinPaprika, create
+from ingestor.sources.errors import SourceError, SourceRefusedError, SourceUnavailableError
 from kasparro.doctor.sources import check_sources
 from tests.ingestor.conftest import QUICK
 from tests.ingestor.forward_proxy import forward_proxy
@@ -27,7 +27,12 @@ from tests.kasparro.command_line import run_in
 
 NAME = "coins.example"
 """A name that no resolver knows: what reaches the provider under it went through the proxy."""
-TICKER = {"id": "btc-bitcoin", "symbol": "BTC", "name": "Bitcoin", "quotes": {"USD": {"price": 1.5}}}
+TICKER = {
+    "id": "btc-bitcoin",
+    "symbol": "BTC",
+    "name": "Bitcoin",
+    "quotes": {"USD": {"price": 1.5}},
+}
 PASSWORD = "p@ss"  # noqa: S105 - of the test's own proxy
 
 
@@ -65,7 +70,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     file, key = folder / "ca.pem", folder.with_name("key.pem")
     subject = ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
     made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    subprocess.run([openssl, "req", "-x509", *made, *subject, "-keyout", key, "-out", file], check=True, timeout=60)
+    subprocess.run(
+        [openssl, "req", "-x509", *made, *subject, "-keyout", key, "-out", file],
+        check=True,
+        timeout=60,
+    )
     subprocess.run([openssl, "rehash", folder], check=True, timeout=60)
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     served.load_cert_chain(file, key)
@@ -77,7 +86,11 @@ async def tickers(environ: dict[str, str], dotenv: Path | None = None) -> list[s
     settings = load_settings(environ, dotenv_path=dotenv)
     source = CoinPaprika(Fetch(create(settings)._fetch.provider, QUICK, egress_of(settings)))
     try:
-        return [record.external_id async for page in source.pages(None, full=True) for record in page.records]
+        return [
+            record.external_id
+            async for page in source.pages(None, full=True)
+            for record in page.records
+        ]
     finally:
         await source.close()
 
@@ -86,7 +99,10 @@ async def tickers(environ: dict[str, str], dotenv: Path | None = None) -> list[s
 @pytest.mark.parametrize("scheme", ["http://", ""])
 async def test_a_provider_is_read_through_the_proxy(variable: str, scheme: str) -> None:
     async with provider() as port, forward_proxy(port) as proxy:
-        environ = {variable: f"{scheme}127.0.0.1:{proxy.port}", "COINPAPRIKA_URL": f"http://{NAME}/v1"}
+        environ = {
+            variable: f"{scheme}127.0.0.1:{proxy.port}",
+            "COINPAPRIKA_URL": f"http://{NAME}/v1",
+        }
         assert await tickers(environ) == ["btc-bitcoin"]
     assert proxy.asked == [f"GET http://{NAME}/v1/tickers?quotes=USD"]
 
@@ -106,14 +122,23 @@ async def test_a_provider_over_https_is_read_through_a_tunnel_with_the_certifica
     assert proxy.asked == [f"CONNECT {NAME}:443"]
 
 
-async def test_a_certificate_that_is_not_trusted_is_told_with_the_setting(certificate: Certificate) -> None:
+async def test_a_certificate_that_is_not_trusted_is_told_with_the_setting(
+    certificate: Certificate,
+) -> None:
     async with provider(certificate.served) as port, forward_proxy(port) as proxy:
-        environ = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "COINPAPRIKA_URL": f"https://{NAME}/v1"}
-        with pytest.raises(SourceUnavailableError, match="SSL_CERT_FILE names the certificates that are trusted"):
+        environ = {
+            "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+            "COINPAPRIKA_URL": f"https://{NAME}/v1",
+        }
+        with pytest.raises(
+            SourceUnavailableError, match="SSL_CERT_FILE names the certificates that are trusted"
+        ):
             await tickers(environ)
 
 
-async def test_proxies_named_in_the_env_file_are_used_and_the_environment_wins(tmp_path: Path) -> None:
+async def test_proxies_named_in_the_env_file_are_used_and_the_environment_wins(
+    tmp_path: Path,
+) -> None:
     async with provider() as port, forward_proxy(port) as proxy, forward_proxy(port) as other:
         dotenv = tmp_path / ".env"
         dotenv.write_text(f"http_proxy=127.0.0.1:{proxy.port}\nCOINPAPRIKA_URL=http://{NAME}/v1\n")
@@ -136,19 +161,27 @@ async def test_the_command_reads_through_the_proxy_and_with_the_certificates_tha
             "KASPARRO_HOME": tmp_path,
             "SOURCES": "coinpaprika",
         }
-        (tmp_path / ".env").write_text("".join(f"{variable}={value}\n" for variable, value in named.items()))
+        (tmp_path / ".env").write_text(
+            "".join(f"{variable}={value}\n" for variable, value in named.items())
+        )
         done = await asyncio.to_thread(run_in, tmp_path, "ingest", "--once")
     assert done.returncode == 0, done.stdout + done.stderr
     assert proxy.asked == [f"CONNECT {NAME}:443"]
     assert (
-        await connection.fetchval("SELECT price_usd_exact::text FROM normalized_records WHERE ticker = 'BTC'") == "1.5"
+        await connection.fetchval(
+            "SELECT price_usd_exact::text FROM normalized_records WHERE ticker = 'BTC'"
+        )
+        == "1.5"
     )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_this_machine_is_asked_directly(host: str) -> None:
     async with provider() as port, forward_proxy(port) as proxy:
-        environ = {"HTTP_PROXY": f"127.0.0.1:{proxy.port}", "COINPAPRIKA_URL": f"http://{host}:{port}/v1"}
+        environ = {
+            "HTTP_PROXY": f"127.0.0.1:{proxy.port}",
+            "COINPAPRIKA_URL": f"http://{host}:{port}/v1",
+        }
         assert await tickers(environ) == ["btc-bitcoin"]
     assert proxy.asked == []
 
@@ -185,7 +218,9 @@ async def test_a_proxy_gets_its_user_and_password() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_proxy_that_refuses_is_named_with_its_setting_and_without_its_password(scheme: str) -> None:
+async def test_a_proxy_that_refuses_is_named_with_its_setting_and_without_its_password(
+    scheme: str,
+) -> None:
     async with provider() as port, forward_proxy(port, f"user:{PASSWORD}") as proxy:
         environ = {
             f"{scheme.upper()}_PROXY": f"http://user:wrong-word@127.0.0.1:{proxy.port}",
@@ -194,7 +229,9 @@ async def test_a_proxy_that_refuses_is_named_with_its_setting_and_without_its_pa
         with pytest.raises(SourceRefusedError) as caught:
             await tickers(environ)
     assert len(proxy.asked) == 1
-    assert f"CoinPaprika cannot be reached: the proxy http://***@127.0.0.1:{proxy.port}" in str(caught.value)
+    assert f"CoinPaprika cannot be reached: the proxy http://***@127.0.0.1:{proxy.port}" in str(
+        caught.value
+    )
     assert f"check {scheme.upper()}_PROXY" in str(caught.value)
     assert "407" in str(caught.value)
     assert "wrong-word" not in str(caught.value)
@@ -236,16 +273,30 @@ async def test_the_doctor_asks_for_coins_and_for_the_time_through_the_proxy(
 @pytest.mark.parametrize(
     ("variable", "value", "wanted"),
     [
-        ("HTTP_PROXY", "socks5://proxy.example:1080", "a proxy's http URL such as http://proxy.example.com:3128"),
+        (
+            "HTTP_PROXY",
+            "socks5://proxy.example:1080",
+            "a proxy's http URL such as http://proxy.example.com:3128",
+        ),
         ("HTTPS_PROXY", "http://", "a proxy's http URL such as http://proxy.example.com:3128"),
-        ("HTTPS_PROXY", "http://us%3Aer:hunter2@proxy.example:3128", "its value is secret and not shown"),
+        (
+            "HTTPS_PROXY",
+            "http://us%3Aer:hunter2@proxy.example:3128",
+            "its value is secret and not shown",
+        ),
         ("HTTPS_PROXY", "user:hunter2@proxy example", "its value is secret and not shown"),
-        ("SSL_CERT_FILE", "/nowhere/ca.pem", "a PEM file of certificates (No such file or directory)"),
+        (
+            "SSL_CERT_FILE",
+            "/nowhere/ca.pem",
+            "a PEM file of certificates (No such file or directory)",
+        ),
         ("SSL_CERT_FILE", __file__, "a PEM file of certificates ("),
         ("SSL_CERT_DIR", __file__, "a folder of certificates"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_refused_at_the_start(variable: str, value: str, wanted: str) -> None:
+def test_a_setting_that_cannot_be_used_is_refused_at_the_start(
+    variable: str, value: str, wanted: str
+) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({variable: value})
     assert str(caught.value).startswith(f"{variable} must be ")

@@ -8,8 +8,8 @@ import zlib
 import pytest
 from aiohttp import web
 
-from ingestor.errors import SourceMalformedError, SourceRefusedError
-from ingestor.fetch import Fetch, Limits, Validators
+from ingestor.http.fetch import Fetch, FetchLimits, Validators
+from ingestor.sources.errors import SourceMalformedError, SourceRefusedError
 from tests.ingestor.served import OUR_KEY, Serve, get, provider, saying
 
 
@@ -45,11 +45,15 @@ COINGECKO_SHAPES = [
 
 
 @pytest.mark.parametrize("body", COINGECKO_SHAPES)
-async def test_a_refusal_carries_the_words_of_the_provider_whatever_their_shape(serve: Serve, body: str) -> None:
+async def test_a_refusal_carries_the_words_of_the_provider_whatever_their_shape(
+    serve: Serve, body: str
+) -> None:
     server = await serve(saying(401, body))
     with pytest.raises(SourceRefusedError) as caught:
         await get(server.url)
-    assert str(caught.value) == "CoinGecko refused the key (401): the words; check COINGECKO_API_KEY"
+    assert (
+        str(caught.value) == "CoinGecko refused the key (401): the words; check COINGECKO_API_KEY"
+    )
     assert len(server.requests) == 1
 
 
@@ -64,7 +68,9 @@ async def test_a_refusal_carries_the_words_of_the_provider_whatever_their_shape(
         (451, OUR_KEY, "CoinGecko refused the request (451): no; check COINGECKO_URL"),
     ],
 )
-async def test_a_refusal_says_what_to_do(serve: Serve, status: int, key: str | None, sentence: str) -> None:
+async def test_a_refusal_says_what_to_do(
+    serve: Serve, status: int, key: str | None, sentence: str
+) -> None:
     server = await serve(saying(status, '{"error": "no"}'))
     with pytest.raises(SourceRefusedError) as caught:
         await get(server.url, key=key)
@@ -73,18 +79,27 @@ async def test_a_refusal_says_what_to_do(serve: Serve, status: int, key: str | N
 
 async def test_payment_required_is_told_as_a_spent_plan(serve: Serve) -> None:
     server = await serve(saying(402, '{"error": "monthly limit exceeded"}'))
-    with pytest.raises(SourceRefusedError, match=r"wants payment \(402\): monthly limit exceeded; .*COINGECKO_API_KEY"):
+    with pytest.raises(
+        SourceRefusedError,
+        match=r"wants payment \(402\): monthly limit exceeded; .*COINGECKO_API_KEY",
+    ):
         await get(server.url)
 
 
 async def test_an_html_refusal_of_the_cdn_is_told_by_its_title(serve: Serve) -> None:
-    page = "<!DOCTYPE html><html><head><title>Attention\nRequired! | Cloudflare</title></head></html>"
+    page = (
+        "<!DOCTYPE html><html><head><title>Attention\nRequired! | Cloudflare</title></head></html>"
+    )
     server = await serve(saying(403, page, Content_Type="text/html"))
-    with pytest.raises(SourceRefusedError, match=r"\(403\): an HTML page, Attention Required! \| Cloudflare; check"):
+    with pytest.raises(
+        SourceRefusedError, match=r"\(403\): an HTML page, Attention Required! \| Cloudflare; check"
+    ):
         await get(server.url)
 
 
-async def test_a_provider_that_echoes_the_key_does_not_get_it_into_the_message(serve: Serve) -> None:
+async def test_a_provider_that_echoes_the_key_does_not_get_it_into_the_message(
+    serve: Serve,
+) -> None:
     server = await serve(saying(401, json.dumps({"error": f"bad key {OUR_KEY}!"})))
     with pytest.raises(SourceRefusedError) as caught:
         await get(server.url)
@@ -122,7 +137,7 @@ async def test_a_body_above_the_limit_is_not_read_to_its_end(serve: Serve) -> No
 
     server = await serve(endless)
     with pytest.raises(SourceMalformedError, match="more than 1,000,000 bytes"):
-        await get(server.url, limits=Limits(max_body_bytes=1_000_000))
+        await get(server.url, limits=FetchLimits(max_body_bytes=1_000_000))
     assert written < 50_000_000
     assert len(server.requests) == 1
 
@@ -134,7 +149,7 @@ async def test_a_gzip_bomb_stays_small_in_memory(serve: Serve) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(SourceMalformedError, match="more than 1,000,000 bytes"):
-            await get(server.url, limits=Limits(max_body_bytes=1_000_000))
+            await get(server.url, limits=FetchLimits(max_body_bytes=1_000_000))
         assert tracemalloc.get_traced_memory()[1] < 30_000_000
     finally:
         tracemalloc.stop()
@@ -159,7 +174,11 @@ async def test_validators_come_back_and_a_304_is_no_new_body(serve: Serve) -> No
     other = await fetch.get("x", {}, Validators('"another"', first.validators.last_modified))
     await fetch.close()
     assert (first.content, again.content, other.content) == (b"[]", None, b"[]")
-    assert again.validators == first.validators == Validators('W/"v1"', "Tue, 03 Feb 2026 20:21:11 GMT")
+    assert (
+        again.validators
+        == first.validators
+        == Validators('W/"v1"', "Tue, 03 Feb 2026 20:21:11 GMT")
+    )
 
 
 async def test_a_redirect_on_the_same_host_is_followed_with_the_key(serve: Serve) -> None:
@@ -170,13 +189,18 @@ async def test_a_redirect_on_the_same_host_is_followed_with_the_key(serve: Serve
 
     server = await serve(slash)
     assert await get(server.url) == b"[7]"
-    assert [request.headers["x-cg-demo-api-key"] for request in server.requests] == [OUR_KEY, OUR_KEY]
+    assert [request.headers["x-cg-demo-api-key"] for request in server.requests] == [
+        OUR_KEY,
+        OUR_KEY,
+    ]
 
 
 async def test_a_redirect_to_another_host_is_not_followed(serve: Serve) -> None:
     thief = await serve(saying(200, "[]"))
     server = await serve(saying(302, b"", Location=thief.url))
-    with pytest.raises(SourceMalformedError, match=r"redirected to another host \(127.0.0.1:\d+\).*COINGECKO_URL"):
+    with pytest.raises(
+        SourceMalformedError, match=r"redirected to another host \(127.0.0.1:\d+\).*COINGECKO_URL"
+    ):
         await get(server.url)
     assert thief.requests == []
 

@@ -12,12 +12,14 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from ingestor.circuit import Circuit
-from ingestor.errors import SourceRefusedError, SourceUnavailableError
-from ingestor.fetch import Body, Fetch, Limits, Provider
-from ingestor.retry import backoff_seconds, retry_after_seconds
+from ingestor.http.circuit_breaker import Circuit
+from ingestor.http.fetch import Fetch, FetchLimits, Provider, ResponseBody
+from ingestor.http.retry import backoff_seconds, retry_after_seconds
+from ingestor.sources.errors import SourceRefusedError, SourceUnavailableError
 
-QUICK = Limits(first_backoff_seconds=0.001, longest_backoff_seconds=0.002, total_seconds=5, attempts=3)
+QUICK = FetchLimits(
+    first_backoff_seconds=0.001, longest_backoff_seconds=0.002, total_seconds=5, attempts=3
+)
 NOW = datetime.datetime(2026, 2, 3, 20, 0, 0, tzinfo=datetime.UTC)
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,7 +65,9 @@ def script(aiohttp_server: AiohttpServer) -> Callable[..., Awaitable[Script]]:
 Start = Callable[..., Awaitable[Script]]
 
 
-def fetch_from(url: str, limits: Limits = QUICK, *, calls: int = 1000, per_seconds: float = 1) -> Fetch:
+def fetch_from(
+    url: str, limits: FetchLimits = QUICK, *, calls: int = 1000, per_seconds: float = 1
+) -> Fetch:
     return Fetch(
         Provider(
             name="CoinPaprika",
@@ -79,7 +83,7 @@ def fetch_from(url: str, limits: Limits = QUICK, *, calls: int = 1000, per_secon
     )
 
 
-async def get(url: str, limits: Limits = QUICK) -> Body:
+async def get(url: str, limits: FetchLimits = QUICK) -> ResponseBody:
     fetch = fetch_from(url, limits)
     try:
         return await fetch.get("tickers", {})
@@ -99,7 +103,10 @@ def cut(body: bytes, *, packed: bool) -> Answer:
 
     async def answer(_: web.Request) -> web.StreamResponse:
         sent = gzip.compress(body) if packed else body
-        headers = {"Content-Type": "application/json", **({"Content-Encoding": "gzip"} if packed else {})}
+        headers = {
+            "Content-Type": "application/json",
+            **({"Content-Encoding": "gzip"} if packed else {}),
+        }
         return web.Response(body=sent[: len(sent) // 2], headers=headers)
 
     return answer
@@ -119,7 +126,9 @@ async def test_a_body_that_ends_too_early_is_tried_again_though_its_status_is_20
 
 async def test_a_body_that_always_ends_too_early_says_so(script: Start) -> None:
     server = await script(cut(b'[{"id": "a"}, {"id": "b"}]', packed=False))
-    with pytest.raises(SourceUnavailableError, match=r"the body ended too early, after 13 bytes \(attempt 3 of 3\)"):
+    with pytest.raises(
+        SourceUnavailableError, match=r"the body ended too early, after 13 bytes \(attempt 3 of 3\)"
+    ):
         await get(server.url)
 
 
@@ -127,13 +136,18 @@ async def test_after_the_last_attempt_the_reason_is_told(script: Start) -> None:
     server = await script(failing(503))
     with pytest.raises(SourceUnavailableError) as caught:
         await get(server.url)
-    assert str(caught.value) == "CoinPaprika could not be read: it answered 503, not now (attempt 3 of 3)"
+    assert (
+        str(caught.value)
+        == "CoinPaprika could not be read: it answered 503, not now (attempt 3 of 3)"
+    )
     assert len(server.asked_at) == 3
 
 
 async def test_a_cut_body_is_fetched_again(script: Start) -> None:
     async def cut(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Content-Length": "1000"}
+        )
         await response.prepare(request)
         await response.write(b'[{"id":')
         assert request.transport is not None
@@ -157,7 +171,9 @@ async def test_a_closed_port_is_unavailable_and_says_so() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        with pytest.raises(SourceUnavailableError, match=r"the connection failed .*\(attempt 3 of 3\)"):
+        with pytest.raises(
+            SourceUnavailableError, match=r"the connection failed .*\(attempt 3 of 3\)"
+        ):
             await get(url)
 
 
@@ -169,8 +185,10 @@ async def test_a_silent_provider_is_given_up_in_time(script: Start) -> None:
         return web.json_response([])
 
     server = await script(silent)
-    limits = Limits(first_backoff_seconds=0.001, total_seconds=0.05, attempts=2)
-    with pytest.raises(SourceUnavailableError, match=r"it did not answer in time \(attempt 2 of 2\)"):
+    limits = FetchLimits(first_backoff_seconds=0.001, total_seconds=0.05, attempts=2)
+    with pytest.raises(
+        SourceUnavailableError, match=r"it did not answer in time \(attempt 2 of 2\)"
+    ):
         await get(server.url, limits)
     released.set()
     assert len(server.asked_at) == 2
@@ -203,9 +221,13 @@ async def test_a_retry_after_beyond_patience_ends_the_fetch_and_says_when(script
         await fetch.get("tickers", {})
     assert caught.value.retry_at is not None
     assert 3599 < (caught.value.retry_at - before).total_seconds() < 3660
-    assert f"CoinPaprika asks to wait until {caught.value.retry_at:%Y-%m-%d %H:%M:%S} UTC" in str(caught.value)
+    assert f"CoinPaprika asks to wait until {caught.value.retry_at:%Y-%m-%d %H:%M:%S} UTC" in str(
+        caught.value
+    )
     # and it is left alone until then: calls that are refused cost calls, too
-    with pytest.raises(SourceUnavailableError, match=r"left alone until .*: it answered 429, not now"):
+    with pytest.raises(
+        SourceUnavailableError, match=r"left alone until .*: it answered 429, not now"
+    ):
         await fetch.get("tickers", {})
     await fetch.close()
     assert len(server.asked_at) == 1
@@ -213,14 +235,14 @@ async def test_a_retry_after_beyond_patience_ends_the_fetch_and_says_when(script
 
 async def test_a_wait_beyond_what_is_left_of_the_patience_is_not_begun(script: Start) -> None:
     server = await script(failing(500))
-    limits = Limits(first_backoff_seconds=30, patience_seconds=10)
+    limits = FetchLimits(first_backoff_seconds=30, patience_seconds=10)
     with pytest.raises(SourceUnavailableError, match=r"\(attempt 1 of 5\)"):
         await get(server.url, limits)
 
 
 async def test_the_circuit_opens_and_lets_one_probe_through_later(script: Start) -> None:
     server = await script(failing(500))
-    limits = Limits(
+    limits = FetchLimits(
         first_backoff_seconds=0.001,
         longest_backoff_seconds=0.002,
         attempts=2,
@@ -252,7 +274,7 @@ async def test_the_circuit_opens_and_lets_one_probe_through_later(script: Start)
 
 async def test_a_refusal_is_no_failure_of_the_line(script: Start) -> None:
     server = await script(failing(404))
-    fetch = fetch_from(server.url, Limits(circuit_threshold=1))
+    fetch = fetch_from(server.url, FetchLimits(circuit_threshold=1))
     for _ in range(3):
         with pytest.raises(SourceRefusedError):
             await fetch.get("tickers", {})

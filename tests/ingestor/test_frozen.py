@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kasparro.simulator.app import create_app, serving
 from kasparro.simulator.faults import Fault
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from tests.conftest import Program, StartProgram
 from tests.ingestor.conftest import START, Ingest
 from tests.ingestor.test_loop import until
@@ -37,8 +37,15 @@ class Two:
         self.first, self.second = first, second
 
 
-async def start_two(start_program: StartProgram, ingest: Ingest, database: str, url: str, home: Path) -> Two:
-    environ = {"DATABASE_URL": database, "SOURCES": "coingecko", "COINGECKO_URL": url, "KASPARRO_HOME": str(home)}
+async def start_two(
+    start_program: StartProgram, ingest: Ingest, database: str, url: str, home: Path
+) -> Two:
+    environ = {
+        "DATABASE_URL": database,
+        "SOURCES": "coingecko",
+        "COINGECKO_URL": url,
+        "KASPARRO_HOME": str(home),
+    }
     first = start_program("-m", "ingestor", **environ)
     await until(lambda: ingest.value("SELECT pages = 1 FROM etl_runs"), 60)
     second = start_program("-m", "ingestor", **environ)
@@ -55,7 +62,9 @@ async def seconds_until_a_second_run(ingest: Ingest) -> float:
 async def test_a_second_ingestor_goes_on_within_15_s_of_a_freeze_and_a_woken_one_writes_nothing(
     start_program: StartProgram, database: str, tmp_path: Path, ingest: Ingest
 ) -> None:
-    async with serving(create_app(Market(600, seed=7, start=START, step_seconds=60))) as address:
+    async with serving(
+        create_app(SimulatedMarket(600, seed=7, start=START, step_seconds=60))
+    ) as address:
         address.simulation.faults.add([Fault(kind="timeout", provider="coingecko", page=2)])
         two = await start_two(start_program, ingest, database, address.coingecko_url, tmp_path)
         two.first.process.send_signal(signal.SIGSTOP)
@@ -74,7 +83,9 @@ async def test_a_second_ingestor_goes_on_within_15_s_of_a_freeze_and_a_woken_one
 async def test_a_second_ingestor_takes_over_within_5_s_of_a_kill(
     start_program: StartProgram, database: str, tmp_path: Path, ingest: Ingest
 ) -> None:
-    async with serving(create_app(Market(600, seed=7, start=START, step_seconds=60))) as address:
+    async with serving(
+        create_app(SimulatedMarket(600, seed=7, start=START, step_seconds=60))
+    ) as address:
         address.simulation.faults.add([Fault(kind="timeout", provider="coingecko", page=2)])
         two = await start_two(start_program, ingest, database, address.coingecko_url, tmp_path)
         two.first.process.kill()
@@ -86,20 +97,35 @@ async def test_a_second_ingestor_takes_over_within_5_s_of_a_kill(
 async def test_a_claimed_request_is_served_by_another_when_its_ingestor_freezes(
     start_program: StartProgram, database: str, tmp_path: Path, ingest: Ingest
 ) -> None:
-    async with serving(create_app(Market(600, seed=7, start=START, step_seconds=60))) as address:
-        environ = {"SOURCES": "coingecko", "COINGECKO_URL": address.coingecko_url, "KASPARRO_HOME": str(tmp_path)}
+    async with serving(
+        create_app(SimulatedMarket(600, seed=7, start=START, step_seconds=60))
+    ) as address:
+        environ = {
+            "SOURCES": "coingecko",
+            "COINGECKO_URL": address.coingecko_url,
+            "KASPARRO_HOME": str(tmp_path),
+        }
         first = start_program("-m", "ingestor", DATABASE_URL=database, **environ)
         await until(lambda: ingest.value("SELECT bool_or(status = 'success') FROM etl_runs"), 60)
         address.simulation.faults.add([Fault(kind="timeout", provider="coingecko", page=2)])
         async with ingest.pool.acquire() as connection:
-            await connection.execute("INSERT INTO etl_requests (sources, full_run) VALUES ('{coingecko}', true)")
-        await until(lambda: ingest.value("SELECT bool_or(request_id IS NOT NULL AND pages = 1) FROM etl_runs"), 60)
+            await connection.execute(
+                "INSERT INTO etl_requests (sources, full_run) VALUES ('{coingecko}', true)"
+            )
+        await until(
+            lambda: ingest.value(
+                "SELECT bool_or(request_id IS NOT NULL AND pages = 1) FROM etl_runs"
+            ),
+            60,
+        )
         second = start_program("-m", "ingestor", DATABASE_URL=database, **environ)
         await second.wait_for("ingestor.started", 60)
         first.process.send_signal(signal.SIGSTOP)
         await until(lambda: ingest.value("SELECT status = 'done' FROM etl_requests"), 60)
         first.process.send_signal(signal.SIGCONT)
-        statuses = await ingest.rows("SELECT status FROM etl_runs WHERE request_id IS NOT NULL ORDER BY id")
+        statuses = await ingest.rows(
+            "SELECT status FROM etl_runs WHERE request_id IS NOT NULL ORDER BY id"
+        )
         assert statuses == [("abandoned",), ("success",)]
         assert await first.stop() == 0
         assert await second.stop() == 0

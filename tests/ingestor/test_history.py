@@ -7,9 +7,15 @@ from decimal import Decimal
 import msgspec
 
 from db.notes import decode_notes
-from db.partitions import DEFAULT_RETENTION, Retention, delete_old_rows, drop_old_partitions, ensure_partitions
+from db.schema.partitions import (
+    DEFAULT_RETENTION,
+    Retention,
+    delete_old_rows,
+    drop_old_partitions,
+    ensure_partitions,
+)
 from ingestor.clock import utc_now
-from ingestor.run import run
+from ingestor.run.run import run
 from tests.ingestor.conftest import START, Ingest
 
 DAY = datetime.timedelta(days=1)
@@ -21,22 +27,31 @@ EVER = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 POINTS = "SELECT ticker, price_usd, at FROM price_points ORDER BY ticker, at"
 
 
-async def test_every_change_of_a_price_becomes_a_point_and_nothing_else_does(ingest: Ingest) -> None:
+async def test_every_change_of_a_price_becomes_a_point_and_nothing_else_does(
+    ingest: Ingest,
+) -> None:
     ingest.csv_path.write_text("id,symbol,name,price,volume\n1,ABC,Alpha,10,5\n2,XYZ,Omega,,5\n")
     await ingest.run("csv")
-    assert [(ticker, price) for ticker, price, _ in await ingest.rows(POINTS)] == [("ABC", Decimal(10))]
+    assert [(ticker, price) for ticker, price, _ in await ingest.rows(POINTS)] == [
+        ("ABC", Decimal(10))
+    ]
     ingest.csv_path.write_text("id,symbol,name,price,volume\n1,ABC,Alpha,10,6\n2,XYZ,Omega,,7\n")
     outcome = await ingest.run("csv")
     assert outcome.changed == 2
-    assert await ingest.value("SELECT count(*) FROM price_points WHERE source = 'csv' AND ticker = 'XYZ'") == 0
+    assert (
+        await ingest.value(
+            "SELECT count(*) FROM price_points WHERE source = 'csv' AND ticker = 'XYZ'"
+        )
+        == 0
+    )
     ingest.csv_path.write_text("id,symbol,name,price,volume\n1,ABC,Alpha,11,6\n2,XYZ,Omega,3,7\n")
     await ingest.run("csv")
     prices = [price for ticker, price, _ in await ingest.rows(POINTS) if ticker == "ABC"]
     assert prices[0] == 10
     assert prices[-1] == 11
-    assert await ingest.value("SELECT sum(samples) FROM candles WHERE interval = 'D1' AND ticker = 'ABC'") == len(
-        prices
-    )
+    assert await ingest.value(
+        "SELECT sum(samples) FROM candles WHERE interval = 'D1' AND ticker = 'ABC'"
+    ) == len(prices)
 
 
 async def test_history_keeps_what_the_present_forgets(ingest: Ingest) -> None:
@@ -70,7 +85,9 @@ async def test_a_dated_file_fills_the_past_and_leaves_the_present_alone(ingest: 
         (Decimal(93), days[3]),
         (Decimal(100), days[31]),
     ]
-    candles = await ingest.rows("SELECT close, samples FROM candles WHERE interval = 'D1' ORDER BY start")
+    candles = await ingest.rows(
+        "SELECT close, samples FROM candles WHERE interval = 'D1' ORDER BY start"
+    )
     assert candles == [(Decimal(91), 1), (Decimal(92), 1), (Decimal(93), 1), (Decimal(100), 1)]
 
 
@@ -82,7 +99,10 @@ async def test_rows_that_history_is_too_short_for_are_counted_in_a_note(ingest: 
         f"BTC,Bitcoin,{price},{at:%Y-%m-%dT%H:%M:%SZ}"
         for price, at in enumerate((lost - 2 * DAY, lost - DAY, lost, kept, kept + DAY), start=1)
     ]
-    rows += [f"OLD,Old Coin,7,{lost:%Y-%m-%dT%H:%M:%SZ}", f"BARE,Bare Coin,,{lost:%Y-%m-%dT%H:%M:%SZ}"]
+    rows += [
+        f"OLD,Old Coin,7,{lost:%Y-%m-%dT%H:%M:%SZ}",
+        f"BARE,Bare Coin,,{lost:%Y-%m-%dT%H:%M:%SZ}",
+    ]
     ingest.csv_path.write_text("\n".join(["symbol,name,price,date", *rows, ""]))
     outcome = await ingest.run("csv")
     assert outcome.status == "success"
@@ -97,15 +117,24 @@ async def test_rows_that_history_is_too_short_for_are_counted_in_a_note(ingest: 
     points = await ingest.rows("SELECT ticker, price_usd FROM price_points ORDER BY at")
     assert points == [("BTC", Decimal(4)), ("BTC", Decimal(5))]
     # What is too old for history is the present all the same, where nothing is younger.
-    assert await ingest.value("SELECT price_usd_exact FROM normalized_records WHERE ticker = 'OLD'") == 7
+    assert (
+        await ingest.value("SELECT price_usd_exact FROM normalized_records WHERE ticker = 'OLD'")
+        == 7
+    )
 
 
-async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(ingest: Ingest) -> None:
+async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(
+    ingest: Ingest,
+) -> None:
     now = datetime.datetime(2026, 11, 4, 12, tzinfo=datetime.UTC)
     retention = Retention(raw_days=2, history_days=20)
     async with ingest.pool.acquire() as connection:
         made = await ensure_partitions(connection, now, retention)
-        assert {"raw_api_records_20261104", "raw_csv_records_20261107", "price_points_20261102"} <= set(made)
+        assert {
+            "raw_api_records_20261104",
+            "raw_csv_records_20261107",
+            "price_points_20261102",
+        } <= set(made)
         assert await ensure_partitions(connection, now, retention) == []
         # Points of the past find their partition too.
         assert "price_points_20261012" in made
@@ -127,11 +156,16 @@ WHERE inhparent = 'raw_api_records'::regclass AND c.relname <> 'raw_api_records_
 
 async def test_payloads_that_are_kept_for_hours_lie_by_the_hour(ingest: Ingest) -> None:
     now = datetime.datetime(2026, 11, 4, 12, 30, tzinfo=datetime.UTC)
-    days, hours = Retention(raw_days=7, history_days=90), Retention(raw_days=7, history_days=3, raw_hours=2)
+    days, hours = (
+        Retention(raw_days=7, history_days=90),
+        Retention(raw_days=7, history_days=3, raw_hours=2),
+    )
     async with ingest.pool.acquire() as connection:
         await ensure_partitions(connection, now, days)
         # The day under way stays as it is; those made ahead make room.
-        assert not any(name.startswith("raw") for name in await ensure_partitions(connection, now, hours))
+        assert not any(
+            name.startswith("raw") for name in await ensure_partitions(connection, now, hours)
+        )
         assert await ingest.rows(RAW_PARTITIONS) == [("raw_api_records_20261104",)]
         now += datetime.timedelta(hours=10)
         made = await ensure_partitions(connection, now, hours)
@@ -139,8 +173,12 @@ async def test_payloads_that_are_kept_for_hours_lie_by_the_hour(ingest: Ingest) 
         assert await ensure_partitions(connection, now, hours) == []
         now += datetime.timedelta(hours=6)
         await ensure_partitions(connection, now, hours)
-        dropped = [name for name in await drop_old_partitions(connection, now, hours) if "raw_api" in name]
-        assert dropped == [f"raw_api_records_{time}" for time in ("20261104", "2026110500", "2026110501")]
+        dropped = [
+            name for name in await drop_old_partitions(connection, now, hours) if "raw_api" in name
+        ]
+        assert dropped == [
+            f"raw_api_records_{time}" for time in ("20261104", "2026110500", "2026110501")
+        ]
         assert ("raw_api_records_2026110504",) in await ingest.rows(RAW_PARTITIONS)
         # And back to days.
         await ensure_partitions(connection, now, days)
@@ -178,12 +216,16 @@ async def test_the_newest_payload_of_a_listing_outlives_the_retention(ingest: In
     async with ingest.pool.acquire() as connection:
         assert await drop_old_partitions(connection, later, DEFAULT_RETENTION)
         await delete_old_rows(connection, later, DEFAULT_RETENTION)
-    kept = await ingest.rows("SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records ORDER BY 1")
+    kept = await ingest.rows(
+        "SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records ORDER BY 1"
+    )
     assert kept == [("1", "11"), ("2", "1")]
     # Once a listing has a newer payload, the old one may go.
     ingest.csv_path.write_text("id,symbol,name,price\n1,ABC,Alpha,12\n2,XYZ,Omega,1\n")
     await ingest.run("csv")
     async with ingest.pool.acquire() as connection:
         await delete_old_rows(connection, later, DEFAULT_RETENTION)
-    old = await ingest.rows("SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records_default ORDER BY 1")
+    old = await ingest.rows(
+        "SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records_default ORDER BY 1"
+    )
     assert ("1", "11") not in old

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from kasparro.simulator.app import create_app, serving
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from tests.conftest import Program, StartProgram
 from tests.ingestor.conftest import START, Ingest
 
@@ -42,7 +42,9 @@ EMPTY = (
 async def test_a_kill_at_any_moment_leaves_what_one_undisturbed_run_leaves(
     start_program: StartProgram, database: str, ingest: Ingest
 ) -> None:
-    async with serving(create_app(Market(10_000, seed=3, start=START, step_seconds=60))) as address:
+    async with serving(
+        create_app(SimulatedMarket(10_000, seed=3, start=START, step_seconds=60))
+    ) as address:
 
         def start() -> Program:
             return start_program(

@@ -14,13 +14,14 @@ from aiohttp.pytest_plugin import AiohttpServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.settings import Settings
 from db.notes import decode_notes
-from db.settings import Settings
-from ingestor.decode import split
-from ingestor.fetch import Fetch
-from ingestor.records import Listing, RecordError
-from ingestor.run import run
-from ingestor.sources import coingecko, coinpaprika
+from ingestor.http.fetch import Fetch
+from ingestor.run.run import run
+from ingestor.sources import coinpaprika
+from ingestor.sources.coingecko import source as coingecko
+from ingestor.sources.decode import split
+from ingestor.sources.records import Listing, RecordError
 from tests.ingestor.conftest import QUICK, START, Ingest, provider
 from tests.ingestor.reprocess_rows import again
 
@@ -47,7 +48,9 @@ GECKO_PATHS = {
     "percent_change_24h": "$.price_change_percentage_24h",
 }
 PROVIDERS = [("coinpaprika", PAPRIKA_PATHS), ("coingecko", GECKO_PATHS)]
-SIDES = [(source, paths, field) for source, paths in PROVIDERS for field in paths if field != "price_usd"]
+SIDES = [
+    (source, paths, field) for source, paths in PROVIDERS for field in paths if field != "price_usd"
+]
 NUMBERS = [(source, paths, field) for source, paths, field in SIDES if field != "name"]
 
 
@@ -64,7 +67,9 @@ def coin(paths: dict[str, str], **values: object) -> dict[str, Any]:
 
 
 def read(source: str, *records: object) -> list[Listing]:
-    made = {"coinpaprika": coinpaprika, "coingecko": coingecko}[source].create(Settings(home=Path()))
+    made = {"coinpaprika": coinpaprika, "coingecko": coingecko}[source].create(
+        Settings(home=Path())
+    )
     found, rejections = split(json.dumps(records).encode(), "Provider", NOW)
     assert rejections == []
     return [made.to_listing(record, NOW) for record in found]
@@ -126,12 +131,18 @@ def test_a_name_and_a_rank_that_cannot_be_read_are_null_with_a_note(
 @pytest.mark.parametrize(("source", "paths"), PROVIDERS)
 def test_every_side_field_may_be_unreadable_at_once(source: str, paths: dict[str, str]) -> None:
     [listing] = read(source, coin(paths, **{field: {} for field in paths if field != "price_usd"}))
-    assert values_of(listing) == dict.fromkeys(paths, None) | {"price_usd": list(paths).index("price_usd") + 1}
-    assert {note.about for note in listing.notes} == {path for field, path in paths.items() if field != "price_usd"}
+    assert values_of(listing) == dict.fromkeys(paths, None) | {
+        "price_usd": list(paths).index("price_usd") + 1
+    }
+    assert {note.about for note in listing.notes} == {
+        path for field, path in paths.items() if field != "price_usd"
+    }
 
 
 @pytest.mark.parametrize(("source", "paths"), PROVIDERS)
-@pytest.mark.parametrize("value", ["N/A", "\u221e", "1,234", "1.234,5", "$1", {"usd": 1}, [1], True, 1e300])
+@pytest.mark.parametrize(
+    "value", ["N/A", "\u221e", "1,234", "1.234,5", "$1", {"usd": 1}, [1], True, 1e300]
+)
 def test_a_price_that_cannot_be_read_costs_the_record_and_is_never_guessed(
     source: str, paths: dict[str, str], value: object
 ) -> None:
@@ -141,11 +152,17 @@ def test_a_price_that_cannot_be_read_costs_the_record_and_is_never_guessed(
 
 
 @pytest.mark.parametrize(("source", "paths"), PROVIDERS)
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", None, ""], ids=repr)
-def test_a_price_that_is_no_number_at_all_is_missing(source: str, paths: dict[str, str], value: object) -> None:
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", None, ""], ids=repr
+)
+def test_a_price_that_is_no_number_at_all_is_missing(
+    source: str, paths: dict[str, str], value: object
+) -> None:
     [whole], [listing] = read(source, coin(paths)), read(source, coin(paths, price_usd=value))
     assert values_of(listing) == values_of(whole) | {"price_usd": None}
-    assert [note.about for note in listing.notes] == ([paths["price_usd"]] if value not in (None, "") else [])
+    assert [note.about for note in listing.notes] == (
+        [paths["price_usd"]] if value not in (None, "") else []
+    )
 
 
 @pytest.mark.parametrize("quotes", [None, {}, {"USD": None}])
@@ -157,7 +174,14 @@ def test_quotes_that_are_missing_are_a_price_that_is(quotes: object) -> None:
 @pytest.mark.parametrize(("source", "paths"), PROVIDERS)
 @pytest.mark.parametrize(
     "time",
-    [SECONDS, SECONDS * 1000, SECONDS * 1_000_000, float(SECONDS), str(SECONDS), "2026-11-23 11:00:00 UTC"],
+    [
+        SECONDS,
+        SECONDS * 1000,
+        SECONDS * 1_000_000,
+        float(SECONDS),
+        str(SECONDS),
+        "2026-11-23 11:00:00 UTC",
+    ],
     ids=repr,
 )
 def test_a_time_may_be_a_count_since_1970(source: str, paths: dict[str, str], time: object) -> None:
@@ -172,9 +196,12 @@ def test_beside_an_unreadable_field_every_digit_counts_and_a_time_may_be_a_float
     text = json.dumps(coin(paths, rank="?") | {"last_updated": SECONDS + 0.5})
     price = paths["price_usd"].rpartition(".")[2]
     body = text.replace(
-        f'"{price}": {list(paths).index("price_usd") + 1}', f'"{price}": 12345678901234567890.12345678901234567890'
+        f'"{price}": {list(paths).index("price_usd") + 1}',
+        f'"{price}": 12345678901234567890.12345678901234567890',
     )
-    made = {"coinpaprika": coinpaprika, "coingecko": coingecko}[source].create(Settings(home=Path()))
+    made = {"coinpaprika": coinpaprika, "coingecko": coingecko}[source].create(
+        Settings(home=Path())
+    )
     [record], _ = split(f"[{body}]".encode(), "Provider", NOW)
     listing = made.to_listing(record, NOW)
     assert listing.price_usd == Decimal("12345678901234567890.12345678901234567890")
@@ -182,7 +209,9 @@ def test_beside_an_unreadable_field_every_digit_counts_and_a_time_may_be_a_float
 
 
 @pytest.mark.parametrize(("source", "paths"), PROVIDERS)
-def test_a_symbol_that_is_not_a_number_is_refused_and_a_time_is_missing(source: str, paths: dict[str, str]) -> None:
+def test_a_symbol_that_is_not_a_number_is_refused_and_a_time_is_missing(
+    source: str, paths: dict[str, str]
+) -> None:
     with pytest.raises(RecordError, match=r"Expected `str`, got `null` - at `\$\.symbol`"):
         read(source, coin(paths) | {"symbol": float("nan")})
     other = coin(paths) | {"id": "b", "last_updated": "2026-11-23T10:00:00Z"}
@@ -198,7 +227,9 @@ _SMALL = (
     | st.integers()
     | st.floats()
     | st.text(_TEXT, max_size=8)
-    | st.sampled_from(["N/A", "\u221e", "1,234", "-", "NaN", "1e999", "12", [], {}, [1], {"usd": 1}])
+    | st.sampled_from(
+        ["N/A", "\u221e", "1,234", "-", "NaN", "1e999", "12", [], {}, [1], {"usd": 1}]
+    )
 )
 
 
@@ -240,7 +271,8 @@ async def test_a_run_counts_its_notes_and_a_rebuild_reads_the_same(
         {"price_usd": "1,5"},
     )
     body = [
-        coin(paths, **values) | {"id": f"c{number}", "symbol": f"c{number}", "last_updated": observed}
+        coin(paths, **values)
+        | {"id": f"c{number}", "symbol": f"c{number}", "last_updated": observed}
         for number, values in enumerate(changes)
     ]
 
@@ -255,15 +287,27 @@ async def test_a_run_counts_its_notes_and_a_rebuild_reads_the_same(
     ingest.sources = {source.name: source}
     outcome = await run(ingest.pool, source, timeout_seconds=60)
     assert outcome is not None
-    assert (outcome.status, outcome.processed, outcome.failed, outcome.note_count) == ("partial", 6, 1, 6)
+    assert (outcome.status, outcome.processed, outcome.failed, outcome.note_count) == (
+        "partial",
+        6,
+        1,
+        6,
+    )
     text = str(await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id))
     notes = decode_notes(msgspec.Raw(text.encode()))
     counts = {note.about: note.count for note in notes}
-    assert counts == {paths["max_supply"]: 3, paths["rank"]: 1, paths["name"]: 1, paths["price_usd"]: 1}
+    assert counts == {
+        paths["max_supply"]: 3,
+        paths["rank"]: 1,
+        paths["name"]: 1,
+        paths["price_usd"]: 1,
+    }
     rows = await ingest.rows(
         "SELECT external_id, price_usd, max_supply, rank, name, observed_at FROM listings ORDER BY 1"
     )
-    price, supply, rank = (Decimal(list(paths).index(field) + 1) for field in ("price_usd", "max_supply", "rank"))
+    price, supply, rank = (
+        Decimal(list(paths).index(field) + 1) for field in ("price_usd", "max_supply", "rank")
+    )
     at = datetime.datetime.fromtimestamp(observed, datetime.UTC)
     assert rows == [
         ("c0", price, supply, rank, "Coin", at),
@@ -272,7 +316,9 @@ async def test_a_run_counts_its_notes_and_a_rebuild_reads_the_same(
         ("c3", price, None, None, None, at),
         ("c4", None, supply, rank, "Coin", at),
     ]
-    kept = await ingest.value("SELECT payload ->> '@replaced' FROM raw_api_records WHERE external_id = 'c2'")
+    kept = await ingest.value(
+        "SELECT payload ->> '@replaced' FROM raw_api_records WHERE external_id = 'c2'"
+    )
     assert msgspec.json.decode(str(kept)) == {paths["max_supply"]: "NaN"}
     [(error,)] = await ingest.rows("SELECT error FROM rejected_records")
     assert str(error).endswith(f" - at `{paths['price_usd']}`")

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from db.listings import Listing
-from db.new_listings import NewListingsWritten, copy_listings, encode_new_listings
-from db.pool import Pool
+from db.connect.pool import Pool
+from db.write.listings import Listing
+from db.write.new_listings import NewListingsWritten, copy_listings, encode_new_listings
 from ingestor.sources.files.source import CsvFiles
 from tests.ingestor.conftest import START, Ingest
 
@@ -44,9 +44,30 @@ EMPTY = (
     "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, etl_checkpoints, "
     "rejected_records, events, etl_runs"
 )
-HEADER = ("id", "symbol", "name", "rank", "price_usd", "market_cap", "volume_24h", "total_supply", "last_updated")
+HEADER = (
+    "id",
+    "symbol",
+    "name",
+    "rank",
+    "price_usd",
+    "market_cap",
+    "volume_24h",
+    "total_supply",
+    "last_updated",
+)
 NAMES = (
-    *("", "Bitcoin", "The Coin", "back\\slash", "\\N", "\\.", "tab\there", "two\nlines", "x\n\\.\ny", "\rcarriage"),
+    *(
+        "",
+        "Bitcoin",
+        "The Coin",
+        "back\\slash",
+        "\\N",
+        "\\.",
+        "tab\there",
+        "two\nlines",
+        "x\n\\.\ny",
+        "\rcarriage",
+    ),
     *("\u65e5\u672c \u30b3\u30a4\u30f3", "a,b", 'a "quote"', "None", "unit\x1fseparator"),
 )
 NUMBERS = ("", "0", "1", "0.000000012345678901", "9e99", "1.50", "-2", "N/A")
@@ -64,7 +85,14 @@ def rows_of(chance: random.Random) -> str:
         numbers = [chance.choice(NUMBERS) for _ in range(4)]
         rank = chance.choice(["", "0", "7", "2147483647", "1.5"])
         writer.writerow(
-            [f"id-{chance.choice([number, number, 3])}", ticker, chance.choice(NAMES), rank, *numbers, moment]
+            [
+                f"id-{chance.choice([number, number, 3])}",
+                ticker,
+                chance.choice(NAMES),
+                rank,
+                *numbers,
+                moment,
+            ]
         )
     return out.getvalue()
 
@@ -81,10 +109,10 @@ async def test_copied_listings_are_stored_as_the_upsert_stores_them(
     versions = [rows_of(chance) for _ in range(3)]
     rows_a_page, part = chance.choice([(4, 2), (40, 5), (40, 40)])
     ingest.sources["csv"] = CsvFiles(str(ingest.csv_path), rows_a_page=rows_a_page)
-    monkeypatch.setattr("ingestor.parts._PART", part)
+    monkeypatch.setattr("ingestor.run.parts._PART", part)
     found = []
     for copy_from in (1, 1_000_000):
-        monkeypatch.setattr("ingestor.parts._COPY_FROM", copy_from)
+        monkeypatch.setattr("ingestor.run.parts._COPY_FROM", copy_from)
         await ingest.value(EMPTY)
         states = []
         for number, version in enumerate(versions):
@@ -100,14 +128,16 @@ async def test_copied_listings_are_stored_as_the_upsert_stores_them(
     assert found[0][0]["payloads"]
 
 
-async def test_new_listings_of_a_page_are_copied(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_new_listings_of_a_page_are_copied(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copied: list[NewListingsWritten | None] = []
 
     async def copy(*arguments: object, **rest: object) -> NewListingsWritten | None:
         copied.append(await copy_listings(*arguments, **rest))  # type: ignore[arg-type]  # handed on
         return copied[-1]
 
-    monkeypatch.setattr("ingestor.parts.copy_listings", copy)
+    monkeypatch.setattr("ingestor.run.parts.copy_listings", copy)
     ingest.sources["csv"] = CsvFiles(str(ingest.csv_path))
     lines = [f"T{number},{number + 1}" for number in range(200)]
     ingest.csv_path.write_text("\n".join(["symbol,price", *lines]) + "\n")
@@ -119,17 +149,27 @@ async def test_new_listings_of_a_page_are_copied(ingest: Ingest, monkeypatch: py
     assert (len(only.fresh), only.tickers) == (200, frozenset())
 
 
-async def test_a_ticker_that_comes_back_finds_its_history(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ticker_that_comes_back_finds_its_history(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its points and candles are there, though no listing is: the coin is merged as if nothing were new."""
-    monkeypatch.setattr("ingestor.parts._COPY_FROM", 1)
+    monkeypatch.setattr("ingestor.run.parts._COPY_FROM", 1)
     at = START.replace(minute=10)
-    ingest.csv_path.write_text(f"symbol,price,date\nBTC,10,{at:%Y-%m-%dT%XZ}\nETH,3,{at:%Y-%m-%dT%XZ}\n")
+    ingest.csv_path.write_text(
+        f"symbol,price,date\nBTC,10,{at:%Y-%m-%dT%XZ}\nETH,3,{at:%Y-%m-%dT%XZ}\n"
+    )
     await ingest.run("csv")
-    await ingest.value("TRUNCATE listings, normalized_records, raw_csv_records, source_pages, etl_checkpoints")
+    await ingest.value(
+        "TRUNCATE listings, normalized_records, raw_csv_records, source_pages, etl_checkpoints"
+    )
     later = at + datetime.timedelta(minutes=5)
-    ingest.csv_path.write_text(f"symbol,price,date\nBTC,12,{later:%Y-%m-%dT%XZ}\nSOL,1,{later:%Y-%m-%dT%XZ}\n")
+    ingest.csv_path.write_text(
+        f"symbol,price,date\nBTC,12,{later:%Y-%m-%dT%XZ}\nSOL,1,{later:%Y-%m-%dT%XZ}\n"
+    )
     assert (await ingest.run("csv")).status == "success"
-    hour = await ingest.rows("SELECT open, close, samples FROM candles WHERE ticker = 'BTC' AND interval = 'H1'")
+    hour = await ingest.rows(
+        "SELECT open, close, samples FROM candles WHERE ticker = 'BTC' AND interval = 'H1'"
+    )
     assert hour == [(Decimal(10), Decimal(12), 2)]
     assert await ingest.value("SELECT count(*) FROM normalized_records") == 2
     assert await ingest.value("SELECT count(*) FROM price_points WHERE ticker = 'SOL'") == 1
@@ -152,7 +192,9 @@ async def test_nothing_is_copied_where_a_listing_is_there_already(pool: Pool) ->
                 )
             assert (None if written is None else set(written.fresh)) == wanted
         assert await connection.fetchval("SELECT array_agg(external_id) FROM listings") == ["a"]
-        assert await connection.fetchval("SELECT array_agg(payload ->> 'a') FROM raw_csv_records") == ["\\ \n"]
+        assert await connection.fetchval(
+            "SELECT array_agg(payload ->> 'a') FROM raw_csv_records"
+        ) == ["\\ \n"]
 
 
 def listing(external_id: str, ticker: str) -> Listing:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.settings import Settings
-from ingestor.decode import split
-from ingestor.nonfinite import null_constants, null_literals
-from ingestor.records import content_hash
-from ingestor.sources import coingecko
+from common.settings import Settings
+from ingestor.sources.coingecko import source as coingecko
+from ingestor.sources.decode import split
+from ingestor.sources.nonfinite import null_constants, null_literals
+from ingestor.sources.records import content_hash
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 
@@ -48,10 +48,15 @@ def test_a_literal_that_is_not_json_costs_its_field_alone_and_the_payload_tells_
         (b"[NaN]", "Expected `object`, got `array` - at `$`"),
         (b'{"id": "a", "x": nan}', "JSON is malformed: invalid character (byte 18) - at `$`"),
         (b'{"id": "a", "x": NaN1}', "JSON is malformed: invalid character (byte 17) - at `$`"),
-        (b'{"id": "a", "x": NaN, "y": }', "JSON is malformed: invalid character (byte 17) - at `$`"),
+        (
+            b'{"id": "a", "x": NaN, "y": }',
+            "JSON is malformed: invalid character (byte 17) - at `$`",
+        ),
     ],
 )
-def test_what_a_literal_does_not_explain_is_rejected_with_its_bytes(entry: bytes, error: str) -> None:
+def test_what_a_literal_does_not_explain_is_rejected_with_its_bytes(
+    entry: bytes, error: str
+) -> None:
     records, rejections = split(b'[{"id": "one"},' + entry + b"]", "Provider")
     assert [record.external_id for record in records] == ["one"]
     assert [(rejection.error, rejection.payload) for rejection in rejections] == [(error, entry)]
@@ -60,7 +65,9 @@ def test_what_a_literal_does_not_explain_is_rejected_with_its_bytes(entry: bytes
 _TEXT = st.characters(exclude_characters="\0", codec="utf-8")
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(_TEXT),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(_TEXT, max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(_TEXT, max_size=5), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 

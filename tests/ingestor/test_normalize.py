@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.normalize import (
+from ingestor.sources.normalize import (
     name_key,
     normalize_name,
     normalize_ticker,
@@ -22,8 +22,8 @@ from ingestor.normalize import (
     rank_of,
     signed,
 )
-from ingestor.records import RecordError
-from ingestor.times import parse_time
+from ingestor.sources.records import RecordError
+from ingestor.sources.times import parse_time
 
 NOW = datetime.datetime(2026, 2, 3, 20, 21, 11, tzinfo=datetime.UTC)
 
@@ -48,7 +48,9 @@ NOW = datetime.datetime(2026, 2, 3, 20, 21, 11, tzinfo=datetime.UTC)
         ("1", "1"),
     ],
 )
-def test_a_ticker_is_the_symbol_in_capitals_without_invisible_edges(symbol: str, ticker: str) -> None:
+def test_a_ticker_is_the_symbol_in_capitals_without_invisible_edges(
+    symbol: str, ticker: str
+) -> None:
     assert normalize_ticker(symbol) == ticker
 
 
@@ -81,7 +83,9 @@ def test_tickers_stay_themselves_and_differ_in_small_letters_too() -> None:
 
 def test_the_worst_of_the_recorded_symbols_have_tickers(shared_recordings: Path) -> None:
     coins = json.loads(
-        gzip.decompress((shared_recordings / "coingecko-coins-list-2026-02-03T2021.json.gz").read_bytes())
+        gzip.decompress(
+            (shared_recordings / "coingecko-coins-list-2026-02-03T2021.json.gz").read_bytes()
+        )
     )
     tickers = [normalize_ticker(coin["symbol"]) for coin in coins]
     assert len(tickers) == 18_939
@@ -153,7 +157,12 @@ def test_a_name_without_end_is_refused() -> None:
         ("0E+9999999", None, "0", "0"),
         ("-0.0640613", None, None, "-0.0640613"),
         ("3.84E-18", "3.84E-18", "3.84E-18", "3.84E-18"),
-        ("9223372036854775807", "9223372036854775807", "9223372036854775807", "9223372036854775807"),
+        (
+            "9223372036854775807",
+            "9223372036854775807",
+            "9223372036854775807",
+            "9223372036854775807",
+        ),
         ("1E-100", "1E-100", "1E-100", "1E-100"),
     ],
 )
@@ -162,7 +171,11 @@ def test_what_is_missing_is_none(
 ) -> None:
     given_number = None if number is None else Decimal(number)
     results = [read(given_number, "$.x") for read in (positive, not_negative, signed)]
-    assert [None if result is None else str(result) for result in results] == [above_zero, from_zero, any_sign]
+    assert [None if result is None else str(result) for result in results] == [
+        above_zero,
+        from_zero,
+        any_sign,
+    ]
 
 
 @pytest.mark.parametrize("text", ["NaN", "sNaN", "Infinity", "-Infinity"])
@@ -180,7 +193,8 @@ def test_a_number_that_is_out_of_this_world_is_refused_with_its_path(text: str) 
 
 
 @pytest.mark.parametrize(
-    ("text", "rank"), [("0", None), ("1", 1), ("12.0", 12), ("-3", None), ("2147483647", 2_147_483_647)]
+    ("text", "rank"),
+    [("0", None), ("1", 1), ("12.0", 12), ("-3", None), ("2147483647", 2_147_483_647)],
 )
 def test_a_rank_is_a_whole_number_from_one(text: str, rank: int | None) -> None:
     found = rank_of(Decimal(text), "$.rank")
@@ -213,7 +227,9 @@ def test_times_are_utc(text: str, moment: str) -> None:
     assert parse_time(text, "$.t").isoformat() == moment
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00", "12:30", "7"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00", "12:30", "7"]
+)
 def test_what_is_no_time_is_refused_with_its_path(text: str) -> None:
     with pytest.raises(RecordError, match=r"is no time - at `\$\.date`"):
         parse_time(text, "$.date")

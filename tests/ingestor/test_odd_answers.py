@@ -8,13 +8,13 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
-from db.runs import FinishedRun
-from ingestor.fetch import Fetch
-from ingestor.records import Source
-from ingestor.run import run
-from ingestor.sources.coingecko import CoinGecko
+from db.write.runs import FinishedRun
+from ingestor.http.fetch import Fetch
+from ingestor.run.run import run
+from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.sources.files.source import CsvFiles
+from ingestor.sources.records import Source
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
 ACTIVE = "SELECT count(*) FROM listings WHERE active"
@@ -22,11 +22,21 @@ COINS = "SELECT array_agg(ticker ORDER BY ticker) FROM normalized_records"
 
 
 def ticker(number: int) -> dict[str, object]:
-    return {"id": f"c{number}", "symbol": f"C{number}", "name": f"Coin {number}", "quotes": {"USD": {"price": number}}}
+    return {
+        "id": f"c{number}",
+        "symbol": f"C{number}",
+        "name": f"Coin {number}",
+        "quotes": {"USD": {"price": number}},
+    }
 
 
 def market(number: int) -> dict[str, object]:
-    return {"id": f"c{number}", "symbol": f"c{number}", "name": f"Coin {number}", "current_price": number}
+    return {
+        "id": f"c{number}",
+        "symbol": f"c{number}",
+        "name": f"Coin {number}",
+        "current_price": number,
+    }
 
 
 class Answers:
@@ -74,7 +84,8 @@ def gecko(url: str) -> CoinGecko:
 
 
 @pytest.mark.parametrize(
-    "odd", [[{}], [{"id": "c1"}] * 100, [{"id": f"c{number}", "symbol": ""} for number in range(100)]]
+    "odd",
+    [[{}], [{"id": "c1"}] * 100, [{"id": f"c{number}", "symbol": ""} for number in range(100)]],
 )
 async def test_a_body_in_which_nothing_is_readable_is_malformed(
     ingest: Ingest, answers: tuple[Answers, str], odd: list[object]
@@ -87,7 +98,10 @@ async def test_a_body_in_which_nothing_is_readable_is_malformed(
     outcome = await run_of(ingest, paprika(url))
     assert (outcome.status, outcome.processed) == ("failure", 0)
     assert outcome.message
-    assert f"none of the {len(odd)} records of coinpaprika, page 1 can be read, the first one: " in outcome.message
+    assert (
+        f"none of the {len(odd)} records of coinpaprika, page 1 can be read, the first one: "
+        in outcome.message
+    )
     assert await ingest.value(ACTIVE) == 100
     assert await ingest.value(COINS) == before
 
@@ -105,7 +119,9 @@ async def test_a_list_of_one_coin_ends_none_and_the_whole_list_clears_the_doubt(
         outcome = await run_of(ingest, paprika(url))
         assert (outcome.status, outcome.failed) == ("partial", 0)
         assert outcome.message
-        assert outcome.message.startswith("99 of 100 active listings are missing from coinpaprika: ")
+        assert outcome.message.startswith(
+            "99 of 100 active listings are missing from coinpaprika: "
+        )
         assert "the next 2 sweeps agree" in outcome.message
         assert "`kasparro trigger --source coinpaprika --full`" in outcome.message
         assert await ingest.value(ACTIVE) == 100
@@ -122,14 +138,18 @@ async def test_what_three_sweeps_in_a_row_miss_is_ended_though_the_body_did_not_
     given.say([ticker(number) for number in range(1, 101)])
     await run_of(ingest, paprika(url))
     given.say([ticker(number) for number in range(1, 61)])
-    found = [((await run_of(ingest, paprika(url))).status, await ingest.value(ACTIVE)) for _ in range(3)]
+    found = [
+        ((await run_of(ingest, paprika(url))).status, await ingest.value(ACTIVE)) for _ in range(3)
+    ]
     assert found == [("partial", 100), ("partial", 100), ("success", 60)]
     assert given.not_modified == 0, "while it is doubted, the source is asked for the whole"
     await run_of(ingest, paprika(url))
     assert given.not_modified == 1
 
 
-async def test_a_full_refresh_is_believed_at_once(ingest: Ingest, answers: tuple[Answers, str]) -> None:
+async def test_a_full_refresh_is_believed_at_once(
+    ingest: Ingest, answers: tuple[Answers, str]
+) -> None:
     given, url = answers
     given.say([ticker(number) for number in range(1, 101)])
     await run_of(ingest, paprika(url))
@@ -140,7 +160,9 @@ async def test_a_full_refresh_is_believed_at_once(ingest: Ingest, answers: tuple
     assert await ingest.value(ACTIVE) == 60
 
 
-@pytest.mark.parametrize(("before", "after", "active"), [(100, 80, 80), (100, 79, 100), (300, 270, 270)])
+@pytest.mark.parametrize(
+    ("before", "after", "active"), [(100, 80, 80), (100, 79, 100), (300, 270, 270)]
+)
 async def test_a_tenth_or_twenty_may_go_at_once(
     ingest: Ingest, answers: tuple[Answers, str], before: int, after: int, active: int
 ) -> None:
@@ -156,11 +178,16 @@ async def test_an_empty_page_where_the_last_sweep_had_records_ends_none_of_them(
     ingest: Ingest, answers: tuple[Answers, str]
 ) -> None:
     given, url = answers
-    first, second = [market(number) for number in range(250)], [market(number) for number in range(250, 260)]
+    first, second = (
+        [market(number) for number in range(250)],
+        [market(number) for number in range(250, 260)],
+    )
     given.say(first, second)
     assert (await run_of(ingest, gecko(url))).status == "success"
     given.say(first, [])
-    found = [((await run_of(ingest, gecko(url))).status, await ingest.value(ACTIVE)) for _ in range(3)]
+    found = [
+        ((await run_of(ingest, gecko(url))).status, await ingest.value(ACTIVE)) for _ in range(3)
+    ]
     assert found == [("partial", 260), ("partial", 260), ("success", 250)]
 
 
@@ -175,12 +202,16 @@ async def test_a_csv_file_of_a_header_alone_ends_nothing_and_says_so(ingest: Ing
     for _ in range(3):
         outcome = await ingest.run("csv")
         assert (outcome.status, await ingest.value(ACTIVE)) == ("success", 3)
-        notes = str(await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id))
+        notes = str(
+            await ingest.value("SELECT notes::text FROM etl_runs WHERE id = $1", outcome.id)
+        )
         assert "has 0 rows, it had 3: nothing that is missing ends" in notes
 
 
 @pytest.mark.parametrize("rows", ["C1,,x\nC2,,y\n", ",,1\n,,2\n"])
-async def test_a_csv_file_in_which_nothing_is_readable_is_malformed(ingest: Ingest, rows: str) -> None:
+async def test_a_csv_file_in_which_nothing_is_readable_is_malformed(
+    ingest: Ingest, rows: str
+) -> None:
     ingest.csv_path.write_text(csv(1, 2))
     await ingest.run("csv")
     ingest.csv_path.write_text(f"symbol,name,price\n{rows}")
@@ -192,7 +223,9 @@ async def test_a_csv_file_in_which_nothing_is_readable_is_malformed(ingest: Inge
     assert await ingest.value(ACTIVE) == 2
 
 
-async def test_a_sweep_that_takes_two_runs_remembers_that_a_page_came_empty(ingest: Ingest, tmp_path: Path) -> None:
+async def test_a_sweep_that_takes_two_runs_remembers_that_a_page_came_empty(
+    ingest: Ingest, tmp_path: Path
+) -> None:
     folder = tmp_path / "csv"
     folder.mkdir()
 

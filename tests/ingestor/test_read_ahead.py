@@ -9,17 +9,17 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
-from db.locks import take_write_lock
-from db.partitions import DEFAULT_RETENTION, ensure_partitions
-from db.runs import finish_run, start_run
-from ingestor.ahead import ahead
+from db.connect.locks import take_write_lock
+from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.write.runs import finish_run, start_run
 from ingestor.clock import utc_now
-from ingestor.fetch import Fetch
-from ingestor.page import write_page
-from ingestor.records import Listing, Record
-from ingestor.run import run
-from ingestor.sources.coingecko import CoinGecko
+from ingestor.http.fetch import Fetch
+from ingestor.run.page import write_page
+from ingestor.run.prefetch import ahead
+from ingestor.run.run import run
+from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.files.source import CsvFiles
+from ingestor.sources.records import Listing, Record
 from tests.ingestor.conftest import QUICK, START, Ingest, provider
 
 TIMEOUT_SECONDS = 20
@@ -38,7 +38,9 @@ class _Markets:
             await self.go.wait()
         else:
             self.asked.set()
-        return web.json_response([{"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number}])
+        return web.json_response(
+            [{"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number}]
+        )
 
 
 @pytest.fixture
@@ -79,7 +81,9 @@ async def test_a_run_that_was_taken_over_writes_nothing_more_and_ends(
     async with asyncio.timeout(TIMEOUT_SECONDS):
         running = asyncio.create_task(run(ingest.pool, source, timeout_seconds=TIMEOUT_SECONDS))
         await markets.begun.wait()
-        await ingest.value("UPDATE etl_runs SET status = 'abandoned', finished_at = started_at RETURNING id")
+        await ingest.value(
+            "UPDATE etl_runs SET status = 'abandoned', finished_at = started_at RETURNING id"
+        )
         markets.go.set()
         assert await running is None
     await source.close()
@@ -101,7 +105,9 @@ def rows_of(chance: random.Random) -> str:
     for _ in range(chance.randint(1, 40)):
         number = chance.choice([chance.randint(1, 4), chance.randint(5, 60)])
         time = START + datetime.timedelta(days=chance.randint(1, 3))
-        lines.append(f"id-{number},T{number % 7},Name {number % 5},{chance.randint(1, 3)},{time:%Y-%m-%dT%XZ}")
+        lines.append(
+            f"id-{number},T{number % 7},Name {number % 5},{chance.randint(1, 3)},{time:%Y-%m-%dT%XZ}"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -127,7 +133,7 @@ async def test_reading_ahead_and_writing_in_parts_store_what_reading_in_turn_doe
     versions = [rows_of(chance) for _ in range(3)]
     found = []
     for in_turn, part in ((True, 3), (False, 3), (True, 1), (False, 2)):
-        monkeypatch.setattr("ingestor.parts._PART", part)
+        monkeypatch.setattr("ingestor.run.parts._PART", part)
         await ingest.value(
             "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, "
             "etl_checkpoints"
@@ -138,7 +144,9 @@ async def test_reading_ahead_and_writing_in_parts_store_what_reading_in_turn_doe
                 await write_in_turn(ingest)
             else:
                 await ingest.run("csv", full=True)
-        found.append({name: sorted(await ingest.rows(query), key=repr) for name, query in STORED.items()})
+        found.append(
+            {name: sorted(await ingest.rows(query), key=repr) for name, query in STORED.items()}
+        )
     assert found[0] == found[1] == found[2] == found[3]
     assert found[0]["listings"]
 
@@ -173,16 +181,21 @@ class _Broken(CoinGecko):
 async def test_of_a_page_whose_later_part_fails_nothing_is_stored(
     ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingestor.parts._PART", 1)
+    monkeypatch.setattr("ingestor.run.parts._PART", 1)
 
     async def page(_: web.Request) -> web.Response:
-        coins = [{"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number} for number in (1, 2, 3)]
+        coins = [
+            {"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number}
+            for number in (1, 2, 3)
+        ]
         return web.json_response(coins)
 
     app = web.Application()
     app.router.add_get("/coins/markets", page)
     server = await aiohttp_server(app)
-    source = _Broken(Fetch(provider("CoinGecko", str(server.make_url("")).rstrip("/")), QUICK), page_count=1)
+    source = _Broken(
+        Fetch(provider("CoinGecko", str(server.make_url("")).rstrip("/")), QUICK), page_count=1
+    )
     with pytest.raises(RuntimeError, match="of ours"):
         await run(ingest.pool, source, timeout_seconds=TIMEOUT_SECONDS)
     await source.close()

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from db.pool import Pool
-from ingestor.fetch import Fetch
-from ingestor.identity import read_identities, save_identities
-from ingestor.normalize import name_key
-from ingestor.records import Source
-from ingestor.run import run
-from ingestor.sources.coingecko import CoinGecko
+from db.connect.pool import Pool
+from ingestor.http.fetch import Fetch
+from ingestor.run.identity import read_identities, save_identities
+from ingestor.run.run import run
+from ingestor.run.startup import save_settings_of
+from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.sources.files.source import CsvFiles
-from ingestor.startup import save_settings_of
+from ingestor.sources.normalize import name_key
+from ingestor.sources.records import Source
 from kasparro.simulator.app import create_app, serving
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from kasparro.simulator.replay import read_recording
 from tests.conftest import ROOT
 from tests.ingestor.conftest import QUICK, provider
@@ -47,7 +47,7 @@ async def read(pool: Pool, *sources: Source) -> None:
 async def replay(pool: Pool, recordings: Path) -> None:
     """Feed CoinPaprika's and CoinGecko's recorded bodies, and our own sample."""
     recording = read_recording(recordings)
-    async with serving(create_app(Market(10), recording=recording)) as address:
+    async with serving(create_app(SimulatedMarket(10), recording=recording)) as address:
         sources: tuple[Source, ...] = (
             CoinPaprika(Fetch(provider("CoinPaprika", address.coinpaprika_url), QUICK)),
             CoinGecko(Fetch(provider("CoinGecko", address.coingecko_url), QUICK)),
@@ -58,15 +58,21 @@ async def replay(pool: Pool, recordings: Path) -> None:
 
 
 async def names_of(pool: Pool, tickers: dict[str, str]) -> dict[str, str]:
-    rows = await pool.fetch("SELECT ticker, name FROM normalized_records WHERE ticker = ANY ($1)", list(tickers))
+    rows = await pool.fetch(
+        "SELECT ticker, name FROM normalized_records WHERE ticker = ANY ($1)", list(tickers)
+    )
     return {row["ticker"]: row["name"] for row in rows}
 
 
-async def test_every_recorded_record_is_stored_or_rejected(pool: Pool, shared_recordings: Path) -> None:
+async def test_every_recorded_record_is_stored_or_rejected(
+    pool: Pool, shared_recordings: Path
+) -> None:
     await replay(pool, shared_recordings)
     sent = {
         ("coinpaprika", row["id"])
-        for row in msgspec.json.decode(gzip.decompress((shared_recordings / TICKERS_2021).read_bytes()))
+        for row in msgspec.json.decode(
+            gzip.decompress((shared_recordings / TICKERS_2021).read_bytes())
+        )
     }
     for path in sorted(shared_recordings.glob("coingecko-markets-*.json")):
         sent |= {("coingecko", row["id"]) for row in msgspec.json.decode(path.read_bytes())}
@@ -76,21 +82,31 @@ async def test_every_recorded_record_is_stored_or_rejected(pool: Pool, shared_re
     assert {(row["source"], row["external_id"]) for row in kept} == sent
 
 
-async def test_shared_tickers_belong_to_the_coins_that_people_mean(pool: Pool, shared_recordings: Path) -> None:
+async def test_shared_tickers_belong_to_the_coins_that_people_mean(
+    pool: Pool, shared_recordings: Path
+) -> None:
     await replay(pool, shared_recordings)
     # Gitcoin is not among the rows of the recorded copy: it was cut with 902 other small ones.
     wanted = {ticker: name for ticker, name in OWNERS.items() if ticker != "GTC"}
     assert await names_of(pool, wanted) == wanted
-    daimler = await pool.fetchrow("SELECT ticker, contributes FROM listings WHERE external_id = 'dai-daimler-ag'")
+    daimler = await pool.fetchrow(
+        "SELECT ticker, contributes FROM listings WHERE external_id = 'dai-daimler-ag'"
+    )
     assert daimler is None or not daimler["contributes"]
-    tiny = await pool.fetch("SELECT price_usd_exact FROM normalized_records WHERE price_usd_exact < 1e-8")
+    tiny = await pool.fetch(
+        "SELECT price_usd_exact FROM normalized_records WHERE price_usd_exact < 1e-8"
+    )
     assert len(tiny) > 50
     assert min(row["price_usd_exact"] for row in tiny) == Decimal("3.84e-18")
 
 
-async def test_gitcoin_owns_gtc_without_a_known_market_cap(pool: Pool, shared_recordings: Path, tmp_path: Path) -> None:
+async def test_gitcoin_owns_gtc_without_a_known_market_cap(
+    pool: Pool, shared_recordings: Path, tmp_path: Path
+) -> None:
     """The recorded copy lacks Gitcoin's row; it is put back here as its provider ranked it: no cap, a large volume."""
-    rows = msgspec.json.decode(gzip.decompress((shared_recordings / TICKERS_2021).read_bytes()), type=list[msgspec.Raw])
+    rows = msgspec.json.decode(
+        gzip.decompress((shared_recordings / TICKERS_2021).read_bytes()), type=list[msgspec.Raw]
+    )
     gitcoin = next(bytes(row) for row in rows if b'"gtc-gamecom"' in bytes(row))
     row = msgspec.json.decode(gitcoin)
     row |= {"id": "gtc-gitcoin", "name": "Gitcoin", "rank": 1864}
@@ -104,7 +120,9 @@ async def test_gitcoin_owns_gtc_without_a_known_market_cap(pool: Pool, shared_re
 
 async def test_a_second_replay_writes_nothing(pool: Pool, shared_recordings: Path) -> None:
     await replay(pool, shared_recordings)
-    versions = " UNION ALL ".join(f"SELECT tableoid, ctid::text, xmin::text FROM {table}" for table in TABLES)
+    versions = " UNION ALL ".join(
+        f"SELECT tableoid, ctid::text, xmin::text FROM {table}" for table in TABLES
+    )
     before = sorted(tuple(row) for row in await pool.fetch(versions))
     await replay(pool, shared_recordings)
     assert sorted(tuple(row) for row in await pool.fetch(versions)) == before
@@ -137,7 +155,9 @@ def share_nothing(name_a: str, name_b: str) -> bool:
     return True
 
 
-async def test_two_vendors_of_one_day_agree_on_what_is_one_asset(pool: Pool, shared_recordings: Path) -> None:
+async def test_two_vendors_of_one_day_agree_on_what_is_one_asset(
+    pool: Pool, shared_recordings: Path
+) -> None:
     await read(
         pool,
         CsvFiles(str(shared_recordings / GECKO), name="coingecko"),

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
+from db.read.sources import all_sources
 from db.reprocess.job import try_lock, unlock
-from db.source_rows import all_sources
 from ingestor.reprocess import ReprocessBusyError
 from ingestor.reprocess.runs import abandon_if_dead
 from tests.ingestor.conftest import Ingest
@@ -34,7 +34,9 @@ async def test_without_a_fix_no_row_is_written(ingest: Ingest) -> None:
     assert await row_versions(ingest) == before
 
 
-async def test_after_a_fix_all_is_as_if_it_had_been_read_rightly_from_the_start(ingest: Ingest) -> None:
+async def test_after_a_fix_all_is_as_if_it_had_been_read_rightly_from_the_start(
+    ingest: Ingest,
+) -> None:
     write_dated_file(ingest)
     await read_ticks(ingest, misread(ingest), 6)
     wrong = await contents(ingest)
@@ -69,7 +71,9 @@ async def test_since_leaves_what_older_payloads_said(ingest: Ingest) -> None:
     older = await contents(ingest, contested=True)
     await read_ticks(ingest, misread(ingest), 3)
     report = await again(ingest, since=since)
-    fresh = await ingest.value("SELECT count(*) FROM raw_api_records WHERE ingested_at >= $1", since)
+    fresh = await ingest.value(
+        "SELECT count(*) FROM raw_api_records WHERE ingested_at >= $1", since
+    )
     assert sum(source.processed for source in report.sources) == fresh
     points = set((await contents(ingest, contested=True))["points"])
     kept = [point for point in older["points"] if point in points]
@@ -84,14 +88,26 @@ async def test_a_dry_run_tells_what_a_real_one_does_and_leaves_nothing(ingest: I
     await read_ticks(ingest, misread(ingest), 3)
     before = await row_versions(ingest), await ingest.rows("SELECT * FROM etl_runs ORDER BY id")
     would = await again(ingest, dry_run=True)
-    assert (await row_versions(ingest), await ingest.rows("SELECT * FROM etl_runs ORDER BY id")) == before
-    for scratch in await ingest.rows("SELECT relname FROM pg_class WHERE relname LIKE 'reprocess%' AND relkind = 'r'"):
+    assert (
+        await row_versions(ingest),
+        await ingest.rows("SELECT * FROM etl_runs ORDER BY id"),
+    ) == before
+    for scratch in await ingest.rows(
+        "SELECT relname FROM pg_class WHERE relname LIKE 'reprocess%' AND relkind = 'r'"
+    ):
         assert await ingest.value(f"SELECT count(*) FROM {scratch[0]}") == 0
     did = await again(ingest)
     assert would.changes == did.changes
     assert would.sources == did.sources
-    assert {change.table for change in did.changes} == {"listings", "normalized_records", "price_points", "candles"}
-    sample = next(change for change in did.changes if (change.table, change.field) == ("listings", "name")).samples[0]
+    assert {change.table for change in did.changes} == {
+        "listings",
+        "normalized_records",
+        "price_points",
+        "candles",
+    }
+    sample = next(
+        change for change in did.changes if (change.table, change.field) == ("listings", "name")
+    ).samples[0]
     assert sample.old == f"{sample.new} COIN".upper()
 
 
@@ -99,11 +115,21 @@ async def test_rejected_records_are_tried_again(ingest: Ingest) -> None:
     await read_ticks(ingest, misread(ingest, ["coinpaprika"], refuse="a"), 3)
     rejected = await ingest.value("SELECT count(*) FROM rejected_records")
     assert (
-        await ingest.value("SELECT count(*) FROM listings WHERE external_id LIKE '%a%' AND source = 'coinpaprika'") == 0
+        await ingest.value(
+            "SELECT count(*) FROM listings WHERE external_id LIKE '%a%' AND source = 'coinpaprika'"
+        )
+        == 0
     )
     report = await again(ingest)
     assert await ingest.value("SELECT count(*) FROM rejected_records") == 0
-    assert sum(c.rows for c in report.changes if (c.table, c.field) == ("rejected_records", "(removed)")) == rejected
+    assert (
+        sum(
+            c.rows
+            for c in report.changes
+            if (c.table, c.field) == ("rejected_records", "(removed)")
+        )
+        == rejected
+    )
     assert await ingest.value(
         "SELECT count(*) FROM listings AS l WHERE source = 'coinpaprika' AND external_id LIKE '%a%' AND active "
         "AND EXISTS (SELECT FROM raw_api_records AS r WHERE (r.source, r.external_id, r.content_hash) "
@@ -119,7 +145,9 @@ async def test_rejected_records_are_tried_again(ingest: Ingest) -> None:
 
 async def test_a_record_that_its_source_no_longer_sends_comes_back_inactive(ingest: Ingest) -> None:
     wrong = misread(ingest, ["csv"], refuse="gone")
-    ingest.csv_path.write_text("id,symbol,name,price,market_cap\ngone,GONE,Gone,1,2\nhere,HERE,Here,1,2\n")
+    ingest.csv_path.write_text(
+        "id,symbol,name,price,market_cap\ngone,GONE,Gone,1,2\nhere,HERE,Here,1,2\n"
+    )
     await read_ticks(ingest, {"csv": wrong["csv"]}, 1)
     ingest.csv_path.write_text("id,symbol,name,price,market_cap\nhere,HERE,Here,1,2\n")
     await read_ticks(ingest, {"csv": wrong["csv"]}, 1)
@@ -130,9 +158,13 @@ async def test_a_record_that_its_source_no_longer_sends_comes_back_inactive(inge
     ]
 
 
-async def test_payloads_that_can_no_longer_be_read_are_rejected_once_and_come_back(ingest: Ingest) -> None:
+async def test_payloads_that_can_no_longer_be_read_are_rejected_once_and_come_back(
+    ingest: Ingest,
+) -> None:
     await read_ticks(ingest, ingest.sources, 2)
-    listings = await ingest.value("SELECT count(*) FROM listings WHERE source = 'coingecko' AND external_id LIKE '%a%'")
+    listings = await ingest.value(
+        "SELECT count(*) FROM listings WHERE source = 'coingecko' AND external_id LIKE '%a%'"
+    )
     for _ in range(2):
         report = await again(ingest, sources=misread(ingest, ["coingecko"], refuse="a"))
         failed = sum(source.failed for source in report.sources)
@@ -160,7 +192,8 @@ async def test_what_is_ingested_meanwhile_is_not_lost(ingest: Ingest) -> None:
     for table in ("listings", "coins"):
         assert rebuilt[table] == right[table], table
     assert (await untold(ingest))[1] == []
-    # While one source's listing was still misread, a true price of another may have made a point of its own: it stays.
+    # While one source's listing was still misread, a true price of another may have made a point of
+    # its own: it stays.
     points = {row[:3] for row in rebuilt["points"]}
     assert {row[:3] for row in right["points"]} <= points
     assert len(points) < 1.01 * len(right["points"])
@@ -193,7 +226,9 @@ async def test_only_one_at_a_time(ingest: Ingest) -> None:
     await again(ingest)
 
 
-async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(ingest: Ingest) -> None:
+async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(
+    ingest: Ingest,
+) -> None:
     await read_ticks(ingest, misread(ingest), 1)
     async with ingest.pool.acquire() as connection:
         health = [(source.name, source.health) for source in await all_sources(connection)]
@@ -214,7 +249,9 @@ async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(i
         assert [(source.name, source.health) for source in await all_sources(connection)] == health
 
 
-async def test_a_stopped_one_is_marked_and_gone_on_with(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stopped_one_is_marked_and_gone_on_with(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ingestor.reprocess.reading.BATCH", 50)
     await read_ticks(ingest, misread(ingest), 2)
 
@@ -225,7 +262,12 @@ async def test_a_stopped_one_is_marked_and_gone_on_with(ingest: Ingest, monkeypa
     task = asyncio.create_task(again(ingest, on_progress=stop))
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await ingest.value("SELECT count(*) FROM etl_runs WHERE status = 'abandoned' AND kind = 'reprocess'") == 3
+    assert (
+        await ingest.value(
+            "SELECT count(*) FROM etl_runs WHERE status = 'abandoned' AND kind = 'reprocess'"
+        )
+        == 3
+    )
     read = await ingest.value("SELECT sum(processed) FROM reprocess_progress")
     assert read
     report = await again(ingest)

@@ -1,4 +1,7 @@
-"""`kasparro reprocess` as a user runs it, and killed at any moment. `make soak` kills more often."""
+"""`kasparro reprocess` as a user runs it, and killed at any moment.
+
+`make soak` kills more often.
+"""
 
 import asyncio
 import contextlib
@@ -11,16 +14,25 @@ import sys
 import time
 
 from kasparro.simulator.app import create_app, serving
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from tests.conftest import Program, StartProgram
 from tests.ingestor.conftest import START, Ingest
-from tests.ingestor.reprocess_rows import again, contents, ingest_anew, misread, read_ticks, row_versions
+from tests.ingestor.reprocess_rows import (
+    again,
+    contents,
+    ingest_anew,
+    misread,
+    read_ticks,
+    row_versions,
+)
 from tests.kasparro.command_line import kasparro
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
 
 
-async def test_a_dry_run_prints_what_would_change_and_the_real_one_changes_it(ingest: Ingest, database: str) -> None:
+async def test_a_dry_run_prints_what_would_change_and_the_real_one_changes_it(
+    ingest: Ingest, database: str
+) -> None:
     await read_ticks(ingest, misread(ingest), 2)
     before = await row_versions(ingest)
     environ = {"DATABASE_URL": database, "KASPARRO_HOME": str(ingest.csv_path.parent)}
@@ -45,9 +57,13 @@ async def test_a_dry_run_prints_what_would_change_and_the_real_one_changes_it(in
     assert "Nothing changed." in done.stdout
 
 
-async def test_on_a_terminal_a_bar_a_source_shows_how_far_it_is(ingest: Ingest, database: str) -> None:
+async def test_on_a_terminal_a_bar_a_source_shows_how_far_it_is(
+    ingest: Ingest, database: str
+) -> None:
     await read_ticks(ingest, ingest.sources, 2)
-    payloads = dict(await ingest.pairs("SELECT source, count(*) FROM raw_api_records GROUP BY source"))
+    payloads = dict(
+        await ingest.pairs("SELECT source, count(*) FROM raw_api_records GROUP BY source")
+    )
     controller, terminal = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "kasparro", "reprocess"),
@@ -64,7 +80,9 @@ async def test_on_a_terminal_a_bar_a_source_shows_how_far_it_is(ingest: Ingest, 
         stderr=terminal,
     )
     os.close(terminal)
-    seen, (printed, _) = await asyncio.gather(asyncio.to_thread(read_terminal, controller), process.communicate())
+    seen, (printed, _) = await asyncio.gather(
+        asyncio.to_thread(read_terminal, controller), process.communicate()
+    )
     assert process.returncode == 0, seen
     assert "Nothing changed." in printed.decode()
     assert "━" not in printed.decode()
@@ -96,13 +114,19 @@ async def test_killed_at_any_moment_it_ends_as_an_undisturbed_one(
 ) -> None:
     def start() -> Program:
         return start_program(
-            "-m", "kasparro", "reprocess", DATABASE_URL=database, KASPARRO_HOME=str(ingest.csv_path.parent)
+            "-m",
+            "kasparro",
+            "reprocess",
+            DATABASE_URL=database,
+            KASPARRO_HOME=str(ingest.csv_path.parent),
         )
 
     chance = random.Random(seed := time.time_ns())  # noqa: S311 - moments, no secrets
     killed = 0
     seconds = 4.0
-    async with serving(create_app(Market(1_500, seed=3, start=START, step_seconds=60))) as address:
+    async with serving(
+        create_app(SimulatedMarket(1_500, seed=3, start=START, step_seconds=60))
+    ) as address:
         big = Ingest(ingest.pool, address, ingest.csv_path)
         await read_ticks(big, misread(big), 8)
         for _ in range(ROUNDS):

@@ -6,18 +6,26 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from db.locks import take_write_lock
-from db.types import Connection
+from db.connect.locks import take_write_lock
+from db.connect.types import Connection
 from tests.conftest import Program, StartProgram
 from tests.ingestor.conftest import Ingest
-from tests.ingestor.reprocess_rows import again, contents, ingest_anew, misread, read_ticks, row_versions
+from tests.ingestor.reprocess_rows import (
+    again,
+    contents,
+    ingest_anew,
+    misread,
+    read_ticks,
+    row_versions,
+)
 
 LOOK_SECONDS = 0.01
 # A session that waits for a row of another, having written history.
 WAITS = """
 SELECT count(*)
 FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid
-WHERE a.datname = current_database() AND a.application_name = 'kasparro reprocess' AND a.wait_event_type = 'Lock'
+WHERE a.datname = current_database() AND a.application_name = 'kasparro reprocess'
+    AND a.wait_event_type = 'Lock'
   AND l.relation = 'price_points'::regclass AND l.mode = 'RowExclusiveLock'
 """
 HAS_WRITTEN = """
@@ -52,7 +60,11 @@ async def held_listing(ingest: Ingest) -> AsyncIterator[None]:
 @pytest.fixture
 def start(start_program: StartProgram, database: str, ingest: Ingest) -> Callable[[], Program]:
     return lambda: start_program(
-        "-m", "kasparro", "reprocess", DATABASE_URL=database, KASPARRO_HOME=str(ingest.csv_path.parent)
+        "-m",
+        "kasparro",
+        "reprocess",
+        DATABASE_URL=database,
+        KASPARRO_HOME=str(ingest.csv_path.parent),
     )
 
 
@@ -114,6 +126,10 @@ async def test_a_page_that_wants_a_row_of_history_is_let_go_first(ingest: Ingest
 
 async def touch_all(connection: Connection) -> None:
     """Want every row of history, as pages may that bring prices of the past."""
-    await connection.execute("SET LOCAL deadlock_timeout = '20s'")  # should both wait, it is not we who are ended
-    assert await connection.fetchval("SELECT count(*) FROM (SELECT FROM price_points FOR UPDATE) AS p")
+    await connection.execute(
+        "SET LOCAL deadlock_timeout = '20s'"
+    )  # should both wait, it is not we who are ended
+    assert await connection.fetchval(
+        "SELECT count(*) FROM (SELECT FROM price_points FOR UPDATE) AS p"
+    )
     assert await connection.fetchval("SELECT count(*) FROM (SELECT FROM candles FOR UPDATE) AS c")

@@ -6,11 +6,18 @@ from datetime import datetime
 
 import pytest
 
-from ingestor.code import digest
-from ingestor.records import Checkpoint, Listing, Page, Record, Source
-from ingestor.run import run
+from ingestor.run.code_digest import digest
+from ingestor.run.run import run
+from ingestor.sources.records import Checkpoint, Listing, Page, Record, Source
 from tests.ingestor.conftest import Ingest
-from tests.ingestor.reprocess_rows import again, contents, ingest_anew, misread, read_ticks, row_versions
+from tests.ingestor.reprocess_rows import (
+    again,
+    contents,
+    ingest_anew,
+    misread,
+    read_ticks,
+    row_versions,
+)
 
 
 class Late:
@@ -22,7 +29,9 @@ class Late:
         self.poll_seconds, self.missed_sweeps = source.poll_seconds, source.missed_sweeps
         self.fetched, self.go = asyncio.Event(), asyncio.Event()
 
-    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+    async def pages(
+        self, checkpoint: Checkpoint | None, *, full: bool
+    ) -> AsyncGenerator[Page, None]:
         pages = [page async for page in self._source.pages(checkpoint, full=full)]
         self.fetched.set()
         await self.go.wait()
@@ -55,7 +64,9 @@ async def forget_readers(ingest: Ingest) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_where_pages_overlap_nothing_is_rebuilt_either(ingest: Ingest, *, known: bool) -> None:
+async def test_where_pages_overlap_nothing_is_rebuilt_either(
+    ingest: Ingest, *, known: bool
+) -> None:
     await read_ticks(ingest, ingest.sources, 1)
     await read_overlapping(ingest, 6, ingest.sources)
     crossed = await ingest.value(
@@ -65,7 +76,9 @@ async def test_where_pages_overlap_nothing_is_rebuilt_either(ingest: Ingest, *, 
     assert crossed >= 6  # type: ignore[operator]  # a count
     if known:
         code = digest(type(ingest.sources["coingecko"]))
-        await ingest.value("UPDATE raw_readers SET code = $1 WHERE source = 'coingecko'", code)  # it was read by Late
+        await ingest.value(
+            "UPDATE raw_readers SET code = $1 WHERE source = 'coingecko'", code
+        )  # it was read by Late
     else:
         await forget_readers(ingest)
     before = await row_versions(ingest)
@@ -89,7 +102,9 @@ async def test_what_overlapped_is_rebuilt_in_the_order_of_arrival(ingest: Ingest
 
 async def test_arrivals_never_go_backwards_however_a_clock_is_set(ingest: Ingest) -> None:
     await ingest.run("coinpaprika")
-    await ingest.value("UPDATE raw_clock SET at = now() + interval '1 hour'")  # another server led until now
+    await ingest.value(
+        "UPDATE raw_clock SET at = now() + interval '1 hour'"
+    )  # another server led until now
     ahead = await ingest.value("SELECT at FROM raw_clock")
     ingest.market.advance()
     await ingest.run("coinpaprika")
@@ -106,7 +121,9 @@ async def test_arrivals_never_go_backwards_however_a_clock_is_set(ingest: Ingest
     assert (await again(ingest)).changes == []
 
 
-async def test_payloads_from_before_fetched_at_was_kept_count_as_fetched_when_they_arrived(ingest: Ingest) -> None:
+async def test_payloads_from_before_fetched_at_was_kept_count_as_fetched_when_they_arrived(
+    ingest: Ingest,
+) -> None:
     await read_ticks(ingest, ingest.sources, 3)
     for table in ("raw_api_records", "raw_csv_records"):
         await ingest.value(f"UPDATE {table} SET fetched_at = NULL")

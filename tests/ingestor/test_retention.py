@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from db.clock import move_retention_clock
+from db.connect.clock import move_retention_clock
+from db.connect.types import Connection
 from db.loop_problems import read_problems
-from db.partitions import Retention, ensure_partitions
-from db.runs import purge_runs
-from db.types import Connection
+from db.schema.partitions import Retention, ensure_partitions
+from db.write.runs import purge_runs
 from ingestor.clock import utc_now
-from ingestor.housekeeping import ClocksApartError, let_go
+from ingestor.run.housekeeping import ClocksApartError, let_go
 from tests.conftest import StartProgram
 
 DAY = datetime.timedelta(days=1)
@@ -43,7 +43,9 @@ async def count_points(connection: Connection) -> int:
     return points
 
 
-async def set_clock(connection: Connection, at: datetime.datetime, moved_at: datetime.datetime) -> None:
+async def set_clock(
+    connection: Connection, at: datetime.datetime, moved_at: datetime.datetime
+) -> None:
     await connection.execute("UPDATE retention_clock SET at = $1, moved_at = $2", at, moved_at)
 
 
@@ -79,19 +81,24 @@ async def test_clocks_that_differ_by_minutes_drop_nothing(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
     wrong = utc_now() + datetime.timedelta(minutes=minutes)
-    monkeypatch.setattr("ingestor.housekeeping.utc_now", lambda: wrong)
+    monkeypatch.setattr("ingestor.run.housekeeping.utc_now", lambda: wrong)
     before = await connection.fetchrow("SELECT * FROM retention_clock")
-    with pytest.raises(ClocksApartError, match=r"The ingestor's clock is 1\d\d s (ahead of|behind) the database's"):
+    with pytest.raises(
+        ClocksApartError, match=r"The ingestor's clock is 1\d\d s (ahead of|behind) the database's"
+    ):
         await let_go(connection, RETENTION)
     assert await connection.fetchrow("SELECT * FROM retention_clock") == before
 
 
-async def test_where_both_clocks_jump_by_400_days_at_most_a_day_is_dropped(connection: Connection) -> None:
+async def test_where_both_clocks_jump_by_400_days_at_most_a_day_is_dropped(
+    connection: Connection,
+) -> None:
     """Seen from the database that is the same as a state that was left 400 days ago."""
     then = utc_now() - 400 * DAY
     points = await add_points(connection, then)
     await connection.execute(
-        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('OLD', $1, 1, 'csv')", then - 1000 * DAY
+        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('OLD', $1, 1, 'csv')",
+        then - 1000 * DAY,
     )
     await connection.execute(
         "INSERT INTO events (kind, at, tickers) SELECT 'coins_changed', $1, '{A}' FROM generate_series(1, 3)",
@@ -100,13 +107,19 @@ async def test_where_both_clocks_jump_by_400_days_at_most_a_day_is_dropped(conne
     await set_clock(connection, then, then)
     for _ in range(20):  # an ingestor that is restarted again and again
         await let_go(connection, RETENTION)
-    assert await count_points(connection) == points, "only what was past its retention already is gone"
+    assert await count_points(connection) == points, (
+        "only what was past its retention already is gone"
+    )
     assert await connection.fetchval("SELECT count(*) FROM events") == 3
-    moved: datetime.timedelta = await connection.fetchval("SELECT at - $1 FROM retention_clock", then)
+    moved: datetime.timedelta = await connection.fetchval(
+        "SELECT at - $1 FROM retention_clock", then
+    )
     assert DAY <= moved < DAY + datetime.timedelta(minutes=10)
 
 
-async def test_the_clock_of_retention_catches_up_at_twice_the_speed_and_is_never_ahead(connection: Connection) -> None:
+async def test_the_clock_of_retention_catches_up_at_twice_the_speed_and_is_never_ahead(
+    connection: Connection,
+) -> None:
     now = utc_now()
     hour = datetime.timedelta(hours=1)
     await set_clock(connection, now - 30 * hour, now - 10 * hour)
@@ -128,13 +141,20 @@ async def test_old_runs_are_pruned_but_for_the_newest_of_each_outcome_and_those_
 ) -> None:
     old = utc_now() - 40 * DAY
     requests = [
-        await connection.fetchval("INSERT INTO etl_requests (sources) VALUES ('{csv}') RETURNING id") for _ in range(2)
+        await connection.fetchval(
+            "INSERT INTO etl_requests (sources) VALUES ('{csv}') RETURNING id"
+        )
+        for _ in range(2)
     ]
     await connection.execute(
-        "UPDATE etl_requests SET status = 'done', finished_at = $2, requested_at = $2 WHERE id = $1", requests[0], old
+        "UPDATE etl_requests SET status = 'done', finished_at = $2, requested_at = $2 WHERE id = $1",
+        requests[0],
+        old,
     )
 
-    async def add(source: str, status: str, at: datetime.datetime, request: int | None = None) -> int:
+    async def add(
+        source: str, status: str, at: datetime.datetime, request: int | None = None
+    ) -> int:
         finished = None if status == "running" else at
         number: int = await connection.fetchval(
             "INSERT INTO etl_runs (source, status, started_at, finished_at, message, request_id) "
@@ -155,4 +175,6 @@ async def test_old_runs_are_pruned_but_for_the_newest_of_each_outcome_and_those_
     left = [row["id"] for row in await connection.fetch("SELECT id FROM etl_runs ORDER BY id")]
     assert left == sorted(kept)
     assert not set(gone) & set(left)
-    assert [row["id"] for row in await connection.fetch("SELECT id FROM etl_requests")] == [requests[1]]
+    assert [row["id"] for row in await connection.fetch("SELECT id FROM etl_requests")] == [
+        requests[1]
+    ]

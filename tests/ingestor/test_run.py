@@ -10,20 +10,21 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
+from common.settings import load_settings
+from db.connect.locks import try_source_lock
 from db.events import purge_events
-from db.locks import try_source_lock
-from db.rejections import purge_rejections
-from db.settings import load_settings
+from db.write.rejections import purge_rejections
 from ingestor.clock import utc_now
-from ingestor.fetch import Fetch
-from ingestor.run import abandon_orphans, run
+from ingestor.http.fetch import Fetch
+from ingestor.run.run import abandon_orphans, run
+from ingestor.run.startup import close_sources, prepare
 from ingestor.sources.coinpaprika import CoinPaprika
-from ingestor.startup import close_sources, prepare
 from kasparro.simulator.control import expected
-from kasparro.simulator.universe import PROVIDERS
+from kasparro.simulator.market.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
-# Everything that is stored, but for a run's own rows and the outbox's word of it: which row versions are there.
+# Everything that is stored, but for a run's own rows and the outbox's word of it: which row
+# versions are there.
 TABLES = (
     "listings", "normalized_records", "raw_api_records", "raw_csv_records", "rejected_records", "source_pages",
     "sources", "identities", "price_points",
@@ -32,7 +33,9 @@ TABLES = (
 
 async def row_versions(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
     return {
-        table: await ingest.rows(f"SELECT tableoid, ctid::text, xmin::text FROM {table} ORDER BY 1, 2")
+        table: await ingest.rows(
+            f"SELECT tableoid, ctid::text, xmin::text FROM {table} ORDER BY 1, 2"
+        )
         for table in TABLES
     }
 
@@ -43,7 +46,9 @@ async def test_every_record_of_a_body_is_stored_with_every_digit(ingest: Ingest)
         wanted = expected(ingest.market, name)
         assert (outcome.status, outcome.processed, outcome.failed) == ("success", len(wanted), 0)
         found: dict[object, object] = dict(
-            await ingest.pairs("SELECT external_id, price_usd::text FROM listings WHERE source = $1", name)
+            await ingest.pairs(
+                "SELECT external_id, price_usd::text FROM listings WHERE source = $1", name
+            )
         )
         assert len(found) == len(wanted)
         for listing in wanted:
@@ -54,7 +59,9 @@ async def test_every_record_of_a_body_is_stored_with_every_digit(ingest: Ingest)
         assert kept == len(wanted)
 
 
-async def test_a_second_identical_run_writes_no_row_but_its_own_and_the_checkpoint(ingest: Ingest) -> None:
+async def test_a_second_identical_run_writes_no_row_but_its_own_and_the_checkpoint(
+    ingest: Ingest,
+) -> None:
     ingest.csv_path.write_text("symbol,name,price\nBTC,Bitcoin,1\nETH,Ethereum,2\n")
     for name in ingest.sources:
         await ingest.run(name)
@@ -81,7 +88,10 @@ async def test_only_what_changed_is_written(ingest: Ingest) -> None:
     outcome = await ingest.run("coingecko")
     assert outcome.changed > 0
     assert outcome.changed + outcome.unchanged == outcome.processed
-    assert await ingest.value("SELECT count(*) FROM raw_api_records") == outcome.processed + outcome.changed
+    assert (
+        await ingest.value("SELECT count(*) FROM raw_api_records")
+        == outcome.processed + outcome.changed
+    )
 
 
 async def test_a_failed_page_is_resumed_where_it_stopped(ingest: Ingest) -> None:
@@ -91,12 +101,16 @@ async def test_a_failed_page_is_resumed_where_it_stopped(ingest: Ingest) -> None
     assert failed.message
     assert "500" in failed.message
     assert await ingest.value("SELECT position ->> 'page' FROM etl_checkpoints") == "3"
-    assert await ingest.value("SELECT consecutive_failures FROM sources WHERE name = 'coingecko'") == 1
+    assert (
+        await ingest.value("SELECT consecutive_failures FROM sources WHERE name = 'coingecko'") == 1
+    )
     resumed = await ingest.run("coingecko")
     wanted = len(expected(ingest.market, "coingecko"))
     assert (resumed.status, resumed.processed) == ("success", wanted - failed.processed)
     assert await ingest.value("SELECT count(*) FROM listings") == wanted
-    assert await ingest.value("SELECT consecutive_failures FROM sources WHERE name = 'coingecko'") == 0
+    assert (
+        await ingest.value("SELECT consecutive_failures FROM sources WHERE name = 'coingecko'") == 0
+    )
 
 
 @pytest.mark.parametrize("kind", ["truncated", "wrong_type", "cut", "html", "reset"])
@@ -114,13 +128,15 @@ async def test_of_a_bad_body_nothing_is_stored(ingest: Ingest, kind: str) -> Non
 async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch, kind: str, part: int
 ) -> None:
-    monkeypatch.setattr("ingestor.parts._PART", part)
+    monkeypatch.setattr("ingestor.run.parts._PART", part)
     ingest.fault(kind, provider="coinpaprika", record=3)
     outcome = await ingest.run("coinpaprika")
     wanted = expected(ingest.market, "coinpaprika")
     assert (outcome.status, outcome.processed, outcome.failed) == ("partial", len(wanted), 1)
     assert outcome.changed == len(wanted) - 1 == await ingest.value("SELECT count(*) FROM listings")
-    [(external_id, error, payload)] = await ingest.rows("SELECT external_id, error, payload FROM rejected_records")
+    [(external_id, error, payload)] = await ingest.rows(
+        "SELECT external_id, error, payload FROM rejected_records"
+    )
     assert external_id == wanted[3].external_id
     assert "$" in str(error) or "PostgreSQL" in str(error)
     assert isinstance(payload, bytes)
@@ -131,7 +147,7 @@ async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
 async def test_what_only_postgresql_refuses_is_rejected_too(
     ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
-    monkeypatch.setattr("ingestor.parts._PART", part)
+    monkeypatch.setattr("ingestor.run.parts._PART", part)
 
     def record(symbol: str, extra: str) -> str:
         return f'{{"id": "{symbol}", "symbol": "{symbol}", "quotes": {{"USD": {{"price": 1}}}}, "extra": {extra}}}'
@@ -145,28 +161,46 @@ async def test_what_only_postgresql_refuses_is_rejected_too(
     app = web.Application()
     app.router.add_get("/tickers", answer)
     server = await aiohttp_server(app)
-    source = CoinPaprika(Fetch(provider("CoinPaprika", str(server.make_url("")).rstrip("/")), QUICK))
+    source = CoinPaprika(
+        Fetch(provider("CoinPaprika", str(server.make_url("")).rstrip("/")), QUICK)
+    )
     outcome = await run(ingest.pool, source, timeout_seconds=60)
     await source.close()
     assert outcome is not None
-    assert (outcome.status, outcome.processed, outcome.failed, outcome.changed) == ("partial", 3, 1, 2)
-    [(external_id, error, payload)] = await ingest.rows("SELECT external_id, error, payload FROM rejected_records")
+    assert (outcome.status, outcome.processed, outcome.failed, outcome.changed) == (
+        "partial",
+        3,
+        1,
+        2,
+    )
+    [(external_id, error, payload)] = await ingest.rows(
+        "SELECT external_id, error, payload FROM rejected_records"
+    )
     assert (external_id, payload) == ("HUGE", huge.encode())
     assert "PostgreSQL cannot hold this record" in str(error)
 
 
-async def test_a_listing_that_its_source_no_longer_sends_becomes_inactive_and_comes_back(ingest: Ingest) -> None:
+async def test_a_listing_that_its_source_no_longer_sends_becomes_inactive_and_comes_back(
+    ingest: Ingest,
+) -> None:
     await ingest.run("coinpaprika")
     gone = expected(ingest.market, "coinpaprika")[0].external_id
     before = await ingest.value("SELECT price_usd FROM listings WHERE external_id = $1", gone)
     ingest.market.delist("coinpaprika", gone)
     await ingest.run("coinpaprika")
-    [(active, price)] = await ingest.rows("SELECT active, price_usd FROM listings WHERE external_id = $1", gone)
+    [(active, price)] = await ingest.rows(
+        "SELECT active, price_usd FROM listings WHERE external_id = $1", gone
+    )
     assert (active, price) == (False, before)
     assert await ingest.value("SELECT count(*) FROM listings WHERE NOT active") == 1
     ingest.market.relist("coinpaprika", gone)
     await ingest.run("coinpaprika")
-    assert await ingest.value("SELECT count(*) FROM listings WHERE NOT active OR missing_since IS NOT NULL") == 0
+    assert (
+        await ingest.value(
+            "SELECT count(*) FROM listings WHERE NOT active OR missing_since IS NOT NULL"
+        )
+        == 0
+    )
 
 
 async def test_where_listings_move_between_pages_two_sweeps_must_miss_one(ingest: Ingest) -> None:
@@ -184,7 +218,9 @@ async def test_where_listings_move_between_pages_two_sweeps_must_miss_one(ingest
 async def test_a_clock_that_ran_ahead_keeps_no_listing_inactive(ingest: Ingest) -> None:
     ingest.csv_path.write_text("id,symbol,price\n1,ABC,1\n")
     await ingest.run("csv")
-    await ingest.value("UPDATE listings SET active = false, missing_since = now() + interval '30 days' RETURNING 1")
+    await ingest.value(
+        "UPDATE listings SET active = false, missing_since = now() + interval '30 days' RETURNING 1"
+    )
     await ingest.run("csv", full=True)
     assert await ingest.rows("SELECT active, missing_since FROM listings") == [(True, None)]
 
@@ -194,7 +230,10 @@ async def test_a_page_that_comes_one_short_does_not_end_the_sweep(ingest: Ingest
     ingest.market.delist("coingecko", expected(ingest.market, "coingecko")[300].external_id)
     outcome = await ingest.run("coingecko")
     assert outcome.processed == 599
-    assert await ingest.value("SELECT count(*) FROM source_pages WHERE source = 'coingecko'") == outcome.pages
+    assert (
+        await ingest.value("SELECT count(*) FROM source_pages WHERE source = 'coingecko'")
+        == outcome.pages
+    )
 
 
 async def test_an_ingestor_of_some_sources_leaves_the_others_enabled(ingest: Ingest) -> None:
@@ -209,7 +248,9 @@ async def test_the_outbox_is_purged_from_its_old_end_without_a_hole(ingest: Inge
     async with ingest.pool.acquire() as connection:
         for hours in (-30, 2, -30, 0, 1):  # the clock ran ahead for a while, and behind
             at = utc_now() + datetime.timedelta(hours=hours)
-            await connection.execute("INSERT INTO events (kind, at, tickers) VALUES ('coins_changed', $1, '{A}')", at)
+            await connection.execute(
+                "INSERT INTO events (kind, at, tickers) VALUES ('coins_changed', $1, '{A}')", at
+            )
         await purge_events(connection, utc_now() - datetime.timedelta(days=1))
     assert await ingest.rows("SELECT seq FROM events ORDER BY seq") == [(4,), (5,)]
 
@@ -232,19 +273,27 @@ async def test_thousands_of_listings_under_one_ticker_are_merged(ingest: Ingest)
     outcome = await ingest.run("csv")
     assert (outcome.status, outcome.processed) == ("success", 3000)
     rivals = await ingest.value("SELECT rival_count FROM normalized_records WHERE ticker = 'BTC'")
-    assert rivals == await ingest.value("SELECT count(*) FROM listings WHERE ticker = 'BTC' AND NOT contributes")
+    assert rivals == await ingest.value(
+        "SELECT count(*) FROM listings WHERE ticker = 'BTC' AND NOT contributes"
+    )
     assert rivals == 3000
 
 
-async def test_a_ticker_passes_to_its_rival_when_the_owner_is_delisted_and_back(ingest: Ingest) -> None:
-    ingest.csv_path.write_text("id,symbol,name,price,market_cap\na1,ABC,Alpha,10,1000\nb2,ABC,Beta,20,500\n")
+async def test_a_ticker_passes_to_its_rival_when_the_owner_is_delisted_and_back(
+    ingest: Ingest,
+) -> None:
+    ingest.csv_path.write_text(
+        "id,symbol,name,price,market_cap\na1,ABC,Alpha,10,1000\nb2,ABC,Beta,20,500\n"
+    )
     await ingest.run("csv")
     owner = "SELECT name, rival_count FROM normalized_records WHERE ticker = 'ABC'"
     assert await ingest.rows(owner) == [("Alpha", 1)]
     ingest.csv_path.write_text("id,symbol,name,price,market_cap\nb2,ABC,Beta,20,500\n")
     await ingest.run("csv")
     assert await ingest.rows(owner) == [("Beta", 1)]
-    ingest.csv_path.write_text("id,symbol,name,price,market_cap\na1,ABC,Alpha,10,1000\nb2,ABC,Beta,20,500\n")
+    ingest.csv_path.write_text(
+        "id,symbol,name,price,market_cap\na1,ABC,Alpha,10,1000\nb2,ABC,Beta,20,500\n"
+    )
     await ingest.run("csv")
     assert await ingest.rows(owner) == [("Alpha", 1)]
 
@@ -278,9 +327,13 @@ async def test_two_ingestors_never_run_one_source_at_a_time(ingest: Ingest) -> N
 async def test_a_dead_ingestors_run_is_abandoned_and_its_source_due_at_once(ingest: Ingest) -> None:
     async with ingest.pool.acquire() as connection:
         await connection.execute("INSERT INTO etl_runs (source, started_at) VALUES ('csv', now())")
-        await connection.execute("UPDATE sources SET next_run_at = now() + interval '1 hour' WHERE name = 'csv'")
+        await connection.execute(
+            "UPDATE sources SET next_run_at = now() + interval '1 hour' WHERE name = 'csv'"
+        )
     await abandon_orphans(ingest.pool)
-    assert await ingest.rows("SELECT status, finished_at IS NOT NULL FROM etl_runs") == [("abandoned", True)]
+    assert await ingest.rows("SELECT status, finished_at IS NOT NULL FROM etl_runs") == [
+        ("abandoned", True)
+    ]
     assert await ingest.value("SELECT next_run_at FROM sources WHERE name = 'csv'") is None
     assert await ingest.value("SELECT run ->> 'status' FROM events") == "abandoned"
 
@@ -293,10 +346,15 @@ async def test_a_run_that_is_stopped_says_so_and_the_next_goes_on(ingest: Ingest
             await asyncio.sleep(0.01)
         group.cancel_scope.cancel()
     [(status, message)] = await ingest.rows("SELECT status, message FROM etl_runs")
-    assert (status, message) == ("abandoned", "The ingestor was stopped; the next run goes on where this one ended.")
+    assert (status, message) == (
+        "abandoned",
+        "The ingestor was stopped; the next run goes on where this one ended.",
+    )
     outcome = await ingest.run("coingecko")
     assert outcome.status == "success"
-    assert await ingest.value("SELECT count(*) FROM listings") == len(expected(ingest.market, "coingecko"))
+    assert await ingest.value("SELECT count(*) FROM listings") == len(
+        expected(ingest.market, "coingecko")
+    )
 
 
 async def test_a_run_has_a_deadline(ingest: Ingest) -> None:
@@ -310,7 +368,9 @@ async def test_a_run_has_a_deadline(ingest: Ingest) -> None:
 
 async def test_the_outbox_tells_of_every_step_in_order(ingest: Ingest) -> None:
     await ingest.run("coingecko")
-    events = await ingest.rows("SELECT kind, (run ->> 'pages')::int, cardinality(tickers) > 0 FROM events ORDER BY seq")
+    events = await ingest.rows(
+        "SELECT kind, (run ->> 'pages')::int, cardinality(tickers) > 0 FROM events ORDER BY seq"
+    )
     kinds = [kind for kind, _, _ in events]
     assert kinds[0] == "run_started"
     assert kinds[-1] == "run_finished"

@@ -10,9 +10,9 @@ import pytest
 import structlog
 
 from db.notes import MAX_NOTES, MAX_TEXT, Note, decode_notes, gathered
-from db.runs import FinishedRun
+from db.write.runs import FinishedRun
 from ingestor.clock import utc_now
-from ingestor.records import Page
+from ingestor.sources.records import Page
 from tests.ingestor.conftest import Ingest
 
 DATED = "time", "No column holds a time: rows are dated by the file", 1
@@ -42,10 +42,16 @@ async def test_a_file_of_several_slices_is_noted_once(ingest: Ingest) -> None:
 
 async def test_what_the_head_of_a_file_shows_is_noted_with_its_first_page(ingest: Ingest) -> None:
     write(ingest.csv_path, 25)
-    ingest.csv_path.write_text(ingest.csv_path.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8")
+    ingest.csv_path.write_text(
+        ingest.csv_path.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8"
+    )
     os.utime(ingest.csv_path, (1.7e9, 1.7e9))  # else it may still be written
     pages = [page async for page in ingest.sources["csv"].pages(None, full=False)]
-    assert [[note.about for note in page.notes] for page in pages] == [["time", "columns"], [], ["last line"]]
+    assert [[note.about for note in page.notes] for page in pages] == [
+        ["time", "columns"],
+        [],
+        ["last line"],
+    ]
 
 
 async def test_while_nothing_changes_the_notes_are_repeated(ingest: Ingest) -> None:
@@ -56,13 +62,17 @@ async def test_while_nothing_changes_the_notes_are_repeated(ingest: Ingest) -> N
         again = await ingest.run("csv")
         assert (again.pages, again.message) == (0, "csv has not changed since its last run.")
         assert said(again) == said(first)
-    event = await ingest.value("SELECT run FROM events WHERE kind = 'run_finished' ORDER BY seq DESC LIMIT 1")
+    event = await ingest.value(
+        "SELECT run FROM events WHERE kind = 'run_finished' ORDER BY seq DESC LIMIT 1"
+    )
     assert isinstance(event, msgspec.Raw)
     assert [note["text"] for note in json.loads(bytes(event))["notes"]] == [DATED[1], COLOUR[1]]
 
 
 @pytest.mark.parametrize("status", ["abandoned", "failure"])
-async def test_a_run_that_did_not_end_well_but_read_a_page_is_repeated(ingest: Ingest, status: str) -> None:
+async def test_a_run_that_did_not_end_well_but_read_a_page_is_repeated(
+    ingest: Ingest, status: str
+) -> None:
     write(ingest.csv_path, 3)
     first = await ingest.run("csv")
     # It was killed after its last page.
@@ -95,7 +105,9 @@ async def test_notes_go_with_their_cause(ingest: Ingest) -> None:
         assert COLOUR not in said(await ingest.run("csv"))
 
 
-async def test_a_text_that_postgresql_cannot_hold_is_noted_without_its_character(ingest: Ingest) -> None:
+async def test_a_text_that_postgresql_cannot_hold_is_noted_without_its_character(
+    ingest: Ingest,
+) -> None:
     async def pages(*_: object, **__: object) -> AsyncGenerator[Page, None]:
         note = Note("columns", "Columns that are not read: a\0b\udc00", 1)
         yield Page("", 0, utc_now(), [], [], None, ends_group=True, notes=(note,))
@@ -103,7 +115,11 @@ async def test_a_text_that_postgresql_cannot_hold_is_noted_without_its_character
     source = ingest.sources["csv"]
     source.pages = pages  # type: ignore[method-assign]  # what a plug-in may yield
     assert said(await ingest.run("csv")) == [
-        ("columns", "Columns that are not read: a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}", 1)
+        (
+            "columns",
+            "Columns that are not read: a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}",
+            1,
+        )
     ]
 
 
@@ -116,9 +132,18 @@ async def test_the_log_says_how_many_notes_a_run_has(ingest: Ingest) -> None:
 
 
 def test_notes_about_one_thing_are_one_and_bounded() -> None:
-    notes = [Note("a", "first", 2), Note("b", "x" * (MAX_TEXT + 1)), Note("a", "second", 3), Note("c", "\ud800")]
+    notes = [
+        Note("a", "first", 2),
+        Note("b", "x" * (MAX_TEXT + 1)),
+        Note("a", "second", 3),
+        Note("c", "\ud800"),
+    ]
     shortened = "x" * (MAX_TEXT - 1) + "…"
-    assert gathered(notes) == [Note("a", "first", 5), Note("b", shortened), Note("c", "\N{REPLACEMENT CHARACTER}")]
+    assert gathered(notes) == [
+        Note("a", "first", 5),
+        Note("b", shortened),
+        Note("c", "\N{REPLACEMENT CHARACTER}"),
+    ]
     assert gathered(gathered(notes)) == gathered(notes)
     many = gathered(Note(str(number), "text", 2) for number in range(MAX_NOTES + 10))
     assert len(many) == MAX_NOTES + 1

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from common.settings import SAMPLE, Settings, SettingsError
 from db.demo import mark_demo
-from db.partitions import Retention
-from db.settings import SAMPLE, Settings, SettingsError
-from ingestor.records import Source
-from ingestor.run import run
-from ingestor.sample import forget_sample
+from db.schema.partitions import Retention
+from ingestor.run.run import run
+from ingestor.run.sample import forget_sample
+from ingestor.run.startup import prepare
 from ingestor.sources.files.source import CsvFiles
-from ingestor.startup import prepare
+from ingestor.sources.records import Source
 from tests.ingestor.conftest import Ingest
 
 KEPT = Retention(raw_days=7, history_days=36_500)
@@ -47,7 +47,8 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
 ) -> None:
     await read(ingest, ingest.sources["coinpaprika"])
     btc = next(row for row in sample_rows() if row["symbol"] == "BTC")
-    # A point of another source within the sample's hour: its candle is to be what that point makes of it.
+    # A point of another source within the sample's hour: its candle is to be what that point makes
+    # of it.
     past = f"INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', '{btc['timestamp']}'::timestamptz"
     await ingest.rows(f"{past} + interval '5 minutes', 70000, 'coingecko')")
     hour = f"date_bin('1 hour', '{btc['timestamp']}'::timestamptz, 'epoch')"
@@ -62,18 +63,26 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
 
     await read(ingest, CsvFiles(str(SAMPLE)))
     assert await ingest.value("SELECT count(*) FROM listings WHERE source = 'csv'") == 50
-    assert await ingest.value("SELECT count(*) FROM candles WHERE ticker = 'BTC' AND samples = 2") == 2
+    assert (
+        await ingest.value("SELECT count(*) FROM candles WHERE ticker = 'BTC' AND samples = 2") == 2
+    )
 
     await forget_sample(ingest.pool, str(tmp_path / "csv"), KEPT)
     assert await state(ingest) == before
-    told = await ingest.value("SELECT tickers FROM events WHERE kind = 'coins_changed' ORDER BY seq DESC LIMIT 1")
+    told = await ingest.value(
+        "SELECT tickers FROM events WHERE kind = 'coins_changed' ORDER BY seq DESC LIMIT 1"
+    )
     assert isinstance(told, list)
-    assert {row["symbol"] for row in sample_rows()} - {ticker for ticker, *_ in before[0]} <= set(told)
+    assert {row["symbol"] for row in sample_rows()} - {ticker for ticker, *_ in before[0]} <= set(
+        told
+    )
     await forget_sample(ingest.pool, str(tmp_path / "csv"), KEPT)
     assert await state(ingest) == before
 
 
-async def test_what_a_user_names_is_kept(ingest: Ingest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_a_user_names_is_kept(
+    ingest: Ingest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = shutil.copy(SAMPLE, tmp_path / "sample.csv")
     await read(ingest, CsvFiles(str(copy)))
     before = await state(ingest)
@@ -82,7 +91,9 @@ async def test_what_a_user_names_is_kept(ingest: Ingest, tmp_path: Path, capsys:
     assert "the prices in it are invented" in capsys.readouterr().out
 
 
-async def test_a_users_own_figures_of_the_same_name_are_kept(ingest: Ingest, tmp_path: Path) -> None:
+async def test_a_users_own_figures_of_the_same_name_are_kept(
+    ingest: Ingest, tmp_path: Path
+) -> None:
     own = tmp_path / "sample.csv"
     own.write_text("symbol,name,price_usd\nBTC,Bitcoin,1\n", encoding="utf-8")
     await read(ingest, CsvFiles(str(own)))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from db.settings import Settings, SettingsError
+from common.settings import Settings, SettingsError
 from ingestor.sources import create_sources, known_sources
-from ingestor.sources.coingecko import CoinGecko
+from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.sources.files.source import CsvFiles
 
@@ -43,7 +43,10 @@ async def test_another_package_brings_a_source_by_its_entry_point() -> None:
 
 
 async def test_a_source_that_there_is_not_is_a_bad_setting() -> None:
-    with pytest.raises(SettingsError, match=r"SOURCES must be some of .*coinpaprika, csv.*; 'binance' is none of them"):
+    with pytest.raises(
+        SettingsError,
+        match=r"SOURCES must be some of .*coinpaprika, csv.*; 'binance' is none of them",
+    ):
         create_sources(Settings(home=Path(), sources=("csv", "binance")))
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from db.migrate import migrate
-from db.types import Connection
+from db.connect.types import Connection
+from db.schema.migrate import migrate
 from tests.conftest import StartProgram
 
 
@@ -18,7 +18,9 @@ async def test_it_waits_for_the_schema_as_the_server_does(
         CSV_PATH=str(tmp_path / "coins.csv"),
         KASPARRO_HOME=str(tmp_path),
     )
-    await program.wait_for(r"waiting for the database .*The database lacks migration 0001_main\.sql", 60)
+    await program.wait_for(
+        r"waiting for the database .*The database lacks migration 0001_main\.sql", 60
+    )
     await migrate(empty_database)
     await program.wait_for("run.finished .*status=success", 60)
     assert await program.stop() == 0
@@ -28,8 +30,12 @@ async def test_it_waits_for_the_schema_as_the_server_does(
 async def test_it_refuses_a_database_that_a_newer_version_has_migrated(
     start_program: StartProgram, database: str, connection: Connection, tmp_path: Path
 ) -> None:
-    await connection.execute("INSERT INTO schema_migrations VALUES (9999, 'future', repeat('a', 64), now())")
-    program = start_program("-m", "ingestor", DATABASE_URL=database, SOURCES="csv", KASPARRO_HOME=str(tmp_path))
+    await connection.execute(
+        "INSERT INTO schema_migrations VALUES (9999, 'future', repeat('a', 64), now())"
+    )
+    program = start_program(
+        "-m", "ingestor", DATABASE_URL=database, SOURCES="csv", KASPARRO_HOME=str(tmp_path)
+    )
     assert await program.wait(60) == 1
     assert program.text().strip() == (
         "the database holds migration 9999_future, which this version of Kasparro does not know: "

@@ -15,10 +15,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from db.pool import Connection
+from db.connect.pool import Connection
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import ROOT, kasparro, run
 
@@ -50,7 +50,7 @@ class Shell:
 
 @pytest.fixture
 async def shell(database: str, tmp_path: Path) -> AsyncIterator[Shell]:
-    async with serving(create_app(Market(COINS, seed=5))) as address:
+    async with serving(create_app(SimulatedMarket(COINS, seed=5))) as address:
         opened = Shell(address, database, tmp_path)
         done = await opened("ingest", "--once", "--source", "coingecko")
         assert done.returncode == 0, done.stderr
@@ -62,7 +62,9 @@ async def test_it_says_what_it_needs_and_what_it_did(shell: Shell, connection: C
     coins = await connection.fetchval("SELECT count(*) FROM listings WHERE contributes")
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
-    spare = re.fullmatch(rf"coingecko: {coins} calls, one a coin, for 5 days; left this month .*: (\S+) calls", first)
+    spare = re.fullmatch(
+        rf"coingecko: {coins} calls, one a coin, for 5 days; left this month .*: (\S+) calls", first
+    )
     assert spare is not None
     assert 100_000 < int(spare[1].replace(",", "")) < 1_000_000
     points = await connection.fetchval("SELECT count(*) FROM price_points")
@@ -86,21 +88,37 @@ async def test_json_is_alone_on_standard_output(shell: Shell) -> None:
     assert done.returncode == 3
     report = json.loads(done.stdout)
     [skipped] = report.pop("skipped")
-    assert (skipped["ticker"], skipped["external_id"], skipped["kind"]) == ("BTC", "bitcoin", "missing")
+    assert (skipped["ticker"], skipped["external_id"], skipped["kind"]) == (
+        "BTC",
+        "bitcoin",
+        "missing",
+    )
     assert "coin not found" in skipped["message"]
     assert report.pop("points") > 3 * 24 - 2
     assert report == {
         "source": "coingecko", "days": 3, "answered_before": 0, "filled": 1, "left": 0, "stopped": None, "exit_code": 3,
     }  # fmt: skip
     assert (
-        done.stderr.splitlines()[0] == "history is kept for 3 days (HISTORY_RETENTION_DAYS): what is older is left out"
+        done.stderr.splitlines()[0]
+        == "history is kept for 3 days (HISTORY_RETENTION_DAYS): what is older is left out"
     )
     assert done.stderr.splitlines()[1].startswith("coingecko: 2 calls, one a coin, for 3 days; ")
 
 
 async def test_a_terminal_gets_a_progress_bar(shell: Shell) -> None:
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "kasparro", *COMMAND, "--days", "1", "--ticker", "BTC", "--ticker", "ETH"]
+    command = [
+        sys.executable,
+        "-m",
+        "kasparro",
+        *COMMAND,
+        "--days",
+        "1",
+        "--ticker",
+        "BTC",
+        "--ticker",
+        "ETH",
+    ]
     with contextlib.closing(os.fdopen(leader, "rb", buffering=0)) as screen:
         program = await asyncio.create_subprocess_exec(
             *command,
@@ -121,12 +139,18 @@ async def test_a_terminal_gets_a_progress_bar(shell: Shell) -> None:
 async def test_a_provider_that_is_down_is_code_4_and_the_same_command_goes_on(
     shell: Shell, connection: Connection
 ) -> None:
-    fault = Fault(kind="status", status=503, route="*market_chart", after=7, times=None, retry_after=1000)
+    fault = Fault(
+        kind="status", status=503, route="*market_chart", after=7, times=None, retry_after=1000
+    )
     shell.simulation.faults.add([fault])
     done = await shell(*COMMAND, "--days", "2")
     assert done.returncode == 4
     assert re.search(r"^filled 7 coins with [\d,]+ points, 0 skipped$", done.stdout, re.MULTILINE)
-    assert re.search(r"^\d+ coins left: CoinGecko asks to wait until .* it answered 503", done.stderr, re.MULTILINE)
+    assert re.search(
+        r"^\d+ coins left: CoinGecko asks to wait until .* it answered 503",
+        done.stderr,
+        re.MULTILINE,
+    )
     shell.simulation.faults.clear()
     calls = shell.calls()
     done = await shell(*COMMAND, "--days", "2")
@@ -141,20 +165,26 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
 ) -> None:
     budget = {"COINGECKO_MONTHLY_CALLS": "10000", "COINGECKO_PAGES": "1"}
     first = await shell(*COMMAND, "--days", "2", "--ticker", "BTC", **budget)
-    spare = re.search(r"; left this month beside the polls: ([\d,]+) calls$", first.stdout, re.MULTILINE)
+    spare = re.search(
+        r"; left this month beside the polls: ([\d,]+) calls$", first.stdout, re.MULTILINE
+    )
     assert spare is not None
     few = int(spare[1].replace(",", "")) - 1 - 10
     await connection.execute("UPDATE api_calls SET calls = calls + $1", few)
     done = await shell(*COMMAND, "--days", "2", **budget)
     assert done.returncode == 3
     assert re.search(r"; left this month beside the polls: 1\d calls$", done.stdout, re.MULTILINE)
-    assert re.search(r"^\d+ coins left: coingecko has no calls left this month beside", done.stderr, re.MULTILINE)
+    assert re.search(
+        r"^\d+ coins left: coingecko has no calls left this month beside", done.stderr, re.MULTILINE
+    )
     filled = await connection.fetchval("SELECT count(*) FROM backfills WHERE outcome = 'filled'")
     assert filled == shell.calls()
     assert 9 <= filled - 1 <= 11  # a poll's worth of calls may fall due while the test runs
     await connection.execute("UPDATE api_calls SET calls = 1")  # another month
     assert (await shell(*COMMAND, "--days", "2", **budget)).returncode == 0
-    assert await connection.fetchval("SELECT count(*) FROM backfills WHERE outcome <> 'filled'") == 0
+    assert (
+        await connection.fetchval("SELECT count(*) FROM backfills WHERE outcome <> 'filled'") == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,13 +202,17 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
         ),
     ],
 )
-def test_what_cannot_be_done_is_one_line(arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_one_line(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
     done = run("backfill", "--days", "2", *arguments, KASPARRO_HOME=str(tmp_path / "home"))
     assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
     assert not (tmp_path / "home").exists()
 
 
-async def test_a_past_that_the_plan_does_not_cover_is_refused_with_the_limit_and_what_to_do(shell: Shell) -> None:
+async def test_a_past_that_the_plan_does_not_cover_is_refused_with_the_limit_and_what_to_do(
+    shell: Shell,
+) -> None:
     done = await shell(*COMMAND, "--days", "1000", HISTORY_RETENTION_DAYS="1000")
     assert (done.returncode, shell.calls()) == (4, 1)
     assert re.search(
@@ -243,6 +277,8 @@ async def test_kills_at_any_moment_leave_what_one_undisturbed_backfill_leaves(
     assert done.returncode in (0, 3), done.stderr
     # A kill costs the call under way, and that of a coin just before that was not found.
     assert shell.calls() - calls <= calls + 2 * ROUNDS, seed
-    assert await connection.fetchval("SELECT calls FROM api_calls") >= len(shell.simulation.received)
+    assert await connection.fetchval("SELECT calls FROM api_calls") >= len(
+        shell.simulation.received
+    )
     for disturbed, rows in zip(await contents(connection), undisturbed, strict=True):
         assert disturbed == rows, seed

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from db.pool import Pool
-from db.settings import load_settings
+from common.settings import load_settings
+from db.connect.pool import Pool
+from db.connect.types import Connection
 from db.sources import SourceSettings, save_sources
-from db.types import Connection
-from ingestor.run import run as run_source
+from ingestor.run.run import run as run_source
 from ingestor.sources.files.source import CsvFiles
 from kasparro.check import CheckResult, check_paths
 from tests.kasparro.command_line import ROOT, kasparro, run_in
@@ -60,7 +60,8 @@ mixed.csv: CSV, UTF-8, delimiter: semicolon, header on line 3
 {UNKNOWN}
 """
 EVERYTHING = """
-SELECT (SELECT count(*) FROM etl_runs), (SELECT count(*) FROM raw_csv_records), (SELECT count(*) FROM events),
+SELECT (SELECT count(*) FROM etl_runs), (SELECT count(*) FROM raw_csv_records),
+    (SELECT count(*) FROM events),
     (SELECT array_agg(l::text ORDER BY source, external_id) FROM listings AS l),
     (SELECT array_agg(n::text ORDER BY ticker) FROM normalized_records AS n),
     (SELECT array_agg(s::text ORDER BY name) FROM sources AS s),
@@ -96,7 +97,10 @@ def test_json_has_the_same_for_machines(tmp_path: Path) -> None:
         "header_line": 3,
     }
     assert (file["report"]["rows"], file["report"]["rejected"], file["coins"]) == (4, 2, 2)
-    assert [(row["line"], row["text"]) for row in file["rejections"]] == [(8, "X;X;abc;;1;31.01.2026;"), (9, "Y;Y;1")]
+    assert [(row["line"], row["text"]) for row in file["rejections"]] == [
+        (8, "X;X;abc;;1;31.01.2026;"),
+        (9, "Y;Y;1"),
+    ]
     assert file["report"]["first"][0] == {
         "external_id": "btc-bitcoin",
         "ticker": "BTC",
@@ -106,11 +110,17 @@ def test_json_has_the_same_for_machines(tmp_path: Path) -> None:
         "percent_change_24h": 0.5,
         "observed_at": "2026-01-31T10:00:00Z",
     }
-    assert (result["coins"], result["coins_changed"], result["not_counted"]) == (2, None, "no database runs")
+    assert (result["coins"], result["coins_changed"], result["not_counted"]) == (
+        2,
+        None,
+        "no database runs",
+    )
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])
-def test_no_control_character_of_a_file_reaches_the_terminal(tmp_path: Path, option: tuple[str, ...]) -> None:
+def test_no_control_character_of_a_file_reaches_the_terminal(
+    tmp_path: Path, option: tuple[str, ...]
+) -> None:
     (tmp_path / "a.csv").write_bytes(
         b"symbol,name,price,\x1b]0;title\x07,\xe2\x80\xae\n"
         b"BTC,\x1b[31mred,1,,\nE\x1b[2J,\xc2\x9b2J,2,,\nX,x,\x1b[1mzz,,\n\x9b1m,y,1,,\n"
@@ -127,7 +137,14 @@ def test_exit_codes(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     codes = {
         arguments: run_in(tmp_path, "check", *arguments, **home(tmp_path)).returncode
-        for arguments in [("good.csv",), ("good.csv", "page.csv"), ("missing.csv",), ("*.tsv",), ("empty",), ("--no",)]
+        for arguments in [
+            ("good.csv",),
+            ("good.csv", "page.csv"),
+            ("missing.csv",),
+            ("*.tsv",),
+            ("empty",),
+            ("--no",),
+        ]
     }
     assert codes == {
         ("good.csv",): 0,
@@ -139,11 +156,15 @@ def test_exit_codes(tmp_path: Path) -> None:
     }
 
 
-def test_a_folder_is_read_as_csv_path_is_and_is_what_is_read_where_nothing_is_named(tmp_path: Path) -> None:
+def test_a_folder_is_read_as_csv_path_is_and_is_what_is_read_where_nothing_is_named(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "a.csv").write_text("symbol,price,date\nBTC,1,2026-01-01\n", encoding="utf-8")
-    (folder / "b.json").write_text('[{"symbol": "ETH", "price": 2, "date": "2026-01-01"}]', encoding="utf-8")
+    (folder / "b.json").write_text(
+        '[{"symbol": "ETH", "price": 2, "date": "2026-01-01"}]', encoding="utf-8"
+    )
     (folder / ".hidden.csv").write_text("no table", encoding="utf-8")
     (folder / "notes.txt").write_text("no table", encoding="utf-8")
     named = run_in(tmp_path, "check", "files", **home(tmp_path))
@@ -151,7 +172,10 @@ def test_a_folder_is_read_as_csv_path_is_and_is_what_is_read_where_nothing_is_na
     assert named.stdout == unnamed.stdout
     assert named.returncode == unnamed.returncode == 0
     heads = [line for line in named.stdout.splitlines() if line.startswith("files/")]
-    assert heads == ["files/a.csv: CSV, UTF-8, delimiter: comma, header on line 1", "files/b.json: JSON, UTF-8"]
+    assert heads == [
+        "files/a.csv: CSV, UTF-8, delimiter: comma, header on line 1",
+        "files/b.json: JSON, UTF-8",
+    ]
     assert "2 files, 2 coins" in named.stdout
 
 
@@ -174,7 +198,10 @@ async def test_the_coins_that_would_change_are_those_that_a_run_then_changes(
 ) -> None:
     source = CsvFiles(str(tmp_path / "b"))
     async with pool.acquire() as connection:
-        await save_sources(connection, [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)])
+        await save_sources(
+            connection,
+            [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)],
+        )
     (tmp_path / "b").mkdir()
     path = tmp_path / "b" / "prices.csv"
     versions = [
@@ -199,19 +226,27 @@ async def test_the_coins_that_would_change_are_those_that_a_run_then_changes(
         async with pool.acquire() as connection:
             expected.append(
                 await connection.fetchval(
-                    "SELECT count(DISTINCT t) FROM events, unnest(tickers) AS t WHERE seq > $1", newest
+                    "SELECT count(DISTINCT t) FROM events, unnest(tickers) AS t WHERE seq > $1",
+                    newest,
                 )
             )
     assert said == expected == [3, 0, 4]
 
 
-async def test_a_check_writes_nothing(database: str, pool: Pool, connection: Connection, tmp_path: Path) -> None:
+async def test_a_check_writes_nothing(
+    database: str, pool: Pool, connection: Connection, tmp_path: Path
+) -> None:
     source = CsvFiles(str(tmp_path))
-    await save_sources(connection, [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)])
+    await save_sources(
+        connection, [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)]
+    )
     path = tmp_path / "prices.csv"
     path.write_text("symbol,price,date\nBTC,1,2026-01-01\nETH,2,2026-01-01\n", encoding="utf-8")
     assert await run_source(pool, source, timeout_seconds=60) is not None
-    path.write_text("symbol,price,date\nBTC,3,2026-01-02\nSOL,2,2026-01-01\nETH,zz,2026-01-03\n", encoding="utf-8")
+    path.write_text(
+        "symbol,price,date\nBTC,3,2026-01-02\nSOL,2,2026-01-01\nETH,zz,2026-01-03\n",
+        encoding="utf-8",
+    )
     before = await connection.fetchrow(EVERYTHING)
     # Whoever writes does not wait for it, nor it for them.
     async with connection.transaction():
@@ -228,11 +263,16 @@ async def test_a_database_that_is_away_is_said_and_nothing_else_is_missing(tmp_p
     done = await kasparro("check", str(path), **environ)
     assert done.returncode == 0
     assert "1 row, 0 rejected, 1 coin" in done.stdout
-    assert "would change is not known: PostgreSQL at 127.0.0.1:1/nothing is out of reach" in done.stdout
+    assert (
+        "would change is not known: PostgreSQL at 127.0.0.1:1/nothing is out of reach"
+        in done.stdout
+    )
     assert "secret" not in done.stdout
 
 
-async def test_a_database_of_another_version_is_left_alone(empty_database: str, tmp_path: Path) -> None:
+async def test_a_database_of_another_version_is_left_alone(
+    empty_database: str, tmp_path: Path
+) -> None:
     path = tmp_path / "prices.csv"
     path.write_text("symbol,price,date\nBTC,3,2026-01-02\n", encoding="utf-8")
     result = await checked(str(path), empty_database, tmp_path)

@@ -14,8 +14,8 @@ import anyio
 import psutil
 import pytest
 
-from kasparro.child import Backoff, Child
-from kasparro.console import Console
+from kasparro.supervise.child import Backoff, Child
+from kasparro.supervise.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
 SOON = Backoff(first_seconds=0.01, limit_seconds=0.02, steady_seconds=60)
@@ -105,7 +105,9 @@ async def test_a_crashed_process_is_started_again_and_the_wait_is_told(
     assert "worker ended with exit code 3; starting it again in 0.02 s" in caplog.messages
 
 
-async def test_a_killed_process_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_killed_process_is_started_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         async with running(tmp_path, WORKS_UNTIL_TOLD) as stage:
             os.kill(await stage.wait_for_pid(), signal.SIGKILL)
@@ -135,7 +137,9 @@ async def test_stop_lets_it_finish(tmp_path: Path) -> None:
         assert stage.stream.getvalue().endswith("bye\n")
 
 
-async def test_stop_kills_what_does_not_listen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_stop_kills_what_does_not_listen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with running(tmp_path, DEAF) as stage:
         pid = await stage.wait_for_pid()
         with caplog.at_level(logging.WARNING):
@@ -164,7 +168,7 @@ async def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> N
     (tmp_path / "worker.py").write_text(WORKS_UNTIL_TOLD, encoding="utf-8")
     (tmp_path / "parent.py").write_text(
         "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-m', 'kasparro.leash', 'worker'], stdin=subprocess.PIPE).wait()\n",
+        "subprocess.Popen([sys.executable, '-m', 'kasparro.supervise.parent_watch', 'worker'], stdin=subprocess.PIPE).wait()\n",
         encoding="utf-8",
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
@@ -177,7 +181,9 @@ async def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> N
         worker = psutil.Process(int(ready.split()[1]))
         parent.kill()
         await parent.wait()
-        assert await parent.stdout.read() == b"bye\n"  # it was asked, and the pipe's last writer is gone
+        assert (
+            await parent.stdout.read() == b"bye\n"
+        )  # it was asked, and the pipe's last writer is gone
         while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.01)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 import kasparro as kasparro_package
+from common.settings import SAMPLE
+from db.connect.locks import release_source_lock, try_source_lock
+from db.connect.pool import connect
 from db.embedded import EmbeddedPostgres
-from db.locks import release_source_lock, try_source_lock
-from db.pool import connect
-from db.settings import SAMPLE
 from kasparro.cli import COMMANDS, cli
-from kasparro.errors import CommandError, explain
+from kasparro.cli.common.errors import CommandError, explain
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import kasparro, run, run_in
 
@@ -28,7 +28,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def no_network(database: str, home: Path) -> dict[str, str]:
-    return {"DATABASE_URL": database, "KASPARRO_HOME": str(home), "SOURCES": "csv", "CSV_PATH": str(SAMPLE)}
+    return {
+        "DATABASE_URL": database,
+        "KASPARRO_HOME": str(home),
+        "SOURCES": "csv",
+        "CSV_PATH": str(SAMPLE),
+    }
 
 
 def test_help_lists_every_command_with_the_first_line_of_its_own_help() -> None:
@@ -43,7 +48,9 @@ def test_help_lists_every_command_with_the_first_line_of_its_own_help() -> None:
 
 def test_help_imports_nothing_of_the_program() -> None:
     code = "import sys, kasparro.cli; print(sorted({'db', 'asyncpg', 'ingestor', 'server', 'rich'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"
 
 
@@ -52,7 +59,9 @@ def test_the_version_is_the_projects() -> None:
     assert run("--version").stdout == f"kasparro {project['version']}\n"
 
 
-def test_a_checkout_that_is_not_installed_knows_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkout_that_is_not_installed_knows_its_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def version(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -88,10 +97,14 @@ def test_a_bad_setting_of_the_file_is_named_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("POLL_SECONDS=soon\n", encoding="utf-8")
     done = run_in(tmp_path, "status")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "Error: POLL_SECONDS must be a whole number from 1 to 86400; it is 'soon'\n"
+    assert (
+        done.stderr == "Error: POLL_SECONDS must be a whole number from 1 to 86400; it is 'soon'\n"
+    )
 
 
-@pytest.mark.parametrize("arguments", [("up",), ("up", "--demo"), ("ingest",), ("ingest", "--once")])
+@pytest.mark.parametrize(
+    "arguments", [("up",), ("up", "--demo"), ("ingest",), ("ingest", "--once")]
+)
 @pytest.mark.parametrize(
     ("setting", "value", "sentence"),
     [
@@ -116,7 +129,11 @@ def test_a_bad_source_setting_is_one_line_and_starts_nothing(
 @pytest.mark.parametrize("command", ["status", "migrate", "trigger", "ingest"])
 def test_a_database_out_of_reach_is_one_line(command: str, tmp_path: Path) -> None:
     arguments = [command, "--once"] if command == "ingest" else [command]
-    done = run(*arguments, DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none", KASPARRO_HOME=str(tmp_path))
+    done = run(
+        *arguments,
+        DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none",
+        KASPARRO_HOME=str(tmp_path),
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: PostgreSQL at 127.0.0.1:1/none is out of reach")
     assert done.stderr.count("\n") == 1
@@ -129,7 +146,9 @@ def test_a_taken_port_is_one_line_before_anything_starts(command: str, state_fol
         port = listener.getsockname()[1]
         done = run(command, PORT=str(port), KASPARRO_HOME=str(state_folder))
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(rf"Error: port {port} is taken by .*\(process {os.getpid()}\): .*set PORT .*\n", done.stderr)
+    assert re.fullmatch(
+        rf"Error: port {port} is taken by .*\(process {os.getpid()}\): .*set PORT .*\n", done.stderr
+    )
     assert not (state_folder / "postgres").exists()
 
 
@@ -143,13 +162,20 @@ async def test_migrate_applies_once_and_tells_what(empty_database: str, tmp_path
     assert "pending" not in applied
 
 
-async def test_status_of_a_database_without_schema_says_what_to_do(empty_database: str, tmp_path: Path) -> None:
+async def test_status_of_a_database_without_schema_says_what_to_do(
+    empty_database: str, tmp_path: Path
+) -> None:
     done = await kasparro("status", **no_network(empty_database, tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Error: the database is not at the schema of this version: run `kasparro migrate`\n"
+    assert (
+        done.stderr
+        == "Error: the database is not at the schema of this version: run `kasparro migrate`\n"
+    )
 
 
-async def test_ingest_once_runs_each_source_and_status_shows_it(database: str, tmp_path: Path) -> None:
+async def test_ingest_once_runs_each_source_and_status_shows_it(
+    database: str, tmp_path: Path
+) -> None:
     settings = no_network(database, tmp_path)
     assert "no source was ever run" in (await kasparro("status", **settings)).stdout
     first = await kasparro("ingest", "--once", "--json", **settings)
@@ -159,10 +185,16 @@ async def test_ingest_once_runs_each_source_and_status_shows_it(database: str, t
     assert outcome["processed"] == outcome["changed"] > 0
 
     table = (await kasparro("ingest", "--once", "--full", **settings)).stdout
-    assert re.search(rf"^ csv +success +{outcome['processed']} +0 +0 +{outcome['processed']} ", table, re.MULTILINE)
+    assert re.search(
+        rf"^ csv +success +{outcome['processed']} +0 +0 +{outcome['processed']} ",
+        table,
+        re.MULTILINE,
+    )
 
     shown = (await kasparro("status", **settings)).stdout
-    assert re.search(rf"^ csv +ok +success, \d+ s ago .* {outcome['processed']} +\d+ s ago", shown, re.MULTILINE)
+    assert re.search(
+        rf"^ csv +ok +success, \d+ s ago .* {outcome['processed']} +\d+ s ago", shown, re.MULTILINE
+    )
     known = json.loads((await kasparro("status", "--json", **settings)).stdout)
     [csv] = known["sources"]
     assert known["coins"] > 0
@@ -173,8 +205,12 @@ async def test_ingest_once_runs_each_source_and_status_shows_it(database: str, t
 
 async def test_ingest_once_tells_a_rejected_record_by_code_3(database: str, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
-    file.write_text("symbol,name,price_usd\nBTC,Bitcoin,100\nETH,Ethereum,not a number\n", encoding="utf-8")
-    done = await kasparro("ingest", "--once", **no_network(database, tmp_path) | {"CSV_PATH": str(file)})
+    file.write_text(
+        "symbol,name,price_usd\nBTC,Bitcoin,100\nETH,Ethereum,not a number\n", encoding="utf-8"
+    )
+    done = await kasparro(
+        "ingest", "--once", **no_network(database, tmp_path) | {"CSV_PATH": str(file)}
+    )
     assert done.returncode == 3, done.stderr
     assert re.search(r"^ csv +partial +2 +1 ", done.stdout, re.MULTILINE)
 
@@ -192,12 +228,20 @@ async def test_ingest_once_tells_a_failed_run_by_code_4(database: str, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("ingest", "--source", "nope"), "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n"),
-        (("ingest", "--once", "--source", "nope"), "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n"),
+        (
+            ("ingest", "--source", "nope"),
+            "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n",
+        ),
+        (
+            ("ingest", "--once", "--source", "nope"),
+            "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n",
+        ),
         (("ingest", "--full"), "Error: --full and --json go with --once\n"),
     ],
 )
-def test_ingest_refuses_what_it_cannot_do(arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+def test_ingest_refuses_what_it_cannot_do(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     done = run(*arguments, KASPARRO_HOME=str(home))
     assert done.returncode == 2
@@ -205,7 +249,7 @@ def test_ingest_refuses_what_it_cannot_do(arguments: tuple[str, ...], sentence: 
     assert not home.exists()
 
 
-IMPATIENT = "import ingestor.once; ingestor.once.PATIENCE_SECONDS = 0.1; from kasparro.__main__ import main; main()"
+IMPATIENT = "import ingestor.run.once; ingestor.run.once.PATIENCE_SECONDS = 0.1; from kasparro.__main__ import main; main()"
 
 
 async def test_ingest_once_tells_a_source_that_was_busy_by_code_4(
@@ -215,7 +259,9 @@ async def test_ingest_once_tells_a_source_that_was_busy_by_code_4(
     assert await try_source_lock(connection, "csv")  # another ingestor is at it
     program = start_program("-c", IMPATIENT, "ingest", "--once", **no_network(database, tmp_path))
     assert await program.wait() == 4, program.text()
-    assert re.search(r"^csv: not run: another ingestor was at it for 0\.1 s$", program.text(), re.MULTILINE)
+    assert re.search(
+        r"^csv: not run: another ingestor was at it for 0\.1 s$", program.text(), re.MULTILINE
+    )
     await release_source_lock(connection, "csv")
     await connection.close()
 
@@ -237,18 +283,26 @@ async def test_trigger_names_a_source_that_the_request_ended_without(
     ingestor = start_program("-m", "ingestor", **settings)
     assert await trigger.wait() == 4, trigger.text()
     assert re.search(r"^ csv +success ", trigger.text(), re.MULTILINE)
-    assert re.search(r"^former: not run: no ingestor is set to read it any more$", trigger.text(), re.MULTILINE)
+    assert re.search(
+        r"^former: not run: no ingestor is set to read it any more$", trigger.text(), re.MULTILINE
+    )
     assert await ingestor.stop() == 0
 
 
 async def test_ingest_of_one_source_leaves_the_others_enabled(
     start_program: StartProgram, database: str, tmp_path: Path
 ) -> None:
-    environ = {**no_network(database, tmp_path), "SOURCES": "csv,coingecko", "COINGECKO_URL": "http://127.0.0.1:1"}
+    environ = {
+        **no_network(database, tmp_path),
+        "SOURCES": "csv,coingecko",
+        "COINGECKO_URL": "http://127.0.0.1:1",
+    }
     program = start_program("-m", "kasparro", "ingest", "--source", "csv", **environ)
     await program.wait_for(r"run\.finished")
     connection = await connect(database)
-    assert await connection.fetchval("SELECT array_agg(name ORDER BY name) FROM sources WHERE enabled") == [
+    assert await connection.fetchval(
+        "SELECT array_agg(name ORDER BY name) FROM sources WHERE enabled"
+    ) == [
         "coingecko",
         "csv",
     ]
@@ -257,7 +311,9 @@ async def test_ingest_of_one_source_leaves_the_others_enabled(
     assert await program.stop() == 0
 
 
-async def test_trigger_writes_a_request_that_waits_for_an_ingestor(database: str, tmp_path: Path) -> None:
+async def test_trigger_writes_a_request_that_waits_for_an_ingestor(
+    database: str, tmp_path: Path
+) -> None:
     settings = no_network(database, tmp_path)
     never = await kasparro("trigger", **settings)
     assert (never.returncode, never.stderr.count("\n")) == (1, 1)
@@ -277,7 +333,12 @@ async def test_trigger_writes_a_request_that_waits_for_an_ingestor(database: str
     row = await connection.fetchrow("SELECT id, status, sources, full_run FROM etl_requests")
     await connection.close()
     assert row is not None
-    assert dict(row) == {"id": asked["request"], "status": "pending", "sources": ["csv"], "full_run": True}
+    assert dict(row) == {
+        "id": asked["request"],
+        "status": "pending",
+        "sources": ["csv"],
+        "full_run": True,
+    }
 
 
 def test_trigger_without_a_kasparro_says_what_to_do(state_folder: Path) -> None:
@@ -298,7 +359,10 @@ def test_the_token_is_made_once_and_kept_private(state_folder: Path) -> None:
 
 def test_a_token_that_is_set_is_the_token(tmp_path: Path) -> None:
     for given in ("set", "set, the one before"):
-        assert run("token", SCHEDULER_TOKEN=given, KASPARRO_HOME=str(tmp_path / "home")).stdout == "set\n"
+        assert (
+            run("token", SCHEDULER_TOKEN=given, KASPARRO_HOME=str(tmp_path / "home")).stdout
+            == "set\n"
+        )
     assert not (tmp_path / "home").exists()
 
 
@@ -321,5 +385,10 @@ def test_an_error_of_ours_keeps_its_traceback() -> None:
 def test_an_error_has_its_sentence_where_docstrings_are_stripped(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("migrate", KASPARRO_HOME=str(tmp_path / "file" / "home"), PYTHONOPTIMIZE="2")
-    sentence = "cannot be used for PostgreSQL (Not a directory): set KASPARRO_HOME to another folder."
-    assert (done.returncode, done.stderr) == (1, f"Error: {tmp_path / 'file' / 'home'} {sentence}\n")
+    sentence = (
+        "cannot be used for PostgreSQL (Not a directory): set KASPARRO_HOME to another folder."
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: {tmp_path / 'file' / 'home'} {sentence}\n",
+    )

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from db.settings import load_settings
-from kasparro.demo import demo_settings
-from kasparro.demo_plan import demo_plan, new_market
+from common.settings import load_settings
+from kasparro.demo.plan import demo_plan, new_market
+from kasparro.demo.state import demo_settings
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,11 @@ from kasparro.demo_plan import demo_plan, new_market
     ],
 )
 def test_the_demo_polls_often_unless_the_user_says_how_often(
-    in_environment: str | None, in_file: str | None, seconds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_environment: str | None,
+    in_file: str | None,
+    seconds: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("POLL_SECONDS", raising=False)
@@ -29,4 +33,7 @@ def test_the_demo_polls_often_unless_the_user_says_how_often(
         monkeypatch.setenv("POLL_SECONDS", in_environment)
     if in_file is not None:
         Path(".env").write_text(f"{in_file}\n", encoding="utf-8")
-    assert demo_plan(demo_settings(load_settings()), new_market()).environment["POLL_SECONDS"] == seconds
+    assert (
+        demo_plan(demo_settings(load_settings()), new_market()).environment["POLL_SECONDS"]
+        == seconds
+    )

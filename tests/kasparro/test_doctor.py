@@ -16,17 +16,29 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from common.settings import SAMPLE, Settings, load_settings
+from db.connect.pool import Connection, connect
 from db.loop_problems import save_problem
-from db.pool import Connection, connect
-from db.settings import SAMPLE, Settings, load_settings
 from kasparro.doctor import examine
 from kasparro.doctor.findings import Finding
-from kasparro.doctor.machine import FULL_DISK_BYTES, LOW_DISK_BYTES, check_disk, check_server_port, check_state_folder
-from kasparro.occupancy import occupy
-from kasparro.ports import free_port, service_url
+from kasparro.doctor.machine import (
+    FULL_DISK_BYTES,
+    LOW_DISK_BYTES,
+    check_disk,
+    check_server_port,
+    check_state_folder,
+)
+from kasparro.supervise.ports import free_port, service_url
+from kasparro.supervise.process_lock import occupy
 from tests.kasparro.command_line import kasparro
 
-TICKER = {"id": "btc-bitcoin", "symbol": "BTC", "name": "Bitcoin", "rank": 1, "quotes": {"USD": {"price": 1.5}}}
+TICKER = {
+    "id": "btc-bitcoin",
+    "symbol": "BTC",
+    "name": "Bitcoin",
+    "rank": 1,
+    "quotes": {"USD": {"price": 1.5}},
+}
 NOBODY_LISTENS = "http://127.0.0.1:1"
 
 
@@ -80,22 +92,41 @@ async def test_a_healthy_kasparro_gets_a_line_for_each_part(database: str, tmp_p
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok   ") for line in lines)
-    subjects = ["Python", "State folder", "Disk", "Port", "Database", "Clock", "Schema", "Space", "Login", "Login"]
+    subjects = [
+        "Python",
+        "State folder",
+        "Disk",
+        "Port",
+        "Database",
+        "Clock",
+        "Schema",
+        "Space",
+        "Login",
+        "Login",
+    ]
     subjects += ["coinpaprika", "csv", "Clock"]
     assert [finding["subject"] for finding in as_json] == subjects
     assert len(lines) == len(subjects)
 
 
-async def test_the_servers_version_is_its_own(database: str, connection: Connection, tmp_path: Path) -> None:
+async def test_the_servers_version_is_its_own(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
     known = await connection.fetchval("SELECT current_setting('server_version_num')::integer")
     found = await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv")
     assert found["Database"].text.startswith(f"PostgreSQL {known // 10_000}.{known % 10_000}, ")
 
 
-async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(database: str, tmp_path: Path) -> None:
+async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(
+    database: str, tmp_path: Path
+) -> None:
     missing = tmp_path / "no.csv"
     done = await kasparro(
-        "doctor", DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv", CSV_PATH=str(missing)
+        "doctor",
+        DATABASE_URL=database,
+        KASPARRO_HOME=str(tmp_path),
+        SOURCES="csv",
+        CSV_PATH=str(missing),
     )
     assert done.returncode == 1
     assert "fail csv" in done.stdout
@@ -104,7 +135,9 @@ async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(dat
 
 
 async def test_the_sample_is_named_as_what_it_is(database: str, tmp_path: Path) -> None:
-    found = await findings(DATABASE_URL=database, SOURCES="csv", CSV_PATH=str(SAMPLE), KASPARRO_HOME=str(tmp_path))
+    found = await findings(
+        DATABASE_URL=database, SOURCES="csv", CSV_PATH=str(SAMPLE), KASPARRO_HOME=str(tmp_path)
+    )
     assert (found["csv"].level, found["csv"].text) == (
         "warn",
         "CSV_PATH names the sample: the prices in it are invented",
@@ -114,28 +147,43 @@ async def test_the_sample_is_named_as_what_it_is(database: str, tmp_path: Path) 
 async def test_a_csv_with_unknown_columns_names_those_seen(database: str, tmp_path: Path) -> None:
     file = tmp_path / "odd.csv"
     file.write_text("colour,weight\nred,3\n", encoding="utf-8")
-    found = await findings(DATABASE_URL=database, SOURCES="csv", CSV_PATH=str(file), KASPARRO_HOME=str(tmp_path))
+    found = await findings(
+        DATABASE_URL=database, SOURCES="csv", CSV_PATH=str(file), KASPARRO_HOME=str(tmp_path)
+    )
     assert found["csv"].level == "fail"
     assert "colour" in found["csv"].text
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(401, "COINPAPRIKA|API_SOURCE_KEY"), (403, "API_SOURCE_KEY"), (402, "402")]
+    ("status", "words"),
+    [(401, "COINPAPRIKA|API_SOURCE_KEY"), (403, "API_SOURCE_KEY"), (402, "402")],
 )
-async def test_a_refused_key_names_the_setting(status: int, words: str, database: str, tmp_path: Path) -> None:
+async def test_a_refused_key_names_the_setting(
+    status: int, words: str, database: str, tmp_path: Path
+) -> None:
     async with coinpaprika(status, {"error": "who are you?"}) as url:
         found = await findings(
-            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+            DATABASE_URL=database,
+            SOURCES="coinpaprika",
+            COINPAPRIKA_URL=url,
+            KASPARRO_HOME=str(tmp_path),
         )
     assert found["coinpaprika"].level == "fail"
     assert any(word in found["coinpaprika"].text for word in words.split("|"))
     assert "who are you?" in found["coinpaprika"].text
 
 
-async def test_a_provider_that_has_had_enough_is_told_with_its_own_time(database: str, tmp_path: Path) -> None:
-    async with coinpaprika(429, {"error": "too many requests"}, headers={"Retry-After": "3600"}) as url:
+async def test_a_provider_that_has_had_enough_is_told_with_its_own_time(
+    database: str, tmp_path: Path
+) -> None:
+    async with coinpaprika(
+        429, {"error": "too many requests"}, headers={"Retry-After": "3600"}
+    ) as url:
         found = await findings(
-            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+            DATABASE_URL=database,
+            SOURCES="coinpaprika",
+            COINPAPRIKA_URL=url,
+            KASPARRO_HOME=str(tmp_path),
         )
     assert found["coinpaprika"].level == "fail"
     assert "429, too many requests" in found["coinpaprika"].text
@@ -150,16 +198,25 @@ async def test_a_provider_that_is_too_slow_is_given_up(
     gate = asyncio.Event()
     async with coinpaprika(200, [TICKER], gate=gate) as url:
         found = await findings(
-            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+            DATABASE_URL=database,
+            SOURCES="coinpaprika",
+            COINPAPRIKA_URL=url,
+            KASPARRO_HOME=str(tmp_path),
         )
         gate.set()
-    assert (found["coinpaprika"].level, found["coinpaprika"].text) == ("fail", "no answer within 0.1 s")
+    assert (found["coinpaprika"].level, found["coinpaprika"].text) == (
+        "fail",
+        "no answer within 0.1 s",
+    )
 
 
 async def test_unreadable_records_are_a_warning(database: str, tmp_path: Path) -> None:
     async with coinpaprika(200, [TICKER, "no record"]) as url:
         found = await findings(
-            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+            DATABASE_URL=database,
+            SOURCES="coinpaprika",
+            COINPAPRIKA_URL=url,
+            KASPARRO_HOME=str(tmp_path),
         )
     assert found["coinpaprika"].level == "warn"
     assert "2 records in its first page" in found["coinpaprika"].text
@@ -185,9 +242,14 @@ async def test_a_data_folder_that_is_none_is_named(state_folder: Path) -> None:
     assert "move them away" in str(found["Database"].remedy)
 
 
-async def test_a_provider_out_of_reach_is_told_with_what_to_look_at(database: str, tmp_path: Path) -> None:
+async def test_a_provider_out_of_reach_is_told_with_what_to_look_at(
+    database: str, tmp_path: Path
+) -> None:
     found = await findings(
-        DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=NOBODY_LISTENS, KASPARRO_HOME=str(tmp_path)
+        DATABASE_URL=database,
+        SOURCES="coinpaprika",
+        COINPAPRIKA_URL=NOBODY_LISTENS,
+        KASPARRO_HOME=str(tmp_path),
     )
     assert found["coinpaprika"].level == "fail"
     assert "network" in str(found["coinpaprika"].remedy)
@@ -208,7 +270,10 @@ async def test_a_wrong_clock_is_seen_by_the_providers_date(
 ) -> None:
     async with coinpaprika(200, [TICKER], ahead) as url:
         found = await findings(
-            DATABASE_URL=database, SOURCES="coinpaprika", COINPAPRIKA_URL=url, KASPARRO_HOME=str(tmp_path)
+            DATABASE_URL=database,
+            SOURCES="coinpaprika",
+            COINPAPRIKA_URL=url,
+            KASPARRO_HOME=str(tmp_path),
         )
     assert found["Clock"].level == level
     assert words in found["Clock"].text
@@ -216,7 +281,9 @@ async def test_a_wrong_clock_is_seen_by_the_providers_date(
 
 async def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
     found = await findings(
-        DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none", SOURCES="csv", KASPARRO_HOME=str(tmp_path)
+        DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none",
+        SOURCES="csv",
+        KASPARRO_HOME=str(tmp_path),
     )
     assert found["Database"].level == "fail"
     assert "127.0.0.1:1/none is out of reach" in found["Database"].text
@@ -239,7 +306,10 @@ async def test_a_state_folder_that_is_a_file_stops_the_embedded_database(tmp_pat
     file = tmp_path / "file"
     file.touch()
     found = await findings(KASPARRO_HOME=str(file), SOURCES="csv")
-    assert (found["State folder"].level, found["State folder"].text) == ("fail", f"{file} is a file")
+    assert (found["State folder"].level, found["State folder"].text) == (
+        "fail",
+        f"{file} is a file",
+    )
     assert found["Database"].level == "fail"
 
 
@@ -275,9 +345,16 @@ def test_a_port_held_by_kasparro_itself_is_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("free", "level"),
-    [(FULL_DISK_BYTES - 1, "fail"), (FULL_DISK_BYTES, "warn"), (LOW_DISK_BYTES - 1, "warn"), (LOW_DISK_BYTES, "ok")],
+    [
+        (FULL_DISK_BYTES - 1, "fail"),
+        (FULL_DISK_BYTES, "warn"),
+        (LOW_DISK_BYTES - 1, "warn"),
+        (LOW_DISK_BYTES, "ok"),
+    ],
 )
-def test_a_full_disk_is_told(free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told(
+    free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     assert check_disk(settings_of(tmp_path)).level == level
 
@@ -289,7 +366,9 @@ async def test_a_clock_that_is_minutes_off_the_databases_keeps_what_is_old(
         return datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=3)
 
     monkeypatch.setattr("kasparro.doctor.database.database_now", ahead)
-    found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))["Clock"]
+    found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))[
+        "Clock"
+    ]
     assert (found.level, found.text) == (
         "fail",
         "this machine is 180 s behind the database: what is past its retention is kept until they agree",
@@ -302,7 +381,9 @@ async def test_what_holds_up_the_ingestor_is_said_by_doctor_and_status(
     await save_problem(connection, "poll csv", "PostgreSQL refused a statement: no space left")
     environ = {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path), "SOURCES": "csv"}
     sentence = "poll csv: PostgreSQL refused a statement: no space left"
-    assert (await findings(**environ))["Ingestor"] == Finding("fail", "Ingestor", sentence, "see the ingestor's log")
+    assert (await findings(**environ))["Ingestor"] == Finding(
+        "fail", "Ingestor", sentence, "see the ingestor's log"
+    )
     assert f"problem: {sentence}\n" in (await kasparro("status", **environ)).stdout
 
 
@@ -312,6 +393,8 @@ async def test_a_database_that_refuses_is_a_line_of_the_doctor(
     async with connection.transaction():
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await connection.execute("LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
-        found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))["Database"]
+        found = (await findings(DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), SOURCES="csv"))[
+            "Database"
+        ]
     assert (found.level, found.remedy) == ("fail", "see the database's log")
     assert "lock timeout" in found.text

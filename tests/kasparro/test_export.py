@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from common.settings import SAMPLE
+from db.connect.pool import connect
+from db.connect.types import Connection, Pool
 from db.embedded import EmbeddedPostgres
-from db.migrate import migrate
-from db.pool import connect
-from db.settings import SAMPLE
-from db.types import Connection, Pool
+from db.schema.migrate import migrate
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import ROOT, kasparro, run
 
@@ -40,19 +40,22 @@ lines; ""and"" more",7,10,,,12,2026-11-01T12:00:07Z
 NONE,,,,,,,2026-11-01T12:00:09Z
 """
 COINS = """
-SELECT ticker, name, price_usd_exact::text, market_cap_usd::text, volume_24h_usd::text, percent_change_24h::text, rank,
+SELECT ticker, name, price_usd_exact::text, market_cap_usd::text, volume_24h_usd::text,
+    percent_change_24h::text, rank,
     created_at
 FROM normalized_records ORDER BY ticker
 """
 ADD_COINS = """
-INSERT INTO normalized_records (ticker, name, price_usd_exact, source, created_at, ingested_at, rival_count, provenance)
+INSERT INTO normalized_records (ticker, name, price_usd_exact, source, created_at, ingested_at,
+    rival_count, provenance)
 SELECT 'T' || n, repeat('x', 700), n, CASE n % 2 WHEN 0 THEN 'even' ELSE 'odd' END,
     '2026-11-01T00:00:00Z'::timestamptz + n * interval '1 hour', now(), 0, '[]'
 FROM generate_series(1, $1::integer) AS n
 """
 ADD_POINTS = """
 INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, source)
-SELECT ticker, '2026-11-01T00:00:00Z'::timestamptz + n * interval '1 hour', n + 0.000000000000000001, NULL, 'csv'
+SELECT ticker, '2026-11-01T00:00:00Z'::timestamptz + n * interval '1 hour',
+    n + 0.000000000000000001, NULL, 'csv'
 FROM generate_series(0, 47) AS n, unnest(ARRAY ['BTC', 'ETH', '=X']) AS ticker
 """
 
@@ -99,7 +102,8 @@ async def test_a_csv_export_read_as_a_source_is_the_same_market(
     third = tmp_path / "again.csv"
     await kasparro("export", "--out", str(third), **of(empty_database, tmp_path))
     without_ingested = [
-        sorted(line.rpartition(",")[0] for line in file.read_text().split("\n")) for file in (second, third)
+        sorted(line.rpartition(",")[0] for line in file.read_text().split("\n"))
+        for file in (second, third)
     ]
     assert without_ingested[0] == without_ingested[1]
 
@@ -136,9 +140,15 @@ async def test_each_format_is_written_under_its_suffix(
 def read(form: str, file: Path) -> dict[str, Decimal]:
     """Return the exact prices of a file."""
     if form == "csv":
-        return {row["ticker"]: Decimal(row["price_usd"]) for row in csv.DictReader(io.StringIO(file.read_text()))}
+        return {
+            row["ticker"]: Decimal(row["price_usd"])
+            for row in csv.DictReader(io.StringIO(file.read_text()))
+        }
     if form == "ndjson":
-        lines = [json.loads(line, parse_int=Decimal, parse_float=Decimal) for line in file.read_text().splitlines()]
+        lines = [
+            json.loads(line, parse_int=Decimal, parse_float=Decimal)
+            for line in file.read_text().splitlines()
+        ]
         return {line["ticker"]: line["price_usd"] for line in lines}
     pa = pytest.importorskip("pyarrow")
     if form == "parquet":
@@ -154,17 +164,26 @@ def read(form: str, file: Path) -> dict[str, Decimal]:
         (("t1", "T2"), {"T1", "T2"}),
         (("--ticker", " t3 ", "T4"), {"T3", "T4"}),
         (("--source", "odd", "--end-date", "2026-11-01T03:00:00Z"), {"T1", "T3"}),
-        (("--source", "odd", "--source", "even", "--start-date", "2026-11-01T19:00"), {"T19", "T20"}),
+        (
+            ("--source", "odd", "--source", "even", "--start-date", "2026-11-01T19:00"),
+            {"T19", "T20"},
+        ),
         (("--end-date", "2026-10-31"), set()),
         (("--end-date", "20261101"), {f"T{number}" for number in range(1, 21)}),
         (("--end-date", "2026-W44-7"), {f"T{number}" for number in range(1, 21)}),
     ],
 )
 async def test_only_what_is_asked_for(
-    database: str, connection: Connection, tmp_path: Path, arguments: tuple[str, ...], found: set[str]
+    database: str,
+    connection: Connection,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    found: set[str],
 ) -> None:
     await connection.execute(ADD_COINS, 20)
-    done = await kasparro("export", "--format", "csv", "--out", "-", *arguments, **of(database, tmp_path))
+    done = await kasparro(
+        "export", "--format", "csv", "--out", "-", *arguments, **of(database, tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     assert set(tickers(done.stdout)) == found
     assert len(tickers(done.stdout)) == len(found)
@@ -178,17 +197,26 @@ async def test_a_ticker_that_there_is_not_is_told_and_nothing_is_written(
     await connection.execute(ADD_POINTS)
     out = tmp_path / "coins.csv"
     there = "BTC" if more else "t1"
-    done = await kasparro("export", "--out", str(out), there, "nope", "nix", *more, **of(database, tmp_path))
+    done = await kasparro(
+        "export", "--out", str(out), there, "nope", "nix", *more, **of(database, tmp_path)
+    )
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"There is no {noun} of the ticker NIX (1 more have none either): nothing was written" in done.stderr
+    assert (
+        f"There is no {noun} of the ticker NIX (1 more have none either): nothing was written"
+        in done.stderr
+    )
     assert not out.exists()
     assert list(tmp_path.glob("*.csv*")) == []
 
 
-async def test_history_is_each_point_of_the_coins(database: str, connection: Connection, tmp_path: Path) -> None:
+async def test_history_is_each_point_of_the_coins(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
     await connection.execute(ADD_POINTS)
     history = ("export", "--format", "csv", "--out", "-", "--history")
-    done = await kasparro(*history, "btc", "=x", "--start-date", "2026-11-02", **of(database, tmp_path))
+    done = await kasparro(
+        *history, "btc", "=x", "--start-date", "2026-11-02", **of(database, tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "ticker,at,price_usd,market_cap_usd,volume_24h_usd,source"
@@ -203,13 +231,17 @@ async def test_history_is_each_point_of_the_coins(database: str, connection: Con
 async def test_a_history_export_read_as_a_source_is_the_same_history(
     database: str, empty_database: str, connection: Connection, tmp_path: Path
 ) -> None:
-    await connection.execute(ADD_POINTS.replace("'2026-11-01T00:00:00Z'::timestamptz", "now() - interval '9 days'"))
+    await connection.execute(
+        ADD_POINTS.replace("'2026-11-01T00:00:00Z'::timestamptz", "now() - interval '9 days'")
+    )
     first, second = tmp_path / "points.csv", tmp_path / "again.csv"
     done = await kasparro("export", "--history", "--out", str(first), **of(database, tmp_path))
     assert done.returncode == 0, done.stderr
     read = await kasparro("ingest", "--once", **of(empty_database, tmp_path, CSV_PATH=str(first)))
     assert read.returncode == 0, read.stdout + read.stderr
-    done = await kasparro("export", "--history", "--out", str(second), **of(empty_database, tmp_path))
+    done = await kasparro(
+        "export", "--history", "--out", str(second), **of(empty_database, tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     assert first.read_text() == second.read_text()
     assert len(first.read_text().splitlines()) == 1 + 3 * 48
@@ -221,7 +253,9 @@ async def test_without_a_running_database_it_brings_its_own(state_folder: Path) 
     alone = await kasparro("export", "--out", "-", "--format", "csv", **settings)
     assert len(tickers(alone.stdout)) == 50
     async with EmbeddedPostgres(state_folder):
-        assert (await kasparro("export", "--out", "-", "--format", "csv", **settings)).stdout == alone.stdout
+        assert (
+            await kasparro("export", "--out", "-", "--format", "csv", **settings)
+        ).stdout == alone.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -238,14 +272,18 @@ async def test_an_interrupted_export_leaves_the_file_as_it_was(
     out.write_text("before")
     async with connection.transaction():
         await connection.execute("LOCK TABLE normalized_records")
-        program = start_program("-m", "kasparro", "export", "--out", str(out), **of(database, tmp_path / "home"))
+        program = start_program(
+            "-m", "kasparro", "export", "--out", str(out), **of(database, tmp_path / "home")
+        )
         async with asyncio.timeout(30):
             while not await pool.fetchval(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             ):
                 assert program.process.poll() is None, program.text()
                 await asyncio.sleep(0.01)
-        assert await program.stop(number) == (1 if number != signal.SIGKILL else -signal.SIGKILL), program.text()
+        assert await program.stop(number) == (1 if number != signal.SIGKILL else -signal.SIGKILL), (
+            program.text()
+        )
     assert out.read_text() == "before"
     left = [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")]
     assert bool(left) == (number == signal.SIGKILL)
@@ -258,11 +296,20 @@ async def test_a_database_that_goes_away_leaves_no_file(
     await connection.execute(ADD_COINS, 50_000)
     fifo, out = tmp_path / "fifo", tmp_path / "coins.csv"
     os.mkfifo(fifo)
-    copying = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database()"
+    copying = (
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database()"
+    )
     # A pipe that nobody empties holds the export up in the middle.
     with fifo.open("r+b", buffering=0):
         program = start_program(
-            "-m", "kasparro", "export", "--format", "csv", "--out", str(fifo), **of(database, tmp_path)
+            "-m",
+            "kasparro",
+            "export",
+            "--format",
+            "csv",
+            "--out",
+            str(fifo),
+            **of(database, tmp_path),
         )
         async with asyncio.timeout(30):
             while not await connection.fetchval(f"{copying} AND wait_event = 'ClientWrite'"):
@@ -276,12 +323,17 @@ async def test_a_database_that_goes_away_leaves_no_file(
                     reader.read(1 << 16)
                     await asyncio.sleep(0)
     assert program.process.returncode == 1
-    assert program.text() == "Error: the database went away before the end; nothing is left of the file\n"
+    assert (
+        program.text()
+        == "Error: the database went away before the end; nothing is left of the file\n"
+    )
     assert fifo.is_fifo()
     assert not out.exists()
 
 
-async def test_a_reader_that_leaves_ends_it_in_one_line(database: str, connection: Connection, tmp_path: Path) -> None:
+async def test_a_reader_that_leaves_ends_it_in_one_line(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
     await connection.execute(ADD_COINS, 20_000)
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "kasparro", "export", "--format", "csv", "--out", "-"),
@@ -294,10 +346,15 @@ async def test_a_reader_that_leaves_ends_it_in_one_line(database: str, connectio
     assert (await asyncio.to_thread(os.read, pipe[0], 100)).startswith(b"id,ticker,")
     os.close(pipe[0])
     _, errors = await program.communicate()
-    assert (program.returncode, errors) == (1, b"Error: standard output cannot be written: Broken pipe\n")
+    assert (program.returncode, errors) == (
+        1,
+        b"Error: standard output cannot be written: Broken pipe\n",
+    )
 
 
-async def test_a_terminal_sees_how_far_it_is(database: str, connection: Connection, tmp_path: Path) -> None:
+async def test_a_terminal_sees_how_far_it_is(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
     await connection.execute(ADD_COINS, 1234)
     terminal, theirs = os.openpty()
     program = await asyncio.create_subprocess_exec(
@@ -322,7 +379,10 @@ async def test_a_terminal_sees_how_far_it_is(database: str, connection: Connecti
     [
         (("--out", "-"), "--format must say which format: csv, ndjson, parquet, arrow"),
         (("--out", "coins.txt"), "--format must say which format: csv, ndjson, parquet, arrow"),
-        (("--out", "-", "--format", "xml"), "'xml' is not one of 'csv', 'ndjson', 'parquet', 'arrow'"),
+        (
+            ("--out", "-", "--format", "xml"),
+            "'xml' is not one of 'csv', 'ndjson', 'parquet', 'arrow'",
+        ),
         (("--out", "x.csv", "--start-date", "soon"), "'soon' is not a date or time in ISO 8601"),
         (("--out", "x.csv", "--ticker", " "), "a TICKER cannot be empty"),
         (("--out", "/", "--format", "csv"), "Error: / is a folder: name a file in it"),
@@ -353,7 +413,9 @@ def test_without_pyarrow_one_line_says_how_to_get_it(tmp_path: Path, form: str) 
         PYTHONPATH=f"{hidden}{os.pathsep}{ROOT}", KASPARRO_HOME=str(tmp_path / "home"),
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Error: Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip ")
+    assert done.stderr.startswith(
+        "Error: Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip "
+    )
     assert done.stderr.count("\n") == 1
     assert not out.exists()
 
@@ -365,5 +427,7 @@ async def test_a_database_behind_says_what_to_do(empty_database: str, tmp_path: 
     assert "run `kasparro migrate`" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == []
     await migrate(empty_database)
-    assert (await kasparro("export", "--out", str(out), **of(empty_database, tmp_path))).returncode == 0
+    assert (
+        await kasparro("export", "--out", str(out), **of(empty_database, tmp_path))
+    ).returncode == 0
     assert len(out.read_text().splitlines()) == 1

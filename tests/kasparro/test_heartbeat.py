@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from db.pool import connect
-from kasparro.heartbeat import check_heartbeat
+from db.connect.pool import connect
+from kasparro.health_check import check_heartbeat
 from tests.conftest import ROOT, StartProgram
 
 NOBODY = "no ingestor of this machine is connected to the database\n"
@@ -16,7 +16,7 @@ NOBODY = "no ingestor of this machine is connected to the database\n"
 async def heartbeat(**environ: str) -> tuple[int, str]:
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "kasparro.heartbeat"],
+        [sys.executable, "-m", "kasparro.health_check"],
         cwd=ROOT,
         env=environ,
         capture_output=True,
@@ -44,7 +44,9 @@ async def test_the_heart_beats_as_long_as_the_ingestor_lives(
 
 
 async def test_a_database_out_of_reach_or_not_named_is_told(tmp_path: Path) -> None:
-    code, line = await heartbeat(DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none", HOME=str(tmp_path))
+    code, line = await heartbeat(
+        DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none", HOME=str(tmp_path)
+    )
     assert (code, line.count("\n")) == (1, 1)
     assert line.startswith("PostgreSQL at 127.0.0.1:1/none is out of reach")
     code, line = await heartbeat(DATABASE_URL="", HOME=str(tmp_path))

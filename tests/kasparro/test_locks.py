@@ -24,7 +24,9 @@ LOCKED = {
         *(item for item in GROUPS["dev"] if isinstance(item, str)),
     ],
     "requirements-node.lock": GROUPS["node"],
-    "bench/peers/dlt.lock": (ROOT / "bench/peers/dlt.in").read_text(encoding="utf-8").splitlines()[1:],
+    "bench/peers/dlt.lock": (ROOT / "bench/peers/dlt.in")
+    .read_text(encoding="utf-8")
+    .splitlines()[1:],
 }
 PIN = re.compile(
     r"^(?P<name>[a-z0-9.-]+)(?:\[(?P<extras>[a-z0-9,-]+)\])?==(?P<version>\S+)(?: ; (?P<marker>[^\\]+))? \\\n"
@@ -57,7 +59,12 @@ class Pin(msgspec.Struct, frozen=True):
 def pins(lock: str) -> list[Pin]:
     text = (ROOT / lock).read_text(encoding="utf-8")
     return [
-        Pin(match["name"], match["version"], frozenset((match["extras"] or "").split(",")) - {""}, match["marker"])
+        Pin(
+            match["name"],
+            match["version"],
+            frozenset((match["extras"] or "").split(",")) - {""},
+            match["marker"],
+        )
         for match in PIN.finditer(text)
     ]
 
@@ -94,7 +101,10 @@ def requirements_of(pin: Pin, environment: Environment) -> list[Requirement] | N
         requirement
         for requirement in map(Requirement, found.requires or ())
         if requirement.marker is None
-        or any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *pin.extras))
+        or any(
+            requirement.marker.evaluate({**environment, "extra": extra})
+            for extra in ("", *pin.extras)
+        )
     ]
 
 
@@ -136,12 +146,18 @@ def test_whatever_a_locked_package_needs_is_in_the_lock(lock: str) -> None:
                 checked.add(pin.name)
                 answer = held.get(canonicalize_name(requirement.name))
                 if answer is None or not answer.meets(requirement):
-                    unmet.append(f"{pin.name} needs {requirement}, and the lock has {answer} in {environment}")
+                    unmet.append(
+                        f"{pin.name} needs {requirement}, and the lock has {answer} in {environment}"
+                    )
     assert not unmet, "\n".join(unmet)
     assert {"aiohttp", "strawberry-graphql"} <= checked
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_the_metadata_of_every_locked_package_is_here_to_be_looked_at(lock: str) -> None:
-    missing = [pin.name for pin in pins(lock) if pin.holds_in(here()) and requirements_of(pin, here()) is None]
+    missing = [
+        pin.name
+        for pin in pins(lock)
+        if pin.holds_in(here()) and requirements_of(pin, here()) is None
+    ]
     assert not missing

@@ -7,10 +7,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from common.settings import SAMPLE
+from db.connect.pool import connect
 from db.demo import mark_demo
-from db.pool import connect
-from db.settings import SAMPLE
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import kasparro
 
@@ -35,7 +35,8 @@ async def test_without_a_network_nothing_is_made_up_and_what_is_put_into_the_fol
     program = start_program("-m", "kasparro", "up", **environ)
     folder = state_folder / "csv"
     await program.wait_for(
-        rf"run\.finished .*message='{folder} holds no CSV file yet; .*' .*source=csv status=success", TIMEOUT_SECONDS
+        rf"run\.finished .*message='{folder} holds no CSV file yet; .*' .*source=csv status=success",
+        TIMEOUT_SECONDS,
     )
     await program.wait_for("Kasparro answers at", TIMEOUT_SECONDS)
     url = f"http://127.0.0.1:{port}"
@@ -61,7 +62,10 @@ async def test_what_an_earlier_version_read_of_the_sample_is_gone_at_the_next_st
 ) -> None:
     settings = {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path / "home"), "SOURCES": "csv"}
     named = await kasparro("ingest", "--once", CSV_PATH=str(SAMPLE), **settings)
-    assert (named.returncode, "the prices in it are invented" in named.stdout + named.stderr) == (0, True)
+    assert (named.returncode, "the prices in it are invented" in named.stdout + named.stderr) == (
+        0,
+        True,
+    )
     assert json.loads((await kasparro("status", "--json", **settings)).stdout)["coins"] == 50
 
     done = await kasparro("ingest", "--once", **settings)
@@ -85,7 +89,11 @@ async def test_real_prices_never_come_into_a_demos_database(
     connection = await connect(database)
     await mark_demo(connection)
     await connection.close()
-    settings = {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path / "home"), "SOURCES": "csv,coingecko"}
+    settings = {
+        "DATABASE_URL": database,
+        "KASPARRO_HOME": str(tmp_path / "home"),
+        "SOURCES": "csv,coingecko",
+    }
     sentence = "the prices in this database are made up (a demo's), and no real ones may come beside them: "
     for command in (("ingest", "--once"), ("backfill", "--source", "coingecko", "--days", "1")):
         done = await kasparro(*command, **settings)

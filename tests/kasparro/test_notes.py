@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db.settings import load_settings
+from common.settings import load_settings
 from kasparro.doctor import examine
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import kasparro
@@ -25,7 +25,12 @@ CAP = "`$.market_cap_usd` (2 times)"
 def settings(database: str, tmp_path: Path) -> dict[str, str]:
     file = tmp_path / "prices.csv"
     file.write_text(ROWS, encoding="utf-8")
-    return {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path), "SOURCES": "csv", "CSV_PATH": str(file)}
+    return {
+        "DATABASE_URL": database,
+        "KASPARRO_HOME": str(tmp_path),
+        "SOURCES": "csv",
+        "CSV_PATH": str(file),
+    }
 
 
 def notes_of(text: str, mark: str) -> list[str]:
@@ -58,7 +63,9 @@ async def test_a_run_and_the_status_show_them(settings: dict[str, str]) -> None:
 async def test_the_status_shows_the_first_three(settings: dict[str, str]) -> None:
     numbers = ["volume_24h", "change_24h", "max_supply", "total_supply"]
     header = ",".join(["symbol", "name", "price_usd", "updated_at", *numbers])
-    cells = ",".join(["BTC", "Bitcoin", "100", "2026-01-01T00:00:00Z", *["none of it"] * len(numbers)])
+    cells = ",".join(
+        ["BTC", "Bitcoin", "100", "2026-01-01T00:00:00Z", *["none of it"] * len(numbers)]
+    )
     Path(settings["CSV_PATH"]).write_text(f"{header}\n{cells}\n", encoding="utf-8")
     every = (await kasparro("ingest", "--once", **settings)).stdout
     told = notes_of(every, "csv: note: ")
@@ -68,7 +75,9 @@ async def test_the_status_shows_the_first_three(settings: dict[str, str]) -> Non
     assert "csv: and 1 more note\n" in shown
 
 
-async def test_trigger_prints_them_when_it_waits(settings: dict[str, str], start_program: StartProgram) -> None:
+async def test_trigger_prints_them_when_it_waits(
+    settings: dict[str, str], start_program: StartProgram
+) -> None:
     await kasparro("ingest", "--once", **settings)
     ingestor = start_program("-m", "ingestor", **settings)
     trigger = start_program("-m", "kasparro", "trigger", "--wait", **settings)
@@ -77,13 +86,19 @@ async def test_trigger_prints_them_when_it_waits(settings: dict[str, str], start
     assert await ingestor.stop() == 0
 
 
-async def test_the_doctor_names_them_of_every_file(settings: dict[str, str], tmp_path: Path) -> None:
+async def test_the_doctor_names_them_of_every_file(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
     second = tmp_path / "second.csv"
-    second.write_text("symbol,name,price_usd,volume_24h\nSOL,Solana,5,none of it\nX,,a word,1\n", encoding="utf-8")
+    second.write_text(
+        "symbol,name,price_usd,volume_24h\nSOL,Solana,5,none of it\nX,,a word,1\n", encoding="utf-8"
+    )
     both = settings | {"CSV_PATH": str(tmp_path / "*.csv")}
     done = await kasparro("doctor", **both)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^warn csv +4 records, \d+\.\d s, 1 of them unreadable$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^warn csv +4 records, \d+\.\d s, 1 of them unreadable$", done.stdout, re.MULTILINE
+    )
     told = re.findall(r"^warn csv +(.+)$", done.stdout, re.MULTILINE)[1:]
     assert COLUMNS in told
     assert f"{DATED} (2 times)" in told
@@ -98,17 +113,35 @@ async def test_the_doctor_reads_a_large_file_for_so_long_only(
 ) -> None:
     monkeypatch.setattr("kasparro.doctor.sources.FILE_SECONDS", 0.0)
     rows = [f"T{number},Token {number},{number + 1}.5,red" for number in range(12_000)]
-    Path(settings["CSV_PATH"]).write_text("\n".join(["symbol,name,price_usd,colour", *rows, ""]), encoding="utf-8")
-    first, *others = [finding async for finding in examine(load_settings(settings)) if finding.subject == "csv"]
-    assert (first.level, first.text.partition(",")[2].partition(",")[0]) == ("ok", "000 records in what was read of it")
+    Path(settings["CSV_PATH"]).write_text(
+        "\n".join(["symbol,name,price_usd,colour", *rows, ""]), encoding="utf-8"
+    )
+    first, *others = [
+        finding async for finding in examine(load_settings(settings)) if finding.subject == "csv"
+    ]
+    assert (first.level, first.text.partition(",")[2].partition(",")[0]) == (
+        "ok",
+        "000 records in what was read of it",
+    )
     assert [finding.text for finding in others] == [DATED, "Columns that are not read: colour"]
 
 
 async def test_the_doctor_counts_those_beyond_ten(settings: dict[str, str], tmp_path: Path) -> None:
-    columns = ["market_cap", "volume_24h", "change_24h", "max_supply", "total_supply", "circulating_supply"]
+    columns = [
+        "market_cap",
+        "volume_24h",
+        "change_24h",
+        "max_supply",
+        "total_supply",
+        "circulating_supply",
+    ]
     for number in range(2):
         names = [name if number else name.replace("_", " ") for name in columns]
-        lines = [f"symbol,name,price_usd,{','.join(names)}", f"SOL,Solana,5{',odd' * len(names)}", ""]
+        lines = [
+            f"symbol,name,price_usd,{','.join(names)}",
+            f"SOL,Solana,5{',odd' * len(names)}",
+            "",
+        ]
         (tmp_path / f"{number}.csv").write_text("\n".join(lines), encoding="utf-8")
     shown = (await kasparro("doctor", **settings | {"CSV_PATH": str(tmp_path / "?.csv")})).stdout
     told = [line for line in shown.splitlines() if line.startswith("warn csv ")]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from db.embedded import FolderUnusableError
-from kasparro.errors import RefusedError
-from kasparro.occupancy import Occupant, find_occupant, occupy
+from kasparro.cli.common.errors import CommandRefusedError
+from kasparro.supervise.process_lock import LockHolder, find_occupant, occupy
 
 URL = "http://127.0.0.1:8000"
 
@@ -17,9 +17,11 @@ URL = "http://127.0.0.1:8000"
 def test_a_folder_has_one_occupant_at_a_time(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with occupy(home, URL):
-        assert find_occupant(home) == Occupant(os.getpid(), URL)
+        assert find_occupant(home) == LockHolder(os.getpid(), URL)
         with (
-            pytest.raises(RefusedError, match=rf"already on {home} \(process {os.getpid()}, {URL}\)"),
+            pytest.raises(
+                CommandRefusedError, match=rf"already on {home} \(process {os.getpid()}, {URL}\)"
+            ),
             occupy(home, URL),
         ):
             pytest.fail("both hold it")
@@ -30,10 +32,12 @@ def test_a_folder_has_one_occupant_at_a_time(tmp_path: Path) -> None:
 
 def test_a_killed_occupant_leaves_the_folder_free(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from kasparro.occupancy import occupy\n"
+        "import os, sys; from pathlib import Path; from kasparro.supervise.process_lock import occupy\n"
         "with occupy(Path(sys.argv[1]), 'url'): os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=Path(__file__).parents[2], check=False)
+    subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=Path(__file__).parents[2], check=False
+    )
     assert (tmp_path / "kasparro.lock").read_bytes()
     assert find_occupant(tmp_path) is None
     with occupy(tmp_path, URL):
@@ -43,7 +47,10 @@ def test_a_killed_occupant_leaves_the_folder_free(tmp_path: Path) -> None:
 def test_an_occupant_that_has_not_yet_said_who_it_is_counts(tmp_path: Path) -> None:
     with occupy(tmp_path, URL):
         (tmp_path / "kasparro.lock").write_bytes(b"")
-        with pytest.raises(RefusedError, match=f"already on {tmp_path}: stop"), occupy(tmp_path, URL):
+        with (
+            pytest.raises(CommandRefusedError, match=f"already on {tmp_path}: stop"),
+            occupy(tmp_path, URL),
+        ):
             pytest.fail("both hold it")
 
 

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from db.connect.pool import connect
 from db.embedded import EmbeddedPostgres
-from db.pool import connect
 from tests.conftest import Program, StartProgram
 
 TIMEOUT_SECONDS = 60
@@ -88,7 +88,9 @@ async def test_under_nohup_in_the_background_only_a_hangup_is_ignored(
         assert await program.stop(signal.SIGINT) == 130, program.text()
 
 
-@pytest.mark.parametrize("command", [("status",), ("migrate",), ("migrate", "--status"), ("doctor",)])
+@pytest.mark.parametrize(
+    "command", [("status",), ("migrate",), ("migrate", "--status"), ("doctor",)]
+)
 async def test_a_signal_ends_the_database_of_any_command(
     command: tuple[str, ...], start_program: StartProgram, state_folder: Path
 ) -> None:
@@ -111,7 +113,9 @@ async def test_a_trigger_that_waits_ends_with_the_signal(
     await connection.execute(
         "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ('csv', 'file', true, 1, 60)"
     )
-    program = start_program("-m", "kasparro", "trigger", "--wait", DATABASE_URL=database, KASPARRO_HOME=str(tmp_path))
+    program = start_program(
+        "-m", "kasparro", "trigger", "--wait", DATABASE_URL=database, KASPARRO_HOME=str(tmp_path)
+    )
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while not await connection.fetchval("SELECT count(*) FROM etl_requests"):
             await asyncio.sleep(0.01)

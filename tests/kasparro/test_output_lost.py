@@ -1,4 +1,7 @@
-"""`kasparro up` whose output cannot be written: a full disk, a reader that is gone. The service goes on."""
+"""`kasparro up` whose output cannot be written: a full disk, a reader that is gone.
+
+The service goes on.
+"""
 
 import asyncio
 import os
@@ -9,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 from tests.conftest import Program, StartProgram
 from tests.kasparro.test_up import get
 
@@ -28,7 +31,9 @@ main()
 def start(start_program: StartProgram, output: Path, home: Path, csv: Path, port: int) -> Program:
     csv.write_text("symbol,price\nBTC,1\n")
     environ = {"SOURCES": "csv", "CSV_PATH": str(csv), "POLL_SECONDS": "1", "LOG_FORMAT": ""}
-    return start_program("-c", ONTO, str(output), KASPARRO_HOME=str(home), PORT=str(port), **environ)
+    return start_program(
+        "-c", ONTO, str(output), KASPARRO_HOME=str(home), PORT=str(port), **environ
+    )
 
 
 async def runs(port: int, program: Program, after: str = "") -> str:
@@ -46,7 +51,9 @@ async def runs(port: int, program: Program, after: str = "") -> str:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has a device that is always full"
+)
 async def test_a_full_disk_drops_lines_and_nothing_else(
     start_program: StartProgram, state_folder: Path, tmp_path: Path
 ) -> None:
@@ -70,7 +77,9 @@ async def test_a_reader_that_is_gone_is_told_what_it_missed_when_one_is_back(
     await runs(port, program, await runs(port, program, first))
 
     reader = await asyncio.to_thread(fifo.open, "rb")
-    told = await asyncio.to_thread(_read_until, reader, rb"kasparro  \| (\d+ lines were dropped: .* \(Broken pipe\))")
+    told = await asyncio.to_thread(
+        _read_until, reader, rb"kasparro  \| (\d+ lines were dropped: .* \(Broken pipe\))"
+    )
     assert int(told.split()[0]) > 1
     draining = asyncio.create_task(asyncio.to_thread(reader.read))
     assert await program.stop(signal.SIGTERM) == 0

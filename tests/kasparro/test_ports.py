@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from db.settings import load_settings
-from kasparro.errors import RefusedError
-from kasparro.ports import check_port, free_port, service_url
+from common.settings import load_settings
+from kasparro.cli.common.errors import CommandRefusedError
+from kasparro.supervise.ports import check_port, free_port, service_url
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def test_a_free_port_is_free_and_stays_so() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_taken_port_names_its_holder(taken_port: int, host: str) -> None:
     with pytest.raises(
-        RefusedError, match=rf"^port {taken_port} is taken by \S+ \(process {os.getpid()}\): .*set PORT"
+        CommandRefusedError,
+        match=rf"^port {taken_port} is taken by \S+ \(process {os.getpid()}\): .*set PORT",
     ):
         check_port(host, taken_port)
 
@@ -39,7 +40,7 @@ def test_a_taken_port_names_its_holder(taken_port: int, host: str) -> None:
     ],
 )
 def test_a_host_that_is_not_ours_is_named(host: str, sentence: str) -> None:
-    with pytest.raises(RefusedError, match=f"^{sentence}"):
+    with pytest.raises(CommandRefusedError, match=f"^{sentence}"):
         check_port(host, free_port())
 
 

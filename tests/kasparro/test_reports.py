@@ -5,8 +5,8 @@ import datetime
 import click
 import pytest
 
-from db.runs import FinishedRun
-from kasparro.reports import end_with_runs
+from db.write.runs import FinishedRun
+from kasparro.cli.common.reports import end_with_runs
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -35,4 +35,6 @@ def test_the_exit_code_is_that_of_the_worst_source(
         end_with_runs(["a", "b"], [finished(*run) for run in runs], "not run")
     assert ended.value.exit_code == code
     ran = {source for source, _ in runs}
-    assert capsys.readouterr().err == "".join(f"{name}: not run\n" for name in ("a", "b") if name not in ran)
+    assert capsys.readouterr().err == "".join(
+        f"{name}: not run\n" for name in ("a", "b") if name not in ran
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from db.settings import SECRETS, Settings, SettingsError, load_settings
+from common.settings import SECRETS, Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2"  # noqa: S105 - what must not be shown
@@ -60,7 +60,9 @@ def test_without_any_variable_the_defaults_hold() -> None:
         ("INTROSPECTION", "perhaps", "one of true, false, 1, 0"),
     ],
 )
-def test_a_bad_value_is_told_in_one_line_that_names_it(variable: str, value: str, wanted: str | None) -> None:
+def test_a_bad_value_is_told_in_one_line_that_names_it(
+    variable: str, value: str, wanted: str | None
+) -> None:
     if wanted is None:
         assert load(**{variable: value}) == load()
         return
@@ -74,13 +76,17 @@ def test_a_bad_value_is_told_in_one_line_that_names_it(variable: str, value: str
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "READ_DATABASE_URL"])
 def test_a_bad_database_url_is_named_but_not_shown(variable: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{variable} must be a PostgreSQL URL such as") as caught:
+    with pytest.raises(
+        SettingsError, match=f"^{variable} must be a PostgreSQL URL such as"
+    ) as caught:
         load(**{variable: f"mysql://user:{SECRET}@host/db"})
     assert SECRET not in str(caught.value)
 
 
 def test_a_token_that_holds_none_is_named_but_not_shown() -> None:
-    with pytest.raises(SettingsError, match=r"^SCHEDULER_TOKEN must be a token, or several .* not shown$"):
+    with pytest.raises(
+        SettingsError, match=r"^SCHEDULER_TOKEN must be a token, or several .* not shown$"
+    ):
         load(**dict.fromkeys(["SCHEDULER_TOKEN"], " , ,"))
 
 
@@ -90,7 +96,12 @@ def test_every_spelling_of_a_postgres_url_is_taken(scheme: str) -> None:
 
 
 def test_the_placeholder_and_blank_values_count_as_left_out() -> None:
-    left_out = {"SCHEDULER_TOKEN": "REPLACE_ME", "API_SOURCE_KEY": " REPLACE_ME ", "PORT": "  ", "DATABASE_URL": ""}
+    left_out = {
+        "SCHEDULER_TOKEN": "REPLACE_ME",
+        "API_SOURCE_KEY": " REPLACE_ME ",
+        "PORT": "  ",
+        "DATABASE_URL": "",
+    }
     assert load(**left_out) == load()
 
 
@@ -117,7 +128,13 @@ def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
     assert settings.coingecko_url == "https://pro-api.coingecko.com/api/v3"
     assert settings.introspection is False
     assert settings.root_path == "/tools/kasparro"
-    assert settings.allowed_hosts == ("kasparro.example.com", "*.internal", "[::1]", "[fe80::1]", "10.0.0.7")
+    assert settings.allowed_hosts == (
+        "kasparro.example.com",
+        "*.internal",
+        "[::1]",
+        "[fe80::1]",
+        "10.0.0.7",
+    )
     assert settings.forwarded_allow_ips == ("10.0.0.7/32", "172.16.0.0/12")
     assert settings.csv_path == f"{Path.home()}/prices/*.csv"
 
@@ -140,7 +157,9 @@ def test_no_secret_is_ever_shown() -> None:
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text('PORT=9001\nHOST="10.0.0.1"  # ours\nexport POLL_SECONDS=60\nEMPTY\n', encoding="utf-8")
+    file.write_text(
+        'PORT=9001\nHOST="10.0.0.1"  # ours\nexport POLL_SECONDS=60\nEMPTY\n', encoding="utf-8"
+    )
     settings = load_settings({"PORT": "9002"}, dotenv_path=file)
     assert (settings.port, settings.host, settings.poll_seconds) == (9002, "10.0.0.1", 60)
 
@@ -151,7 +170,9 @@ def test_an_empty_variable_hides_the_one_of_the_file(tmp_path: Path) -> None:
     assert load_settings({"API_SOURCE_KEY": ""}, dotenv_path=file).api_source_key is None
 
 
-def test_the_file_of_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_of_the_working_folder_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".env").write_text("PORT=9003\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PORT", raising=False)
@@ -168,8 +189,12 @@ def test_a_file_that_is_no_text_is_told_in_one_line(tmp_path: Path) -> None:
 def test_the_example_file_names_every_setting_and_changes_none() -> None:
     example = ROOT / ".env.example"
     assert load_settings({}, dotenv_path=example) == load()
-    named = set(re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE))
-    fields = {"KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__}
+    named = set(
+        re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    fields = {
+        "KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__
+    }
     fields.remove("DEMO")  # no setting: the command says it
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert named == fields | set(re.findall(r"\$\{([A-Z_]+)", compose))
@@ -177,12 +202,18 @@ def test_the_example_file_names_every_setting_and_changes_none() -> None:
 
 def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    text = re.sub(r"^# SSL_CERT_.*\n", "", text, flags=re.MULTILINE)  # this machine need not have them
+    text = re.sub(
+        r"^# SSL_CERT_.*\n", "", text, flags=re.MULTILINE
+    )  # this machine need not have them
     shown = re.sub(r"^# ([A-Z_]+=)", r"\1", text, flags=re.MULTILINE)
     file = tmp_path / ".env"
     file.write_text(shown, encoding="utf-8")
     settings, defaults = load_settings({}, dotenv_path=file), load()
-    differing = {name for name in Settings.__struct_fields__ if getattr(settings, name) != getattr(defaults, name)}
+    differing = {
+        name
+        for name in Settings.__struct_fields__
+        if getattr(settings, name) != getattr(defaults, name)
+    }
     # What has no default shows an example instead; paths are relative there.
     examples = {
         "database_url",

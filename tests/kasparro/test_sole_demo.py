@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from db.token import load_or_create_token
-from kasparro.ports import free_port
+from common.scheduler_token import load_or_create_token
+from kasparro.supervise.ports import free_port
 from tests.conftest import Program, StartProgram
 from tests.kasparro.command_line import kasparro, run, run_in
 
@@ -26,7 +26,8 @@ PAST = '{{ coins(first: 100) {{ nodes {{ candles(interval: D1, from: "{:%Y-%m-%d
 async def post(url: str, query: str) -> Any:  # noqa: ANN401 - what JSON holds
     def ask() -> Any:  # noqa: ANN401 - the same
         body = json.dumps({"query": query}).encode()
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - our own server
+        # Our own server.
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310 - the same
             return json.load(response)["data"]
 
@@ -57,10 +58,13 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     program, environ = demo
     url = f"http://127.0.0.1:{environ['PORT']}"
 
-    # The first screen has curves: three days of the first hundred coins, the hours of two of them whole.
+    # The first screen has curves: three days of the first hundred coins, the hours of two of them
+    # whole.
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=3)
     coins = (await post(f"{url}/graphql", PAST.format(since)))["coins"]["nodes"]
-    whole = [coin for coin in coins if sum(candle["samples"] >= 24 for candle in coin["candles"]) >= 2]
+    whole = [
+        coin for coin in coins if sum(candle["samples"] >= 24 for candle in coin["candles"]) >= 2
+    ]
     assert len(whole) >= 90
     assert (await post(f"{url}/graphql", "{ stats { isDemo } }"))["stats"]["isDemo"]
 
@@ -77,23 +81,38 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     assert doctor.returncode == 0, doctor.stdout
     assert re.search(r"^ok +coingecko +250 records", doctor.stdout, re.MULTILINE)
     exported = await asyncio.to_thread(run_in, tmp_path, "export", **environ)
-    assert re.search(r"^[\d,]+ made-up records as csv, .*: kasparro-demo-[-\dT]+Z\.csv$", exported.stderr, re.MULTILINE)
+    assert re.search(
+        r"^[\d,]+ made-up records as csv, .*: kasparro-demo-[-\dT]+Z\.csv$",
+        exported.stderr,
+        re.MULTILINE,
+    )
     (file,) = tmp_path.glob("kasparro-demo-*.csv")
     assert len(file.read_text(encoding="utf-8").splitlines()) > 1_000
     keyed = {**environ, "COINGECKO_API_KEY": "a-real-key"}
-    filled = await kasparro("backfill", "--source", "coingecko", "--days", "2", "--ticker", "BTC", "--json", **keyed)
+    filled = await kasparro(
+        "backfill", "--source", "coingecko", "--days", "2", "--ticker", "BTC", "--json", **keyed
+    )
     assert filled.returncode == 0, filled.stderr
     assert json.loads(filled.stdout)["filled"] == 1
     market = json.loads((await kasparro("status", "--json", **environ)).stdout)["running"]["market"]
-    charts = [request for request in await get(f"{market}/_control/requests") if "market_chart" in request["path"]]
+    charts = [
+        request
+        for request in await get(f"{market}/_control/requests")
+        if "market_chart" in request["path"]
+    ]
     assert len([request for request in charts if request["query"]["days"] == "2"]) == 1
     assert "a-real-key" not in json.dumps(charts)
 
     assert sorted(path.name for path in state_folder.iterdir()) == ["demo"]
-    postmasters = [child for child in psutil.Process(program.process.pid).children() if child.name() == "postgres"]
+    postmasters = [
+        child
+        for child in psutil.Process(program.process.pid).children()
+        if child.name() == "postgres"
+    ]
     assert len(postmasters) == 1
 
-    # Where there is other data, made-up prices are not taken for it unasked; reading still names the demo.
+    # Where there is other data, made-up prices are not taken for it unasked; reading still names
+    # the demo.
     (state_folder / "postgres" / "data").mkdir(parents=True)
     for command in (("export",), ("backfill", "--source", "coingecko", "--days", "1")):
         refused = await asyncio.to_thread(run_in, tmp_path, *command, **environ)
@@ -107,13 +126,17 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
 
     running = await kasparro("demo", "--reset", **environ)
     assert (running.returncode, running.stdout) == (2, "")
-    assert re.match(r"Error: Kasparro is running already on \S+/demo \(process \d+, ", running.stderr)
+    assert re.match(
+        r"Error: Kasparro is running already on \S+/demo \(process \d+, ", running.stderr
+    )
     assert (state_folder / "demo" / "postgres" / "data").exists()
 
     assert await program.stop(signal.SIGTERM) == 0
     gone = await kasparro("demo", "--reset", **environ)
     assert gone.returncode == 0, gone.stderr
-    assert re.fullmatch(rf"removed {state_folder}/demo, [\d.]+ MB: the next demo starts from nothing\n", gone.stdout)
+    assert re.fullmatch(
+        rf"removed {state_folder}/demo, [\d.]+ MB: the next demo starts from nothing\n", gone.stdout
+    )
     assert list(state_folder.iterdir()) == []
 
 
@@ -124,7 +147,11 @@ async def test_a_reset_ends_what_a_killed_demo_left_and_takes_nothing_that_is_no
     program = start_program("-m", "kasparro", "demo", **environ)
     await program.wait_for("the database is ready", TIMEOUT_SECONDS)
     children = psutil.Process(program.process.pid).children(recursive=True)
-    (postmaster,) = (child for child in children if child.name() == "postgres" and child.ppid() == program.process.pid)
+    (postmaster,) = (
+        child
+        for child in children
+        if child.name() == "postgres" and child.ppid() == program.process.pid
+    )
     program.process.kill()
     program.process.wait()
     letter = state_folder / "demo" / "letter.txt"
@@ -141,7 +168,10 @@ async def test_a_reset_ends_what_a_killed_demo_left_and_takes_nothing_that_is_no
     assert (await kasparro("demo", "--reset", **environ)).returncode == 0
     assert [path.name for path in state_folder.iterdir()] == ["scheduler_token"]
     nothing = await kasparro("demo", "--reset", **environ)
-    assert (nothing.returncode, nothing.stdout) == (0, f"no demo has left anything at {state_folder}/demo\n")
+    assert (nothing.returncode, nothing.stdout) == (
+        0,
+        f"no demo has left anything at {state_folder}/demo\n",
+    )
 
 
 def test_a_link_is_not_followed(state_folder: Path, tmp_path: Path) -> None:

@@ -7,32 +7,37 @@ from pathlib import Path
 
 import pytest
 
-from db.partitions import Retention
-from db.pool import Connection
-from db.settings import SAMPLE, Settings
-from db.sizes import Forecast, Growth, Part, Sizes, forecast, read_sizes
+from common.settings import SAMPLE, Settings
+from db.connect.pool import Connection
+from db.read.sizes import Forecast, Growth, Sizes, TableSize, forecast, read_sizes
+from db.schema.partitions import Retention
 from kasparro.doctor.space import space_finding
 from tests.kasparro.command_line import kasparro
 
 HOUR = datetime.timedelta(hours=1)
 SIZES = Sizes(
     database_bytes=1_000_000,
-    raw=Part(500_000, 500),
-    points=Part(100_000, 1_000),
-    candles=Part(50_000, 500),
-    listings=Part(10_000, 10),
-    coins=Part(10_000, 10),
+    raw=TableSize(500_000, 500),
+    points=TableSize(100_000, 1_000),
+    candles=TableSize(50_000, 500),
+    listings=TableSize(10_000, 10),
+    coins=TableSize(10_000, 10),
 )
 
 
 def test_a_forecast_is_what_comes_times_how_long_it_stays() -> None:
-    expected = forecast(SIZES, Growth(HOUR / 2, payloads=50, points=30), Retention(raw_days=7, history_days=30))
+    expected = forecast(
+        SIZES, Growth(HOUR / 2, payloads=50, points=30), Retention(raw_days=7, history_days=30)
+    )
     assert expected is not None
     # 100 payloads of 1,000 bytes an hour, for seven days and one; and the newest of ten listings.
     assert expected.raw_bytes == pytest.approx((100 * 8 * 24 + 10) * 1_000)
-    # 60 points of 100 bytes an hour for 30 days and a week; 25 candles of 100 bytes a day for each of ten coins.
+    # 60 points of 100 bytes an hour for 30 days and a week; 25 candles of 100 bytes a day for each
+    # of ten coins.
     assert expected.history_bytes == pytest.approx(60 * 37 * 24 * 100 + 10 * 25 * 37 * 100)
-    assert expected.database_bytes == pytest.approx(350_000 + expected.raw_bytes + expected.history_bytes)
+    assert expected.database_bytes == pytest.approx(
+        350_000 + expected.raw_bytes + expected.history_bytes
+    )
     assert expected.bytes_per_hour == pytest.approx(100 * 1_000 + 60 * 100)
 
 
@@ -43,12 +48,17 @@ def test_fewer_hours_take_less() -> None:
     assert expected.raw_bytes == pytest.approx((100 * 3 + 10) * 1_000)
 
 
-@pytest.mark.parametrize("growth", [None, Growth(datetime.timedelta(seconds=30), payloads=2_000, points=2_000)])
+@pytest.mark.parametrize(
+    "growth", [None, Growth(datetime.timedelta(seconds=30), payloads=2_000, points=2_000)]
+)
 def test_what_was_hardly_measured_is_not_forecast(growth: Growth | None, tmp_path: Path) -> None:
     expected = forecast(SIZES, growth, Retention(raw_days=7, history_days=30))
     assert expected is None
     found = space_finding(Settings(home=tmp_path), SIZES, expected, free=0)
-    assert (found.level, found.text) == ("ok", "1.0 MB now; what it comes to is known after some minutes of runs")
+    assert (found.level, found.text) == (
+        "ok",
+        "1.0 MB now; what it comes to is known after some minutes of runs",
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,9 +70,14 @@ def test_what_was_hardly_measured_is_not_forecast(growth: Growth | None, tmp_pat
         (None, "ok", ""),
     ],
 )
-def test_a_disk_that_will_be_full_is_told_before(free: int | None, level: str, words: str, tmp_path: Path) -> None:
+def test_a_disk_that_will_be_full_is_told_before(
+    free: int | None, level: str, words: str, tmp_path: Path
+) -> None:
     expected = Forecast(
-        raw_bytes=9e9, history_bytes=2e9, database_bytes=SIZES.database_bytes + 1.2e10, bytes_per_hour=1e8
+        raw_bytes=9e9,
+        history_bytes=2e9,
+        database_bytes=SIZES.database_bytes + 1.2e10,
+        bytes_per_hour=1e8,
     )
     found = space_finding(Settings(home=tmp_path, raw_retention_hours=9), SIZES, expected, free)
     assert found.level == level
@@ -98,7 +113,9 @@ async def test_status_and_doctor_tell_it(state_folder: Path) -> None:
     shown = (await kasparro("status", **settings)).stdout
     size = r"[\d.]+ [kM]B"
     assert re.search(
-        rf"^{size} on disk: database {size}, of that raw payloads {size}, history {size}$", shown, re.MULTILINE
+        rf"^{size} on disk: database {size}, of that raw payloads {size}, history {size}$",
+        shown,
+        re.MULTILINE,
     )
     told = json.loads((await kasparro("status", "--json", **settings)).stdout)
     assert told["demo"] is False

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from db.coin_pages import COIN_ORDERS, CoinFilter, coin_page, count_coins
-from db.keyset import Slice
-from db.pool import Connection
-from db.quality import worst_coins
+from db.connect.pool import Connection
+from db.read.coins import COIN_ORDERS, CoinFilter, coin_page, count_coins
+from db.read.keyset import PageSlice
+from db.read.quality import worst_coins
 from db.sources import stamp_coins
 from tests.kasparro.command_line import kasparro
 
@@ -42,14 +42,23 @@ async def add_coins(connection: Connection, *coins: Coin) -> None:
         "ingested_at, price_spread_percent, rival_count, provenance) "
         "VALUES ($1, $1 || ' Coin', 1, $2, 'coingecko', $3, $4, $5, $6, '[]')",
         [
-            (coin.ticker, coin.cap, NOW - timedelta(seconds=coin.age_seconds), NOW, coin.spread, coin.rivals)
+            (
+                coin.ticker,
+                coin.cap,
+                NOW - timedelta(seconds=coin.age_seconds),
+                NOW,
+                coin.spread,
+                coin.rivals,
+            )
             for coin in coins
         ],
     )
     await stamp_coins(connection)
 
 
-async def test_each_kind_in_turn_and_the_reason_with_it(connection: Connection, database: str, tmp_path: Path) -> None:
+async def test_each_kind_in_turn_and_the_reason_with_it(
+    connection: Connection, database: str, tmp_path: Path
+) -> None:
     await add_source(connection, "coingecko")
     await add_coins(
         connection,
@@ -82,7 +91,9 @@ async def test_each_kind_in_turn_and_the_reason_with_it(connection: Connection, 
     assert (worst[0]["price_spread_percent"], worst[2]["rival_count"]) == (912.345, 68)
 
 
-async def test_where_all_is_well_nothing_is_listed(connection: Connection, database: str, tmp_path: Path) -> None:
+async def test_where_all_is_well_nothing_is_listed(
+    connection: Connection, database: str, tmp_path: Path
+) -> None:
     await add_source(connection, "coingecko")
     await add_coins(connection, Coin("FINE", spread=3.0))
     settings = {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path)}
@@ -95,11 +106,18 @@ def oracle(coins: list[Coin], most: int) -> list[tuple[str, str]]:
     stale = 3 * POLL_SECONDS
 
     def by(flaw: str, size: Callable[[Coin], float]) -> list[tuple[str, str]]:
-        found = sorted(coins, key=lambda coin: (-size(coin), coin.cap is None, -(coin.cap or 0), coin.ticker))
+        found = sorted(
+            coins, key=lambda coin: (-size(coin), coin.cap is None, -(coin.cap or 0), coin.ticker)
+        )
         return [(coin.ticker, flaw) for coin in found if size(coin) > 0]
 
     kinds = [
-        by("spread", lambda coin: coin.spread or 0 if coin.age_seconds <= stale and (coin.spread or 0) > 3 else 0),
+        by(
+            "spread",
+            lambda coin: (
+                coin.spread or 0 if coin.age_seconds <= stale and (coin.spread or 0) > 3 else 0
+            ),
+        ),
         by("stale", lambda coin: coin.age_seconds if coin.age_seconds > stale else 0),
         by("rivals", lambda coin: coin.rivals),
     ]
@@ -112,7 +130,9 @@ def oracle(coins: list[Coin], most: int) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_the_list_is_what_plain_python_makes_of_the_coins(connection: Connection, seed: int) -> None:
+async def test_the_list_is_what_plain_python_makes_of_the_coins(
+    connection: Connection, seed: int
+) -> None:
     await add_source(connection, "coingecko")
     chance = random.Random(seed)  # noqa: S311 - rows, no secrets
     coins = [
@@ -129,9 +149,9 @@ async def test_the_list_is_what_plain_python_makes_of_the_coins(connection: Conn
     worst = await worst_coins(connection, NOW)
     assert [(coin.ticker, coin.flaw) for coin in worst] == oracle(coins, 10)
     every = await worst_coins(connection, NOW, 1000)
-    assert len(every) == await count_coins(connection, CoinFilter(is_disputed=True)) + await count_coins(
-        connection, CoinFilter(is_stale=True, is_disputed=False)
-    )
+    assert len(every) == await count_coins(
+        connection, CoinFilter(is_disputed=True)
+    ) + await count_coins(connection, CoinFilter(is_stale=True, is_disputed=False))
 
 
 async def test_disputes_are_found_by_their_index(connection: Connection) -> None:
@@ -144,7 +164,12 @@ async def test_disputes_are_found_by_their_index(connection: Connection) -> None
     await connection.execute("ANALYZE normalized_records")
     scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'normalized_records_disputed'"
     for _ in range(10):  # past the five executions after which a generic plan may take over
-        page = await coin_page(connection, CoinFilter(is_disputed=True), COIN_ORDERS["MARKET_CAP_USD:DESC"], Slice(5))
+        page = await coin_page(
+            connection,
+            CoinFilter(is_disputed=True),
+            COIN_ORDERS["MARKET_CAP_USD:DESC"],
+            PageSlice(5),
+        )
     assert [coin.ticker for coin in page.rows] == ["T19007", "T18007", "T17007", "T16007", "T15007"]
     await connection.execute("SELECT pg_stat_force_next_flush()")
     assert await connection.fetchval(scans) == 10

@@ -13,8 +13,8 @@ import asyncpg
 import psutil
 import pytest
 
-from db.pool import connect
-from kasparro.ports import free_port
+from db.connect.pool import connect
+from kasparro.supervise.ports import free_port
 from tests.conftest import Program, StartProgram
 from tests.kasparro.command_line import kasparro
 
@@ -42,7 +42,11 @@ class Demo:
 
     def process(self, word: str) -> psutil.Process:
         """The child that has `word` in its command line."""
-        return next(child for child in self.processes() if word in child.cmdline() or Path(child.exe()).name == word)
+        return next(
+            child
+            for child in self.processes()
+            if word in child.cmdline() or Path(child.exe()).name == word
+        )
 
     async def get(self, path: str) -> Answer:
         answer: Answer = await get(self.url + path)
@@ -88,7 +92,10 @@ def start_demo(start_program: StartProgram, state_folder: Path) -> StartDemo:
 
 async def gone(processes: list[psutil.Process]) -> None:
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
+        while any(
+            process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            for process in processes
+        ):
             await asyncio.sleep(0.05)
 
 
@@ -110,7 +117,11 @@ async def each_process_has_its_own_login(demo: Demo) -> None:
     for role in set(found.values()):
         own = await connect(owner_dsn.replace("//postgres@", f"//{role}@"))
         try:
-            for statement in ("CREATE TEMPORARY TABLE mine ()", "SELECT lo_create(0)", "CREATE TABLE mine ()"):
+            for statement in (
+                "CREATE TEMPORARY TABLE mine ()",
+                "SELECT lo_create(0)",
+                "CREATE TABLE mine ()",
+            ):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await own.execute(statement)
         finally:
@@ -133,9 +144,15 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
     status = json.loads((await kasparro("status", "--demo", "--json", **demo.environ)).stdout)
     assert status["running"].pop("market").startswith("http://127.0.0.1:")
     assert status["running"] == {"pid": demo.program.process.pid, "url": demo.url}
-    assert [source["source"]["name"] for source in status["sources"]] == ["coinpaprika", "coingecko", "csv"]
+    assert [source["source"]["name"] for source in status["sources"]] == [
+        "coinpaprika",
+        "coingecko",
+        "csv",
+    ]
 
-    asked = await kasparro("trigger", "--demo", "--source", "csv", "--full", "--wait", **demo.environ)
+    asked = await kasparro(
+        "trigger", "--demo", "--source", "csv", "--full", "--wait", **demo.environ
+    )
     assert asked.returncode == 0, asked.stderr
     assert re.search(r"^ csv +success +50 ", asked.stdout, re.MULTILINE)
 
@@ -145,7 +162,9 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
     assert re.fullmatch(rf"Error: {sentence}\n", second.stderr)
 
     processes = demo.processes()
-    assert {"kasparro.simulator", "ingestor", "server"} <= {word for process in processes for word in process.cmdline()}
+    assert {"kasparro.simulator", "ingestor", "server"} <= {
+        word for process in processes for word in process.cmdline()
+    }
     assert await demo.program.stop(signal.SIGTERM) == 0
     await gone(processes)
     assert "kasparro  | stopping" in demo.program.text()
@@ -166,7 +185,11 @@ async def test_whatever_is_killed_comes_back(start_demo: StartDemo) -> None:
     earlier = before["last_success"]["finished_at"]
     await demo.wait_until(lambda answer: answer["last_success"]["finished_at"] > earlier, "/stats")
 
-    ours = [process for process in demo.processes() if "kasparro.leash" in process.cmdline()]
+    ours = [
+        process
+        for process in demo.processes()
+        if "kasparro.supervise.parent_watch" in process.cmdline()
+    ]
     assert len(ours) == 3
     demo.program.process.kill()
     await gone(ours)
@@ -179,17 +202,28 @@ async def test_whatever_is_killed_comes_back(start_demo: StartDemo) -> None:
 
 
 async def test_json_logs_stay_json(start_program: StartProgram, state_folder: Path) -> None:
-    environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "LOG_FORMAT": "json", "SOURCES": "csv"}
+    environ = {
+        "KASPARRO_HOME": str(state_folder),
+        "PORT": str(free_port()),
+        "LOG_FORMAT": "json",
+        "SOURCES": "csv",
+    }
     program = start_program("-m", "kasparro", "ingest", **environ)
     await program.wait_for(r"run\.finished")
     assert await program.stop() == 0
     lines = [json.loads(line) for line in program.text().splitlines()]
-    assert {"the database is ready", "run.finished", "stopping"} <= {line["event"] for line in lines}
+    assert {"the database is ready", "run.finished", "stopping"} <= {
+        line["event"] for line in lines
+    }
 
 
-async def test_serve_works_alone_on_a_database_of_its_own(start_program: StartProgram, state_folder: Path) -> None:
+async def test_serve_works_alone_on_a_database_of_its_own(
+    start_program: StartProgram, state_folder: Path
+) -> None:
     port = free_port()
-    program = start_program("-m", "kasparro", "serve", KASPARRO_HOME=str(state_folder), PORT=str(port))
+    program = start_program(
+        "-m", "kasparro", "serve", KASPARRO_HOME=str(state_folder), PORT=str(port)
+    )
     await program.wait_for(rf"(?m)^Kasparro answers at http://127.0.0.1:{port} \(")
     assert await program.stop() == 0
 
@@ -199,7 +233,12 @@ async def test_serve_becomes_the_server_where_a_database_is_there(
 ) -> None:
     port = free_port()
     program = start_program(
-        "-m", "kasparro", "serve", DATABASE_URL=empty_database, KASPARRO_HOME=str(tmp_path), PORT=str(port)
+        "-m",
+        "kasparro",
+        "serve",
+        DATABASE_URL=empty_database,
+        KASPARRO_HOME=str(tmp_path),
+        PORT=str(port),
     )
     await program.wait_for(rf"Listening at http://127.0.0.1:{port}\b")
     process = psutil.Process(program.process.pid)
@@ -213,17 +252,31 @@ async def test_a_child_that_refuses_its_settings_ends_everything(
 ) -> None:
     plugin = tmp_path / "plugin-1.dist-info"
     plugin.mkdir()
-    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n", encoding="utf-8")
-    (plugin / "entry_points.txt").write_text("[kasparro.sources]\nbroken = nowhere:create\n", encoding="utf-8")
-    environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "SOURCES": "csv,broken"}
+    (plugin / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: plugin\nVersion: 1\n", encoding="utf-8"
+    )
+    (plugin / "entry_points.txt").write_text(
+        "[kasparro.sources]\nbroken = nowhere:create\n", encoding="utf-8"
+    )
+    environ = {
+        "KASPARRO_HOME": str(state_folder),
+        "PORT": str(free_port()),
+        "SOURCES": "csv,broken",
+    }
     program = start_program("-m", "kasparro", "up", PYTHONPATH=str(tmp_path), **environ)
     assert await program.wait() == 2
-    assert re.search(r"^Error: SOURCES names 'broken', which cannot be loaded: ", program.text(), re.MULTILINE)
+    assert re.search(
+        r"^Error: SOURCES names 'broken', which cannot be loaded: ", program.text(), re.MULTILINE
+    )
     assert not (state_folder / "postgres.url").exists()
 
 
-async def test_ctrl_c_while_it_starts_ends_it(start_program: StartProgram, state_folder: Path) -> None:
-    program = start_program("-m", "kasparro", "up", KASPARRO_HOME=str(state_folder), PORT=str(free_port()))
+async def test_ctrl_c_while_it_starts_ends_it(
+    start_program: StartProgram, state_folder: Path
+) -> None:
+    program = start_program(
+        "-m", "kasparro", "up", KASPARRO_HOME=str(state_folder), PORT=str(free_port())
+    )
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while not (state_folder / "postgres").exists():  # initdb is at work
             await asyncio.sleep(0.01)

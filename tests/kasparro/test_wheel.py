@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kasparro.ports import free_port
+from kasparro.supervise.ports import free_port
 from tests.conftest import ROOT, StartProgram
 
 TIMEOUT_SECONDS = 240
@@ -20,7 +20,9 @@ PAGES = ("server/static/dashboard/index.html", "server/static/explorer/graphiql.
 NOT_MINE = "raise SystemExit('this file of the working folder was imported')\n"
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout"),
+    pytest.mark.skipif(
+        shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout"
+    ),
     pytest.mark.timeout(3 * TIMEOUT_SECONDS),
 ]
 
@@ -28,7 +30,8 @@ pytestmark = [
 def clone(folder: Path) -> Path:
     """Copy what git has, as it is here now."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git there is
+        # Whichever git there is.
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -46,7 +49,17 @@ def pip(
 ) -> subprocess.CompletedProcess[str]:
     """Run pip without an index."""
     return subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, *arguments, "--no-index", "--no-deps", "--quiet"],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            python,
+            *arguments,
+            "--no-index",
+            "--no-deps",
+            "--quiet",
+        ],
         env={"PATH": path, "HOME": os.environ["HOME"], "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         capture_output=True,
         text=True,
@@ -55,7 +68,9 @@ def pip(
     )
 
 
-def build(checkout: Path, into: Path, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+def build(
+    checkout: Path, into: Path, path: str = os.environ["PATH"]
+) -> subprocess.CompletedProcess[str]:
     return pip("wheel", "--no-build-isolation", "--wheel-dir", str(into), str(checkout), path=path)
 
 
@@ -78,9 +93,20 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_the_pages_and_the_data_and_no_names_but_its_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {*PAGES, "kasparro/data/sample.csv", "kasparro/data/identity.csv", "kasparro/simulator/__main__.py"} <= names
+    assert {
+        *PAGES,
+        "kasparro/data/sample.csv",
+        "kasparro/data/identity.csv",
+        "kasparro/simulator/__main__.py",
+    } <= names
     tops = {name.partition("/")[0] for name in names}
-    assert tops == {"db", "ingestor", "kasparro", "server", f"{wheel.name.partition('-py3')[0]}.dist-info"}
+    assert tops == {
+        "db",
+        "ingestor",
+        "kasparro",
+        "server",
+        f"{wheel.name.partition('-py3')[0]}.dist-info",
+    }
 
 
 async def test_the_installed_wheel_runs_the_demo_from_any_folder(
@@ -107,7 +133,11 @@ async def test_the_installed_wheel_runs_the_demo_from_any_folder(
         KASPARRO_HOME=str(state_folder), PORT=str(port), PYTHONDONTWRITEBYTECODE="1",
     )  # fmt: skip
     await demo.wait_for("Kasparro answers with made-up prices", TIMEOUT_SECONDS)
-    for page, shows in (("dashboard", '<div id="root">'), ("graphql", "GraphiQL"), ("docs", "swagger")):
+    for page, shows in (
+        ("dashboard", '<div id="root">'),
+        ("graphql", "GraphiQL"),
+        ("docs", "swagger"),
+    ):
         assert shows in await asyncio.to_thread(read, f"http://127.0.0.1:{port}/{page}")
     assert str(packages / "server") in await asyncio.to_thread(files_of, python, folder)
     assert await demo.stop(timeout_seconds=TIMEOUT_SECONDS) == 0, demo.text()
@@ -115,15 +145,19 @@ async def test_the_installed_wheel_runs_the_demo_from_any_folder(
 
 
 def read(url: str) -> str:
-    request = urllib.request.Request(url, headers={"Accept": "text/html"})  # noqa: S310 - our own server
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - the same
+    # Our own server.
+    request = urllib.request.Request(url, headers={"Accept": "text/html"})  # noqa: S310
+    # The same.
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
         text: str = response.read().decode()
         return text
 
 
 def files_of(python: str, folder: Path) -> str:
     code = "import db, ingestor, kasparro, server; print(db, ingestor, kasparro, server)"
-    return subprocess.run([python, "-P", "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [python, "-P", "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_without_pages_and_without_node_there_is_no_wheel(tmp_path: Path) -> None:
@@ -131,7 +165,10 @@ def test_without_pages_and_without_node_there_is_no_wheel(tmp_path: Path) -> Non
     done = build(checkout, tmp_path / "wheel", path=str(tmp_path))
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "The web pages are not built, and there is no Node.js that can build them: run `make web` first" in said
+    assert (
+        "The web pages are not built, and there is no Node.js that can build them: run `make web` first"
+        in said
+    )
     assert "Traceback" not in said
     assert not (tmp_path / "wheel").exists() or not list((tmp_path / "wheel").iterdir())
 
@@ -140,7 +177,10 @@ def test_without_pages_npm_builds_them_before_the_wheel(tmp_path: Path) -> None:
     checkout = clone(tmp_path / "checkout")
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, script in (("node", "echo v22.12.0"), ("npm", f'echo "$@" >> {tmp_path}/asked; {FAKE_BUILD}')):
+    for name, script in (
+        ("node", "echo v22.12.0"),
+        ("npm", f'echo "$@" >> {tmp_path}/asked; {FAKE_BUILD}'),
+    ):
         (programs / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (programs / name).chmod(0o755)
     done = build(checkout, tmp_path / "wheel", path=f"{programs}:/usr/bin:/bin")

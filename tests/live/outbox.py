@@ -9,9 +9,9 @@ from typing import Any
 
 import aiohttp
 
+from db.connect.types import Connection
 from db.events import notify_events
-from db.types import Connection
-from server.graphql.cursors import decode_words
+from server.graphql.relay.cursors import decode_words
 from tests.conftest import Program, StartProgram
 from tests.server.conftest import NOW
 
@@ -20,7 +20,8 @@ RUNS = "subscription ($after: String) { updates: runUpdates(after: $after) { cur
 RETRY_SECONDS = 0.02
 
 _ADD_COIN_EVENTS = """
-INSERT INTO events (kind, at, tickers) SELECT 'coins_changed', $1, ARRAY['BTC'] FROM generate_series(1, $2::integer)
+INSERT INTO events (kind, at, tickers) SELECT 'coins_changed', $1, ARRAY['BTC']
+    FROM generate_series(1, $2::integer)
 """
 _ADD_RUN_EVENTS = """
 INSERT INTO events (kind, at, run)
@@ -32,9 +33,13 @@ Update = dict[str, Any]
 Follow = Callable[[str, str, str], AsyncGenerator[Update, None]]
 
 
-async def start_server(start_program: StartProgram, database: str, home: Path, port: int) -> Program:
+async def start_server(
+    start_program: StartProgram, database: str, home: Path, port: int
+) -> Program:
     """Start a server process, and wait until it answers."""
-    program = start_program("-m", "server", DATABASE_URL=database, KASPARRO_HOME=str(home), PORT=str(port))
+    program = start_program(
+        "-m", "server", DATABASE_URL=database, KASPARRO_HOME=str(home), PORT=str(port)
+    )
     await program.wait_for(r"Listening at \S+\n")
     return program
 

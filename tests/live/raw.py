@@ -26,7 +26,9 @@ def frame(**message: object) -> bytes:
 
 def subscribe(query: str, number: str = "1", after: str | None = None) -> bytes:
     """Return the frame that starts a subscription."""
-    return frame(id=number, type="subscribe", payload={"query": query, "variables": {"after": after}})
+    return frame(
+        id=number, type="subscribe", payload={"query": query, "variables": {"after": after}}
+    )
 
 
 INIT = frame(type="connection_init")
@@ -84,7 +86,9 @@ class RawClient:
 
 
 @asynccontextmanager
-async def raw_client(service: Service, *, receive_bytes: int | None = None) -> AsyncIterator[RawClient]:
+async def raw_client(
+    service: Service, *, receive_bytes: int | None = None
+) -> AsyncIterator[RawClient]:
     """Connect, with a small buffer to receive in if one is wanted."""
     host, _, port = service.url.removeprefix("http://").partition(":")
     with socket.socket() as opened:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from server.live.encoder import Commit
-from server.live.feed import COINS, RUNS, Feed, Followed, Place, Topic
+from server.live.feed import COINS, RUNS, Feed, FeedPosition, FeedSubscription, Topic
 from server.live.hub import Hub
 from server.live.message import Message
 from server.live.subscriber import Subscriber
@@ -33,7 +33,9 @@ class PlainEncoder:
         self.cost = cost
         self.written: list[tuple[int, int]] = []
 
-    async def encode(self, commit: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
+    async def encode(
+        self, commit: Commit, wants: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[Message]]:
         self.written.append((commit.event.seq, len(wants)))
         return [[_message(commit, names)] for names in wants]
 
@@ -48,10 +50,14 @@ def follow(
     after: int | None = None,
     wanted: frozenset[str] | None = None,
     encoder: PlainEncoder | None = None,
-) -> Followed:
+) -> FeedSubscription:
     """Return what `Hub.open` wants; subscribers of one encoder share its words."""
     used = encoder or PlainEncoder()
-    return Followed(Feed(topic, wanted, None if after is None else Place(after, None)), id(used), lambda: used)
+    return FeedSubscription(
+        Feed(topic, wanted, None if after is None else FeedPosition(after, None)),
+        id(used),
+        lambda: used,
+    )
 
 
 class Reader:
@@ -89,5 +95,7 @@ async def reading(
     """Subscribe for as long as the context lasts, as a client of its own unless one is named."""
     reader = Reader()
     followed = follow(topic, after, wanted, encoder)
-    async with hub.subscribe(followed, reader.woken.set, client or str(id(reader))) as reader.subscriber:
+    async with hub.subscribe(
+        followed, reader.woken.set, client or str(id(reader))
+    ) as reader.subscriber:
         yield reader

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.types import Connection
+from db.connect.types import Connection
 from server.live.deflate import MOST_STORED_BYTES, WORTH_BYTES, deflated, stored
 from server.live.message import Message
 from server.middleware.body_limit import MAX_BODY_BYTES
@@ -24,10 +24,15 @@ TIMEOUT_SECONDS = 60
 
 
 @given(head=st.binary(max_size=300), body=st.binary(max_size=5000), tail=st.binary(max_size=9))
-def test_parts_that_are_compressed_alone_are_one_message(head: bytes, body: bytes, tail: bytes) -> None:
+def test_parts_that_are_compressed_alone_are_one_message(
+    head: bytes, body: bytes, tail: bytes
+) -> None:
     payload = stored(head) + deflated(body) + stored(tail, is_last=True)
     # RFC 7692, 7.2.2
-    assert zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff") == head + body + tail
+    assert (
+        zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff")
+        == head + body + tail
+    )
 
 
 def test_the_longest_part_that_is_stored() -> None:
@@ -42,7 +47,9 @@ def test_a_message_is_compressed_once() -> None:
 
 
 async def opened(client: aiohttp.ClientSession, compress: int) -> Socket:
-    websocket = await client.ws_connect("/graphql", protocols=["graphql-transport-ws"], compress=compress)
+    websocket = await client.ws_connect(
+        "/graphql", protocols=["graphql-transport-ws"], compress=compress
+    )
     socket = Socket(websocket)
     await socket.send(type="connection_init")
     assert await socket.receive() == {"type": "connection_ack"}
@@ -65,18 +72,26 @@ async def test_updates_are_the_same_with_and_without(
         assert await socket.receive() == {"type": "pong"}
     for _ in range(2):
         await change_coins(connection, *COINS)
-        found = [{(await socket.receive())["id"]: None for _ in numbers} for socket in (plain, packed)]
+        found = [
+            {(await socket.receive())["id"]: None for _ in numbers} for socket in (plain, packed)
+        ]
         assert set(found[0]) == set(found[1]) == set(numbers)
     await change_coins(connection, *COINS)
-    told = [sorted([json.dumps(await socket.receive()) for _ in numbers]) for socket in (plain, packed)]
+    told = [
+        sorted([json.dumps(await socket.receive()) for _ in numbers]) for socket in (plain, packed)
+    ]
     assert told[0] == told[1]
-    await packed.subscribe("{ coins(first: 200) { edges { node { ticker name } } } }", number="query")
+    await packed.subscribe(
+        "{ coins(first: 200) { edges { node { ticker name } } } }", number="query"
+    )
     assert len((await packed.next("query"))["coins"]["edges"]) == 200
     for socket in (plain, packed):
         await socket.websocket.close()
 
 
-async def test_only_what_is_large_is_compressed(service: Service, add_coin: AddCoin, connection: Connection) -> None:
+async def test_only_what_is_large_is_compressed(
+    service: Service, add_coin: AddCoin, connection: Connection
+) -> None:
     for ticker in COINS:
         await add_coin(ticker)
     async with raw_client(service) as client:

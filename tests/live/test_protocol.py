@@ -7,11 +7,11 @@ import aiohttp
 import msgspec
 import pytest
 
-from db.settings import Settings
-from db.types import Connection
-from server.graphql import websocket
-from server.graphql.framings import ServerSentEvents
-from server.graphql.websocket import MAX_OPERATIONS
+from common.settings import Settings
+from db.connect.types import Connection
+from server.graphql.transport import websocket
+from server.graphql.transport.framings import ServerSentEvents
+from server.graphql.transport.websocket import MAX_OPERATIONS
 from server.live.cursor import CursorExpiredError
 from tests.server.conftest import Service, running_service
 from tests.server.graphql_live import TIMEOUT_SECONDS, Socket, change_coins, connected
@@ -29,7 +29,9 @@ async def gone(service: Service) -> None:
     assert hub.group_count == 0
 
 
-async def test_who_says_nothing_is_closed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_says_nothing_is_closed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(websocket, "INIT_SECONDS", 0.05)
     async with service.client.ws_connect("/graphql", protocols=["graphql-transport-ws"]) as opened:
         socket = Socket(opened)
@@ -99,7 +101,9 @@ async def test_only_our_protocol_is_spoken(protocols: list[str], service: Servic
         assert await Socket(opened).closed() == (4406, "Subprotocol not acceptable")
 
 
-async def test_a_completed_subscription_is_told_nothing_more(service: Service, connection: Connection) -> None:
+async def test_a_completed_subscription_is_told_nothing_more(
+    service: Service, connection: Connection
+) -> None:
     await Rows(connection).coin("BTC")
     async with connected(service) as socket:
         await socket.subscribe(COINS, number="a")
@@ -113,7 +117,9 @@ async def test_a_completed_subscription_is_told_nothing_more(service: Service, c
             await socket.next("b")
 
 
-async def test_updates_of_one_commit_differ_in_the_id_alone(service: Service, connection: Connection) -> None:
+async def test_updates_of_one_commit_differ_in_the_id_alone(
+    service: Service, connection: Connection
+) -> None:
     await Rows(connection).coin("BTC")
     numbers = ["1", 'a "quoted" one', "ü" * 100, "x" * 70_000]
     async with connected(service) as socket:
@@ -146,7 +152,10 @@ async def test_a_client_has_only_so_many_connections(settings: Settings) -> None
     limited = msgspec.structs.replace(settings, live_connections_per_client=2)
     accept = {"Accept": "text/event-stream"}
     async with running_service(limited) as service:
-        async with connected(service), service.client.post("/graphql", json={"query": COINS}, headers=accept) as stream:
+        async with (
+            connected(service),
+            service.client.post("/graphql", json={"query": COINS}, headers=accept) as stream,
+        ):
             assert stream.status == 200
             await stream.content.readline()
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -154,7 +163,9 @@ async def test_a_client_has_only_so_many_connections(settings: Settings) -> None
             assert refused.value.status == 503
             assert refused.value.headers
             assert refused.value.headers["Retry-After"] == "30"
-            async with service.client.post("/graphql", json={"query": COINS}, headers=accept) as response:
+            async with service.client.post(
+                "/graphql", json={"query": COINS}, headers=accept
+            ) as response:
                 assert response.status == 503
                 (error,) = (await response.json())["errors"]
                 assert error["extensions"]["code"] == "UNAVAILABLE"
@@ -214,7 +225,9 @@ async def test_a_stream_that_cannot_go_on_ends_with_its_reason(service: Service)
     await gone(service)
 
 
-async def test_a_quiet_stream_shows_that_it_lives(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_quiet_stream_shows_that_it_lives(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ServerSentEvents, "heartbeat_seconds", 0.05)
     accept = {"Accept": "text/event-stream"}
     async with service.client.post("/graphql", json={"query": COINS}, headers=accept) as response:

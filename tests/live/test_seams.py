@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from db.types import Connection
-from server.graphql.cursors import encode_words
+from db.connect.types import Connection
+from server.graphql.relay.cursors import encode_words
 from tests.conftest import Program, StartProgram
-from tests.live.outbox import COINS, RUNS, Follower, add_events, over_sse, over_websocket, start_server
+from tests.live.outbox import (
+    COINS,
+    RUNS,
+    Follower,
+    add_events,
+    over_sse,
+    over_websocket,
+    start_server,
+)
 from tests.server.conftest import AddCoin, AddRun
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "10"))
@@ -60,7 +68,13 @@ class Chaos:
         assert "Traceback" not in self._server.text()
 
 
-STRIKES = ("kill the server", "stop the server", "cut LISTEN", "cut all connections", "kill a client")
+STRIKES = (
+    "kill the server",
+    "stop the server",
+    "cut LISTEN",
+    "cut all connections",
+    "kill a client",
+)
 
 
 @pytest.mark.timeout(60 + 20 * ROUNDS)
@@ -80,25 +94,33 @@ async def test_nothing_is_lost_or_told_twice_at_any_seam(
     await chaos.start()
     url = f"http://127.0.0.1:{unused_tcp_port}"
     followers = [
-        Follower(follow, url, query, BEGINNING) for follow in (over_websocket, over_sse) for query in (COINS, RUNS)
+        Follower(follow, url, query, BEGINNING)
+        for follow in (over_websocket, over_sse)
+        for query in (COINS, RUNS)
     ]
     try:
         events = 0
         for number in range(ROUNDS):
             count = chosen.choice((1, 2, 5, BURST))
             await add_events(connection, count)
-            # Strike when one of them has heard of some of the events: the seam is somewhere in each of the others.
+            # Strike when one of them has heard of some of the events: the seam is somewhere in each
+            # of the others.
             await chosen.choice(followers).has(events + chosen.randint(0, count))
             events += count
             await chaos.strike(STRIKES[number % len(STRIKES)], connection, chosen.choice(followers))
         await add_events(connection, 1)
         for follower in followers:
             await follower.has(events + 1)
-        coins, runs = await told(connection, "coins_changed"), await told(connection, "run_progress")
+        coins, runs = (
+            await told(connection, "coins_changed"),
+            await told(connection, "run_progress"),
+        )
         assert len(coins) == len(runs) == events + 1
         assert [follower.seqs for follower in followers] == [coins, runs, coins, runs]
         # Whoever comes back reads on in the outbox, where nothing waits that could be too much.
-        assert all(update["lagged"] == 0 for follower in followers[::2] for update in follower.updates)
+        assert all(
+            update["lagged"] == 0 for follower in followers[::2] for update in follower.updates
+        )
     finally:
         for follower in followers:
             await follower.kill()
@@ -119,7 +141,9 @@ async def test_every_server_of_one_database_tells_everything(
     ports = [unused_tcp_port_factory(), unused_tcp_port_factory()]
     servers = [await start_server(start_program, database, tmp_path, port) for port in ports]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
-    followers = [Follower(over_websocket, url, query, BEGINNING) for url in urls for query in (COINS, RUNS)]
+    followers = [
+        Follower(over_websocket, url, query, BEGINNING) for url in urls for query in (COINS, RUNS)
+    ]
     try:
         for _ in range(5):
             await add_events(connection, 20)
@@ -132,11 +156,16 @@ async def test_every_server_of_one_database_tells_everything(
             follower.url = urls[1]
         for follower in followers:
             await follower.has(120)
-        coins, runs = await told(connection, "coins_changed"), await told(connection, "run_progress")
+        coins, runs = (
+            await told(connection, "coins_changed"),
+            await told(connection, "run_progress"),
+        )
         assert [follower.seqs for follower in followers] == [coins, runs, coins, runs]
     finally:
         for follower in followers:
             await follower.kill()
-    listening = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kasparro server live'"
+    listening = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kasparro server live'"
+    )
     assert await connection.fetchval(f"{listening} AND datname = current_database()") == 1
     assert await servers[1].stop() == 0

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from common.settings import Settings
+from db.connect.types import Connection
 from db.events import notify_events
-from db.settings import Settings
-from db.types import Connection
 from server import process
 from server.live.subscriber import QUEUE_LIMIT
 from server.process import open_socket
@@ -23,7 +23,8 @@ NAME = "x" * 20_000
 
 ADD_RUN_EVENTS = """
 INSERT INTO events (kind, at, run)
-SELECT 'run_progress', $1, row_to_json(r)::jsonb || jsonb_build_object('processed', n, 'message', $3::text)
+SELECT 'run_progress', $1, row_to_json(r)::jsonb || jsonb_build_object('processed', n, 'message',
+    $3::text)
 FROM etl_runs AS r CROSS JOIN generate_series(1, $2::integer) AS n
 """
 
@@ -88,7 +89,9 @@ async def test_runs_are_told_completely_however_slow_the_client_is(
         await notify_events(connection)
         await dispatched(service, connection)
         updates = await slow.take(total)
-    assert [update["runUpdates"]["run"]["processed"] for update in updates] == list(range(1, total + 1))
+    assert [update["runUpdates"]["run"]["processed"] for update in updates] == list(
+        range(1, total + 1)
+    )
 
 
 @pytest.fixture
@@ -98,11 +101,16 @@ async def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Asyn
         yield service
 
 
-async def test_who_answers_no_ping_is_forgotten(impatient: Service, add_coin: AddCoin, connection: Connection) -> None:
+async def test_who_answers_no_ping_is_forgotten(
+    impatient: Service, add_coin: AddCoin, connection: Connection
+) -> None:
     """Neither of these clients ever says a word again; one's buffers are full of what it does not read."""
     await add_coin("BTC", name=NAME)
     hub = impatient.state.hub
-    async with slow_client(impatient, COINS), slow_client(impatient, COINS.replace("ticker", "ticker name")):
+    async with (
+        slow_client(impatient, COINS),
+        slow_client(impatient, COINS.replace("ticker", "ticker name")),
+    ):
         await add_coin_events(connection, 500)
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while hub.connections.count:
@@ -113,7 +121,10 @@ async def test_who_answers_no_ping_is_forgotten(impatient: Service, add_coin: Ad
 def test_a_connection_that_is_not_read_ends_by_itself() -> None:
     with open_socket("127.0.0.1", 0) as listening:
         listening.listen()
-        with socket.create_connection(listening.getsockname()[:2]), listening.accept()[0] as accepted:
+        with (
+            socket.create_connection(listening.getsockname()[:2]),
+            listening.accept()[0] as accepted,
+        ):
             if not hasattr(socket, "TCP_USER_TIMEOUT"):
                 pytest.skip("this system has no such time-out")
             found = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)

@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strawberry.utils.await_maybe import await_maybe
 
-from db.coin_pages import coins_by_ticker
+from db.connect.types import Connection
 from db.events import add_coins_event, add_run_event, notify_events
-from db.run_pages import run_from_event
-from db.types import Connection
-from server.graphql.context import Context
-from server.graphql.cursors import encode_words
-from server.graphql.errors import mask
-from server.graphql.follow import follow
+from db.read.coins import coins_by_ticker
+from db.read.runs import run_from_event
+from server.graphql.execution.context import Context
+from server.graphql.execution.errors import mask
+from server.graphql.relay.cursors import encode_words
 from server.graphql.schema import schema
-from server.graphql.subscription import CoinUpdateValue, RunUpdateValue
+from server.graphql.transport.follow import follow
+from server.graphql.types.subscription import CoinUpdateValue, RunUpdateValue
 from server.live.subscriber import Subscriber
 from tests.server.conftest import NOW, AddRun, Service
 from tests.server.graphql_rows import Json, Rows
@@ -72,12 +72,12 @@ def coin_document(coins: Sequence[str], others: Sequence[str] | None, around: Se
     selected = " ".join(body)
     more = ", $more: Boolean = false" if "$more" in selected else ""
     named = "fragment Named on Coin { name ticker }" if "...Named" in selected else ""
-    return (
-        f"subscription S($tickers: [String!]{more}) {{ root: coinUpdates(tickers: $tickers) {{ {selected} }} }} {named}"
-    )
+    return f"subscription S($tickers: [String!]{more}) {{ root: coinUpdates(tickers: $tickers) {{ {selected} }} }} {named}"
 
 
-async def plainly(service: Service, document: str, variables: Mapping[str, Any], value: object) -> Json:
+async def plainly(
+    service: Service, document: str, variables: Mapping[str, Any], value: object
+) -> Json:
     """Execute an operation for one event and one subscriber, with nothing of ours but resolvers and masking."""
     context = Context(service.state, REQUEST)
     result = await await_maybe(
@@ -116,8 +116,12 @@ async def open_all(
     readers = []
     for given_variables in variables:
         reader = Reader()
-        followed = await follow(document, dict(given_variables), "S", Context(service.state, REQUEST))
-        reader.subscriber = await stack.enter_async_context(service.state.hub.subscribe(followed, reader.woken.set))
+        followed = await follow(
+            document, dict(given_variables), "S", Context(service.state, REQUEST)
+        )
+        reader.subscriber = await stack.enter_async_context(
+            service.state.hub.subscribe(followed, reader.woken.set)
+        )
         readers.append(reader)
     return readers
 
@@ -127,7 +131,9 @@ async def coins(service: Service, connection: Connection) -> Service:
     rows = Rows(connection)
     await rows.source("coinpaprika")
     for ticker in TICKERS[:-1]:
-        await rows.coin(ticker, percent_change_24h="1.25", market_cap_usd="12", name=f'"{ticker}"\n')
+        await rows.coin(
+            ticker, percent_change_24h="1.25", market_cap_usd="12", name=f'"{ticker}"\n'
+        )
         await rows.listing("coinpaprika", f"{ticker}-id", ticker)
     return service
 
@@ -137,7 +143,9 @@ async def last_seq(connection: Connection) -> int:
     return seq
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     coin=selections,
     others=st.none() | selections,
@@ -159,7 +167,9 @@ async def test_coins(
     connection: Connection,
 ) -> None:
     document = coin_document([*coin, *([FAILING] if fails else [])], others, around)
-    variables = [{"tickers": None if names is None else sorted(names), "more": more} for names in wanted]
+    variables = [
+        {"tickers": None if names is None else sorted(names), "more": more} for names in wanted
+    ]
     async with AsyncExitStack() as stack:
         readers = await open_all(stack, coins, document, variables)
         assert coins.state.hub.group_count == len({names and frozenset(names) for names in wanted})
@@ -172,15 +182,23 @@ async def test_coins(
             for reader, names, given_variables in zip(readers, wanted, variables, strict=True):
                 asked = sorted(tickers if names is None else tickers & names)
                 if asked:
-                    value = CoinUpdateValue(cursor, [rows[ticker] for ticker in asked if ticker in rows], 0)
-                    assert await reader.next() == await plainly(coins, document, given_variables, value)
+                    value = CoinUpdateValue(
+                        cursor, [rows[ticker] for ticker in asked if ticker in rows], 0
+                    )
+                    assert await reader.next() == await plainly(
+                        coins, document, given_variables, value
+                    )
         assert all(reader.subscriber.take() is None for reader in readers)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     run=st.lists(st.sampled_from(RUN_LEAVES), min_size=1, unique=True),
-    around=st.lists(st.sampled_from(("cursor", "type", "__typename", "again: cursor")), max_size=4, unique=True),
+    around=st.lists(
+        st.sampled_from(("cursor", "type", "__typename", "again: cursor")), max_size=4, unique=True
+    ),
     wanted=st.lists(st.none() | st.sampled_from(["csv", "coingecko"]), min_size=1, max_size=4),
     sources=st.lists(st.sampled_from(["csv", "coingecko"]), min_size=1, max_size=3),
 )
@@ -201,14 +219,20 @@ async def test_runs(
         for source in sources:
             number = await add_run(source, "failure", message='"No" such file\n')
             notes = [{"about": "columns", "text": 'Not read: "ä"', "count": number}]
-            await connection.execute("UPDATE etl_runs SET notes = $1, note_count = $2 WHERE id = $2", notes, number)
+            await connection.execute(
+                "UPDATE etl_runs SET notes = $1, note_count = $2 WHERE id = $2", notes, number
+            )
             async with connection.transaction():
                 await add_run_event(connection, "run_finished", number, NOW)
                 await notify_events(connection)
             seq = await last_seq(connection)
-            row = msgspec.json.decode(await connection.fetchval("SELECT run FROM events WHERE seq = $1", seq))
+            row = msgspec.json.decode(
+                await connection.fetchval("SELECT run FROM events WHERE seq = $1", seq)
+            )
             value = RunUpdateValue(encode_words(seq, None), "run_finished", run_from_event(row))
             for reader, name, given_variables in zip(readers, wanted, variables, strict=True):
                 if name in (None, source):
-                    assert await reader.next() == await plainly(coins, document, given_variables, value)
+                    assert await reader.next() == await plainly(
+                        coins, document, given_variables, value
+                    )
         assert all(reader.subscriber.take() is None for reader in readers)

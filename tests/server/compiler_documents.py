@@ -24,7 +24,12 @@ from tests.server.compiler_market import NAMES, SOURCES, TICKERS, Market
 T = TypeVar("T")
 
 DEPTH = 5
-INSTANTS = ["2026-02-03T20:21:11.250000Z", "2026-02-01T00:00:00+02:00", "2025-12-24T00:00:00Z", "2030-01-01T00:00:00Z"]
+INSTANTS = [
+    "2026-02-03T20:21:11.250000Z",
+    "2026-02-01T00:00:00+02:00",
+    "2025-12-24T00:00:00Z",
+    "2030-01-01T00:00:00Z",
+]
 LEAVES: dict[str, list[object]] = {
     "Int": [1, 2, 3, 10, 250],
     "Float": [-3.5, 0, 5.0],
@@ -38,7 +43,10 @@ CURSORS = {"listings": "listings", "runs": "runs", "history": "points", "rejecti
 
 
 class Drawn:
-    """One document as it grows. Every choice is a byte of hypothesis'; where there are no more, the first is taken."""
+    """One document as it grows.
+
+    Every choice is a byte of hypothesis'; where there are no more, the first is taken.
+    """
 
     def __init__(self, choices: bytes, schema: GraphQLSchema, market: Market) -> None:
         self.variables: dict[str, object] = {}
@@ -82,7 +90,8 @@ class Drawn:
         names = [
             name
             for name, field in parent.fields.items()
-            if depth > 1 or not isinstance(get_named_type(field.type), (GraphQLObjectType, GraphQLInterfaceType))
+            if depth > 1
+            or not isinstance(get_named_type(field.type), (GraphQLObjectType, GraphQLInterfaceType))
         ]
         if not names:
             return "__typename"
@@ -129,7 +138,8 @@ class Drawn:
         if "first" in wanted and "last" in wanted and not self._once_in(10):
             wanted.remove("last")
         return ", ".join(
-            f"{argument}: {self._argument(f'{name}.{argument}', field.args[argument])}" for argument in wanted
+            f"{argument}: {self._argument(f'{name}.{argument}', field.args[argument])}"
+            for argument in wanted
         )
 
     def _directive(self) -> str:
@@ -139,7 +149,9 @@ class Drawn:
         if self._once_in(2):
             return f" @{word}(if: {self._one_of(['true', 'false'])})"
         variable = self._fresh("b")
-        self._declared.append(f"${variable}: Boolean!" if self._once_in(2) else f"${variable}: Boolean = true")
+        self._declared.append(
+            f"${variable}: Boolean!" if self._once_in(2) else f"${variable}: Boolean = true"
+        )
         if not self._declared[-1].endswith("true") or self._once_in(2):
             self.variables[variable] = self._one_of([True, False])
         return f" @{word}(if: ${variable})"
@@ -165,7 +177,9 @@ class Drawn:
             return self._object(inner)
         if isinstance(inner, GraphQLEnumType):
             return Enum(
-                self._one_of([*inner.values, "NONE"]) if self._once_in(12) else self._one_of(list(inner.values))
+                self._one_of([*inner.values, "NONE"])
+                if self._once_in(12)
+                else self._one_of(list(inner.values))
             )
         assert hasattr(inner, "name")
         return self._leaf(name, inner.name)

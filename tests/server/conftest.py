@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from db.pool import Connection
-from db.settings import Settings
+from common.settings import Settings
+from db.connect.pool import Connection
 from server.process import Server, as_server, open_socket, url_of
 from server.state import ServerState, open_state
 
@@ -71,7 +71,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
 @pytest.fixture
 def settings(database: str, tmp_path: Path) -> Settings:
     # No answer is kept: a test's rows come by themselves, without the event that tells of them.
-    return Settings(home=tmp_path, database_url=database, scheduler_token=TOKEN, response_cache_bytes=0)
+    return Settings(
+        home=tmp_path, database_url=database, scheduler_token=TOKEN, response_cache_bytes=0
+    )
 
 
 @pytest.fixture
@@ -82,11 +84,13 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
 
 ADD_COIN = """
 INSERT INTO normalized_records (
-    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source, created_at,
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
+        created_at,
     ingested_at, price_spread_percent, rival_count, provenance
 )
 VALUES (
-    $1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric, $6::text::numeric, $7, $8, $9, $10, $11, $12, '[]'
+    $1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric, $6::text::numeric, $7, $8, $9,
+        $10, $11, $12, '[]'
 )
 """
 
@@ -116,7 +120,8 @@ def add_coin(connection: Connection) -> AddCoin:
 
 
 ADD_RUN = """
-INSERT INTO etl_runs (source, status, processed, failed, changed, unchanged, started_at, finished_at, message)
+INSERT INTO etl_runs (source, status, processed, failed, changed, unchanged, started_at,
+    finished_at, message)
 VALUES ($1, $2, $3, $4, $3::integer - $4::integer, 0, $5, $6, $7)
 RETURNING id
 """
@@ -141,13 +146,20 @@ def add_run(connection: Connection) -> AddRun:
     return add
 
 
-ADD_SOURCE = "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ($1, $2, $3, $4, $5)"
+ADD_SOURCE = (
+    "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ($1, $2, $3, $4, $5)"
+)
 
 
 @pytest.fixture
 def add_source(connection: Connection) -> AddSource:
     async def add(
-        name: str, kind: str = "api", *, enabled: bool = True, priority: int = 1, poll_seconds: int = 300
+        name: str,
+        kind: str = "api",
+        *,
+        enabled: bool = True,
+        priority: int = 1,
+        poll_seconds: int = 300,
     ) -> None:
         await connection.execute(ADD_SOURCE, name, kind, enabled, priority, poll_seconds)
 

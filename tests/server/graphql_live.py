@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 
+from db.connect.types import Connection
 from db.events import RunEventKind, add_coins_event, add_run_event, notify_events
-from db.types import Connection
 from tests.server.conftest import Service
 from tests.server.graphql_rows import NOW, Json
 
@@ -39,8 +39,12 @@ class Socket:
         assert message.type is aiohttp.WSMsgType.CLOSE, message
         return int(message.data), message.extra or ""
 
-    async def subscribe(self, query: str, variables: Mapping[str, Any] | None = None, number: str = "1") -> None:
-        await self.send(id=number, type="subscribe", payload={"query": query, "variables": variables})
+    async def subscribe(
+        self, query: str, variables: Mapping[str, Any] | None = None, number: str = "1"
+    ) -> None:
+        await self.send(
+            id=number, type="subscribe", payload={"query": query, "variables": variables}
+        )
 
     async def next(self, number: str = "1") -> Json:
         """Return the data of the next update."""
@@ -52,11 +56,17 @@ class Socket:
 
 
 @asynccontextmanager
-async def connected(service: Service, payload: Mapping[str, Any] | None = None) -> AsyncIterator[Socket]:
+async def connected(
+    service: Service, payload: Mapping[str, Any] | None = None
+) -> AsyncIterator[Socket]:
     """Connect, and wait for the acknowledgement."""
-    async with service.client.ws_connect("/graphql", protocols=["graphql-transport-ws"]) as websocket:
+    async with service.client.ws_connect(
+        "/graphql", protocols=["graphql-transport-ws"]
+    ) as websocket:
         socket = Socket(websocket)
-        await socket.send(type="connection_init", **({} if payload is None else {"payload": payload}))
+        await socket.send(
+            type="connection_init", **({} if payload is None else {"payload": payload})
+        )
         assert await socket.receive() == {"type": "connection_ack"}
         yield socket
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from db.connect.types import Connection
 from db.sources import stamp_coins
-from db.types import Connection
 from tests.server.conftest import Service
 
 NOW = datetime.datetime(2026, 2, 3, 20, 21, 11, 250000, tzinfo=datetime.UTC)
@@ -31,14 +31,18 @@ Json = Any
 
 
 class Rows:
-    """Adds rows; numbers are given as text, so that every digit arrives. What is left out has a plain value."""
+    """Adds rows; numbers are given as text, so that every digit arrives.
+
+    What is left out has a plain value.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def _insert(self, table: str, row: dict[str, Any]) -> Json:
         places = ", ".join(
-            f"${number}::text::numeric" if name in NUMERIC else f"${number}" for number, name in enumerate(row, 1)
+            f"${number}::text::numeric" if name in NUMERIC else f"${number}"
+            for number, name in enumerate(row, 1)
         )
         return await self._connection.fetchrow(
             f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places}) RETURNING *",
@@ -73,13 +77,17 @@ class Rows:
             "fetched_at": NOW,
             "first_seen_at": NOW,
             "last_seen_at": NOW,
-            "content_hash": hashlib.blake2b(f"{source} {external_id}".encode(), digest_size=16).digest(),
+            "content_hash": hashlib.blake2b(
+                f"{source} {external_id}".encode(), digest_size=16
+            ).digest(),
             "contributes": True,
         } | given
         await self._insert("listings", row)
         return bytes(row["content_hash"])
 
-    async def payload(self, source: str, external_id: str, content_hash: bytes, payload: str, **given: object) -> None:
+    async def payload(
+        self, source: str, external_id: str, content_hash: bytes, payload: str, **given: object
+    ) -> None:
         row = {
             "source": source,
             "external_id": external_id,
@@ -124,7 +132,10 @@ class Rows:
 
 
 async def ask(
-    service: Service, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    service: Service,
+    query: str,
+    variables: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Json:
     """Return `data` of an answer without errors."""
     answer = await ask_all(service, query, variables, headers)
@@ -133,7 +144,10 @@ async def ask(
 
 
 async def ask_all(
-    service: Service, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    service: Service,
+    query: str,
+    variables: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Json:
     """Return a whole answer."""
     body = {"query": query, "variables": variables}
@@ -143,7 +157,10 @@ async def ask_all(
 
 
 async def error_of(
-    service: Service, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    service: Service,
+    query: str,
+    variables: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Json:
     """Return the one error of an answer."""
     answer = await ask_all(service, query, variables, headers)

@@ -15,6 +15,9 @@ async def handshake(service: Service, path: str = "/graphql", **headers: str) ->
         "Sec-WebSocket-Protocol": "graphql-transport-ws",
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
-    async with aiohttp.ClientSession(service.url) as client, client.get(path, headers=sent) as response:
+    async with (
+        aiohttp.ClientSession(service.url) as client,
+        client.get(path, headers=sent) as response,
+    ):
         assert response.headers["X-Request-ID"]
         return response.status, "" if response.status == 101 else await response.text()

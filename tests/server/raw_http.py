@@ -48,7 +48,9 @@ def answers(received: bytes) -> list[Answer]:
     while received:
         head, _, received = received.partition(b"\r\n\r\n")
         line, *fields = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
+        headers = {
+            name.lower(): value for name, _, value in (field.partition(": ") for field in fields)
+        }
         version, status = line.split(" ")[:2]
         assert version == "HTTP/1.1", line
         if headers.get("transfer-encoding") == "chunked":

@@ -6,7 +6,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
-from server.graphql.errors import Code
+from server.graphql.execution.errors import Code
 
 _DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=4).map(str)
 _INSTANTS = st.datetimes().map(lambda at: f"{at.isoformat()}Z")

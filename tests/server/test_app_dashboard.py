@@ -30,9 +30,18 @@ def dashboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("dashboard")
 @pytest.mark.parametrize(
     "path",
-    ["/", "/dashboard", "/dashboard/", "/dashboard/coins/BTC", "/dashboard/coins/A%2FB", "/dashboard/runs/run_1"],
+    [
+        "/",
+        "/dashboard",
+        "/dashboard/",
+        "/dashboard/coins/BTC",
+        "/dashboard/coins/A%2FB",
+        "/dashboard/runs/run_1",
+    ],
 )
-async def test_every_address_of_the_dashboard_answers_its_page_anew_each_time(service: Service, path: str) -> None:
+async def test_every_address_of_the_dashboard_answers_its_page_anew_each_time(
+    service: Service, path: str
+) -> None:
     async with service.client.get(path, headers=HTML) as response:
         assert response.status == 200
         assert "built" in await response.text()
@@ -45,7 +54,9 @@ async def test_every_address_of_the_dashboard_answers_its_page_anew_each_time(se
 async def test_a_file_named_for_what_it_holds_is_kept_for_ever_and_compressed_where_that_is_understood(
     service: Service, encoding: str
 ) -> None:
-    async with service.client.get(f"/static/dashboard/{NAME}", headers={"Accept-Encoding": encoding}) as response:
+    async with service.client.get(
+        f"/static/dashboard/{NAME}", headers={"Accept-Encoding": encoding}
+    ) as response:
         assert response.status == 200
         assert await response.read() == SCRIPT  # the client unpacks it
         assert response.headers["Content-Type"].startswith("text/javascript")
@@ -55,7 +66,9 @@ async def test_a_file_named_for_what_it_holds_is_kept_for_ever_and_compressed_wh
 
 
 @pytest.mark.usefixtures("dashboard")
-async def test_a_file_that_keeps_its_name_is_revalidated_and_no_other_can_be_reached(service: Service) -> None:
+async def test_a_file_that_keeps_its_name_is_revalidated_and_no_other_can_be_reached(
+    service: Service,
+) -> None:
     async with service.client.get("/static/dashboard/theme.js") as response:
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-cache"
@@ -77,7 +90,9 @@ async def test_a_dashboard_that_was_never_built_says_how_to_build_it_and_what_th
     assert (await service.get("/"))["status"] == "running"
 
 
-async def test_the_built_dashboard_loads_only_our_own_files_and_holds_nothing_inline(service: Service) -> None:
+async def test_the_built_dashboard_loads_only_our_own_files_and_holds_nothing_inline(
+    service: Service,
+) -> None:
     if not (server.pages.DASHBOARD / "index.html").is_file():
         pytest.skip("the dashboard is not built here: make web")
     loaded = Loaded()

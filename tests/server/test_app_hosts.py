@@ -6,16 +6,24 @@ import socket
 import msgspec
 import pytest
 
-from db.settings import Settings
+from common.settings import Settings
 from server.middleware.hosts import Hosts
 from tests.server.conftest import Service, running_service
 from tests.server.handshakes import handshake
 
-FOREIGN = ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "203.0.113.7"]
+FOREIGN = [
+    "evil.example",
+    "evil.example:8000",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "203.0.113.7",
+]
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-@pytest.mark.parametrize("path", ["/", "/data", "/data/", "/graphql?query={__typename}", "/health/live", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/data", "/data/", "/graphql?query={__typename}", "/health/live", "/nothing"]
+)
 async def test_a_foreign_host_gets_nothing(service: Service, host: str, path: str) -> None:
     async with service.client.get(path, headers={"Host": host}, allow_redirects=False) as response:
         assert response.status == 421
@@ -24,13 +32,17 @@ async def test_a_foreign_host_gets_nothing(service: Service, host: str, path: st
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-async def test_a_foreign_host_opens_no_websocket_not_even_from_its_own_page(service: Service, host: str) -> None:
+async def test_a_foreign_host_opens_no_websocket_not_even_from_its_own_page(
+    service: Service, host: str
+) -> None:
     status, reason = await handshake(service, Host=host, Origin=f"http://{host}")
     assert status == 421
     assert "ALLOWED_HOSTS" in reason
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost:8000", "localhost.", "[::1]:8000"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "LocalHost:8000", "localhost.", "[::1]:8000"]
+)
 async def test_the_own_names_are_answered(service: Service, host: str) -> None:
     async with service.client.get("/health/live", headers={"Host": host}) as response:
         assert response.status == 200
@@ -38,7 +50,9 @@ async def test_the_own_names_are_answered(service: Service, host: str) -> None:
 
 
 async def test_allowed_hosts_adds_names(settings: Settings) -> None:
-    named = msgspec.structs.replace(settings, allowed_hosts=("kasparro.example.com", "*.internal", "[2001:db8::7]"))
+    named = msgspec.structs.replace(
+        settings, allowed_hosts=("kasparro.example.com", "*.internal", "[2001:db8::7]")
+    )
     async with running_service(named) as service:
         for host, status in {
             "kasparro.example.com": 200,
@@ -57,19 +71,28 @@ async def test_allowed_hosts_adds_names(settings: Settings) -> None:
         assert response.status == 200
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - the server of this test does not listen there
+# The server of this test does not listen there.
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
 async def test_who_listens_everywhere_answers_for_every_address_and_the_machines_name(
     settings: Settings, host: str
 ) -> None:
     async with running_service(msgspec.structs.replace(settings, host=host)) as service:
-        for name in ("192.168.1.5:8000", "[fe80::1]", "localhost", socket.gethostname(), f"{socket.gethostname()}:80"):
+        for name in (
+            "192.168.1.5:8000",
+            "[fe80::1]",
+            "localhost",
+            socket.gethostname(),
+            f"{socket.gethostname()}:80",
+        ):
             async with service.client.get("/data", headers={"Host": name}) as response:
                 assert (name, response.status) == (name, 200)
         async with service.client.get("/data", headers={"Host": "evil.example"}) as response:
             assert response.status == 421
 
 
-def test_the_address_of_the_connection_is_one_of_ours_and_host_may_be_a_name(settings: Settings) -> None:
+def test_the_address_of_the_connection_is_one_of_ours_and_host_may_be_a_name(
+    settings: Settings,
+) -> None:
     hosts = Hosts(msgspec.structs.replace(settings, host="market.lan"))
     assert hosts.allows(b"market.lan:8000", "192.168.1.5")
     assert hosts.allows(b"192.168.1.5:8000", "192.168.1.5")

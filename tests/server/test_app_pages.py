@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import server.pages
-from db.settings import Settings
+from common.settings import Settings
 from tests.server.conftest import Service, running_service
 
 PAGES = ["/", "/docs", "/graphql"]
@@ -78,19 +78,24 @@ async def test_a_page_loads_only_our_own_files_and_holds_nothing_inline(
 
 @pytest.mark.usefixtures("_no_dashboard")
 @pytest.mark.parametrize("path", PAGES)
-async def test_below_a_path_prefix_every_address_of_a_page_begins_with_it(settings: Settings, path: str) -> None:
+async def test_below_a_path_prefix_every_address_of_a_page_begins_with_it(
+    settings: Settings, path: str
+) -> None:
     below = msgspec.structs.replace(settings, root_path="/tools/kasparro")
     async with running_service(settings) as plain, running_service(below) as service:
         loaded, expected = Loaded(), Loaded()
         loaded.feed(await page(service, path))
         expected.feed(await page(plain, path))
         assert loaded.addresses == [
-            f"/tools/kasparro{address}" if address.startswith("/") else address for address in expected.addresses
+            f"/tools/kasparro{address}" if address.startswith("/") else address
+            for address in expected.addresses
         ]
         assert (loaded.root, expected.root) == ("/tools/kasparro/", "/")
 
 
-async def test_an_explorer_that_was_never_built_says_how_to_build_it(service: Service, explorer: Path) -> None:
+async def test_an_explorer_that_was_never_built_says_how_to_build_it(
+    service: Service, explorer: Path
+) -> None:
     assert list(explorer.iterdir()) == []
     assert "make web" in await page(service, "/graphql")
     query = {"query": "{ __typename }"}
@@ -99,7 +104,9 @@ async def test_an_explorer_that_was_never_built_says_how_to_build_it(service: Se
 
 
 async def test_a_browser_may_still_send_a_query_in_the_address(service: Service) -> None:
-    async with service.client.get("/graphql", params={"query": "{ __typename }"}, headers=HTML) as response:
+    async with service.client.get(
+        "/graphql", params={"query": "{ __typename }"}, headers=HTML
+    ) as response:
         assert (await response.json())["data"] == {"__typename": "Query"}
 
 
@@ -117,7 +124,9 @@ async def test_files_are_revalidated_and_no_other_file_can_be_reached(service: S
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-cache"
         etag = response.headers["ETag"]
-    async with service.client.get("/static/swagger/swagger-ui-bundle.js", headers={"If-None-Match": etag}) as response:
+    async with service.client.get(
+        "/static/swagger/swagger-ui-bundle.js", headers={"If-None-Match": etag}
+    ) as response:
         assert response.status == 304
     for path in (
         "/static/swagger/index.html",

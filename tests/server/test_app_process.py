@@ -10,17 +10,19 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from common.scheduler_token import TokenFileError, load_or_create_token
+from db.connect.pool import Connection, connect
 from db.embedded import EmbeddedPostgres
-from db.migrate import migrate
-from db.pool import Connection, connect
-from db.token import TokenFileError, load_or_create_token
+from db.schema.migrate import migrate
 from tests.conftest import FAST_SETTINGS, Program, StartProgram
 from tests.server.conftest import TOKEN, AddCoin
 
 READY = r"Listening at (http://\S+)\n"
 
 
-def start_server(start_program: StartProgram, database: str, home: Path, port: int, **environ: str) -> Program:
+def start_server(
+    start_program: StartProgram, database: str, home: Path, port: int, **environ: str
+) -> Program:
     settings = {"DATABASE_URL": database, "KASPARRO_HOME": str(home), "PORT": str(port)}
     return start_program("-m", "server", **(settings | environ))
 
@@ -28,12 +30,16 @@ def start_server(start_program: StartProgram, database: str, home: Path, port: i
 async def test_a_bad_setting_stops_the_start_with_one_line(
     start_program: StartProgram, database: str, tmp_path: Path
 ) -> None:
-    program = start_program("-m", "server", DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), PORT="eighty")
+    program = start_program(
+        "-m", "server", DATABASE_URL=database, KASPARRO_HOME=str(tmp_path), PORT="eighty"
+    )
     assert await program.wait() == 2
     assert program.text() == "PORT must be a whole number from 1 to 65535; it is 'eighty'\n"
 
 
-async def test_a_taken_port_is_told_in_one_line(start_program: StartProgram, database: str, tmp_path: Path) -> None:
+async def test_a_taken_port_is_told_in_one_line(
+    start_program: StartProgram, database: str, tmp_path: Path
+) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -57,7 +63,10 @@ async def test_without_any_database_the_start_says_what_to_do(
 ) -> None:
     program = start_server(start_program, "", tmp_path, unused_tcp_port)
     assert await program.wait() == 1
-    assert program.text() == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+    assert (
+        program.text()
+        == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+    )
 
 
 async def test_the_start_waits_for_the_migrations(
@@ -71,9 +80,15 @@ async def test_the_start_waits_for_the_migrations(
 
 
 async def test_a_database_of_a_newer_version_stops_the_start_with_one_line(
-    start_program: StartProgram, database: str, connection: Connection, tmp_path: Path, unused_tcp_port: int
+    start_program: StartProgram,
+    database: str,
+    connection: Connection,
+    tmp_path: Path,
+    unused_tcp_port: int,
 ) -> None:
-    await connection.execute("INSERT INTO schema_migrations VALUES (9999, 'future', repeat('0', 64), now())")
+    await connection.execute(
+        "INSERT INTO schema_migrations VALUES (9999, 'future', repeat('0', 64), now())"
+    )
     program = start_server(start_program, database, tmp_path, unused_tcp_port)
     assert await program.wait() == 1
     assert "9999_future" in program.text()
@@ -85,7 +100,9 @@ async def test_a_server_that_still_waits_for_its_database_ends_at_once(
 ) -> None:
     with socket.socket() as nothing_listens:
         nothing_listens.bind(("127.0.0.1", 0))
-        database = f"postgresql://user:secret-word@127.0.0.1:{nothing_listens.getsockname()[1]}/kasparro"
+        database = (
+            f"postgresql://user:secret-word@127.0.0.1:{nothing_listens.getsockname()[1]}/kasparro"
+        )
         program = start_server(start_program, database, tmp_path, unused_tcp_port)
         await program.wait_for("waiting for the database")
         assert await program.stop() == 0
@@ -94,7 +111,11 @@ async def test_a_server_that_still_waits_for_its_database_ends_at_once(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_server_in_time_with_a_websocket_open(
-    start_program: StartProgram, database: str, tmp_path: Path, unused_tcp_port: int, number: signal.Signals
+    start_program: StartProgram,
+    database: str,
+    tmp_path: Path,
+    unused_tcp_port: int,
+    number: signal.Signals,
 ) -> None:
     program = start_server(start_program, database, tmp_path, unused_tcp_port)
     url = (await program.wait_for(READY))[1]
@@ -119,7 +140,9 @@ async def test_without_the_database_the_server_says_so_and_recovers(
     try:
         dsn = await postgres.start()
         await migrate(dsn)
-        program = start_server(start_program, dsn, state_folder, unused_tcp_port, SCHEDULER_TOKEN=TOKEN)
+        program = start_server(
+            start_program, dsn, state_folder, unused_tcp_port, SCHEDULER_TOKEN=TOKEN
+        )
         url = (await program.wait_for(READY))[1]
         async with aiohttp.ClientSession(url) as client:
             async with client.get("/health") as response:
@@ -139,9 +162,13 @@ async def test_without_the_database_the_server_says_so_and_recovers(
                 assert response.status == 503
                 assert (await response.json())["database"] == "disconnected"
             for method, path in (("GET", "/data"), ("GET", "/stats"), ("POST", "/trigger-etl")):
-                async with client.request(method, path, headers={"X-Scheduler-Token": TOKEN}) as response:
+                async with client.request(
+                    method, path, headers={"X-Scheduler-Token": TOKEN}
+                ) as response:
                     assert response.status == 503
-                    assert await response.json() == {"detail": "The database is out of reach; try again in a moment"}
+                    assert await response.json() == {
+                        "detail": "The database is out of reach; try again in a moment"
+                    }
                     assert int(response.headers["Retry-After"]) > 0
             async with client.get("/health/live") as response:
                 assert response.status == 200
@@ -155,7 +182,11 @@ async def test_without_the_database_the_server_says_so_and_recovers(
 
 
 async def test_the_server_logs_in_as_a_role_of_its_own(
-    start_program: StartProgram, database: str, tmp_path: Path, unused_tcp_port: int, add_coin: AddCoin
+    start_program: StartProgram,
+    database: str,
+    tmp_path: Path,
+    unused_tcp_port: int,
+    add_coin: AddCoin,
 ) -> None:
     await add_coin("BTC")
     program = start_server(start_program, database, tmp_path, unused_tcp_port)
@@ -179,7 +210,7 @@ async def test_a_token_is_made_once_for_all_processes_and_for_this_user_alone(
     start_program: StartProgram, tmp_path: Path
 ) -> None:
     home = tmp_path / "not" / "yet"
-    script = f"from pathlib import Path; from db.token import *; print(load_or_create_token(Path({str(home)!r})))"
+    script = f"from pathlib import Path; from common.scheduler_token import *; print(load_or_create_token(Path({str(home)!r})))"
     programs = [start_program("-c", script) for _ in range(4)]
     assert [await program.wait() for program in programs] == [0, 0, 0, 0]
     (token,) = {program.text().strip() for program in programs}
@@ -208,7 +239,9 @@ async def test_without_a_token_in_the_settings_the_kept_one_is_asked_for(
     url = (await program.wait_for(READY))[1]
     async with aiohttp.ClientSession(url) as client:
         for token, status in (("", 401), (load_or_create_token(tmp_path), 503)):
-            async with client.post("/trigger-etl", headers={"X-Scheduler-Token": token}) as response:
+            async with client.post(
+                "/trigger-etl", headers={"X-Scheduler-Token": token}
+            ) as response:
                 assert response.status == status
     assert await program.stop() == 0
     assert load_or_create_token(tmp_path) not in program.text()
@@ -218,7 +251,9 @@ async def test_the_log_of_a_failure_shows_no_secret(
     start_program: StartProgram, database: str, tmp_path: Path, unused_tcp_port: int
 ) -> None:
     connection = await connect(database)
-    program = start_server(start_program, database, tmp_path, unused_tcp_port, SCHEDULER_TOKEN=TOKEN)
+    program = start_server(
+        start_program, database, tmp_path, unused_tcp_port, SCHEDULER_TOKEN=TOKEN
+    )
     url = (await program.wait_for(READY))[1]
     await connection.execute("ALTER TABLE etl_runs RENAME COLUMN message TO gone")
     await connection.close()

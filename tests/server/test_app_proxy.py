@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from db.settings import Settings
-from server.client_address import Proxies, client_address
+from common.settings import Settings
+from server.http.client_address import Proxies, client_address
 from server.middleware.origin import parse_origin
 from tests.server.conftest import TOKEN, Service, running_service
 from tests.server.handshakes import handshake
@@ -27,13 +27,25 @@ async def test_below_a_prefix_everything_answers_whether_the_proxy_strips_it_or_
     prefixed: Service, *, stripped: bool
 ) -> None:
     base = "" if stripped else PREFIX
-    for path in ("/", "/data", "/stats", "/openapi.json", "/docs", "/static/pages/docs.js", "/health/live"):
+    for path in (
+        "/",
+        "/data",
+        "/stats",
+        "/openapi.json",
+        "/docs",
+        "/static/pages/docs.js",
+        "/health/live",
+    ):
         async with prefixed.client.get(base + path) as response:
             assert response.status == 200, path
-    async with prefixed.client.post(f"{base}/graphql", json={"query": "{ __typename }"}) as response:
+    async with prefixed.client.post(
+        f"{base}/graphql", json={"query": "{ __typename }"}
+    ) as response:
         assert await response.json() == {"data": {"__typename": "Query"}}
     assert (await handshake(prefixed, f"{base}/graphql"))[0] == 101
-    async with prefixed.client.post(f"{base}/trigger-etl", headers={"X-Scheduler-Token": TOKEN}) as response:
+    async with prefixed.client.post(
+        f"{base}/trigger-etl", headers={"X-Scheduler-Token": TOKEN}
+    ) as response:
         assert response.status == 503  # no source is set up: the route is there
 
 
@@ -43,7 +55,10 @@ async def test_links_redirects_and_the_document_carry_the_prefix(prefixed: Servi
     assert (await prefixed.get("/openapi.json"))["servers"] == [{"url": PREFIX}]
     for base in ("", PREFIX):
         async with prefixed.client.get(f"{base}/data/?limit=1", allow_redirects=False) as response:
-            assert (response.status, response.headers["Location"]) == (307, f"{PREFIX}/data?limit=1")
+            assert (response.status, response.headers["Location"]) == (
+                307,
+                f"{PREFIX}/data?limit=1",
+            )
     async with prefixed.client.get(PREFIX) as response:
         assert (await response.json())["endpoints"] == endpoints
     for path in ("/tools", "/tools/kasparroX/data", f"{PREFIX}{PREFIX}/data"):
@@ -79,16 +94,22 @@ async def test_a_redirect_names_no_host_and_leads_nowhere_else(service: Service)
         ("null", "localhost", 403),
     ],
 )
-async def test_the_same_origin_is_scheme_host_and_port(service: Service, origin: str, host: str, status: int) -> None:
+async def test_the_same_origin_is_scheme_host_and_port(
+    service: Service, origin: str, host: str, status: int
+) -> None:
     found, reason = await handshake(service, Origin=origin, Host=host)
     assert found == status
     assert found == 101 or ("CORS_ORIGINS" in reason and "FORWARDED_ALLOW_IPS" in reason)
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-async def test_a_trusted_proxys_scheme_and_host_make_the_own_origin(settings: Settings, *, trusted: bool) -> None:
+async def test_a_trusted_proxys_scheme_and_host_make_the_own_origin(
+    settings: Settings, *, trusted: bool
+) -> None:
     networks = ("127.0.0.0/8",) if trusted else ("192.0.2.1/32",)
-    behind = msgspec.structs.replace(settings, forwarded_allow_ips=networks, allowed_hosts=("kasparro.example",))
+    behind = msgspec.structs.replace(
+        settings, forwarded_allow_ips=networks, allowed_hosts=("kasparro.example",)
+    )
     async with running_service(behind) as service:
         status, _ = await handshake(
             service,
@@ -134,15 +155,21 @@ def test_one_client_is_one_address_or_one_ipv6_network() -> None:
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-async def test_only_a_named_proxy_tells_who_the_client_is(settings: Settings, *, trusted: bool) -> None:
+async def test_only_a_named_proxy_tells_who_the_client_is(
+    settings: Settings, *, trusted: bool
+) -> None:
     """Two clients behind one proxy have a place each; without trust both are the proxy, whatever they claim."""
     networks = ("127.0.0.1/32",) if trusted else ()
-    one_each = msgspec.structs.replace(settings, forwarded_allow_ips=networks, live_connections_per_client=1)
+    one_each = msgspec.structs.replace(
+        settings, forwarded_allow_ips=networks, live_connections_per_client=1
+    )
     async with running_service(one_each) as service:
         protocols = ["graphql-transport-ws"]
         first = {"X-Forwarded-For": "203.0.113.7"}
         async with service.client.ws_connect("/graphql", protocols=protocols, headers=first):
-            assert (await handshake(service, X_Forwarded_For="203.0.113.8"))[0] == (101 if trusted else 503)
+            assert (await handshake(service, X_Forwarded_For="203.0.113.8"))[0] == (
+                101 if trusted else 503
+            )
             # What the client itself put before the proxy's entry counts for nothing.
             assert (await handshake(service, X_Forwarded_For="203.0.113.9, 203.0.113.7"))[0] == 503
 
@@ -164,13 +191,24 @@ async def test_an_idle_connection_stays_open_for_the_time_that_is_set(settings: 
 
 async def test_an_allowed_page_may_send_headers_of_its_own(settings: Settings) -> None:
     friend = "https://dash.example.com"
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "apollo-require-preflight,x-a"}
-    async with running_service(msgspec.structs.replace(settings, cors_origins=(friend,))) as service:
-        async with service.client.options("/graphql", headers={"Origin": friend, **asked}) as response:
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "apollo-require-preflight,x-a",
+    }
+    async with running_service(
+        msgspec.structs.replace(settings, cors_origins=(friend,))
+    ) as service:
+        async with service.client.options(
+            "/graphql", headers={"Origin": friend, **asked}
+        ) as response:
             assert response.status == 200
             assert response.headers["Access-Control-Allow-Origin"] == friend
-            assert response.headers["Access-Control-Allow-Headers"] == "apollo-require-preflight,x-a"
-        async with service.client.options("/graphql", headers={"Origin": "https://evil.example", **asked}) as response:
+            assert (
+                response.headers["Access-Control-Allow-Headers"] == "apollo-require-preflight,x-a"
+            )
+        async with service.client.options(
+            "/graphql", headers={"Origin": "https://evil.example", **asked}
+        ) as response:
             assert response.status == 400
             assert "Access-Control-Allow-Origin" not in response.headers
 

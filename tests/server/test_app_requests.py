@@ -16,9 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message
 
-from db.migrate import migrate
-from db.pool import Connection, connect
-from db.settings import Settings
+from common.settings import Settings
+from db.connect.pool import Connection, connect
+from db.schema.migrate import migrate
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.middleware.requests import RequestLog
 from server.rest.answers import ERROR_HANDLERS
@@ -27,7 +27,9 @@ from tests.conftest import StartProgram
 from tests.server.conftest import TOKEN, AddSource, Service, running_service
 
 
-async def test_a_request_id_is_in_the_answer_and_a_well_formed_one_is_kept(service: Service) -> None:
+async def test_a_request_id_is_in_the_answer_and_a_well_formed_one_is_kept(
+    service: Service,
+) -> None:
     async with service.client.get("/data") as response:
         assert response.headers["X-Request-ID"] == (await response.json())["meta"]["request_id"]
     async with service.client.get("/data", headers={"X-Request-ID": "trace-7.a_B"}) as response:
@@ -38,7 +40,9 @@ async def test_a_request_id_is_in_the_answer_and_a_well_formed_one_is_kept(servi
             assert re.fullmatch(r"req-[0-9a-f]{12}", response.headers["X-Request-ID"])
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/graphql", "/data", "/nothing", "/static/pages/docs.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/graphql", "/data", "/nothing", "/static/pages/docs.js"]
+)
 async def test_every_answer_tells_a_browser_to_trust_only_us(service: Service, path: str) -> None:
     async with service.client.get(path, headers={"Accept": "text/html"}) as response:
         policy = response.headers["Content-Security-Policy"]
@@ -58,7 +62,9 @@ async def test_unknown_paths_and_methods_are_refused_in_json(service: Service) -
         assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD"}
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/health/live", "/data", "/stats", "/openapi.json", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/health/live", "/data", "/stats", "/openapi.json", "/docs"]
+)
 async def test_head_is_get_without_a_body(service: Service, path: str) -> None:
     async with service.client.head(path) as head, service.client.get(path) as get:
         assert head.status == get.status
@@ -124,7 +130,9 @@ async def _answer_to(error: Exception) -> tuple[int, bytes]:
         return {"type": "http.request"}
 
     app = Starlette(
-        routes=[Route("/", fail)], middleware=[Middleware(RequestLog)], exception_handlers=dict(ERROR_HANDLERS)
+        routes=[Route("/", fail)],
+        middleware=[Middleware(RequestLog)],
+        exception_handlers=dict(ERROR_HANDLERS),
     )
     await app({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
     return sent[0]["status"], sent[1]["body"]
@@ -132,14 +140,19 @@ async def _answer_to(error: Exception) -> tuple[int, bytes]:
 
 async def test_what_asyncpg_says_while_a_server_restarts_is_503_and_a_mistake_of_ours_500() -> None:
     for error in (
-        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+        asyncpg.InternalClientError(
+            "cannot switch to state 12; another operation (2) is in progress"
+        ),
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.AdminShutdownError("terminating connection due to administrator command"),
     ):
         status, body = await _answer_to(error)
         assert status == 503
         assert b"out of reach" in body
-    for mistake in (asyncpg.DataError("an integer is required"), asyncpg.InternalClientError("unknown protocol state")):
+    for mistake in (
+        asyncpg.DataError("an integer is required"),
+        asyncpg.InternalClientError("unknown protocol state"),
+    ):
         assert (await _answer_to(mistake))[0] == 500
 
 
@@ -156,25 +169,33 @@ async def test_a_replica_is_read_and_the_primary_is_written(
     both = msgspec.structs.replace(settings, read_database_url=empty_database)
     async with running_service(both) as service:
         assert (await service.get("/stats"))["last_success"]["source"] == "far"
-        async with service.client.post("/trigger-etl", headers={"X-Scheduler-Token": TOKEN}) as response:
+        async with service.client.post(
+            "/trigger-etl", headers={"X-Scheduler-Token": TOKEN}
+        ) as response:
             assert response.status == 200
     assert await connection.fetchval("SELECT count(*) FROM etl_requests") == 1
 
 
-async def test_other_origins_get_nothing_unless_the_settings_name_them(database: str, settings: Settings) -> None:
+async def test_other_origins_get_nothing_unless_the_settings_name_them(
+    database: str, settings: Settings
+) -> None:
     friend = "https://dash.example.com"
     async with (
         running_service(settings) as service,
         service.client.get("/data", headers={"Origin": friend}) as response,
     ):
         assert "Access-Control-Allow-Origin" not in response.headers
-    named = Settings(home=settings.home, database_url=database, scheduler_token=TOKEN, cors_origins=(friend,))
+    named = Settings(
+        home=settings.home, database_url=database, scheduler_token=TOKEN, cors_origins=(friend,)
+    )
     async with running_service(named) as service:
         async with service.client.get("/data", headers={"Origin": friend}) as response:
             assert response.headers["Access-Control-Allow-Origin"] == friend
             shown = response.headers["Access-Control-Expose-Headers"].split(", ")
             assert set(shown) == {"ETag", "X-Request-ID", "Retry-After", "Content-Disposition"}
-        async with service.client.get("/data", headers={"Origin": "https://evil.example.com"}) as response:
+        async with service.client.get(
+            "/data", headers={"Origin": "https://evil.example.com"}
+        ) as response:
             assert "Access-Control-Allow-Origin" not in response.headers
         asked = {
             "Origin": friend,
@@ -191,7 +212,9 @@ async def test_other_origins_get_nothing_unless_the_settings_name_them(database:
 async def _websocket_status(service: Service, origin: str | None) -> int:
     headers = {} if origin is None else {"Origin": origin}
     try:
-        async with service.client.ws_connect("/graphql", headers=headers, protocols=["graphql-transport-ws"]):
+        async with service.client.ws_connect(
+            "/graphql", headers=headers, protocols=["graphql-transport-ws"]
+        ):
             return 101
     except aiohttp.WSServerHandshakeError as error:
         return error.status
@@ -200,7 +223,12 @@ async def _websocket_status(service: Service, origin: str | None) -> int:
 async def test_a_websocket_opens_only_for_programs_and_our_own_pages(service: Service) -> None:
     assert await _websocket_status(service, None) == 101
     assert await _websocket_status(service, service.url) == 101
-    for foreign in ("https://evil.example.com", "null", service.url.replace("127.0.0.1", "localhost"), ""):
+    for foreign in (
+        "https://evil.example.com",
+        "null",
+        service.url.replace("127.0.0.1", "localhost"),
+        "",
+    ):
         assert await _websocket_status(service, foreign) == 403
 
 

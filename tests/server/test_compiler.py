@@ -14,13 +14,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from strawberry.http import process_result
 
-from db.pool import DatabaseUnavailableError
-from db.readers import Readers
-from db.settings import Settings
-from db.types import Connection, OwnConnection
-from server.compiler.fast_path import KEPT_REQUEST_BYTES, KEPT_REQUESTS, FastPath, KeptRequest
-from server.compiler.plans import BoundPlan, Compiled, Plan
-from server.graphql.context import Context
+from common.settings import Settings
+from db.connect.pool import DatabaseUnavailableError
+from db.connect.readers import Readers
+from db.connect.types import Connection, OwnConnection
+from server.compiler.fast_path import KEPT_REQUEST_BYTES, KEPT_REQUESTS, CachedRequest, FastPath
+from server.compiler.plans import BoundPlan, CompiledOperation, OperationPlan
+from server.graphql.execution.context import Context
 from server.graphql.schema import schema
 from server.state import ServerState, open_state
 from tests.server.compiler_documents import Drawn
@@ -48,7 +48,9 @@ class Both:
 
     async def compiled(self, query: str, variables: dict[str, object]) -> bytes | None:
         """Return the body of the compiled answer; None where there is none."""
-        answer = await self.fast.answer(msgspec.json.encode({"query": query, "variables": variables}))
+        answer = await self.fast.answer(
+            msgspec.json.encode({"query": query, "variables": variables})
+        )
         return answer and answer[0]
 
 
@@ -106,8 +108,13 @@ async def test_a_compiled_answer_is_the_ordinary_one(mostly_compiled: Both, choi
     if compiled is None:
         return
     ordinary = await both.ordinary(query, drawn.variables)
-    if compiled != ordinary:  # the minute may have changed, and with it the end of the newest candles
-        compiled, ordinary = await both.compiled(query, drawn.variables), await both.ordinary(query, drawn.variables)
+    if (
+        compiled != ordinary
+    ):  # the minute may have changed, and with it the end of the newest candles
+        compiled, ordinary = (
+            await both.compiled(query, drawn.variables),
+            await both.ordinary(query, drawn.variables),
+        )
     assert compiled == ordinary
 
 
@@ -158,13 +165,19 @@ async def test_what_is_no_right_query_is_left_to_the_ordinary_way(both: Both, qu
     assert both.fast.passed_on == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"query": 1}', b'{"query": "{__typename}", "more": "\xff"}'])
-async def test_a_body_that_is_no_plain_request_is_left_to_the_ordinary_way(both: Both, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"query": 1}', b'{"query": "{__typename}", "more": "\xff"}']
+)
+async def test_a_body_that_is_no_plain_request_is_left_to_the_ordinary_way(
+    both: Both, body: bytes
+) -> None:
     assert await both.fast.answer(body) is None
 
 
 async def test_a_directive_decides_anew_for_each_request(both: Both) -> None:
-    query = "query ($with: Boolean!) { coins(first: 1) { nodes { ticker rank @include(if: $with) } } }"
+    query = (
+        "query ($with: Boolean!) { coins(first: 1) { nodes { ticker rank @include(if: $with) } } }"
+    )
     for with_rank in (True, False, True):
         compiled = await both.compiled(query, {"with": with_rank})
         assert compiled == await both.ordinary(query, {"with": with_rank})
@@ -181,13 +194,16 @@ async def test_limits_hold_for_each_request_where_they_depend_on_its_variables(b
     assert b"QUERY_TOO_COMPLEX" in await both.ordinary(query, {"first": 250})
 
 
-async def test_a_request_that_is_known_shows_what_is_true_now(both: Both, connection: Connection) -> None:
+async def test_a_request_that_is_known_shows_what_is_true_now(
+    both: Both, connection: Connection
+) -> None:
     query = '{ coin(ticker: "BTC") { name candles(interval: M1) { close } } }'
     first = await both.compiled(query, {})
     at = datetime.datetime.now(datetime.UTC)
     await connection.execute("UPDATE normalized_records SET name = 'New' WHERE ticker = 'BTC'")
     await connection.execute(
-        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', $1, 987.5, 'csv')", at
+        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', $1, 987.5, 'csv')",
+        at,
     )
     second = await both.compiled(query, {})
     assert first is not None
@@ -197,9 +213,11 @@ async def test_a_request_that_is_known_shows_what_is_true_now(both: Both, connec
 
 
 async def test_only_so_many_requests_are_kept(both: Both) -> None:
-    bound = BoundPlan(Plan(b"", {}, [], told=True), ())
+    bound = BoundPlan(OperationPlan(b"", {}, [], told=True), ())
     for number in range(KEPT_REQUESTS + 10):
-        both.fast._requests.keep(b"%d" % number, KeptRequest(bound, None, datetime.datetime.now(datetime.UTC)))
+        both.fast._requests.keep(
+            b"%d" % number, CachedRequest(bound, None, datetime.datetime.now(datetime.UTC))
+        )
     assert len(both.fast._requests) == KEPT_REQUESTS
     assert both.fast._requests.get(b"9") is None
     assert both.fast._requests.get(b"10") is not None
@@ -209,15 +227,22 @@ async def test_only_so_many_requests_are_kept(both: Both) -> None:
 
 
 def test_a_plan_is_known_by_its_document_its_name_and_its_switches() -> None:
-    text = "query A($on: Boolean!) { stats { totalListings @skip(if: $on) } } query B { __typename }"
+    text = (
+        "query A($on: Boolean!) { stats { totalListings @skip(if: $on) } } query B { __typename }"
+    )
     document = parse(text)
-    first, second = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+    first, second = (
+        node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+    )
 
     def identity(node: OperationDefinitionNode, given: dict[str, object]) -> bytes:
-        return Compiled(schema, text, document, node).bind(given).plan.identity
+        return CompiledOperation(schema, text, document, node).bind(given).plan.identity
 
     assert identity(first, {"on": True}) == identity(first, {"on": True})
-    assert len({identity(first, {"on": True}), identity(first, {"on": False}), identity(second, {})}) == 3
+    assert (
+        len({identity(first, {"on": True}), identity(first, {"on": False}), identity(second, {})})
+        == 3
+    )
 
 
 def test_a_bound_plan_is_known_by_what_its_arguments_mean() -> None:
@@ -229,7 +254,7 @@ def test_a_bound_plan_is_known_by_what_its_arguments_mean() -> None:
     }"""
     document = parse(text)
     node = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    compiled = Compiled(schema, text, document, node)
+    compiled = CompiledOperation(schema, text, document, node)
 
     def identity(**given: object) -> bytes:
         return compiled.bind({"ids": ["run_1", "merged_btc"]} | given).identity()

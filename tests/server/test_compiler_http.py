@@ -33,7 +33,9 @@ async def test_a_body_may_come_in_pieces(service: Service) -> None:
     # One that is not for the fast path is read a second time.
     wrong = b'{"query": "{ coins { nodes { nothing } } }"}'
     async with service.client.post("/graphql", data=in_pieces(wrong), headers=JSON) as response:
-        assert (await response.json())["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+        assert (await response.json())["errors"][0]["extensions"][
+            "code"
+        ] == "GRAPHQL_VALIDATION_FAILED"
 
 
 @pytest.mark.usefixtures("_coin")
@@ -48,8 +50,12 @@ async def test_a_body_may_come_in_pieces(service: Service) -> None:
         ),
     ],
 )
-async def test_the_media_type_is_the_one_asked_for(service: Service, accept: str, content_type: str) -> None:
-    async with service.client.post("/graphql", data=QUERY, headers={**JSON, "Accept": accept}) as response:
+async def test_the_media_type_is_the_one_asked_for(
+    service: Service, accept: str, content_type: str
+) -> None:
+    async with service.client.post(
+        "/graphql", data=QUERY, headers={**JSON, "Accept": accept}
+    ) as response:
         assert response.headers["Content-Type"] == content_type
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["X-Request-ID"].startswith("req-")
@@ -65,7 +71,9 @@ async def test_a_query_may_still_be_streamed(service: Service) -> None:
 
 
 async def test_other_media_types_and_too_large_bodies_are_refused(service: Service) -> None:
-    async with service.client.post("/graphql", data=QUERY, headers={"Content-Type": "text/plain"}) as response:
+    async with service.client.post(
+        "/graphql", data=QUERY, headers={"Content-Type": "text/plain"}
+    ) as response:
         assert response.status == 415
     large = b" " * (MAX_BODY_BYTES + 1)
     async with service.client.post("/graphql", data=in_pieces(large), headers=JSON) as response:

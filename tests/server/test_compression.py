@@ -18,12 +18,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message
 
-import server.compression
+import server.http.compression
 import server.pages
+from common.settings import Settings
+from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
-from db.pool import Connection
-from db.settings import Settings
-from server.compression import ANSWER, FILE, LEAST_BYTES, MOST_BYTES_ON_LOOP, encode
+from server.http.compression import ANSWER, FILE, LEAST_BYTES, MOST_BYTES_ON_LOOP, encode
 from server.middleware.compression import Compression
 from tests.server.conftest import NOW, AddCoin, Service, running_service
 from tests.server.test_response_cache import until_told
@@ -84,7 +84,9 @@ async def ask(client: aiohttp.ClientSession, path: str, coding: str | None, **he
 @pytest.mark.usefixtures("_coins")
 @pytest.mark.parametrize("coding", UNPACK)
 @pytest.mark.parametrize("path", PATHS)
-async def test_every_answer_comes_in_every_coding(raw: aiohttp.ClientSession, path: str, coding: str) -> None:
+async def test_every_answer_comes_in_every_coding(
+    raw: aiohttp.ClientSession, path: str, coding: str
+) -> None:
     plain, packed = await ask(raw, path, None), await ask(raw, path, coding)
     assert (plain.status, packed.status) == (200, 200)
     assert "Content-Encoding" not in plain.headers
@@ -94,7 +96,9 @@ async def test_every_answer_comes_in_every_coding(raw: aiohttp.ClientSession, pa
     for sent in (plain, packed):
         assert sent.headers["Vary"].split(", ").count("Accept-Encoding") == 1
     if path == "/data":  # its meta tells of the request
-        assert msgspec.json.decode(packed.plain())["data"] == msgspec.json.decode(plain.body)["data"]
+        assert (
+            msgspec.json.decode(packed.plain())["data"] == msgspec.json.decode(plain.body)["data"]
+        )
     else:
         assert packed.plain() == plain.body
 
@@ -131,16 +135,24 @@ async def test_a_posted_query_is_answered_in_every_coding(
     ],
 )
 @pytest.mark.parametrize("path", ["/data", "/static/pages/pages.css", f"/graphql?query={COINS}"])
-async def test_weights_are_heeded(raw: aiohttp.ClientSession, path: str, accepted: str, coding: str | None) -> None:
+async def test_weights_are_heeded(
+    raw: aiohttp.ClientSession, path: str, accepted: str, coding: str | None
+) -> None:
     assert (await ask(raw, path, accepted)).headers.get("Content-Encoding") == coding
 
 
 @pytest.mark.usefixtures("_coins")
-@pytest.mark.parametrize("path", ["/data", "/stats", "/docs", "/dashboard", "/graphql", *PATHS[2:5]])
-async def test_each_coding_is_revalidated_by_its_own_tag(raw: aiohttp.ClientSession, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/data", "/stats", "/docs", "/dashboard", "/graphql", *PATHS[2:5]]
+)
+async def test_each_coding_is_revalidated_by_its_own_tag(
+    raw: aiohttp.ClientSession, path: str
+) -> None:
     accept = "text/html" if path == "/graphql" else "*/*"
     tags: dict[str | None, str] = {}
-    bodies: dict[str, bytes] = {}  # a strong tag is of these bytes and no others (RFC 9110, section 8.8.3.3)
+    bodies: dict[
+        str, bytes
+    ] = {}  # a strong tag is of these bytes and no others (RFC 9110, section 8.8.3.3)
     for coding in CODINGS:
         sent = await ask(raw, path, coding, Accept=accept)
         tags[coding] = sent.headers["ETag"]
@@ -149,7 +161,9 @@ async def test_each_coding_is_revalidated_by_its_own_tag(raw: aiohttp.ClientSess
         for name in ("ETag", "Vary", "Cache-Control"):
             assert again.headers[name] == sent.headers[name]
         assert "Content-Encoding" not in again.headers
-        assert tags[coding].startswith("W/") or bodies.setdefault(tags[coding], sent.body) == sent.body
+        assert (
+            tags[coding].startswith("W/") or bodies.setdefault(tags[coding], sent.body) == sent.body
+        )
 
 
 @pytest.mark.usefixtures("_coins")
@@ -167,7 +181,9 @@ async def test_neither_small_answers_nor_streams_are_compressed(raw: aiohttp.Cli
     assert b"event: complete" in stream.body
 
 
-@pytest.mark.parametrize("path", ["/static/pages/explorer.js", "/static/swagger/swagger-ui-bundle.js", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/static/pages/explorer.js", "/static/swagger/swagger-ui-bundle.js", "/openapi.json"]
+)
 async def test_head_says_what_get_would(raw: aiohttp.ClientSession, path: str) -> None:
     sent = await ask(raw, path, "br")
     async with raw.head(path, headers={"Accept-Encoding": "br"}) as response:
@@ -195,7 +211,7 @@ async def test_a_kept_answer_is_compressed_once(
         compressed.append(len(body))
         return gzip.compress(body, mtime=0)
 
-    monkeypatch.setattr(server.compression, "ANSWER", {**ANSWER, "gzip": counting})
+    monkeypatch.setattr(server.http.compression, "ANSWER", {**ANSWER, "gzip": counting})
     # An answer is kept until its minute is over: which must not be in the middle of a test.
     monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
     keeping = msgspec.structs.replace(settings, response_cache_bytes=1_000_000)
@@ -245,7 +261,9 @@ async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_o
     gate = asyncio.Event()
 
     async def whole(_: Request) -> Response:
-        return Response(b"x" * LEAST_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain")
+        return Response(
+            b"x" * LEAST_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain"
+        )
 
     async def parts() -> AsyncIterator[bytes]:
         await gate.wait()
@@ -262,9 +280,16 @@ async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_o
         gate.set()
 
     for path in ("/whole", "/stream"):
-        scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept-encoding", b"gzip")]}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "headers": [(b"accept-encoding", b"gzip")],
+        }
         await app({**scope, "query_string": b"", "app": app}, asyncio.Event().wait, send)  # type: ignore[arg-type]  # a client that stays
-    whole_headers, stream_headers = (Headers(raw=m["headers"]) for m in sent if m["type"] == "http.response.start")
+    whole_headers, stream_headers = (
+        Headers(raw=m["headers"]) for m in sent if m["type"] == "http.response.start"
+    )
     assert (whole_headers["etag"], whole_headers["vary"]) == ('W/"x"', "Accept, Accept-Encoding")
     assert whole_headers["content-encoding"] == "gzip"
     assert "content-encoding" not in stream_headers

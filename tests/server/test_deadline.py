@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from db.types import Connection
-from server.graphql.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
+from db.connect.types import Connection
+from server.graphql.transport.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
 from tests.server.conftest import Service
 from tests.server.graphql_live import connected
 from tests.server.graphql_rows import Rows, ask
@@ -42,7 +42,9 @@ SetPace = Callable[[float], Awaitable[None]]
 
 
 @pytest.fixture
-async def set_pace(service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> SetPace:
+async def set_pace(
+    service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> SetPace:
     """How long each statement takes, in a server that gives a request less time than some of them need."""
     rows = Rows(connection)
     await rows.source("one")
@@ -63,18 +65,29 @@ async def set_pace(service: Service, connection: Connection, monkeypatch: pytest
 
 async def reads(connection: Connection) -> int:
     """Return how many statements have begun to read coins."""
-    count: int = await connection.fetchval("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM reads")
+    count: int = await connection.fetchval(
+        "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM reads"
+    )
     return count
 
 
 @pytest.mark.parametrize(("media_type", "status"), [(JSON, 200), (GRAPHQL_RESPONSE, 503)])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_all_statements_of_a_query_have_one_deadline_and_none_is_done_again(
-    service: Service, connection: Connection, set_pace: SetPace, media_type: str, status: int, method: str
+    service: Service,
+    connection: Connection,
+    set_pace: SetPace,
+    media_type: str,
+    status: int,
+    method: str,
 ) -> None:
     await set_pace(STATEMENT_SECONDS)
-    given: dict[str, Any] = {"params": {"query": COUNTS}} if method == "GET" else {"json": {"query": COUNTS}}
-    async with service.client.request(method, "/graphql", headers={"Accept": media_type}, **given) as response:
+    given: dict[str, Any] = (
+        {"params": {"query": COUNTS}} if method == "GET" else {"json": {"query": COUNTS}}
+    )
+    async with service.client.request(
+        method, "/graphql", headers={"Accept": media_type}, **given
+    ) as response:
         assert response.status == status
         assert response.headers["Retry-After"] == "5"
         assert response.content_type == media_type
@@ -98,18 +111,26 @@ async def test_levels_of_the_ordinary_way_have_one_deadline(
     assert error["path"][:2] == ["coin", "listings"]
     assert payload["data"]["coin"] is not None
     assert 2 <= await reads(connection) <= MOST_READS
-    async with service.client.post("/graphql", json={"query": LEVELS}, headers={"Accept": EVENT_STREAM}) as response:
+    async with service.client.post(
+        "/graphql", json={"query": LEVELS}, headers={"Accept": EVENT_STREAM}
+    ) as response:
         assert "UNAVAILABLE" in await response.text()
     assert await reads(connection) <= 2 * MOST_READS
 
 
-async def test_postgresql_stops_too(service: Service, connection: Connection, set_pace: SetPace) -> None:
+async def test_postgresql_stops_too(
+    service: Service, connection: Connection, set_pace: SetPace
+) -> None:
     await set_pace(60)
-    async with service.client.post("/graphql", json={"query": "{ coins { totalCount } }"}) as response:
+    async with service.client.post(
+        "/graphql", json={"query": "{ coins { totalCount } }"}
+    ) as response:
         assert response.headers["Retry-After"] == "5"
     async with connected(service) as socket:
         await socket.subscribe("{ coins { totalCount } }")
-        assert (await socket.receive())["payload"]["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert (await socket.receive())["payload"]["errors"][0]["extensions"][
+            "code"
+        ] == "UNAVAILABLE"
     async with service.client.get("/data") as response:
         assert response.status == 503
         assert response.headers["Retry-After"] == "5"

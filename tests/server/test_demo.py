@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from common.settings import Settings
+from db.connect.pool import Connection
 from db.demo import mark_demo
-from db.pool import Connection
-from db.settings import Settings
 from tests.server.conftest import AddCoin, Service, running_service
 from tests.server.test_rest_openapi import check
 
@@ -44,7 +44,9 @@ async def test_a_demo_says_that_it_is_one(settings: Settings, add_coin: AddCoin)
             check(document, "get", path, 200, body)
         assert await is_demo(service, QUERY)
         assert await is_demo(service, SLOW)
-        assert re.fullmatch(r'attachment; filename="kasparro-demo-[-\dT]+Z\.csv"', await file_name(service))
+        assert re.fullmatch(
+            r'attachment; filename="kasparro-demo-[-\dT]+Z\.csv"', await file_name(service)
+        )
 
 
 async def test_a_real_service_says_nothing_of_it(service: Service, add_coin: AddCoin) -> None:

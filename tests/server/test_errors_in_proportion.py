@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from db.types import Connection
-from server.graphql.errors import MESSAGE_CHARACTERS, MOST_ERRORS, MOST_LOCATIONS
-from server.graphql.media_types import EVENT_STREAM
+from db.connect.types import Connection
+from server.graphql.execution.errors import MESSAGE_CHARACTERS, MOST_ERRORS, MOST_LOCATIONS
+from server.graphql.transport.media_types import EVENT_STREAM
 from tests.server.conftest import Service
 from tests.server.graphql_live import change_coins, connected
 from tests.server.graphql_rows import ask, ask_all, error_of
@@ -26,7 +26,9 @@ Send = Callable[[Service, str, dict[str, Any] | None], Awaitable[bytes]]
 
 
 async def by_post(service: Service, query: str, variables: dict[str, Any] | None) -> bytes:
-    async with service.client.post("/graphql", json={"query": query, "variables": variables}) as response:
+    async with service.client.post(
+        "/graphql", json={"query": query, "variables": variables}
+    ) as response:
         return await response.read()
 
 
@@ -40,7 +42,9 @@ async def by_get(service: Service, query: str, variables: dict[str, Any] | None)
 
 async def by_event_stream(service: Service, query: str, variables: dict[str, Any] | None) -> bytes:
     body = {"query": query, "variables": variables}
-    async with service.client.post("/graphql", json=body, headers={"Accept": EVENT_STREAM}) as response:
+    async with service.client.post(
+        "/graphql", json=body, headers={"Accept": EVENT_STREAM}
+    ) as response:
         lines = (await response.read()).splitlines()
     return next(line for line in lines if line.startswith(b"data: {")).removeprefix(b"data: ")
 
@@ -52,7 +56,11 @@ async def by_websocket(service: Service, query: str, variables: dict[str, Any] |
     return json.dumps(payload if isinstance(payload, dict) else {"errors": payload}).encode()
 
 
-BAD_IDS = "query ($ids: [ID!]!) { " + " ".join(f"n{number}: nodes(ids: $ids) {{ id }}" for number in range(20)) + " }"
+BAD_IDS = (
+    "query ($ids: [ID!]!) { "
+    + " ".join(f"n{number}: nodes(ids: $ids) {{ id }}" for number in range(20))
+    + " }"
+)
 BAD_ROWS = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Coin { history(first: 0) { nodes { at } } } } }"
 GOOD_IDS = {"ids": [f"merged_t{number}" for number in range(1, 251)]}
 CONFLICT = "{ coin(ticker: 1) { " + "x: id " * 9 + "x: name } }"
@@ -63,7 +71,10 @@ WRONG: dict[str, tuple[str, dict[str, Any] | None]] = {
         "query ($tickers: [String!]) { coins(filter: {ticker: {in: $tickers}}) { totalCount } }",
         {"tickers": [[["deep" * 20]]] * 900},
     ),
-    "500 fields that there are not": ("{ " + " ".join(f"nothing{number}" for number in range(500)) + " }", None),
+    "500 fields that there are not": (
+        "{ " + " ".join(f"nothing{number}" for number in range(500)) + " }",
+        None,
+    ),
     "an endless name": ("{ " + "x" * 40_000 + " }", None),
     "an endless token": ('{ coin(ticker: "' + "x" * 40_000, None),
     "fields that cannot be merged": (CONFLICT, None),
@@ -76,7 +87,9 @@ WRONG: dict[str, tuple[str, dict[str, Any] | None]] = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("send", [by_post, by_get, by_event_stream, by_websocket])
-async def test_errors_are_few_and_short(service: Service, connection: Connection, send: Send, wrong: str) -> None:
+async def test_errors_are_few_and_short(
+    service: Service, connection: Connection, send: Send, wrong: str
+) -> None:
     await connection.execute(ADD_COINS)
     answer = await send(service, *WRONG[wrong])
     errors: Errors = json.loads(answer)["errors"]
@@ -89,7 +102,9 @@ async def test_errors_are_few_and_short(service: Service, connection: Connection
         assert len(error.get("locations", ())) <= MOST_LOCATIONS
 
 
-async def test_the_last_error_says_how_many_are_left_out(service: Service, connection: Connection) -> None:
+async def test_the_last_error_says_how_many_are_left_out(
+    service: Service, connection: Connection
+) -> None:
     await connection.execute(ADD_COINS)
     answer = await ask_all(service, BAD_ROWS, GOOD_IDS)
     *shown, last = answer["errors"]
@@ -103,11 +118,26 @@ async def test_many_bad_ids_are_one_error_and_the_good_ones_are_answered(
     service: Service, connection: Connection
 ) -> None:
     await connection.execute(ADD_COINS)
-    ids = ["merged_t1", "nonsense", "run_x", "more nonsense", "merged_t2", "listing_x", "nothing", "run_y"]
-    answer = await ask_all(service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids})
+    ids = [
+        "merged_t1",
+        "nonsense",
+        "run_x",
+        "more nonsense",
+        "merged_t2",
+        "listing_x",
+        "nothing",
+        "run_y",
+    ]
+    answer = await ask_all(
+        service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}
+    )
     good = [{"id": "merged_t1"}, None, None, None, {"id": "merged_t2"}, None, None, None]
     assert answer["data"] == {"nodes": good}
-    assert [error["path"] for error in answer["errors"]] == [["nodes", 1], ["nodes", 2], ["nodes", 5]]
+    assert [error["path"] for error in answer["errors"]] == [
+        ["nodes", 1],
+        ["nodes", 2],
+        ["nodes", 5],
+    ]
     assert [error["message"].rpartition(";")[2] for error in answer["errors"][:2]] == [
         " 2 others are wrong in the same way",
         " 1 others are wrong in the same way",
@@ -144,10 +174,17 @@ async def test_the_tickers_of_a_subscription_are_measured_too(service: Service) 
         assert "at most 1,000 items, not 10,000" in error["message"]
 
 
-async def test_an_alias_that_would_stand_in_each_row_has_a_length(service: Service, connection: Connection) -> None:
+async def test_an_alias_that_would_stand_in_each_row_has_a_length(
+    service: Service, connection: Connection
+) -> None:
     await connection.execute(ADD_COINS)
     fits, long = "a" * 100, "a" * 101
-    assert fits in (await ask(service, f"{{ coins(first: 1) {{ nodes {{ {fits}: id }} }} }}"))["coins"]["nodes"][0]
+    assert (
+        fits
+        in (await ask(service, f"{{ coins(first: 1) {{ nodes {{ {fits}: id }} }} }}"))["coins"][
+            "nodes"
+        ][0]
+    )
     for query in (
         f"{{ coins {{ nodes {{ {long}: id }} }} }}",
         f"{{ ...F }} fragment F on Query {{ {long}: coins {{ totalCount }} }}",

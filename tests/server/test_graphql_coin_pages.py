@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from db.types import Connection
-from server.graphql.cursors import encode_words
+from db.connect.types import Connection
+from server.graphql.relay.cursors import encode_words
 from tests.server.conftest import Service
 from tests.server.graphql_rows import NOW, Json, Rows, ask, error_of
 
@@ -33,7 +33,17 @@ query ($order: CoinOrder, $filter: CoinFilter, $first: Int, $after: String, $las
   }
 }
 """
-NUMBERS = ["3", "3.000", "0.000000000000000004", "1e2", None, "250.5", None, "3", "12345678901234567890.123456789"]
+NUMBERS = [
+    "3",
+    "3.000",
+    "0.000000000000000004",
+    "1e2",
+    None,
+    "250.5",
+    None,
+    "3",
+    "12345678901234567890.123456789",
+]
 
 
 @pytest.fixture
@@ -71,13 +81,17 @@ def key_of(coin: dict[str, Any], field: str) -> Json:
 
 def in_order(coins: list[dict[str, Any]], field: str, direction: str) -> list[str]:
     """The plain twin of the statements: nulls last, ties by ticker."""
-    known = sorted((coin for coin in coins if key_of(coin, field) is not None), key=lambda coin: coin["ticker"])
+    known = sorted(
+        (coin for coin in coins if key_of(coin, field) is not None), key=lambda coin: coin["ticker"]
+    )
     known.sort(key=lambda coin: key_of(coin, field), reverse=direction == "DESC")
     nulls = sorted(coin["ticker"] for coin in coins if key_of(coin, field) is None)
     return [coin["ticker"] for coin in known] + nulls
 
 
-async def walk(service: Service, order: dict[str, str], size: int, *, backward: bool) -> list[list[str]]:
+async def walk(
+    service: Service, order: dict[str, str], size: int, *, backward: bool
+) -> list[list[str]]:
     """Page through all coins as a client does."""
     pages: list[list[str]] = []
     cursor = None
@@ -89,7 +103,9 @@ async def walk(service: Service, order: dict[str, str], size: int, *, backward: 
         assert page["pageInfo"]["startCursor"] == page["edges"][0]["cursor"]
         assert page["pageInfo"]["endCursor"] == page["edges"][-1]["cursor"]
         is_first_read = not pages
-        more, less = ("hasPreviousPage", "hasNextPage") if backward else ("hasNextPage", "hasPreviousPage")
+        more, less = (
+            ("hasPreviousPage", "hasNextPage") if backward else ("hasNextPage", "hasPreviousPage")
+        )
         assert page["pageInfo"][less] is not is_first_read
         pages = [tickers, *pages] if backward else [*pages, tickers]
         if not page["pageInfo"][more]:
@@ -131,15 +147,21 @@ async def test_a_slice_between_two_cursors(service: Service, coins: list[dict[st
                 assert page["pageInfo"]["hasPreviousPage"] is True
 
 
-async def test_a_page_stays_right_while_coins_move(service: Service, rows: Rows, connection: Connection) -> None:
+async def test_a_page_stays_right_while_coins_move(
+    service: Service, rows: Rows, connection: Connection
+) -> None:
     for index in range(6):
         await rows.coin(f"T{index}", market_cap_usd=str(100 - index))
     first = (await ask(service, PAGE, {"first": 3}))["coins"]
     # T5 overtakes everyone, a new coin comes first, and the cursor's own coin disappears.
-    await connection.execute("UPDATE normalized_records SET market_cap_usd = 1000 WHERE ticker = 'T5'")
+    await connection.execute(
+        "UPDATE normalized_records SET market_cap_usd = 1000 WHERE ticker = 'T5'"
+    )
     await rows.coin("NEW", market_cap_usd="2000")
     await connection.execute("DELETE FROM normalized_records WHERE ticker = 'T2'")
-    second = (await ask(service, PAGE, {"first": 3, "after": first["pageInfo"]["endCursor"]}))["coins"]
+    second = (await ask(service, PAGE, {"first": 3, "after": first["pageInfo"]["endCursor"]}))[
+        "coins"
+    ]
     assert [node["ticker"] for node in first["nodes"]] == ["T0", "T1", "T2"]
     assert [node["ticker"] for node in second["nodes"]] == ["T3", "T4"]
     assert second["pageInfo"] == {
@@ -167,7 +189,9 @@ async def test_an_empty_page(service: Service, rows: Rows) -> None:
     assert beyond["pageInfo"]["hasNextPage"] is False
 
 
-async def test_fifty_without_first_and_last_and_the_greatest_market_cap_first(service: Service, rows: Rows) -> None:
+async def test_fifty_without_first_and_last_and_the_greatest_market_cap_first(
+    service: Service, rows: Rows
+) -> None:
     for index in range(55):
         await rows.coin(f"T{index:02}", market_cap_usd=str(index + 1))
     page = (await ask(service, PAGE))["coins"]
@@ -193,9 +217,21 @@ BAD_WINDOWS: list[tuple[dict[str, Any], str]] = [
     ({"after": encode_words("MARKET_CAP_USD:DESC", "1e5", "BTC")}, "after"),
     ({"after": encode_words("MARKET_CAP_USD:DESC", "1", "\0")}, "after"),
     ({"before": encode_words("MARKET_CAP_USD:DESC", 1, "BTC")}, "before"),
-    ({"after": encode_words("CREATED_AT:DESC", "yesterday", "BTC"), "order": {"field": "CREATED_AT"}}, "after"),
+    (
+        {
+            "after": encode_words("CREATED_AT:DESC", "yesterday", "BTC"),
+            "order": {"field": "CREATED_AT"},
+        },
+        "after",
+    ),
     *(
-        ({"after": encode_words("CREATED_AT:DESC", forged, "BTC"), "order": {"field": "CREATED_AT"}}, "after")
+        (
+            {
+                "after": encode_words("CREATED_AT:DESC", forged, "BTC"),
+                "order": {"field": "CREATED_AT"},
+            },
+            "after",
+        )
         for forged in (
             "2026-W01-1T00:00:00+00:00",
             "20260203T202111+00",
@@ -205,7 +241,10 @@ BAD_WINDOWS: list[tuple[dict[str, Any], str]] = [
             "2026-02-03 20:21:11+00:00:00.5",
         )
     ),
-    ({"after": encode_words("CREATED_AT:DESC", None, "BTC"), "order": {"field": "CREATED_AT"}}, "after"),
+    (
+        {"after": encode_words("CREATED_AT:DESC", None, "BTC"), "order": {"field": "CREATED_AT"}},
+        "after",
+    ),
 ]
 
 
@@ -219,12 +258,16 @@ async def test_a_bad_window_names_its_argument(service: Service) -> None:
 async def test_a_cursor_of_another_order_is_refused(service: Service, rows: Rows) -> None:
     await rows.coin("BTC")
     cursor = (await ask(service, PAGE))["coins"]["pageInfo"]["endCursor"]
-    error = await error_of(service, PAGE, {"after": cursor, "order": {"field": "MARKET_CAP_USD", "direction": "ASC"}})
+    error = await error_of(
+        service, PAGE, {"after": cursor, "order": {"field": "MARKET_CAP_USD", "direction": "ASC"}}
+    )
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "after"}
     assert "another order" in error["message"]
 
 
-async def test_the_order_of_a_direction_left_out_is_descending(service: Service, rows: Rows) -> None:
+async def test_the_order_of_a_direction_left_out_is_descending(
+    service: Service, rows: Rows
+) -> None:
     await rows.coin("A")
     await rows.coin("B")
     page = (await ask(service, PAGE, {"order": {"field": "TICKER"}}))["coins"]

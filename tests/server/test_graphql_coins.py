@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.types import Connection
+from db.connect.types import Connection
 from tests.server.conftest import Service
 from tests.server.graphql_rows import NOW, Rows, ask, error_of
 
@@ -41,7 +41,12 @@ async def test_every_field_of_a_coin(service: Service, rows: Rows) -> None:
         price_spread_percent=0.25,
         rival_count=2,
         provenance=[
-            {"field": field, "source": "csv", "external_id": "btc", "observed_at": "2026-02-03T21:21:11+01:00"}
+            {
+                "field": field,
+                "source": "csv",
+                "external_id": "btc",
+                "observed_at": "2026-02-03T21:21:11+01:00",
+            }
             for field in ("name", "price_usd", "percent_change_24h")
         ],
     )
@@ -108,10 +113,14 @@ async def test_the_smallest_price_is_not_lost(service: Service, rows: Rows) -> N
     """
     coins = await ask(service, query)
     assert coins["t"] == {"priceUsd": "0", "priceUsdExact": "0.000000000000000004"}
-    assert coins["h"]["priceUsd"] == coins["h"]["priceUsdExact"] == "123456789012345678901234567890.5"
+    assert (
+        coins["h"]["priceUsd"] == coins["h"]["priceUsdExact"] == "123456789012345678901234567890.5"
+    )
 
 
-async def test_a_change_beyond_any_float_is_null_and_spoils_no_page(service: Service, rows: Rows) -> None:
+async def test_a_change_beyond_any_float_is_null_and_spoils_no_page(
+    service: Service, rows: Rows
+) -> None:
     await rows.coin("HUGE", percent_change_24h="1e390")
     await rows.coin("TINY", percent_change_24h="-1e-390")
     await rows.coin("ZERO", percent_change_24h="0")
@@ -126,7 +135,15 @@ async def test_a_change_beyond_any_float_is_null_and_spoils_no_page(service: Ser
 async def test_what_is_missing_is_null(service: Service, rows: Rows) -> None:
     await rows.coin("NIL", name=None, price_usd_exact=None)
     coin = (await ask(service, COIN, {"ticker": "NIL"}))["coin"]
-    for field in ("name", "priceUsd", "priceUsdExact", "marketCapUsd", "volume24hUsd", "percentChange24h", "rank"):
+    for field in (
+        "name",
+        "priceUsd",
+        "priceUsdExact",
+        "marketCapUsd",
+        "volume24hUsd",
+        "percentChange24h",
+        "rank",
+    ):
         assert coin[field] is None
     assert coin["provenance"] == coin["listings"] == coin["rivals"] == []
     # Its source is unknown, so nobody will poll it again.
@@ -170,7 +187,12 @@ async def market(rows: Rows) -> None:
     day = datetime.timedelta(days=1)
     await rows.source("coinpaprika")
     await rows.coin(
-        "BTC", name="Bitcoin", price_usd_exact="45000.5", market_cap_usd="900", percent_change_24h="1.1", rival_count=1
+        "BTC",
+        name="Bitcoin",
+        price_usd_exact="45000.5",
+        market_cap_usd="900",
+        percent_change_24h="1.1",
+        rival_count=1,
     )
     await rows.coin(
         "WBTC",
@@ -181,7 +203,11 @@ async def market(rows: Rows) -> None:
         source="coingecko",
     )
     await rows.coin(
-        "UNI", name="Uniswap (Wormhole)", price_usd_exact="0.1", created_at=NOW - day, price_spread_percent=3.0
+        "UNI",
+        name="Uniswap (Wormhole)",
+        price_usd_exact="0.1",
+        created_at=NOW - day,
+        price_spread_percent=3.0,
     )
     await rows.coin(
         "USDC.E",
@@ -256,7 +282,11 @@ async def test_filters(service: Service) -> None:
 
 async def test_a_filtered_page_is_paged(service: Service, rows: Rows) -> None:
     for index in range(9):
-        await rows.coin(f"T{index}", market_cap_usd=str(index + 1) if index % 3 else None, source="ab"[index % 2])
+        await rows.coin(
+            f"T{index}",
+            market_cap_usd=str(index + 1) if index % 3 else None,
+            source="ab"[index % 2],
+        )
     query = """
     query ($after: String) {
       coins(filter: {source: {eq: "a"}}, first: 2, after: $after) { nodes { ticker } pageInfo { endCursor } }
@@ -309,5 +339,10 @@ async def test_a_decimal_in_a_document_keeps_its_digits(service: Service, rows: 
     query = "{{ coins(filter: {{priceUsd: {{gte: {}}}}}) {{ totalCount }} }}"
     error = await error_of(service, query.format("true"))
     assert error["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
-    for literal, count in (("1.00000001", 1), ("1.0000000100000000000000001", 0), ("1", 1), ('"1e0"', 1)):
+    for literal, count in (
+        ("1.00000001", 1),
+        ("1.0000000100000000000000001", 0),
+        ("1", 1),
+        ('"1e0"', 1),
+    ):
         assert (await ask(service, query.format(literal)))["coins"]["totalCount"] == count

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from db.pool import Pool
+from db.connect.pool import Pool
 from db.sources import SourceSettings, save_sources
-from ingestor.run import run
+from ingestor.run.run import run
 from ingestor.sources.files.source import CsvFiles
 from tests.server.conftest import Service
 from tests.server.graphql_rows import ask
@@ -17,7 +17,9 @@ FILES = """
 """
 
 
-async def test_the_files_of_a_source_say_how_they_were_read(service: Service, pool: Pool, tmp_path: Path) -> None:
+async def test_the_files_of_a_source_say_how_they_were_read(
+    service: Service, pool: Pool, tmp_path: Path
+) -> None:
     (tmp_path / "prices.csv").write_text(
         "symbol;name;price_usd;market cap;24h %;date;note\n"
         "BTC;Bitcoin;64123,45;1,2T;0,5;2026-01-31;x\n"
@@ -27,7 +29,10 @@ async def test_the_files_of_a_source_say_how_they_were_read(service: Service, po
     )
     source = CsvFiles(str(tmp_path))
     async with pool.acquire() as connection:
-        await save_sources(connection, [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)])
+        await save_sources(
+            connection,
+            [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)],
+        )
     assert await ask(service, "{ sources { files { name } } }") == {"sources": [{"files": []}]}
     assert await run(pool, source, timeout_seconds=60) is not None
     assert (await ask(service, FILES))["sources"] == [
@@ -41,9 +46,17 @@ async def test_the_files_of_a_source_say_how_they_were_read(service: Service, po
                     "rejected": 1,
                     "columns": [
                         {"role": "symbol", "header": "symbol", "how": ""},
-                        {"role": "price", "header": "price_usd", "how": "US dollars, decimal comma"},
+                        {
+                            "role": "price",
+                            "header": "price_usd",
+                            "how": "US dollars, decimal comma",
+                        },
                         {"role": "name", "header": "name", "how": ""},
-                        {"role": "market_cap", "header": "market cap", "how": "US dollars, decimal comma"},
+                        {
+                            "role": "market_cap",
+                            "header": "market cap",
+                            "how": "US dollars, decimal comma",
+                        },
                         {"role": "change", "header": "24h %", "how": "per cent, decimal comma"},
                         {"role": "time", "header": "date", "how": "UTC where a time names no zone"},
                     ],

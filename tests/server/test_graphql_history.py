@@ -5,12 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from db.history import PastPrice, backfill_prices
-from db.types import Connection
+from db.connect.types import Connection
+from db.write.history import PastPrice, backfill_prices
 from tests.server.conftest import Service
 from tests.server.graphql_rows import Json, Rows, ask, error_of
 
-FIRST = datetime.datetime(2026, 11, 1, 23, 30, tzinfo=datetime.UTC)  # a Sunday: the week turns with the third point
+FIRST = datetime.datetime(
+    2026, 11, 1, 23, 30, tzinfo=datetime.UTC
+)  # a Sunday: the week turns with the third point
 MINUTE = datetime.timedelta(minutes=1)
 EVER = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 PRICES = ["1.5", "0.000000000000000004", "2.25", "2", "3"]
@@ -57,7 +59,13 @@ async def history(service: Service, **variables: object) -> Json:
 async def test_points_come_oldest_first_with_every_digit(service: Service) -> None:
     found = await history(service)
     assert [edge["node"] for edge in found["edges"]] == [
-        {"at": iso(at), "priceUsd": price, "marketCapUsd": "1000", "volume24hUsd": None, "source": "csv"}
+        {
+            "at": iso(at),
+            "priceUsd": price,
+            "marketCapUsd": "1000",
+            "volume24hUsd": None,
+            "source": "csv",
+        }
         for at, price in zip(TIMES, PRICES, strict=True)
     ]
     assert found["pageInfo"]["hasNextPage"] is False
@@ -87,7 +95,11 @@ async def test_history_is_bounded_by_time(service: Service) -> None:
 
 @pytest.mark.usefixtures("remembered")
 async def test_bad_arguments_of_history_are_named(service: Service) -> None:
-    for variables, argument in (({"after": "x"}, "after"), ({"first": 1, "last": 1}, "last"), ({"first": 0}, "first")):
+    for variables, argument in (
+        ({"after": "x"}, "after"),
+        ({"first": 1, "last": 1}, "last"),
+        ({"first": 0}, "first"),
+    ):
         error = await error_of(service, HISTORY, variables)
         assert error["extensions"]["code"] == "BAD_USER_INPUT"
         assert argument in error["message"]
@@ -112,7 +124,9 @@ query ($interval: CandleInterval!, $from: DateTime, $to: DateTime) {
     ],
 )
 @pytest.mark.usefixtures("remembered")
-async def test_candles_of_every_interval(service: Service, interval: str, wanted: list[tuple[float, str, int]]) -> None:
+async def test_candles_of_every_interval(
+    service: Service, interval: str, wanted: list[tuple[float, str, int]]
+) -> None:
     variables = {"interval": interval, "from": iso(TIMES[0]), "to": iso(TIMES[-1] + MINUTE)}
     found = (await ask(service, CANDLES, variables))["coin"]["candles"]
     assert [(candle["start"], candle["close"], candle["samples"]) for candle in found] == [
@@ -125,12 +139,16 @@ async def test_candles_of_every_interval(service: Service, interval: str, wanted
     )
 
 
-async def test_a_request_for_too_many_candles_says_so(service: Service, connection: Connection) -> None:
+async def test_a_request_for_too_many_candles_says_so(
+    service: Service, connection: Connection
+) -> None:
     await Rows(connection).coin("BTC")
     variables = {"interval": "M1", "from": iso(FIRST), "to": iso(FIRST + 1001 * MINUTE)}
     error = await error_of(service, CANDLES, variables)
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert "1,001 candles" in error["message"]
     assert "1,000" in error["message"]
-    assert await ask(service, CANDLES, variables | {"to": iso(FIRST + 1000 * MINUTE)}) == {"coin": {"candles": []}}
+    assert await ask(service, CANDLES, variables | {"to": iso(FIRST + 1000 * MINUTE)}) == {
+        "coin": {"candles": []}
+    }
     assert await ask(service, CANDLES, {"interval": "W1"}) == {"coin": {"candles": []}}

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from graphql import GraphQLError, get_introspection_query
 
-from db.pool import connect
-from db.settings import Settings
-from db.types import Connection
-from server.graphql.errors import mask
+from common.settings import Settings
+from db.connect.pool import connect
+from db.connect.types import Connection
+from server.graphql.execution.errors import mask
 from tests.server.conftest import TOKEN, Service, running_service
 from tests.server.graphql_live import connected
 from tests.server.graphql_rows import Json, Rows, ask_all
@@ -30,12 +30,22 @@ async def post(service: Service, body: object, **headers: str) -> tuple[int, str
     data = body if isinstance(body, (bytes, str)) else json.dumps(body)
     given = {"Content-Type": "application/json", **headers}
     async with service.client.post("/graphql", data=data, headers=given) as response:
-        return response.status, response.headers["Content-Type"], await response.json(content_type=None)
+        return (
+            response.status,
+            response.headers["Content-Type"],
+            await response.json(content_type=None),
+        )
 
 
-async def get(service: Service, parameters: dict[str, str], **headers: str) -> tuple[int, str, Json]:
+async def get(
+    service: Service, parameters: dict[str, str], **headers: str
+) -> tuple[int, str, Json]:
     async with service.client.get(f"/graphql?{urlencode(parameters)}", headers=headers) as response:
-        return response.status, response.headers["Content-Type"], await response.json(content_type=None)
+        return (
+            response.status,
+            response.headers["Content-Type"],
+            await response.json(content_type=None),
+        )
 
 
 async def test_the_media_type_that_a_client_asks_for(service: Service) -> None:
@@ -48,11 +58,15 @@ async def test_the_media_type_that_a_client_asks_for(service: Service) -> None:
         ("Application/GraphQL-Response+JSON; q=1, */*", RESPONSE),
         (";;;", JSON),
     ):
-        assert await post(service, {"query": QUERY}, Accept=accept) == (200, media_type, answer), accept
+        assert await post(service, {"query": QUERY}, Accept=accept) == (200, media_type, answer), (
+            accept
+        )
     assert await get(service, {"query": QUERY}, **ACCEPT) == (200, RESPONSE, answer)
 
 
-async def test_what_did_not_run_is_400_in_graphql_media_type_and_200_in_plain_json(service: Service) -> None:
+async def test_what_did_not_run_is_400_in_graphql_media_type_and_200_in_plain_json(
+    service: Service,
+) -> None:
     for query, variables, code in (
         ("{", None, "GRAPHQL_PARSE_FAILED"),
         ("{ nope }", None, "GRAPHQL_VALIDATION_FAILED"),
@@ -78,7 +92,9 @@ async def test_what_did_not_run_is_400_in_graphql_media_type_and_200_in_plain_js
         "query ($price: Decimal = {value}) {{ coins(filter: {{priceUsd: {{gte: $price}}}}) {{ totalCount }} }}",
     ],
 )
-async def test_an_error_about_a_literal_says_where_it_stands(service: Service, query: str, value: str) -> None:
+async def test_an_error_about_a_literal_says_where_it_stands(
+    service: Service, query: str, value: str
+) -> None:
     text = query.format(value=value)
     status, _, answer = await post(service, {"query": text}, **ACCEPT)
     assert status == 400
@@ -93,20 +109,29 @@ async def test_an_empty_operation_name_counts_as_left_out(service: Service) -> N
     answer: Json = {"data": {"sources": []}}
     assert await post(service, body) == (200, JSON, answer)
     assert (await get(service, {"query": QUERY, "operationName": ""}))[2] == answer
-    async with service.client.post("/graphql", json=body, headers={"Accept": "text/event-stream"}) as response:
+    async with service.client.post(
+        "/graphql", json=body, headers={"Accept": "text/event-stream"}
+    ) as response:
         assert '"sources":[]' in await response.text()
     async with connected(service) as socket:
         await socket.send(id="1", type="subscribe", payload=body)
         assert await socket.next() == answer["data"]
-    several = {"query": "query A { sources { name } } query B { sources { name } }", "operationName": ""}
+    several = {
+        "query": "query A { sources { name } } query B { sources { name } }",
+        "operationName": "",
+    }
     assert "several" in (await post(service, several))[2]["errors"][0]["message"]
 
 
 async def test_an_error_of_a_field_is_200(service: Service) -> None:
-    status, _, answer = await post(service, {"query": '{ coin(ticker: "\\u0000") { id } }'}, **ACCEPT)
+    status, _, answer = await post(
+        service, {"query": '{ coin(ticker: "\\u0000") { id } }'}, **ACCEPT
+    )
     assert status == 200
     assert answer["data"] == {"coin": None}
-    status, _, answer = await post(service, {"query": "{ coins(first: 0) { totalCount } }"}, **ACCEPT)
+    status, _, answer = await post(
+        service, {"query": "{ coins(first: 0) { totalCount } }"}, **ACCEPT
+    )
     assert status == 200
     assert answer["data"] is None
     assert answer["errors"][0]["path"] == ["coins"]
@@ -151,11 +176,19 @@ async def test_what_is_no_graphql_request_is_400(service: Service) -> None:
 
 async def test_a_body_that_a_foreign_form_could_send_is_refused(service: Service) -> None:
     body = json.dumps({"query": QUERY})
-    for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "x"):
+    for media_type in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "",
+        "x",
+    ):
         status, _, answer = await post(service, body, **{"Content-Type": media_type})
         assert status == 415, media_type
         assert answer["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
-    assert (await post(service, body, **{"Content-Type": "Application/JSON; charset=utf-8"}))[0] == 200
+    assert (await post(service, body, **{"Content-Type": "Application/JSON; charset=utf-8"}))[
+        0
+    ] == 200
 
 
 async def test_get_reads_and_never_writes(service: Service, connection: Connection) -> None:
@@ -166,7 +199,12 @@ async def test_get_reads_and_never_writes(service: Service, connection: Connecti
         JSON,
         {"data": {"sources": [{"name": "csv"}]}},
     )
-    named = {"query": query, "operationName": "A", "variables": '{"id": "run_1"}', "extensions": "{}"}
+    named = {
+        "query": query,
+        "operationName": "A",
+        "variables": '{"id": "run_1"}',
+        "extensions": "{}",
+    }
     assert (await get(service, named))[2] == {"data": {"node": None}}
     async with service.client.get(
         f"/graphql?{urlencode({'query': MUTATION})}", headers={"X-Scheduler-Token": TOKEN}
@@ -175,7 +213,12 @@ async def test_get_reads_and_never_writes(service: Service, connection: Connecti
         assert response.headers["Allow"] == "GET, HEAD, POST"
         assert "POST" in (await response.json())["errors"][0]["message"]
     assert await connection.fetchval("SELECT count(*) FROM etl_requests") == 0
-    for parameters in ({"query": query, "variables": "{"}, {"query": query, "variables": "[]"}, {}, {"query": ""}):
+    for parameters in (
+        {"query": query, "variables": "{"},
+        {"query": query, "variables": "[]"},
+        {},
+        {"query": ""},
+    ):
         assert (await get(service, parameters))[0] == 400, parameters
 
 
@@ -203,7 +246,9 @@ async def test_our_own_failure_is_masked_and_told_to_the_log(
 ) -> None:
     await Rows(connection).coin("BTC", provenance=[{"field": 5, "secret": "of the house"}])
     body = {"query": '{ coin(ticker: "BTC") { ticker provenance { field } } }'}
-    async with service.client.post("/graphql", json=body, headers={"X-Request-ID": "req-of-a-test"}) as response:
+    async with service.client.post(
+        "/graphql", json=body, headers={"X-Request-ID": "req-of-a-test"}
+    ) as response:
         assert response.status == 200
         answer = await response.json()
     assert answer["data"] == {"coin": None}
@@ -216,19 +261,30 @@ async def test_our_own_failure_is_masked_and_told_to_the_log(
     assert "ValidationError" in told.out + told.err
 
 
-def test_what_asyncpg_says_while_a_server_restarts_is_unavailable_and_a_mistake_of_ours_internal() -> None:
+def test_what_asyncpg_says_while_a_server_restarts_is_unavailable_and_a_mistake_of_ours_internal() -> (
+    None
+):
     for cause, code in (
-        (asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"), "UNAVAILABLE"),
+        (
+            asyncpg.InternalClientError(
+                "cannot switch to state 12; another operation (2) is in progress"
+            ),
+            "UNAVAILABLE",
+        ),
         (asyncpg.InterfaceError("connection is closed"), "UNAVAILABLE"),
         (asyncpg.InterfaceError("pool is closing"), "UNAVAILABLE"),
         (asyncpg.DataError("an integer is required"), "INTERNAL"),
     ):
-        (error,) = mask([GraphQLError(str(cause), path=["coin"], original_error=cause)], "req-of-a-test")
+        (error,) = mask(
+            [GraphQLError(str(cause), path=["coin"], original_error=cause)], "req-of-a-test"
+        )
         assert error.extensions is not None
         assert error.extensions["code"] == code, cause
 
 
-async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(settings: Settings) -> None:
+async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(
+    settings: Settings,
+) -> None:
     refused = (
         "{ __schema { queryType { name } } }",
         '{ kind: __type(name: "Coin") { name } }',
@@ -267,15 +323,22 @@ async def test_where_introspection_is_off_no_error_suggests_a_name(settings: Set
         {"query": "query ($f: CoinFiltr) { coins(filter: $f) { totalCount } }"},
         {"query": "{ coins(orderBy: MARKET_CAP_DES) { totalCount } }"},
         {"query": '{ coins(filter: {tickr: {eq: "BTC"}}) { totalCount } }'},
-        {"query": "query ($f: CoinFilter) { coins(filter: $f) { totalCount } }", "variables": {"f": {"tickr": 1}}},
+        {
+            "query": "query ($f: CoinFilter) { coins(filter: $f) { totalCount } }",
+            "variables": {"f": {"tickr": 1}},
+        },
         {"query": "subscription ($t: [String!]) { coinUpdates(tikers: $t) { cursor } }"},
     ]
     suggested = 0
     for introspection in (True, False):
-        async with running_service(msgspec.structs.replace(settings, introspection=introspection)) as service:
+        async with running_service(
+            msgspec.structs.replace(settings, introspection=introspection)
+        ) as service:
             for request in asked:
                 for accept in ("application/json", "text/event-stream"):
-                    async with service.client.post("/graphql", json=request, headers={"Accept": accept}) as response:
+                    async with service.client.post(
+                        "/graphql", json=request, headers={"Accept": accept}
+                    ) as response:
                         text = await response.text()
                     assert "errors" in text
                     assert introspection or "Did you mean" not in text, (request, text)

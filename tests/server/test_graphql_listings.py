@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.types import Connection
+from db.connect.types import Connection
 from tests.server.conftest import Service
 from tests.server.graphql_rows import NOW, Rows, ask, error_of
 
@@ -44,9 +44,15 @@ async def test_every_field_of_a_listing(service: Service, rows: Rows) -> None:
         max_supply="21000000",
     )
     # A payload of earlier content, and one that came back after it.
-    await rows.payload("coingecko", "bitcoin", b"x" * 16, '{"id": "old"}', ingested_at=NOW + 2 * HOUR)
-    await rows.payload("coingecko", "bitcoin", content_hash, '{"id": "first"}', ingested_at=NOW - HOUR)
-    await rows.payload("coingecko", "bitcoin", content_hash, '{"id": "bitcoin", "roi": null, "n": [1.50, "ü"]}')
+    await rows.payload(
+        "coingecko", "bitcoin", b"x" * 16, '{"id": "old"}', ingested_at=NOW + 2 * HOUR
+    )
+    await rows.payload(
+        "coingecko", "bitcoin", content_hash, '{"id": "first"}', ingested_at=NOW - HOUR
+    )
+    await rows.payload(
+        "coingecko", "bitcoin", content_hash, '{"id": "bitcoin", "roi": null, "n": [1.50, "ü"]}'
+    )
     listing = (await ask(service, LISTING, {"source": "coingecko", "id": "bitcoin"}))["listing"]
     at = "2026-02-03T20:21:11.250000Z"
     assert listing == {
@@ -78,14 +84,20 @@ async def test_the_payload_of_a_file_and_of_nothing(service: Service, rows: Rows
     content_hash = await rows.listing("csv", "btc", "BTC")
     await rows.payload("csv", "btc", content_hash, '{"symbol": "BTC"}')
     await rows.listing("gone", "btc", "BTC")
-    assert (await ask(service, LISTING, {"source": "csv", "id": "btc"}))["listing"]["payload"] == {"symbol": "BTC"}
-    assert (await ask(service, LISTING, {"source": "gone", "id": "btc"}))["listing"]["payload"] is None
+    assert (await ask(service, LISTING, {"source": "csv", "id": "btc"}))["listing"]["payload"] == {
+        "symbol": "BTC"
+    }
+    assert (await ask(service, LISTING, {"source": "gone", "id": "btc"}))["listing"][
+        "payload"
+    ] is None
 
 
 async def test_a_rival_gives_to_no_coin(service: Service, rows: Rows) -> None:
     await rows.coin("BTC")
     await rows.listing("coingecko", "joke", "BTC", contributes=False)
-    assert (await ask(service, LISTING, {"source": "coingecko", "id": "joke"}))["listing"]["coin"] is None
+    assert (await ask(service, LISTING, {"source": "coingecko", "id": "joke"}))["listing"][
+        "coin"
+    ] is None
 
 
 @pytest.mark.parametrize(
@@ -106,9 +118,14 @@ async def test_a_listing_that_is_not_missing_was_seen_by_the_last_sweep(
     assert listing["lastSeenAt"] == f"2026-02-03T{seen}"
 
 
-async def test_an_unknown_listing_is_null_and_a_text_that_cannot_be_is_refused(service: Service) -> None:
+async def test_an_unknown_listing_is_null_and_a_text_that_cannot_be_is_refused(
+    service: Service,
+) -> None:
     assert await ask(service, LISTING, {"source": "csv", "id": "nope"}) == {"listing": None}
-    for variables, argument in (({"source": "\0", "id": "x"}, "source"), ({"source": "x", "id": "\0"}, "externalId")):
+    for variables, argument in (
+        ({"source": "\0", "id": "x"}, "source"),
+        ({"source": "x", "id": "\0"}, "externalId"),
+    ):
         error = await error_of(service, LISTING, variables)
         assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.types import Connection
+from db.connect.types import Connection
 from tests.server.conftest import TOKEN, Service
 from tests.server.graphql_rows import Rows, ask, ask_all, error_of
 
@@ -14,7 +14,9 @@ def rows(connection: Connection) -> Rows:
     return Rows(connection)
 
 
-async def test_every_kind_of_node_is_found_by_the_id_that_it_shows(service: Service, rows: Rows) -> None:
+async def test_every_kind_of_node_is_found_by_the_id_that_it_shows(
+    service: Service, rows: Rows
+) -> None:
     await rows.source("csv", kind="file")
     await rows.coin("USDC.E")
     # An external id may hold anything, the separator of our ids too.
@@ -26,7 +28,9 @@ async def test_every_kind_of_node_is_found_by_the_id_that_it_shows(service: Serv
         headers={"X-Scheduler-Token": TOKEN},
     )
     request = shown["triggerEtl"]["request"]["id"]
-    seen = await ask(service, '{ coin(ticker: "usdc.e") { id listings { id } } runs { nodes { id } } }')
+    seen = await ask(
+        service, '{ coin(ticker: "usdc.e") { id listings { id } } runs { nodes { id } } }'
+    )
     ids = {
         "Coin": seen["coin"]["id"],
         "Listing": seen["coin"]["listings"][0]["id"],
@@ -40,7 +44,9 @@ async def test_every_kind_of_node_is_found_by_the_id_that_it_shows(service: Serv
         "EtlRequest": "request_1",
     }
     for name, node_id in ids.items():
-        assert await ask(service, NODE, {"id": node_id}) == {"node": {"__typename": name, "id": node_id}}
+        assert await ask(service, NODE, {"id": node_id}) == {
+            "node": {"__typename": name, "id": node_id}
+        }
     twice = [*ids.values(), *ids.values()]
     nodes = await ask(service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": twice})
     assert [node["id"] for node in nodes["nodes"]] == twice
@@ -84,7 +90,9 @@ async def test_an_unknown_id_is_null_and_a_malformed_one_is_refused(service: Ser
 
 async def test_nodes_answers_each_id_in_its_place(service: Service, rows: Rows) -> None:
     await rows.coin("BTC")
-    answer = await ask_all(service, '{ nodes(ids: ["merged_btc", "nonsense", "run_5", "merged_btc"]) { id } }')
+    answer = await ask_all(
+        service, '{ nodes(ids: ["merged_btc", "nonsense", "run_5", "merged_btc"]) { id } }'
+    )
     assert answer["data"] == {"nodes": [{"id": "merged_btc"}, None, None, {"id": "merged_btc"}]}
     (error,) = answer["errors"]
     assert error["path"] == ["nodes", 1]
@@ -97,23 +105,41 @@ async def test_an_id_whose_small_letters_lead_to_another_ticker_is_found(
     """Not every small letter's capital is the one that it was made of; two of these tickers have one id."""
     for ticker in ("\u1e9e", "\u00df", "A\u1e9e", "Ss"):
         await rows.coin(ticker)
-    ids = [row["id"] for row in await connection.fetch("SELECT id FROM normalized_records ORDER BY ticker")]
+    ids = [
+        row["id"]
+        for row in await connection.fetch("SELECT id FROM normalized_records ORDER BY ticker")
+    ]
     assert len(ids) == 4
-    answer = await ask(service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Coin { ticker } } }", {"ids": ids})
+    answer = await ask(
+        service,
+        "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Coin { ticker } } }",
+        {"ids": ids},
+    )
     assert [node["id"] for node in answer["nodes"]] == ids
     assert {node["ticker"] for node in answer["nodes"]} >= {"A\u1e9e", "Ss"}
-    assert await ask(service, NODE, {"id": "merged_ss"}) == {"node": {"__typename": "Coin", "id": "merged_ss"}}
+    assert await ask(service, NODE, {"id": "merged_ss"}) == {
+        "node": {"__typename": "Coin", "id": "merged_ss"}
+    }
 
 
 async def test_nodes_takes_only_so_many_ids(service: Service) -> None:
-    error = await error_of(service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ["run_1"] * 251})
+    error = await error_of(
+        service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ["run_1"] * 251}
+    )
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "ids"}
 
 
 async def test_a_run_by_its_id(service: Service, rows: Rows) -> None:
     note = {"about": "time", "text": "Rows are dated by the file", "count": 3}
     number = await rows.run(
-        "csv", "running", processed=3, changed=2, failed=1, pages=1, notes=[note], note_count=note["count"]
+        "csv",
+        "running",
+        processed=3,
+        changed=2,
+        failed=1,
+        pages=1,
+        notes=[note],
+        note_count=note["count"],
     )
     query = """
     query ($id: ID!) {

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from db.settings import Settings, SettingsError
+from common.settings import Settings, SettingsError
 from server.documents import KEPT_BYTES, Documents, hash_of, open_documents
 from tests.conftest import StartProgram
 from tests.server.conftest import AddCoin, Service, running_service
@@ -37,13 +37,17 @@ async def by_post(service: Service, body: dict[str, Any]) -> Json:
 
 
 async def by_get(service: Service, body: dict[str, Any]) -> Json:
-    given = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
+    given = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()
+    }
     async with service.client.get(f"/graphql?{urlencode(given)}") as response:
         return await response.json()
 
 
 async def by_event_stream(service: Service, body: dict[str, Any]) -> Json:
-    async with service.client.post("/graphql", json=body, headers={"Accept": "text/event-stream"}) as response:
+    async with service.client.post(
+        "/graphql", json=body, headers={"Accept": "text/event-stream"}
+    ) as response:
         async for line in response.content:
             if line.startswith(b"data: "):
                 return json.loads(line.removeprefix(b"data: "))
@@ -83,9 +87,13 @@ async def _coin(add_coin: AddCoin) -> None:
 
 
 @pytest.mark.usefixtures("_coin")
-@pytest.mark.parametrize("text", [QUERY, LONG, '{ coins { nodes { ticker } } __type(name: "x") { name } }'])
+@pytest.mark.parametrize(
+    "text", [QUERY, LONG, '{ coins { nodes { ticker } } __type(name: "x") { name } }']
+)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_hash_stands_for_the_text_that_came_with_it(service: Service, transport: Transport, text: str) -> None:
+async def test_a_hash_stands_for_the_text_that_came_with_it(
+    service: Service, transport: Transport, text: str
+) -> None:
     alone = {**persisted(text), "variables": {"first": 1}}
     for _ in range(2):
         answer = await transport(service, alone)
@@ -99,9 +107,13 @@ async def test_a_hash_stands_for_the_text_that_came_with_it(service: Service, tr
 
 
 @pytest.mark.usefixtures("_coin")
-async def test_who_does_not_know_a_hash_is_told_with_the_status_of_its_media_type(service: Service) -> None:
+async def test_who_does_not_know_a_hash_is_told_with_the_status_of_its_media_type(
+    service: Service,
+) -> None:
     for accept, status in (("application/json", 200), ("application/graphql-response+json", 400)):
-        async with service.client.post("/graphql", json=persisted(QUERY), headers={"Accept": accept}) as response:
+        async with service.client.post(
+            "/graphql", json=persisted(QUERY), headers={"Accept": accept}
+        ) as response:
             assert response.status == status
         query = urlencode({"extensions": json.dumps(persisted(QUERY)["extensions"])})
         async with service.client.get(f"/graphql?{query}", headers={"Accept": accept}) as response:
@@ -116,7 +128,9 @@ async def test_who_does_not_know_a_hash_is_told_with_the_status_of_its_media_typ
 
 @pytest.mark.usefixtures("_coin")
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_hash_of_another_text_is_an_error_and_is_not_kept(service: Service, transport: Transport) -> None:
+async def test_a_hash_of_another_text_is_an_error_and_is_not_kept(
+    service: Service, transport: Transport
+) -> None:
     answer = await transport(service, {**persisted(QUERY), "query": "{ sources { name } }"})
     assert code_of(answer) == "BAD_REQUEST"
     assert code_of(await by_post(service, persisted(QUERY))) == "PERSISTED_QUERY_NOT_FOUND"
@@ -133,7 +147,9 @@ async def test_a_document_may_be_named_by_its_id(service: Service) -> None:
 
 
 async def test_a_persisted_mutation_cannot_be_asked_for_by_get(service: Service) -> None:
-    assert (await by_post(service, {**persisted(MUTATION), "query": MUTATION}))["data"] is None  # without a token
+    assert (await by_post(service, {**persisted(MUTATION), "query": MUTATION}))[
+        "data"
+    ] is None  # without a token
     query = urlencode({"extensions": json.dumps(persisted(MUTATION)["extensions"])})
     async with service.client.get(f"/graphql?{query}") as response:
         assert response.status == 405
@@ -141,7 +157,10 @@ async def test_a_persisted_mutation_cannot_be_asked_for_by_get(service: Service)
 
 async def test_a_subscription_may_be_persisted(service: Service) -> None:
     for transport in LIVE:
-        assert code_of(await transport(service, persisted(SUBSCRIPTION))) == "PERSISTED_QUERY_NOT_FOUND"
+        assert (
+            code_of(await transport(service, persisted(SUBSCRIPTION)))
+            == "PERSISTED_QUERY_NOT_FOUND"
+        )
     refused = SUBSCRIPTION.replace("WzAsbnVsbF0", "x")
     for transport in LIVE:
         answer = await transport(service, {**persisted(refused), "query": refused})
@@ -177,7 +196,9 @@ def relay_manifest(folder: Path) -> Path:
 
 
 def apollo_manifest(folder: Path) -> Path:
-    operations = [{"id": name, "body": text, "name": "Q", "type": "query"} for name, text in TRUSTED.items()]
+    operations = [
+        {"id": name, "body": text, "name": "Q", "type": "query"} for name, text in TRUSTED.items()
+    ]
     file = folder / "manifest.json"
     manifest = {"format": "apollo-persisted-query-manifest", "version": 1, "operations": operations}
     file.write_text(json.dumps(manifest), encoding="utf-8")
@@ -196,12 +217,16 @@ async def trusting(
     request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
     path = request.param(tmp_path_factory.mktemp("documents"))
-    async with running_service(msgspec.structs.replace(settings, trusted_documents=path)) as service:
+    async with running_service(
+        msgspec.structs.replace(settings, trusted_documents=path)
+    ) as service:
         yield service
 
 
 @pytest.mark.usefixtures("_coin")
-async def test_only_trusted_documents_run(trusting: Service, request: pytest.FixtureRequest) -> None:
+async def test_only_trusted_documents_run(
+    trusting: Service, request: pytest.FixtureRequest
+) -> None:
     by_name = "folder_of_files" not in request.node.name
     for transport in TRANSPORTS:
         bodies = [{"query": QUERY}, persisted(QUERY), {"documentId": f"sha256:{hash_of(QUERY)}"}]
@@ -232,8 +257,12 @@ async def test_a_trusted_subscription_is_followed(trusting: Service) -> None:
                 await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"a": 5}', '{"format": "apollo-persisted-query-manifest"}'])
-def test_trusted_documents_that_cannot_be_read_are_told(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", "{}", '{"a": 5}', '{"format": "apollo-persisted-query-manifest"}']
+)
+def test_trusted_documents_that_cannot_be_read_are_told(
+    tmp_path: Path, content: str | None
+) -> None:
     path = tmp_path / "manifest.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")

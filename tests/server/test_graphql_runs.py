@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.types import Connection
+from db.connect.types import Connection
 from tests.server.conftest import TOKEN, Service
 from tests.server.graphql_rows import NOW, Json, Rows, ask, error_of
 
@@ -36,10 +36,17 @@ RUN_FILTERS: list[tuple[dict[str, Any], list[int]]] = [
 
 async def test_runs_are_paged_newest_first_and_filtered(service: Service, rows: Rows) -> None:
     for index, (source, status) in enumerate(
-        [("csv", "success"), ("coingecko", "failure"), ("csv", "abandoned"), ("coingecko", "running")]
+        [
+            ("csv", "success"),
+            ("coingecko", "failure"),
+            ("csv", "abandoned"),
+            ("coingecko", "running"),
+        ]
     ):
         at = NOW + index * HOUR
-        await rows.run(source, status, started_at=at, finished_at=None if status == "running" else at)
+        await rows.run(
+            source, status, started_at=at, finished_at=None if status == "running" else at
+        )
     for wanted, expected in RUN_FILTERS:
         page = (await ask(service, RUNS, {"filter": wanted}))["runs"]
         assert page["nodes"] == [{"id": f"run_{number}"} for number in expected], wanted
@@ -50,16 +57,24 @@ async def test_runs_are_paged_newest_first_and_filtered(service: Service, rows: 
     assert rest["nodes"] == [{"id": "run_1"}]
     assert rest["pageInfo"]["hasPreviousPage"]
     assert not rest["pageInfo"]["hasNextPage"]
-    back = (await ask(service, RUNS, {"last": 2, "before": rest["pageInfo"]["startCursor"]}))["runs"]
+    back = (await ask(service, RUNS, {"last": 2, "before": rest["pageInfo"]["startCursor"]}))[
+        "runs"
+    ]
     assert back["nodes"] == [{"id": "run_3"}, {"id": "run_2"}]
     assert back["pageInfo"]["hasPreviousPage"]
 
 
-@pytest.mark.parametrize(("has_notes", "expected"), [(True, [3, 1]), (False, [2]), (None, [3, 2, 1])])
+@pytest.mark.parametrize(
+    ("has_notes", "expected"), [(True, [3, 1]), (False, [2]), (None, [3, 2, 1])]
+)
 async def test_runs_with_notes_are_found_and_say_them(
     service: Service, rows: Rows, *, has_notes: bool | None, expected: list[int]
 ) -> None:
-    columns: dict[str, Any] = {"about": "columns", "text": "Columns that are not read: colour", "count": 1}
+    columns: dict[str, Any] = {
+        "about": "columns",
+        "text": "Columns that are not read: colour",
+        "count": 1,
+    }
     caps: dict[str, Any] = {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 40}
     noted = {1: [columns, caps], 2: [], 3: [caps]}
     for notes in noted.values():
@@ -72,7 +87,11 @@ async def test_runs_with_notes_are_found_and_say_them(
     page = (await ask(service, query, {"hasNotes": has_notes}))["runs"]
     assert page["totalCount"] == len(expected)
     assert page["nodes"] == [
-        {"id": f"run_{number}", "noteCount": sum(note["count"] for note in noted[number]), "notes": noted[number]}
+        {
+            "id": f"run_{number}",
+            "noteCount": sum(note["count"] for note in noted[number]),
+            "notes": noted[number],
+        }
         for number in expected
     ]
 
@@ -124,10 +143,19 @@ async def test_the_rejections_of_a_run(service: Service, rows: Rows) -> None:
     assert (await ask(service, query, {"id": f"run_{empty}"}))["run"]["rejections"] == {
         "edges": [],
         "nodes": [],
-        "pageInfo": {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None},
+        "pageInfo": {
+            "hasNextPage": False,
+            "hasPreviousPage": False,
+            "startCursor": None,
+            "endCursor": None,
+        },
         "totalCount": 0,
     }
-    for variables, argument in (({"first": 0}, "first"), ({"first": 251}, "first"), ({"after": "x"}, "after")):
+    for variables, argument in (
+        ({"first": 0}, "first"),
+        ({"first": 251}, "first"),
+        ({"after": "x"}, "after"),
+    ):
         error = await error_of(service, query, {"id": f"run_{run}", **variables})
         assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
 
@@ -159,7 +187,11 @@ async def test_sources_in_the_order_of_their_priority(service: Service, rows: Ro
             "listingCount": 2,
             "lastRun": {"id": "run_2", "status": "RUNNING"},
             "nextRunAt": at,
-            "checkpoint": {"lastId": "b", "lastTimestamp": "2026-02-03T19:21:11.250000Z", "updatedAt": at},
+            "checkpoint": {
+                "lastId": "b",
+                "lastTimestamp": "2026-02-03T19:21:11.250000Z",
+                "updatedAt": at,
+            },
         },
         {
             "name": "csv",
@@ -198,21 +230,30 @@ async def test_the_health_of_a_source(
     await rows.source("csv", poll_seconds=60, consecutive_failures=failures)
     at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age_seconds)
     if status is not None:
-        await rows.run("csv", status, started_at=at, finished_at=None if status == "running" else at)
+        await rows.run(
+            "csv", status, started_at=at, finished_at=None if status == "running" else at
+        )
     assert await ask(service, "{ sources { health } }") == {"sources": [{"health": health}]}
 
 
 async def test_the_figures_of_the_service(service: Service, rows: Rows) -> None:
     query = "{ stats { totalNormalized totalListings lastSuccess { id } lastFailure { id } } }"
     assert await ask(service, query) == {
-        "stats": {"totalNormalized": 0, "totalListings": 0, "lastSuccess": None, "lastFailure": None}
+        "stats": {
+            "totalNormalized": 0,
+            "totalListings": 0,
+            "lastSuccess": None,
+            "lastFailure": None,
+        }
     }
     await rows.coin("BTC")
     await rows.listing("csv", "btc", "BTC")
     await rows.listing("csv", "eth", "ETH", active=False)
     for index, status in enumerate(("success", "partial", "failure", "abandoned", "running")):
         at = NOW + index * HOUR
-        await rows.run("csv", status, started_at=at, finished_at=None if status == "running" else at)
+        await rows.run(
+            "csv", status, started_at=at, finished_at=None if status == "running" else at
+        )
     assert await ask(service, query) == {
         "stats": {
             "totalNormalized": 1,
@@ -239,15 +280,28 @@ async def test_a_trigger_is_stored_and_told_to_the_ingestors(
     await rows.source("old", enabled=False)
     told: list[object] = []
     await connection.add_listener("kasparro_requests", lambda *given: told.append(given[3]))
-    answer = await ask(service, TRIGGER, {"input": {"sources": ["csv", "csv"], "full": True}}, WITH_TOKEN)
+    answer = await ask(
+        service, TRIGGER, {"input": {"sources": ["csv", "csv"], "full": True}}, WITH_TOKEN
+    )
     request = answer["triggerEtl"]["request"]
     assert request["id"] == "request_1"
     assert request["status"] == "PENDING"
     assert request["sources"] == ["csv"]
     assert request["runs"] == []
     # The server's clock is the database's.
-    assert abs(datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(request["requestedAt"])) < HOUR
-    for_all: list[dict[str, Any]] = [{}, {"input": None}, {"input": {}}, {"input": {"sources": None}}]
+    assert (
+        abs(
+            datetime.datetime.now(datetime.UTC)
+            - datetime.datetime.fromisoformat(request["requestedAt"])
+        )
+        < HOUR
+    )
+    for_all: list[dict[str, Any]] = [
+        {},
+        {"input": None},
+        {"input": {}},
+        {"input": {"sources": None}},
+    ]
     for variables in for_all:
         answer = await ask(service, TRIGGER, variables, WITH_TOKEN)
         assert answer["triggerEtl"]["request"]["sources"] == ["coingecko", "csv"]
@@ -256,11 +310,15 @@ async def test_a_trigger_is_stored_and_told_to_the_ingestors(
     assert [tuple(record) for record in stored] == [(["csv"], True), (["coingecko", "csv"], False)]
     assert told == ["1", "2", "2", "2", "2"]
     run = await rows.run("csv", request_id=1)
-    seen = await ask(service, '{ node(id: "request_1") { ... on EtlRequest { runs { id source } } } }')
+    seen = await ask(
+        service, '{ node(id: "request_1") { ... on EtlRequest { runs { id source } } } }'
+    )
     assert seen["node"]["runs"] == [{"id": f"run_{run}", "source": "csv"}]
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-Scheduler-Token": ""}, {"X-Scheduler-Token": TOKEN + "x"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-Scheduler-Token": ""}, {"X-Scheduler-Token": TOKEN + "x"}]
+)
 async def test_a_trigger_without_the_token_is_refused(
     service: Service, rows: Rows, connection: Connection, headers: dict[str, str]
 ) -> None:

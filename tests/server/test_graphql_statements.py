@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from asyncpg.connection import LoggedQuery
 
-from db.pool import connect, create_pool
-from db.readers import Readers
-from db.settings import Settings
-from db.types import Connection
-from server.graphql.context import Context
-from server.graphql.plain_rows import PlainRows
+from common.settings import Settings
+from db.connect.pool import connect, create_pool
+from db.connect.readers import Readers
+from db.connect.types import Connection
+from server.graphql.execution.context import Context
+from server.graphql.execution.plain_rows import PlainRows
 from server.graphql.schema import schema
+from server.limits.concurrency import ConcurrencyLimit
 from server.live.hub import Hub
-from server.places import Places
 from server.state import ServerState
 from tests.server.conftest import TOKEN
 from tests.server.graphql_rows import NOW, Json, Rows
@@ -31,7 +31,8 @@ query ($first: Int!) {
 """
 
 
-# The pool clears up after each use of a connection, and asyncpg looks at a type when a connection first meets it.
+# The pool clears up after each use of a connection, and asyncpg looks at a type when a connection
+# first meets it.
 NOT_OURS = ("RESET ALL", "typeinfo_tree", "current_setting('jit')")
 
 
@@ -66,7 +67,7 @@ async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
             primary=pool,
             health_pool=pool,
             readers=Readers(functools.partial(connect, database), 1),
-            places=Places(1, 1, 1, 1),
+            places=ConcurrencyLimit(1, 1, 1, 1),
             hub=Hub(database, pool),
             scheduler_token=TOKEN,
             version="0",
@@ -94,31 +95,45 @@ async def market(connection: Connection) -> None:
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_nested_field_costs_one_statement_whatever_the_size_of_the_page(asked: Asked) -> None:
+async def test_a_nested_field_costs_one_statement_whatever_the_size_of_the_page(
+    asked: Asked,
+) -> None:
     small, few = await asked(DEEP, first=1)
     large, many = await asked(DEEP, first=12)
     assert len(small["coins"]["nodes"]) == 1
     assert len(large["coins"]["nodes"]) == 12
     assert len(large["coins"]["nodes"][11]["listings"]) == 2
-    assert [len(listing["coin"]["rivals"]) for listing in large["coins"]["nodes"][3]["listings"]] == [2, 2]
+    assert [
+        len(listing["coin"]["rivals"]) for listing in large["coins"]["nodes"][3]["listings"]
+    ] == [2, 2]
     assert large["coins"]["nodes"][5]["listings"][1]["coin"]["rivals"][0]["payload"] is not None
     assert [len(run["rejections"]["nodes"]) for run in large["runs"]["nodes"]] == [2] * 12
-    # coins, listings, coin, rivals, payload; runs, rejections, totalCount; sources, count, last run, checkpoint, files.
+    # coins, listings, coin, rivals, payload; runs, rejections, totalCount; sources, count, last
+    # run, checkpoint, files.
     assert len(few) == len(many) == 13
     assert sorted(few) == sorted(many)
 
 
 COSTS = [
     ("{ coins(first: 5) { nodes { ticker name priceUsd isStale provenance { field } } } }", 1),
-    ("{ coins(first: 5) { edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }", 1),
+    (
+        "{ coins(first: 5) { edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
+        1,
+    ),
     ("{ coins(first: 5) { totalCount } }", 2),
     ("{ stats { totalListings } }", 1),
     ("{ stats { __typename } }", 0),
-    ('{ a: coin(ticker: "T1") { name } b: coin(ticker: "t2") { name } c: coin(ticker: "T1") { rank } }', 1),
+    (
+        '{ a: coin(ticker: "T1") { name } b: coin(ticker: "t2") { name } c: coin(ticker: "T1") { rank } }',
+        1,
+    ),
     ('{ nodes(ids: ["merged_t1", "merged_t2", "run_1", "run_2", "listing_one_T1-a"]) { id } }', 3),
     ('{ coin(ticker: "T1") { listings { id } rivals { id coin { id } } } }', 3),
     ("{ sources { name health } }", 1),
-    ("{ coins(first: 5) { nodes { candles(interval: H1) { close } history(first: 2) { nodes { at } } } } }", 3),
+    (
+        "{ coins(first: 5) { nodes { candles(interval: H1) { close } history(first: 2) { nodes { at } } } } }",
+        3,
+    ),
 ]
 
 

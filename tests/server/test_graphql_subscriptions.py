@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from db.types import Connection
-from server.graphql.cursors import encode_words
+from db.connect.types import Connection
+from server.graphql.relay.cursors import encode_words
 from server.limits.rows import COINS_PER_MESSAGE
 from tests.server.conftest import TOKEN, Service
 from tests.server.graphql_live import TIMEOUT_SECONDS, change_coins, connected, tell_of_run
@@ -38,7 +38,9 @@ def tickers_of(data: Json) -> list[str]:
     return [coin["ticker"] for coin in data["coinUpdates"]["coins"]]
 
 
-async def test_what_was_missed_then_what_comes(service: Service, rows: Rows, connection: Connection) -> None:
+async def test_what_was_missed_then_what_comes(
+    service: Service, rows: Rows, connection: Connection
+) -> None:
     await rows.coin("BTC", price_usd_exact="45000.5")
     await rows.coin("ETH")
     await change_coins(connection, "BTC", "ETH", "RENAMED")
@@ -48,7 +50,9 @@ async def test_what_was_missed_then_what_comes(service: Service, rows: Rows, con
         assert first["coinUpdates"]["coins"][0] == {"ticker": "BTC", "priceUsd": "45000.5"}
         assert tickers_of(first) == ["BTC", "ETH"]
         assert first["coinUpdates"]["lagged"] == 0
-        await connection.execute("UPDATE normalized_records SET price_usd_exact = 46000 WHERE ticker = 'BTC'")
+        await connection.execute(
+            "UPDATE normalized_records SET price_usd_exact = 46000 WHERE ticker = 'BTC'"
+        )
         await change_coins(connection, "BTC")
         second = await socket.next()
         assert second["coinUpdates"]["coins"] == [{"ticker": "BTC", "priceUsd": "46000"}]
@@ -60,7 +64,9 @@ async def test_what_was_missed_then_what_comes(service: Service, rows: Rows, con
         assert tickers_of(await socket.next()) == ["ETH"]
 
 
-async def test_only_the_tickers_that_are_wanted(service: Service, rows: Rows, connection: Connection) -> None:
+async def test_only_the_tickers_that_are_wanted(
+    service: Service, rows: Rows, connection: Connection
+) -> None:
     for ticker in ("BTC", "ETH", "SOL"):
         await rows.coin(ticker)
     await change_coins(connection, "SOL")
@@ -72,7 +78,9 @@ async def test_only_the_tickers_that_are_wanted(service: Service, rows: Rows, co
         assert tickers_of(await socket.next()) == ["BTC", "ETH"]
 
 
-async def test_without_after_only_what_comes(service: Service, rows: Rows, connection: Connection) -> None:
+async def test_without_after_only_what_comes(
+    service: Service, rows: Rows, connection: Connection
+) -> None:
     await rows.coin("OLD")
     await rows.coin("NEW")
     await change_coins(connection, "OLD")
@@ -106,7 +114,12 @@ async def test_a_large_commit_comes_in_parts_and_each_part_can_be_gone_on_from(
     async with connected(service) as socket:
         await socket.subscribe(COINS, {"after": BEGINNING})
         parts = [await socket.next() for _ in range(4)]
-        assert [len(tickers_of(part)) for part in parts] == [COINS_PER_MESSAGE, COINS_PER_MESSAGE, 5, 1]
+        assert [len(tickers_of(part)) for part in parts] == [
+            COINS_PER_MESSAGE,
+            COINS_PER_MESSAGE,
+            5,
+            1,
+        ]
         assert [ticker for part in parts[:3] for ticker in tickers_of(part)] == tickers
         await socket.subscribe(COINS, {"after": parts[0]["coinUpdates"]["cursor"]}, "2")
         assert [await socket.next("2") for _ in range(3)] == parts[1:]
@@ -117,14 +130,18 @@ async def test_a_large_commit_comes_in_parts_and_each_part_can_be_gone_on_from(
         assert tickers_of(await socket.next("3")) == ["T00000"]
 
 
-async def test_runs_as_they_start_advance_and_finish(service: Service, rows: Rows, connection: Connection) -> None:
+async def test_runs_as_they_start_advance_and_finish(
+    service: Service, rows: Rows, connection: Connection
+) -> None:
     run = await rows.run("csv", "running")
     other = await rows.run("coingecko", "running")
     await tell_of_run(connection, "run_started", run)
     await tell_of_run(connection, "run_started", other)
     await connection.execute("UPDATE etl_runs SET processed = 5, changed = 5 WHERE id = $1", run)
     await tell_of_run(connection, "run_progress", run)
-    await connection.execute("UPDATE etl_runs SET status = 'success', finished_at = started_at WHERE id = $1", run)
+    await connection.execute(
+        "UPDATE etl_runs SET status = 'success', finished_at = started_at WHERE id = $1", run
+    )
     await tell_of_run(connection, "run_finished", run)
     async with connected(service) as socket:
         await socket.subscribe(RUNS, {"after": BEGINNING, "source": "csv"})
@@ -143,7 +160,9 @@ async def test_runs_as_they_start_advance_and_finish(service: Service, rows: Row
     assert len({update["cursor"] for update in everyone}) == 4
 
 
-async def test_updates_of_runs_carry_their_notes(service: Service, rows: Rows, connection: Connection) -> None:
+async def test_updates_of_runs_carry_their_notes(
+    service: Service, rows: Rows, connection: Connection
+) -> None:
     run = await rows.run("csv", "running")
     # An event of a version before notes holds none.
     await connection.execute(
@@ -179,7 +198,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-async def test_updates_leave_nothing_in_memory(service: Service, rows: Rows, connection: Connection) -> None:
+async def test_updates_leave_nothing_in_memory(
+    service: Service, rows: Rows, connection: Connection
+) -> None:
     await rows.coin("BTC")
     run = await rows.run("csv", "running")
     async with connected(service) as socket:
@@ -197,7 +218,8 @@ async def test_updates_leave_nothing_in_memory(service: Service, rows: Rows, con
             return len(gc.get_objects())
 
         before = await objects_after(50)
-        # Timers come and go. What graphql-core remembers of an update of each is more than fifty objects.
+        # Timers come and go. What graphql-core remembers of an update of each is more than fifty
+        # objects.
         assert await objects_after(200) - before < 400
 
 
@@ -208,7 +230,9 @@ async def test_a_bad_argument_ends_the_subscription_with_an_error(service: Servi
             message = await socket.receive()
             assert message["type"] == "error", variables
             (error,) = message["payload"]
-            assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}, variables
+            assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}, (
+                variables
+            )
 
 
 async def test_a_variable_of_the_wrong_type_ends_it_too(service: Service) -> None:
@@ -219,7 +243,9 @@ async def test_a_variable_of_the_wrong_type_ends_it_too(service: Service) -> Non
         assert message["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
 
 
-async def test_a_cursor_of_purged_events_is_refused(service: Service, connection: Connection) -> None:
+async def test_a_cursor_of_purged_events_is_refused(
+    service: Service, connection: Connection
+) -> None:
     for _ in range(3):
         await change_coins(connection, "BTC")
     await connection.execute("DELETE FROM events WHERE seq < 3")
@@ -256,8 +282,14 @@ async def test_a_refused_document_is_an_error_of_its_operation_alone(service: Se
             ("", "BAD_REQUEST"),
             ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
             ("{ coin(ticker: 1) { " + "id " * 100 + "} }", "QUERY_TOO_COMPLEX"),
-            ("subscription { runUpdates { cursor } coinUpdates { cursor } }", "GRAPHQL_VALIDATION_FAILED"),
-            ("query A { sources { name } } query B { sources { name } }", "GRAPHQL_VALIDATION_FAILED"),
+            (
+                "subscription { runUpdates { cursor } coinUpdates { cursor } }",
+                "GRAPHQL_VALIDATION_FAILED",
+            ),
+            (
+                "query A { sources { name } } query B { sources { name } }",
+                "GRAPHQL_VALIDATION_FAILED",
+            ),
         ):
             await socket.subscribe(query)
             message = await socket.receive()
@@ -297,7 +329,9 @@ async def test_a_message_that_breaks_the_protocol_closes_the_connection(service:
         assert (await socket.closed())[0] == 4400
 
 
-async def test_a_client_that_leaves_in_the_midst_is_forgotten(service: Service, connection: Connection) -> None:
+async def test_a_client_that_leaves_in_the_midst_is_forgotten(
+    service: Service, connection: Connection
+) -> None:
     async with connected(service) as socket:
         await socket.subscribe(COINS, {"after": BEGINNING})
         await socket.subscribe(RUNS, {"after": BEGINNING}, "2")
@@ -342,10 +376,15 @@ async def test_an_event_stream_of_what_ends_at_once(service: Service) -> None:
     accept = {"Accept": "text/event-stream"}
 
     async def events_of(query: str) -> list[tuple[str, Any]]:
-        async with service.client.post("/graphql", json={"query": query}, headers=accept) as response:
+        async with service.client.post(
+            "/graphql", json={"query": query}, headers=accept
+        ) as response:
             return [event async for event in read_events(response)]
 
-    assert await events_of("{ sources { name } }") == [("next", {"data": {"sources": []}}), ("complete", None)]
+    assert await events_of("{ sources { name } }") == [
+        ("next", {"data": {"sources": []}}),
+        ("complete", None),
+    ]
     (name, value), end = await events_of('subscription { coinUpdates(after: "x") { cursor } }')
     assert name == "next"
     assert value["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "argument": "after"}

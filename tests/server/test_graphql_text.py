@@ -12,15 +12,15 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.coin_pages import COIN_ORDERS
-from db.keyset import Position
-from db.listing_pages import LISTING_ORDER
-from db.run_pages import NEWEST_FIRST
-from server.graphql.arguments import checked_text, checked_ticker
-from server.graphql.cursors import decode_cursor, encode_cursor, encode_words
-from server.graphql.ids import parse_id, parse_listing, parse_number
-from server.graphql.rejections import decode_rejection_cursor
-from server.graphql.scalars import format_instant, parse_decimal, parse_instant
+from db.read.coins import COIN_ORDERS
+from db.read.keyset import KeysetPosition
+from db.read.listings import LISTING_ORDER
+from db.read.runs import NEWEST_FIRST
+from server.graphql.relay.cursors import decode_cursor, encode_cursor, encode_words
+from server.graphql.relay.ids import parse_id, parse_listing, parse_number
+from server.graphql.types.arguments import checked_text, checked_ticker
+from server.graphql.types.rejections import decode_rejection_cursor
+from server.graphql.types.scalars import format_instant, parse_decimal, parse_instant
 
 ORDERS = [*COIN_ORDERS.values(), LISTING_ORDER, NEWEST_FIRST]
 READERS: list[Callable[[str], object]] = [
@@ -34,9 +34,15 @@ READERS: list[Callable[[str], object]] = [
     parse_instant,
     *(functools.partial(decode_cursor, order=order, argument="a") for order in ORDERS),
 ]
-ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40) | st.from_regex(r"[0-9eE+\-.:TZ_]{0,30}")
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40) | st.from_regex(
+    r"[0-9eE+\-.:TZ_]{0,30}"
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4),
 )
 
@@ -59,8 +65,13 @@ def test_any_well_formed_cursor_is_read_or_refused(words: list[object]) -> None:
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_a_cursor_is_read_as_it_was_written(ticker: str) -> None:
     for known in COIN_ORDERS.values():
-        sort = {"numeric": "-12.50", "timestamptz": "2026-02-03 20:21:11.25+00", "text": ticker}[known.sort_type]
-        for position in [Position(sort, ticker), *([Position(None, ticker)] if known.nullable else [])]:
+        sort = {"numeric": "-12.50", "timestamptz": "2026-02-03 20:21:11.25+00", "text": ticker}[
+            known.sort_type
+        ]
+        for position in [
+            KeysetPosition(sort, ticker),
+            *([KeysetPosition(None, ticker)] if known.nullable else []),
+        ]:
             assert decode_cursor(encode_cursor(known, position), known, "after") == position
 
 

@@ -38,7 +38,9 @@ async def test_a_body_with_an_upgrade_is_the_request_s_own(service: Service) -> 
 
 async def test_a_chunked_body_with_an_upgrade_is_read(service: Service) -> None:
     plain = post(QUERY)
-    chunked = plain.partition(b"\r\n\r\n")[0].replace(b"Content-Length: %d" % len(QUERY), b"Transfer-Encoding: chunked")
+    chunked = plain.partition(b"\r\n\r\n")[0].replace(
+        b"Content-Length: %d" % len(QUERY), b"Transfer-Encoding: chunked"
+    )
     body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in split(QUERY, 5)) + b"0\r\n\r\n"
     found = await exchange(service, chunked + b"\r\n\r\n" + body + LAST)
     assert statuses(found) == [200, 200]
@@ -57,7 +59,9 @@ async def test_a_body_with_an_upgrade_is_never_a_request(service: Service) -> No
 async def test_requests_with_an_upgrade_are_answered_in_their_order(service: Service) -> None:
     plain = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
     upgrading = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % H2C
-    found = await exchange(service, plain + upgrading + post(QUERY) + plain + 300 * upgrading + LAST)
+    found = await exchange(
+        service, plain + upgrading + post(QUERY) + plain + 300 * upgrading + LAST
+    )
     assert statuses(found) == [404, 200, 200, 404, *(300 * [200]), 200]
 
 
@@ -126,7 +130,11 @@ async def test_connect_is_refused(service: Service) -> None:
 async def _output(*command: str, cwd: Path | None = None) -> str:
     environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=environ, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+        *command,
+        cwd=cwd,
+        env=environ,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await process.communicate()
     assert process.returncode == 0
@@ -176,5 +184,7 @@ async def test_the_jdk_s_client_gets_its_answer(service: Service, tmp_path: Path
     if java is None or shutil.which("javac") is None:
         pytest.skip("a JDK is not on this machine")
     (tmp_path / "Client.java").write_text(JAVA)
-    said = await _output(java, "Client.java", service.url + "/graphql", QUERY.decode(), cwd=tmp_path)
+    said = await _output(
+        java, "Client.java", service.url + "/graphql", QUERY.decode(), cwd=tmp_path
+    )
     assert said.splitlines() == 3 * ['200 {"data":{"sources":[]}}']

@@ -22,10 +22,17 @@ from graphql import (
 )
 
 from db.notes import MAX_NOTES
-from server.graphql.errors import Code
-from server.graphql.execution import RefusedError
+from server.graphql.execution.errors import Code
+from server.graphql.execution.execute import DocumentRefusedError
 from server.graphql.schema import schema
-from server.limits import LIMITS, LimitExceededError, Measure, always_fits, check_limits, measure_operation
+from server.limits import (
+    LIMITS,
+    LimitExceededError,
+    Measure,
+    always_fits,
+    check_limits,
+    measure_operation,
+)
 from server.limits.measure import Walk
 from server.limits.rows import COINS_PER_MESSAGE
 from server.limits.scans import SCAN_COST, SEARCH_COST
@@ -55,7 +62,10 @@ def refused(text: str, **variables: object) -> str:
 
 def nested_fragments(levels: int, body: str = "...f{next} ...f{next}", last: str = "id") -> str:
     """A document whose every fragment spreads the next one, by default twice."""
-    fragments = [f"fragment f{level} on Coin {{ {body.replace('{next}', str(level + 1))} }}" for level in range(levels)]
+    fragments = [
+        f"fragment f{level} on Coin {{ {body.replace('{next}', str(level + 1))} }}"
+        for level in range(levels)
+    ]
     return f'{{ coin(ticker: "BTC") {{ ...f0 }} }} {" ".join(fragments)} fragment f{levels} on Coin {{ {last} }}'
 
 
@@ -63,7 +73,9 @@ def test_97_nested_fragments_are_measured_once_each(monkeypatch: pytest.MonkeyPa
     visits: Counter[SelectionSetNode | int] = Counter()
     original = Walk.selections
 
-    def counted(self: Walk, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> Measure:
+    def counted(
+        self: Walk, selection_set: SelectionSetNode, parent: GraphQLNamedType | None
+    ) -> Measure:
         visits[id(selection_set)] += 1
         return original(self, selection_set, parent)
 
@@ -94,14 +106,27 @@ def test_97_nested_fragments_take_under_5_ms() -> None:
     [
         ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", True),
         ("query ($n: [ID!]!) { nodes(ids: $n) { id } }", True),
-        ('{ coin(ticker: "BTC") { candles(interval: M1, from: "2026-01-01T00:00:00Z") { close } } }', True),
+        (
+            '{ coin(ticker: "BTC") { candles(interval: M1, from: "2026-01-01T00:00:00Z") { close } } }',
+            True,
+        ),
         # Fewer would fit; and what begins at a fixed time has more candles every minute.
-        ("query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { start open high close } } } }", False),
-        ('{ coins { nodes { candles(interval: M1, from: "2099-01-01T00:00:00Z") { start close } } } }', False),
-        ("query ($to: DateTime) { coins { nodes { candles(interval: D1, from: $to) { open close } } } }", False),
+        (
+            "query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { start open high close } } } }",
+            False,
+        ),
+        (
+            '{ coins { nodes { candles(interval: M1, from: "2099-01-01T00:00:00Z") { start close } } } }',
+            False,
+        ),
+        (
+            "query ($to: DateTime) { coins { nodes { candles(interval: D1, from: $to) { open close } } } }",
+            False,
+        ),
     ],
 )
-def test_what_always_fits_fits_whatever_the_variables_and_whenever(text: str, fits: bool) -> None:  # noqa: FBT001 - pytest names its arguments
+# Pytest names its arguments.
+def test_what_always_fits_fits_whatever_the_variables_and_whenever(text: str, fits: bool) -> None:  # noqa: FBT001
     document = parse(text)
     operation = first_operation(document)
     assert always_fits(GRAPHQL_SCHEMA, document, operation) is fits
@@ -128,7 +153,11 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     # The connection and its list count once, the fields of a row once a row.
     ("{ coins(first: 10) { nodes { ticker name } } }", {}, 1 + 1 + 10 * 2),
     ("{ coins(first: 10) { edges { cursor node { ticker } } } }", {}, 1 + 1 + 10 * 3),
-    ("{ coins(first: 10) { pageInfo { hasNextPage endCursor } totalCount } }", {}, 1 + 3 + SCAN_COST),
+    (
+        "{ coins(first: 10) { pageInfo { hasNextPage endCursor } totalCount } }",
+        {},
+        1 + 3 + SCAN_COST,
+    ),
     ("{ coins { nodes { ticker } } }", {}, 1 + 1 + 50),
     ("{ coins(last: 7) { nodes { ticker } } }", {}, 1 + 1 + 7),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 9}, 1 + 1 + 9),
@@ -147,7 +176,11 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
         1 + 1 + 4 * (1 + 2 + 3),
     ),
     # A run has few notes, but more than is assumed of lists.
-    ('{ run(id: "run_1") { noteCount notes { about text } } }', {}, 1 + 1 + 1 + 2 * (MAX_NOTES + 1)),
+    (
+        '{ run(id: "run_1") { noteCount notes { about text } } }',
+        {},
+        1 + 1 + 1 + 2 * (MAX_NOTES + 1),
+    ),
     ("{ runs(first: 1, filter: {hasNotes: true}) { nodes { id } } }", {}, 3 + SCAN_COST),
     # A fragment on a connection is measured before it is known how many rows that has.
     (
@@ -166,7 +199,11 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     ("{ stats { totalNormalized totalListings lastSuccess { id } } }", {}, 1 + 2 * SCAN_COST + 2),
     ("{ sources { name listingCount } }", {}, 1 + 5 + SCAN_COST),
     ('{ coins(first: 1, filter: {search: "bit"}) { nodes { id } } }', {}, 3 + SEARCH_COST),
-    ('{ listings(first: 1, filter: {search: "bit", active: true}) { nodes { id } } }', {}, 3 + SEARCH_COST),
+    (
+        '{ listings(first: 1, filter: {search: "bit", active: true}) { nodes { id } } }',
+        {},
+        3 + SEARCH_COST,
+    ),
     ('{ coins(first: 1, filter: {priceUsd: {gte: "1"}}) { nodes { id } } }', {}, 3 + SCAN_COST),
     ('{ coins(first: 1, filter: {ticker: {eq: "A"}, search: null}) { nodes { id } } }', {}, 3),
     (
@@ -174,20 +211,48 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
         {"f": {"search": "b"}},
         3 + SEARCH_COST,
     ),
-    ("query ($f: CoinFilter) { coins(first: 1, filter: $f) { nodes { id } } }", {"f": {"search": None}}, 3),
-    ("query ($f: CoinFilter) { coins(first: 1, filter: $f) { nodes { id } } }", {"f": "unreadable"}, 3 + SEARCH_COST),
-    ('query ($f: CoinFilter = {search: "b"}) { coins(first: 1, filter: $f) { nodes { id } } }', {}, 3 + SEARCH_COST),
-    ("query ($q: String) { coins(first: 1, filter: {search: $q}) { nodes { id } } }", {"q": "b"}, 3 + SEARCH_COST),
+    (
+        "query ($f: CoinFilter) { coins(first: 1, filter: $f) { nodes { id } } }",
+        {"f": {"search": None}},
+        3,
+    ),
+    (
+        "query ($f: CoinFilter) { coins(first: 1, filter: $f) { nodes { id } } }",
+        {"f": "unreadable"},
+        3 + SEARCH_COST,
+    ),
+    (
+        'query ($f: CoinFilter = {search: "b"}) { coins(first: 1, filter: $f) { nodes { id } } }',
+        {},
+        3 + SEARCH_COST,
+    ),
+    (
+        "query ($q: String) { coins(first: 1, filter: {search: $q}) { nodes { id } } }",
+        {"q": "b"},
+        3 + SEARCH_COST,
+    ),
     ("query ($q: String) { coins(first: 1, filter: {search: $q}) { nodes { id } } }", {}, 3),
-    ('query ($q: String = "b") { coins(first: 1, filter: {search: $q}) { nodes { id } } }', {}, 3 + SEARCH_COST),
+    (
+        'query ($q: String = "b") { coins(first: 1, filter: {search: $q}) { nodes { id } } }',
+        {},
+        3 + SEARCH_COST,
+    ),
     ("{ coins(first: 1, orderBy: {field: NAME}) { nodes { id } } }", {}, 3 + SCAN_COST),
-    ("{ coins(first: 1, orderBy: {field: MARKET_CAP_USD, direction: ASC}) { nodes { id } } }", {}, 3),
+    (
+        "{ coins(first: 1, orderBy: {field: MARKET_CAP_USD, direction: ASC}) { nodes { id } } }",
+        {},
+        3,
+    ),
     (
         "query ($o: CoinOrder) { coins(first: 1, orderBy: $o) { nodes { id } } }",
         {"o": {"field": "NAME"}},
         3 + SCAN_COST,
     ),
-    ("query ($o: CoinOrder) { coins(first: 1, orderBy: $o) { nodes { id } } }", {"o": {"field": "TICKER"}}, 3),
+    (
+        "query ($o: CoinOrder) { coins(first: 1, orderBy: $o) { nodes { id } } }",
+        {"o": {"field": "TICKER"}},
+        3,
+    ),
     ("query ($o: CoinOrder) { coins(first: 1, orderBy: $o) { nodes { id } } }", {}, 3),
 ]
 
@@ -207,7 +272,13 @@ def test_what_else_is_counted() -> None:
     """
     measure = measured(text)
     assert measure == Measure(
-        depth=3, aliases=4, directives=6, root_fields=2, cost=2 * (1 + 1 + 1 + 5), overlaps=0, name=6
+        depth=3,
+        aliases=4,
+        directives=6,
+        root_fields=2,
+        cost=2 * (1 + 1 + 1 + 5),
+        overlaps=0,
+        name=6,
     )
 
 
@@ -224,8 +295,18 @@ def test_what_a_client_may_well_ask_is_let_through() -> None:
     nested = f"{coin} listings {{ {listing} }} rivals {{ {listing} }}"
     rich = f"{{ coins(first: 250) {{ edges {{ cursor node {{ {nested} }} }} }} }}"
     deep = "{ coins(first: 20) { edges { node { listings { coin { rivals { payload } } } } } } }"
-    aliased = "{ " + " ".join(f'c{index}: coin(ticker: "T{index}") {{ priceUsd }}' for index in range(20)) + " }"
-    for text in (rich, deep, aliased, get_introspection_query(), get_introspection_query(input_value_deprecation=True)):
+    aliased = (
+        "{ "
+        + " ".join(f'c{index}: coin(ticker: "T{index}") {{ priceUsd }}' for index in range(20))
+        + " }"
+    )
+    for text in (
+        rich,
+        deep,
+        aliased,
+        get_introspection_query(),
+        get_introspection_query(input_value_deprecation=True),
+    ):
         assert refused(text) == ""
         schema.prepare(text, None, None)
 
@@ -239,31 +320,52 @@ def fragments(count: int, name: str, on: str, body: str) -> str:
 
 
 ALIASES = " ".join(f"a{index}: id" for index in range(30))
-ROOT_FIELDS = (
-    "sources { name } stats { totalListings } coins { totalCount } listings { totalCount } runs { totalCount }"
-)
+ROOT_FIELDS = "sources { name } stats { totalListings } coins { totalCount } listings { totalCount } runs { totalCount }"
 # The usual introspection query, its selection on __schema made a fragment.
 INTROSPECTION = "fragment S on __Schema {" + re.sub(
-    r"\}\s+\}\s+fragment", "} fragment", get_introspection_query().partition("__schema {")[2], count=1
+    r"\}\s+\}\s+fragment",
+    "} fragment",
+    get_introspection_query().partition("__schema {")[2],
+    count=1,
 )
 REFUSED = [
     ("cost", "{ " + " ".join(f"a{index}: coins {{ totalCount }}" for index in range(20)) + " }"),
     (
         "cost",
-        "{ " + " ".join(f'a{index}: coins(filter: {{search: "x"}}) {{ nodes {{ id }} }}' for index in range(4)) + " }",
+        "{ "
+        + " ".join(
+            f'a{index}: coins(filter: {{search: "x"}}) {{ nodes {{ id }} }}' for index in range(4)
+        )
+        + " }",
     ),
-    ("cost", "{ " + " ".join(f"a{index}: stats {{ totalNormalized totalListings }}" for index in range(10)) + " }"),
+    (
+        "cost",
+        "{ "
+        + " ".join(f"a{index}: stats {{ totalNormalized totalListings }}" for index in range(10))
+        + " }",
+    ),
     ("depth", "{ node(id: 1) { ... on Listing { " + _nest(15) + " } } }"),
     ("aliases", f"{{ coin(ticker: 1) {{ {ALIASES} b: name }} }}"),
     ("aliases", f"{{ coin(ticker: 1) {{ ...A b: name }} }} fragment A on Coin {{ {ALIASES} }}"),
     ("directives", "{ coin(ticker: 1) { id " + "@skip(if: true) " * 51 + "} }"),
     ("root_fields", f"{{ {spread(5, 'R')} }} {fragments(5, 'R', 'Query', ROOT_FIELDS)}"),
-    ("cost", "{ coins(first: 250) { nodes { listings { coin { rivals { coin { rivals { id name symbol } } } } } } } }"),
+    (
+        "cost",
+        "{ coins(first: 250) { nodes { listings { coin { rivals { coin { rivals { id name symbol } } } } } } } }",
+    ),
     ("cost", nested_fragments(30)),
-    ("cost", " ".join(["{", *(f"s{index}: __schema {{ ...S }}" for index in range(9)), "}", INTROSPECTION])),
+    (
+        "cost",
+        " ".join(
+            ["{", *(f"s{index}: __schema {{ ...S }}" for index in range(9)), "}", INTROSPECTION]
+        ),
+    ),
     ("overlaps", "{ coin(ticker: 1) { " + "id " * 11 + "} }"),
     ("overlaps", "{ coin(ticker: 1) { " + "... { id } " * 11 + "} }"),
-    ("overlaps", f"{{ coin(ticker: 1) {{ {spread(33, 'F')} }} }} {fragments(33, 'F', 'Coin', 'id')}"),
+    (
+        "overlaps",
+        f"{{ coin(ticker: 1) {{ {spread(33, 'F')} }} }} {fragments(33, 'F', 'Coin', 'id')}",
+    ),
     # Validation looks at operations that do not run, too.
     ("overlaps", "query A { sources { name } } query B { coin(ticker: 1) { " + "id " * 11 + "} }"),
 ]
@@ -276,7 +378,7 @@ def test_what_is_refused_and_by_which_limit() -> None:
 
 
 def code_of(text: str) -> tuple[str, str]:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(DocumentRefusedError) as refusal:
         schema.prepare(text, None, None)
     error = refusal.value.errors[0]
     assert error.extensions is not None
@@ -286,12 +388,17 @@ def code_of(text: str) -> tuple[str, str]:
 def test_documents_that_are_too_long_or_nested_too_deeply() -> None:
     flat = "{ coin(ticker: 1) { " + "id " * LIMITS.tokens + "} }"
     assert code_of(flat)[0] == Code.QUERY_TOO_COMPLEX
-    assert code_of("{ coin(ticker: 1) { id } }" + " " * LIMITS.characters)[0] == Code.QUERY_TOO_COMPLEX
+    assert (
+        code_of("{ coin(ticker: 1) { id } }" + " " * LIMITS.characters)[0] == Code.QUERY_TOO_COMPLEX
+    )
     deep = "{ coin(ticker: 1) { " + "coin { " * 600 + "id" + " }" * 600 + " } }"
     assert code_of(deep)[0] == Code.QUERY_TOO_COMPLEX
     chain = nested_fragments(200, "...f{next}")
     assert code_of(chain)[0] == Code.QUERY_TOO_COMPLEX
-    assert code_of("{ coin(ticker: " + "[" * 900 + "]" * 900 + ") { id } }")[0] == Code.QUERY_TOO_COMPLEX
+    assert (
+        code_of("{ coin(ticker: " + "[" * 900 + "]" * 900 + ") { id } }")[0]
+        == Code.QUERY_TOO_COMPLEX
+    )
 
 
 INVALID = [
@@ -341,12 +448,16 @@ def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch
         calls["validate"] += 1
         return validate(known, document, rules, max_errors, hide_suggestions=hide_suggestions)
 
-    def counted_parse(text: str, *, max_tokens: int, allow_empty_selection_sets: bool) -> DocumentNode:
+    def counted_parse(
+        text: str, *, max_tokens: int, allow_empty_selection_sets: bool
+    ) -> DocumentNode:
         calls["parse"] += 1
-        return parse(text, max_tokens=max_tokens, allow_empty_selection_sets=allow_empty_selection_sets)
+        return parse(
+            text, max_tokens=max_tokens, allow_empty_selection_sets=allow_empty_selection_sets
+        )
 
-    monkeypatch.setattr("server.graphql.execution.validate", counted_validate)
-    monkeypatch.setattr("server.graphql.execution.parse", counted_parse)
+    monkeypatch.setattr("server.graphql.execution.execute.validate", counted_validate)
+    monkeypatch.setattr("server.graphql.execution.execute.parse", counted_parse)
     text = '{ coin(ticker: "of a test of the cache") { id } }'
     assert schema.prepare(text, None, None).document is schema.prepare(text, None, None).document
     assert calls == {"parse": 1, "validate": 1}
@@ -359,6 +470,6 @@ def test_the_operation_to_run_is_named() -> None:
     text = "query A { sources { name } } query B { stats { totalListings } }"
     assert schema.prepare(text, None, "B").name == "B"
     for name in (None, "C"):
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(DocumentRefusedError) as refusal:
             schema.prepare(text, None, name)
         assert refusal.value.errors[0].extensions == {"code": "GRAPHQL_VALIDATION_FAILED"}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from db.connect.pool import Connection, Pool, connect, create_pool
 from db.embedded import EmbeddedPostgres
 from db.events import add_coins_event, notify_events, purge_events
-from db.migrate import migrate
-from db.pool import Connection, Pool, connect, create_pool
+from db.schema.migrate import migrate
 from server.live.catch_up import BATCH
 from server.live.encoder import Commit
 from server.live.feed import COINS, RUNS, Topic
@@ -77,7 +77,9 @@ async def test_only_the_kinds_that_were_asked_for_arrive(hub: Hub, connection: C
     async with reading(hub, RUNS, 0) as reader:
         await commit(connection, "A")
         await connection.execute(
-            "INSERT INTO events (kind, at, run) VALUES ('run_started', $1, $2)", NOW, {"id": 7, "source": "csv"}
+            "INSERT INTO events (kind, at, run) VALUES ('run_started', $1, $2)",
+            NOW,
+            {"id": 7, "source": "csv"},
         )
         await notify_events(connection)
         (event,) = await reader.take(1)
@@ -85,7 +87,9 @@ async def test_only_the_kinds_that_were_asked_for_arrive(hub: Hub, connection: C
     assert event.names == ["csv"]
 
 
-async def test_a_cursor_resumes_right_behind_what_was_seen(hub: Hub, connection: Connection) -> None:
+async def test_a_cursor_resumes_right_behind_what_was_seen(
+    hub: Hub, connection: Connection
+) -> None:
     async with reading(hub, COINS) as reader:
         await commit(connection, "A", "B", "C")
         seen = await reader.take(2)
@@ -97,7 +101,9 @@ async def test_a_cursor_resumes_right_behind_what_was_seen(hub: Hub, connection:
         assert [told.lagged for told in found] == [0, 0, 0]
 
 
-async def test_a_long_absence_is_caught_up_while_new_events_come(hub: Hub, connection: Connection) -> None:
+async def test_a_long_absence_is_caught_up_while_new_events_come(
+    hub: Hub, connection: Connection
+) -> None:
     count = 3 * BATCH + 7
     await connection.execute(ADD_MANY, NOW, count)
     async with reading(hub, COINS, 0) as reader:
@@ -180,13 +186,17 @@ async def commit_to(dsn: str, *names: str) -> None:
     await connection.close()
 
 
-async def test_an_event_whose_notice_was_lost_still_arrives(hub: Hub, connection: Connection) -> None:
+async def test_an_event_whose_notice_was_lost_still_arrives(
+    hub: Hub, connection: Connection
+) -> None:
     async with reading(hub, COINS) as reader:
         await add_coins_event(connection, ["QUIET"], NOW)
         assert tickers(await reader.take(1)) == ["QUIET"]
 
 
-async def test_a_slow_subscriber_is_told_how_much_it_missed(hub: Hub, connection: Connection) -> None:
+async def test_a_slow_subscriber_is_told_how_much_it_missed(
+    hub: Hub, connection: Connection
+) -> None:
     async with reading(hub, COINS) as slow, reading(hub, COINS) as quick:
         await connection.execute(ADD_MANY, NOW, QUEUE_LIMIT + 10)
         taking = asyncio.create_task(quick.take(QUEUE_LIMIT + 10))
@@ -199,7 +209,8 @@ async def test_a_slow_subscriber_is_told_how_much_it_missed(hub: Hub, connection
 
 ADD_RUNS = """
 INSERT INTO events (kind, at, run)
-SELECT 'run_progress', $1, jsonb_build_object('source', 'R' || n) FROM generate_series(1, $2::integer) AS n
+SELECT 'run_progress', $1, jsonb_build_object('source', 'R' || n)
+    FROM generate_series(1, $2::integer) AS n
 """
 
 
@@ -236,7 +247,8 @@ async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
     """What a statement time-out does, done by hand: the outbox is locked, and the listener that waits is cancelled."""
     waiting = """
         SELECT pid FROM pg_stat_activity
-        WHERE wait_event_type = 'Lock' AND application_name = 'kasparro server live' AND datname = current_database()
+        WHERE wait_event_type = 'Lock' AND application_name = 'kasparro server live'
+            AND datname = current_database()
     """
     blocker = await connect(database, application_name="test")
     try:
@@ -270,7 +282,9 @@ async def test_a_cursor_waits_for_a_connection_only_so_long(
         assert tickers(await taking) == ["A"]
 
 
-async def test_a_cursor_that_the_outbox_no_longer_covers_is_refused(hub: Hub, connection: Connection) -> None:
+async def test_a_cursor_that_the_outbox_no_longer_covers_is_refused(
+    hub: Hub, connection: Connection
+) -> None:
     await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)
     await connection.execute(ADD_MANY, NOW, 2)
     await purge_events(connection, NOW)
@@ -279,14 +293,20 @@ async def test_a_cursor_that_the_outbox_no_longer_covers_is_refused(hub: Hub, co
         assert tickers(await reader.take(2)) == ["T1", "T2"]
     async with reading(hub, COINS, oldest + 1):
         pass
-    for after, reason in ((oldest - 2, "too old"), (0, "too old"), (oldest + 2, "another database")):
+    for after, reason in (
+        (oldest - 2, "too old"),
+        (0, "too old"),
+        (oldest + 2, "another database"),
+    ):
         with pytest.raises(CursorExpiredError, match=reason):
             async with reading(hub, COINS, after):
                 pytest.fail("the cursor was taken")
     assert hub.subscriber_count == hub.group_count == 0
 
 
-async def test_the_newest_cursor_stays_good_however_long_nothing_happens(hub: Hub, connection: Connection) -> None:
+async def test_the_newest_cursor_stays_good_however_long_nothing_happens(
+    hub: Hub, connection: Connection
+) -> None:
     await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=30), 5)
     newest = await connection.fetchval("SELECT max(seq) FROM events")
     await purge_events(connection, NOW)
@@ -305,7 +325,8 @@ async def test_subscribers_are_told_when_events_were_purged_while_the_hub_was_cu
         blocker = await connect(database, application_name="test")
         transaction = blocker.transaction()
         await transaction.start()
-        # While the table is locked the hub cannot read: what happens meanwhile it finds all at once.
+        # While the table is locked the hub cannot read: what happens meanwhile it finds all at
+        # once.
         await blocker.execute("LOCK TABLE events")
         await connection.execute(CUT_LISTENERS)
         await blocker.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)
@@ -325,7 +346,9 @@ async def test_no_subscription_outlives_its_client(hub: Hub, connection: Connect
                 raise ConnectionResetError
             await reader.next()
 
-    tasks = [asyncio.create_task(client(topic, after)) for topic in (COINS, RUNS) for after in (None, 0)]
+    tasks = [
+        asyncio.create_task(client(topic, after)) for topic in (COINS, RUNS) for after in (None, 0)
+    ]
     async with asyncio.timeout(20):
         while hub.subscriber_count < len(tasks):
             await asyncio.sleep(0)
@@ -341,18 +364,30 @@ async def test_no_subscription_outlives_its_client(hub: Hub, connection: Connect
     assert hub.subscriber_count == hub.group_count == 0
 
 
-async def test_two_hubs_follow_one_outbox(hub: Hub, connection: Connection, database: str, pool: Pool) -> None:
-    async with running_hub(database, pool) as other, reading(hub, COINS) as one, reading(other, COINS) as two:
+async def test_two_hubs_follow_one_outbox(
+    hub: Hub, connection: Connection, database: str, pool: Pool
+) -> None:
+    async with (
+        running_hub(database, pool) as other,
+        reading(hub, COINS) as one,
+        reading(other, COINS) as two,
+    ):
         await commit(connection, "A", "B")
         assert tickers(await one.take(2)) == tickers(await two.take(2)) == ["A", "B"]
 
 
-async def test_who_asks_in_the_same_words_is_written_for_once(hub: Hub, connection: Connection) -> None:
+async def test_who_asks_in_the_same_words_is_written_for_once(
+    hub: Hub, connection: Connection
+) -> None:
     encoder = PlainEncoder()
     async with AsyncExitStack() as stack:
-        everything = [await stack.enter_async_context(reading(hub, COINS, encoder=encoder)) for _ in range(50)]
+        everything = [
+            await stack.enter_async_context(reading(hub, COINS, encoder=encoder)) for _ in range(50)
+        ]
         some = [
-            await stack.enter_async_context(reading(hub, COINS, wanted=frozenset({name, "Z"}), encoder=encoder))
+            await stack.enter_async_context(
+                reading(hub, COINS, wanted=frozenset({name, "Z"}), encoder=encoder)
+            )
             for name in 25 * ["A", "B"]
         ]
         assert hub.group_count == 3
@@ -371,11 +406,15 @@ async def test_who_asks_in_the_same_words_is_written_for_once(hub: Hub, connecti
     assert hub.subscriber_count == hub.group_count == 0
 
 
-async def test_what_comes_while_the_outbox_is_read_is_found_there(hub: Hub, connection: Connection) -> None:
+async def test_what_comes_while_the_outbox_is_read_is_found_there(
+    hub: Hub, connection: Connection
+) -> None:
     """The group is told of it while the reader is not live, nor holds what it is told."""
 
     class Slow(PlainEncoder):
-        async def encode(self, commit_: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
+        async def encode(
+            self, commit_: Commit, wants: Sequence[Sequence[str]]
+        ) -> Sequence[Sequence[Message]]:
             if commit_.event.tickers == ["MISSED"]:
                 await commit(connection, "MEANWHILE", "AFTER")
                 # Once anybody is told of the second, everybody was told of the first.
@@ -414,7 +453,9 @@ async def test_what_comes_both_ways_is_told_once_and_in_order(hub: Hub) -> None:
         assert [subscriber.take() for _ in range(4)] == [b"2", b"3", b"4", None]
 
 
-async def test_a_subscription_that_is_closed_twice_takes_nothing_from_others(hub: Hub, connection: Connection) -> None:
+async def test_a_subscription_that_is_closed_twice_takes_nothing_from_others(
+    hub: Hub, connection: Connection
+) -> None:
     encoder = PlainEncoder()
     async with reading(hub, COINS, wanted=frozenset({"A"}), encoder=encoder) as first:
         hub.close(first.subscriber)
@@ -425,9 +466,13 @@ async def test_a_subscription_that_is_closed_twice_takes_nothing_from_others(hub
     assert hub.subscriber_count == hub.group_count == 0
 
 
-async def test_one_that_cannot_be_written_for_costs_no_one_else_an_event(hub: Hub, connection: Connection) -> None:
+async def test_one_that_cannot_be_written_for_costs_no_one_else_an_event(
+    hub: Hub, connection: Connection
+) -> None:
     class Failing(PlainEncoder):
-        async def encode(self, commit: Commit, wants: Sequence[Sequence[str]]) -> Sequence[Sequence[Message]]:
+        async def encode(
+            self, commit: Commit, wants: Sequence[Sequence[str]]
+        ) -> Sequence[Sequence[Message]]:
             raise ArithmeticError(commit.event.seq, len(wants))
 
     async with reading(hub, COINS, encoder=Failing()) as failing, reading(hub, COINS) as other:

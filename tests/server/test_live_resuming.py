@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from db.pool import Connection
-from server.graphql.cursors import encode_words
-from server.graphql.framings import MultipartSubscription
+from db.connect.pool import Connection
+from server.graphql.relay.cursors import encode_words
+from server.graphql.transport.framings import MultipartSubscription
 from server.live.cursor import CursorExpiredError
 from tests.server.conftest import AddCoin, AddRun, Service
 from tests.server.graphql_live import change_coins, tell_of_run
@@ -39,7 +39,9 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, J
             fields = {}
 
 
-async def first_events(service: Service, query: str, count: int, **headers: str) -> list[tuple[str, Json]]:
+async def first_events(
+    service: Service, query: str, count: int, **headers: str
+) -> list[tuple[str, Json]]:
     """Open a stream as EventSource does, with a GET, and return the first events."""
     asked = urlencode({"query": query, "variables": json.dumps({"after": BEGINNING})})
     found = []
@@ -72,7 +74,7 @@ async def test_the_id_of_an_event_resumes_a_stream_of_coins(
 async def test_the_id_of_an_event_resumes_within_a_large_commit(
     service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch, add_coin: AddCoin
 ) -> None:
-    monkeypatch.setattr("server.graphql.updates.COINS_PER_MESSAGE", 2)
+    monkeypatch.setattr("server.graphql.transport.updates.COINS_PER_MESSAGE", 2)
     tickers = ["A", "B", "C", "D", "E"]
     for ticker in tickers:
         await add_coin(ticker)
@@ -98,7 +100,9 @@ async def test_a_last_event_id_that_is_none_of_ours_is_refused(service: Service)
         assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
         assert "Last-Event-ID" in answer["errors"][0]["message"]
     # A query has no place to go on from.
-    ((_, answer),) = await first_events(service, "{ sources { name } }", 1, **{"Last-Event-ID": "x"})
+    ((_, answer),) = await first_events(
+        service, "{ sources { name } }", 1, **{"Last-Event-ID": "x"}
+    )
     assert answer == {"data": {"sources": []}}
 
 
@@ -114,11 +118,17 @@ async def test_parts_of_a_multipart(
         asyncio.timeout(TIMEOUT_SECONDS),
         service.client.post("/graphql", json=body, headers=MULTIPART) as response,
     ):
-        assert response.headers["Content-Type"] == 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
+        assert (
+            response.headers["Content-Type"]
+            == 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
+        )
         opening = BOUNDARY + PART + b"{}" + BOUNDARY
         assert await response.content.readexactly(len(opening)) == opening
         for ticker in ("BTC", "ETH"):
-            update = b'{"payload":{"data":{"coinUpdates":{"coins":[{"ticker":"%s"}]}}}}' % ticker.encode()
+            update = (
+                b'{"payload":{"data":{"coinUpdates":{"coins":[{"ticker":"%s"}]}}}}'
+                % ticker.encode()
+            )
             # Whole with the boundary after it: only then a client takes it.
             assert await _part(response) == update
             if ticker == "BTC":
@@ -126,7 +136,10 @@ async def test_parts_of_a_multipart(
         assert await response.content.readuntil(BOUNDARY) == PART + b"{}" + BOUNDARY  # it lives
         service.state.hub._expire(CursorExpiredError("events were purged"))
         rest = await response.content.read()
-    assert b'"payload":{"errors":[{"message":"Argument \\"after\\" cannot be used: events were purged"' in rest
+    assert (
+        b'"payload":{"errors":[{"message":"Argument \\"after\\" cannot be used: events were purged"'
+        in rest
+    )
     assert rest.endswith(BOUNDARY + b"--\r\n")
 
 
@@ -141,7 +154,9 @@ async def _part(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def test_a_multipart_that_is_refused_ends_with_its_errors(service: Service) -> None:
-    async with service.client.post("/graphql", json={"query": "subscription { nope }"}, headers=MULTIPART) as response:
+    async with service.client.post(
+        "/graphql", json={"query": "subscription { nope }"}, headers=MULTIPART
+    ) as response:
         text = await response.text()
     assert '{"payload":{"errors":[{"message":"Cannot query field' in text
     assert text.endswith("\r\n--graphql--\r\n")

@@ -10,8 +10,8 @@ import aiohttp
 import msgspec
 import pytest
 
+from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
-from db.pool import Connection
 from tests.conftest import Program, StartProgram
 from tests.server.conftest import NOW, AddCoin, Service
 
@@ -23,7 +23,9 @@ Update = dict[str, Any]
 Subscribe = Callable[[aiohttp.ClientSession, str | None], AsyncIterator[Update]]
 
 
-async def events_of_socket(client: aiohttp.ClientSession, after: str | None) -> AsyncIterator[Update]:
+async def events_of_socket(
+    client: aiohttp.ClientSession, after: str | None
+) -> AsyncIterator[Update]:
     """Yield updates over graphql-transport-ws until the server goes."""
     async with client.ws_connect("/graphql", protocols=["graphql-transport-ws"]) as socket:
         await socket.send_json({"type": "connection_init"})
@@ -37,10 +39,14 @@ async def events_of_socket(client: aiohttp.ClientSession, after: str | None) -> 
         assert message.data == RESTARTED
 
 
-async def events_of_stream(client: aiohttp.ClientSession, after: str | None) -> AsyncIterator[Update]:
+async def events_of_stream(
+    client: aiohttp.ClientSession, after: str | None
+) -> AsyncIterator[Update]:
     """Yield updates over SSE until the server goes; a stream that ended for good would say `complete`."""
     body = {"query": SUBSCRIPTION, "variables": {"after": after}}
-    async with client.post("/graphql", json=body, headers={"Accept": "text/event-stream"}) as response:
+    async with client.post(
+        "/graphql", json=body, headers={"Accept": "text/event-stream"}
+    ) as response:
         event = ""
         async for line in response.content:
             name, _, value = line.decode().rstrip("\r\n").partition(":")
@@ -51,7 +57,9 @@ async def events_of_stream(client: aiohttp.ClientSession, after: str | None) -> 
                 yield msgspec.json.decode(value.strip())["data"]["coinUpdates"]
 
 
-async def events_of_multipart(client: aiohttp.ClientSession, after: str | None) -> AsyncIterator[Update]:
+async def events_of_multipart(
+    client: aiohttp.ClientSession, after: str | None
+) -> AsyncIterator[Update]:
     """Yield updates over a multipart until the server goes; one that ended for good would end with its boundary."""
     body = {"query": SUBSCRIPTION, "variables": {"after": after}}
     accept = {"Accept": "multipart/mixed;subscriptionSpec=1.0"}
@@ -97,8 +105,12 @@ async def change(connection: Connection, ticker: str) -> None:
         await notify_events(connection)
 
 
-async def start_server(start_program: StartProgram, database: str, home: Path, port: int) -> Program:
-    program = start_program("-m", "server", DATABASE_URL=database, KASPARRO_HOME=str(home), PORT=str(port))
+async def start_server(
+    start_program: StartProgram, database: str, home: Path, port: int
+) -> Program:
+    program = start_program(
+        "-m", "server", DATABASE_URL=database, KASPARRO_HOME=str(home), PORT=str(port)
+    )
     await program.wait_for(r"Listening at \S+\n")
     return program
 

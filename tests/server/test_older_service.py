@@ -11,11 +11,17 @@ import aiohttp
 import msgspec
 import pytest
 
-from db.pool import Connection
+from db.connect.pool import Connection
 from tests.conftest import StartProgram
 from tests.server.conftest import NOW, TOKEN, AddCoin, AddRun, AddSource
 
-OLDER_TABLES = {"raw_api_records", "raw_csv_records", "normalized_records", "etl_runs", "etl_checkpoints"}
+OLDER_TABLES = {
+    "raw_api_records",
+    "raw_csv_records",
+    "normalized_records",
+    "etl_runs",
+    "etl_checkpoints",
+}
 
 
 @pytest.fixture
@@ -73,7 +79,13 @@ async def test_root(client: aiohttp.ClientSession) -> None:
     assert body["name"] == "Kasparro Backend & ETL"
     assert body["status"] == "running"
     assert body["version"]
-    wanted = {"health": "/health", "data": "/data", "stats": "/stats", "trigger_etl": "/trigger-etl", "docs": "/docs"}
+    wanted = {
+        "health": "/health",
+        "data": "/data",
+        "stats": "/stats",
+        "trigger_etl": "/trigger-etl",
+        "docs": "/docs",
+    }
     assert wanted.items() <= body["endpoints"].items()
 
 
@@ -103,7 +115,9 @@ async def test_data_filled(client: aiohttp.ClientSession) -> None:
         }
 
 
-async def test_stats_before_and_after_a_run(client: aiohttp.ClientSession, add_run: AddRun, add_coin: AddCoin) -> None:
+async def test_stats_before_and_after_a_run(
+    client: aiohttp.ClientSession, add_run: AddRun, add_coin: AddCoin
+) -> None:
     before = await get(client, "/stats")
     assert before == {"total_normalized": 0, "last_success": None, "last_failure": None}
     await add_coin("BTC")
@@ -126,7 +140,9 @@ async def test_trigger_with_the_token(client: aiohttp.ClientSession) -> None:
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("headers", [{}, {"X-Scheduler-Token": "wrong"}])
-async def test_trigger_without_the_token(client: aiohttp.ClientSession, headers: dict[str, str]) -> None:
+async def test_trigger_without_the_token(
+    client: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
     async with client.post("/trigger-etl", headers=headers) as response:
         assert response.status == 401
         assert await response.json() == {"detail": "Invalid scheduler token"}
@@ -135,7 +151,9 @@ async def test_trigger_without_the_token(client: aiohttp.ClientSession, headers:
 @pytest.mark.usefixtures("filled")
 async def test_filter_by_ticker_and_by_source(client: aiohttp.ClientSession) -> None:
     for ticker in ("C03", "c03"):
-        assert [record["ticker"] for record in (await get(client, f"/data?ticker={ticker}"))["data"]] == ["C03"]
+        assert [
+            record["ticker"] for record in (await get(client, f"/data?ticker={ticker}"))["data"]
+        ] == ["C03"]
     body = await get(client, "/data?source=csv")
     assert {record["source"] for record in body["data"]} == {"csv"}
     assert body["pagination"]["total"] == 4
@@ -177,7 +195,9 @@ async def test_the_five_tables(connection: Connection) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-async def test_upper_case_tickers_eight_decimals_and_times_in_utc(client: aiohttp.ClientSession) -> None:
+async def test_upper_case_tickers_eight_decimals_and_times_in_utc(
+    client: aiohttp.ClientSession,
+) -> None:
     async with client.get("/data") as response:
         text = await response.text()
     prices = re.findall(r'"price_usd":([^,]+),', text)

@@ -5,22 +5,22 @@ import random
 
 import pytest
 
-from server import places
-from server.client_address import client_address
+from server.http.client_address import client_address
+from server.limits import concurrency as places
+from server.limits.concurrency import ConcurrencyLimit
 from server.live.admission import FullError
-from server.places import Places
 
 
 class Working:
     """An operation that has asked for a place, and ends when it is told to."""
 
-    def __init__(self, of: Places, client: str, size: int = 1) -> None:
+    def __init__(self, of: ConcurrencyLimit, client: str, size: int = 1) -> None:
         self.client = client
         self.runs = False
         self._end = asyncio.Event()
         self.task = asyncio.create_task(self._work(of, client, size))
 
-    async def _work(self, of: Places, client: str, size: int) -> None:
+    async def _work(self, of: ConcurrencyLimit, client: str, size: int) -> None:
         async with of.hold(client, size):
             self.runs = True
             await self._end.wait()
@@ -30,7 +30,7 @@ class Working:
         await self.task
 
 
-async def started(of: Places, *clients: str) -> list[Working]:
+async def started(of: ConcurrencyLimit, *clients: str) -> list[Working]:
     found = [Working(of, client) for client in clients]
     await asyncio.sleep(0)
     return found
@@ -45,7 +45,7 @@ def running(of: list[Working]) -> list[bool]:
 
 
 async def test_a_client_has_its_own_places_and_no_more() -> None:
-    of = Places(4, 2, 10, 10)
+    of = ConcurrencyLimit(4, 2, 10, 10)
     many = await started(of, *(5 * "a"))
     assert running(many) == [True, True, False, False, False]
     (other,) = await started(of, "b")
@@ -58,7 +58,7 @@ async def test_a_client_has_its_own_places_and_no_more() -> None:
 
 
 async def test_clients_take_turns() -> None:
-    of = Places(1, 1, 10, 10)
+    of = ConcurrencyLimit(1, 1, 10, 10)
     first, *waiting = await started(of, "a", "a", "a", "b", "c")
     await first.end()
     order = []
@@ -71,13 +71,13 @@ async def test_clients_take_turns() -> None:
 
 
 async def test_only_so_much_may_wait() -> None:
-    of = Places(1, 1, 3, 2)
+    of = ConcurrencyLimit(1, 1, 3, 2)
     held = await started(of, "a", "a", "a", "b")
     for client in ("a", "b", "c"):
         with pytest.raises(FullError):
             await of.wait(client, 1)
     await ended(held)
-    of = Places(1, 1, 1000, 1000)
+    of = ConcurrencyLimit(1, 1, 1000, 1000)
     (held_one,) = await started(of, "a")
     large = Working(of, "a", places.MOST_WAITING_BYTES_PER_CLIENT)
     await asyncio.sleep(0)
@@ -89,7 +89,7 @@ async def test_only_so_much_may_wait() -> None:
 
 async def test_who_waits_too_long_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "WAIT_SECONDS", 0.05)
-    of = Places(1, 1, 10, 10)
+    of = ConcurrencyLimit(1, 1, 10, 10)
     (held,) = await started(of, "a")
     for _ in range(2):
         with pytest.raises(FullError, match="try again"):
@@ -100,7 +100,7 @@ async def test_who_waits_too_long_is_turned_away(monkeypatch: pytest.MonkeyPatch
 
 async def test_no_place_is_lost_whoever_gives_up() -> None:
     """Clients come, end and are cancelled at random; in the end all places are free."""
-    of, chance = Places(3, 2, 20, 5), random.Random(7)  # noqa: S311 - no secret
+    of, chance = ConcurrencyLimit(3, 2, 20, 5), random.Random(7)  # noqa: S311 - no secret
     live: list[Working] = []
     tasks = []
     for _ in range(3000):

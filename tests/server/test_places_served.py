@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 import aiohttp
 import pytest
 
-from db.pool import Connection
-from db.settings import Settings
-from server import places, state
+from common.settings import Settings
+from db.connect.pool import Connection
+from server import state
+from server.limits import concurrency as places
 from server.state import POOL_SIZE
 from tests.server.conftest import AddCoin, Service, running_service
 from tests.server.graphql_live import connected
@@ -20,15 +21,15 @@ PER_CLIENT = POOL_SIZE // 2
 BLOCKED = "{ sources { name } }"
 FREE = {"query": "{ coins(first: 1) { edges { node { ticker } } } }"}
 ANSWER = {"data": {"coins": {"edges": [{"node": {"ticker": "BTC"}}]}}}
-UNFINISHED = (
-    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-)
+UNFINISHED = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 
 Ask = Callable[[Service], Coroutine[None, None, str]]
 
 
 @pytest.fixture
-async def service(settings: Settings, add_coin: AddCoin, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+async def service(
+    settings: Settings, add_coin: AddCoin, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Service]:
     """A server that is as patient as a busy machine needs."""
     monkeypatch.setattr(places, "WAIT_SECONDS", TIMEOUT_SECONDS)
     monkeypatch.setattr(state, "STATEMENT_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
@@ -90,7 +91,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("ask", [by_post, by_get, by_stream, by_websocket])
-async def test_a_client_s_operations_leave_room(ask: Ask, service: Service, connection: Connection) -> None:
+async def test_a_client_s_operations_leave_room(
+    ask: Ask, service: Service, connection: Connection
+) -> None:
     of = service.state.places
     async with client_at(service, "127.0.0.2") as greedy:
         async with blocked(connection):
@@ -116,7 +119,10 @@ async def test_as_many_run_as_the_pools_can_do(service: Service, connection: Con
     """Then others wait, and are answered when it is their turn; health is not asked to wait."""
     of = service.state.places
     async with contextlib.AsyncExitStack() as stack:
-        greedy = [await stack.enter_async_context(client_at(service, f"127.0.0.{host}")) for host in range(2, 7)]
+        greedy = [
+            await stack.enter_async_context(client_at(service, f"127.0.0.{host}"))
+            for host in range(2, 7)
+        ]
         async with blocked(connection):
             asking = [asyncio.create_task(by_post(client)) for client in greedy for _ in range(8)]
             await until(lambda: of.taken + of.waiting == len(asking))
@@ -168,7 +174,9 @@ async def test_unfinished_bodies_take_no_place(service: Service) -> None:
         each.close()
 
 
-async def test_bodies_that_arrive_have_a_bound_of_their_own(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bodies_that_arrive_have_a_bound_of_their_own(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("server.middleware.body_limit.MOST_ARRIVING_BYTES_PER_CLIENT", 100_000)
     head = UNFINISHED.removesuffix(b"{").replace(b"100\r\n", b"70000\r\nConnection: close\r\n")
     first, second = await connect(service), await connect(service)

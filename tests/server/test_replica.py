@@ -12,10 +12,10 @@ import msgspec
 import psutil
 import pytest
 
+from common.settings import Settings
+from db.connect.pool import connect
 from db.embedded import EmbeddedPostgres
-from db.migrate import migrate
-from db.pool import connect
-from db.settings import Settings
+from db.schema.migrate import migrate
 from tests.conftest import FAST_SETTINGS
 from tests.server.conftest import TOKEN, AddCoin, AddSource, Service, running_service
 
@@ -31,7 +31,9 @@ async def replica(state_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 
 async def ask(service: Service, query: str, **variables: object) -> dict[str, Any]:
-    async with service.client.post("/graphql", json={"query": query, "variables": variables}) as response:
+    async with service.client.post(
+        "/graphql", json={"query": query, "variables": variables}
+    ) as response:
         body: dict[str, Any] = await response.json()
         assert "errors" not in body, body
         data: dict[str, Any] = body["data"]
@@ -125,6 +127,8 @@ async def test_who_has_just_asked_for_a_run_finds_the_request_though_the_replica
             )
         finally:
             await connection.close()
-        node = "query ($id: ID!) { node(id: $id) { id ... on EtlRequest { status runs { source } } } }"
+        node = (
+            "query ($id: ID!) { node(id: $id) { id ... on EtlRequest { status runs { source } } } }"
+        )
         found = await ask(service, node, id=request)
         assert found["node"] == {"id": request, "status": "PENDING", "runs": [{"source": "csv"}]}

@@ -8,20 +8,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from common.settings import Settings
+from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
-from db.pool import Connection
-from db.settings import Settings
-from server.compiler.answers import OVERHEAD_BYTES, Answers
+from server.compiler.response_cache import OVERHEAD_BYTES, ResponseCache
 from tests.server.conftest import NOW, AddCoin, AddSource, Service, running_service
 
 PRICE = '{ coin(ticker: "BTC") { priceUsdExact } }'
-LIVE = (
-    "SELECT pid FROM pg_stat_activity WHERE application_name = 'kasparro server live' AND datname = current_database()"
-)
+LIVE = "SELECT pid FROM pg_stat_activity WHERE application_name = 'kasparro server live' AND datname = current_database()"
 
 
 async def ask(service: Service, query: str, **variables: object) -> dict[str, Any]:
-    async with service.client.post("/graphql", json={"query": query, "variables": variables}) as response:
+    async with service.client.post(
+        "/graphql", json={"query": query, "variables": variables}
+    ) as response:
         body = await response.json()
     assert "errors" not in body, body
     data: dict[str, Any] = body["data"]
@@ -64,12 +64,16 @@ def _minute_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_coin", "_minute_that_lasts")
-async def test_an_answer_is_given_again_until_a_commit_is_told_of(service: Service, connection: Connection) -> None:
+async def test_an_answer_is_given_again_until_a_commit_is_told_of(
+    service: Service, connection: Connection
+) -> None:
     assert await price_of(service) == "1"
     # Behind the back of everybody, which nobody but a test does: so it shows that nothing was read.
     await set_price(connection, 2, telling=False)
     assert await price_of(service) == "1"
-    assert (await ask(service, PRICE.replace("priceUsdExact", "exact: priceUsdExact")))["coin"]["exact"] == "2"
+    assert (await ask(service, PRICE.replace("priceUsdExact", "exact: priceUsdExact")))["coin"][
+        "exact"
+    ] == "2"
     before = service.state.data_version
     await set_price(connection, 3, telling=True)
     await until_told(service, before)
@@ -77,7 +81,9 @@ async def test_an_answer_is_given_again_until_a_commit_is_told_of(service: Servi
 
 
 @pytest.mark.usefixtures("_coin")
-async def test_who_was_told_of_a_commit_never_reads_what_was_before(service: Service, connection: Connection) -> None:
+async def test_who_was_told_of_a_commit_never_reads_what_was_before(
+    service: Service, connection: Connection
+) -> None:
     stop = asyncio.Event()
 
     async def keep_asking() -> None:
@@ -101,14 +107,17 @@ async def test_who_was_told_of_a_commit_never_reads_what_was_before(service: Ser
             assert message["type"] == "next", message
             read = int(await price_of(service))
             assert read <= price
-            # What came before the first answer may still be in the queue: this update is of that price at least.
+            # What came before the first answer may still be in the queue: this update is of that
+            # price at least.
             assert read >= price - 1
     stop.set()
     await asyncio.gather(*readers)
 
 
 @pytest.mark.usefixtures("_coin", "_minute_that_lasts")
-async def test_without_anybody_who_would_tell_every_answer_is_read(service: Service, connection: Connection) -> None:
+async def test_without_anybody_who_would_tell_every_answer_is_read(
+    service: Service, connection: Connection
+) -> None:
     assert await price_of(service) == "1"
     await set_price(connection, 2, telling=False)
     async with asyncio.timeout(20):
@@ -120,7 +129,9 @@ async def test_without_anybody_who_would_tell_every_answer_is_read(service: Serv
     await set_price(connection, 3, telling=False)
     async with asyncio.timeout(20):
         await service.state.hub.listener.connected.wait()
-    assert await price_of(service) == "3"  # another connection: what the lost one heard says nothing
+    assert (
+        await price_of(service) == "3"
+    )  # another connection: what the lost one heard says nothing
 
 
 @pytest.mark.usefixtures("_coin", "_minute_that_lasts")
@@ -136,7 +147,9 @@ async def test_a_replica_that_may_lag_behind_is_always_read(
 
 @pytest.mark.usefixtures("_coin", "_minute_that_lasts")
 async def test_no_bytes_keep_no_answer(settings: Settings, connection: Connection) -> None:
-    async with running_service(msgspec.structs.replace(settings, response_cache_bytes=0)) as service:
+    async with running_service(
+        msgspec.structs.replace(settings, response_cache_bytes=0)
+    ) as service:
         assert await price_of(service) == "1"
         await set_price(connection, 2, telling=False)
         assert await price_of(service) == "2"
@@ -146,7 +159,12 @@ async def test_no_bytes_keep_no_answer(settings: Settings, connection: Connectio
 @pytest.mark.parametrize(
     ("query", "change", "before", "after"),
     [
-        ('{ coin(ticker: "BTC") { isStale } }', "stale_at = 'epoch'", {"coin": {"isStale": False}}, None),
+        (
+            '{ coin(ticker: "BTC") { isStale } }',
+            "stale_at = 'epoch'",
+            {"coin": {"isStale": False}},
+            None,
+        ),
         (
             "query ($is: Boolean) { coins(filter: {isStale: $is}) { totalCount } }",
             "stale_at = 'epoch'",
@@ -179,19 +197,27 @@ async def test_what_the_ingestor_plans_is_never_kept(
     await add_source("csv")
     assert (await ask(service, "{ sources { nextRunAt } }"))["sources"] == [{"nextRunAt": None}]
     await connection.execute("UPDATE sources SET next_run_at = $1", NOW)
-    assert (await ask(service, "{ sources { nextRunAt } }"))["sources"][0]["nextRunAt"].startswith("2026-02-03T20:21")
+    assert (await ask(service, "{ sources { nextRunAt } }"))["sources"][0]["nextRunAt"].startswith(
+        "2026-02-03T20:21"
+    )
 
 
 @pytest.mark.usefixtures("_coin")
-async def test_a_get_that_has_the_answer_is_told_so(service: Service, connection: Connection) -> None:
+async def test_a_get_that_has_the_answer_is_told_so(
+    service: Service, connection: Connection
+) -> None:
     async def get(**headers: str) -> tuple[int, str, bytes]:
-        async with service.client.get("/graphql", params={"query": PRICE}, headers=headers) as response:
+        async with service.client.get(
+            "/graphql", params={"query": PRICE}, headers=headers
+        ) as response:
             return response.status, response.headers["ETag"], await response.read()
 
     status, etag, body = await get()
     assert (status, json.loads(body)) == (200, {"data": {"coin": {"priceUsdExact": "1"}}})
     assert await get(**{"If-None-Match": etag}) == (304, etag, b"")
-    assert (await get(**{"If-None-Match": etag, "Accept": "application/graphql-response+json"}))[0] == 200
+    assert (await get(**{"If-None-Match": etag, "Accept": "application/graphql-response+json"}))[
+        0
+    ] == 200
     before = service.state.data_version
     await set_price(connection, 2, telling=True)
     await until_told(service, before)
@@ -211,12 +237,14 @@ async def test_a_get_may_bring_variables(service: Service) -> None:
         async with service.client.get("/graphql", params=params) as response:
             assert (response.status, await response.json()) == (200, {"data": expected})
             assert "ETag" in response.headers
-    async with service.client.get("/graphql", params={"query": query, "variables": "{"}) as response:
+    async with service.client.get(
+        "/graphql", params={"query": query, "variables": "{"}
+    ) as response:
         assert response.status == 400
 
 
 def test_what_is_kept_is_bounded_and_the_least_wanted_goes_first() -> None:
-    answers = Answers(3 * (OVERHEAD_BYTES + 10))
+    answers = ResponseCache(3 * (OVERHEAD_BYTES + 10))
     version = (1, 1)
     assert answers.get(version, "a") is None
     for key in "abc":
@@ -230,7 +258,7 @@ def test_what_is_kept_is_bounded_and_the_least_wanted_goes_first() -> None:
 
 
 def test_an_answer_of_older_data_is_not_kept() -> None:
-    answers = Answers(10_000)
+    answers = ResponseCache(10_000)
     assert answers.get((1, 1), "a") is None
     assert answers.get((1, 2), "a") is None  # told of a commit while the first was still reading
     answers.keep((1, 1), "a", b"old")

@@ -16,7 +16,9 @@ def tickers(body: dict[str, Any]) -> list[str]:
     return [record["ticker"] for record in body["data"]]
 
 
-async def test_a_record_has_the_shape_that_older_clients_know(service: Service, add_coin: AddCoin) -> None:
+async def test_a_record_has_the_shape_that_older_clients_know(
+    service: Service, add_coin: AddCoin
+) -> None:
     await add_coin(
         "BTC",
         name="Bitcoin",
@@ -50,7 +52,9 @@ async def test_a_price_is_written_with_its_eight_decimals_and_never_through_a_fl
 ) -> None:
     await add_coin("A", price_usd_exact="45000.5", market_cap_usd="3")
     await add_coin("B", price_usd_exact="123456789012345678.123456785", market_cap_usd="2")
-    await add_coin("C", price_usd_exact="0.000000000000000004", market_cap_usd="1.000000000000000000000000001")
+    await add_coin(
+        "C", price_usd_exact="0.000000000000000004", market_cap_usd="1.000000000000000000000000001"
+    )
     await add_coin("D", price_usd_exact=None)
     async with service.client.get("/data") as response:
         text = await response.text()
@@ -63,7 +67,9 @@ async def test_a_price_is_written_with_its_eight_decimals_and_never_through_a_fl
     assert "1.000000000000000000000000001" in text
 
 
-async def test_the_greatest_market_cap_comes_first_and_unknown_ones_last(service: Service, add_coin: AddCoin) -> None:
+async def test_the_greatest_market_cap_comes_first_and_unknown_ones_last(
+    service: Service, add_coin: AddCoin
+) -> None:
     for ticker, market_cap in (
         ("SMALL", "1"),
         ("NONE", None),
@@ -76,7 +82,9 @@ async def test_the_greatest_market_cap_comes_first_and_unknown_ones_last(service
     assert tickers(await service.get("/data")) == ["BIG", "TWINA", "TWINB", "SMALL", "ALSO", "NONE"]
 
 
-async def test_a_ticker_is_found_in_any_case_and_with_white_space(service: Service, add_coin: AddCoin) -> None:
+async def test_a_ticker_is_found_in_any_case_and_with_white_space(
+    service: Service, add_coin: AddCoin
+) -> None:
     await add_coin("BTC")
     await add_coin("ETH")
     for written in ("btc", "Btc", "%20BTC%C2%A0", "%EF%BC%A2TC"):
@@ -88,7 +96,9 @@ async def test_a_ticker_is_found_in_any_case_and_with_white_space(service: Servi
     }
 
 
-async def test_filters_narrow_together_and_empty_ones_do_not_count(service: Service, add_coin: AddCoin) -> None:
+async def test_filters_narrow_together_and_empty_ones_do_not_count(
+    service: Service, add_coin: AddCoin
+) -> None:
     await add_coin("BTC", source="coingecko")
     await add_coin("ETH")
     await add_coin("XRP", created_at=NOW - datetime.timedelta(days=9))
@@ -120,7 +130,9 @@ async def test_filters_narrow_together_and_empty_ones_do_not_count(service: Serv
         ("start_date=2026-03-01&end_date=2026-01-01", []),
     ],
 )
-async def test_a_period_holds_both_its_ends(service: Service, add_coin: AddCoin, query: str, found: list[str]) -> None:
+async def test_a_period_holds_both_its_ends(
+    service: Service, add_coin: AddCoin, query: str, found: list[str]
+) -> None:
     midnight = datetime.datetime(2026, 2, 4, tzinfo=datetime.UTC)
     await add_coin("EARLY", created_at=midnight - datetime.timedelta(days=1) - MICROSECOND)
     await add_coin("IN", created_at=midnight - MICROSECOND)
@@ -128,7 +140,9 @@ async def test_a_period_holds_both_its_ends(service: Service, add_coin: AddCoin,
     assert tickers(await service.get(f"/data?{query}")) == found
 
 
-async def test_pages_by_offset_do_not_overlap_and_miss_nothing(service: Service, add_coin: AddCoin) -> None:
+async def test_pages_by_offset_do_not_overlap_and_miss_nothing(
+    service: Service, add_coin: AddCoin
+) -> None:
     expected = [f"T{number:02}" for number in range(25)]
     for number, ticker in enumerate(expected):
         await add_coin(ticker, market_cap_usd=str(100 - number // 2) if number < 15 else None)
@@ -163,7 +177,9 @@ async def test_pages_by_cursor_stay_right_while_rows_come_and_go(
     assert found == expected
 
 
-async def test_a_cursor_is_taken_back_whatever_the_market_cap(service: Service, add_coin: AddCoin) -> None:
+async def test_a_cursor_is_taken_back_whatever_the_market_cap(
+    service: Service, add_coin: AddCoin
+) -> None:
     expected = {"GREAT": "1e100", "TEN": "1e1", "SMALL": "0.0000001", "TINY": "1e-100"}
     for ticker, market_cap in expected.items():
         await add_coin(ticker, market_cap_usd=market_cap)
@@ -204,7 +220,9 @@ async def test_a_cursor_is_taken_back_whatever_the_market_cap(service: Service, 
 )
 async def test_a_bad_parameter_is_named(service: Service, query: str, name: str, kind: str) -> None:
     body = await service.get(f"/data?{query}", status=422)
-    assert body == {"detail": [{"loc": ["query", name], "msg": body["detail"][0]["msg"], "type": kind}]}
+    assert body == {
+        "detail": [{"loc": ["query", name], "msg": body["detail"][0]["msg"], "type": kind}]
+    }
     assert body["detail"][0]["msg"]
 
 

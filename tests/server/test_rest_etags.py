@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
+from common.settings import Settings
+from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
-from db.pool import Connection
-from db.settings import Settings
 from tests.server.conftest import NOW, AddCoin, Service, running_service
 
 
@@ -30,7 +30,9 @@ async def commit(connection: Connection, ticker: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/data?limit=5", "/stats"])
-async def test_what_a_client_has_already_is_not_sent_again(path: str, service: Service, add_coin: AddCoin) -> None:
+async def test_what_a_client_has_already_is_not_sent_again(
+    path: str, service: Service, add_coin: AddCoin
+) -> None:
     await add_coin("BTC")
     known = await etag_of(service, path)
     for header in (known, known.removeprefix("W/"), f'"other", {known}', "*"):
@@ -78,7 +80,9 @@ async def test_while_nobody_would_tell_of_a_commit_nothing_is_taken_for_unchange
     assert await status_of(service, "/data", known) == 304
 
 
-async def test_a_replica_that_may_lag_behind_gives_no_tag(settings: Settings, database: str, add_coin: AddCoin) -> None:
+async def test_a_replica_that_may_lag_behind_gives_no_tag(
+    settings: Settings, database: str, add_coin: AddCoin
+) -> None:
     await add_coin("BTC")
     with_replica = msgspec.structs.replace(settings, read_database_url=database)
     async with running_service(with_replica) as service, service.client.get("/data") as response:

@@ -19,9 +19,9 @@ import pytest
 
 import server.rest.export
 import server.state
-from db.formulas import unguarded
-from db.settings import Settings
-from db.types import Connection
+from common.csv_injection import unguarded
+from common.settings import Settings
+from db.connect.types import Connection
 from server.state import MAX_EXPORTS
 from tests.conftest import StartProgram
 from tests.server.conftest import NOW, AddCoin, Service, running_service
@@ -37,11 +37,10 @@ FILL = """
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, source, created_at, ingested_at, rival_count, provenance
 )
-SELECT 'T' || n, 'Coin ' || n || repeat('x', 700), n, 'csv', $2, $2, 0, '[]' FROM generate_series(1, $1::integer) AS n
+SELECT 'T' || n, 'Coin ' || n || repeat('x', 700), n, 'csv', $2, $2, 0, '[]'
+    FROM generate_series(1, $1::integer) AS n
 """
-COPYING = (
-    "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname = current_database()"
-)
+COPYING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname = current_database()"
 
 
 async def download(service: Service, query: str) -> bytes:
@@ -53,10 +52,18 @@ async def download(service: Service, query: str) -> bytes:
 def rows_of(form: str, body: bytes) -> list[dict[str, Any]]:
     """Return the rows of a file, each value as a text, None where there is none."""
     if form == "csv":
-        return [{key: cell or None for key, cell in row.items()} for row in csv.DictReader(io.StringIO(body.decode()))]
+        return [
+            {key: cell or None for key, cell in row.items()}
+            for row in csv.DictReader(io.StringIO(body.decode()))
+        ]
     if form == "ndjson":
-        rows = [msgspec.json.Decoder(dict[str, Any], float_hook=str).decode(line) for line in body.splitlines()]
-        return [{key: cell if cell is None else str(cell) for key, cell in row.items()} for row in rows]
+        rows = [
+            msgspec.json.Decoder(dict[str, Any], float_hook=str).decode(line)
+            for line in body.splitlines()
+        ]
+        return [
+            {key: cell if cell is None else str(cell) for key, cell in row.items()} for row in rows
+        ]
     return [
         {column: row.get(f"{column}_exact", row[column]) for column in COLUMNS}
         for row in table_of(form, body).to_pylist()
@@ -70,7 +77,8 @@ def table_of(form: str, body: bytes) -> Any:  # noqa: ANN401 - pyarrow has no ty
     return pa.ipc.open_stream(body).read_all()
 
 
-async def until(condition: Callable[[], Awaitable[object]]) -> Any:  # noqa: ANN401 - whatever the condition returns
+# Whatever the condition returns.
+async def until(condition: Callable[[], Awaitable[object]]) -> Any:  # noqa: ANN401
     async with asyncio.timeout(20):
         while not (value := await condition()):
             await asyncio.sleep(0.01)
@@ -95,13 +103,16 @@ async def test_a_file_says_what_it_is(
             assert response.status == 200
             assert response.headers["Content-Type"] == media_type
             assert re.fullmatch(
-                rf'attachment; filename="kasparro-[\dT-]+Z\.{suffix}"', response.headers["Content-Disposition"]
+                rf'attachment; filename="kasparro-[\dT-]+Z\.{suffix}"',
+                response.headers["Content-Disposition"],
             )
             assert re.fullmatch(r"req-[0-9a-f]{12}", response.headers["X-Request-ID"])
             assert bool(await response.read()) == (method == "GET")
 
 
-async def test_csv_has_the_columns_of_data_and_every_digit(service: Service, add_coin: AddCoin) -> None:
+async def test_csv_has_the_columns_of_data_and_every_digit(
+    service: Service, add_coin: AddCoin
+) -> None:
     await add_coin(
         "BTC", name='The "big", one', price_usd_exact="0.000000000000000004", market_cap_usd="1.50", rank=1,
         percent_change_24h="-2.5",
@@ -128,7 +139,9 @@ async def test_ndjson_is_a_record_of_data_in_each_line(service: Service, add_coi
             key: value for key, value in known.items() if key not in (*times, "price_usd")
         }
         for key in times:
-            assert datetime.datetime.fromisoformat(record[key]) == datetime.datetime.fromisoformat(known[key])
+            assert datetime.datetime.fromisoformat(record[key]) == datetime.datetime.fromisoformat(
+                known[key]
+            )
     assert b'"price_usd":0.1234567890123,' in lines[0]
 
 
@@ -200,7 +213,9 @@ async def test_no_cell_is_a_formula(service: Service, add_coin: AddCoin) -> None
     dangerous = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", "'=1", "''@x"]
     harmless = ["plain", "'quoted'", "a=b", " =1", "1-2", "\u03b1", "<b>"]
     for number, name in enumerate(dangerous + harmless):
-        await add_coin(f"T{number}", name=name, market_cap_usd=str(100 - number), percent_change_24h="-3.5")
+        await add_coin(
+            f"T{number}", name=name, market_cap_usd=str(100 - number), percent_change_24h="-3.5"
+        )
     await add_coin("=CMD", name=None, market_cap_usd="1", percent_change_24h="-0.1")
     rows = rows_of("csv", await download(service, "format=csv&limit=100"))
     assert [row["name"] for row in rows] == [f"'{name}" for name in dangerous] + harmless + [None]
@@ -212,14 +227,20 @@ async def test_no_cell_is_a_formula(service: Service, add_coin: AddCoin) -> None
 async def test_an_unknown_format_is_named(service: Service, query: str) -> None:
     body = await service.get(f"/data?{query}", status=422)
     message = "Input should be 'json', 'csv', 'ndjson', 'parquet' or 'arrow'"
-    assert body == {"detail": [{"loc": ["query", "format"], "msg": message, "type": "literal_error"}]}
+    assert body == {
+        "detail": [{"loc": ["query", "format"], "msg": message, "type": "literal_error"}]
+    }
 
 
 async def test_bad_parameters_of_a_file_are_refused_as_those_of_a_page(service: Service) -> None:
     body = await service.get("/data?format=csv&limit=0&offset=-1&start_date=x", status=422)
     assert [problem["loc"][1] for problem in body["detail"]] == ["limit", "offset", "start_date"]
     await service.get("/data?format=json&limit=201", status=422)
-    assert (await service.get("/data?format=json"))["data"] == (await service.get("/data?format="))["data"] == []
+    assert (
+        (await service.get("/data?format=json"))["data"]
+        == (await service.get("/data?format="))["data"]
+        == []
+    )
 
 
 ARROW_MISSING = (
@@ -264,7 +285,9 @@ async def test_what_fails_before_the_first_byte_is_an_error_as_anywhere(
 
 
 @asynccontextmanager
-async def half_read(service: Service, connection: Connection, form: str) -> AsyncIterator[aiohttp.ClientResponse]:
+async def half_read(
+    service: Service, connection: Connection, form: str
+) -> AsyncIterator[aiohttp.ClientResponse]:
     """Begin a long export, and leave it where the database waits for the client."""
     await connection.execute(FILL, ROWS, NOW)
     async with service.client.get(f"/data?format={form}") as response:
@@ -275,7 +298,9 @@ async def half_read(service: Service, connection: Connection, form: str) -> Asyn
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
-async def test_what_fails_later_breaks_the_connection(service: Service, connection: Connection, form: str) -> None:
+async def test_what_fails_later_breaks_the_connection(
+    service: Service, connection: Connection, form: str
+) -> None:
     async with half_read(service, connection, form) as response:
         await connection.execute(f"SELECT pg_terminate_backend(pid) FROM ({COPYING}) AS copying")
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -294,7 +319,9 @@ async def test_a_client_that_stalls_loses_the_connection(
             await response.read()
 
 
-async def test_nothing_goes_on_for_a_client_that_left(service: Service, connection: Connection) -> None:
+async def test_nothing_goes_on_for_a_client_that_left(
+    service: Service, connection: Connection
+) -> None:
     async with half_read(service, connection, "csv") as response:
         response.close()
         await until(lambda: connection.fetchval(f"SELECT NOT EXISTS ({COPYING})"))
@@ -302,7 +329,9 @@ async def test_nothing_goes_on_for_a_client_that_left(service: Service, connecti
     assert service.state.pool.get_size() == service.state.pool.get_idle_size()
 
 
-async def test_a_server_that_stops_breaks_the_connection(service: Service, connection: Connection) -> None:
+async def test_a_server_that_stops_breaks_the_connection(
+    service: Service, connection: Connection
+) -> None:
     async with half_read(service, connection, "csv") as response:
         service.state.stopping.set()
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -315,7 +344,11 @@ async def test_the_time_out_of_other_requests_neither_cuts_an_export_nor_is_lost
     monkeypatch.setattr(server.state, "STATEMENT_TIMEOUT_SECONDS", 0.5)
     async with running_service(settings) as service:
         async with half_read(service, connection, "ndjson") as response:
-            await until(lambda: connection.fetchval(f"{COPYING} AND clock_timestamp() - query_start > '1 s'"))
+            await until(
+                lambda: connection.fetchval(
+                    f"{COPYING} AND clock_timestamp() - query_start > '1 s'"
+                )
+            )
             lines = 0
             async for chunk in response.content.iter_any():
                 lines += chunk.count(b"\n")
@@ -335,7 +368,11 @@ async def test_a_long_export_takes_no_more_memory_than_a_short_one(
 ) -> None:
     if form in ("parquet", "arrow"):
         pytest.importorskip("pyarrow")
-    settings = {"DATABASE_URL": database, "KASPARRO_HOME": str(state_folder), "PORT": str(unused_tcp_port)}
+    settings = {
+        "DATABASE_URL": database,
+        "KASPARRO_HOME": str(state_folder),
+        "PORT": str(unused_tcp_port),
+    }
     program = start_program("-m", "server", **settings)
     url = (await program.wait_for(r"Listening at (http://\S+)\n"))[1]
     process = psutil.Process(program.process.pid)

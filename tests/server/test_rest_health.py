@@ -2,9 +2,9 @@
 
 import datetime
 
+from common.settings import Settings
+from db.connect.pool import Connection
 from db.loop_problems import save_problem
-from db.pool import Connection
-from db.settings import Settings
 from tests.server.conftest import NOW, TOKEN, AddCoin, AddRun, AddSource, Service, running_service
 
 TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z"
@@ -17,15 +17,24 @@ def ago(seconds: float) -> datetime.datetime:
 async def test_health_before_the_first_run(service: Service) -> None:
     body = await service.get("/health")
     assert datetime.datetime.fromisoformat(body.pop("timestamp")) > ago(60)
-    assert body == {"status": "ok", "database": "connected", "last_etl": None, "last_etl_status": None}
+    assert body == {
+        "status": "ok",
+        "database": "connected",
+        "last_etl": None,
+        "last_etl_status": None,
+    }
 
 
 async def test_health_tells_of_the_run_that_finished_last(
     service: Service, add_run: AddRun, connection: Connection
 ) -> None:
-    await add_run("csv", "partial", processed=2, failed=1, finished_at=NOW + datetime.timedelta(hours=1))
+    await add_run(
+        "csv", "partial", processed=2, failed=1, finished_at=NOW + datetime.timedelta(hours=1)
+    )
     await add_run("coingecko", "success", processed=250)
-    await connection.execute("INSERT INTO etl_runs (source, started_at) VALUES ('coinpaprika', now())")
+    await connection.execute(
+        "INSERT INTO etl_runs (source, started_at) VALUES ('coinpaprika', now())"
+    )
     body = await service.get("/health")
     assert body["last_etl"] == "2026-02-03T21:21:11.250000Z"
     assert body["last_etl_status"] == "partial"
@@ -40,7 +49,12 @@ async def test_ready_only_with_data_from_the_last_three_polls_of_a_source(
     service: Service, add_source: AddSource, add_run: AddRun
 ) -> None:
     body = await service.get("/health/ready", 503)
-    assert body == {"status": "not_ready", "database": "connected", "data": "missing", "data_age_seconds": None}
+    assert body == {
+        "status": "not_ready",
+        "database": "connected",
+        "data": "missing",
+        "data_age_seconds": None,
+    }
 
     await add_source("coingecko", poll_seconds=60)
     await add_source("old", enabled=False)
@@ -53,7 +67,9 @@ async def test_ready_only_with_data_from_the_last_three_polls_of_a_source(
     assert body["data"] == "stale"
     assert 190 <= body["data_age_seconds"] < 250
 
-    await add_run("coingecko", "partial", processed=1, failed=1, started_at=ago(20), finished_at=ago(10))
+    await add_run(
+        "coingecko", "partial", processed=1, failed=1, started_at=ago(20), finished_at=ago(10)
+    )
     body = await service.get("/health/ready")
     assert body.pop("data_age_seconds") < 70
     assert body == {"status": "ready", "database": "connected", "data": "fresh"}
@@ -63,7 +79,9 @@ async def test_ready_says_what_keeps_the_ingestor_from_its_work_for_as_long_as_i
     service: Service, connection: Connection
 ) -> None:
     await save_problem(connection, "poll csv", "PostgreSQL refused a statement: no space left")
-    await save_problem(connection, "housekeeping", "The ingestor's clock is 400 s ahead of the database's.")
+    await save_problem(
+        connection, "housekeeping", "The ingestor's clock is 400 s ahead of the database's."
+    )
     assert (await service.get("/health/ready", 503))["problems"] == [
         "housekeeping: The ingestor's clock is 400 s ahead of the database's.",
         "poll csv: PostgreSQL refused a statement: no space left",
@@ -85,7 +103,9 @@ async def test_a_database_that_takes_no_writes_is_said_and_refuses_a_trigger(
         headers = {"X-Scheduler-Token": TOKEN}
         async with service.client.post("/trigger-etl", headers=headers) as response:
             assert (response.status, response.headers["Retry-After"]) == (503, "5")
-            assert await response.json() == {"detail": "The database cannot do this just now; try again in a moment"}
+            assert await response.json() == {
+                "detail": "The database cannot do this just now; try again in a moment"
+            }
         mutation = {"query": "mutation { triggerEtl { request { id } } }"}
         async with service.client.post("/graphql", json=mutation, headers=headers) as response:
             [error] = (await response.json())["errors"]
@@ -94,7 +114,11 @@ async def test_a_database_that_takes_no_writes_is_said_and_refuses_a_trigger(
 
 
 async def test_stats_before_anything_happened(service: Service) -> None:
-    assert await service.get("/stats") == {"total_normalized": 0, "last_success": None, "last_failure": None}
+    assert await service.get("/stats") == {
+        "total_normalized": 0,
+        "last_success": None,
+        "last_failure": None,
+    }
 
 
 async def test_stats_tell_of_the_newest_run_of_either_outcome(
@@ -105,7 +129,9 @@ async def test_stats_tell_of_the_newest_run_of_either_outcome(
     later = NOW + datetime.timedelta(minutes=5)
     await add_run("csv", "success", processed=7, started_at=NOW, finished_at=later)
     await add_run("coingecko", "success", processed=250)
-    await add_run("coinpaprika", "failure", message="503 from the source", started_at=NOW, finished_at=later)
+    await add_run(
+        "coinpaprika", "failure", message="503 from the source", started_at=NOW, finished_at=later
+    )
     await add_run("csv", "abandoned", message="the ingestor ended")
     assert await service.get("/stats") == {
         "total_normalized": 2,

@@ -52,7 +52,9 @@ async def test_every_answer_is_what_the_document_says(
         async with service.client.get(path) as response:
             check(document, "get", path.partition("?")[0], response.status, await response.json())
     for token in ("wrong", TOKEN):
-        async with service.client.post("/trigger-etl", headers={"X-Scheduler-Token": token}) as response:
+        async with service.client.post(
+            "/trigger-etl", headers={"X-Scheduler-Token": token}
+        ) as response:
             check(document, "post", "/trigger-etl", response.status, await response.json())
 
 
@@ -62,7 +64,9 @@ async def test_a_check_fails_for_what_the_document_does_not_say(service: Service
         check(document, "get", "/health/live", 200, {"status": "alive", "more": 1})
 
 
-async def test_every_path_of_the_document_is_a_route_and_every_endpoint_of_the_root_answers(service: Service) -> None:
+async def test_every_path_of_the_document_is_a_route_and_every_endpoint_of_the_root_answers(
+    service: Service,
+) -> None:
     document = await service.get("/openapi.json")
     for path, methods in document["paths"].items():
         for method in methods:

@@ -3,16 +3,24 @@
 import msgspec
 import pytest
 
-from db.settings import Settings
+from common.settings import Settings
 from server.graphql.print_schema import printed_schema
 from server.rest.parameters import MOST_UNKNOWN
 from tests.server.conftest import TOKEN, AddCoin, AddSource, Service, running_service
 
 
 @pytest.mark.parametrize(
-    "path", ["/data?tickr=btc", "/data?Ticker=btc", "/data?ticker=btc&format=csv&sorce=x", "/stats?source=csv"]
+    "path",
+    [
+        "/data?tickr=btc",
+        "/data?Ticker=btc",
+        "/data?ticker=btc&format=csv&sorce=x",
+        "/stats?source=csv",
+    ],
 )
-async def test_a_parameter_that_there_is_not_is_422(service: Service, add_coin: AddCoin, path: str) -> None:
+async def test_a_parameter_that_there_is_not_is_422(
+    service: Service, add_coin: AddCoin, path: str
+) -> None:
     await add_coin("BTC")
     (problem,) = (await service.get(path, 422))["detail"]
     assert problem["type"] == "extra_forbidden"
@@ -22,14 +30,20 @@ async def test_a_parameter_that_there_is_not_is_422(service: Service, add_coin: 
 
 
 async def test_every_parameter_that_there_is_may_stand_together(service: Service) -> None:
-    every = "limit=1&offset=0&ticker=btc&source=x&start_date=2026-01-01&end_date=2026-01-02&format=json"
+    every = (
+        "limit=1&offset=0&ticker=btc&source=x&start_date=2026-01-01&end_date=2026-01-02&format=json"
+    )
     assert (await service.get(f"/data?{every}"))["data"] == []
     assert (await service.get("/data?cursor=&ticker="))["data"] == []
 
 
-async def test_a_trigger_with_parameters_triggers_nothing(service: Service, add_source: AddSource) -> None:
+async def test_a_trigger_with_parameters_triggers_nothing(
+    service: Service, add_source: AddSource
+) -> None:
     await add_source("csv")
-    async with service.client.post("/trigger-etl?source=csv", headers={"X-Scheduler-Token": TOKEN}) as response:
+    async with service.client.post(
+        "/trigger-etl?source=csv", headers={"X-Scheduler-Token": TOKEN}
+    ) as response:
         assert response.status == 422
         assert (await response.json())["detail"][0]["loc"] == ["query", "source"]
     async with service.state.reading() as connection:
@@ -42,14 +56,18 @@ async def test_many_parameters_that_there_are_not_get_a_short_answer(service: Se
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_file_of_a_ticker_that_there_is_not_says_so(service: Service, add_coin: AddCoin, method: str) -> None:
+async def test_a_file_of_a_ticker_that_there_is_not_says_so(
+    service: Service, add_coin: AddCoin, method: str
+) -> None:
     await add_coin("BTC", source="csv")
     async with service.client.request(method, "/data?format=csv&ticker=nope") as response:
         assert response.status == 404
         if method == "GET":
             assert await response.json() == {"detail": "There is no record of the ticker NOPE"}
     # One that there is may have nothing of what else is asked: its file is empty.
-    async with service.client.request(method, "/data?format=csv&ticker=btc&source=other") as response:
+    async with service.client.request(
+        method, "/data?format=csv&ticker=btc&source=other"
+    ) as response:
         assert response.status == 200
         assert (await response.text()).count("\n") == (method == "GET")
     assert (await service.get("/data?ticker=nope"))["data"] == []

@@ -48,6 +48,8 @@ async def test_every_answer_to_whatever_may_be_asked_is_as_the_document_says(
     for number in range(5):
         await add_coin(f"T{number}", market_cap_usd=str(10**number), volume_24h_usd="0")
     await add_coin("ETH", name=None, price_usd_exact=None)
-    done = await asyncio.to_thread(run_schemathesis, service.url, tmp_path, f"--header=X-Scheduler-Token: {TOKEN}")
+    done = await asyncio.to_thread(
+        run_schemathesis, service.url, tmp_path, f"--header=X-Scheduler-Token: {TOKEN}"
+    )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
     assert "No issues found" in done.stdout

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import aiohttp
 
-from db.pool import Connection
+from common.settings import Settings
+from db.connect.pool import Connection
 from db.requests import CHANNEL
-from db.settings import Settings
-from server.failed_tokens import FAILED_TOKENS, FailedTokens
+from server.auth.failed_tokens import FAILED_TOKENS, FailedTokens
 from tests.server.conftest import TOKEN, AddSource, Service, running_service
 from tests.server.graphql_live import connected
 from tests.server.graphql_rows import ask, error_of
@@ -45,7 +45,12 @@ async def test_without_the_token_nothing_is_stored(
     service: Service, add_source: AddSource, connection: Connection
 ) -> None:
     await add_source("csv")
-    for headers in ({}, {"X-Scheduler-Token": "wrong"}, {"X-Scheduler-Token": TOKEN + "x"}, {"Authorization": TOKEN}):
+    for headers in (
+        {},
+        {"X-Scheduler-Token": "wrong"},
+        {"X-Scheduler-Token": TOKEN + "x"},
+        {"Authorization": TOKEN},
+    ):
         async with service.client.post("/trigger-etl", headers=headers) as response:
             assert response.status == 401
             assert await response.json() == {"detail": "Invalid scheduler token"}
@@ -65,7 +70,9 @@ async def test_a_guesser_is_slowed_and_the_right_token_still_passes(
     service: Service, add_source: AddSource, connection: Connection
 ) -> None:
     await add_source("csv")
-    assert [await status_of(service.client, **WRONG) for _ in range(FAILED_TOKENS + 2)] == 10 * [401] + [429, 429]
+    assert [await status_of(service.client, **WRONG) for _ in range(FAILED_TOKENS + 2)] == 10 * [
+        401
+    ] + [429, 429]
     assert await connection.fetch(REQUESTS) == []
     assert await status_of(service.client, **GOOD) == 200
     error = await error_of(service, TRIGGER, headers=WRONG)
@@ -90,7 +97,9 @@ async def test_a_guesser_slows_no_other_client(service: Service, add_source: Add
 async def test_a_missing_token_is_not_a_wrong_one(service: Service, add_source: AddSource) -> None:
     await add_source("csv")
     for headers in ({}, {"X-Scheduler-Token": ""}):
-        assert {await status_of(service.client, **headers) for _ in range(2 * FAILED_TOKENS)} == {401}
+        assert {await status_of(service.client, **headers) for _ in range(2 * FAILED_TOKENS)} == {
+            401
+        }
     for _ in range(FAILED_TOKENS):
         assert (await error_of(service, TRIGGER))["extensions"] == {"code": "UNAUTHENTICATED"}
     assert await status_of(service.client, **WRONG) == 401
@@ -105,10 +114,14 @@ async def test_a_client_has_one_allowance_for_all_addresses_of_its_network() -> 
         assert await failed.is_allowed(other)
 
 
-async def test_a_page_of_another_site_may_not_trigger(database: str, tmp_path: Path, add_source: AddSource) -> None:
+async def test_a_page_of_another_site_may_not_trigger(
+    database: str, tmp_path: Path, add_source: AddSource
+) -> None:
     await add_source("csv")
     friend = "https://dash.example.com"
-    settings = Settings(home=tmp_path, database_url=database, scheduler_token=TOKEN, cors_origins=(friend,))
+    settings = Settings(
+        home=tmp_path, database_url=database, scheduler_token=TOKEN, cors_origins=(friend,)
+    )
     foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"}
     async with running_service(settings) as service:
         # Without a token, too: a form of a foreign page is told nothing about it.
@@ -116,8 +129,13 @@ async def test_a_page_of_another_site_may_not_trigger(database: str, tmp_path: P
             async with service.client.post("/trigger-etl", headers=headers) as response:
                 assert response.status == 403
                 assert "CORS_ORIGINS" in (await response.json())["detail"]
-        assert (await error_of(service, TRIGGER, headers=foreign | GOOD))["extensions"] == {"code": "FORBIDDEN"}
-        for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "cross-site", "Origin": friend}):
+        assert (await error_of(service, TRIGGER, headers=foreign | GOOD))["extensions"] == {
+            "code": "FORBIDDEN"
+        }
+        for headers in (
+            {"Sec-Fetch-Site": "same-origin"},
+            {"Sec-Fetch-Site": "cross-site", "Origin": friend},
+        ):
             assert await status_of(service.client, **headers, **GOOD) == 200
             assert "request" in (await ask(service, TRIGGER, headers=headers | GOOD))["triggerEtl"]
 
@@ -131,13 +149,18 @@ async def test_several_tokens_are_good_while_they_are_changed(
     for kept in (f"{new}, {old}", None):
         settings = Settings(home=tmp_path, database_url=database, scheduler_token=kept)
         async with running_service(settings) as service:
-            tried = [await status_of(service.client, **{"X-Scheduler-Token": token}) for token in (new, old)]
+            tried = [
+                await status_of(service.client, **{"X-Scheduler-Token": token})
+                for token in (new, old)
+            ]
             assert tried == [200, 200]
             for wrong in (f"{new}, {old}", f"{new},{old}", new + old, ","):
                 assert await status_of(service.client, **{"X-Scheduler-Token": wrong}) == 401
 
 
-async def test_the_right_token_never_uses_up_the_allowance(service: Service, add_source: AddSource) -> None:
+async def test_the_right_token_never_uses_up_the_allowance(
+    service: Service, add_source: AddSource
+) -> None:
     await add_source("csv")
     for _ in range(FAILED_TOKENS + 2):
         async with service.client.post("/trigger-etl", headers=GOOD) as response:
@@ -147,7 +170,9 @@ async def test_the_right_token_never_uses_up_the_allowance(service: Service, add
 async def test_a_trigger_before_any_source_is_set_up_says_so(service: Service) -> None:
     async with service.client.post("/trigger-etl", headers=GOOD) as response:
         assert response.status == 503
-        assert await response.json() == {"detail": "No source is set up yet: the ingestor has not started"}
+        assert await response.json() == {
+            "detail": "No source is set up yet: the ingestor has not started"
+        }
 
 
 async def test_only_post_triggers(service: Service) -> None:

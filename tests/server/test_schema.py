@@ -26,7 +26,11 @@ CONTRACT = ROOT.parent / "shared" / "contract.graphql"
 
 def test_the_printed_schema_is_that_of_the_code() -> None:
     printing = subprocess.run(
-        [sys.executable, "-m", "server.graphql.print_schema"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "server.graphql.print_schema"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert printing.stdout == PRINTED.read_text(encoding="utf-8")
 
@@ -43,13 +47,20 @@ def _parts(named: GraphQLNamedType) -> list[tuple[str, str | None]]:
     """Return whatever of a type can be described, with its description."""
     parts = [(named.name, named.description)]
     if isinstance(named, GraphQLEnumType):
-        parts += [(f"{named.name}.{name}", value.description) for name, value in named.values.items()]
+        parts += [
+            (f"{named.name}.{name}", value.description) for name, value in named.values.items()
+        ]
     if isinstance(named, GraphQLInputObjectType):
-        parts += [(f"{named.name}.{name}", field.description) for name, field in named.fields.items()]
+        parts += [
+            (f"{named.name}.{name}", field.description) for name, field in named.fields.items()
+        ]
     if isinstance(named, (GraphQLObjectType, GraphQLInterfaceType)):
         for name, field in named.fields.items():
             parts.append((f"{named.name}.{name}", field.description))
-            parts += [(f"{named.name}.{name}({given})", arg.description) for given, arg in field.args.items()]
+            parts += [
+                (f"{named.name}.{name}({given})", arg.description)
+                for given, arg in field.args.items()
+            ]
     return parts
 
 

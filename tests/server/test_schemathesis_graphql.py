@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 
-from db.types import Connection
+from db.connect.types import Connection
 from tests.conftest import ROOT
 from tests.server.conftest import TOKEN, Service
 from tests.server.graphql_rows import Rows
@@ -15,7 +15,8 @@ OPTIONS = (
     f"--max-examples={EXAMPLES}",
     f"--max-time={SECONDS}",
     "--generation-deterministic",
-    # Bounds such as `first` from 1 to 250, or what a cursor is, cannot be said in types; our own check looks at those.
+    # Bounds such as `first` from 1 to 250, or what a cursor is, cannot be said in types; our own
+    # check looks at those.
     "--exclude-checks=positive_data_acceptance",
     f"--header=X-Scheduler-Token: {TOKEN}",
     "--no-color",
@@ -30,7 +31,11 @@ async def test_schemathesis_finds_no_failure(service: Service, connection: Conne
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/graphql", *OPTIONS),
         cwd=ROOT,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.server.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "tests.server.schemathesis_hooks",
+            "PYTHONPATH": str(ROOT),
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

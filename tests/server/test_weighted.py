@@ -4,7 +4,15 @@ import time
 
 import pytest
 
-from server.weighted import ANY, NAMED, best_coding, field_value, match_coding, match_media_type, parse
+from server.http.weighted import (
+    ANY,
+    NAMED,
+    best_coding,
+    field_value,
+    match_coding,
+    match_media_type,
+    parse,
+)
 
 JSON = "application/json"
 
@@ -84,7 +92,11 @@ def test_the_coding_that_is_wanted_most(accept_encoding: bytes | None, best: str
 
 def test_identity_can_be_refused() -> None:
     refused = [b"identity;q=0", b"*;q=0", b"gzip, *;q=0"]
-    assert [match_coding(value, "identity") for value in refused] == [(0, NAMED), (0, ANY), (0, ANY)]
+    assert [match_coding(value, "identity") for value in refused] == [
+        (0, NAMED),
+        (0, ANY),
+        (0, ANY),
+    ]
     assert match_coding(b"identity;q=0.5, *;q=0", "identity").weight == 0.5
 
 

@@ -10,8 +10,8 @@ import aiohttp
 import psutil
 import pytest
 
+from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
-from db.pool import Connection
 from tests.conftest import Program, StartProgram
 from tests.server.conftest import NOW, AddCoin
 
@@ -24,7 +24,11 @@ SUBSCRIPTION = "subscription { coinUpdates { coins { ticker } } }"
 async def program(
     start_program: StartProgram, database: str, tmp_path: Path, unused_tcp_port: int
 ) -> AsyncIterator[Program]:
-    settings = {"DATABASE_URL": database, "KASPARRO_HOME": str(tmp_path), "PORT": str(unused_tcp_port)}
+    settings = {
+        "DATABASE_URL": database,
+        "KASPARRO_HOME": str(tmp_path),
+        "PORT": str(unused_tcp_port),
+    }
     started = start_program("-m", "server", WORKERS=str(WORKERS), **settings)
     await started.wait_for(READY)
     workers = workers_of(started)
@@ -38,7 +42,8 @@ def workers_of(program: Program) -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process(program.process.pid).children()
-        if child.is_running() and any(c.status == psutil.CONN_LISTEN for c in child.net_connections("tcp"))
+        if child.is_running()
+        and any(c.status == psutil.CONN_LISTEN for c in child.net_connections("tcp"))
     ]
 
 
@@ -55,7 +60,9 @@ async def until(condition: Callable[[], bool]) -> None:
 async def connections_of(program: Program) -> dict[int, int]:
     """Return how many clients each worker holds."""
     return {
-        worker.pid: sum(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port_of(program) for c in held)
+        worker.pid: sum(
+            c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port_of(program) for c in held
+        )
         for worker in workers_of(program)
         for held in [worker.net_connections("tcp")]
     }
@@ -67,7 +74,9 @@ def port_of(program: Program) -> int:
 
 async def subscribe(stack: AsyncExitStack, url: str) -> aiohttp.ClientWebSocketResponse:
     client = await stack.enter_async_context(aiohttp.ClientSession(url))
-    socket = await stack.enter_async_context(client.ws_connect("/graphql", protocols=["graphql-transport-ws"]))
+    socket = await stack.enter_async_context(
+        client.ws_connect("/graphql", protocols=["graphql-transport-ws"])
+    )
     await socket.send_json({"type": "connection_init"})
     assert (await socket.receive_json())["type"] == "connection_ack"
     await socket.send_json({"id": "1", "type": "subscribe", "payload": {"query": SUBSCRIPTION}})
@@ -84,7 +93,9 @@ async def test_each_worker_follows_what_is_committed(
             sockets.append(await subscribe(stack, url_of(program)))
             assert len(sockets) < 200, "one worker takes every client"
         hearing = [asyncio.create_task(socket.receive_json(timeout=20)) for socket in sockets]
-        while not all(task.done() for task in hearing):  # a worker takes a subscription when it gets to it
+        while not all(
+            task.done() for task in hearing
+        ):  # a worker takes a subscription when it gets to it
             async with connection.transaction():
                 await add_coins_event(connection, ["BTC"], NOW)
                 await notify_events(connection)
@@ -117,7 +128,15 @@ async def test_without_a_database_several_workers_say_so_once(
     start_program: StartProgram, tmp_path: Path, unused_tcp_port: int
 ) -> None:
     program = start_program(
-        "-m", "server", DATABASE_URL="", KASPARRO_HOME=str(tmp_path), PORT=str(unused_tcp_port), WORKERS="2"
+        "-m",
+        "server",
+        DATABASE_URL="",
+        KASPARRO_HOME=str(tmp_path),
+        PORT=str(unused_tcp_port),
+        WORKERS="2",
     )
     assert await program.wait() == 1
-    assert program.text() == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+    assert (
+        program.text()
+        == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+    )

@@ -7,18 +7,18 @@ import aiohttp
 import pytest
 
 from kasparro.simulator.app import Address, create_app, serving
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def market() -> Market:
-    return Market(600, seed=7, start=START, step_seconds=60)
+def market() -> SimulatedMarket:
+    return SimulatedMarket(600, seed=7, start=START, step_seconds=60)
 
 
 @pytest.fixture
-async def simulator(market: Market) -> AsyncIterator[Address]:
+async def simulator(market: SimulatedMarket) -> AsyncIterator[Address]:
     async with serving(create_app(market)) as address:
         yield address
 

@@ -7,11 +7,15 @@ import aiohttp
 import pytest
 
 from kasparro.simulator.app import Address
-from kasparro.simulator.market import Market
+from kasparro.simulator.market.market import SimulatedMarket
 
 
 async def control(
-    simulator: Address, client: aiohttp.ClientSession, method: str, path: str, document: object = None
+    simulator: Address,
+    client: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    document: object = None,
 ) -> tuple[int, Any]:
     async with client.request(method, simulator.control_url + path, json=document) as response:
         return response.status, json.loads(await response.read())
@@ -22,7 +26,9 @@ async def ids(simulator: Address, client: aiohttp.ClientSession) -> set[str]:
         return {record["id"] for record in await response.json()}
 
 
-async def test_a_tick_moves_the_clock_and_the_prices(simulator: Address, client: aiohttp.ClientSession) -> None:
+async def test_a_tick_moves_the_clock_and_the_prices(
+    simulator: Address, client: aiohttp.ClientSession
+) -> None:
     _, before = await control(simulator, client, "GET", "/state")
     _, prices = await control(simulator, client, "GET", "/expected")
     status, after = await control(simulator, client, "POST", "/tick", {"ticks": 3})
@@ -48,7 +54,7 @@ async def test_a_delisted_coin_is_not_sent_until_it_is_relisted(
 
 
 async def test_the_true_asset_of_a_listing_is_told(
-    simulator: Address, client: aiohttp.ClientSession, market: Market
+    simulator: Address, client: aiohttp.ClientSession, market: SimulatedMarket
 ) -> None:
     _, expected = await control(simulator, client, "GET", "/expected")
     paprika = {listing["asset"]: listing for listing in expected["coinpaprika"]}
@@ -56,18 +62,26 @@ async def test_the_true_asset_of_a_listing_is_told(
     assert len(paprika) == len(gecko) == 600
     assert len(set(paprika) & set(gecko)) == market.universe.shared
     assert (paprika[0]["external_id"], gecko[0]["external_id"]) == ("btc-bitcoin", "bitcoin")
-    _, slice_of_it = await control(simulator, client, "GET", "/expected?provider=coinpaprika&offset=10&limit=5")
+    _, slice_of_it = await control(
+        simulator, client, "GET", "/expected?provider=coinpaprika&offset=10&limit=5"
+    )
     assert slice_of_it == {"coinpaprika": expected["coinpaprika"][10:15]}
 
 
 async def test_requests_are_remembered_with_headers_and_answers(
     simulator: Address, client: aiohttp.ClientSession
 ) -> None:
-    async with client.get(f"{simulator.coingecko_url}/ping?a=1", headers={"x-cg-demo-api-key": "key"}) as response:
+    async with client.get(
+        f"{simulator.coingecko_url}/ping?a=1", headers={"x-cg-demo-api-key": "key"}
+    ) as response:
         assert response.status == 200
     _, requests = await control(simulator, client, "GET", "/requests")
     assert len(requests) == 1
-    assert (requests[0]["provider"], requests[0]["path"], requests[0]["status"]) == ("coingecko", "/ping", 200)
+    assert (requests[0]["provider"], requests[0]["path"], requests[0]["status"]) == (
+        "coingecko",
+        "/ping",
+        200,
+    )
     assert requests[0]["headers"]["x-cg-demo-api-key"] == "key"
     assert requests[0]["query"] == {"a": "1"}
     assert await control(simulator, client, "DELETE", "/requests") == (200, [])

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasparro.simulator.digits import go_text, rounded, ruby_text, significant
+from kasparro.simulator.market.digits import go_text, rounded, ruby_text, significant
 
-numbers = st.decimals(allow_nan=False, allow_infinity=False, places=12, min_value=-(10**15), max_value=10**15)
+numbers = st.decimals(
+    allow_nan=False, allow_infinity=False, places=12, min_value=-(10**15), max_value=10**15
+)
 
 
 @pytest.mark.parametrize(
@@ -44,4 +46,6 @@ def test_no_digit_is_lost_in_writing(number: Decimal) -> None:
 def test_rounding_is_within_half_a_unit(number: Decimal, digits: int) -> None:
     assert abs(rounded(number, 2) - number) <= Decimal("0.005")
     if number:
-        assert abs(significant(number, digits) - number) <= Decimal(5).scaleb(number.adjusted() - digits)
+        assert abs(significant(number, digits) - number) <= Decimal(5).scaleb(
+            number.adjusted() - digits
+        )

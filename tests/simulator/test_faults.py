@@ -23,7 +23,11 @@ async def get(
     client: aiohttp.ClientSession, simulator: Address, path: str = TICKERS
 ) -> tuple[int, bytes, dict[str, str]]:
     async with client.get(simulator.root + path, allow_redirects=False) as response:
-        return response.status, await response.read(), {name.lower(): value for name, value in response.headers.items()}
+        return (
+            response.status,
+            await response.read(),
+            {name.lower(): value for name, value in response.headers.items()},
+        )
 
 
 def queue(simulator: Address, *faults: Fault) -> None:
@@ -35,10 +39,17 @@ async def test_a_status_comes_as_often_as_asked_and_then_all_is_well(
 ) -> None:
     queue(simulator, Fault("status", status=502, times=2), Fault("status", status=599))
     assert [(await get(client, simulator))[0] for _ in range(4)] == [502, 502, 599, 200]
-    assert [received.fault for received in simulator.simulation.received] == ["status", "status", "status", None]
+    assert [received.fault for received in simulator.simulation.received] == [
+        "status",
+        "status",
+        "status",
+        None,
+    ]
 
 
-async def test_retry_after_comes_in_both_forms(simulator: Address, client: aiohttp.ClientSession) -> None:
+async def test_retry_after_comes_in_both_forms(
+    simulator: Address, client: aiohttp.ClientSession
+) -> None:
     queue(
         simulator,
         Fault("status", status=429, retry_after=7),
@@ -61,7 +72,9 @@ async def test_retry_after_comes_in_both_forms(simulator: Address, client: aioht
 async def test_coingecko_has_four_error_shapes(
     simulator: Address, client: aiohttp.ClientSession, shape: str, path: list[str]
 ) -> None:
-    simulator.simulation.faults.add(decode_faults(json.dumps({"kind": "status", "status": 500, "shape": shape})))
+    simulator.simulation.faults.add(
+        decode_faults(json.dumps({"kind": "status", "status": 500, "shape": shape}))
+    )
     status, body, _ = await get(client, simulator, f"{MARKETS}1")
     message: Any = json.loads(body)
     for key in path:
@@ -131,7 +144,9 @@ async def test_a_client_that_gives_up_on_a_drip_harms_no_other(
     assert (await get(client, simulator))[0] == 200
 
 
-async def test_json_is_truncated_or_of_the_wrong_type(simulator: Address, client: aiohttp.ClientSession) -> None:
+async def test_json_is_truncated_or_of_the_wrong_type(
+    simulator: Address, client: aiohttp.ClientSession
+) -> None:
     _, whole, _ = await get(client, simulator)
     queue(simulator, Fault("truncated"), Fault("wrong_type"))
     status, half, _ = await get(client, simulator)
@@ -150,7 +165,10 @@ async def test_json_is_truncated_or_of_the_wrong_type(simulator: Address, client
     ],
 )
 async def test_one_record_is_wrong_and_the_others_are_as_they_were(
-    simulator: Address, client: aiohttp.ClientSession, kind: str, wrong: Callable[[dict[str, Any]], bool]
+    simulator: Address,
+    client: aiohttp.ClientSession,
+    kind: str,
+    wrong: Callable[[dict[str, Any]], bool],
 ) -> None:
     good = json.loads((await get(client, simulator))[1], parse_float=Decimal)
     simulator.simulation.faults.add(decode_faults(json.dumps({"kind": kind, "record": 3})))
@@ -165,7 +183,9 @@ async def test_a_spoiled_body_is_not_spared_to_who_has_a_good_one(
 ) -> None:
     _, whole, headers = await get(client, simulator)
     queue(simulator, Fault("truncated"))
-    async with client.get(simulator.root + TICKERS, headers={"If-None-Match": headers["etag"]}) as response:
+    async with client.get(
+        simulator.root + TICKERS, headers={"If-None-Match": headers["etag"]}
+    ) as response:
         assert (response.status, "ETag" in response.headers) == (200, False)
         assert len(await response.read()) < len(whole)
 
@@ -178,14 +198,34 @@ async def test_a_fault_waits_for_its_provider_route_page_and_turn(
         Fault("status", status=500, provider="coingecko", route="/coins/*", page=2),
         Fault("status", status=501, provider="coinpaprika", after=1),
     )
-    paths = [f"{MARKETS}1", TICKERS, "/coingecko/api/v3/ping?page=2", f"{MARKETS}2", TICKERS, f"{MARKETS}2", TICKERS]
-    assert [(await get(client, simulator, path))[0] for path in paths] == [200, 200, 200, 500, 501, 200, 200]
+    paths = [
+        f"{MARKETS}1",
+        TICKERS,
+        "/coingecko/api/v3/ping?page=2",
+        f"{MARKETS}2",
+        TICKERS,
+        f"{MARKETS}2",
+        TICKERS,
+    ]
+    assert [(await get(client, simulator, path))[0] for path in paths] == [
+        200,
+        200,
+        200,
+        500,
+        501,
+        200,
+        200,
+    ]
 
 
 def test_faults_are_read_from_text_or_a_file(tmp_path: Path) -> None:
     text = '[{"kind":"reset"},{"kind":"cut","times":null}]'
     (tmp_path / "faults.json").write_text(text)
-    assert read_faults(text) == read_faults(str(tmp_path / "faults.json")) == [Fault("reset"), Fault("cut", times=None)]
+    assert (
+        read_faults(text)
+        == read_faults(str(tmp_path / "faults.json"))
+        == [Fault("reset"), Fault("cut", times=None)]
+    )
     assert read_faults('{"kind":"drip"}') == [Fault("drip")]
 
 

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 from kasparro.simulator import coingecko_rows, coinpaprika_rows
-from kasparro.simulator.chance import number_of, word
-from kasparro.simulator.market import Market
-from kasparro.simulator.universe import PROVIDERS, Label, Provider, Universe
+from kasparro.simulator.market.chance import number_of, word
+from kasparro.simulator.market.market import SimulatedMarket
+from kasparro.simulator.market.universe import PROVIDERS, Label, Provider, Universe
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 COINS = 10_000
 
 
 def labels(universe: Universe, provider: Provider) -> list[Label]:
-    return [universe.label(provider, universe.ranked(provider, rank)) for rank in range(1, universe.coins + 1)]
+    return [
+        universe.label(provider, universe.ranked(provider, rank))
+        for rank in range(1, universe.coins + 1)
+    ]
 
 
 def shared_symbols(symbols: list[str]) -> tuple[float, float]:
@@ -30,11 +33,11 @@ def shared_symbols(symbols: list[str]) -> tuple[float, float]:
     return len(shared) / len(symbols), sum(shared) / len(symbols)
 
 
-def open_market() -> Market:
-    return Market(600, seed=7, start=START, step_seconds=60)
+def open_market() -> SimulatedMarket:
+    return SimulatedMarket(600, seed=7, start=START, step_seconds=60)
 
 
-def bodies(market: Market) -> tuple[list[bytes], list[bytes]]:
+def bodies(market: SimulatedMarket) -> tuple[list[bytes], list[bytes]]:
     paprika = [coinpaprika_rows.row(market, number) for number in market.listed("coinpaprika")]
     return paprika, [coingecko_rows.row(market, number) for number in market.gecko_page(1, 600)]
 
@@ -46,14 +49,18 @@ def test_equal_seeds_and_ticks_give_equal_bytes_whatever_the_way_there() -> None
     at_once.advance(9)
     assert bodies(stepwise) == bodies(at_once)
     assert bodies(stepwise) != bodies(open_market())
-    assert bodies(Market(600, seed=8, start=START)) != bodies(Market(600, seed=7, start=START))
+    assert bodies(SimulatedMarket(600, seed=8, start=START)) != bodies(
+        SimulatedMarket(600, seed=7, start=START)
+    )
 
 
 @pytest.mark.parametrize("moving", [0.0, 0.25, 1.0])
 def test_the_share_of_listings_that_move_at_a_tick_is_the_one_asked_for(moving: float) -> None:
-    market = Market(4_000, start=START, moving=moving)
+    market = SimulatedMarket(4_000, start=START, moving=moving)
     market.advance(5)
-    before = {number: coinpaprika_rows.row(market, number) for number in market.listed("coinpaprika")}
+    before = {
+        number: coinpaprika_rows.row(market, number) for number in market.listed("coinpaprika")
+    }
     market.advance()
     moved = sum(coinpaprika_rows.row(market, number) != row for number, row in before.items())
     always = 59
@@ -73,8 +80,12 @@ def test_what_does_not_move_stays_as_it_is_and_what_moves_says_when() -> None:
     ("provider", "symbols", "rows"),
     [("coingecko", 2_401 / 18_939, 6_975 / 18_939), ("coinpaprika", 248 / 3_795, 533 / 3_795)],
 )
-def test_tickers_are_shared_as_in_the_recordings(provider: Provider, symbols: float, rows: float) -> None:
-    found_symbols, found_rows = shared_symbols([label.symbol for label in labels(Universe(COINS, 1), provider)])
+def test_tickers_are_shared_as_in_the_recordings(
+    provider: Provider, symbols: float, rows: float
+) -> None:
+    found_symbols, found_rows = shared_symbols(
+        [label.symbol for label in labels(Universe(COINS, 1), provider)]
+    )
     assert found_symbols == pytest.approx(symbols, rel=0.1)
     assert found_rows == pytest.approx(rows, rel=0.1)
 
@@ -82,11 +93,15 @@ def test_tickers_are_shared_as_in_the_recordings(provider: Provider, symbols: fl
 def test_the_proportions_above_are_those_of_the_recorded_list(shared_recordings: Path) -> None:
     recorded = shared_recordings / "coingecko-coins-list-2026-02-03T2021.json.gz"
     coins = json.loads(gzip.decompress(recorded.read_bytes()))
-    assert shared_symbols([coin["symbol"] for coin in coins]) == pytest.approx((2_401 / 18_939, 6_975 / 18_939))
+    assert shared_symbols([coin["symbol"] for coin in coins]) == pytest.approx(
+        (2_401 / 18_939, 6_975 / 18_939)
+    )
     universe = Universe(COINS, 1)
     odd = re.compile(r"[^a-z0-9]")
     ours = sum(bool(odd.search(label.symbol)) for label in labels(universe, "coingecko")) / COINS
-    assert ours == pytest.approx(sum(bool(odd.search(coin["symbol"])) for coin in coins) / len(coins), rel=0.15)
+    assert ours == pytest.approx(
+        sum(bool(odd.search(coin["symbol"])) for coin in coins) / len(coins), rel=0.15
+    )
 
 
 def test_the_worst_ticker_is_carried_by_dozens_of_different_assets() -> None:
@@ -126,7 +141,18 @@ def test_ids_are_unique_and_the_same_assets_are_on_both_lists() -> None:
 def test_symbols_are_as_odd_as_real_ones() -> None:
     universe = Universe(COINS, 1)
     gecko = {label.symbol for label in labels(universe, "coingecko")}
-    assert {"neo\u00a0", "null", "inf", "true", "1", "∅", "🟥🟩", "usdc.e", "$1", '"\u3000"'} <= gecko
+    assert {
+        "neo\u00a0",
+        "null",
+        "inf",
+        "true",
+        "1",
+        "∅",
+        "🟥🟩",
+        "usdc.e",
+        "$1",
+        '"\u3000"',
+    } <= gecko
     assert all(symbol == symbol.lower() for symbol in gecko)
     paprika = {label.symbol for label in labels(universe, "coinpaprika")}
     assert {"KCH ", "renBTC", "G-Fi", "ΩPLN"} <= paprika
@@ -162,9 +188,11 @@ def test_every_asset_is_found_by_its_id() -> None:
 
 
 def test_the_first_pages_of_a_large_market_are_in_order_without_ordering_all_of_it() -> None:
-    market = Market(20_000, start=START)
+    market = SimulatedMarket(20_000, start=START)
     first = market.gecko_page(1, 250)
-    everything = sorted(market.listed("coingecko"), key=lambda number: -(market.gecko_cap_usd(number) or 0))
+    everything = sorted(
+        market.listed("coingecko"), key=lambda number: -(market.gecko_cap_usd(number) or 0)
+    )
     assert first == everything[:250]
     assert market.gecko_page(9, 250) == everything[2_000:2_250]
     assert market.gecko_page(80, 250) == everything[-250:]
@@ -172,7 +200,7 @@ def test_the_first_pages_of_a_large_market_are_in_order_without_ordering_all_of_
 
 
 def test_coinpaprika_records_are_as_odd_as_recorded_ones() -> None:
-    market = Market(COINS, start=START)
+    market = SimulatedMarket(COINS, start=START)
     records = [
         json.loads(coinpaprika_rows.row(market, number), parse_float=str, parse_int=str)
         for number in market.listed("coinpaprika")
@@ -191,13 +219,17 @@ def test_coinpaprika_records_are_as_odd_as_recorded_ones() -> None:
     assert any(record.get("max_supply") == str(2**63 - 1) for record in records)
     assert any("rank" not in record for record in records)
     assert any(record.get("first_data_at") == "" for record in records)
-    long_floats = [record for record in records if len(record["quotes"]["USD"]["percent_change_24h"]) > 12]
+    long_floats = [
+        record for record in records if len(record["quotes"]["USD"]["percent_change_24h"]) > 12
+    ]
     assert len(long_floats) == pytest.approx(COINS / 10, rel=0.2)
-    assert [int(record["rank"]) for record in records[:50] if "rank" in record] != list(range(1, 51))
+    assert [int(record["rank"]) for record in records[:50] if "rank" in record] != list(
+        range(1, 51)
+    )
 
 
 def test_coingecko_records_are_null_as_often_as_recorded_ones() -> None:
-    market = Market(COINS, start=START)
+    market = SimulatedMarket(COINS, start=START)
     page = [
         json.loads(coingecko_rows.row(market, number), parse_float=str, parse_int=str)
         for number in market.gecko_page(1, 250)
@@ -219,7 +251,7 @@ def test_coingecko_records_are_null_as_often_as_recorded_ones() -> None:
 
 
 def test_both_sources_agree_on_an_assets_price_within_a_percent_unless_one_is_stale() -> None:
-    market = Market(2_000, start=START)
+    market = SimulatedMarket(2_000, start=START)
     market.advance(20)
     stale = 0
     for number in range(market.universe.shared):
@@ -233,8 +265,9 @@ def test_both_sources_agree_on_an_assets_price_within_a_percent_unless_one_is_st
 
 
 @pytest.mark.parametrize(
-    ("coins", "moving", "step_seconds"), [(9, 0.4, 1), (3_000_000, 0.4, 1), (10, 1.5, 1), (10, 0.4, 0)]
+    ("coins", "moving", "step_seconds"),
+    [(9, 0.4, 1), (3_000_000, 0.4, 1), (10, 1.5, 1), (10, 0.4, 0)],
 )
 def test_a_market_out_of_range_is_refused(coins: int, moving: float, step_seconds: int) -> None:
     with pytest.raises(ValueError, match="must be"):
-        Market(coins, moving=moving, step_seconds=step_seconds)
+        SimulatedMarket(coins, moving=moving, step_seconds=step_seconds)

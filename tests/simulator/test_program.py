@@ -61,7 +61,9 @@ async def received(client: aiohttp.ClientSession, root: str) -> list[object]:
         return list(await response.json())
 
 
-async def test_it_ticks_by_itself(start_program: StartProgram, client: aiohttp.ClientSession) -> None:
+async def test_it_ticks_by_itself(
+    start_program: StartProgram, client: aiohttp.ClientSession
+) -> None:
     said = await start(start_program, "--coins", "100", "--tick-seconds", "1").wait_for(GREETING)
 
     async def tick() -> int:
@@ -73,7 +75,9 @@ async def test_it_ticks_by_itself(start_program: StartProgram, client: aiohttp.C
             continue
 
 
-async def test_it_replays_a_folder(start_program: StartProgram, tmp_path: Path, client: aiohttp.ClientSession) -> None:
+async def test_it_replays_a_folder(
+    start_program: StartProgram, tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
     (tmp_path / "coinpaprika-tickers-now.json").write_text("[  ]")
     said = await start(start_program, "--replay", str(tmp_path)).wait_for(GREETING)
     assert said["subject"] == f"replaying {tmp_path}"
@@ -86,7 +90,9 @@ async def test_equal_settings_give_equal_bytes_in_another_process(
 ) -> None:
     bodies = []
     for _ in range(2):
-        said = await start(start_program, "--coins", "200", "--start", "2026-11-01T12:00:00Z").wait_for(GREETING)
+        said = await start(
+            start_program, "--coins", "200", "--start", "2026-11-01T12:00:00Z"
+        ).wait_for(GREETING)
         async with client.get(f"{said['paprika']}/tickers") as response:
             bodies.append(await response.read())
     assert bodies[0] == bodies[1]
@@ -95,7 +101,14 @@ async def test_equal_settings_give_equal_bytes_in_another_process(
 async def test_its_limits_and_keys_are_those_of_the_command_line(
     start_program: StartProgram, client: aiohttp.ClientSession
 ) -> None:
-    arguments = ["--rate-limit", "2/h", "--coinpaprika-monthly-limit", "1", "--coingecko-key", "secret"]
+    arguments = [
+        "--rate-limit",
+        "2/h",
+        "--coinpaprika-monthly-limit",
+        "1",
+        "--coingecko-key",
+        "secret",
+    ]
     said = await start(start_program, "--coins", "100", *arguments).wait_for(GREETING)
     assert [await status(client, f"{said['paprika']}/tickers") for _ in range(2)] == [200, 402]
     assert await status(client, f"{said['gecko']}/ping") == 401

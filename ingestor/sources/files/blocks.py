@@ -2,9 +2,9 @@
 
 import csv
 
-from db.formulas import unguarded
-from ingestor.sources.files.streams import UTF_8_BOM
-from ingestor.sources.files.table import Row
+from common.csv_injection import unguarded
+from ingestor.sources.files.tables.streams import UTF_8_BOM
+from ingestor.sources.files.tables.table import Row
 
 __all__ = ["BLOCK_BYTES", "MERGE_MARKERS", "plain_rows"]
 
@@ -16,8 +16,9 @@ _ODD = (b'"', b"\0", *MERGE_MARKERS)
 def plain_rows(block: bytes, delimiter: str, width: int) -> list[Row] | None:
     """Return a row for each line of whole lines, no cells for an empty one; None where a line is more than plain.
 
-    Plain lines have `width` cells, valid UTF-8, and nothing that a quote, a NUL, a merge marker or a carriage return
-    within the line may mean. Rows of a block that is not plain must be read one by one.
+    Plain lines have `width` cells, valid UTF-8, and nothing that a quote, a NUL, a merge marker or
+    a carriage return within the line may mean. Rows of a block that is not plain must be read one
+    by one.
     """
     if block.startswith(UTF_8_BOM) or any(odd in block for odd in _ODD):
         return None

@@ -2,12 +2,15 @@
 
 import functools
 
-from ingestor import normalize
+from ingestor.sources import normalize
 
 __all__ = ["name_key", "normalize_name", "normalize_ticker"]
 
 _CACHED = 2_048
-"""Enough for the coins of a file of histories. The caches of `ingestor.normalize` would take 35 MB for a large file."""
+"""Enough for the coins of a file of histories.
+
+The caches of `ingestor.sources.normalize` would take 35 MB for a large file.
+"""
 
 normalize_ticker = functools.lru_cache(maxsize=_CACHED)(normalize.normalize_ticker.__wrapped__)
 normalize_name = functools.lru_cache(maxsize=_CACHED)(normalize.normalize_name.__wrapped__)

@@ -6,9 +6,17 @@ import unicodedata
 
 import msgspec
 
-from ingestor.errors import SourceMalformedError
+from ingestor.sources.errors import SourceMalformedError
 
-__all__ = ["ROLES", "Columns", "columns_of", "header_key", "other_currency", "shown_headers", "unique_headers"]
+__all__ = [
+    "ROLES",
+    "Columns",
+    "columns_of",
+    "header_key",
+    "other_currency",
+    "shown_headers",
+    "unique_headers",
+]
 
 MARK = "@"
 """A key of a payload that begins so is ours: it says how the row was read, and is no column."""
@@ -16,51 +24,206 @@ MARK = "@"
 ROLES: dict[str, tuple[str, ...]] = {
     "id": ("id", "coinid"),
     "symbol": (
-        *("symbol", "ticker", "coinsymbol", "tokensymbol", "assetsymbol", "cryptosymbol", "currencysymbol"),
+        *(
+            "symbol",
+            "ticker",
+            "coinsymbol",
+            "tokensymbol",
+            "assetsymbol",
+            "cryptosymbol",
+            "currencysymbol",
+        ),
         *("tickersymbol", "basesymbol", "baseasset", "basecurrency", "base", "symbols"),
     ),
     "name": (
-        *("name", "coin", "coinname", "fullname", "tokenname", "assetname", "cryptoname", "currencyname"),
+        *(
+            "name",
+            "coin",
+            "coinname",
+            "fullname",
+            "tokenname",
+            "assetname",
+            "cryptoname",
+            "currencyname",
+        ),
         *("cryptocurrency", "cryptocurrencyname"),
     ),
     "rank": ("rank", "marketcaprank", "cmcrank", "marketrank"),
     "price": (
-        *("priceusd", "usdprice", "currentpriceusd", "lastpriceusd", "latestpriceusd", "priceinusd", "closeusd"),
-        *("price", "prices", "currentprice", "lastprice", "latestprice", "close", "closeprice", "priceclose"),
+        *(
+            "priceusd",
+            "usdprice",
+            "currentpriceusd",
+            "lastpriceusd",
+            "latestpriceusd",
+            "priceinusd",
+            "closeusd",
+        ),
+        *(
+            "price",
+            "prices",
+            "currentprice",
+            "lastprice",
+            "latestprice",
+            "close",
+            "closeprice",
+            "priceclose",
+        ),
         *("closingprice", "last"),
     ),
     "market_cap": (
-        *("marketcapusd", "usdmarketcap", "mktcapusd", "mcapusd", "marketcapinusd", "marketcapitalizationusd"),
-        *("mktcap", "marketcap", "marketcaps", "mcap", "marketcapitalization", "marketcapitalisation"),
+        *(
+            "marketcapusd",
+            "usdmarketcap",
+            "mktcapusd",
+            "mcapusd",
+            "marketcapinusd",
+            "marketcapitalizationusd",
+        ),
+        *(
+            "mktcap",
+            "marketcap",
+            "marketcaps",
+            "mcap",
+            "marketcapitalization",
+            "marketcapitalisation",
+        ),
     ),
     "volume": (
-        *("volume24husd", "24hvolumeusd", "volumeusd24h", "volumeusd", "vol24husd", "totalvolumeusd", "usd24hvolume"),
-        *("usdvolume24h", "usdvolume", "24husdvolume", "24hvolusd", "24hrvolumeusd", "volumeusdt", "volumebusd"),
-        *("volumeusdc", "volumefdusd", "quotevolume", "quoteassetvolume", "volumequote", "turnoverusd"),
-        *("vol24h", "volume24h", "24hvolume", "24hvol", "volume24hr", "24hrvolume", "volume24hours", "totalvolume"),
+        *(
+            "volume24husd",
+            "24hvolumeusd",
+            "volumeusd24h",
+            "volumeusd",
+            "vol24husd",
+            "totalvolumeusd",
+            "usd24hvolume",
+        ),
+        *(
+            "usdvolume24h",
+            "usdvolume",
+            "24husdvolume",
+            "24hvolusd",
+            "24hrvolumeusd",
+            "volumeusdt",
+            "volumebusd",
+        ),
+        *(
+            "volumeusdc",
+            "volumefdusd",
+            "quotevolume",
+            "quoteassetvolume",
+            "volumequote",
+            "turnoverusd",
+        ),
+        *(
+            "vol24h",
+            "volume24h",
+            "24hvolume",
+            "24hvol",
+            "volume24hr",
+            "24hrvolume",
+            "volume24hours",
+            "totalvolume",
+        ),
         *("totalvolumes", "volume", "vol"),
     ),
     "change": (
-        *("chg24h", "percentchange24h", "pricechangepercentage24h", "percentchange24husd", "percentagechange24h"),
-        *("pctchange24h", "changepercent24h", "change24hpercent", "changepct24h", "change24hpct", "24hpercentchange"),
-        *("24hchangepercent", "24hpctchange", "24hchangepct", "pricechangepercent24h", "pricechangepercent"),
-        *("change24h", "24hchange", "24hchg", "change24hr", "24hrchange", "usd24hchange", "24h", "24hr", "24hours"),
+        *(
+            "chg24h",
+            "percentchange24h",
+            "pricechangepercentage24h",
+            "percentchange24husd",
+            "percentagechange24h",
+        ),
+        *(
+            "pctchange24h",
+            "changepercent24h",
+            "change24hpercent",
+            "changepct24h",
+            "change24hpct",
+            "24hpercentchange",
+        ),
+        *(
+            "24hchangepercent",
+            "24hpctchange",
+            "24hchangepct",
+            "pricechangepercent24h",
+            "pricechangepercent",
+        ),
+        *(
+            "change24h",
+            "24hchange",
+            "24hchg",
+            "change24hr",
+            "24hrchange",
+            "usd24hchange",
+            "24h",
+            "24hr",
+            "24hours",
+        ),
     ),
     "circulating_supply": ("circulatingsupply", "availablesupply", "supplycirculating"),
     "total_supply": ("totalsupply",),
     "max_supply": ("maxsupply", "maximumsupply"),
     "time": (
-        *("lastupdated", "updatedat", "lastupdate", "lastupdatedat", "lastupdatetime", "sourceupdatedat", "observedat"),
-        *("fetchedat", "scrapedat", "snappedat", "snapshotat", "capturedat", "collectedat", "recordedat", "closetime"),
-        *("unix", "unixtime", "unixtimestamp", "timestamp", "datetime", "date", "time", "ts", "asof", "snapshotdate"),
-        *("snapshottime", "updated", "createdat", "at", "opentime", "timeutc", "dateutc", "datetimeutc"),
+        *(
+            "lastupdated",
+            "updatedat",
+            "lastupdate",
+            "lastupdatedat",
+            "lastupdatetime",
+            "sourceupdatedat",
+            "observedat",
+        ),
+        *(
+            "fetchedat",
+            "scrapedat",
+            "snappedat",
+            "snapshotat",
+            "capturedat",
+            "collectedat",
+            "recordedat",
+            "closetime",
+        ),
+        *(
+            "unix",
+            "unixtime",
+            "unixtimestamp",
+            "timestamp",
+            "datetime",
+            "date",
+            "time",
+            "ts",
+            "asof",
+            "snapshotdate",
+        ),
+        *(
+            "snapshottime",
+            "updated",
+            "createdat",
+            "at",
+            "opentime",
+            "timeutc",
+            "dateutc",
+            "datetimeutc",
+        ),
     ),
     "address": ("address", "contractaddress", "contract", "tokenaddress"),
-    "currency": ("currency", "quotecurrency", "quoteasset", "quotesymbol", "quote", "vscurrency", "pricecurrency"),
+    "currency": (
+        "currency",
+        "quotecurrency",
+        "quoteasset",
+        "quotesymbol",
+        "quote",
+        "vscurrency",
+        "pricecurrency",
+    ),
 }
 """By role the keys of its headers, the first that a table has wins. A name that says USD goes before one that does not.
 
-`created_at` is this service's own word, in `/data` and in exports, for when a record was observed, and `at` that of the
+`created_at` is this service's own word, in `/data` and in exports, for when a record was observed,
+and `at` that of the
 export of history."""
 
 PAIRS = ("pair", "market", "instrument", "instrumentid", "tradingpair", "marketpair")
@@ -106,14 +269,26 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 
 @functools.lru_cache(maxsize=256)
 def columns_of(headers: tuple[str, ...]) -> Columns:
-    """Return which header means what, as far as headers tell. The order of the columns does not matter."""
-    ours = [header for header in headers if not (header.startswith(MARK) or _FOREIGN_SIGN.search(header))]
+    """Return which header means what, as far as headers tell.
+
+    The order of the columns does not matter.
+    """
+    ours = [
+        header
+        for header in headers
+        if not (header.startswith(MARK) or _FOREIGN_SIGN.search(header))
+    ]
     by_key = {header_key(header): header for header in sorted(ours, reverse=True)}
-    found = {role: next((by_key[key] for key in keys if key in by_key), None) for role, keys in ROLES.items()}
+    found = {
+        role: next((by_key[key] for key in keys if key in by_key), None)
+        for role, keys in ROLES.items()
+    }
     if found["symbol"] is None:
         found["symbol"] = next((by_key[key] for key in PAIRS if key in by_key), None)
     if found["time"] is None:
-        found["time"] = next((by_key[key] for key in sorted(by_key) if _observed_at(key, by_key[key])), None)
+        found["time"] = next(
+            (by_key[key] for key in sorted(by_key) if _observed_at(key, by_key[key])), None
+        )
     columns = Columns(**found)
     return _without_base_volume(columns, by_key)
 
@@ -134,7 +309,8 @@ def is_time_of_life(header: str) -> bool:
 def _without_base_volume(columns: Columns, by_key: dict[str, str]) -> Columns:
     """Leave out a candle's volume that may count coins instead of dollars.
 
-    Exchanges count coins in `volume`; Yahoo (`Adj Close`) and CoinMarketCap (a market cap beside it) count dollars.
+    Exchanges count coins in `volume`; Yahoo (`Adj Close`) and CoinMarketCap (a market cap beside
+    it) count dollars.
     """
     if not {"open", "high", "low"} <= by_key.keys() or columns.market_cap or "adjclose" in by_key:
         return columns
@@ -146,9 +322,12 @@ def _without_base_volume(columns: Columns, by_key: dict[str, str]) -> Columns:
 def refuse(headers: tuple[str, ...], columns: Columns, advice: str = "") -> SourceMalformedError:
     """Return the error of a table without a price or a symbol.
 
-    It names columns by our names for them: the first line of a file that is not a table may be a secret.
+    It names columns by our names for them: the first line of a file that is not a table may be a
+    secret.
     """
-    known = ", ".join(role for role, header in msgspec.structs.asdict(columns).items() if header is not None)
+    known = ", ".join(
+        role for role, header in msgspec.structs.asdict(columns).items() if header is not None
+    )
     return SourceMalformedError(
         f"of its columns ({len(headers)}) these are known: {known or 'none'}; wanted are at least a symbol "
         f"(symbol or ticker) and a price (price, price_usd or current_price){advice}",
@@ -189,7 +368,10 @@ def says_percent(header: str) -> bool:
 
 @functools.lru_cache(maxsize=4_096)
 def header_key(header: str) -> str:
-    """Return what a header is compared by: its letters and digits, in small letters. `Price (USD)` is `priceusd`."""
+    """Return what a header is compared by: its letters and digits, in small letters.
+
+    `Price (USD)` is `priceusd`.
+    """
     text = unicodedata.normalize("NFKC", header).casefold()
     key = "".join(character for character in text if character.isalnum())
     # CoinMarketCap and CoinPaprika keep a coin's figures under its quote: `quotes.USD.price`.
@@ -199,7 +381,8 @@ def header_key(header: str) -> str:
 def shown_headers(headers: tuple[str, ...]) -> str:
     """Return the headers for a sentence, cut to a length that people read."""
     text = ", ".join(repr(header[:40]) for header in headers[:30])
-    return text if len(headers) <= 30 else f"{text} and {len(headers) - 30} more"  # noqa: PLR2004 - as many as are shown above
+    # As many as are shown above.
+    return text if len(headers) <= 30 else f"{text} and {len(headers) - 30} more"  # noqa: PLR2004
 
 
 def unique_headers(cells: list[str]) -> tuple[str, ...]:

@@ -5,14 +5,17 @@ import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 
-from ingestor.records import RecordError
 from ingestor.sources.files.columns import Columns
 from ingestor.sources.files.numbers import CurrencyError, Mark, read_cell
+from ingestor.sources.records import RecordError
 
 __all__ = ["Conflicts", "Verdict"]
 
 MAX_FILTER_BITS = 26
-"""Of a Bloom filter with one hash: 8 MiB. Of a million rows it takes one in seventy for known when it is not."""
+"""Of a Bloom filter with one hash: 8 MiB.
+
+Of a million rows it takes one in seventy for known when it is not.
+"""
 MIN_FILTER_BITS = 12
 NEAR = Decimal("1.05")
 """Prices within this factor are one price, read a moment apart: lists that are read page by page repeat a coin."""
@@ -45,14 +48,19 @@ class _Several:
 class Conflicts:
     """Judges rows of one coin and time, in memory that does not grow with the rows that stand alone.
 
-    A first look over all rows (`add`) finds the keys that may stand twice, and the prices of all their rows but the
-    first. While the rows are read in the same order (`judge`), the first one is compared with those.
+    A first look over all rows (`add`) finds the keys that may stand twice, and the prices of all
+    their rows but the first. While the rows are read in the same order (`judge`), the first one is
+    compared with those.
     """
 
     def __init__(self, columns: Columns, place: dict[str, int], size: int | None = None) -> None:
         """Take the columns that tell rows apart, an id only where it is one, and the table's bytes, if known."""
         # A bit for each byte: a row has some tens of them.
-        bits = MAX_FILTER_BITS if size is None else min(max(size.bit_length(), MIN_FILTER_BITS), MAX_FILTER_BITS)
+        bits = (
+            MAX_FILTER_BITS
+            if size is None
+            else min(max(size.bit_length(), MIN_FILTER_BITS), MAX_FILTER_BITS)
+        )
         self._filter = bytearray(1 << (bits - 3))
         self._mask = (1 << bits) - 1
         roles = (columns.symbol, columns.name, columns.id, columns.address, columns.time)
@@ -67,7 +75,9 @@ class Conflicts:
         seen, mask = self._filter, self._mask
         prices = cells[self._price]
         keys = (
-            zip(*[cells[place] for place in self._key], strict=True) if self._key else itertools.repeat((), len(prices))
+            zip(*[cells[place] for place in self._key], strict=True)
+            if self._key
+            else itertools.repeat((), len(prices))
         )
         for key, price in zip(map(hash, keys), prices, strict=True):
             byte, bit = (key & mask) >> 3, 1 << (key & 7)
@@ -96,7 +106,9 @@ class Conflicts:
         return verdict
 
     def _are_apart(self, prices: list[str]) -> bool:
-        numbers = [number for price in prices if (number := self._number(price)) is not None and number > 0]
+        numbers = [
+            number for price in prices if (number := self._number(price)) is not None and number > 0
+        ]
         return bool(numbers) and max(numbers) > min(numbers) * NEAR
 
     def _number(self, price: str) -> Decimal | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ingestor.sources.files.numbers import Mark, decides_mark
 from ingestor.sources.files.symbols import split_pair
-from ingestor.times import shows_day_first
+from ingestor.sources.times import shows_day_first
 
 __all__ = ["ChangeEvidence", "DateEvidence", "IdEvidence", "MarkEvidence", "PairEvidence"]
 
@@ -105,7 +105,11 @@ class DateEvidence:
         if len(self._shown) > 1 or not any("/" in cell or "-" in cell for cell in cells):
             return
         if _YEAR_LAST.search("\n".join(cells)):
-            self._shown |= {shown for cell in cells if (shown := shows_day_first(cell.split(" ", 1)[0])) is not None}
+            self._shown |= {
+                shown
+                for cell in cells
+                if (shown := shows_day_first(cell.split(" ", 1)[0])) is not None
+            }
 
     def decided(self) -> bool | None:
         """Return whether it does, None where no cell or both kinds of cells are there."""
@@ -168,16 +172,21 @@ class IdEvidence:
                     self._reason = f"{name[0]!r} has {self._ids[name][:40]!r} and {own[:40]!r}"
                     return
                 if self._names.setdefault(own, name) != name:
-                    self._reason = f"{own[:40]!r} stands beside {self._names[own][0]!r} and {name[0]!r}"
+                    self._reason = (
+                        f"{own[:40]!r} stands beside {self._names[own][0]!r} and {name[0]!r}"
+                    )
                     return
 
     def _count(self, own: str) -> None:
         """Follow whether the ids only count the rows."""
         if self._counting:
-            number = int(own) if own.isascii() and own.isdecimal() and len(own) < 10 else None  # noqa: PLR2004 - rows
+            # Rows.
+            number = int(own) if own.isascii() and own.isdecimal() and len(own) < 10 else None  # noqa: PLR2004
             if self._first is None:
                 self._first = number
-            self._counting = number is not None and self._first in (0, 1) and number == self._first + self._rows
+            self._counting = (
+                number is not None and self._first in (0, 1) and number == self._first + self._rows
+            )
         self._rows += 1
 
     def refused(self) -> str | None:

@@ -8,15 +8,15 @@ from typing import Literal
 import msgspec
 
 from db.notes import Note
-from ingestor.errors import SourceMalformedError
-from ingestor.records import OBSERVED_AT, RecordError
+from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.cached import normalize_name
 from ingestor.sources.files.columns import MARK, Columns, columns_of, is_fraction
 from ingestor.sources.files.numbers import CurrencyError, Mark, plain_number, read_cell, shifted
 from ingestor.sources.files.symbols import is_dollar, split_joined_pair, split_pair
-from ingestor.times import parse_time, zone_named
+from ingestor.sources.records import OBSERVED_AT, RecordError
+from ingestor.sources.times import parse_time, zone_named
 
-__all__ = ["BESIDE", "OBSERVED_AT", "READ", "Layout", "Reading", "layout_of"]
+__all__ = ["BESIDE", "OBSERVED_AT", "READ", "Layout", "ReadingRules", "layout_of"]
 
 READ = f"{MARK}read"
 """The key of a payload that holds its file's Reading, where it is not the one that the headers alone lead to."""
@@ -24,7 +24,7 @@ BESIDE = f"{MARK}beside"
 """The key of a row's payload that tells what another row of its file makes of it: `repeated` or `conflict`."""
 
 
-class Reading(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class ReadingRules(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a file's survey, its name or `csv.toml` say beyond its headers."""
 
     columns: dict[str, str | None] = {}
@@ -41,7 +41,7 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 _PERCENT = "A per cent sign where money or an amount was wanted"
-_READING = msgspec.json.Decoder(Reading)
+_READING = msgspec.json.Decoder(ReadingRules)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Layout(msgspec.Struct, frozen=True):
     columns: Columns
     marks: dict[str, Mark]
     fraction: bool
-    reading: Reading
+    reading: ReadingRules
     zone: datetime.tzinfo
     paths: dict[str, str]
     """By role the path of its column's cells, `$.` and the header; roles without a column are left out."""
@@ -58,7 +58,10 @@ class Layout(msgspec.Struct, frozen=True):
     """By role the header of a column of numbers in which most cells are read by `plain_number` alone."""
 
     def symbol(self, row: dict[str, str]) -> str:
-        """Return the symbol as its source wrote it, out of its pair where it stands in one. Raises RecordError."""
+        """Return the symbol as its source wrote it, out of its pair where it stands in one.
+
+        Raises RecordError.
+        """
         if self.reading.symbol is not None:
             return self.reading.symbol
         header = self.columns.symbol or ""
@@ -80,30 +83,43 @@ class Layout(msgspec.Struct, frozen=True):
         """Raise RecordError where the row says that its price is not in US dollars."""
         header = self.columns.currency
         if header and (currency := row[header].strip()) and not is_dollar(currency):
-            raise RecordError(f"The price is in {currency[:40]}, not in US dollars - at `$.{header}`")
+            raise RecordError(
+                f"The price is in {currency[:40]}, not in US dollars - at `$.{header}`"
+            )
 
     def time(self, row: dict[str, str]) -> datetime.datetime | None:
-        """Return when the row says that it was observed, None where it does not say. Raises RecordError."""
+        """Return when the row says that it was observed, None where it does not say.
+
+        Raises RecordError.
+        """
         header = self.columns.time
         if header is None or not row[header].strip():
             return None
-        return parse_time(row[header], f"$.{header}", day_first=self.reading.day_first, zone=self.zone)
+        return parse_time(
+            row[header], f"$.{header}", day_first=self.reading.day_first, zone=self.zone
+        )
 
     def price(self, row: dict[str, str]) -> Decimal | None:
         """Return the price. Raises RecordError: a price that cannot be read costs the row."""
         try:
-            if (header := self.plain.get("price")) and (number := plain_number(row.get(header, ""))) is not None:
+            if (header := self.plain.get("price")) and (
+                number := plain_number(row.get(header, ""))
+            ) is not None:
                 return number
             number, percent = self._number(row, "price")
         except CurrencyError as error:
-            raise RecordError(f"The price is in {error}, not in US dollars - at `{self.paths['price']}`") from None
+            raise RecordError(
+                f"The price is in {error}, not in US dollars - at `{self.paths['price']}`"
+            ) from None
         if percent:
             raise RecordError(f"{_PERCENT} - at `{self.paths['price']}`")
         return number
 
     def side(self, row: dict[str, str], role: str, notes: list[Note]) -> Decimal | None:
         """Return another figure; what cannot be read is missing, with a note."""
-        if (header := self.plain.get(role)) and (number := plain_number(row.get(header, ""))) is not None:
+        if (header := self.plain.get(role)) and (
+            number := plain_number(row.get(header, ""))
+        ) is not None:
             return number
         if role not in self.paths:
             return None
@@ -122,7 +138,11 @@ class Layout(msgspec.Struct, frozen=True):
         return None
 
     def _in_percent(self, change: Decimal | None) -> Decimal | None:
-        return shifted(change, 2) if self.fraction and change is not None and change.is_finite() else change
+        return (
+            shifted(change, 2)
+            if self.fraction and change is not None and change.is_finite()
+            else change
+        )
 
     def path(self, role: str) -> str:
         """Return the header of a role's column."""
@@ -130,7 +150,8 @@ class Layout(msgspec.Struct, frozen=True):
 
     def _number(self, row: dict[str, str], role: str) -> tuple[Decimal | None, bool]:
         path = self.paths[role]
-        # A row of another file of the same layout has every header, but a payload may have lost its empty cells.
+        # A row of another file of the same layout has every header, but a payload may have lost its
+        # empty cells.
         text = row.get(path[2:], "").strip()
         return read_cell(text, self.marks.get(role, Mark.POINT), path) if text else (None, False)
 
@@ -141,19 +162,25 @@ def layout_of(headers: tuple[str, ...], reading: str = "") -> Layout:
 
     Raises RecordError where the payload's keys hold no price and no symbol.
     """
-    found = _READING.decode(reading) if reading else Reading()
+    found = _READING.decode(reading) if reading else ReadingRules()
     columns = columns_of(tuple(header for header in headers if not header.startswith(MARK)))
     columns = msgspec.structs.replace(columns, **found.columns)
     if columns.price is None or (columns.symbol is None and found.symbol is None):
         raise RecordError("The row has no column for a price or a symbol - at `$`")
     change = columns.change
-    fraction = found.change == "fraction" or (found.change is None and change is not None and is_fraction(change))
+    fraction = found.change == "fraction" or (
+        found.change is None and change is not None and is_fraction(change)
+    )
     marks = {role: Mark(mark) for role, mark in found.marks.items()}
     try:
         zone = zone_named(found.time_zone) if found.time_zone else datetime.UTC
     except ValueError as error:
         raise SourceMalformedError(str(error)) from None
-    paths = {role: f"$.{header}" for role, header in msgspec.structs.asdict(columns).items() if header is not None}
+    paths = {
+        role: f"$.{header}"
+        for role, header in msgspec.structs.asdict(columns).items()
+        if header is not None
+    }
     plain = {
         role: path.removeprefix("$.")
         for role, path in paths.items()

@@ -9,16 +9,18 @@ from typing import Literal
 
 import msgspec
 
-from ingestor.errors import SourceRefusedError
+from ingestor.sources.errors import SourceRefusedError
 from ingestor.sources.files.columns import Columns
-from ingestor.times import zone_named
+from ingestor.sources.times import zone_named
 
 __all__ = ["FILE_NAME", "Mapping", "mapping_of"]
 
 FILE_NAME = "csv.toml"
 
 
-class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Mapping(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What `csv.toml` may say of a file. What it leaves out is found in the file itself."""
 
     delimiter: str | None = None
@@ -38,7 +40,11 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def digest(self) -> str:
         """Return what tells one mapping from another, "" for one that says nothing."""
-        return "" if self == Mapping() else hashlib.blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
+        return (
+            ""
+            if self == Mapping()
+            else hashlib.blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
+        )
 
     @property
     def zone(self) -> datetime.tzinfo:
@@ -82,12 +88,18 @@ def _read(place: Path) -> dict[str, Mapping]:
 def _check(mapping: Mapping) -> None:
     """Raise ValueError for a value that no file can have."""
     if unknown := sorted(mapping.columns.keys() - set(Columns.__struct_fields__)):
-        raise ValueError(f"columns.{unknown[0]} is not a column; there are {', '.join(Columns.__struct_fields__)}")
-    if mapping.delimiter is not None and (len(mapping.delimiter) != 1 or mapping.delimiter in '"\r\n'):
+        raise ValueError(
+            f"columns.{unknown[0]} is not a column; there are {', '.join(Columns.__struct_fields__)}"
+        )
+    if mapping.delimiter is not None and (
+        len(mapping.delimiter) != 1 or mapping.delimiter in '"\r\n'
+    ):
         raise ValueError(f"delimiter must be one character, and is {mapping.delimiter!r}")
     if mapping.encoding is not None:
         try:
             "".encode(mapping.encoding)
         except LookupError:
-            raise ValueError(f"{mapping.encoding!r} is not an encoding; write one such as utf-8 or cp1252") from None
+            raise ValueError(
+                f"{mapping.encoding!r} is not an encoding; write one such as utf-8 or cp1252"
+            ) from None
     zone_named(mapping.time_zone or "UTC")

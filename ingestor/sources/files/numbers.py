@@ -4,9 +4,18 @@ import enum
 import re
 from decimal import Decimal
 
-from ingestor.records import RecordError
+from ingestor.sources.records import RecordError
 
-__all__ = ["CurrencyError", "Mark", "decides_mark", "is_missing", "plain_number", "read_cell", "shifted", "shown_marks"]
+__all__ = [
+    "CurrencyError",
+    "Mark",
+    "decides_mark",
+    "is_missing",
+    "plain_number",
+    "read_cell",
+    "shifted",
+    "shown_marks",
+]
 
 
 class Mark(enum.Enum):
@@ -57,9 +66,11 @@ _CURRENCY = re.compile(
     r"\b(EUR|GBP|JPY|CNY|RMB|KRW|INR|RUB|CHF|AUD|CAD|BRL|TRY|HKD|SGD|NZD|SEK|NOK|DKK|PLN|MXN|ZAR|IDR|THB|VND|UAH|AED|TWD"
     r"|PHP|NGN|ARS|BTC|ETH|BNB|SAT|SATS)\b|[\u20ac\u00a3\u00a5\u20a9\u20b9\u20bd\u20ba\u20b4\u20bf]|(?:A|C|R|HK|NZ|S)\$"
 )
-# A group of digits never begins with 0, and the last one has three digits; Indian groups before it have two.
+# A group of digits never begins with 0, and the last one has three digits; Indian groups before it
+# have two.
 _GROUPS = {
-    mark: re.compile(r"[1-9]\d{0,2}(?:MARK\d{2,3})*MARK\d{3}".replace("MARK", re.escape(mark))) for mark in ",.' "
+    mark: re.compile(r"[1-9]\d{0,2}(?:MARK\d{2,3})*MARK\d{3}".replace("MARK", re.escape(mark)))
+    for mark in ",.' "
 }
 
 
@@ -85,7 +96,11 @@ def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
         return None, False
     cell = text.translate(_DRESS).strip()
     match = _CELL.fullmatch(cell)
-    if match is None or bool(match["open"]) != bool(match["close"]) or (match["sign"] and match["later_sign"]):
+    if (
+        match is None
+        or bool(match["open"]) != bool(match["close"])
+        or (match["sign"] and match["later_sign"])
+    ):
         if other := _CURRENCY.search(cell):
             raise CurrencyError(other[0])
         raise RecordError(f"{text[:40]!r} is no number - at `{path}`")
@@ -95,7 +110,9 @@ def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
     sign = "-" if match["open"] or "-" in (match["sign"], match["later_sign"]) else ""
     number = Decimal(sign + digits + (match["exponent"] or ""))
     if match["scale"]:
-        number = shifted(number, _SCALES["k" if (scale := match["scale"].lower()) == "thousand" else scale[0]])
+        number = shifted(
+            number, _SCALES["k" if (scale := match["scale"].lower()) == "thousand" else scale[0]]
+        )
     return number, bool(match["percent"])
 
 
@@ -134,8 +151,8 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
 def decides_mark(text: str) -> Mark | None:
     """Return what a cell's digits show of their decimal mark, None where they fit both readings or have no mark.
 
-    `64123,45` and `0,412` show a decimal comma, since no group has two digits or begins with 0; `3.120,50` by its
-    order; `1,234,567` a comma that parts groups. `1,234` shows nothing.
+    `64123,45` and `0,412` show a decimal comma, since no group has two digits or begins with 0;
+    `3.120,50` by its order; `1,234,567` a comma that parts groups. `1,234` shows nothing.
     """
     commas, points = text.count(","), text.count(".")
     if commas and points:
@@ -156,4 +173,9 @@ _SHOWN = re.compile(r"\d[\d.,]*|[.,]\d+")
 
 def shown_marks(cells: list[str]) -> set[Mark]:
     """Return what the cells of a column show of their decimal mark; exponents and currencies are no part of that."""
-    return {mark for cell in cells for match in (_SHOWN.search(cell),) if match and (mark := decides_mark(match[0]))}
+    return {
+        mark
+        for cell in cells
+        for match in (_SHOWN.search(cell),)
+        if match and (mark := decides_mark(match[0]))
+    }

@@ -8,19 +8,22 @@ from pathlib import Path
 
 import msgspec
 
-from ingestor.errors import SourceRefusedError
+from ingestor.sources.errors import SourceRefusedError
 from ingestor.sources.files.mapping import FILE_NAME, Mapping, mapping_of
 
 SUFFIXES = (".csv", ".tsv", ".json", ".ndjson", ".jsonl", ".parquet")
 PACKINGS = ("", ".gz", ".bz2", ".zst", ".zip")
 NAMES = (*(suffix + packing for suffix in SUFFIXES for packing in PACKINGS), ".zip")
-"""How the names of the files end that are read of a folder. A file named alone may have any name."""
+"""How the names of the files end that are read of a folder.
+
+A file named alone may have any name.
+"""
 MAX_FILES = 10_000
 HEAD_BYTES = 65_536
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 
 
-class Identity(msgspec.Struct, frozen=True, array_like=True):
+class FileIdentity(msgspec.Struct, frozen=True, array_like=True):
     """What tells a file that was read from one that has changed.
 
     `head` is the digest of its first bytes, `mapping` that of what `csv.toml` says of it.
@@ -33,28 +36,38 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     head: str
     mapping: str = ""
 
-    def grew_from(self, before: "Identity") -> bool:
+    def grew_from(self, before: "FileIdentity") -> bool:
         """Tell whether the file may be the one before with bytes added at its end."""
-        same = (self.device, self.inode, self.mapping) == (before.device, before.inode, before.mapping)
-        return same and self.size > before.size and (before.size < HEAD_BYTES or self.head == before.head)
+        same = (self.device, self.inode, self.mapping) == (
+            before.device,
+            before.inode,
+            before.mapping,
+        )
+        return (
+            same
+            and self.size > before.size
+            and (before.size < HEAD_BYTES or self.head == before.head)
+        )
 
 
 class CsvFile(msgspec.Struct, frozen=True):
     """A file, and its group: its path below the folder that CSV_PATH names.
 
-    `real` is the same without links; None where links lead out of that folder, and the file is not to be read.
+    `real` is the same without links; None where links lead out of that folder, and the file is not
+    to be read.
     """
 
     group: str
     path: Path
-    identity: Identity
+    identity: FileIdentity
     mapping: Mapping
     real: Path | None
 
     def observed_at(self, modified_ns: int) -> datetime.datetime:
         """Return when a row that says nothing of it was observed: the last date in the file's name, else `modified_ns`.
 
-        That is the file's modification, or that of an earlier version where it was newer: what a file holds now counts.
+        That is the file's modification, or that of an earlier version where it was newer: what a
+        file holds now counts.
         """
         for text in reversed(_DATE.findall(self.path.name)):
             try:
@@ -77,13 +90,17 @@ def find_files(csv_path: str) -> list[CsvFile]:
                 "the like, or a glob"
             )
         if len(paths) > MAX_FILES:
-            raise SourceRefusedError(f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}")
+            raise SourceRefusedError(
+                f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}"
+            )
         # A file that is named itself may be a link to anywhere.
         inside = None if paths == [Path(csv_path)] else root.resolve()
         files = (_file(path, path.relative_to(root).as_posix(), inside) for path in paths)
         return [file for file in files if file is not None]
     except OSError as error:
-        raise SourceRefusedError(f"CSV_PATH {error.filename or csv_path}: {error.strerror}") from None
+        raise SourceRefusedError(
+            f"CSV_PATH {error.filename or csv_path}: {error.strerror}"
+        ) from None
 
 
 def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
@@ -98,7 +115,9 @@ def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
     root = path.parent
     while glob.has_magic(str(root)):
         root = root.parent
-    return root, sorted(entry for entry in root.glob(str(path.relative_to(root))) if _is_data(entry))
+    return root, sorted(
+        entry for entry in root.glob(str(path.relative_to(root))) if _is_data(entry)
+    )
 
 
 def _is_data(entry: Path) -> bool:
@@ -113,13 +132,13 @@ def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
     """
     real = path.resolve()
     if inside is not None and not real.is_relative_to(inside):
-        return CsvFile(group, path, Identity(0, 0, 0, 0, ""), Mapping(), None)
+        return CsvFile(group, path, FileIdentity(0, 0, 0, 0, ""), Mapping(), None)
     mapping = mapping_of(path)
     identity = identify(real, mapping)
     return None if identity is None else CsvFile(group, path, identity, mapping, real)
 
 
-def identify(path: Path, mapping: Mapping) -> Identity | None:
+def identify(path: Path, mapping: Mapping) -> FileIdentity | None:
     """Return what tells one version of a file from another; None for a file that has just gone.
 
     One that may not be read is listed all the same: reading it then fails for that file alone.
@@ -133,4 +152,6 @@ def identify(path: Path, mapping: Mapping) -> Identity | None:
     except PermissionError:
         head = b""
     digest = hashlib.blake2b(head, digest_size=16).hexdigest()
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest, mapping.digest)
+    return FileIdentity(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest, mapping.digest
+    )

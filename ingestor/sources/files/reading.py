@@ -5,17 +5,17 @@ import time
 import msgspec
 
 from db.notes import Note
-from ingestor.decode import check_external_id
-from ingestor.errors import SourceMalformedError, SourceRefusedError
-from ingestor.records import OBSERVED_AT, Record, RecordError, Rejection, content_hash
+from ingestor.sources.decode import check_external_id
+from ingestor.sources.errors import SourceMalformedError, SourceRefusedError
 from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
-from ingestor.sources.files.layout import BESIDE, READ, Reading, layout_of
+from ingestor.sources.files.layout import BESIDE, READ, ReadingRules, layout_of
 from ingestor.sources.files.numbers import Mark
 from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.survey import survey
-from ingestor.sources.files.table import Row
-from ingestor.sources.files.tables import open_table
+from ingestor.sources.files.tables.opening import open_table
+from ingestor.sources.files.tables.table import Row
+from ingestor.sources.records import OBSERVED_AT, Record, RecordError, Rejection, content_hash
 
 _REPEATED = msgspec.json.encode({BESIDE: Verdict.REPEATED.value})[1:-1]
 MAX_SLICE_BYTES = 8 * 1024 * 1024
@@ -23,7 +23,7 @@ WRITING_SECONDS = 10
 """A file that changed within these may still be written: a last line without an end then waits."""
 
 
-class Slice(msgspec.Struct, frozen=True):
+class FileSlice(msgspec.Struct, frozen=True):
     """Some rows of a file; `offset` is where the next ones start, `at_end` says that there are none.
 
     `unfinished` says that a last line waits for its end.
@@ -58,14 +58,16 @@ class CsvReading:
             self.close()
             raise
         reading = self.survey.reading
-        self._read = "" if reading == Reading() else msgspec.json.encode(reading).decode()
+        self._read = "" if reading == ReadingRules() else msgspec.json.encode(reading).decode()
         marks = (READ,) if self._read else ()
         self.layout = layout_of((*self.table.headers, *marks), self._read)
         self.survey.conflicts.mark = self.layout.marks.get("price", Mark.POINT)
         self._end_is_open = False
         self.last_row: Row | None = None
         """The row that was read last."""
-        self._rejections = [Rejection(None, row.error or "", row.raw) for row in self.table.rejected]
+        self._rejections = [
+            Rejection(None, row.error or "", row.raw) for row in self.table.rejected
+        ]
 
     def close(self) -> None:
         """Close the file."""
@@ -87,7 +89,13 @@ class CsvReading:
             text = "Rows of one coin and one time whose prices lie more than 5 % apart: none of them is believed"
             notes.append(Note("conflicts", text, count))
         if count := counts[Verdict.REPEATED]:
-            notes.append(Note("repeated", "Rows that repeat a coin and a time: the first of them counts", count))
+            notes.append(
+                Note(
+                    "repeated",
+                    "Rows that repeat a coin and a time: the first of them counts",
+                    count,
+                )
+            )
         if self._end_is_open:
             text = "The last line has no line end: if the file was cut there, its last cell may be cut too"
             notes.append(Note("last line", text))
@@ -102,7 +110,7 @@ class CsvReading:
         self.survey.conflicts.counts = dict.fromkeys(Verdict, 0)
         self.table.seek(offset)
 
-    def read_slice(self, row_count: int) -> Slice:
+    def read_slice(self, row_count: int) -> FileSlice:
         """Return the next rows: each a record or a rejection."""
         records: list[Record] = []
         rejections, self._rejections = self._rejections, []
@@ -112,12 +120,12 @@ class CsvReading:
             row = self.table.read()
             self.last_row = row
             if row is None:
-                return Slice(records, rejections, self.table.offset, at_end=True)
+                return FileSlice(records, rejections, self.table.offset, at_end=True)
             size += len(row.raw)
             if has_lines and not row.raw.endswith(b"\n"):
                 if self._is_being_written():
                     before = self.table.offset - len(row.raw)
-                    return Slice(records, rejections, before, at_end=True, unfinished=True)
+                    return FileSlice(records, rejections, before, at_end=True, unfinished=True)
                 self._end_is_open = True
             if row.error is not None:
                 rejections.append(Rejection(None, row.error, row.raw))
@@ -128,7 +136,7 @@ class CsvReading:
                     rejections.append(Rejection(None, str(error), row.raw))
             if size > MAX_SLICE_BYTES:
                 break
-        return Slice(records, rejections, self.table.offset, at_end=False)
+        return FileSlice(records, rejections, self.table.offset, at_end=False)
 
     def _is_being_written(self) -> bool:
         """Tell whether the file has just changed, so that a last line without an end may go on."""
@@ -140,7 +148,8 @@ class CsvReading:
         row = dict(zip(self.table.headers, cells, strict=True))
         header = self.layout.columns.time
         if header is None or not row[header] or row[header].isspace():
-            # Part of the payload, so that it decides on what is new and lasts until a rebuild from raw payloads.
+            # Part of the payload, so that it decides on what is new and lasts until a rebuild from
+            # raw payloads.
             row[OBSERVED_AT] = self._file_time
         if self._read:
             row[READ] = self._read
@@ -151,7 +160,10 @@ class CsvReading:
         return Record(check_external_id(self._external_id(row)), raw, content_hash(raw))
 
     def _external_id(self, row: dict[str, str]) -> str:
-        """Return the row's own id, else one made of its ticker, name and address. Raises RecordError."""
+        """Return the row's own id, else one made of its ticker, name and address.
+
+        Raises RecordError.
+        """
         columns = self.layout.columns
         if columns.id and (own := row[columns.id].strip()):
             return own

@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import msgspec
 
-from db.display import printable
+from common.display import printable
 from db.notes import Note
 from db.source_files import FileColumn, FileForm, FileReport, FirstListing
-from ingestor.records import Listing
 from ingestor.sources.files.columns import Columns
 from ingestor.sources.files.layout import Layout
 from ingestor.sources.files.numbers import Mark
-from ingestor.sources.files.table import Table
+from ingestor.sources.files.tables.table import Table
+from ingestor.sources.records import Listing
 
 __all__ = ["FIRST_ROWS", "first_listing", "report_of"]
 
@@ -22,11 +22,21 @@ MAX_HEADERS = 50
 MAX_HEADER = 100
 MONEY = ("price", "market_cap", "volume")
 SUPPLIES = ("circulating_supply", "total_supply", "max_supply")
-_MARKS = {Mark.POINT: "decimal point", Mark.COMMA: "decimal comma", Mark.MIXED: "decimal point or comma, cell by cell"}
+_MARKS = {
+    Mark.POINT: "decimal point",
+    Mark.COMMA: "decimal comma",
+    Mark.MIXED: "decimal point or comma, cell by cell",
+}
 
 
 def report_of(
-    name: str, table: Table, layout: Layout, *, rows: int, first: Iterable[Listing] = (), notes: Iterable[Note] = ()
+    name: str,
+    table: Table,
+    layout: Layout,
+    *,
+    rows: int,
+    first: Iterable[Listing] = (),
+    notes: Iterable[Note] = (),
 ) -> FileReport:
     """Return the report of a file of `rows` rows; `first` are the listings of its first ones."""
     read = set(msgspec.structs.astuple(layout.columns))
@@ -39,7 +49,10 @@ def report_of(
         unread_count=len(unread),
         rows=rows,
         first=tuple(map(first_listing, first)),
-        notes=tuple(msgspec.structs.replace(note, about=shown(note.about), text=shown(note.text)) for note in notes),
+        notes=tuple(
+            msgspec.structs.replace(note, about=shown(note.about), text=shown(note.text))
+            for note in notes
+        ),
     )
 
 
@@ -110,11 +123,15 @@ def _how(role: str, layout: Layout) -> str:
     elif role in SUPPLIES:
         unit = "coins"
     else:
-        return {"currency": "must be US dollars", "id": "the same in all rows of a coin"}.get(role, "")
+        return {"currency": "must be US dollars", "id": "the same in all rows of a coin"}.get(
+            role, ""
+        )
     return f"{unit}, {_MARKS[layout.marks.get(role, Mark.POINT)]}"
 
 
 def _how_time(layout: Layout) -> str:
     zone = layout.reading.time_zone or "UTC"
-    order = {True: ", day before month", False: ", month before day", None: ""}[layout.reading.day_first]
+    order = {True: ", day before month", False: ", month before day", None: ""}[
+        layout.reading.day_first
+    ]
     return f"{zone} where a time names no zone{order}"

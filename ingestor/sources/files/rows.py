@@ -6,18 +6,24 @@ from collections import deque
 from pathlib import Path
 from typing import Self
 
-from db.formulas import unguarded
-from ingestor.errors import SourceMalformedError
+from common.csv_injection import unguarded
+from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.blocks import BLOCK_BYTES, MERGE_MARKERS, plain_rows
-from ingestor.sources.files.streams import PACKED_ERRORS, UTF_8_BOM, FileStream, broken, open_stream
-from ingestor.sources.files.table import Row
+from ingestor.sources.files.tables.streams import (
+    PACKED_ERRORS,
+    UTF_8_BOM,
+    FileStream,
+    broken,
+    open_stream,
+)
+from ingestor.sources.files.tables.table import Row
 
 MAX_LINE_BYTES = 1024 * 1024
 MAX_ROW_LINES = 100
 """What an open quote may swallow: without a bound a file of such lines would be read once for each of them."""
 
 
-class _Lines:
+class _LineBuffer:
     """Lines for csv.reader, which takes as many as a row needs; `taken` are those since it was last emptied."""
 
     def __init__(self, file: io.BufferedIOBase, *, at_beginning: bool) -> None:
@@ -30,11 +36,17 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._given_back.popleft() if self._given_back else self._file.readline(MAX_LINE_BYTES + 1)
+        line = (
+            self._given_back.popleft()
+            if self._given_back
+            else self._file.readline(MAX_LINE_BYTES + 1)
+        )
         if not line:
             raise StopIteration
         if len(line) > MAX_LINE_BYTES:
-            raise SourceMalformedError(f"a line is longer than {MAX_LINE_BYTES:,} bytes; is this a CSV file?")
+            raise SourceMalformedError(
+                f"a line is longer than {MAX_LINE_BYTES:,} bytes; is this a CSV file?"
+            )
         self.taken.append(line)
         if len(self.taken) > MAX_ROW_LINES:
             raise csv.Error(f"more than {MAX_ROW_LINES} lines")
@@ -54,7 +66,11 @@ class _Lines:
         if self._given_back:
             return b""
         block = self._file.read(BLOCK_BYTES)
-        return block if block.endswith(b"\n") or not block else block + self._file.readline(MAX_LINE_BYTES + 1)
+        return (
+            block
+            if block.endswith(b"\n") or not block
+            else block + self._file.readline(MAX_LINE_BYTES + 1)
+        )
 
     def give(self, block: bytes) -> None:
         """Take lines that `read_block` has returned as the next ones."""
@@ -64,10 +80,13 @@ class _Lines:
 class RowReader:
     """The rows of an open CSV file. A row must have `width` cells, once that is set.
 
-    Every method raises SourceError: Malformed for bytes that are not CSV, Unavailable for a file that cannot be read.
+    Every method raises SourceError: Malformed for bytes that are not CSV, Unavailable for a file
+    that cannot be read.
     """
 
-    def __init__(self, path: Path, stream: FileStream | None = None, *, delimiter: str = ",") -> None:
+    def __init__(
+        self, path: Path, stream: FileStream | None = None, *, delimiter: str = ","
+    ) -> None:
         self._path = path
         self._stream = stream or open_stream(path)
         self._file = self._stream.file
@@ -81,7 +100,7 @@ class RowReader:
 
     def _start(self) -> None:
         self._ready.clear()
-        self._lines = _Lines(self._file, at_beginning=self._offset == 0)
+        self._lines = _LineBuffer(self._file, at_beginning=self._offset == 0)
         self._reader = csv.reader(self._lines, strict=True, delimiter=self.delimiter)
 
     def close(self) -> None:

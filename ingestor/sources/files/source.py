@@ -11,21 +11,29 @@ from typing import Literal
 import anyio.to_thread
 import msgspec
 
+from common.settings import Settings
 from db.notes import Note
-from db.settings import Settings
 from ingestor.clock import utc_now
-from ingestor.decode import decode_record
-from ingestor.errors import SourceError, SourceRefusedError
-from ingestor.normalize import FUTURE, not_negative, positive, rank_of, signed
-from ingestor.readable import check_readable
-from ingestor.records import OBSERVED_AT, Checkpoint, FilePart, Listing, Page, Record, RecordError
+from ingestor.run.readable import check_readable
+from ingestor.sources.decode import decode_record
+from ingestor.sources.errors import SourceError, SourceRefusedError
 from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
 from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
-from ingestor.sources.files.paths import CsvFile, Identity, find_files, identify
-from ingestor.sources.files.reading import CsvReading, Slice, repeats
+from ingestor.sources.files.paths import CsvFile, FileIdentity, find_files, identify
+from ingestor.sources.files.reading import CsvReading, FileSlice, repeats
 from ingestor.sources.files.report import FIRST_ROWS, report_of
-from ingestor.times import parse_time
+from ingestor.sources.normalize import FUTURE, not_negative, positive, rank_of, signed
+from ingestor.sources.records import (
+    OBSERVED_AT,
+    Checkpoint,
+    FilePart,
+    Listing,
+    Page,
+    Record,
+    RecordError,
+)
+from ingestor.sources.times import parse_time
 
 ROWS_A_PAGE = 5_000
 
@@ -34,23 +42,24 @@ _EARLIER = datetime.timedelta(microseconds=1)
 _ROW = msgspec.json.Decoder(dict[str, str])
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _FilePosition(msgspec.Struct, frozen=True):
     """A place in the middle of a file: the page that comes next and the offset that it starts at."""
 
     group: str
-    identity: Identity
+    identity: FileIdentity
     number: int
     offset: int
 
 
-class _Position(msgspec.Struct, frozen=True):
+class _FilesPosition(msgspec.Struct, frozen=True):
     """The files that were read to their end, the one that was not, and whether a sweep is under way.
 
-    `modified_ns` is by file the newest modification of all its versions: rows without a time are dated by it.
+    `modified_ns` is by file the newest modification of all its versions: rows without a time are
+    dated by it.
     """
 
-    done: dict[str, Identity] = {}
-    place: _Place | None = None
+    done: dict[str, FileIdentity] = {}
+    place: _FilePosition | None = None
     sweeping: bool = False
     modified_ns: dict[str, int] = {}
     rows: dict[str, int] = {}
@@ -81,23 +90,30 @@ class CsvFiles:
         self._made = made
         self._is_empty = False
 
-    async def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+    async def pages(
+        self, checkpoint: Checkpoint | None, *, full: bool
+    ) -> AsyncGenerator[Page, None]:
         """Yield the files that changed, slice by slice; none where nothing did.
 
         A file that cannot be read fails the run after all others were read. Raises SourceError.
         """
-        position = _Position()
+        position = _FilesPosition()
         if checkpoint is not None and checkpoint.position is not None:
-            position = msgspec.convert(checkpoint.position, _Position)
+            position = msgspec.convert(checkpoint.position, _FilesPosition)
         if full:
-            position = _Position(modified_ns=position.modified_ns)
+            position = _FilesPosition(modified_ns=position.modified_ns)
         rows = position.rows.copy()
         files = await anyio.to_thread.run_sync(self._find_files)
         groups = tuple(file.group for file in files)
         modified_ns = {
-            file.group: max(file.identity.mtime_ns, position.modified_ns.get(file.group, 0)) for file in files
+            file.group: max(file.identity.mtime_ns, position.modified_ns.get(file.group, 0))
+            for file in files
         }
-        done = {file.group: file.identity for file in files if position.done.get(file.group) == file.identity}
+        done = {
+            file.group: file.identity
+            for file in files
+            if position.done.get(file.group) == file.identity
+        }
         changed = [file for file in files if file.group not in done]
         failures: list[SourceError] = []
         for file in changed:
@@ -111,7 +127,9 @@ class CsvFiles:
                         place = None if page.ends_group else page.position
                         yield msgspec.structs.replace(
                             page,
-                            position=_Position(done.copy(), place, not complete, modified_ns, rows.copy()),
+                            position=_FilesPosition(
+                                done.copy(), place, not complete, modified_ns, rows.copy()
+                            ),
                             sweep_groups=groups if complete else None,
                         )
             except SourceError as error:
@@ -120,7 +138,9 @@ class CsvFiles:
             raise failures[0]
         if not changed and (full or position.sweeping or position.done.keys() != done.keys()):
             # Nothing to read, but a file went away, or all did: the sweep ends with what is left.
-            position = _Position(done, modified_ns=modified_ns, rows={group: rows.get(group, 0) for group in groups})
+            position = _FilesPosition(
+                done, modified_ns=modified_ns, rows={group: rows.get(group, 0) for group in groups}
+            )
             yield Page("", 0, utc_now(), [], [], position, ends_group=True, sweep_groups=groups)
 
     def why_no_page(self) -> str | None:
@@ -145,9 +165,12 @@ class CsvFiles:
         return files
 
     async def _file_pages(
-        self, file: CsvFile, position: _Position, modified_ns: int, rows: dict[str, int]
+        self, file: CsvFile, position: _FilesPosition, modified_ns: int, rows: dict[str, int]
     ) -> AsyncGenerator[Page, None]:
-        """Yield the slices of a file. One that moves under its reader, or lost most of its rows, ends nothing."""
+        """Yield the slices of a file.
+
+        One that moves under its reader, or lost most of its rows, ends nothing.
+        """
         run_sync = anyio.to_thread.run_sync
         reading = await run_sync(CsvReading, file, modified_ns)
         place, number = position.place, 0
@@ -158,7 +181,9 @@ class CsvFiles:
             ended, notes = False, [*reading.survey.notes]
             while not ended:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
-                doubt = await run_sync(doubt_of, file, part, reading.survey.rows, rows.get(file.group, 0))
+                doubt = await run_sync(
+                    doubt_of, file, part, reading.survey.rows, rows.get(file.group, 0)
+                )
                 moved = doubt is not None and doubt.about == "moved"
                 fetched_at = utc_now()
                 if number == 0 and not moved:
@@ -173,23 +198,34 @@ class CsvFiles:
                     fetched_at=fetched_at,
                     records=[] if moved else part.records,
                     rejections=[] if moved else part.rejections,
-                    position=_Place(file.group, file.identity, number + 1, part.offset),
+                    position=_FilePosition(file.group, file.identity, number + 1, part.offset),
                     ends_group=ended and doubt is None,
                     notes=tuple(notes + late),
-                    file=None if moved else self._file_part(file, reading, part, number, late, ended=ended),
+                    file=None
+                    if moved
+                    else self._file_part(file, reading, part, number, late, ended=ended),
                 )
                 number, notes = number + 1, []
         finally:
             reading.close()
 
     def _file_part(
-        self, file: CsvFile, reading: CsvReading, part: Slice, number: int, late: list[Note], *, ended: bool
+        self,
+        file: CsvFile,
+        reading: CsvReading,
+        part: FileSlice,
+        number: int,
+        late: list[Note],
+        *,
+        ended: bool,
     ) -> FilePart:
         """Return what a slice adds to the report of its file."""
         notes = [*(reading.survey.notes if number == 0 else ()), *late]
         first = itertools.islice(self._readable(part.records), FIRST_ROWS) if number == 0 else ()
         rows = reading.survey.rows
-        report = report_of(file.group, reading.table, reading.layout, rows=rows, first=first, notes=notes)
+        report = report_of(
+            file.group, reading.table, reading.layout, rows=rows, first=first, notes=notes
+        )
         return FilePart(report, is_first=number == 0, is_last=ended)
 
     def _readable(self, records: list[Record]) -> Iterator[Listing]:
@@ -209,7 +245,8 @@ class CsvFiles:
         price = layout.price(row)
         side = _Side(row, layout)
         beside = row.get(BESIDE)
-        # A repeated row adds nothing, to history neither; of rows that contradict each other none is believed.
+        # A repeated row adds nothing, to history neither; of rows that contradict each other none
+        # is believed.
         ignored = beside in {_CONFLICT, _REPEATED}
         return Listing(
             external_id=record.external_id,
@@ -219,7 +256,8 @@ class CsvFiles:
             name_words=name_words,
             core_words=core_words,
             rank=side.rank(),
-            # The price of a row that repeats another is that one's, and no point of history besides.
+            # The price of a row that repeats another is that one's, and no point of history
+            # besides.
             price_usd=None if beside else positive(price, layout.paths["price"]),
             market_cap_usd=None if ignored else side.number("market_cap", positive),
             volume_24h_usd=None if ignored else side.number("volume", not_negative),
@@ -246,7 +284,9 @@ class _Side:
         self._layout = layout
         self.notes: list[Note] = []
 
-    def number(self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]) -> Decimal | None:
+    def number(
+        self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]
+    ) -> Decimal | None:
         """Return a figure within its bounds."""
         if role not in self._layout.paths:
             return None
@@ -267,8 +307,13 @@ class _Side:
             return None
 
 
-def _observed_at(row: dict[str, str], layout: Layout, fetched_at: datetime.datetime) -> tuple[datetime.datetime, bool]:
-    """Return when a row was observed, and whether the row says so itself. Raises RecordError for the future."""
+def _observed_at(
+    row: dict[str, str], layout: Layout, fetched_at: datetime.datetime
+) -> tuple[datetime.datetime, bool]:
+    """Return when a row was observed, and whether the row says so itself.
+
+    Raises RecordError for the future.
+    """
     moment = layout.time(row)
     if moment is None:
         path = f"$.{OBSERVED_AT}"
@@ -280,7 +325,7 @@ def _observed_at(row: dict[str, str], layout: Layout, fetched_at: datetime.datet
     return moment, True
 
 
-def doubt_of(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | None:
+def doubt_of(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Note | None:
     """Return why a slice, or the file that ends with it, is not its file's last word; None where it is."""
     now = identify(file.real or file.path, file.mapping)
     if now is None:
@@ -288,9 +333,14 @@ def doubt_of(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | 
     if now != file.identity and not now.grew_from(file.identity):
         return Note("moved", f"{file.group} changed while it was read; the next run reads it again")
     if part.unfinished:
-        return Note("unfinished", f"{file.group} ends within a line, it is still being written: that line waits")
+        return Note(
+            "unfinished",
+            f"{file.group} ends within a line, it is still being written: that line waits",
+        )
     if part.at_end and rows * 2 < rows_before:
-        text = f"{file.group} has {rows:,} rows, it had {rows_before:,}: nothing that is missing ends"
+        text = (
+            f"{file.group} has {rows:,} rows, it had {rows_before:,}: nothing that is missing ends"
+        )
         return Note("shrunk", f"{text}. `kasparro trigger --full --source csv` believes it")
     return None
 
@@ -298,4 +348,6 @@ def doubt_of(file: CsvFile, part: Slice, rows: int, rows_before: int) -> Note | 
 def create(settings: Settings, *, name: str = "csv") -> CsvFiles:
     """Make the source that the settings describe."""
     path = settings.csv_path or str(settings.csv_folder)
-    return CsvFiles(path, name=name, poll_seconds=settings.poll_seconds, made=settings.csv_path is None)
+    return CsvFiles(
+        path, name=name, poll_seconds=settings.poll_seconds, made=settings.csv_path is None
+    )

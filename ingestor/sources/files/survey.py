@@ -8,8 +8,7 @@ from typing import Literal
 import msgspec
 
 from db.notes import Note
-from ingestor.errors import SourceMalformedError
-from ingestor.records import RecordError
+from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.columns import (
     PAIRS,
     SYMBOLS_BY_CELLS,
@@ -22,14 +21,21 @@ from ingestor.sources.files.columns import (
     says_percent,
 )
 from ingestor.sources.files.conflicts import Conflicts
-from ingestor.sources.files.evidence import ChangeEvidence, DateEvidence, IdEvidence, MarkEvidence, PairEvidence
-from ingestor.sources.files.layout import Reading
+from ingestor.sources.files.evidence import (
+    ChangeEvidence,
+    DateEvidence,
+    IdEvidence,
+    MarkEvidence,
+    PairEvidence,
+)
+from ingestor.sources.files.layout import ReadingRules
 from ingestor.sources.files.mapping import Mapping
 from ingestor.sources.files.symbols import coin_of_file, is_dollar, is_quote
-from ingestor.sources.files.table import Row, Table
-from ingestor.times import parse_time
+from ingestor.sources.files.tables.table import Row, Table
+from ingestor.sources.records import RecordError
+from ingestor.sources.times import parse_time
 
-__all__ = ["Survey", "survey"]
+__all__ = ["FileSurvey", "survey"]
 
 CHUNK_ROWS = 1_000
 SAMPLE_ROWS = 200
@@ -46,23 +52,27 @@ _Cells = Sequence[Sequence[str]]
 """The cells of some rows, column by column."""
 
 
-class Survey(msgspec.Struct):
+class FileSurvey(msgspec.Struct):
     """What a first look found: how rows are read, the columns of that, what to tell, how many rows there are."""
 
-    reading: Reading
+    reading: ReadingRules
     columns: Columns
     notes: list[Note]
     conflicts: Conflicts
     rows: int
 
 
-def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = None) -> Survey:
+def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = None) -> FileSurvey:
     """Read a table once and decide how its rows are read; `size` are its bytes, where these are known.
 
     Raises SourceError where it holds no prices in dollars.
     """
     start = table.offset
-    first = [row.cells for row in itertools.islice(iter(table.read, None), SAMPLE_ROWS) if row.error is None]
+    first = [
+        row.cells
+        for row in itertools.islice(iter(table.read, None), SAMPLE_ROWS)
+        if row.error is None
+    ]
     table.seek(start)
     sample = dict(zip(table.headers, zip(*first, strict=True), strict=True)) if first else {}
     columns, symbol, name, notes = _columns(table.headers, mapping, sample, file_name)
@@ -72,7 +82,7 @@ def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = No
         rows += len(chunk)
         evidence.add([row.cells for row in chunk if row.error is None])
     table.seek(start)
-    return Survey(
+    return FileSurvey(
         reading=evidence.reading(mapping, table, symbol, name, notes),
         columns=evidence.columns,
         notes=notes,
@@ -90,12 +100,21 @@ def _chunks(table: Table) -> Iterator[list[Row]]:
 def _columns(
     headers: tuple[str, ...], mapping: Mapping, sample: dict[str, tuple[str, ...]], file_name: str
 ) -> tuple[Columns, str | None, str | None, list[Note]]:
-    """Return the columns, and the symbol and name of a file of one coin. Raises SourceMalformedError."""
+    """Return the columns, and the symbol and name of a file of one coin.
+
+    Raises SourceMalformedError.
+    """
     notes: list[Note] = []
-    if missing := [header for header in mapping.columns.values() if header and header not in headers]:
-        raise SourceMalformedError(f"csv.toml names the column {missing[0]!r}, which the file does not have")
+    if missing := [
+        header for header in mapping.columns.values() if header and header not in headers
+    ]:
+        raise SourceMalformedError(
+            f"csv.toml names the column {missing[0]!r}, which the file does not have"
+        )
     columns = columns_of(headers)
-    columns = msgspec.structs.replace(columns, **{role: header or None for role, header in mapping.columns.items()})
+    columns = msgspec.structs.replace(
+        columns, **{role: header or None for role, header in mapping.columns.items()}
+    )
     refuse_without_price(headers, columns)
     if mapping.currency and not is_dollar(mapping.currency):
         raise SourceMalformedError(
@@ -113,20 +132,31 @@ def _columns(
                 "; a file of one coin may be named after it (BTC-USD.csv), or csv.toml says its symbol",
             )
         if coin.quote and not is_dollar(coin.quote):
-            raise SourceMalformedError(f"by its name the file holds prices in {coin.quote}; only US dollars are read")
+            raise SourceMalformedError(
+                f"by its name the file holds prices in {coin.quote}; only US dollars are read"
+            )
         symbol, name = coin.symbol, name or coin.name
-        notes.append(Note("symbol", f"No column holds a symbol: by the name of the file all rows are of {symbol}"))
+        notes.append(
+            Note(
+                "symbol",
+                f"No column holds a symbol: by the name of the file all rows are of {symbol}",
+            )
+        )
     if columns.currency and (
         columns.currency in (columns.symbol, columns.name)
         or not all(is_quote(cell) for cell in sample.get(columns.currency, ()) if cell.strip())
     ):
         columns = msgspec.structs.replace(columns, currency=None)
     if columns.time is None and "time" not in mapping.columns:
-        columns = msgspec.structs.replace(columns, time=_time_by_cells(headers, columns, sample, mapping))
+        columns = msgspec.structs.replace(
+            columns, time=_time_by_cells(headers, columns, sample, mapping)
+        )
     return columns, symbol, name, notes
 
 
-def _symbol_by_cells(headers: tuple[str, ...], columns: Columns, sample: dict[str, tuple[str, ...]]) -> Columns:
+def _symbol_by_cells(
+    headers: tuple[str, ...], columns: Columns, sample: dict[str, tuple[str, ...]]
+) -> Columns:
     """Take a column for the symbols whose header may mean a name as well, if its cells look like tickers."""
     for header in headers:
         cells = [cell.strip() for cell in sample.get(header, ()) if cell.strip()]
@@ -147,9 +177,12 @@ def _time_by_cells(
             continue
         try:
             for cell in cells:
-                if cell.strip().isdecimal() and len(cell.strip()) < 10:  # noqa: PLR2004 - seconds of this century
+                # Seconds of this century.
+                if cell.strip().isdecimal() and len(cell.strip()) < 10:  # noqa: PLR2004
                     raise RecordError("an amount")  # noqa: TRY301 - as for any other cell
-                parse_time(cell, "$", day_first=True if mapping.day_first is None else mapping.day_first)
+                parse_time(
+                    cell, "$", day_first=True if mapping.day_first is None else mapping.day_first
+                )
         except RecordError:
             continue
         return header
@@ -159,7 +192,9 @@ def _time_by_cells(
 class _Evidence:
     """What the cells of all rows show, column by column."""
 
-    def __init__(self, headers: tuple[str, ...], columns: Columns, first: list[list[str]], size: int | None) -> None:
+    def __init__(
+        self, headers: tuple[str, ...], columns: Columns, first: list[list[str]], size: int | None
+    ) -> None:
         self._headers = headers
         self._place = {header: place for place, header in enumerate(headers)}
         self.columns = columns
@@ -203,8 +238,13 @@ class _Evidence:
             ids.add(self._column("id", cells), list(zip(symbols, names, strict=True)))
 
     def reading(
-        self, mapping: Mapping, table: Table, symbol: str | None, name: str | None, notes: list[Note]
-    ) -> Reading:
+        self,
+        mapping: Mapping,
+        table: Table,
+        symbol: str | None,
+        name: str | None,
+        notes: list[Note],
+    ) -> ReadingRules:
         """Return what was decided, and add to `notes` what a reader of the file should know of it."""
         notes += table.form.notes
         if self.columns.id and (reason := self._ids.refused()):
@@ -213,8 +253,14 @@ class _Evidence:
         if self.columns.time is None:
             notes.append(Note("time", "No column holds a time: rows are dated by the file"))
         elif self._undated:
-            notes.append(Note("time", "Rows without a time of their own are dated by the file", self._undated))
-        unread = [header for header in self._headers if header.strip() and header not in self._read()]
+            notes.append(
+                Note(
+                    "time", "Rows without a time of their own are dated by the file", self._undated
+                )
+            )
+        unread = [
+            header for header in self._headers if header.strip() and header not in self._read()
+        ]
         if unread:
             notes.append(Note("columns", f"Columns that are not read: {', '.join(unread)}"))
         default = columns_of(self._headers)
@@ -226,11 +272,18 @@ class _Evidence:
         pairs = self._pairs.decided() and symbol is None
         if pairs and any(self._pairs.quotes - {"USD"}):
             quotes = ", ".join(sorted(self._pairs.quotes))
-            notes.append(Note("quotes", f"Prices are of pairs in {quotes}; coins that stand for a dollar count as one"))
-        if (pairs or self.columns.currency) and header_key(self.columns.volume or "") in BARE_VOLUMES:
+            notes.append(
+                Note(
+                    "quotes",
+                    f"Prices are of pairs in {quotes}; coins that stand for a dollar count as one",
+                )
+            )
+        if (pairs or self.columns.currency) and header_key(
+            self.columns.volume or ""
+        ) in BARE_VOLUMES:
             text = "The volume of pairs may count coins, and is read as US dollars"
             notes.append(Note(f"$.{self.columns.volume}", f"{text} - at `$.{self.columns.volume}`"))
-        return Reading(
+        return ReadingRules(
             columns=differing,
             marks=self._decided_marks(mapping, table, notes),
             change=self._decided_change(mapping, notes),
@@ -256,14 +309,18 @@ class _Evidence:
                 if mark == "." and not elsewhere:
                     path = f"$.{getattr(self.columns, role)}"
                     what = (
-                        "Commas are read as parting thousands" if evidence.has_commas else "Points are read as decimal"
+                        "Commas are read as parting thousands"
+                        if evidence.has_commas
+                        else "Points are read as decimal"
                     )
                     notes.append(Note(path, f"{what}, no cell shows more - at `{path}`"))
             if mark in (",", "?"):
                 marks[role] = "," if mark == "," else "?"
         return marks
 
-    def _decided_change(self, mapping: Mapping, notes: list[Note]) -> Literal["percent", "fraction"] | None:
+    def _decided_change(
+        self, mapping: Mapping, notes: list[Note]
+    ) -> Literal["percent", "fraction"] | None:
         header = self.columns.change
         if header is None:
             return None
@@ -271,5 +328,7 @@ class _Evidence:
             return mapping.change
         decided = self._change.decided()
         if decided is None and self._change.seen:
-            notes.append(Note(f"$.{header}", f"Per cent or fraction? No cell shows it - at `$.{header}`"))
+            notes.append(
+                Note(f"$.{header}", f"Per cent or fraction? No cell shows it - at `$.{header}`")
+            )
         return decided

@@ -7,17 +7,59 @@ import re
 
 import msgspec
 
-from db.settings import DATA
-from ingestor.normalize import name_key
+from common.settings import DATA
+from ingestor.sources.normalize import name_key
 
-__all__ = ["DOLLARS", "FileCoin", "coin_of_file", "is_dollar", "is_quote", "split_joined_pair", "split_pair"]
+__all__ = [
+    "DOLLARS",
+    "FileCoin",
+    "coin_of_file",
+    "is_dollar",
+    "is_quote",
+    "split_joined_pair",
+    "split_pair",
+]
 
-DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "USDP", "US$", "$", "USDOLLAR", "DOLLAR"})
+DOLLARS = frozenset(
+    {"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "USDP", "US$", "$", "USDOLLAR", "DOLLAR"}
+)
 """Quotes that are read as US dollars: the dollar, and the coins that stand for one."""
 _OTHER_QUOTES = frozenset(
     {
-        *("EUR", "GBP", "JPY", "CNY", "KRW", "INR", "RUB", "CHF", "AUD", "CAD", "BRL", "TRY", "HKD", "SGD", "NZD"),
-        *("IDR", "THB", "VND", "UAH", "TWD", "PHP", "NGN", "ARS", "ZAR", "MXN", "PLN", "BTC", "XBT", "ETH", "BNB"),
+        *(
+            "EUR",
+            "GBP",
+            "JPY",
+            "CNY",
+            "KRW",
+            "INR",
+            "RUB",
+            "CHF",
+            "AUD",
+            "CAD",
+            "BRL",
+            "TRY",
+            "HKD",
+            "SGD",
+            "NZD",
+        ),
+        *(
+            "IDR",
+            "THB",
+            "VND",
+            "UAH",
+            "TWD",
+            "PHP",
+            "NGN",
+            "ARS",
+            "ZAR",
+            "MXN",
+            "PLN",
+            "BTC",
+            "XBT",
+            "ETH",
+            "BNB",
+        ),
     }
 )
 _QUOTES = DOLLARS | _OTHER_QUOTES
@@ -27,13 +69,96 @@ _JOINED_QUOTES = ("USDT", "USDC", "BUSD", "FDUSD", "USD", "EUR", "GBP", "BTC")
 _SPAN = re.compile(r"\d+[a-zA-Z]{0,4}|[dhm]", re.ASCII)
 _FILLERS = frozenset(
     {
-        *("coin", "coins", "crypto", "token", "tokens", "historical", "history", "price", "prices", "data", "dataset"),
-        *("daily", "hourly", "weekly", "day", "hour", "minute", "max", "ohlc", "ohlcv", "candles", "klines", "chart"),
-        *("market", "markets", "csv", "export", "quotes", "ticker", "tickers", "list", "all", "top", "full", "new"),
-        *("from", "to", "usd", "usdt", "binance", "coinbase", "kraken", "bitstamp", "gemini", "yahoo", "finance"),
-        *("coingecko", "coinmarketcap", "cmc", "kaggle", "snapshot", "snapshots", "output", "result", "results"),
-        *("sample", "test", "file", "my", "the", "of", "and", "portfolio", "watchlist", "currency", "cryptocurrency"),
-        *("cryptocurrencies", "report", "table", "sheet", "final", "copy", "backup", "latest", "current", "old"),
+        *(
+            "coin",
+            "coins",
+            "crypto",
+            "token",
+            "tokens",
+            "historical",
+            "history",
+            "price",
+            "prices",
+            "data",
+            "dataset",
+        ),
+        *(
+            "daily",
+            "hourly",
+            "weekly",
+            "day",
+            "hour",
+            "minute",
+            "max",
+            "ohlc",
+            "ohlcv",
+            "candles",
+            "klines",
+            "chart",
+        ),
+        *(
+            "market",
+            "markets",
+            "csv",
+            "export",
+            "quotes",
+            "ticker",
+            "tickers",
+            "list",
+            "all",
+            "top",
+            "full",
+            "new",
+        ),
+        *(
+            "from",
+            "to",
+            "usd",
+            "usdt",
+            "binance",
+            "coinbase",
+            "kraken",
+            "bitstamp",
+            "gemini",
+            "yahoo",
+            "finance",
+        ),
+        *(
+            "coingecko",
+            "coinmarketcap",
+            "cmc",
+            "kaggle",
+            "snapshot",
+            "snapshots",
+            "output",
+            "result",
+            "results",
+        ),
+        *(
+            "sample",
+            "test",
+            "file",
+            "my",
+            "the",
+            "of",
+            "and",
+            "portfolio",
+            "watchlist",
+            "currency",
+            "cryptocurrency",
+        ),
+        *(
+            "cryptocurrencies",
+            "report",
+            "table",
+            "sheet",
+            "final",
+            "copy",
+            "backup",
+            "latest",
+            "current",
+            "old",
+        ),
     }
 )
 """Words of file names that name no coin."""
@@ -104,4 +229,6 @@ def _known_names() -> tuple[dict[str, tuple[str, str]], frozenset[str]]:
     """Return names and tickers by the words of the name, and the tickers alone."""
     with _NAMES_FILE.open(encoding="utf-8", newline="") as file:
         rows = [(row["name"], row["ticker"]) for row in csv.DictReader(file)]
-    return {name_key(name)[0]: (name, ticker) for name, ticker in rows}, frozenset(ticker for _, ticker in rows)
+    return {name_key(name)[0]: (name, ticker) for name, ticker in rows}, frozenset(
+        ticker for _, ticker in rows
+    )

@@ -14,9 +14,10 @@ from tests.ingestor.files.zstd import compress
 class Case:
     """A file and what comes out of it.
 
-    `rows` are, by ticker, the fields that must be so: price, cap, volume, change, time, name. `notes` and `rejected`
-    are texts of which each must stand in one note, or one rejection; there must be no more rejections than these.
-    `failure` is a text of the run's message where nothing can be read.
+    `rows` are, by ticker, the fields that must be so: price, cap, volume, change, time, name.
+    `notes` and `rejected` are texts of which each must stand in one note, or one rejection; there
+    must be no more rejections than these. `failure` is a text of the run's message where nothing
+    can be read.
     """
 
     title: str
@@ -49,9 +50,7 @@ PLAIN_ROWS: dict[str, dict[str, str | None]] = {
     "BTC": {"price": "64123.45", "time": "2026-01-31T10:00:00+00:00", "name": "Bitcoin"},
     "ETH": {"price": "3120.5", "time": "2026-01-31T10:00:00+00:00", "name": "Ethereum"},
 }
-KLINE = (
-    "1767225600000,87648.21,88919.45,87508.05,88839.04,6279.57,1767311999999,554000000.12,1200000,3000.1,260000000.5,0"
-)
+KLINE = "1767225600000,87648.21,88919.45,87508.05,88839.04,6279.57,1767311999999,554000000.12,1200000,3000.1,260000000.5,0"
 
 TIMES = [
     Case(
@@ -367,7 +366,9 @@ FORMS = [
     Case("an archive of several", "a.zip", b"", failure="is not"),
     Case("a document that is no table", "a.json", b'{"error":"rate limited"}', failure="wanted are at least a symbol"),
 ]  # fmt: skip
-FORMS[-2] = Case("a torn archive", "a.zip", zipped("a.csv", PLAIN)[:60], failure="is not a whole zip file")
+FORMS[-2] = Case(
+    "a torn archive", "a.zip", zipped("a.csv", PLAIN)[:60], failure="is not a whole zip file"
+)
 
 MAPPED = [
     Case(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from db.pool import Pool
+from db.connect.pool import Pool
 from db.sources import SourceSettings, save_sources
-from ingestor.run import run
+from ingestor.run.run import run
 from ingestor.sources.files.source import CsvFiles
 from tests.ingestor.files.cases import CASES, Case
 
@@ -28,12 +28,18 @@ async def test_a_file_says_what_was_put_in(case: Case, pool: Pool, tmp_path: Pat
         (tmp_path / "csv.toml").write_text(case.mapping, encoding="utf-8")
     source = CsvFiles(str(tmp_path))
     async with pool.acquire() as connection:
-        await save_sources(connection, [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)])
+        await save_sources(
+            connection,
+            [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)],
+        )
     finished = await run(pool, source, timeout_seconds=60)
     assert finished is not None
     async with pool.acquire() as connection:
         listings = {row["ticker"]: row for row in await connection.fetch("SELECT * FROM listings")}
-        rejected = [row["error"] for row in await connection.fetch("SELECT error FROM rejected_records ORDER BY id")]
+        rejected = [
+            row["error"]
+            for row in await connection.fetch("SELECT error FROM rejected_records ORDER BY id")
+        ]
         notes = [
             row["text"]
             for row in await connection.fetch(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from db.connect.pool import Pool
 from db.notes import decode_notes
-from db.pool import Pool
 from db.sources import SourceSettings, save_sources
-from ingestor.records import Checkpoint, Page
-from ingestor.run import run
+from ingestor.run.run import run
 from ingestor.sources.files.source import CsvFiles
+from ingestor.sources.records import Checkpoint, Page
 
 HEADER = "symbol,price,date\n"
 LONG_AGO = time.time() - 86_400
@@ -35,14 +35,18 @@ class Files:
         finished = await run(self._pool, self.source, timeout_seconds=60, full=full)
         assert finished is not None
         async with self._pool.acquire() as connection:
-            notes = decode_notes(await connection.fetchval("SELECT notes FROM etl_runs ORDER BY id DESC LIMIT 1"))
+            notes = decode_notes(
+                await connection.fetchval("SELECT notes FROM etl_runs ORDER BY id DESC LIMIT 1")
+            )
         # The days here are older than history.
         texts = [note.text for note in notes if note.about != "retention"]
         return "; ".join([*texts, *([finished.message] if finished.message else [])])
 
     async def prices(self) -> dict[str, str]:
         async with self._pool.acquire() as connection:
-            rows = await connection.fetch("SELECT ticker, price_usd::text FROM listings WHERE active ORDER BY ticker")
+            rows = await connection.fetch(
+                "SELECT ticker, price_usd::text FROM listings WHERE active ORDER BY ticker"
+            )
         return {row["ticker"]: row["price_usd"] for row in rows}
 
 
@@ -51,7 +55,10 @@ async def files(pool: Pool, tmp_path: Path) -> Files:
     files = Files(pool, tmp_path / "prices.csv")
     source = files.source
     async with pool.acquire() as connection:
-        await save_sources(connection, [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)])
+        await save_sources(
+            connection,
+            [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)],
+        )
     return files
 
 
@@ -64,7 +71,9 @@ async def test_a_last_line_that_is_being_written_waits_for_its_end(files: Files)
     assert await files.prices() == {"BTC": "1", "ETH": "25"}
 
 
-async def test_a_last_line_without_an_end_is_read_and_noted_once_the_file_rests(files: Files) -> None:
+async def test_a_last_line_without_an_end_is_read_and_noted_once_the_file_rests(
+    files: Files,
+) -> None:
     files.write(HEADER + "BTC,1,2026-01-01\nETH,2,2026-01-01")
     assert "The last line has no line end" in await files.read()
     assert await files.prices() == {"BTC": "1", "ETH": "2"}
@@ -89,7 +98,9 @@ async def test_a_header_without_rows_that_never_had_some_says_so(files: Files) -
     assert "The file has a header and no rows" in await files.read()
 
 
-async def test_a_file_that_lost_most_of_its_rows_ends_nothing_and_its_rows_are_read(files: Files) -> None:
+async def test_a_file_that_lost_most_of_its_rows_ends_nothing_and_its_rows_are_read(
+    files: Files,
+) -> None:
     files.write(HEADER + "".join(f"T{number},1,2026-01-01\n" for number in range(7)))
     await files.read()
     files.write(HEADER + "".join(f"T{number},2,2026-01-02\n" for number in range(3)))
@@ -108,7 +119,9 @@ async def test_a_file_that_lost_one_of_many_rows_ends_it(files: Files) -> None:
 
 
 @pytest.mark.parametrize("hours", [0, -24, 1])
-async def test_a_corrected_file_corrects_whatever_its_modification_time(files: Files, hours: int) -> None:
+async def test_a_corrected_file_corrects_whatever_its_modification_time(
+    files: Files, hours: int
+) -> None:
     files.write(HEADER + "BTC,1,2026-01-01\nETH,2,2026-01-01\n")
     await files.read()
     files.write(HEADER + "BTC,3,2026-01-01\nETH,2,2026-01-01\n", modified=LONG_AGO + hours * 3_600)
@@ -131,7 +144,9 @@ async def test_a_slice_of_a_file_that_moved_is_dropped_and_the_next_run_reads_it
     files.write(HEADER + "".join(f"T{number},1,2026-01-01\n" for number in range(5)))
     ordinary = CsvFiles.pages
 
-    async def replaced(self: CsvFiles, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+    async def replaced(
+        self: CsvFiles, checkpoint: Checkpoint | None, *, full: bool
+    ) -> AsyncGenerator[Page, None]:
         async for page in ordinary(self, checkpoint, full=full):
             yield page
             if page.number == 0:

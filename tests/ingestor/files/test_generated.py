@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from db.notes import Note
-from ingestor.errors import SourceError
-from ingestor.records import Listing, RecordError
+from ingestor.sources.errors import SourceError
 from ingestor.sources.files.paths import find_files
 from ingestor.sources.files.reading import CsvReading
 from ingestor.sources.files.source import CsvFiles
+from ingestor.sources.records import Listing, RecordError
 from tests.ingestor.files.zstd import compress
 
 FILES = int(os.environ.get("GENERATED_FILES", "400"))
@@ -93,11 +93,17 @@ def numbers(draw: st.DrawFn) -> Decimal:
 rows = st.builds(
     Row,
     symbol=st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=6),
-    name=st.text(st.characters(codec="utf-8", categories=("Lu", "Ll", "Nd", "Po", "Zs")), min_size=1, max_size=12),
+    name=st.text(
+        st.characters(codec="utf-8", categories=("Lu", "Ll", "Nd", "Po", "Zs")),
+        min_size=1,
+        max_size=12,
+    ),
     price=numbers(),
     cap=st.none() | numbers(),
     change=st.none() | st.integers(-9_000, 90_000).map(lambda number: Decimal(number).scaleb(-2)),
-    time=st.integers(0, 340_000_000).map(lambda seconds: FIRST + datetime.timedelta(seconds=seconds)),
+    time=st.integers(0, 340_000_000).map(
+        lambda seconds: FIRST + datetime.timedelta(seconds=seconds)
+    ),
 )
 styles = st.builds(
     Style,
@@ -105,7 +111,9 @@ styles = st.builds(
     mark=st.sampled_from(".,"),
     group=st.sampled_from(["", "other", "indian", "\u202f", "\u00a0", "'", "\u2019"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
-    encoding=st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "cp1252"]),
+    encoding=st.sampled_from(
+        ["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "cp1252"]
+    ),
     line_end=st.sampled_from(["\n", "\r\n", "\r"]),
     time=st.sampled_from(TIMES),
     headers=st.sampled_from(
@@ -118,7 +126,9 @@ styles = st.builds(
     money=st.sampled_from(["{}", "{}", "${}", "{} USD", "US$ {}", "{} $"]),
     percent=st.sampled_from(["{}", "{}%", "{} %"]),
     missing=st.sampled_from(["", "N/A", "-", "nan", "<NA>", "#DIV/0!", "\\N", "\u2014", "null"]),
-    preamble=st.sampled_from([(), (), ("# a comment",), ("A title", "https://example.com"), ("sep=",)]),
+    preamble=st.sampled_from(
+        [(), (), ("# a comment",), ("A title", "https://example.com"), ("sep=",)]
+    ),
     blank_end=st.booleans(),
     form=st.sampled_from(FORMS),
     packing=st.sampled_from(["", "", *PACKERS]),
@@ -147,7 +157,11 @@ def indian(whole: str) -> str:
 def time_text(moment: datetime.datetime, style: Style) -> str:
     if style.time == "rfc 2822":
         return email.utils.format_datetime(moment)
-    return str(int(moment.timestamp()) * int(style.time)) if style.time.isdecimal() else moment.strftime(style.time)
+    return (
+        str(int(moment.timestamp()) * int(style.time))
+        if style.time.isdecimal()
+        else moment.strftime(style.time)
+    )
 
 
 def zipped(content: bytes) -> bytes:
@@ -163,7 +177,9 @@ def cells_of(row: Row, style: Style) -> list[str]:
         row.name,
         style.money.format(number_text(row.price, style)),
         style.missing if row.cap is None else style.money.format(number_text(row.cap, style)),
-        style.missing if row.change is None else style.percent.format(number_text(row.change, style)),
+        style.missing
+        if row.change is None
+        else style.percent.format(number_text(row.change, style)),
         time_text(row.time, style),
     ]
 
@@ -172,7 +188,12 @@ def table_text(table: list[Row], style: Style) -> str:
     out = io.StringIO()
     preamble = [f"sep={style.delimiter}" if line == "sep=" else line for line in style.preamble]
     out.writelines(line + style.line_end for line in preamble)
-    writer = csv.writer(out, delimiter=style.delimiter, quoting=style.quoting, lineterminator=style.line_end)  # type: ignore[arg-type]  # a constant of csv
+    writer = csv.writer(
+        out,
+        delimiter=style.delimiter,
+        quoting=style.quoting,  # type: ignore[arg-type]  # a constant of csv
+        lineterminator=style.line_end,
+    )
     blank_end = [""] if style.blank_end else []
     writer.writerow([*style.headers, *blank_end])
     writer.writerows([*cells_of(row, style), *blank_end] for row in table)
@@ -184,7 +205,11 @@ def objects_text(table: list[Row], style: Style) -> str:
     texts = [json.dumps(entry, ensure_ascii=style.blank_end) for entry in objects]
     if style.form == "json numbers":
         texts = [number_object(row, style) for row in table]
-    return "".join(f"{text}\n" for text in texts) if style.form == "ndjson" else f"[{', '.join(texts)}]"
+    return (
+        "".join(f"{text}\n" for text in texts)
+        if style.form == "ndjson"
+        else f"[{', '.join(texts)}]"
+    )
 
 
 def number_object(row: Row, style: Style) -> str:
@@ -195,7 +220,10 @@ def number_object(row: Row, style: Style) -> str:
         if number is not None or style.blank_end
     }
     texts = zip(style.headers[:2], (row.symbol, row.name), strict=True)
-    fields |= {header: json.dumps(text) for header, text in [*texts, (style.headers[5], time_text(row.time, style))]}
+    fields |= {
+        header: json.dumps(text)
+        for header, text in [*texts, (style.headers[5], time_text(row.time, style))]
+    }
     inside = ", ".join(f"{json.dumps(header)}: {text}" for header, text in fields.items())
     return f"{{{inside}}}"
 
@@ -236,10 +264,14 @@ def read(path: Path) -> tuple[list[Listing], list[str], list[Note]]:
 
 @pytest.mark.timeout(0)
 @settings(
-    max_examples=FILES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=FILES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(table=st.lists(rows, min_size=1, max_size=6), style=styles)
-def test_what_comes_out_is_what_was_put_in_or_is_told(table: list[Row], style: Style, tmp_path: Path) -> None:
+def test_what_comes_out_is_what_was_put_in_or_is_told(
+    table: list[Row], style: Style, tmp_path: Path
+) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(written(table, style))
     os.utime(path, (1_700_000_000, 1_700_000_000))  # it is written to its end
@@ -253,7 +285,13 @@ def test_what_comes_out_is_what_was_put_in_or_is_told(table: list[Row], style: S
         if moment.microsecond:  # it repeats a row, which counts
             assert listing.price_usd is None
             continue
-        fields = (listing.ticker, listing.price_usd, listing.market_cap_usd, listing.percent_change_24h, moment)
+        fields = (
+            listing.ticker,
+            listing.price_usd,
+            listing.market_cap_usd,
+            listing.percent_change_24h,
+            moment,
+        )
         assert fields in put_in or told, (fields, texts)
     # Whole rows that were cut off leave no trace in a file.
     assert len(listings) == len(table) or told or style.cut or style.cut_packed, texts
@@ -261,4 +299,6 @@ def test_what_comes_out_is_what_was_put_in_or_is_told(table: list[Row], style: S
 
 def _is_doubt(text: str) -> bool:
     """Tell whether a note says that a value may be wrong or is missing; what is not read of a file is no doubt."""
-    return not text.startswith(("Columns that are not read", "Lines before the header", "Rows that repeat"))
+    return not text.startswith(
+        ("Columns that are not read", "Lines before the header", "Rows that repeat")
+    )

@@ -1,0 +1,1 @@
+"""What every process shares and that is no database: settings, logs, texts, times, tokens."""

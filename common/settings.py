@@ -1,0 +1,298 @@
+"""The settings: the environment and `.env`, read once into one frozen struct."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dotenv
+import msgspec
+import platformdirs
+
+from common.display import displayed
+from common.dsn import normalize_dsn
+from common.network_settings import cert_dir, cert_file, http_url, proxy_url
+from common.scheduler_token import tokens_of
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout, or site-packages."""
+
+DATA = ROOT / "data" if (ROOT / "pyproject.toml").exists() else ROOT / "kasparro" / "data"
+"""The folder of the files that come with the program; an installed one has it below its own package."""
+
+SAMPLE = DATA / "sample.csv"
+"""Real coins with invented figures: for the demo."""
+
+SECRETS = frozenset(
+    {"api_source_key", "coingecko_api_key", "scheduler_token", "database_url", "read_database_url"}
+)
+
+
+class SettingsError(Exception):
+    """A setting has a value that cannot be used; the message is one line that names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the environment decides, and whether this is the demo. Times are seconds."""
+
+    home: Path
+    demo: bool = False
+    database_url: str | None = None
+    read_database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    root_path: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    forwarded_allow_ips: tuple[str, ...] = ()
+    keep_alive_seconds: int = 75
+    workers: int = 1
+    response_cache_bytes: int = 33_554_432
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    ssl_cert_file: Path | None = None
+    ssl_cert_dir: Path | None = None
+    coinpaprika_url: str = "https://api.coinpaprika.com/v1"
+    coingecko_url: str = "https://api.coingecko.com/api/v3"
+    api_source_key: str | None = None
+    coingecko_api_key: str | None = None
+    coingecko_pages: int = 4
+    coingecko_monthly_calls: int = 10_000
+    csv_path: str | None = None
+    identity_path: Path = DATA / "identity.csv"
+    sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
+    poll_seconds: int = 300
+    run_timeout_seconds: int = 900
+    scheduler_token: str | None = None
+    log_level: str = "INFO"
+    log_format: str = "console"
+    cors_origins: tuple[str, ...] = ()
+    live_connections: int = 10_000
+    live_connections_per_client: int = 200
+    raw_retention_days: int = 7
+    raw_retention_hours: int | None = None
+    history_retention_days: int = 90
+    introspection: bool = True
+    trusted_documents: Path | None = None
+
+    @property
+    def csv_folder(self) -> Path:
+        """Where CSV files are looked for while CSV_PATH is left out; the ingestor makes it."""
+        return self.home / "csv"
+
+    def __repr__(self) -> str:
+        """Show the settings without a secret, so that no log line ever holds one."""
+        shown = (
+            f"{name}={'***' if name in SECRETS and value else value!r}"
+            for name, value in _items(self)
+        )
+        return displayed(f"Settings({', '.join(shown)})")
+
+
+def _items(settings: Settings) -> list[tuple[str, object]]:
+    return [(name, getattr(settings, name)) for name in settings.__struct_fields__]
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        for word in words:
+            if text.casefold() == word.casefold():
+                return word
+        raise ValueError(f"one of {', '.join(words)}")
+
+    return parse
+
+
+def _secret(text: str) -> str:
+    if not text.isprintable() or not text.isascii():
+        raise ValueError("one line of printable ASCII characters")
+    return text
+
+
+def _tokens(text: str) -> str:
+    if not tokens_of(_secret(text)):
+        raise ValueError("a token, or several with commas between them")
+    return text
+
+
+def _boolean(text: str) -> bool:
+    return _one_of("true", "false", "1", "0")(text) in ("true", "1")
+
+
+def _origin(text: str) -> str:
+    if text == "*":
+        return text
+    url = http_url(text)
+    parts = urlsplit(url)
+    if parts.path or parts.username is not None:
+        raise ValueError("origins such as https://dash.example.com, separated by commas, or *")
+    # As a browser writes it: in small letters, without the port that goes without saying.
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(f':{default_port}')}"
+
+
+def _host(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not all(label.replace("-", "").isalnum() for label in text.split(".")):
+            raise ValueError("an IP address or a host name") from None
+    return text
+
+
+def _allowed_host(text: str) -> str:
+    """Return a host as a Host header names it, in small letters: IPv6 in brackets, `*.example.com` for subdomains."""
+    wanted = "host names or IP addresses without a port, such as kasparro.example.com or *.example.com, or *"
+    bare = text.removeprefix("[").removesuffix("]").lower()
+    if bare == "*":
+        return bare
+    try:
+        if ":" in bare:
+            return f"[{ipaddress.IPv6Address(bare)}]"
+        return _host(bare.removeprefix("*.")) and bare.removesuffix(".")
+    except ValueError:
+        raise ValueError(wanted) from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(
+            "addresses or networks such as 10.0.0.7 or 172.16.0.0/12, separated by commas"
+        ) from None
+
+
+def _root_path(text: str) -> str:
+    path = text.rstrip("/")
+    if path and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("a path such as /kasparro, of letters, digits and . _ ~ -")
+    return path
+
+
+def _list_of(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    def parse_list(text: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(parse(item.strip()) for item in text.split(",") if item.strip()))
+
+    return parse_list
+
+
+def _source_names(text: str) -> tuple[str, ...]:
+    names = _list_of(str)(text)
+    if not names or not all(
+        name.replace("-", "").isalnum() and name == name.lower() for name in names
+    ):
+        raise ValueError("source names such as coinpaprika,coingecko,csv")
+    return names
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _csv_path(text: str) -> str:
+    return str(Path(text).expanduser())
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "home": _path,
+    "database_url": normalize_dsn,
+    "read_database_url": normalize_dsn,
+    "host": _host,
+    "port": _integer(1, 65535),
+    "root_path": _root_path,
+    "allowed_hosts": _list_of(_allowed_host),
+    "forwarded_allow_ips": _list_of(_network),
+    "keep_alive_seconds": _integer(1, 3600),
+    "workers": _integer(1, 16),
+    "response_cache_bytes": _integer(0, 2**40),
+    "http_proxy": proxy_url,
+    "https_proxy": proxy_url,
+    "no_proxy": str,
+    "ssl_cert_file": cert_file,
+    "ssl_cert_dir": cert_dir,
+    "coinpaprika_url": http_url,
+    "coingecko_url": http_url,
+    "api_source_key": _secret,
+    "coingecko_api_key": _secret,
+    "coingecko_pages": _integer(1, 4000),
+    "coingecko_monthly_calls": _integer(1, 1_000_000_000),
+    "csv_path": _csv_path,
+    "identity_path": _path,
+    "sources": _source_names,
+    "poll_seconds": _integer(1, 86_400),
+    "run_timeout_seconds": _integer(1, 86_400),
+    "scheduler_token": _tokens,
+    "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    "log_format": _one_of("console", "json"),
+    "cors_origins": _list_of(_origin),
+    "live_connections": _integer(1, 1_000_000),
+    "live_connections_per_client": _integer(1, 1_000_000),
+    "raw_retention_days": _integer(1, 3650),
+    "raw_retention_hours": _integer(1, 87_600),
+    "history_retention_days": _integer(1, 36_500),
+    "introspection": _boolean,
+    "trusted_documents": _path,
+}
+_VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
+_EITHER_CASE = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+UNSET = frozenset({"", "REPLACE_ME"})
+"""Values that count as left out: the second is the placeholder of `.env.example`."""
+
+
+def _read_file(path: Path) -> dict[str, str | None]:
+    try:
+        return dotenv.dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
+def _text(environ: Mapping[str, str], from_file: Mapping[str, str | None], variable: str) -> str:
+    """Return what the environment says, else the file; of a proxy's two spellings the small letters, as Python does."""
+    spellings = (variable.lower(), variable) if variable in _EITHER_CASE else (variable,)
+    for given in (environ, from_file):
+        for spelling in spellings:
+            if spelling in given:
+                return (given[spelling] or "").strip()
+    return ""
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, dotenv_path: Path | None = None
+) -> Settings:
+    """Read the settings from `environ`, over those of the `.env` file, over the defaults.
+
+    Without arguments: the process's environment and `.env` in the working folder.
+    Raises SettingsError, which names the variable, its value (never a secret's) and what is wanted.
+    """
+    if environ is None:
+        environ, dotenv_path = os.environ, dotenv_path or Path(".env")
+    from_file = _read_file(dotenv_path) if dotenv_path and dotenv_path.is_file() else {}
+    values: dict[str, object] = {"home": platformdirs.user_state_path("kasparro")}
+    for name, reader in _READERS.items():
+        variable = _VARIABLES[name]
+        text = _text(environ, from_file, variable)
+        if text in UNSET:
+            continue
+        try:
+            values[name] = reader(text)
+        except ValueError as error:
+            is_secret = name in SECRETS or "@" in text
+            shown = "its value is secret and not shown" if is_secret else f"it is {text!r}"
+            raise SettingsError(f"{variable} must be {error}; {shown}") from None
+    return msgspec.convert(values, Settings)

@@ -1,0 +1,59 @@
+"""Waiting for a database that answers and has this version's schema: what server and ingestor do first."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from db.connect.pool import database_problem
+from db.schema.migrate import MigrationError, status
+
+WAIT_SECONDS = 60.0
+RETRY_SECONDS = 0.5
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class DatabaseNotReadyError(Exception):
+    """There is no database to work on; the message is one line."""
+
+
+async def wait_for_schema(dsn: str, stopping: asyncio.Event | None = None) -> None:
+    """Return once the database answers and has this version's schema, or `stopping` is set.
+
+    Raises DatabaseNotReadyError after a minute, and at once where the database is newer than this
+    code.
+    """
+    stopping = stopping or asyncio.Event()
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + WAIT_SECONDS
+    told = False
+    while not stopping.is_set():
+        problem = await _problem_of(dsn)
+        if problem is None:
+            return
+        if clock() > deadline:
+            raise DatabaseNotReadyError(problem)
+        if not told:
+            log.info("waiting for the database", reason=problem)
+            told = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_SECONDS):
+                await stopping.wait()
+
+
+async def _problem_of(dsn: str) -> str | None:
+    try:
+        pending = (await status(dsn)).pending
+    except MigrationError as error:
+        raise DatabaseNotReadyError(str(error)) from error
+    except Exception as error:
+        problem = database_problem(error)
+        if problem is None:
+            raise
+        return problem
+    return (
+        f"The database lacks migration {pending[0].file_name}: run `kasparro migrate`"
+        if pending
+        else None
+    )

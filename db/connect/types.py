@@ -1,0 +1,18 @@
+"""The names of asyncpg's types as this project uses them: a connection of our own, any connection, a pool."""
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from db.connect.deadline import TimedConnection
+
+OwnConnection = TimedConnection
+
+# asyncpg's classes take no parameters at run time; their stubs do.
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection | PoolConnectionProxy
+    Pool = asyncpg.Pool

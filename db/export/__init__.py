@@ -1,0 +1,1 @@
+"""Exports: merged records and their history as a stream of bytes in each format."""

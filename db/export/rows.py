@@ -1,0 +1,283 @@
+"""Exports: merged records or their history as a stream of bytes, of any length in constant memory.
+
+PostgreSQL writes the rows itself, as CSV or JSON: no value becomes a Python object on its way.
+"""
+
+import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from common.csv_injection import guarded
+from db.connect.types import Connection
+from db.export.formats import ExportColumn, Format, FormatEncoder
+from db.read.records import RecordPosition
+
+GRACE_SECONDS = 5.0
+"""The server cancels an export at its limit; this much later we stop waiting for that."""
+
+_PAUSE_SECONDS = 0.001
+"""PostgreSQL sends eight kilobytes at a time.
+
+What it sends meanwhile is then read at once, in half the time.
+"""
+
+Sink = Callable[[bytes], Awaitable[None]]
+
+_TIME = "replace({}::timestamp || 'Z', ' ', 'T')"
+# They never occur in JSON, so that COPY's CSV leaves the lines as they are; its text format would
+# double backslashes.
+_JSON_QUOTE, _JSON_DELIMITER = "\x01", "\x02"
+
+
+class ExportQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows; None leaves a condition out.
+
+    The period holds both its ends and is of the observation time.
+    """
+
+    tickers: Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the selected records, in the order of the pages of `/data`."""
+
+    limit: int
+    offset: int
+    after: RecordPosition | None
+
+
+_WITHOUT_RECORD = """
+SELECT wanted FROM unnest($1::text[]) AS wanted
+WHERE NOT EXISTS (SELECT FROM normalized_records WHERE ticker = wanted)
+ORDER BY wanted
+"""
+_WITHOUT_POINT = """
+SELECT wanted FROM unnest($1::text[]) AS wanted
+WHERE NOT EXISTS (SELECT FROM price_points WHERE ticker = wanted)
+ORDER BY wanted
+"""
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """What can be exported: a closed table of columns, where they come from, and the rows' order.
+
+    `missing` is the statement that finds which of some tickers have no row, `noun` what a row is
+    called.
+    """
+
+    columns: tuple[ExportColumn, ...]
+    tables: str
+    conditions: str
+    missing: str
+    noun: str
+    order: str = ""
+
+    def select(self, form: Format, rest: str) -> str:
+        """Return the statement whose rows COPY writes in a format."""
+        guard = guarded if form.name == "csv" else str
+        columns = ", ".join(
+            f"{guard(column.sql) if column.kind == 'text' else column.sql} AS {column.name}"
+            for column in self.columns
+        )
+        # Constants below.
+        sql = f"SELECT {columns} FROM {self.tables} WHERE {self.conditions} {rest}"  # noqa: S608
+        # The same.
+        return f"SELECT row_to_json(r) FROM ({sql}) AS r" if form.name == "ndjson" else sql  # noqa: S608
+
+
+def _conditions(time: str) -> str:
+    return (
+        "($1::text[] IS NULL OR ticker = ANY ($1)) AND ($2::text[] IS NULL OR source = ANY ($2)) "
+        f"AND ($3::timestamptz IS NULL OR {time} >= $3) AND ($4::timestamptz IS NULL OR {time} <= $4)"
+    )
+
+
+RECORDS = Dataset(
+    (
+        ExportColumn("id", "word", "id"),
+        ExportColumn("ticker", "text", "ticker"),
+        ExportColumn("name", "text", "name"),
+        ExportColumn("price_usd", "number", "price_usd_exact"),
+        ExportColumn("market_cap_usd", "number", "market_cap_usd"),
+        ExportColumn("volume_24h_usd", "number", "volume_24h_usd"),
+        ExportColumn("percent_change_24h", "number", "percent_change_24h"),
+        ExportColumn("rank", "integer", "rank"),
+        ExportColumn("source", "word", "source"),
+        ExportColumn("created_at", "time", _TIME.format("created_at")),
+        ExportColumn("ingested_at", "time", _TIME.format("ingested_at")),
+    ),
+    tables="normalized_records",
+    conditions=_conditions("created_at"),
+    missing=_WITHOUT_RECORD,
+    noun="record",
+)
+"""The columns of `/data` and the rank, the price with every digit. Whole, in no order: to sort a million takes longer
+than to write them."""
+
+HISTORY = Dataset(
+    (
+        ExportColumn("ticker", "text", "ticker"),
+        ExportColumn("at", "time", _TIME.format("at")),
+        ExportColumn("price_usd", "number", "price_usd"),
+        ExportColumn("market_cap_usd", "number", "market_cap_usd"),
+        ExportColumn("volume_24h_usd", "number", "volume_24h_usd"),
+        ExportColumn("source", "word", "source"),
+    ),
+    tables="price_points AS p",
+    conditions=_conditions("p.at"),
+    missing=_WITHOUT_POINT,
+    noun="price point",
+    order="ORDER BY p.ticker, p.at",
+)
+"""Price points, a ticker after the other, each from its oldest on."""
+
+# The columns are named with their table, since a guarded cell is named like its column.
+STRETCH = """
+AND ($5::text IS NULL OR CASE
+    WHEN $6::numeric IS NULL THEN market_cap_usd IS NULL AND ticker > $5
+    ELSE market_cap_usd IS NULL OR market_cap_usd < $6 OR (market_cap_usd = $6 AND ticker > $5)
+END)
+ORDER BY normalized_records.market_cap_usd DESC NULLS LAST, normalized_records.ticker
+LIMIT $7::bigint OFFSET $8::bigint
+"""
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted: which rows of what, in which format. `stretch` is for RECORDS alone."""
+
+    dataset: Dataset
+    form: Format
+    selection: ExportQuery
+    stretch: Stretch | None = None
+
+    @property
+    def sql(self) -> str:
+        """The statement whose rows COPY writes."""
+        return self.dataset.select(
+            self.form, self.dataset.order if self.stretch is None else STRETCH
+        )
+
+    @property
+    def arguments(self) -> list[Any]:
+        """The parameters of the statement."""
+        if self.stretch is None:
+            return _arguments(self.selection)
+        after = self.stretch.after
+        position = [after and after.ticker, after and after.market_cap_usd]
+        return [*_arguments(self.selection), *position, self.stretch.limit, self.stretch.offset]
+
+    def encoder(self) -> FormatEncoder:
+        """Return an encoder of this file.
+
+        Raises ArrowMissingError where pyarrow is wanted and not installed.
+        """
+        return self.form.encoder(self.dataset.columns)
+
+
+class NoSuchTickerError(Exception):
+    """A ticker that was asked for has no row, whatever else is asked; the message is one sentence."""
+
+
+async def check_tickers(connection: Connection, wanted: Export) -> None:
+    """Raise NoSuchTickerError unless each ticker that is asked for has a row."""
+    if not wanted.selection.tickers:
+        return
+    missing = [
+        row[0] for row in await connection.fetch(wanted.dataset.missing, wanted.selection.tickers)
+    ]
+    if missing:
+        more = f" ({len(missing) - 1} more have none either)" if len(missing) > 1 else ""
+        raise NoSuchTickerError(
+            f"There is no {wanted.dataset.noun} of the ticker {missing[0]}{more}"
+        )
+
+
+async def write_export(
+    connection: Connection,
+    wanted: Export,
+    encoder: FormatEncoder,
+    sink: Sink,
+    *,
+    timeout_seconds: float | None = None,
+) -> int:
+    """Write a file into `sink`, block by block, and return how many rows it holds.
+
+    The connection keeps `timeout_seconds` as its statement time-out; None is no limit. Raises,
+    before the first block as well as after it, what the database and the sink raise.
+    """
+    form = wanted.form
+    json = form.name == "ndjson"
+    milliseconds = round((timeout_seconds or 0) * 1000)
+    await connection.execute("SELECT set_config('statement_timeout', $1, false)", str(milliseconds))
+    blocks = _Blocks(form, encoder, sink)
+    status = await connection.copy_from_query(
+        wanted.sql,
+        *wanted.arguments,
+        output=blocks.add,
+        timeout=timeout_seconds and timeout_seconds + GRACE_SECONDS,
+        format="csv",
+        header=form.name == "csv",
+        quote=_JSON_QUOTE if json else None,
+        delimiter=_JSON_DELIMITER if json else None,
+    )
+    await blocks.finish()
+    return int(status.removeprefix("COPY "))
+
+
+async def count_rows(connection: Connection, dataset: Dataset, selection: ExportQuery) -> int:
+    """Return how many rows are selected now."""
+    # Constants above.
+    sql = f"SELECT count(*) FROM {dataset.tables} WHERE {dataset.conditions}"  # noqa: S608
+    count: int = await connection.fetchval(sql, *_arguments(selection))
+    return count
+
+
+def _arguments(selection: ExportQuery) -> list[Any]:
+    return [selection.tickers, selection.sources, selection.start, selection.end]
+
+
+class _Blocks:
+    """Gathers what COPY sends, a row or some at a time, into blocks of whole rows."""
+
+    def __init__(self, form: Format, encoder: FormatEncoder, sink: Sink) -> None:
+        self._block_bytes = form.block_bytes
+        self._in_thread = form.arrow
+        self._encoder = encoder
+        self._sink = sink
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    async def add(self, rows: bytes) -> None:
+        """Take some rows: PostgreSQL sends one in each message of its protocol, and none is divided."""
+        self._parts.append(rows)
+        self._size += len(rows)
+        if self._size >= self._block_bytes:
+            await self._flush()
+        await anyio.sleep(_PAUSE_SECONDS)
+
+    async def finish(self) -> None:
+        """Write what is left, and the end of the file."""
+        if self._parts:
+            await self._flush()
+        await self._write(self._encoder.finish())
+
+    async def _flush(self) -> None:
+        block = b"".join(self._parts)
+        self._parts.clear()
+        self._size = 0
+        encode = self._encoder.encode
+        # pyarrow takes its time, and lets others run meanwhile.
+        await self._write(
+            await anyio.to_thread.run_sync(encode, block) if self._in_thread else encode(block)
+        )
+
+    async def _write(self, data: bytes) -> None:
+        if data:
+            await self._sink(data)

@@ -1,0 +1,207 @@
+"""Reading listings: pages of them, those of given tickers, single ones, and their newest raw payloads."""
+
+import datetime
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from db.connect.types import Connection
+from db.read.expressions import as_float, like_prefix, search_condition
+from db.read.keyset import (
+    KeysetPage,
+    Order,
+    PageParts,
+    PageQuery,
+    PageSlice,
+    count_rows,
+    fetch_page,
+    wanted_of,
+)
+
+MAX_LISTINGS_OF_TICKER = 250
+"""How many listings of one ticker are read at most; the recorded maximum is 68 (WETH on CoinGecko)."""
+
+
+class ListingRow(msgspec.Struct, frozen=True, gc=False):
+    """What one source says of one asset; numbers as text, every digit of them."""
+
+    source: str
+    external_id: str
+    ticker: str
+    symbol: str
+    name: str | None
+    rank: int | None
+    price_usd: str | None
+    market_cap_usd: str | None
+    volume_24h_usd: str | None
+    percent_change_24h: float | None
+    circulating_supply: str | None
+    total_supply: str | None
+    max_supply: str | None
+    observed_at: datetime.datetime
+    first_seen_at: datetime.datetime
+    last_seen_at: datetime.datetime
+    active: bool
+    contributes: bool
+    content_hash: bytes
+
+
+class ListingFilter(msgspec.Struct, frozen=True):
+    """Which listings are wanted; None does not restrict.
+
+    The order of the fields is that of the conditions.
+    """
+
+    tickers: Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+    active: bool | None = None
+    search: str | None = None
+
+
+ListingKey = tuple[str, str]
+"""Source and external id."""
+
+PayloadKey = tuple[str, str, bytes]
+"""Source, external id and content hash."""
+
+# A listing that is seen again unchanged is not written: its source's last complete sweep saw it.
+_LAST_SEEN_AT = """
+    CASE
+        WHEN l.active AND l.missing_since IS NULL THEN greatest(l.last_seen_at, c.last_sweep_at)
+        ELSE l.last_seen_at
+    END
+"""
+
+LISTINGS = PageQuery(
+    columns=(
+        ("source", "l.source"),
+        ("external_id", "l.external_id"),
+        ("ticker", "l.ticker"),
+        ("symbol", "l.symbol"),
+        ("name", "l.name"),
+        ("rank", "l.rank"),
+        ("price_usd", "l.price_usd::text"),
+        ("market_cap_usd", "l.market_cap_usd::text"),
+        ("volume_24h_usd", "l.volume_24h_usd::text"),
+        ("percent_change_24h", as_float("l.percent_change_24h")),
+        ("circulating_supply", "l.circulating_supply::text"),
+        ("total_supply", "l.total_supply::text"),
+        ("max_supply", "l.max_supply::text"),
+        ("observed_at", "l.observed_at"),
+        ("first_seen_at", "l.first_seen_at"),
+        ("last_seen_at", _LAST_SEEN_AT),
+        ("active", "l.active"),
+        ("contributes", "l.contributes"),
+        ("content_hash", "l.content_hash"),
+    ),
+    tables="listings AS l LEFT JOIN etl_checkpoints AS c ON c.source = l.source",
+    conditions=(
+        ("text[]", "l.ticker = ANY ({})"),
+        ("text[]", "l.source = ANY ({})"),
+        ("boolean", "l.active = {}"),
+        ("text", search_condition("l.ticker", "l.name")),
+    ),
+)
+
+
+def listings_by_key_statement(query: PageQuery) -> str:
+    """Return the statement that reads columns of the listings with the keys of its parameters."""
+    return query.select(
+        "JOIN unnest($1::text[], $2::text[]) AS k (source, external_id)"
+        " ON k.source = l.source AND k.external_id = l.external_id"
+    )
+
+
+def listings_of_tickers_statement(query: PageQuery) -> str:
+    """Return the statement that reads columns of the listings of some tickers, greatest market cap first."""
+    listings = query.select(
+        "WHERE l.ticker = k.ticker AND l.contributes = $2"
+        " ORDER BY l.market_cap_usd DESC NULLS LAST, l.source, l.external_id"
+        f" LIMIT {MAX_LISTINGS_OF_TICKER}"
+    )
+    # Constants of this package.
+    return f"SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ({listings}) AS x"  # noqa: S608
+
+
+LISTING_ORDER = Order("SOURCE", sort="l.source", sort_type="text", key="l.external_id")
+NO_FILTER = ListingFilter()
+
+_BY_KEYS = listings_by_key_statement(LISTINGS)
+_OF_TICKERS = listings_of_tickers_statement(LISTINGS)
+_PAYLOADS = """
+SELECT k.source, k.external_id, k.content_hash, p.payload
+FROM unnest($1::text[], $2::text[], $3::bytea[]) AS k (source, external_id, content_hash)
+JOIN sources AS s ON s.name = k.source
+CROSS JOIN LATERAL (
+    (
+        SELECT r.payload FROM raw_api_records AS r
+        WHERE s.kind = 'api' AND r.source = k.source AND r.external_id = k.external_id
+          AND r.content_hash = k.content_hash
+        ORDER BY r.ingested_at DESC LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT r.payload FROM raw_csv_records AS r
+        WHERE s.kind = 'file' AND r.source = k.source AND r.external_id = k.external_id
+          AND r.content_hash = k.content_hash
+        ORDER BY r.ingested_at DESC LIMIT 1
+    )
+) AS p
+"""
+
+
+def listing_conditions(wanted: ListingFilter) -> PageParts:
+    """Return what a filter means to a statement: only what it restricts is in there."""
+    if wanted.search is not None:
+        wanted = msgspec.structs.replace(wanted, search=like_prefix(wanted.search))
+    return wanted_of(msgspec.structs.astuple(wanted))
+
+
+async def listing_page(
+    connection: Connection, wanted: ListingFilter, part: PageSlice
+) -> KeysetPage[ListingRow]:
+    """Return a slice of the listings that the filter wants, by source and external id."""
+    filters = listing_conditions(wanted)
+    return await fetch_page(
+        connection, LISTINGS, LISTING_ORDER, part, make=ListingRow, filters=filters
+    )
+
+
+async def count_listings(connection: Connection, wanted: ListingFilter = NO_FILTER) -> int:
+    """Return how many listings the filter wants."""
+    return await count_rows(connection, LISTINGS, listing_conditions(wanted))
+
+
+async def listings_by_key(
+    connection: Connection, keys: Sequence[ListingKey]
+) -> dict[ListingKey, ListingRow]:
+    """Return the listings with these keys; unknown ones are left out."""
+    sources, external_ids = zip(*keys, strict=True)
+    rows = [
+        ListingRow(*record) for record in await connection.fetch(_BY_KEYS, sources, external_ids)
+    ]
+    return {(row.source, row.external_id): row for row in rows}
+
+
+async def listings_of_tickers(
+    connection: Connection, tickers: Sequence[str], *, contributing: bool
+) -> dict[str, list[ListingRow]]:
+    """Return the listings of each ticker that give to its coin, or those of its rivals; greatest market cap first."""
+    listings: defaultdict[str, list[ListingRow]] = defaultdict(list)
+    for record in await connection.fetch(_OF_TICKERS, tickers, contributing):
+        row = ListingRow(*record)
+        listings[row.ticker].append(row)
+    return listings
+
+
+async def newest_payloads(
+    connection: Connection, keys: Sequence[PayloadKey]
+) -> dict[PayloadKey, msgspec.Raw]:
+    """Return the newest raw payload, JSON, that each listing's present content came from."""
+    sources, external_ids, hashes = zip(*keys, strict=True)
+    records = await connection.fetch(_PAYLOADS, sources, external_ids, hashes)
+    return {
+        (record["source"], record["external_id"], record["content_hash"]): record["payload"]
+        for record in records
+    }

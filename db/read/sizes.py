@@ -1,0 +1,137 @@
+"""How much a database holds, how fast it grows, and what that comes to at a given retention."""
+
+import datetime
+
+import msgspec
+
+from db.connect.types import Connection
+from db.schema.partitions import Retention, width_of
+
+WINDOW = datetime.timedelta(hours=3)
+"""What growth is measured over, at most; events are kept for a day."""
+SHORTEST = datetime.timedelta(minutes=2)
+"""What was measured for less than that is chance."""
+
+_CANDLES_A_DAY = 24 + 1
+_HOUR = datetime.timedelta(hours=1)
+
+# reltuples is what the last ANALYZE found, n_live_tup what was counted since the last crash.
+_PART = """
+SELECT
+    coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS bytes,
+    coalesce(sum(greatest(c.reltuples, s.n_live_tup, 0)), 0)::bigint AS rows
+FROM unnest($1::text[]) AS name
+CROSS JOIN LATERAL (
+    SELECT name::regclass AS relid UNION SELECT relid FROM pg_partition_tree(name::regclass)
+) AS t
+JOIN pg_class AS c ON c.oid = t.relid AND c.relkind = 'r'
+LEFT JOIN pg_stat_all_tables AS s ON s.relid = c.oid
+"""
+_DATABASE = "SELECT pg_database_size(current_database())"
+_GROWTH = """
+SELECT
+    clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured, payloads,
+    (SELECT coalesce(sum(cardinality(tickers)), 0) FROM events
+        WHERE at > clock_timestamp() - $1::interval) AS points
+FROM (
+    SELECT min(started_at) AS began_at, coalesce(sum(changed), 0) AS payloads
+    FROM etl_runs
+    WHERE kind = 'ingest' AND finished_at > clock_timestamp() - $1::interval
+) AS run
+WHERE began_at IS NOT NULL
+"""
+
+
+class TableSize(msgspec.Struct, frozen=True):
+    """Some tables: their bytes, with indexes, and about how many rows they have."""
+
+    bytes: int
+    rows: int
+
+    @property
+    def row_bytes(self) -> float:
+        """What a row takes; 0 where there is none."""
+        return self.bytes / self.rows if self.rows else 0.0
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """What a database holds."""
+
+    database_bytes: int
+    raw: TableSize
+    points: TableSize
+    candles: TableSize
+    listings: TableSize
+    coins: TableSize
+
+    @property
+    def history_bytes(self) -> int:
+        """What points and candles take."""
+        return self.points.bytes + self.candles.bytes
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """How many payloads and points came within the time that was `measured`."""
+
+    measured: datetime.timedelta
+    payloads: int
+    points: int
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """What a database comes to once everything in it is as old as its retention allows, and how fast it grows now."""
+
+    raw_bytes: float
+    history_bytes: float
+    database_bytes: float
+    bytes_per_hour: float
+
+
+async def read_sizes(connection: Connection) -> Sizes:
+    """Read what the database holds."""
+    return Sizes(
+        database_bytes=await connection.fetchval(_DATABASE),
+        raw=await _read_part(connection, "raw_api_records", "raw_csv_records"),
+        points=await _read_part(connection, "price_points"),
+        candles=await _read_part(connection, "candles"),
+        listings=await _read_part(connection, "listings"),
+        coins=await _read_part(connection, "normalized_records"),
+    )
+
+
+async def _read_part(connection: Connection, *tables: str) -> TableSize:
+    row = await connection.fetchrow(_PART, tables)
+    assert row is not None  # noqa: S101 - it is an aggregate
+    return TableSize(**row)
+
+
+async def read_growth(connection: Connection) -> Growth | None:
+    """Read what came within WINDOW; None where nothing ran."""
+    row = await connection.fetchrow(_GROWTH, WINDOW)
+    return None if row is None else Growth(**row)
+
+
+def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forecast | None:
+    """Return what that comes to; None where too little was measured.
+
+    A partition goes once its last row is too old, so its first one stays for its width more. Each
+    listing's newest payload stays whatever its age.
+    """
+    if growth is None or growth.measured < SHORTEST:
+        return None
+    hours = growth.measured / _HOUR
+    payloads, points = growth.payloads / hours, growth.points / hours
+    raw_hours = (retention.raw + width_of("raw_api_records", retention)) / _HOUR
+    history_hours = (retention.history + width_of("price_points", retention)) / _HOUR
+    candles = min(sizes.coins.rows * _CANDLES_A_DAY, points * 24 * 2) * history_hours / 24
+    raw_bytes = (payloads * raw_hours + sizes.listings.rows) * sizes.raw.row_bytes
+    history_bytes = (
+        points * history_hours * sizes.points.row_bytes + candles * sizes.candles.row_bytes
+    )
+    rest = sizes.database_bytes - sizes.raw.bytes - sizes.history_bytes
+    return Forecast(
+        raw_bytes=raw_bytes,
+        history_bytes=history_bytes,
+        database_bytes=rest + raw_bytes + history_bytes,
+        bytes_per_hour=payloads * sizes.raw.row_bytes + points * sizes.points.row_bytes,
+    )

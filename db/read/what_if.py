@@ -1,0 +1,165 @@
+"""Which coins listings would change that are not written: worked out in temporary tables, which hide the real ones."""
+
+import datetime
+from collections.abc import Sequence
+
+import msgspec
+
+from db.connect.pool import is_lost
+from db.connect.types import Connection
+from db.write.coins import merge_coins
+from db.write.listings import Listing
+
+CHUNK_TICKERS = 5_000
+
+GIVEN = (
+    "CREATE TEMP TABLE given (LIKE public.listings INCLUDING DEFAULTS, PRIMARY KEY (external_id))"
+)
+TABLES = """
+CREATE TEMP TABLE touched (ticker text PRIMARY KEY) ON COMMIT DROP;
+CREATE TEMP TABLE listings (LIKE public.listings INCLUDING DEFAULTS,
+    PRIMARY KEY (source, external_id)) ON COMMIT DROP;
+CREATE INDEX ON listings (ticker);
+CREATE TEMP TABLE normalized_records (
+    LIKE public.normalized_records INCLUDING DEFAULTS INCLUDING GENERATED, PRIMARY KEY (ticker)
+) ON COMMIT DROP;
+CREATE TEMP TABLE sources (LIKE public.sources INCLUDING DEFAULTS,
+    PRIMARY KEY (name)) ON COMMIT DROP;
+"""
+"""Statements run in this session find these before the tables of the same names in the schema `public`."""
+_READ_ONLY = "SET TRANSACTION READ ONLY"  # temporary tables can still be written
+
+_ADD = """
+INSERT INTO given AS g (
+    source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
+        market_cap_usd, volume_24h_usd,
+    percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
+        fetched_at,
+    first_seen_at, last_seen_at, has_own_time
+)
+SELECT DISTINCT ON (external_id)
+    $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
+        volume_24h_usd,
+    percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
+        decode(content_hash, 'base64'), $3,
+    $3, $3, coalesce(has_own_time, true)
+FROM json_to_recordset($2::json) AS r (
+    external_id text, ticker text, symbol text, name text, name_words text, core_words text,
+        rank integer,
+    price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
+    circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
+    content_hash text, has_own_time boolean
+)
+ORDER BY external_id, observed_at DESC, content_hash DESC
+ON CONFLICT (external_id) DO UPDATE SET
+    ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
+        name_words = excluded.name_words,
+    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
+    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
+    percent_change_24h = excluded.percent_change_24h,
+        circulating_supply = excluded.circulating_supply,
+    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
+        observed_at = excluded.observed_at,
+    content_hash = excluded.content_hash, has_own_time = excluded.has_own_time
+WHERE excluded.observed_at >= g.observed_at
+"""
+# The tickers of the listings, and those that listings would leave for another.
+_TOUCH = """
+INSERT INTO touched
+SELECT ticker FROM given
+UNION
+SELECT p.ticker FROM public.listings AS p JOIN given AS g ON g.source = p.source
+    AND g.external_id = p.external_id
+"""
+_COPY_SOURCES = "INSERT INTO sources SELECT * FROM public.sources"
+_ADD_SOURCE = """
+INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ($1, 'file', true, $2, $3)
+ON CONFLICT (name) DO NOTHING
+"""
+_COPY_COINS = """
+INSERT INTO normalized_records (
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
+        created_at,
+    ingested_at, price_spread_percent, rival_count, provenance, stale_at
+)
+SELECT
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
+        created_at,
+    ingested_at, price_spread_percent, rival_count, provenance, stale_at
+FROM public.normalized_records
+WHERE ticker IN (SELECT ticker FROM touched)
+"""
+# A listing stays as it is where what is given is older; that it is given revives it.
+_COPY_LISTINGS = """
+INSERT INTO listings
+SELECT p.*
+FROM public.listings AS p
+WHERE p.ticker IN (SELECT ticker FROM touched)
+"""
+_REVIVE = """
+UPDATE listings AS l SET active = true, missing_since = NULL
+FROM given AS g
+WHERE g.source = l.source AND g.external_id = l.external_id
+"""
+_TAKE = """
+INSERT INTO listings AS l SELECT * FROM given
+ON CONFLICT (source, external_id) DO UPDATE SET
+    ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
+        name_words = excluded.name_words,
+    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
+    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
+    percent_change_24h = excluded.percent_change_24h,
+        circulating_supply = excluded.circulating_supply,
+    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
+        observed_at = excluded.observed_at,
+    content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
+        has_own_time = excluded.has_own_time
+WHERE (excluded.observed_at, excluded.fetched_at) > (l.observed_at, l.fetched_at)
+"""
+_TICKERS = "SELECT ticker FROM touched ORDER BY ticker"
+
+
+class WhatIf:
+    """Listings of one source that are given and not written; they are gone with the connection, which is its own."""
+
+    def __init__(self, connection: Connection, source: str, now: datetime.datetime) -> None:
+        self._connection = connection
+        self._source = source
+        self._now = now
+
+    async def open(self) -> None:
+        """Make the table of what is given."""
+        await self._connection.execute(GIVEN)
+
+    async def add(self, listings: Sequence[Listing]) -> None:
+        """Give some more listings, as the rows of a source's pages; of one listing the newest counts."""
+        if listings:
+            await self._connection.execute(
+                _ADD, self._source, msgspec.json.encode(listings), self._now
+            )
+
+    async def changed(self, priority: int, poll_seconds: int) -> int:
+        """Return how many coins would change; where the source was never run, these are its settings.
+
+        The transaction may write temporary tables only, takes no lock that others wait for, and is
+        rolled back.
+        """
+        transaction = self._connection.transaction(isolation="repeatable_read")
+        await transaction.start()
+        try:
+            await self._connection.execute(TABLES)
+            await self._connection.execute(_READ_ONLY)
+            for statement in (_TOUCH, _COPY_SOURCES, _COPY_COINS, _COPY_LISTINGS, _REVIVE, _TAKE):
+                await self._connection.execute(statement)
+            await self._connection.execute(_ADD_SOURCE, self._source, priority, poll_seconds)
+            tickers = [ticker for (ticker,) in await self._connection.fetch(_TICKERS)]
+            count = 0
+            for start in range(0, len(tickers), CHUNK_TICKERS):
+                merged = await merge_coins(
+                    self._connection, tickers[start : start + CHUNK_TICKERS], self._now
+                )
+                count += len(merged.changed)
+            return count
+        finally:
+            if not is_lost(self._connection):
+                await transaction.rollback()

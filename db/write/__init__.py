@@ -1,0 +1,1 @@
+"""What the ingestor writes; the server imports none of it."""

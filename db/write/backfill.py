@@ -1,0 +1,103 @@
+"""Backfill: the coins whose past a source can tell, what it was asked, and what it answered."""
+
+import datetime
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+import msgspec
+
+from db.connect.types import Connection
+
+Kind = Literal["filled", "missing", "unreadable"]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """What is asked of a source for each coin: the last `days` days up to the day `end`, in UTC."""
+
+    source: str
+    days: int
+    end: datetime.date
+
+
+class PastCoin(msgspec.Struct, frozen=True):
+    """A coin whose past a source can tell: the ticker, and what the source calls it."""
+
+    ticker: str
+    external_id: str
+
+
+class Question(msgspec.Struct, frozen=True):
+    """The last question about a coin: the last day that was asked for, and whether the answer is still to come."""
+
+    end: datetime.date
+    pending: bool
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of the question for one coin; `points` are those that history did not hold before."""
+
+    external_id: str
+    kind: Kind
+    points: int = 0
+
+
+# One listing a ticker, the one that speaks for its source in the merge: two would tell two pasts of
+# one coin.
+_COINS = """
+SELECT ticker, external_id
+FROM (
+    SELECT DISTINCT ON (l.ticker) l.ticker, l.external_id, n.market_cap_usd
+    FROM listings AS l JOIN normalized_records AS n ON n.ticker = l.ticker
+    WHERE l.source = $1 AND l.contributes AND ($2::text[] IS NULL OR l.ticker = ANY ($2))
+    ORDER BY
+        l.ticker, l.active DESC, coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST,
+            l.rank NULLS LAST,
+        l.observed_at DESC, l.external_id
+) AS speaker
+ORDER BY market_cap_usd DESC NULLS LAST, ticker
+"""
+_QUESTIONS = """
+SELECT external_id, window_end, outcome = 'pending' AS pending FROM backfills WHERE source = $1
+    AND days = $2
+"""
+_ASK = """
+INSERT INTO backfills AS b (source, days, external_id, window_end)
+SELECT $1, $2, external_id, $3 FROM unnest($4::text[]) AS c (external_id) ORDER BY external_id
+ON CONFLICT (source, days, external_id) DO UPDATE SET
+    window_end = excluded.window_end, outcome = 'pending', points = 0, answered_at = NULL
+"""
+_SAVE = """
+UPDATE backfills AS b
+SET outcome = a.kind, points = a.points, answered_at = $4
+FROM json_to_recordset($3::json) AS a (external_id text, kind text, points integer)
+WHERE b.source = $1 AND b.days = $2 AND b.external_id = a.external_id
+"""
+
+
+async def past_coins(
+    connection: Connection, source: str, tickers: Collection[str] | None
+) -> list[PastCoin]:
+    """Return the coins that `source` contributes to, or those of `tickers` among them, the largest first."""
+    wanted = None if tickers is None else sorted(tickers)
+    return [PastCoin(**row) for row in await connection.fetch(_COINS, source, wanted)]
+
+
+async def questions(connection: Connection, window: Window) -> dict[str, Question]:
+    """Return the last question about each coin, by external id, for so many days."""
+    rows = await connection.fetch(_QUESTIONS, window.source, window.days)
+    return {row["external_id"]: Question(row["window_end"], row["pending"]) for row in rows}
+
+
+async def ask(connection: Connection, window: Window, external_ids: Collection[str]) -> None:
+    """Write down that these coins are to be asked about."""
+    await connection.execute(_ASK, window.source, window.days, window.end, sorted(external_ids))
+
+
+async def save_answers(
+    connection: Connection, window: Window, answers: Sequence[Answer], now: datetime.datetime
+) -> None:
+    """Note what became of the questions for some coins."""
+    if answers:
+        await connection.execute(
+            _SAVE, window.source, window.days, msgspec.json.encode(answers), now
+        )

@@ -1,0 +1,128 @@
+"""History: the price points of merged coins, and the candles rolled up from them in the same transaction."""
+
+import datetime
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from db.connect.types import Connection
+
+_CANDLES = (
+    "candles AS c (ticker, interval, start, open, high, low, close, open_at, close_at, samples)"
+)
+_UNITS = "(VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)"
+# Each new point widens its hour's and its day's candle; open_at and close_at let it come late. A
+# point that is there already changes nothing, so that a page that is read twice counts once.
+_WIDEN = """
+ON CONFLICT (ticker, interval, start) DO UPDATE SET
+    open = CASE WHEN excluded.open_at < c.open_at THEN excluded.open ELSE c.open END,
+    high = greatest(excluded.high, c.high),
+    low = least(excluded.low, c.low),
+    close = CASE WHEN excluded.close_at > c.close_at THEN excluded.close ELSE c.close END,
+    open_at = least(excluded.open_at, c.open_at),
+    close_at = greatest(excluded.close_at, c.close_at),
+    samples = c.samples + excluded.samples
+"""
+
+_RECORD = f"""
+WITH added AS (
+    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
+    SELECT ticker, created_at, price_usd_exact, market_cap_usd, volume_24h_usd, source
+    FROM normalized_records
+    WHERE ticker = ANY ($1::text[]) AND price_usd_exact IS NOT NULL AND created_at >= $2
+    ORDER BY ticker
+    ON CONFLICT (ticker, at) DO NOTHING
+    RETURNING ticker, at, price_usd
+),
+-- One point a coin, which is a candle of its own: nothing to group.
+rolled AS (
+    INSERT INTO {_CANDLES}
+    SELECT
+        ticker, interval, date_bin(width, at, 'epoch'), price_usd, price_usd, price_usd, price_usd,
+            at, at, 1
+    FROM added, {_UNITS}
+    ORDER BY ticker, interval
+    {_WIDEN}
+)
+SELECT count(*) FROM added
+"""
+
+# A source's past speaks for the coin that its listing contributes to now. Looked up by an array of
+# keys, not by a join, whatever the planner takes the table for.
+_CONTRIBUTING = """
+SELECT external_id, ticker FROM listings WHERE source = $1 AND external_id = ANY ($2::text[])
+    AND contributes
+"""
+_BACKFILL = f"""
+WITH added AS (
+    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
+    SELECT DISTINCT ON (p.ticker, p.at) p.ticker, p.at, p.price_usd, p.market_cap_usd,
+        p.volume_24h_usd, $1
+    FROM json_to_recordset($2::json) AS p (
+        ticker text, external_id text, at timestamptz, price_usd numeric, market_cap_usd numeric,
+            volume_24h_usd numeric
+    )
+    WHERE p.at >= $3
+    ORDER BY p.ticker, p.at, p.price_usd, p.external_id
+    ON CONFLICT (ticker, at) DO NOTHING
+    RETURNING ticker, at, price_usd
+),
+rolled AS (
+    INSERT INTO {_CANDLES}
+    SELECT
+        ticker, interval, date_bin(width, at, 'epoch') AS start,
+        (array_agg(price_usd ORDER BY at))[1], max(price_usd), min(price_usd),
+        (array_agg(price_usd ORDER BY at DESC))[1], min(at), max(at), count(*)
+    FROM added, {_UNITS}
+    GROUP BY ticker, interval, start
+    ORDER BY ticker, interval, start
+    {_WIDEN}
+)
+SELECT count(*) FROM added
+"""
+
+
+class PastPrice(msgspec.Struct, frozen=True, gc=False):
+    """What a source said of one listing at one time."""
+
+    external_id: str
+    at: datetime.datetime
+    price_usd: Decimal
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
+
+
+async def record_prices(
+    connection: Connection, tickers: Collection[str], oldest: datetime.datetime
+) -> int:
+    """Add a point for each of the coins, whose price has just changed; return how many are new.
+
+    What was observed before `oldest` is past the retention and is left out.
+    """
+    if not tickers:
+        return 0
+    added: int = await connection.fetchval(_RECORD, sorted(tickers), oldest)
+    return added
+
+
+async def backfill_prices(
+    connection: Connection, source: str, prices: Sequence[PastPrice], oldest: datetime.datetime
+) -> int:
+    """Add points of the past for the coins that the listings contribute to; return how many are new.
+
+    The coins themselves, and points that are there, stay as they are.
+    """
+    rows = await connection.fetch(
+        _CONTRIBUTING, source, list({price.external_id for price in prices})
+    )
+    tickers = {row["external_id"]: row["ticker"] for row in rows}
+    points = [
+        {**msgspec.structs.asdict(price), "ticker": tickers[price.external_id]}
+        for price in prices
+        if price.external_id in tickers
+    ]
+    if not points:
+        return 0
+    added: int = await connection.fetchval(_BACKFILL, source, msgspec.json.encode(points), oldest)
+    return added

@@ -1,0 +1,269 @@
+"""Listings that are not in the database yet, written by COPY, and the coins of tickers that only they have.
+
+Each does what `write_listings`, `merge_coins` and `record_prices` do for such rows, in about half
+the time: nothing has to be compared or merged. Where a row turns out to be there already, nothing
+is written, and the caller takes these.
+"""
+
+import datetime
+import io
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal
+
+import asyncpg
+import msgspec
+
+from db.connect.types import Connection
+from db.write.listings import MOMENT, Listing
+
+_BEGIN = f"""
+WITH {MOMENT}
+SELECT
+    at,
+    ARRAY(SELECT ticker FROM listings
+        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken
+FROM moment
+"""  # noqa: S608 - of constants
+_LISTING_COLUMNS = (
+    *(
+        "external_id",
+        "ticker",
+        "symbol",
+        "name",
+        "name_words",
+        "core_words",
+        "rank",
+        "price_usd",
+        "market_cap_usd",
+    ),
+    *(
+        "volume_24h_usd",
+        "percent_change_24h",
+        "circulating_supply",
+        "total_supply",
+        "max_supply",
+        "observed_at",
+    ),
+    *(
+        "content_hash",
+        "has_own_time",
+        "source",
+        "fetched_at",
+        "first_seen_at",
+        "last_seen_at",
+        "contributes",
+    ),
+)
+_PAYLOAD_COLUMNS = (
+    "external_id",
+    "content_hash",
+    "payload",
+    "source",
+    "ingested_at",
+    "fetched_at",
+    "run_id",
+)
+_PAYLOAD_TABLES = {"api": "raw_api_records", "file": "raw_csv_records"}
+
+# The planner knows nothing of the array's length, so it looks each ticker up in the index, whatever
+# it takes the table for. It comes as JSON, because asyncpg takes longer to encode an array than all
+# else of these statements takes. Rows are those of db/write/merge.py for a ticker of one listing,
+# and of db/write/history.py for its price, a candle by itself.
+_ADD_COINS = """
+WITH fresh AS MATERIALIZED (
+    SELECT
+        l.*, coalesce(l.observed_at + s.poll_seconds * interval '3 seconds',
+            '-infinity') AS stale_at,
+        price_usd IS NOT NULL AND observed_at >= $3 AS is_point
+    FROM listings AS l
+    LEFT JOIN sources AS s ON s.name = l.source
+    WHERE l.ticker = ANY (ARRAY(SELECT json_array_elements_text($1::json)))
+),
+points AS (
+    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
+    SELECT ticker, observed_at, price_usd, market_cap_usd, volume_24h_usd, source
+    FROM fresh
+    WHERE is_point
+    ORDER BY ticker
+),
+rolled AS (
+    INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at,
+        samples)
+    SELECT
+        ticker, interval, date_bin(width, observed_at, 'epoch'), price_usd, price_usd, price_usd,
+            price_usd,
+        observed_at, observed_at, 1
+    FROM fresh, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval,
+        width)
+    WHERE is_point
+    ORDER BY ticker, interval
+)
+INSERT INTO normalized_records (
+    ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
+    created_at, stale_at, ingested_at, price_spread_percent, rival_count, provenance
+)
+SELECT
+    ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
+    observed_at, stale_at, $2, NULL, 0,
+    CASE
+        WHEN num_nonnulls(name, rank, price_usd, market_cap_usd, volume_24h_usd,
+            percent_change_24h) > 0
+        THEN jsonb_build_object('source', source, 'external_id', external_id, 'observed_at',
+            observed_at)
+        ELSE '[]'
+    END
+FROM fresh
+ORDER BY ticker
+"""
+
+_NULL = r"\N"
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+"""What stands for a column's or a row's end in COPY's text format (PostgreSQL's manual, "COPY", "Text Format")."""
+
+
+class EncodedNewListings(msgspec.Struct, frozen=True):
+    """Listings of different external ids, and for each a line of either table as COPY takes it, without its last cells.
+
+    `times` are by ticker when its only listing was observed; `shared` are the tickers of several.
+    """
+
+    rows: list[str]
+    payloads: list[bytes]
+    tickers: list[str]
+    times: dict[str, datetime.datetime]
+    shared: frozenset[str]
+
+
+class NewListingsWritten(msgspec.Struct, frozen=True):
+    """What copying listings did: `fresh` are the tickers that only one of them has, and when that one was observed.
+
+    `tickers` are the others, whose coins must be merged.
+    """
+
+    fresh: dict[str, datetime.datetime]
+    tickers: frozenset[str]
+
+
+def encode_new_listings(
+    listings: Sequence[Listing], payloads: Iterable[bytes]
+) -> EncodedNewListings:
+    """Encode listings of different external ids and their payloads, valid JSON each, for `copy_listings`."""
+    tickers = [listing.ticker for listing in listings]
+    shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1)
+    times = {
+        listing.ticker: listing.observed_at for listing in listings if listing.ticker not in shared
+    }
+    lines = [
+        b"%b\t\\\\x%b\t%b"
+        % (_texts([listing.external_id]).encode(), listing.content_hash.hex().encode(), payload)
+        for listing, payload in zip(
+            listings, (payload.replace(b"\\", b"\\\\") for payload in payloads), strict=True
+        )
+    ]
+    return EncodedNewListings(
+        [_row(listing) for listing in listings], lines, tickers, times, shared
+    )
+
+
+def _row(listing: Listing) -> str:
+    one = listing
+    numbers = (
+        *(one.rank, one.price_usd, one.market_cap_usd, one.volume_24h_usd, one.percent_change_24h),
+        *(one.circulating_supply, one.total_supply, one.max_supply),
+    )
+    own_time = "t" if one.has_own_time else "f"
+    return "\t".join(
+        [
+            _texts(
+                [one.external_id, one.ticker, one.symbol, one.name, one.name_words, one.core_words]
+            ),
+            *[_NULL if number is None else str(number) for number in numbers],
+            f"{one.observed_at.isoformat()}\t\\\\x{one.content_hash.hex()}\t{own_time}",
+        ]
+    )
+
+
+def _texts(texts: Sequence[str | None]) -> str:
+    """Return cells as COPY takes them; most need no escape, which one look at all of them tells."""
+    if None not in texts:
+        line = "\x1f".join(texts)  # type: ignore[arg-type]  # None is none of them
+        if "\\" not in line and line.replace("\x1f", " ").isprintable():
+            return line.replace("\x1f", "\t")
+    return "\t".join([_NULL if text is None else text.translate(_ESCAPES) for text in texts])
+
+
+async def copy_listings(
+    connection: Connection,
+    source: str,
+    kind: Literal["api", "file"],
+    listings: EncodedNewListings,
+    *,
+    run_id: int,
+    fetched_at: datetime.datetime,
+    code: bytes,
+) -> NewListingsWritten | None:
+    """Write listings that are not there yet, and their payloads; nothing, and None, where one of them is there.
+
+    The caller's transaction holds the write lock. Raises one of UNREADABLE when PostgreSQL cannot
+    hold a value.
+    """
+    try:
+        async with connection.transaction():
+            row = await connection.fetchrow(
+                _BEGIN, source, code, msgspec.json.encode(listings.tickers)
+            )
+            if row is None:
+                raise RuntimeError("the statement returns one row")
+            taken = frozenset(row["taken"])
+            name = _texts([source])
+            seen = "\t".join([name, *[fetched_at.isoformat()] * 3])
+            ends = [f"\t{seen}\t{'f' if ticker in taken else 't'}\n" for ticker in listings.tickers]
+            rows = "".join(
+                [part for line in zip(listings.rows, ends, strict=True) for part in line]
+            )
+            await _copy(connection, "listings", _LISTING_COLUMNS, rows.encode())
+            end = (
+                f"\t{name}\t{row['at'].isoformat()}\t{fetched_at.isoformat()}\t{run_id}\n".encode()
+            )
+            payloads = end.join([*listings.payloads, b""])
+            await _copy(connection, _PAYLOAD_TABLES[kind], _PAYLOAD_COLUMNS, payloads)
+    except asyncpg.UniqueViolationError:
+        return None
+    times = {ticker: at for ticker, at in listings.times.items() if ticker not in taken}
+    return NewListingsWritten(times, taken | listings.shared)
+
+
+async def _copy(connection: Connection, table: str, columns: Sequence[str], content: bytes) -> None:
+    await connection.copy_to_table(
+        table, source=io.BytesIO(content), columns=columns, format="text"
+    )
+
+
+async def add_coins(
+    connection: Connection,
+    tickers: Collection[str],
+    now: datetime.datetime,
+    oldest: datetime.datetime,
+) -> bool:
+    """Add the coins of tickers that have one listing and no record, and their prices to the history.
+
+    Returns False, and adds nothing, where a coin, a point or a candle of such a ticker is there
+    already: then they must be merged. What was observed before `oldest` is past the retention and
+    no history.
+    """
+    if not tickers:
+        return True
+    try:
+        async with connection.transaction():
+            await connection.execute(_ADD_COINS, msgspec.json.encode(sorted(tickers)), now, oldest)
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+def without(
+    fresh: Mapping[str, datetime.datetime], tickers: Collection[str]
+) -> dict[str, datetime.datetime]:
+    """Return the fresh tickers that are none of `tickers`."""
+    return {ticker: at for ticker, at in fresh.items() if ticker not in tickers}

@@ -1,0 +1,58 @@
+"""Source pages: which external ids each page of a source's newest sweep held."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from db.connect.types import Connection
+
+_SAVE = """
+WITH before AS (
+    SELECT cardinality(external_ids) AS size FROM source_pages WHERE source = $1 AND page_group = $2
+        AND number = $3
+),
+saved AS (
+    INSERT INTO source_pages AS p (source, page_group, number, external_ids) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (source, page_group, number) DO UPDATE SET external_ids = excluded.external_ids
+    WHERE p.external_ids <> excluded.external_ids
+    RETURNING 1
+)
+SELECT EXISTS (SELECT FROM saved), coalesce((SELECT size FROM before), 0) > 0
+"""
+_DROP_AFTER = (
+    "DELETE FROM source_pages WHERE source = $1 AND page_group = $2 AND number > $3 RETURNING 1"
+)
+_KEEP_GROUPS = (
+    "DELETE FROM source_pages WHERE source = $1 AND page_group <> ALL ($2::text[]) RETURNING 1"
+)
+
+
+class SavedPage(msgspec.Struct, frozen=True):
+    """Whether the ids of a page, or of those after it, changed; whether it is empty and held some before."""
+
+    changed: bool
+    emptied: bool
+
+
+async def save_page(
+    connection: Connection,
+    source: str,
+    group: str,
+    number: int,
+    external_ids: Sequence[str],
+    *,
+    ends_group: bool,
+) -> SavedPage:
+    """Save what a page held, sorted; the last one of its group ends it there."""
+    row = await connection.fetchrow(_SAVE, source, group, number, external_ids)
+    if row is None:
+        raise RuntimeError("the statement returns one row")
+    changed, held_some = row
+    if ends_group:
+        changed = bool(await connection.fetch(_DROP_AFTER, source, group, number)) or changed
+    return SavedPage(changed, emptied=held_some and not external_ids)
+
+
+async def keep_groups(connection: Connection, source: str, groups: Sequence[str]) -> bool:
+    """Forget the pages of all other groups of `source`. Tell whether there were any."""
+    return bool(await connection.fetch(_KEEP_GROUPS, source, list(groups)))

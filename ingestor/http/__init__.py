@@ -1,0 +1,1 @@
+"""HTTP as providers speak it: requests, retries, circuit breaker, and error bodies."""

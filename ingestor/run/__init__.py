@@ -1,0 +1,1 @@
+"""A run from its start to its end: pages, sweeps, the loop of a source, housekeeping."""

@@ -1,0 +1,1 @@
+"""CoinGecko: the markets of all coins, and the chart of one."""

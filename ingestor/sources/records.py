@@ -1,0 +1,160 @@
+"""What a source yields: pages of records, and the listing that a record says."""
+
+import datetime
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from db.notes import Note
+from db.source_files import FilePart
+from db.write.history import PastPrice
+from db.write.listings import Listing
+
+__all__ = [
+    "OBSERVED_AT",
+    "Checkpoint",
+    "ExplainsNoPage",
+    "FilePart",
+    "Listing",
+    "Note",
+    "Page",
+    "PastPrice",
+    "Record",
+    "RecordError",
+    "Rejection",
+    "Source",
+    "SupportsBackfill",
+    "SupportsCallBudget",
+    "content_hash",
+]
+
+
+OBSERVED_AT = "@observed_at"
+"""The key that a payload gets where its record has no usable time of its own: a file's, or the newest of its body."""
+
+
+def content_hash(raw: bytes) -> bytes:
+    """Return the 16-byte BLAKE2b digest of a record's bytes: two records are the same when these are."""
+    return hashlib.blake2b(raw, digest_size=16).digest()
+
+
+class RecordError(Exception):
+    """One record cannot be read; the message says why and ends with the path inside the record."""
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One record of a page, still as its source sent it: valid JSON bytes."""
+
+    external_id: str
+    raw: bytes
+    content_hash: bytes
+
+
+class Rejection(msgspec.Struct, frozen=True, gc=False):
+    """A record that could not even be told apart, or not be read; its bytes are kept."""
+
+    external_id: str | None
+    error: str
+    payload: bytes
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """How far a source got: what its page said, to be handed back when it goes on."""
+
+    position: Any
+    last_id: str | None = None
+    last_timestamp: datetime.datetime | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One body of a source, or one slice of a file: what one transaction writes.
+
+    `group` and `number` name the page within a sweep (one complete reading of the source): API
+    sources have the one group "", files one group a file. `fetched_at` is when its body arrived.
+    `position` is what the source needs to go on after this page. `ends_group` says that the group
+    has no page of a higher number; `sweep_groups`, on the last page of a sweep only, names all
+    groups that there are now. `notes` are what a reader of the run should know; `file` is what the
+    page adds to the report of its file.
+    """
+
+    group: str
+    number: int
+    fetched_at: datetime.datetime
+    records: list[Record]
+    rejections: list[Rejection]
+    position: Any
+    ends_group: bool
+    sweep_groups: tuple[str, ...] | None = None
+    notes: tuple[Note, ...] = ()
+    file: FilePart | None = None
+
+
+class Source(Protocol):
+    """One place that listings come from; a contributor adds one in one file.
+
+    `missed_sweeps` is how many complete sweeps in a row must miss a listing before it becomes
+    inactive: 1 where one body holds everything, 2 where listings move between pages while they are
+    read.
+    """
+
+    name: str
+    kind: Literal["api", "file"]
+    priority: int
+    poll_seconds: int
+    missed_sweeps: Literal[1, 2]
+
+    def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
+        """Yield the pages from `checkpoint` on; none at all when nothing changed. `full` ignores validators.
+
+        Raises SourceError when the source cannot be read.
+        """
+        ...
+
+    def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
+        """Normalise one record. Raises RecordError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class ExplainsNoPage(Protocol):
+    """What a source has beside `Source` when it may yield no page for another reason than that nothing changed."""
+
+    def why_no_page(self) -> str | None:
+        """Return why the last reading had no page, in a sentence; None where nothing changed."""
+        ...
+
+
+@runtime_checkable
+class SupportsBackfill(Protocol):
+    """What a source has beside `Source` when it can tell the past: `kasparro backfill` needs no more."""
+
+    async def history(self, external_id: str, days: int) -> list[PastPrice]:
+        """Return what one listing was worth during the last `days` days; one call, apart from its retries.
+
+        Raises SourceError; SourceMissingError where the source does not know the listing.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsCallBudget(Protocol):
+    """What a source has beside `Source` when its provider counts the calls of a month.
+
+    `budget_variable` names the setting that tells how many there are.
+    """
+
+    budget_variable: str
+
+    def count_calls(self, on_call: Callable[[], Awaitable[None]] | None) -> None:
+        """From now on await `on_call` before each call: what is counted before it is made, no kill leaves out."""
+        ...
+
+    def spare_calls(self, used: int, now: datetime.datetime) -> int:
+        """Return how many calls are left this month beside those of the polls to come; `used` were made so far."""
+        ...

@@ -1,0 +1,1 @@
+"""What the commands share: the database, errors, reports, and output."""

@@ -1,0 +1,28 @@
+"""What commands print: whatever a provider, a file or an error put into it, a terminal only prints it."""
+
+import click
+import msgspec
+from rich.text import Text
+
+from common.display import displayed, printable
+from db.notes import Note
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line."""
+    click.echo(displayed(text), err=err)
+
+
+def say_json(value: object) -> None:
+    """Print a value as JSON; what a terminal obeys beyond what JSON escapes is escaped too, and reads the same."""
+    click.echo(printable(msgspec.json.encode(value).decode()))
+
+
+def with_count(note: Note) -> str:
+    """Return a note's text and, where it was noted several times, how often."""
+    return note.text if note.count == 1 else f"{note.text} ({note.count:,} times)"
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Return text for a table or a screen, in which nothing is markup."""
+    return Text(displayed(text), style)

@@ -1,0 +1,71 @@
+"""`python -m kasparro.health_check`: whether the ingestor beside it lives and reaches the database.
+
+A container's health check: exit code 0 or 1, with a line that says why. An ingestor's loops look
+into the database at least every 15 s, so its sessions tell; only those of this machine count, for
+each container has its own ingestor.
+"""
+
+import asyncio
+import datetime
+import sys
+
+from common.display import displayed
+from common.settings import SettingsError, load_settings
+from db.connect.pool import DatabaseUnavailableError, connect
+from db.connect.types import Connection
+from db.schema.logins import LoginError, login_dsn
+from kasparro.cli.common.errors import FAILED
+
+LIMIT = datetime.timedelta(seconds=60)
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+_LAST_BEAT = """
+SELECT clock_timestamp() - max(state_change) AS ago
+FROM pg_stat_activity
+WHERE datname = current_database()
+    AND application_name = 'kasparro ingestor'
+    AND client_addr IS NOT DISTINCT FROM inet_client_addr()
+"""
+
+
+async def check_heartbeat(connection: Connection, limit: datetime.timedelta = LIMIT) -> str | None:
+    """Return what is wrong with the ingestor of this machine, None where it used the database within `limit`."""
+    ago: datetime.timedelta | None = await connection.fetchval(_LAST_BEAT)
+    if ago is None:
+        return "no ingestor of this machine is connected to the database"
+    if ago > limit:
+        return f"the ingestor has not used the database for {ago.total_seconds():.0f} s"
+    return None
+
+
+async def _check(dsn: str | None) -> str | None:
+    if dsn is None:
+        return "DATABASE_URL is not set: it names the database that the ingestor works on"
+    try:
+        own = await login_dsn(
+            dsn, "ingestor"
+        )  # of other roles' sessions PostgreSQL does not tell the times
+    except LoginError:
+        own = dsn
+    connection = await connect(
+        own, application_name="kasparro heartbeat", connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS
+    )
+    try:
+        return await check_heartbeat(connection)
+    finally:
+        await connection.close()
+
+
+def main() -> int:
+    """Look once; return the exit code."""
+    try:
+        problem = asyncio.run(_check(load_settings().database_url))
+    except (SettingsError, DatabaseUnavailableError) as error:
+        problem = str(error)
+    if problem is not None:
+        sys.stderr.write(f"{displayed(problem)}\n")
+    return 0 if problem is None else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

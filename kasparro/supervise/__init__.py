@@ -1,0 +1,1 @@
+"""The supervisor: processes below this one, their output, their end, and their ports."""

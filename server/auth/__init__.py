@@ -1,0 +1,1 @@
+"""The scheduler token: its check, and the count of wrong ones for each client."""

@@ -1,0 +1,1 @@
+"""How a document runs: parse, validate, limits, context, loaders, and errors."""

@@ -1,0 +1,21 @@
+"""The interface Node: whatever has an id of its own."""
+
+from typing import Any, ClassVar
+
+import strawberry
+
+
+@strawberry.interface(description="Whatever has an id of its own and can be read again by it.")
+class Node:
+    """Its values are row structs of `db`; `row_type` of each object type tells which."""
+
+    row_type: ClassVar[type]
+
+    id: strawberry.ID = strawberry.field(
+        description='Readable and stable, such as "merged_btc" or "run_42".'
+    )
+
+    @classmethod
+    def is_type_of(cls, value: object, _info: Any) -> bool:  # noqa: ANN401  (graphql-core calls it)
+        """Tell whether a value is of this type."""
+        return isinstance(value, cls.row_type)

@@ -1,0 +1,202 @@
+"""The HTTP side of GraphQL, held to the specification of GraphQL over HTTP.
+
+https://graphql.github.io/graphql-over-http/draft/ : media types, status codes, and which operations
+a GET may ask for. Origins, body sizes and the number of requests in flight are checked by the
+middleware in front.
+"""
+
+from typing import Any
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from server.graphql.execution.context import Context
+from server.graphql.execution.errors import Code, coded, retry_after, shortened
+from server.graphql.execution.execute import DocumentRefusedError, OperationNotAllowedError, body_of
+from server.graphql.execution.persisted import text_of
+from server.graphql.schema import schema
+from server.graphql.transport.event_stream import EventStream
+from server.graphql.transport.framings import FRAMINGS
+from server.graphql.transport.media_types import (
+    EVENT_STREAM,
+    GRAPHQL_RESPONSE,
+    JSON,
+    AcceptedTypes,
+    wanted,
+)
+from server.graphql.transport.request_body import RequestBody
+from server.graphql.transport.websocket import PROTOCOL, WebSocketConnection
+from server.http.etags import caching, etag_of_body, matches
+from server.http.weighted import field_value
+from server.state import ServerState
+
+_READING = frozenset({OperationType.QUERY})
+_ONCE = frozenset({OperationType.QUERY, OperationType.MUTATION})
+_READING_METHODS = ("GET", "HEAD")
+ALLOWED_METHODS = (*_READING_METHODS, "POST")
+
+
+class GraphQLApp:
+    """Answers POST, GET and HEAD for queries, streams and websockets."""
+
+    def __init__(self, state: ServerState) -> None:
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; one that is not a GraphQL request gets its error in GraphQL's shape."""
+        if scope["type"] != "http":
+            await WebSocketConnection(self._state, scope, receive, send).serve()
+            return
+        request = Request(scope, receive)
+        client_wants = wanted(field_value(scope["headers"], b"accept"))
+        try:
+            response = await self._respond(request, client_wants)
+        except HTTPException as error:
+            response = _refusal(error, client_wants.answer)
+        except ClientDisconnect:
+            return  # in the midst of its request
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, client_wants: AcceptedTypes) -> ASGIApp:
+        """Return the answer to a request. Raises HTTPException."""
+        body = await _read(request)
+        allowed = _READING if request.method in _READING_METHODS else _ONCE
+        if client_wants.stream is not None and client_wants.prefers_stream:
+            return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
+        try:
+            result = await self._execute(body, Context.create(self._state, request), allowed)
+        except OperationNotAllowedError as error:
+            if (
+                client_wants.stream is not None
+                and error.operation_type is OperationType.SUBSCRIPTION
+            ):
+                return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
+            raise _not_allowed(error.operation_type) from None
+        return _answer(request, result, client_wants.answer)
+
+    async def _execute(
+        self, body: RequestBody, context: Context, allowed: frozenset[OperationType]
+    ) -> ExecutionResult:
+        """Run an operation. Raises OperationNotAllowedError."""
+        try:
+            text = text_of(body, self._state.documents)
+        except DocumentRefusedError as error:
+            return PreExecutionError(data=None, errors=error.errors)
+        return await schema.execute(
+            text,
+            body.variables,
+            context,
+            operation_name=body.operation_name,
+            allowed_operation_types=allowed,
+        )
+
+
+def create_graphql_app(state: ServerState) -> ASGIApp:
+    """Return the ASGI application that answers at /graphql."""
+    return GraphQLApp(state)
+
+
+async def _read(request: Request) -> RequestBody:
+    """Return what a request asks. Raises HTTPException for one that is not a GraphQL request."""
+    if request.method not in ALLOWED_METHODS:
+        raise HTTPException(
+            405,
+            f"GraphQL is asked with {', '.join(ALLOWED_METHODS)}",
+            {"Allow": ", ".join(ALLOWED_METHODS)},
+        )
+    value = (
+        _from_query(request.query_params)
+        if request.method in _READING_METHODS
+        else await _from_body(request)
+    )
+    try:
+        return msgspec.convert(value, RequestBody)
+    except msgspec.ValidationError as error:
+        raise HTTPException(
+            400, f"The request cannot be read as a GraphQL request: {error}"
+        ) from None
+
+
+def _from_query(given: QueryParams) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        name: given.get(name) for name in ("query", "operationName", "documentId", "doc_id")
+    }
+    for name in ("variables", "extensions"):
+        text = given.get(name)
+        value[name] = _decoded(text, f'"{name}"') if text else None
+    return value
+
+
+async def _from_body(request: Request) -> object:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        # Besides, a form or text/plain could be sent by a foreign page without asking (CORS).
+        raise HTTPException(415, f"A request's Content-Type must be {JSON}")
+    value = _decoded(await request.body(), "The body")
+    if isinstance(value, list):
+        raise HTTPException(
+            400, "Batches of operations are not supported: send one operation a request"
+        )
+    return value
+
+
+def _decoded(text: str | bytes, name: str) -> object:
+    """Read JSON; strictly, so NaN and half surrogate pairs are refused. Raises HTTPException."""
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise HTTPException(400, f"{name} cannot be read as JSON: {error}") from None
+    return value
+
+
+def _answer(request: Request, result: ExecutionResult, media_type: str) -> Response:
+    body = msgspec.json.encode(body_of(result))
+    content_type = f"{media_type}; charset=utf-8"
+    if request.method not in _READING_METHODS or result.errors:
+        seconds = retry_after(result.errors)
+        waits = None if seconds is None else {"Retry-After": str(seconds)}
+        return Response(body, _status(result, media_type), waits, media_type=content_type)
+    etag = etag_of_body(media_type.encode() + body)
+    headers = {**caching(etag), "Vary": "Accept"}
+    if matches(etag, field_value(request.scope["headers"], b"if-none-match")):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=content_type)
+
+
+def _status(result: ExecutionResult, media_type: str) -> int:
+    """Return the status code: with plain JSON, 200 for whatever was a GraphQL request (the draft's section 6.4.1)."""
+    if not isinstance(result, PreExecutionError):
+        return 200
+    is_malformed = any(
+        (error.extensions or {}).get("code") == Code.BAD_REQUEST for error in result.errors or ()
+    )
+    return 400 if is_malformed or media_type == GRAPHQL_RESPONSE else 200
+
+
+def _not_allowed(operation_type: OperationType) -> HTTPException:
+    if operation_type is OperationType.SUBSCRIPTION:
+        return HTTPException(
+            400, f"A subscription needs a websocket ({PROTOCOL}) or Accept: {EVENT_STREAM}"
+        )
+    return HTTPException(
+        405,
+        f"A {operation_type.value} must be sent with POST",
+        {"Allow": ", ".join(ALLOWED_METHODS)},
+    )
+
+
+def _refusal(error: HTTPException, media_type: str) -> Response:
+    body = {"errors": [shortened(coded(error.detail, Code.BAD_REQUEST)).formatted]}
+    return Response(
+        msgspec.json.encode(body),
+        error.status_code,
+        error.headers,
+        media_type=f"{media_type}; charset=utf-8",
+    )

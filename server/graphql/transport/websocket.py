@@ -1,0 +1,288 @@
+"""Websockets: the protocol graphql-transport-ws; queries and mutations run one by one, subscriptions follow the hub.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from graphql import GraphQLError
+from starlette.requests import HTTPConnection
+from starlette.types import Message as AsgiMessage
+from starlette.types import Receive, Scope, Send
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from server.auth.scheduler_token import PresentedToken
+from server.graphql.execution.context import Context
+from server.graphql.execution.errors import full, mask, unavailable
+from server.graphql.execution.execute import DocumentRefusedError, OperationNotAllowedError
+from server.graphql.execution.persisted import text_of
+from server.graphql.schema import schema
+from server.graphql.transport.follow import follow
+from server.graphql.transport.messages import (
+    DECODER,
+    Complete,
+    ConnectionInit,
+    Known,
+    Ping,
+    Subscribe,
+)
+from server.graphql.transport.request_body import RequestBody
+from server.graphql.transport.subscription_task import SubscriptionTask
+from server.graphql.transport.updates import response
+from server.live.admission import RETRY_AFTER_SECONDS, FullError
+from server.live.wire import EXTENSION, Wire
+from server.middleware.requests import request_id
+from server.state import ServerState
+
+PROTOCOL: Final = "graphql-transport-ws"
+INIT_SECONDS = 10.0
+"""How long a client may take to say `connection_init`."""
+IDLE_SECONDS = 300.0
+"""How long a connection stays open on which nothing runs and nothing is said."""
+MAX_OPERATIONS = 100
+"""Of one connection at once."""
+
+_ONCE = frozenset({OperationType.QUERY, OperationType.MUTATION})
+_REASON_BYTES = 123  # RFC 6455, 5.5
+
+
+class ClosedError(Exception):
+    """The connection is to be closed, with a code and a reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+
+
+class WebSocketConnection:
+    """One websocket, from its handshake to its end."""
+
+    def __init__(self, state: ServerState, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        self._state = state
+        self._receive = receive
+        self._send = send
+        self._wire: Wire = scope["extensions"][EXTENSION]
+        self._shown = PresentedToken.by(connection, state.settings.cors_origins)
+        self._client = self._shown.client
+        self._wire.allowance = state.allowances.of(self._client)
+        self._speaks_ours = PROTOCOL in scope["subprotocols"]
+        self._request_id = request_id(connection)
+        self._parameters: dict[str, Any] | None = None
+        self._operations: dict[str, asyncio.Task[None] | SubscriptionTask] = {}
+        self._patience: asyncio.Timeout | None = None
+
+    async def serve(self) -> None:
+        """Talk with the client until either side closes."""
+        await self._receive()
+        try:
+            with self._state.hub.connections.admit(self._client):
+                await self._talk()
+        except FullError as error:
+            await self._refuse(error)
+
+    async def _talk(self) -> None:
+        try:
+            await self._send(
+                {"type": "websocket.accept", "subprotocol": PROTOCOL if self._speaks_ours else None}
+            )
+            self._wire.on_writable = self._flush
+            await self._hear()
+        except ClosedError as error:
+            await self._send(
+                {"type": "websocket.close", "code": error.code, "reason": error.reason}
+            )
+        except OSError:
+            pass  # the client has left while it was being answered
+        finally:
+            self._wire.on_writable = None
+            await self._end_all()
+
+    async def _hear(self) -> None:
+        """Act on messages until the client leaves. Raises ClosedError."""
+        if not self._speaks_ours:
+            raise ClosedError(4406, "Subprotocol not acceptable")
+        try:
+            async with asyncio.timeout(INIT_SECONDS) as self._patience:
+                while (message := await self._receive())["type"] != "websocket.disconnect":
+                    await self._handle(message)
+                    self._be_patient()
+        except TimeoutError:
+            if self._parameters is None:
+                raise ClosedError(4408, "Connection initialisation timeout") from None
+            raise ClosedError(1000, "Idle") from None
+        finally:
+            self._patience = None
+
+    def _be_patient(self) -> None:
+        """Wait for the next message: without end while anything runs."""
+        if self._patience is None or self._patience.expired() or self._parameters is None:
+            return
+        now = asyncio.get_running_loop().time()
+        self._patience.reschedule(None if self._operations else now + IDLE_SECONDS)
+
+    async def _handle(self, received: AsgiMessage) -> None:
+        """Act on a message. Raises ClosedError."""
+        match _decoded(received):
+            case ConnectionInit(payload):
+                if self._parameters is not None:
+                    raise ClosedError(4429, "Too many initialisation requests")
+                self._parameters = payload or {}
+                await self._say(type="connection_ack")
+            case Ping(payload):
+                await self._say(type="pong", **({} if payload is None else {"payload": payload}))
+            case Subscribe(number, payload):
+                await self._subscribe(number, payload, len(received["text"]))
+            case Complete(number):
+                operation = self._operations.pop(number, None)
+                if operation is not None:
+                    self._end(operation)
+
+    async def _subscribe(self, number: str, payload: RequestBody, size: int) -> None:
+        if self._parameters is None:
+            raise ClosedError(4401, "Unauthorized")
+        if number in self._operations:
+            raise ClosedError(4409, f"Subscriber for {number} already exists")
+        if len(self._operations) >= MAX_OPERATIONS:
+            reason = f"A connection may run {MAX_OPERATIONS} operations at once; complete one first"
+            await self._say_errors(number, [unavailable(reason)])
+            return
+        self._operations[number] = asyncio.create_task(self._run(number, payload, size))
+
+    async def _run(self, number: str, payload: RequestBody, size: int) -> None:
+        """Run an operation: a query or a mutation to its end, a subscription until it follows the hub."""
+        context = Context(self._state, self._request_id, self._shown)
+        context.connection_params = self._parameters
+        try:
+            try:
+                text = text_of(payload, self._state.documents)
+                async with self._state.places.hold(self._client, size):
+                    result = await schema.execute(
+                        text,
+                        payload.variables,
+                        context,
+                        operation_name=payload.operation_name,
+                        allowed_operation_types=_ONCE,
+                    )
+            except OperationNotAllowedError:
+                await self._follow(number, text, payload, context, size)
+                return
+            except FullError as error:
+                del self._operations[number]
+                await self._say_errors(number, [full(error)])
+                return
+            except DocumentRefusedError as error:
+                result = PreExecutionError(data=None, errors=error.errors)
+            if isinstance(result, PreExecutionError):
+                del self._operations[number]
+                await self._say_errors(number, result.errors or ())
+                return
+            await self._say(id=number, type="next", payload=response(result.data, result.errors))
+            # From its last message on an id may be used again.
+            del self._operations[number]
+            await self._say(id=number, type="complete")
+        except OSError:
+            pass  # the client has left
+        finally:
+            self._be_patient()
+
+    async def _follow(
+        self, number: str, text: str | None, payload: RequestBody, context: Context, size: int
+    ) -> None:
+        following = SubscriptionTask(self._wire, number, self._finish)
+        try:
+            async with self._state.places.hold(self._client, size):
+                followed = await follow(text, payload.variables, payload.operation_name, context)
+                self._state.hub.subscriptions.enter(self._client)
+                try:
+                    following.subscriber = await self._state.hub.open(
+                        followed, following.wake, self._client
+                    )
+                except BaseException:
+                    self._state.hub.subscriptions.leave(self._client)
+                    raise
+        except DocumentRefusedError as error:
+            errors = error.errors
+        except FullError as error:
+            errors = [full(error)]
+        except Exception as error:  # noqa: BLE001  (whatever it was, the client is told)
+            errors = mask([GraphQLError("", original_error=error)], self._request_id)
+        else:
+            self._operations[number] = following
+            return
+        del self._operations[number]
+        await self._say_errors(number, errors)
+
+    def _finish(self, following: SubscriptionTask) -> None:
+        """Tell why a subscription ended; the wire takes a message."""
+        if self._operations.pop(following.number, None) is None or following.subscriber is None:
+            return
+        errors = mask(
+            [GraphQLError("", original_error=following.subscriber.error)], self._request_id
+        )
+        message = {
+            "id": following.number,
+            "type": "error",
+            "payload": [error.formatted for error in errors],
+        }
+        self._wire.write_text(b"", msgspec.json.encode(message), b"")
+        self._end(following)
+        self._be_patient()
+
+    def _flush(self) -> None:
+        """Send what waits, one message of each subscription in turn."""
+        waiting = [
+            operation
+            for operation in self._operations.values()
+            if isinstance(operation, SubscriptionTask)
+        ]
+        while waiting:
+            waiting = [following for following in waiting if following.send_one()]
+
+    def _end(self, operation: "asyncio.Task[None] | SubscriptionTask") -> None:
+        if isinstance(operation, asyncio.Task):
+            operation.cancel()
+        elif operation.subscriber is not None:
+            self._state.hub.close(operation.subscriber)
+            self._state.hub.subscriptions.leave(self._client)
+
+    async def _end_all(self) -> None:
+        operations = list(self._operations.values())
+        self._operations.clear()
+        for operation in operations:
+            self._end(operation)
+        tasks = [operation for operation in operations if isinstance(operation, asyncio.Task)]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _say(self, **message: object) -> None:
+        await self._send({"type": "websocket.send", "text": msgspec.json.encode(message).decode()})
+
+    async def _say_errors(self, number: str, errors: Iterable[GraphQLError]) -> None:
+        await self._say(id=number, type="error", payload=[error.formatted for error in errors])
+
+    async def _refuse(self, error: FullError) -> None:
+        """Answer the handshake with 503."""
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"retry-after", b"%d" % RETRY_AFTER_SECONDS),
+        ]
+        await self._send(
+            {"type": "websocket.http.response.start", "status": 503, "headers": headers}
+        )
+        await self._send({"type": "websocket.http.response.body", "body": str(error).encode()})
+
+
+def _decoded(received: AsgiMessage) -> Known:
+    """Return a client's message. Raises ClosedError."""
+    text = received.get("text")
+    if text is None:
+        raise ClosedError(4400, "WebSocket message type must be text")
+    try:
+        return DECODER.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise ClosedError(4400, f"Invalid message: {error}") from None

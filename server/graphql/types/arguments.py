@@ -1,0 +1,89 @@
+"""Arguments that many fields share: checked here, each error naming its argument."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from common.tickers import to_ticker
+from db.read.keyset import Order, PageSlice
+from server.graphql.execution.errors import bad_input
+from server.graphql.relay.cursors import decode_cursor
+from server.limits.rows import DEFAULT_ROWS, MAX_LIST_ITEMS, MAX_ROWS
+
+MAX_TEXT_CHARACTERS = 1_000
+
+T = TypeVar("T")
+
+First = Annotated[
+    int | None,
+    strawberry.argument(
+        description=f"How many from the front, 1 to {MAX_ROWS}; {DEFAULT_ROWS} where neither this nor `last` is given."
+    ),
+]
+After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
+Last = Annotated[
+    int | None,
+    strawberry.argument(
+        description=f"How many from the back, 1 to {MAX_ROWS}; not together with `first`."
+    ),
+]
+Before = Annotated[
+    str | None, strawberry.argument(description="Only what comes before this cursor.")
+]
+
+
+def given(value: T | None) -> T | None:
+    """Return an argument's value, None for one that was left out: the schema shows no default then."""
+    return None if value is strawberry.UNSET else value
+
+
+def checked_rows(count: int | None, argument: str) -> int:
+    """Return how many rows are wanted. Raises GraphQLError."""
+    if count is None:
+        return DEFAULT_ROWS
+    if not 1 <= count <= MAX_ROWS:
+        raise bad_input(argument, f"must be from 1 to {MAX_ROWS}, not {count}")
+    return count
+
+
+def checked_slice(
+    order: Order, first: int | None, after: str | None, last: int | None, before: str | None
+) -> PageSlice:
+    """Return the slice that the four arguments of a connection ask for. Raises GraphQLError."""
+    first, after, last, before = given(first), given(after), given(last), given(before)
+    if first is not None and last is not None:
+        raise bad_input("last", 'cannot stand together with "first"')
+    return PageSlice(
+        limit=checked_rows(first, "first") if last is None else checked_rows(last, "last"),
+        backward=last is not None,
+        after=None if after is None else decode_cursor(after, order, "after"),
+        before=None if before is None else decode_cursor(before, order, "before"),
+    )
+
+
+def checked_text(text: str, argument: str) -> str:
+    """Return text that PostgreSQL can be asked for. Raises GraphQLError."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise bad_input(
+            argument, f"must have at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}"
+        )
+    # NUL has no place in a text of PostgreSQL, half a surrogate pair none in UTF-8.
+    if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
+        raise bad_input(
+            argument, "holds a character that no text can hold (U+0000 or half a surrogate pair)"
+        )
+    return text
+
+
+def checked_texts(texts: Sequence[str], argument: str) -> list[str]:
+    """Return a list of such texts. Raises GraphQLError."""
+    if len(texts) > MAX_LIST_ITEMS:
+        raise bad_input(argument, f"must have at most {MAX_LIST_ITEMS} items, not {len(texts)}")
+    return [checked_text(text, argument) for text in texts]
+
+
+def checked_ticker(text: str, argument: str) -> str:
+    """Return a ticker as it is stored, whichever way a client writes it. Raises GraphQLError."""
+    return to_ticker(checked_text(text, argument))

@@ -1,0 +1,155 @@
+"""The type Coin: one merged record for each ticker."""
+
+import datetime
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import strawberry
+
+from db.read.coins import WIDE_SPREAD_PERCENT, CoinRow
+from db.read.listings import MAX_LISTINGS_OF_TICKER, ListingRow
+from server.graphql.execution.context import Info
+from server.graphql.relay.node import Node
+from server.graphql.types.fields import resolved
+from server.graphql.types.history import (
+    Candle,
+    PricePointConnection,
+    resolve_candles,
+    resolve_history,
+)
+from server.graphql.types.scalars import DecimalText
+
+if TYPE_CHECKING:
+    from server.graphql.types.listing import ListingType
+
+PROVENANCE_FIELDS = {
+    "name": "name",
+    "rank": "rank",
+    "price_usd": "priceUsd",
+    "market_cap_usd": "marketCapUsd",
+    "volume_24h_usd": "volume24hUsd",
+    "percent_change_24h": "percentChange24h",
+}
+"""The columns that a source gives, in the order of provenance, and their fields in the schema."""
+
+
+class Provenance(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a coin's provenance."""
+
+    field: str
+    source: str
+    external_id: str
+    observed_at: datetime.datetime
+
+
+class _Giver(msgspec.Struct, frozen=True, gc=False):
+    """The listing that gave every field there is."""
+
+    source: str
+    external_id: str
+    observed_at: datetime.datetime
+
+
+_PROVENANCE = msgspec.json.Decoder(_Giver | list[Provenance])
+
+
+@strawberry.type(description="Which source gave one field of a coin.")
+class FieldProvenance:
+    """Its value is a `Provenance`."""
+
+    field: str = strawberry.field(description='The field of the coin, such as "priceUsd".')
+    source: str = strawberry.field(description="The source that gave it.")
+    external_id: str = strawberry.field(
+        description="The source's own id of the listing that gave it."
+    )
+    observed_at: datetime.datetime = strawberry.field(description="When the source observed it.")
+
+
+def provenance_of(column: msgspec.Raw, values: Iterable[object]) -> list[Provenance]:
+    """Return what a coin's column `provenance` says of its `values`, which are those of PROVENANCE_FIELDS in order."""
+    found = _PROVENANCE.decode(column)
+    if isinstance(found, list):
+        return [
+            msgspec.structs.replace(entry, field=PROVENANCE_FIELDS[entry.field]) for entry in found
+        ]
+    return [
+        Provenance(field, found.source, found.external_id, found.observed_at)
+        for field, value in zip(PROVENANCE_FIELDS.values(), values, strict=True)
+        if value is not None
+    ]
+
+
+def _provenance(root: strawberry.Parent[CoinRow]) -> list[Provenance]:
+    return provenance_of(root.provenance, (getattr(root, column) for column in PROVENANCE_FIELDS))
+
+
+async def _listings(root: strawberry.Parent[CoinRow], info: Info) -> list[ListingRow]:
+    return await info.context.loaders.contributing.load(root.ticker)
+
+
+async def _rivals(root: strawberry.Parent[CoinRow], info: Info) -> list[ListingRow]:
+    return await info.context.loaders.rivals.load(root.ticker)
+
+
+@strawberry.type(description="One merged record for each ticker.")
+class Coin(Node):
+    """Its value is a `CoinRow`."""
+
+    row_type = CoinRow
+
+    ticker: str = strawberry.field(description="The symbol that it trades under, upper-cased.")
+    name: str | None = strawberry.field(
+        description="By the first source that has one, in the order of their priority."
+    )
+    price_usd: DecimalText | None = strawberry.field(
+        description="Rounded half-even to 8 decimal places."
+    )
+    price_usd_exact: DecimalText | None = strawberry.field(
+        description="As the source quoted it, every digit."
+    )
+    market_cap_usd: DecimalText | None = strawberry.field(
+        description="Market capitalisation in US dollars."
+    )
+    volume_24h_usd: DecimalText | None = strawberry.field(
+        description="Traded within 24 hours, in US dollars."
+    )
+    percent_change_24h: float | None = strawberry.field(
+        description="Change of the price within 24 hours, in per cent."
+    )
+    rank: int | None = strawberry.field(
+        description="Rank by market cap, 1 the greatest, as a source gives it."
+    )
+    source: str = strawberry.field(description="The source of the volatile fields.")
+    created_at: datetime.datetime = strawberry.field(
+        description="When the source observed the values."
+    )
+    ingested_at: datetime.datetime = strawberry.field(description="When the record was last saved.")
+    is_stale: bool = strawberry.field(
+        description="Whether the values are older than three polls of their source."
+    )
+    provenance: list[FieldProvenance] = resolved(_provenance, "Which source gave each field.")
+    listings: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
+        resolved(
+            _listings,
+            f"The listings this record is merged from, greatest market cap first; at most {MAX_LISTINGS_OF_TICKER}.",
+        )
+    )
+    rivals: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
+        resolved(
+            _rivals,
+            "Other assets that trade under the same ticker; they give nothing to this record."
+            f" Greatest market cap first, at most {MAX_LISTINGS_OF_TICKER}.",
+        )
+    )
+    price_spread_percent: float | None = strawberry.field(
+        description="How far the fresh source prices lie apart: (max - min) / median x 100; null with fewer than two."
+        f" More than {WIDE_SPREAD_PERCENT} is a dispute."
+    )
+    history: PricePointConnection = resolved(
+        resolve_history,
+        "How its price changed, oldest first; a price that stayed the same has no new point.",
+    )
+    candles: list[Candle] = resolved(
+        resolve_candles, "Its prices by stretches of time, oldest first."
+    )

@@ -1,0 +1,215 @@
+"""The memory of a coin: its price points as a connection, and its candles."""
+
+import datetime
+import enum
+from typing import Annotated
+
+import strawberry
+
+from db.read.candles import (
+    INTERVALS,
+    MAX_CANDLES,
+    CandleRow,
+    CandleSpan,
+    HistoryPart,
+    PricePointRow,
+)
+from db.read.coins import CoinRow
+from server.graphql.execution.context import Info
+from server.graphql.execution.errors import bad_input
+from server.graphql.relay.connections import Edge, EdgeValue, PageInfo
+from server.graphql.relay.cursors import decode_words, encode_words
+from server.graphql.types.arguments import After, Before, First, Last, checked_rows, given
+from server.graphql.types.scalars import DecimalText, format_instant, parse_instant
+from server.limits.rows import DEFAULT_CANDLES
+
+_WORD = "PRICE_POINT"
+
+
+@strawberry.type(description="The price of a coin from one time on, until the next point.")
+class PricePoint:
+    """Its value is a `PricePointRow`."""
+
+    at: datetime.datetime = strawberry.field(description="When the source observed it.")
+    price_usd: DecimalText = strawberry.field(description="As the source quoted it, every digit.")
+    market_cap_usd: DecimalText | None = strawberry.field(
+        description="Market capitalisation in US dollars."
+    )
+    volume_24h_usd: DecimalText | None = strawberry.field(
+        description="Traded within 24 hours, in US dollars."
+    )
+    source: str = strawberry.field(description="The source of the price.")
+
+
+@strawberry.type(description="One page of a coin's history, oldest first.")
+class PricePointConnection:
+    """Its value is a `HistoryValue`."""
+
+    edges: list[Edge[PricePoint]] = strawberry.field(
+        description="The points of the page, each with its cursor."
+    )
+    nodes: list[PricePoint] = strawberry.field(description="The points of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page stands among the rest.")
+
+
+@strawberry.type(
+    description="The prices of one stretch of time. A stretch in which no price changed has no candle."
+)
+class Candle:
+    """Its value is a `CandleRow`."""
+
+    start: datetime.datetime = strawberry.field(
+        description="When it begins, in UTC; weeks begin on Monday."
+    )
+    open: DecimalText = strawberry.field(description="The first price.")
+    high: DecimalText = strawberry.field(description="The highest price.")
+    low: DecimalText = strawberry.field(description="The lowest price.")
+    close: DecimalText = strawberry.field(description="The last price.")
+    samples: int = strawberry.field(description="How many points it is made of.")
+
+
+@strawberry.enum(description="How long a candle is.")
+class CandleInterval(enum.Enum):
+    """The values are names of `db.read.candles.INTERVALS`."""
+
+    M1 = strawberry.enum_value("M1", description="A minute.")
+    M5 = strawberry.enum_value("M5", description="Five minutes.")
+    M15 = strawberry.enum_value("M15", description="A quarter of an hour.")
+    H1 = strawberry.enum_value("H1", description="An hour.")
+    H4 = strawberry.enum_value("H4", description="Four hours.")
+    D1 = strawberry.enum_value("D1", description="A day.")
+    W1 = strawberry.enum_value("W1", description="A week.")
+
+
+From = Annotated[
+    datetime.datetime | None,
+    strawberry.argument(name="from", description="From this time on; it is included."),
+]
+To = Annotated[
+    datetime.datetime | None,
+    strawberry.argument(name="to", description="Before this time; now where it is left out."),
+]
+FromOfCandles = Annotated[
+    datetime.datetime | None,
+    strawberry.argument(
+        name="from",
+        description="From the candle that holds this time on;"
+        f" {DEFAULT_CANDLES} candles before `to` where it is left out. At most {MAX_CANDLES} candles may lie between.",
+    ),
+]
+
+
+def point_cursor(at: datetime.datetime) -> str:
+    """Return the cursor of the point of that time."""
+    return encode_words(_WORD, format_instant(at))
+
+
+def _decode(text: str | None, argument: str) -> datetime.datetime | None:
+    if text is None:
+        return None
+    try:
+        words = decode_words(text)
+    except ValueError:
+        words = None
+    match words:
+        case [str(word), str(instant)] if word == _WORD:
+            return parse_instant(instant)
+    raise bad_input(argument, "is no cursor of a price point")
+
+
+class HistoryEnds:
+    """What PageInfo tells of a page of points; a cursor's own point is beyond the page, and still there."""
+
+    def __init__(self, nodes: list[PricePointRow], part: HistoryPart, *, more: bool) -> None:
+        self.has_next_page = part.before is not None if part.backward else more
+        self.has_previous_page = more if part.backward else part.after is not None
+        self.start_cursor = point_cursor(nodes[0].at) if nodes else None
+        self.end_cursor = point_cursor(nodes[-1].at) if nodes else None
+
+
+class HistoryValue:
+    """A PricePointConnection at run time; `rows` may hold one more than wanted, which tells that there are more."""
+
+    def __init__(self, rows: list[PricePointRow], part: HistoryPart) -> None:
+        wanted = rows[: part.limit - 1]
+        self.nodes = wanted[::-1] if part.backward else wanted
+        self.page_info = HistoryEnds(self.nodes, part, more=len(rows) == part.limit)
+
+    @property
+    def edges(self) -> list[EdgeValue]:
+        """The points with their cursors."""
+        return [EdgeValue(point_cursor(row.at), row) for row in self.nodes]
+
+
+def history_part(
+    *,
+    start: From = strawberry.UNSET,
+    end: To = strawberry.UNSET,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+) -> HistoryPart:
+    """Return which points are asked for. Raises GraphQLError."""
+    count, count_back = given(first), given(last)
+    if count is not None and count_back is not None:
+        raise bad_input("last", 'cannot stand together with "first"')
+    return HistoryPart(
+        start=given(start),
+        end=given(end),
+        after=_decode(given(after), "after"),
+        before=_decode(given(before), "before"),
+        limit=1
+        + (
+            checked_rows(count, "first") if count_back is None else checked_rows(count_back, "last")
+        ),
+        backward=count_back is not None,
+    )
+
+
+async def resolve_history(
+    root: strawberry.Parent[CoinRow],
+    info: Info,
+    *,
+    start: From = strawberry.UNSET,
+    end: To = strawberry.UNSET,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+) -> HistoryValue:
+    """Return a page of the coin's points."""
+    part = history_part(start=start, end=end, first=first, after=after, last=last, before=before)
+    return HistoryValue(await info.context.loaders.history.load((root.ticker, part)), part)
+
+
+async def resolve_candles(
+    root: strawberry.Parent[CoinRow],
+    info: Info,
+    interval: Annotated[
+        CandleInterval, strawberry.argument(description="How long each candle is.")
+    ],
+    *,
+    start: FromOfCandles = strawberry.UNSET,
+    end: To = strawberry.UNSET,
+) -> list[CandleRow]:
+    """Return the coin's candles, oldest first."""
+    span = candle_span(interval.name, given(start), given(end) or info.context.now)
+    return await info.context.loaders.candles.load((root.ticker, span))
+
+
+def candle_span(name: str, start: datetime.datetime | None, end: datetime.datetime) -> CandleSpan:
+    """Return which candles are asked for. Raises GraphQLError."""
+    interval = INTERVALS[name]
+    try:
+        begin = end - (DEFAULT_CANDLES - 1) * interval.width if start is None else start
+        span = CandleSpan(name, interval.floor(begin), end)
+    except OverflowError:
+        raise bad_input("from", "lies too far in the past") from None
+    if span.count > MAX_CANDLES:
+        raise bad_input(
+            "from",
+            f"and `to` span {span.count:,} candles of {name}; at most {MAX_CANDLES:,} are given at a time:"
+            " ask for a shorter time or a longer interval",
+        )
+    return span

@@ -1,0 +1,92 @@
+"""The type Mutation: asking the ingestor for a run."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import strawberry
+
+from db.connect.types import Connection
+from db.read.requests import RequestRow, requests_by_id
+from db.requests import add_request
+from db.sources import enabled_sources
+from server.auth.scheduler_token import TOKEN_HEADER, check_token
+from server.graphql.execution.context import Info
+from server.graphql.execution.errors import bad_input, unavailable
+from server.graphql.types.arguments import checked_texts, given
+from server.graphql.types.fields import resolved
+from server.graphql.types.request import EtlRequest
+from server.limits.rows import MAX_LIST_ITEMS
+
+
+@strawberry.input(description="What to run, and how.")
+class TriggerEtlInput:
+    """The argument of triggerEtl."""
+
+    sources: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="All enabled sources where left out."
+    )
+    full: bool | None = strawberry.field(
+        default=False, description="Ignore checkpoints and validators."
+    )
+
+
+class TriggerEtlValue:
+    """A TriggerEtlPayload at run time."""
+
+    def __init__(self, request: RequestRow) -> None:
+        self.request = request
+
+
+@strawberry.type(description="What became of a trigger.")
+class TriggerEtlPayload:
+    """Its value is a `TriggerEtlValue`."""
+
+    request: EtlRequest = strawberry.field(
+        description="The request that was stored; its runs appear in it."
+    )
+
+
+def _checked_sources(wanted: Sequence[str] | None, enabled: Sequence[str]) -> Sequence[str]:
+    """Return the sources to run. Raises GraphQLError for one that is not enabled."""
+    if not enabled:
+        raise unavailable("No source is set up yet: the ingestor has not started")
+    if wanted is None:
+        return enabled
+    names = list(dict.fromkeys(checked_texts(wanted, "input.sources")))
+    unknown = [name for name in names if name not in enabled]
+    if unknown or not names:
+        problem = f"names no enabled source: {unknown[0][:60]!r}" if unknown else "names no source"
+        raise bad_input("input.sources", f"{problem}; there are {', '.join(enabled)}")
+    return names
+
+
+async def _stored(connection: Connection, wanted: TriggerEtlInput | None) -> RequestRow:
+    sources = _checked_sources(
+        None if wanted is None else given(wanted.sources), await enabled_sources(connection)
+    )
+    number = await add_request(connection, sources, full=bool(wanted and wanted.full))
+    return (await requests_by_id(connection, [number]))[number]
+
+
+async def _trigger_etl(
+    info: Info,
+    input: Annotated[  # noqa: A002 - the schema's name
+        TriggerEtlInput | None,
+        strawberry.argument(description="Where it is left out: all enabled sources, as polled."),
+    ] = strawberry.UNSET,
+) -> TriggerEtlValue:
+    await check_token(info.context.state, info.context.presented)
+    async with info.context.writing() as connection:
+        return TriggerEtlValue(await _stored(connection, given(input)))
+
+
+@strawberry.type(description="What can be asked to happen.")
+class Mutation:
+    """The root of mutations."""
+
+    trigger_etl: TriggerEtlPayload = resolved(
+        _trigger_etl,
+        "Ask the ingestor for a run now. Needs the scheduler token"
+        f" in the header {TOKEN_HEADER}, or under that name in a websocket's connection_init."
+        f" At most {MAX_LIST_ITEMS} sources.",
+    )

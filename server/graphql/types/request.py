@@ -1,0 +1,44 @@
+"""The type EtlRequest: a trigger, which waits for an ingestor and survives everyone's restart."""
+
+import datetime
+import enum
+
+import strawberry
+
+from db.read.requests import RequestRow
+from db.read.runs import RunRow
+from server.graphql.execution.context import Info
+from server.graphql.relay.ids import request_id
+from server.graphql.relay.node import Node
+from server.graphql.types.fields import resolved
+from server.graphql.types.run import Run
+
+
+@strawberry.enum(description="How far a request has come.")
+class EtlRequestStatus(enum.Enum):
+    """The values are those of etl_requests.status."""
+
+    PENDING = strawberry.enum_value("pending", description="No ingestor has taken it up yet.")
+    RUNNING = strawberry.enum_value("running", description="An ingestor works on it.")
+    DONE = strawberry.enum_value("done", description="All its runs have ended.")
+
+
+def _id(root: strawberry.Parent[RequestRow]) -> strawberry.ID:
+    return strawberry.ID(request_id(root.id))
+
+
+async def _runs(root: strawberry.Parent[RequestRow], info: Info) -> list[RunRow]:
+    return await info.context.loaders.runs_of_requests.load(root.id)
+
+
+@strawberry.type(description="A request for a run of some sources, now.")
+class EtlRequest(Node):
+    """Its value is a `RequestRow`."""
+
+    row_type = RequestRow
+
+    id: strawberry.ID = resolved(_id, 'Such as "request_7".')
+    status: EtlRequestStatus = strawberry.field(description="How far it has come.")
+    requested_at: datetime.datetime = strawberry.field(description="When it was made.")
+    sources: list[str] = strawberry.field(description="The sources to read.")
+    runs: list[Run] = resolved(_runs, "The runs that it has led to, oldest first.")

@@ -1,0 +1,170 @@
+"""The types Run and Rejection: one attempt to read a source, and what of it could not be read."""
+
+import datetime
+import enum
+from typing import Annotated
+
+import strawberry
+
+from db.notes import MAX_TEXT, Note, decode_notes
+from db.read.runs import RejectionRow, RunRow
+from server.graphql.execution.context import Info
+from server.graphql.relay.connections import Connection
+from server.graphql.relay.ids import rejection_id, run_id
+from server.graphql.relay.node import Node
+from server.graphql.types.arguments import After, checked_rows, given
+from server.graphql.types.fields import resolved
+from server.graphql.types.rejections import RejectionsValue, decode_rejection_cursor
+from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
+
+
+@strawberry.enum(description="How a run fares, or how it ended.")
+class RunStatus(enum.Enum):
+    """The values are those of etl_runs.status."""
+
+    RUNNING = strawberry.enum_value("running", description="It is under way.")
+    SUCCESS = strawberry.enum_value("success", description="Every record was read.")
+    PARTIAL = strawberry.enum_value(
+        "partial", description="Some records were rejected, the others are stored."
+    )
+    FAILURE = strawberry.enum_value(
+        "failure", description="The source could not be read; the message says why."
+    )
+    ABANDONED = strawberry.enum_value(
+        "abandoned", description="The process that ran it ended before the run did."
+    )
+
+
+def _rejection_id(root: strawberry.Parent[RejectionRow]) -> strawberry.ID:
+    return strawberry.ID(rejection_id(root.id))
+
+
+def payload_text(payload: bytes) -> str:
+    """Return a rejected record's bytes as text."""
+    return payload.decode("utf-8", "backslashreplace")
+
+
+def _rejection_payload(root: strawberry.Parent[RejectionRow]) -> str:
+    return payload_text(root.payload)
+
+
+@strawberry.type(
+    name="Rejection", description="A record that could not be read; its bytes are kept."
+)
+class RejectionType:
+    """Its value is a `RejectionRow`."""
+
+    id: strawberry.ID = resolved(_rejection_id, 'Such as "rejection_9".')
+    source: str = strawberry.field(description="The source that sent it.")
+    external_id: str | None = strawberry.field(
+        description="The source's own id of the asset, where it could be read."
+    )
+    error: str = strawberry.field(
+        description="Why it could not be read, with the path inside the record."
+    )
+    payload: str = resolved(
+        _rejection_payload,
+        "The record as it arrived; a byte that is no UTF-8 is shown as \\xNN.",
+    )
+    rejected_at: datetime.datetime = strawberry.field(description="When it was rejected.")
+
+
+def _id(root: strawberry.Parent[RunRow]) -> strawberry.ID:
+    return strawberry.ID(run_id(root.id))
+
+
+def duration_ms(started_at: datetime.datetime, finished_at: datetime.datetime | None) -> int | None:
+    """Return how long a run took, in milliseconds."""
+    return (
+        None
+        if finished_at is None
+        else (finished_at - started_at) // datetime.timedelta(milliseconds=1)
+    )
+
+
+def _duration_ms(root: strawberry.Parent[RunRow]) -> int | None:
+    return duration_ms(root.started_at, root.finished_at)
+
+
+FirstOnly = Annotated[
+    int | None,
+    strawberry.argument(
+        description=f"How many, 1 to {MAX_ROWS}; {DEFAULT_ROWS} where it is left out."
+    ),
+]
+
+
+def rejections_part(
+    first: FirstOnly = strawberry.UNSET, after: After = strawberry.UNSET
+) -> tuple[int, int | None]:
+    """Return how many rejections are asked for, and the number after which. Raises GraphQLError."""
+    limit, cursor = checked_rows(given(first), "first"), given(after)
+    return limit, None if cursor is None else decode_rejection_cursor(cursor)
+
+
+async def _rejections(
+    root: strawberry.Parent[RunRow],
+    info: Info,
+    first: FirstOnly = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+) -> RejectionsValue:
+    limit, number = rejections_part(first, after)
+    loaders = info.context.loaders
+    rows = await loaders.rejections.load((root.id, number, limit + 1))
+    return RejectionsValue(rows, limit, number, lambda: loaders.rejection_counts.load(root.id))
+
+
+def _notes(root: strawberry.Parent[RunRow]) -> list[Note]:
+    return decode_notes(root.notes)
+
+
+@strawberry.type(description="What a run left out, doubts or could not date, though it succeeded.")
+class RunNote:
+    """Its value is a `Note`."""
+
+    about: str = strawberry.field(
+        description='What it is about, such as "columns" or the path of a field; each once in a run.'
+    )
+    text: str = strawberry.field(
+        description=f"What to know, in a sentence of at most {MAX_TEXT} characters."
+    )
+    count: int = strawberry.field(
+        description="How many times it was noted, such as for how many records."
+    )
+
+
+@strawberry.type(description="One attempt to read a source.")
+class Run(Node):
+    """Its value is a `RunRow`."""
+
+    row_type = RunRow
+
+    id: strawberry.ID = resolved(_id, 'Such as "run_42".')
+    source: str = strawberry.field(description="The source that was read.")
+    status: RunStatus = strawberry.field(description="How it fares, or how it ended.")
+    started_at: datetime.datetime = strawberry.field(description="When it began.")
+    finished_at: datetime.datetime | None = strawberry.field(
+        description="When it ended; null while it is under way."
+    )
+    duration_ms: int | None = resolved(
+        _duration_ms, "How long it took, in milliseconds; null while it is under way."
+    )
+    processed: int = strawberry.field(description="Records read, valid or not.")
+    failed: int = strawberry.field(description="Records rejected.")
+    changed: int = strawberry.field(
+        description="Records that differed from what was known, and new ones."
+    )
+    unchanged: int = strawberry.field(description="Records that were known already.")
+    pages: int = strawberry.field(description="Bodies, or slices of a file, that were read.")
+    message: str | None = strawberry.field(description="What went wrong, if anything did.")
+    note_count: int = strawberry.field(
+        description="The sum of the notes' counts; 0 where nothing was left out."
+    )
+    notes: list[RunNote] = resolved(
+        _notes,
+        "What it left out, doubts or could not date: columns that are not read, fields that are not numbers."
+        " A run that found nothing changed repeats those of the run before it.",
+    )
+    rejections: Connection[RejectionType] = resolved(
+        _rejections, "The records it rejected, in their order."
+    )

@@ -1,0 +1,143 @@
+"""The type Subscription: runs and coins as they change, from the outbox, resumable by cursor."""
+
+import enum
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, NamedTuple
+
+import strawberry
+
+from db.read.coins import CoinRow
+from db.read.runs import RunRow
+from server.graphql.execution.errors import bad_input
+from server.graphql.relay.cursors import decode_words
+from server.graphql.types.arguments import checked_text, checked_texts, checked_ticker, given
+from server.graphql.types.coin import Coin
+from server.graphql.types.fields import streamed
+from server.graphql.types.run import Run
+from server.limits.rows import COINS_PER_MESSAGE
+from server.live.feed import COINS, RUNS, Feed, FeedPosition
+
+_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_UNSET = strawberry.UNSET
+
+
+@strawberry.enum(description="What happened to a run.")
+class RunUpdateType(enum.Enum):
+    """The values are those of events.kind."""
+
+    STARTED = strawberry.enum_value("run_started", description="It began.")
+    PROGRESS = strawberry.enum_value("run_progress", description="Another page is stored.")
+    FINISHED = strawberry.enum_value("run_finished", description="It ended.")
+
+
+class RunUpdateValue(NamedTuple):
+    """A RunUpdate at run time."""
+
+    cursor: str
+    type: str
+    run: RunRow
+
+
+class CoinUpdateValue(NamedTuple):
+    """A CoinUpdate at run time."""
+
+    cursor: str
+    coins: list[CoinRow]
+    lagged: int
+
+
+@strawberry.type(description="A run at one moment.")
+class RunUpdate:
+    """Its value is a `RunUpdateValue`."""
+
+    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    type: RunUpdateType = strawberry.field(description="What happened.")
+    run: Run = strawberry.field(description="The run as it stood then.")
+
+
+@strawberry.type(description="Coins that one commit changed.")
+class CoinUpdate:
+    """Its value is a `CoinUpdateValue`."""
+
+    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    coins: list[Coin] = strawberry.field(description="The coins as they are now, by ticker.")
+    lagged: int = strawberry.field(
+        description="Updates left out because this subscriber was too slow; 0 in a complete stream."
+    )
+
+
+def place_of(cursor: str) -> FeedPosition | None:
+    """Return what a cursor stands for; None where it is not one."""
+    try:
+        words = decode_words(cursor)
+    except ValueError:
+        words = None
+    match words:
+        case [int(seq), None | str() as ticker] if 0 <= seq <= _LARGEST:
+            return FeedPosition(seq, ticker)
+    return None
+
+
+def _after(cursor: str | None) -> FeedPosition | None:
+    """Return where a subscription goes on. Raises GraphQLError."""
+    if cursor is None:
+        return None
+    place = place_of(cursor)
+    if place is None:
+        raise bad_input("after", "is no cursor of this subscription")
+    return place
+
+
+def _run_updates(
+    *,
+    source: Annotated[
+        str | None, strawberry.argument(description="Only runs of this source.")
+    ] = _UNSET,
+    after: Annotated[
+        str | None, strawberry.argument(description="The cursor of the last message seen.")
+    ] = _UNSET,
+) -> Feed:
+    wanted = given(source)
+    if wanted is not None:
+        checked_text(wanted, "source")
+    return Feed(RUNS, None if wanted is None else frozenset({wanted}), _after(given(after)))
+
+
+def _wanted_tickers(tickers: Sequence[str] | None) -> frozenset[str] | None:
+    if tickers is None:
+        return None
+    wanted = frozenset(
+        checked_ticker(ticker, "tickers") for ticker in checked_texts(tickers, "tickers")
+    )
+    if not wanted:
+        raise bad_input("tickers", "must name at least one ticker; leave it out for all")
+    return wanted
+
+
+def _coin_updates(
+    *,
+    tickers: Annotated[
+        list[str] | None,
+        strawberry.argument(description="Only these, in upper or lower case; at most 1,000."),
+    ] = _UNSET,
+    after: Annotated[
+        str | None, strawberry.argument(description="The cursor of the last message seen.")
+    ] = _UNSET,
+) -> Feed:
+    return Feed(COINS, _wanted_tickers(given(tickers)), _after(given(after)))
+
+
+@strawberry.type(description="What can be followed as it happens.")
+class Subscription:
+    """The root of subscriptions."""
+
+    run_updates: AsyncIterator[RunUpdate] = streamed(
+        _run_updates,
+        "Runs as they start, advance and finish; with `after`, first what was missed since that cursor.",
+    )
+    coin_updates: AsyncIterator[CoinUpdate] = streamed(
+        _coin_updates,
+        "Coins whose values changed, one message a commit"
+        f" (several for one of more than {COINS_PER_MESSAGE:,} coins);"
+        " with `after`, first what was missed since that cursor.",
+    )

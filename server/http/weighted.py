@@ -1,0 +1,152 @@
+"""Header fields that list alternatives with weights (RFC 9110, sections 12.4.2 and 12.5): Accept, Accept-Encoding.
+
+An element that cannot be read is left out, as if it had not been sent.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+KEPT_VALUES = 256
+KEPT_CHARACTERS = 1_024
+"""A longer value is parsed each time, so that the kept ones take a few megabytes at most."""
+
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# A quoted string runs to its closing quote, an unclosed one to the end: either way each character
+# is read once.
+_QUOTED = r'"(?:[^"\\]|\\.)*+(?:"|\\?$)'
+_ELEMENTS = re.compile(rf'(?:{_QUOTED}|[^",]++)++', re.DOTALL)
+_PARTS = re.compile(rf'(?:{_QUOTED}|[^";]++)++', re.DOTALL)
+_NAME = re.compile(rf"{_WORD}(?:/{_WORD})?")
+_PARAMETER = re.compile(rf'({_WORD})\s*=\s*({_WORD}|"(?:[^"\\]|\\.)*+")', re.DOTALL)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+# Java's HttpURLConnection writes ".2".
+_WEIGHT = re.compile(r"(?:0?\.\d+|[01](?:\.\d*)?)", re.ASCII)
+# RFC 9110, section 8.4.1: recipients take these for the same.
+_CODING_ALIASES = {"x-gzip": "gzip", "x-compress": "compress"}
+
+ANY = 0
+ANY_SUBTYPE = 1
+NAMED = 2
+
+
+class Alternative(NamedTuple):
+    """One element of a list: its name and the names of its parameters are in lower case, its weight is 0 to 1."""
+
+    name: str
+    parameters: Mapping[str, str]
+    weight: float
+
+
+class Match(NamedTuple):
+    """How much something is wanted, 0 to 1 (0: not at all), by the most specific element that matches it.
+
+    `specificity` is ANY, ANY_SUBTYPE, NAMED, or more where the element's parameters match too.
+    """
+
+    weight: float
+    specificity: int
+
+
+NO_MATCH = Match(0.0, -1)
+
+
+def field_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """Return what a request's lines of one field say together (RFC 9110, section 5.3); None where it has none."""
+    lines = [value for key, value in headers if key == name]
+    return b", ".join(lines) if lines else None
+
+
+def parse(value: bytes) -> tuple[Alternative, ...]:
+    """Return the alternatives of a list, in its order."""
+    return _parse_kept(value) if len(value) <= KEPT_CHARACTERS else _parse(value)
+
+
+def match_media_type(
+    accept: bytes | None, media_type: str, parameters: Mapping[str, str] | None = None
+) -> Match:
+    """Return how much a client wants a media type, such as "application/json" (RFC 9110, section 12.5.1).
+
+    A range with parameters matches only where the type has the same in `parameters`. Without an
+    Accept, or with an empty one, everything is wanted.
+    """
+    alternatives = parse(accept or b"")
+    if not alternatives:
+        return Match(1.0, ANY)
+    found = NO_MATCH
+    for range_ in alternatives:
+        specificity = _specificity(range_, media_type, parameters or {})
+        if specificity >= ANY:
+            found = max(found, Match(range_.weight, specificity), key=_most_specific)
+    return found
+
+
+def match_coding(accept_encoding: bytes | None, coding: str) -> Match:
+    """Return how much a client wants a content coding, such as "gzip" or "identity" (RFC 9110, section 12.5.3).
+
+    Identity is wanted, though least of all, unless the list refuses it.
+    """
+    found = NO_MATCH
+    for alternative in parse(accept_encoding or b""):
+        name = _CODING_ALIASES.get(alternative.name, alternative.name)
+        if name in (coding, "*"):
+            match = Match(alternative.weight, NAMED if name == coding else ANY)
+            found = max(found, match, key=_most_specific)
+    return found
+
+
+def best_coding(accept_encoding: bytes | None, offered: Sequence[str]) -> str | None:
+    """Return the coding that a client wants most of those that are offered; None for identity.
+
+    Where several are wanted alike, the first one offered is taken.
+    """
+    identity = match_coding(accept_encoding, "identity")
+    best, weight = None, identity.weight if identity.specificity == NAMED else 0.0
+    for coding in offered:
+        wanted = match_coding(accept_encoding, coding).weight
+        if wanted > weight or (wanted == weight > 0 and best is None):
+            best, weight = coding, wanted
+    return best
+
+
+def _most_specific(match: Match) -> tuple[int, float]:
+    return match.specificity, match.weight
+
+
+def _specificity(range_: Alternative, media_type: str, parameters: Mapping[str, str]) -> int:
+    if range_.name == media_type:
+        if any(parameters.get(name) != value.lower() for name, value in range_.parameters.items()):
+            return -1
+        return NAMED + len(range_.parameters)
+    if range_.name in ("*/*", "*"):
+        return ANY
+    return ANY_SUBTYPE if range_.name == media_type.partition("/")[0] + "/*" else -1
+
+
+def _parse(value: bytes) -> tuple[Alternative, ...]:
+    elements = _ELEMENTS.findall(value.decode("latin-1"))
+    return tuple(found for element in elements if (found := _alternative(element)) is not None)
+
+
+_parse_kept: Callable[[bytes], tuple[Alternative, ...]] = functools.lru_cache(KEPT_VALUES)(_parse)
+
+
+def _alternative(element: str) -> Alternative | None:
+    name, *parts = [part.strip() for part in _PARTS.findall(element)] or [""]
+    if not _NAME.fullmatch(name):
+        return None
+    parameters = {}
+    for part in filter(None, parts):
+        found = _PARAMETER.fullmatch(part)
+        if found is None:
+            return None
+        parameters[found[1].lower()] = _unquoted(found[2])
+    weight = parameters.pop("q", "1")
+    if not _WEIGHT.fullmatch(weight):
+        return None
+    return Alternative(name.lower(), parameters, min(1.0, float(weight)))
+
+
+def _unquoted(value: str) -> str:
+    return _QUOTED_PAIR.sub(r"\1", value[1:-1]) if value.startswith('"') else value
