@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from common.backoff import Backoff, BackoffPolicy
 from common.dsn import database_location
 from db.connect.pool import DatabaseUnavailableError, connect, database_problem, is_unavailable
 from db.connect.readers import ReaderLease, Readers
@@ -13,6 +14,7 @@ from db.connect.types import Connection, OwnConnection, Pool
 from server.deadline import DeadlineConnection
 
 LOOK_SECONDS = 1.0
+BACKOFF = BackoffPolicy(first_seconds=LOOK_SECONDS, longest_seconds=LOOK_SECONDS)
 ANSWER_SECONDS = 2.0
 
 log = structlog.stdlib.get_logger(__name__)
@@ -44,8 +46,10 @@ class Replica:
 
     async def watch(self) -> None:
         """Look whether it answers, until cancelled."""
+        backoff = Backoff(BACKOFF)
         try:
             while True:
+                pause_seconds = LOOK_SECONDS
                 try:
                     async with asyncio.timeout(ANSWER_SECONDS):
                         await self._look()
@@ -54,11 +58,13 @@ class Replica:
                         raise
                     self._drop()
                     self.lose(error)
+                    pause_seconds = backoff.next_seconds()
                 else:
                     if not self.answers:
                         log.info("the replica is back")
                     self.answers = True
-                await asyncio.sleep(LOOK_SECONDS)
+                    backoff.reset()
+                await asyncio.sleep(pause_seconds)
         finally:
             self._drop()
 

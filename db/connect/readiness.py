@@ -5,11 +5,12 @@ import contextlib
 
 import structlog
 
+from common.backoff import Backoff, BackoffPolicy
 from db.connect.pool import database_problem
 from db.schema.migrate import MigrationError, status
 
 WAIT_SECONDS = 60.0
-RETRY_SECONDS = 0.5
+BACKOFF = BackoffPolicy(first_seconds=0.5, longest_seconds=0.5)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -27,6 +28,7 @@ async def wait_for_schema(dsn: str, stopping: asyncio.Event | None = None) -> No
     stopping = stopping or asyncio.Event()
     clock = asyncio.get_running_loop().time
     deadline = clock() + WAIT_SECONDS
+    backoff = Backoff(BACKOFF)
     told = False
     while not stopping.is_set():
         problem = await _problem_of(dsn)
@@ -38,7 +40,7 @@ async def wait_for_schema(dsn: str, stopping: asyncio.Event | None = None) -> No
             log.info("waiting for the database", reason=problem)
             told = True
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RETRY_SECONDS):
+            async with asyncio.timeout(backoff.next_seconds()):
                 await stopping.wait()
 
 

@@ -12,13 +12,14 @@ import structlog
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
+from common.backoff import Backoff, BackoffPolicy
 from common.settings import Settings
 from ingestor.clock import utc_now
 from ingestor.http.circuit_breaker import Circuit
 from ingestor.http.egress import Egress
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES, ErrorAnswer, error_in, read_error
 from ingestor.http.provider import Provider
-from ingestor.http.retry import backoff_seconds, retry_after_seconds
+from ingestor.http.retry import retry_after_seconds
 from ingestor.sources.errors import (
     SourceMalformedError,
     SourceMissingError,
@@ -58,6 +59,12 @@ class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 64 * 1024 * 1024
     circuit_threshold: int = 5
     circuit_open_seconds: float = 60.0
+
+    def backoff_policy(self) -> BackoffPolicy:
+        """Return the delays between attempts."""
+        return BackoffPolicy(
+            first_seconds=self.first_backoff_seconds, longest_seconds=self.longest_backoff_seconds
+        )
 
 
 class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -121,14 +128,13 @@ class Fetch:
         """
         url = URL(f"{self.provider.url}/{path}").with_query(query)
         give_up_at = time.monotonic() + self._limits.patience_seconds
-        failures = 0
+        backoff = Backoff(self._limits.backoff_policy())
         while True:
             self._check_circuit()
             try:
                 body = await self._attempt(url, validators or Validators())
             except _PassingError as failure:
-                failures += 1
-                wait_seconds = self._wait_after(failure, failures, give_up_at - time.monotonic())
+                wait_seconds = self._wait_after(failure, backoff, give_up_at - time.monotonic())
                 await _log.awarning(
                     "fetch.retry",
                     provider=self.provider.name,
@@ -158,16 +164,15 @@ class Fetch:
                 retry_at,
             )
 
-    def _wait_after(self, failure: _PassingError, failures: int, left_seconds: float) -> float:
+    def _wait_after(self, failure: _PassingError, backoff: Backoff, left_seconds: float) -> float:
         """Return the seconds to wait before the next attempt.
 
         Raises SourceUnavailableError where there is none.
         """
         limits, name, reason = self._limits, self.provider.name, str(failure)
         asked = failure.retry_after
-        wait_seconds = backoff_seconds(
-            failures - 1, limits.first_backoff_seconds, limits.longest_backoff_seconds
-        )
+        wait_seconds = backoff.next_seconds()
+        failures = backoff.failures
         if asked is not None:
             if asked > min(limits.longest_retry_after_seconds, left_seconds):
                 self._circuit.open_for(asked, reason)

@@ -1,24 +1,16 @@
-"""How long to wait before another attempt: the provider's word where it gave one, else exponential back-off."""
+"""The Retry-After header: how long a provider asks to wait before another attempt."""
 
 import datetime
 import email.utils
-import random
 
-_RANDOM = random.SystemRandom()
 MAX_RETRY_AFTER_SECONDS = 86_400.0
-"""Nobody is believed to mean longer than a day."""
-
-
-def backoff_seconds(attempt: int, first_seconds: float, longest_seconds: float) -> float:
-    """Return the wait after failed attempt `attempt` (from 0): doubling, with half of it left to chance."""
-    ceiling = min(longest_seconds, first_seconds * 2.0 ** min(attempt, 30))
-    return _RANDOM.uniform(ceiling / 2, ceiling)
+"""A longer wait counts as a day."""
 
 
 def retry_after_seconds(header: str | None, now: datetime.datetime) -> float | None:
     """Return the wait that a Retry-After header asks for, in either form (RFC 9110, section 10.2.3).
 
-    None where there is none, or none that can be read. A time gone by is 0; a day is the most.
+    None without a header or with one that cannot be read; 0 for a time in the past; at most a day.
     """
     if header is None:
         return None

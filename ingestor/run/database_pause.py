@@ -6,6 +6,7 @@ from typing import TypeVar
 import anyio
 import structlog
 
+from common.backoff import Backoff, BackoffPolicy
 from db.connect.pool import borrow, database_problem, is_unavailable
 from db.connect.types import Pool
 from db.loop_problems import save_problem
@@ -15,8 +16,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
-_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds; `db.loop_problems.FRESH` is longer than the last."""
+_BACKOFF = BackoffPolicy(first_seconds=0.5, longest_seconds=30.0, steady_seconds=30.0)
+"""`db.loop_problems.FRESH` is longer than the longest pause."""
 _TELL_SECONDS = 5.0
 
 
@@ -26,7 +27,7 @@ async def persist(name: str, pool: Pool, work: Callable[[], Awaitable[T]]) -> T:
     Whatever else goes wrong is raised. What keeps it is logged, and told to those who ask how the
     service fares.
     """
-    failures = 0
+    backoff = Backoff(_BACKOFF)
     while True:
         began = anyio.current_time()
         try:
@@ -36,15 +37,15 @@ async def persist(name: str, pool: Pool, work: Callable[[], Awaitable[T]]) -> T:
             problems = [_problem(cause) for cause in causes]
             if None in problems:
                 raise
-            failures = 0 if anyio.current_time() - began > _PAUSES[-1] else failures
-            pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
-            failures += 1
+            pause_seconds = backoff.next_seconds(anyio.current_time() - began)
             away = is_unavailable(causes[0])
             event = "database.away" if away else "loop.paused"
-            await _log.awarning(event, loop=name, retry_seconds=pause, reason=problems[0])
+            await _log.awarning(
+                event, loop=name, retry_seconds=round(pause_seconds, 3), reason=problems[0]
+            )
             if not away:
                 await _tell(pool, name, str(problems[0]))
-            await anyio.sleep(pause)
+            await anyio.sleep(pause_seconds)
 
 
 def _problem(error: BaseException) -> str | None:

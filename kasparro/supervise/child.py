@@ -8,32 +8,18 @@ from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Callable, Mapping
 
 import anyio
-import msgspec
 
+from common.backoff import Backoff, BackoffPolicy
 from kasparro.supervise.console import Console
 
 log = logging.getLogger(__name__)
 
 STOP_GRACE_SECONDS = 15.0
+RESTART_BACKOFF = BackoffPolicy(
+    first_seconds=1.0, longest_seconds=30.0, jitter=0.0, steady_seconds=60.0
+)
 BAD_SETTING = 2
 """The exit code of a process that will not start before a setting is changed."""
-
-
-class Backoff(msgspec.Struct, frozen=True):
-    """How long to wait before a crashed process is started again: twice as long each time, up to a limit.
-
-    One that ran for `steady_seconds` is taken for sound: its next crash counts as the first.
-    """
-
-    first_seconds: float = 1.0
-    limit_seconds: float = 30.0
-    steady_seconds: float = 60.0
-
-    def after(self, wait_seconds: float | None, ran_seconds: float) -> float:
-        """Return the next wait, given the wait before this attempt and how long the attempt ran."""
-        if wait_seconds is None or ran_seconds >= self.steady_seconds:
-            return self.first_seconds
-        return min(wait_seconds * 2, self.limit_seconds)
 
 
 class Child:
@@ -48,7 +34,7 @@ class Child:
         environment: Mapping[str, str],
         console: Console,
         refused: Callable[[str], None],
-        backoff: Backoff | None = None,
+        backoff: BackoffPolicy = RESTART_BACKOFF,
     ) -> None:
         self.name = command[0].rpartition(".")[2]
         # -P: a file of the working folder that has a package's name is not taken for it.
@@ -56,7 +42,7 @@ class Child:
         self._environment = {**environment, "PYTHONUNBUFFERED": "1"}
         self._console = console
         self._refused = refused
-        self._backoff = backoff or Backoff()
+        self._backoff = Backoff(backoff)
         self._process: Process | None = None
         self._stopping = anyio.Event()
         self._ended = anyio.Event()
@@ -70,7 +56,6 @@ class Child:
 
     async def _keep_running(self) -> None:
         clock = asyncio.get_running_loop().time
-        wait_seconds = None
         while not self._stopping.is_set():
             started = clock()
             code, last_line = await self._run()
@@ -79,7 +64,7 @@ class Child:
             if code == BAD_SETTING:
                 self._refused(last_line or f"{self.name} refused to start")
                 return
-            wait_seconds = self._backoff.after(wait_seconds, clock() - started)
+            wait_seconds = self._backoff.next_seconds(clock() - started)
             log.warning("%s %s; starting it again in %g s", self.name, _ending(code), wait_seconds)
             with anyio.move_on_after(wait_seconds):
                 await self._stopping.wait()

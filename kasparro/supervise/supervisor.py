@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from common.backoff import Backoff
 from common.settings import Settings
 from db.connect.pool import connect
 from db.demo import mark_demo
@@ -19,7 +20,7 @@ from db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from db.schema.migrate import migrate
 from kasparro.cli.common.database import dsn_for
 from kasparro.cli.common.errors import CommandRefusedError
-from kasparro.supervise.child import Backoff, Child
+from kasparro.supervise.child import RESTART_BACKOFF, Child
 from kasparro.supervise.console import Console, ConsoleLines
 from kasparro.supervise.ports import service_url
 from kasparro.supervise.stop import Stop
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 0.1
 PROBE_TIMEOUT_SECONDS = 5.0
+_POSTGRES_BACKOFF = msgspec.structs.replace(RESTART_BACKOFF, immediate=1)
 
 
 class ProcessPlan(msgspec.Struct, frozen=True):
@@ -114,15 +116,11 @@ async def _keep_running(embedded: EmbeddedPostgres) -> None:
     After the first crash that happens at once: everything waits for it. Only if it crashes again
     soon there is a pause.
     """
-    backoff, wait_seconds = Backoff(), -1.0
+    backoff = Backoff(_POSTGRES_BACKOFF)
     while True:
         started = anyio.current_time()
         await embedded.wait()
-        ran_seconds = anyio.current_time() - started
-        if wait_seconds < 0 or ran_seconds >= backoff.steady_seconds:
-            wait_seconds = 0.0
-        else:
-            wait_seconds = backoff.after(wait_seconds or None, ran_seconds)
+        wait_seconds = backoff.next_seconds(anyio.current_time() - started)
         log.warning(
             "PostgreSQL ended; starting it again%s",
             f" in {wait_seconds:g} s" if wait_seconds else "",

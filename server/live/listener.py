@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from common.backoff import Backoff, BackoffPolicy
 from db.connect.pool import connect, database_problem, is_passing
 from db.connect.types import Connection
 from db.events import CHANNEL, Event, kept_range, read_events
@@ -14,8 +15,7 @@ BATCH = 200
 # A NOTIFY can be lost with a connection that nobody has seen die: look at least this often.
 LOOK_SECONDS = 3.0
 STATEMENT_TIMEOUT_SECONDS = 10.0
-FIRST_RETRY_SECONDS = 0.1
-LAST_RETRY_SECONDS = 5.0
+BACKOFF = BackoffPolicy(first_seconds=0.1, longest_seconds=5.0)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Listener:
         self._position: int | None = None
         self._told = 0
         self._connections = 0
-        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._backoff = Backoff(BACKOFF)
 
     @property
     def version(self) -> tuple[int, int] | None:
@@ -63,8 +63,7 @@ class Listener:
                 log.warning(
                     "live updates wait for the database", reason=str(error) or type(error).__name__
                 )
-            await asyncio.sleep(self._retry_seconds)
-            self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
+            await asyncio.sleep(self._backoff.next_seconds())
 
     async def _connect_and_follow(self) -> None:
         connection = await connect(
@@ -95,7 +94,7 @@ class Listener:
         await connection.add_listener(CHANNEL, on_notice)
         await self._find_position(connection)
         self._connections += 1
-        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._backoff.reset()
         self.connected.set()
         while not connection.is_closed():
             woken.clear()

@@ -14,7 +14,7 @@ from aiohttp.pytest_plugin import AiohttpServer
 
 from ingestor.http.circuit_breaker import Circuit
 from ingestor.http.fetch import Fetch, FetchLimits, Provider, ResponseBody
-from ingestor.http.retry import backoff_seconds, retry_after_seconds
+from ingestor.http.retry import retry_after_seconds
 from ingestor.sources.errors import SourceRefusedError, SourceUnavailableError
 
 QUICK = FetchLimits(
@@ -289,13 +289,6 @@ async def test_no_more_calls_than_the_plan_allows(script: Start) -> None:
         await fetch.get("tickers", {})
     await fetch.close()
     assert server.asked_at[-1] - server.asked_at[0] > 0.35
-
-
-def test_back_off_doubles_with_chance_and_has_a_ceiling() -> None:
-    for attempt, ceiling in [(0, 0.5), (1, 1), (2, 2), (5, 16), (6, 30), (1000, 30)]:
-        waits = {backoff_seconds(attempt, 0.5, 30) for _ in range(50)}
-        assert all(ceiling / 2 <= wait <= ceiling for wait in waits)
-        assert len(waits) > 1
 
 
 @pytest.mark.parametrize(

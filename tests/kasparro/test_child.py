@@ -14,11 +14,12 @@ import anyio
 import psutil
 import pytest
 
-from kasparro.supervise.child import Backoff, Child
+from common.backoff import BackoffPolicy
+from kasparro.supervise.child import Child
 from kasparro.supervise.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
-SOON = Backoff(first_seconds=0.01, limit_seconds=0.02, steady_seconds=60)
+SOON = BackoffPolicy(first_seconds=0.01, longest_seconds=0.02, jitter=0, steady_seconds=60)
 TIMEOUT_SECONDS = 30
 
 WORKS_UNTIL_TOLD = """
@@ -153,15 +154,6 @@ async def test_stop_before_the_start_and_twice_does_no_harm(tmp_path: Path) -> N
         await stage.child.stop()
         await stage.child.stop()
         assert stage.stream.getvalue() in ("", "bye\n")
-
-
-def test_the_wait_doubles_to_a_limit_and_starts_over_after_a_steady_run() -> None:
-    backoff = Backoff(first_seconds=1, limit_seconds=5, steady_seconds=60)
-    waits, wait = [], None
-    for ran_seconds in (0, 1, 0, 0, 0, 60, 3):
-        wait = backoff.after(wait, ran_seconds)
-        waits.append(wait)
-    assert waits == [1, 2, 4, 5, 5, 1, 2]
 
 
 async def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
