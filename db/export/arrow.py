@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv
 from pyarrow.parquet import ParquetWriter
 
-from db.export.formats import ExportColumn
+from db.export.columns import ExportColumn
 
 _TYPES = {
     "word": pa.string(),

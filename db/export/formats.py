@@ -3,22 +3,11 @@
 import datetime
 import importlib
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
-Kind = Literal["word", "text", "number", "integer", "time"]
-
-
-class ExportColumn(msgspec.Struct, frozen=True):
-    """A column of an export, the SQL that yields it, and what its values are.
-
-    A word is of our own making, a text anybody's; a number is a decimal of any length.
-    """
-
-    name: str
-    kind: Kind
-    sql: str
+from db.export.columns import ExportColumn
 
 
 class FormatEncoder(Protocol):

@@ -13,7 +13,8 @@ import msgspec
 
 from common.csv_injection import guarded
 from db.connect.types import Connection
-from db.export.formats import ExportColumn, Format, FormatEncoder
+from db.export.columns import ExportColumn
+from db.export.formats import Format, FormatEncoder
 from db.read.records import RecordPosition
 
 GRACE_SECONDS = 5.0
