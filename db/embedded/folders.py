@@ -1,8 +1,8 @@
-"""Where the server's files lie, and who may enter there.
+"""The folders of the server, and their permissions.
 
-The state folder holds `postgres.lock`, `postgres.log` and `postgres.url`, which are ours, and the
-room `postgres/`, which belongs to the server's account: `data/`, `run/` (the socket) and, where
-needed, a copy of the programs.
+The state folder holds `postgres.lock`, `postgres.log` and `postgres.url`, which we own, and the
+room `postgres/`, which the server's account owns: `data/`, `run/` (the socket) and, where needed,
+a copy of the programs.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from db.embedded.account import Account
 from db.embedded.errors import FolderUnusableError, SocketFolderError
 
 PORT = 5432
-"""Names the socket; nothing listens on it."""
+"""A part of the socket's name; nothing listens on the port."""
 
 # sockaddr_un.sun_path takes 108 bytes on Linux and 104 on macOS, with the closing NUL.
 _SOCKET_PATH_LIMIT = 103
@@ -26,14 +26,14 @@ _SOCKET_NAME = f".s.PGSQL.{PORT}"
 
 
 def has_data(home: Path) -> bool:
-    """Tell whether a server has ever been started in the state folder."""
+    """Return whether a server has ever been started in the state folder."""
     return (home / "postgres" / "data").exists()
 
 
 def remove_room(home: Path) -> None:
-    """Remove the server's room in `home` with all data; the server has ended. Raises FolderUnusableError.
+    """Remove the server's room in `home` and all its data, after the server has ended.
 
-    A link is followed only to the shelter that `make_room` makes.
+    Follows a link only into the folder that `make_room` uses. Raises FolderUnusableError.
     """
     room = home / "postgres"
     if room.is_symlink():
@@ -50,20 +50,20 @@ def remove_room(home: Path) -> None:
 
 
 def make_home(home: Path) -> None:
-    """Make the state folder, private, but for the way through it to the room where we are root."""
+    """Create the private state folder; as root, other users may pass through it to the room."""
     home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
 
 
 def make_room(home: Path, account: Account) -> Path:
-    """Make the server's room in `home`, which is there, and return the room's real path.
+    """Create the server's room in the existing folder `home`, and return the room's real path.
 
-    Where we are root and the server's account cannot get to `home`, the room lies in the system's
-    state folder (/var/lib/kasparro) and `home/postgres` is a link to it: no folder that is not ours
-    is opened to others. Raises FolderUnusableError.
+    Where we are root and the server's account cannot reach `home`, the room lies in the system's
+    state folder (/var/lib/kasparro) and `home/postgres` is a link to it: the modes of other
+    folders stay unchanged. Raises FolderUnusableError.
     """
     room = home / "postgres"
     if account.dropped and not account.can_execute(home):
-        _open_way(home, account)
+        _allow_passage(home, account)
     if account.dropped and not room.exists() and not account.can_execute(home):
         room.unlink(missing_ok=True)  # a link whose target was removed
         shelter = platformdirs.site_state_path("kasparro")
@@ -77,10 +77,10 @@ def make_room(home: Path, account: Account) -> Path:
 
 
 def make_socket_folder(room: Path, account: Account) -> Path:
-    """Make the folder of the socket, which only the server's account and root can enter, and return it.
+    """Create the folder of the socket for the server's account and root alone, and return it.
 
-    Where the room's path does not do for a socket, it is a folder of a name made from that path
-    below the system's folder for temporary files. Raises SocketFolderError.
+    Where the room's path is not suitable for a socket, the folder lies among the system's
+    temporary files, with a name derived from that path. Raises SocketFolderError.
     """
     run = room / "run"
     if _fits(run):
@@ -91,29 +91,30 @@ def make_socket_folder(room: Path, account: Account) -> Path:
     )
     if not _fits(folder) or not account.can_execute(folder.parent):
         raise SocketFolderError(
-            folder=run, reason=f"its path is too long or has a comma, and {folder} will not do"
+            folder=run,
+            reason=f"its path is too long or has a comma, and {folder} is not usable either",
         )
     _claim(folder, account)
     return folder
 
 
-def _open_way(home: Path, account: Account) -> None:
-    """Let others pass through the state folder, not look into it: ours by name, unless it is the user's home."""
+def _allow_passage(home: Path, account: Account) -> None:
+    """Let other users pass through the state folder, unless it is the user's home directory."""
     if home != Path.home() and account.can_execute(home.parent):
         home.chmod(home.stat().st_mode | 0o011)
 
 
 def _fits(folder: Path) -> bool:
-    """Tell whether a socket can be made there and named in a DSN, where a comma separates hosts."""
+    """Return whether a socket fits there and into a DSN, where a comma separates hosts."""
     return len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT and "," not in str(folder)
 
 
 def _claim(folder: Path, account: Account) -> None:
-    """Make a private folder where anyone may make one; one that is there must be ours already."""
+    """Create a private folder in a public one. Raises SocketFolderError if another user owns it."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {account.uid, os.geteuid()}:
-            raise SocketFolderError(folder=folder, reason="it belongs to someone else") from None
+            raise SocketFolderError(folder=folder, reason="it belongs to another user") from None
     account.make_private(folder)

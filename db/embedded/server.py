@@ -1,17 +1,15 @@
-"""The embedded server's life: start, wait, stop, and start again after either side was killed."""
+"""The embedded server: start, wait, stop, and start again after a kill of either side."""
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 from urllib.parse import quote
 
 import anyio
@@ -24,9 +22,11 @@ from db.connect.pool import Connection
 from db.embedded import processes
 from db.embedded.account import Account, server_account
 from db.embedded.cluster import ENVIRONMENT, prepare_data
-from db.embedded.errors import FolderUnusableError, HomeInUseError, ServerFailedError
+from db.embedded.errors import FolderUnusableError, ServerFailedError
 from db.embedded.folders import PORT, make_home, make_room, make_socket_folder, remove_room
+from db.embedded.home_lock import HomeLock
 from db.embedded.programs import programs_for
+from db.embedded.server_log import ServerLog
 
 DATABASE = "kasparro"
 SETTINGS: Mapping[str, str] = {
@@ -38,35 +38,34 @@ SETTINGS: Mapping[str, str] = {
     "synchronous_commit": "on",
     "max_wal_size": "2GB",
     "wal_compression": "pglz",
-    "random_page_cost": "1.1",  # a laptop's disk does not turn
+    "random_page_cost": "1.1",  # for a solid-state disk
     "jit": "off",
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] ",
     "log_timezone": "UTC",
     "timezone": "UTC",
-    # After a crash one call per file system takes the place of one per file, which is seconds for
-    # many partitions.
+    # After a crash: one call per file system instead of one per file, which takes seconds for many
+    # partitions.
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 START_TIMEOUT_SECONDS = 600.0  # recovery after a crash reads up to max_wal_size of log
 _ORPHANS_TIMEOUT_SECONDS = 60.0
-_ORPHANS_IN_THE_WAY = (
-    # Backends notice the death of their postmaster when they next look up.
+_ORPHAN_ERRORS = (
+    # Backends end some time after their postmaster.
     "pre-existing shared memory block",
-    # A postmaster that had not written it yet when we looked.
+    # A postmaster that had not written this file yet when we looked for it.
     'lock file "postmaster.pid" already exists',
 )
 _CONNECT_TIMEOUT_SECONDS = 5.0
-_LOG_LIMIT_BYTES = 10_000_000
-_NOT_YET = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+_CONNECT_ERRORS = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 
 log = logging.getLogger(__name__)
 
 
 def running_dsn(home: Path) -> str | None:
-    """Return the DSN of the server that some process runs in `home`, None where none was started.
+    """Return the DSN of the server that a process runs in `home`, None where none was started.
 
-    After a kill -9 of that process it may lead nowhere; connecting tells.
+    After a kill -9 of that process the DSN may be stale: connect to find out.
     """
     try:
         return _url_file(home).read_text(encoding="utf-8")
@@ -75,7 +74,7 @@ def running_dsn(home: Path) -> str | None:
 
 
 class _SocketAddress(msgspec.Struct, frozen=True):
-    """Where a start runs what, and as whom."""
+    """The account, the folders and the socket of a start."""
 
     account: Account
     programs: Path
@@ -87,19 +86,19 @@ class _SocketAddress(msgspec.Struct, frozen=True):
 
 
 class EmbeddedPostgres:
-    """A private PostgreSQL in `home`, for as long as the `async with` lasts; `settings` go over ours.
+    """A private PostgreSQL in `home` while the `async with` lasts; `settings` override SETTINGS.
 
-    One process at a time may have a home. `start` and `stop` may be called on their own too, each
-    more than once.
+    One process at a time may use a home. `start` and `stop` may also be called directly, each more
+    than once.
     """
 
     def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home = home.absolute()
         self._settings = {**SETTINGS, **(settings or {})}
-        self._lock: IO[str] | None = None
+        self._lock = HomeLock(self.home)
+        self._log = ServerLog(self.home / "postgres.log")
         self._process: psutil.Popen | None = None
         self._place: _SocketAddress | None = None
-        self._log_start = 0
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -115,7 +114,10 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """The database, for a client of this machine that may enter the socket's folder; known once started."""
+        """The database's DSN, for local clients that may enter the socket's folder.
+
+        Raises RuntimeError before the first start.
+        """
         if self._place is None:
             raise RuntimeError("the server was never started")
         return self._place.dsn(DATABASE)
@@ -126,7 +128,7 @@ class EmbeddedPostgres:
         return self._process.pid if self._process else None
 
     async def start(self) -> str:
-        """Bring the server up and return its DSN: the first time, after `stop`, or after `wait` told that it died.
+        """Start the server unless it runs, and return its DSN.
 
         Raises EmbeddedPostgresError.
         """
@@ -149,7 +151,7 @@ class EmbeddedPostgres:
         return self.dsn
 
     async def wait(self) -> int | None:
-        """Return the postmaster's exit code as soon as it has ended, whoever ended it; None where it never ran."""
+        """Wait until the postmaster has ended and return its exit code; None if it never ran."""
         process = self._process
         if process is None:
             return None
@@ -157,29 +159,27 @@ class EmbeddedPostgres:
         return process.wait()
 
     async def stop(self) -> None:
-        """End the server and let go of its home; also when cancelled, or when nothing was started."""
+        """End the server and release its home; also when cancelled, or when nothing was started."""
         with anyio.CancelScope(shield=True):
             if self._process is not None:
                 await processes.end(self._process)
                 self._process.poll()
                 self._process = None
-        if self._lock is not None:
+        if self._lock.is_held:
             _url_file(self.home).unlink(missing_ok=True)
             if self._place is not None:
                 processes.sweep_sockets(self._place.sockets)
-                with contextlib.suppress(
-                    OSError
-                ):  # best effort: the folder may lie among temporary files
+                # Best effort: the folder may lie among temporary files.
+                with contextlib.suppress(OSError):
                     self._place.sockets.rmdir()
-            self._lock.close()
-            self._lock = None
+            self._lock.release()
 
     async def remove(self) -> None:
-        """Remove the server with all its data, one that a killed Kasparro left running included.
+        """Remove the server and all its data; end a server that a killed Kasparro left running.
 
         Raises HomeInUseError, FolderUnusableError.
         """
-        self._take_lock()
+        self._lock.acquire()
         try:
             orphan = processes.find_postmaster((self.home / "postgres").resolve() / "data")
             if orphan is not None:
@@ -195,10 +195,10 @@ class EmbeddedPostgres:
             await self.stop()
 
     def _prepare(self) -> _SocketAddress:
-        """Do all that a start needs of the file system. Raises EmbeddedPostgresError."""
+        """Prepare the files that a start needs. Raises EmbeddedPostgresError."""
         try:
             make_home(self.home)
-            self._take_lock()
+            self._lock.acquire()
             account = server_account(self.home / "postgres" / "data")
             room = make_room(self.home, account)
             place = _SocketAddress(
@@ -215,25 +215,8 @@ class EmbeddedPostgres:
             raise FolderUnusableError(folder=folder, reason=error.strerror or str(error)) from error
         return place
 
-    def _take_lock(self) -> None:
-        """Take the home for this process; the kernel lets go of it when the process ends, in whatever way."""
-        if self._lock is not None:
-            return
-        lock = (self.home / "postgres.lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            owner = lock.read().strip()
-            lock.close()
-            raise HomeInUseError(home=self.home, process=owner or "unknown") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        self._lock = lock
-
     async def _end_orphan(self, place: _SocketAddress) -> None:
-        """End the server of a killed Kasparro: only a child of ours has today's settings, and is reaped."""
+        """End the server of a killed Kasparro: it has old settings, and we could not reap it."""
         orphan = processes.find_postmaster(place.data)
         if orphan is not None:
             log.warning(
@@ -243,7 +226,7 @@ class EmbeddedPostgres:
         processes.clear_stale(place.data, place.sockets)
 
     async def _launch(self, place: _SocketAddress) -> Connection:
-        """Start the postmaster and return a first connection, as soon as it takes one.
+        """Start the postmaster and return the first connection that it accepts.
 
         Raises ServerFailedError.
         """
@@ -255,34 +238,30 @@ class EmbeddedPostgres:
                 return await asyncpg.connect(
                     place.dsn("postgres"), timeout=_CONNECT_TIMEOUT_SECONDS
                 )
-            except _NOT_YET as error:
+            except _CONNECT_ERRORS as error:
                 waited_seconds = clock() - started
                 if self._process.poll() is not None:
-                    self._check_worth_retrying(self._process.pid, waited_seconds)
+                    self._check_retry(self._process.pid, waited_seconds)
                     await self._end_orphan(place)
                     self._process = self._spawn(place)
                 elif waited_seconds > START_TIMEOUT_SECONDS:
                     raise ServerFailedError(
-                        reason=f"no answer: {error}", log=self._log_path
+                        reason=f"no answer: {error}", log=self._log.path
                     ) from error
             await asyncio.sleep(processes.POLL_SECONDS)
 
-    def _check_worth_retrying(self, pid: int, waited_seconds: float) -> None:
-        """Raise ServerFailedError, unless an orphan was in the way that may soon be gone."""
-        complaint = self._complaint(pid)
+    def _check_retry(self, pid: int, waited_seconds: float) -> None:
+        """Raise ServerFailedError, unless an orphan blocked the start and may end soon."""
+        message = self._log.last_error(pid)
         if waited_seconds > _ORPHANS_TIMEOUT_SECONDS or not any(
-            phrase in complaint for phrase in _ORPHANS_IN_THE_WAY
+            phrase in message for phrase in _ORPHAN_ERRORS
         ):
-            raise ServerFailedError(reason=complaint, log=self._log_path)
+            raise ServerFailedError(reason=message, log=self._log.path)
 
     def _spawn(self, place: _SocketAddress) -> psutil.Popen:
         settings = self._settings | {"unix_socket_directories": str(place.sockets)}
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        if self._log_path.exists() and self._log_path.stat().st_size > _LOG_LIMIT_BYTES:
-            self._log_path.replace(self._log_path.with_suffix(".log.1"))
-        self._log_path.touch(mode=0o600)  # it quotes statements that failed
-        with self._log_path.open("ab") as output:
-            self._log_start = output.tell()
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with self._log.open() as output:
             return psutil.Popen(
                 [place.programs / "postgres", "-D", place.data, *options],
                 cwd="/",
@@ -290,37 +269,17 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C in the terminal is for us; PostgreSQL is told after its clients are gone.
+                # Ctrl-C in the terminal is for us: PostgreSQL stops after its clients.
                 start_new_session=True,
                 **place.account.popen_options(),
             )
-
-    @property
-    def _log_path(self) -> Path:
-        return self.home / "postgres.log"
-
-    def _complaint(self, pid: int) -> str:
-        """Return what the last FATAL line of a postmaster that just ended says, or its last line.
-
-        Backends of an earlier one may be writing to the same log; ours are the lines that bear its
-        number.
-        """
-        with self._log_path.open("rb") as output:
-            output.seek(self._log_start)
-            lines = output.read(_LOG_LIMIT_BYTES).decode(errors="replace").strip().splitlines() or [
-                "it said nothing"
-            ]
-        lines = [line for line in lines if f"[{pid}]" in line] or lines
-        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
-        return (fatal or lines)[-1].rpartition(":  ")[2].strip()
 
 
 DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
 
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
 
-# The server and the ingestor have logins of their own. What every role may do by default goes
-# beyond what those need.
+# The server and the ingestor have logins of their own, which need less than PUBLIC has by default.
 CLOSE_TO_PUBLIC = f"""
 REVOKE TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION lo_creat, lo_create, lo_from_bytea FROM PUBLIC

@@ -85,7 +85,7 @@ def as_server_account(home: Path) -> dict[str, Any]:
 
 @contextmanager
 def bystander(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """An unrelated process of the server's own account, the only kind that PostgreSQL mistakes for its owner."""
+    """An unrelated process of the server's account, which PostgreSQL may confuse with itself."""
     process = subprocess.Popen(["/bin/sleep", "600"], cwd="/", **as_server_account(home))
     try:
         yield process
@@ -126,7 +126,7 @@ def used_home(module_home: Path) -> Iterator[Path]:
     assert processes.find_postmaster(data_folder(module_home)) is None
 
 
-async def test_data_outlives_the_server_and_a_second_start_is_no_first(state_folder: Path) -> None:
+async def test_data_outlives_the_server(state_folder: Path) -> None:
     async with EmbeddedPostgres(state_folder, FAST) as postgres:
         await write_mark(postgres.dsn)
         assert embedded.running_dsn(state_folder) == postgres.dsn
@@ -245,7 +245,7 @@ async def test_a_killed_postmaster_is_noticed_and_comes_back_with_what_was_commi
 
 
 async def test_backends_of_a_killed_postmaster_are_waited_for(used_home: Path) -> None:
-    """A backend in the middle of a calculation looks up only when it is through; nobody else may write until then."""
+    """A backend that calculates ends only afterwards; a new server may not write until then."""
     async with EmbeddedPostgres(used_home, FAST) as postgres, client(postgres.dsn) as connection:
         backend = psutil.Process(connection.get_server_pid())
         busy = asyncio.create_task(
@@ -282,11 +282,11 @@ async def test_a_killed_supervisors_server_is_ended_and_started_again(
         assert await read_mark(postgres.dsn) == 42
 
 
-async def test_an_orphan_that_hears_nothing_is_ended_all_the_same(
+async def test_an_orphan_that_ignores_signals_is_killed(
     used_home: Path, start_program: StartProgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endings = ((signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 10.0))
-    monkeypatch.setattr(processes, "_ENDINGS", endings)
+    stop_signals = ((signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 10.0))
+    monkeypatch.setattr(processes, "_STOP_SIGNALS", stop_signals)
     supervisor = start_program("-c", SUPERVISOR, str(used_home))
     orphan = psutil.Process(int((await supervisor.wait_for(r"postmaster (\d+)"))[1]))
     await supervisor.stop(signal.SIGKILL)
@@ -334,7 +334,9 @@ async def test_a_pid_reused_by_the_postmaster_of_another_home_is_never_signalled
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "not a number\n", "2147483646\n"])
-async def test_a_stale_or_broken_pid_file_is_no_obstacle(used_home: Path, content: str) -> None:
+async def test_a_stale_or_broken_pid_file_does_not_prevent_a_start(
+    used_home: Path, content: str
+) -> None:
     pid_file(used_home).write_text(content)
     async with EmbeddedPostgres(used_home, FAST) as postgres:
         await write_mark(postgres.dsn)
@@ -368,8 +370,7 @@ async def test_it_is_back_within_4_s_of_a_crash_with_all_its_tables(state_folder
                 "INSERT INTO price_points (ticker, at, price_usd, source) SELECT 'C' || n, now(), 1, 'csv' "
                 "FROM generate_series(1, 5000) AS n"
             )
-            # What is left is to look after some 400 files, which takes seconds where each is
-            # written to the disk alone.
+            # The recovery syncs some 400 files, which takes seconds one by one.
             await connection.execute("CHECKPOINT")
         assert postgres.pid is not None
         os.kill(postgres.pid, signal.SIGKILL)
@@ -383,15 +384,15 @@ async def test_it_is_back_within_4_s_of_a_crash_with_all_its_tables(state_folder
                 assert await connection.fetchval("SHOW recovery_init_sync_method") == "syncfs"
 
 
-async def test_files_that_are_no_cluster_are_left_alone(state_folder: Path) -> None:
+async def test_files_that_are_not_a_cluster_are_left_alone(state_folder: Path) -> None:
     folder = state_folder / "postgres" / "data"
     folder.mkdir(parents=True)
-    (folder / "letters.txt").write_text("dear")
+    (folder / "letters.txt").write_text("text")
     with pytest.raises(
-        embedded.DataFolderError, match="holds files, but is no data folder of PostgreSQL"
+        embedded.DataFolderError, match="holds files, but is not a data folder of PostgreSQL"
     ):
         await EmbeddedPostgres(state_folder, FAST).start()
-    assert (folder / "letters.txt").read_text() == "dear"
+    assert (folder / "letters.txt").read_text() == "text"
 
 
 async def test_a_data_folder_of_another_major_version_is_refused(used_home: Path) -> None:
@@ -408,7 +409,7 @@ async def test_a_start_that_fails_says_why_and_lets_go(used_home: Path) -> None:
     with pytest.raises(embedded.ServerFailedError) as caught:
         await EmbeddedPostgres(used_home, FAST | {"shared_buffers": "many"}).start()
     assert str(caught.value) == (
-        'PostgreSQL did not come up: invalid value for parameter "shared_buffers": "many" '
+        'PostgreSQL did not start: invalid value for parameter "shared_buffers": "many" '
         f"(log: {used_home / 'postgres.log'})."
     )
     async with EmbeddedPostgres(used_home, FAST):
@@ -430,7 +431,7 @@ async def test_a_start_that_is_cancelled_leaves_no_process(used_home: Path) -> N
 
 
 @pytest.mark.parametrize("name", ['it\'s "50 %" ü&x=1?#@:', "comma, space"])
-async def test_any_path_will_do(state_folder: Path, name: str) -> None:
+async def test_any_path_works(state_folder: Path, name: str) -> None:
     for _ in range(2):
         async with EmbeddedPostgres(state_folder / name, FAST) as postgres:
             await write_mark(postgres.dsn)
@@ -462,7 +463,9 @@ async def test_a_first_start_without_room_on_the_disk_says_so(
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
     starter = start_program("-c", limit + SUPERVISOR, str(state_folder))
     assert await starter.wait() == 1
-    assert re.search(r"InitdbFailedError: The data folder .* could not be made: .*", starter.text())
+    assert re.search(
+        r"InitdbFailedError: The data folder .* could not be created: .*", starter.text()
+    )
     assert not data_folder(state_folder).exists()
 
 
@@ -485,7 +488,7 @@ async def test_a_short_socket_folder_that_someone_else_made_is_not_used(state_fo
     folder.mkdir(mode=0o700)
     os.chown(folder, 12345, 12345)
     try:
-        with pytest.raises(embedded.SocketFolderError, match="it belongs to someone else"):
+        with pytest.raises(embedded.SocketFolderError, match="it belongs to another user"):
             await EmbeddedPostgres(home, FAST).start()
     finally:
         folder.rmdir()
@@ -566,11 +569,9 @@ import asyncio, os, signal, sys
 from pathlib import Path
 import anyio, encodings.idna, importlib.metadata
 from db.embedded import EmbeddedPostgres
-from db.migrate import migrate
-from db.partitions import Retention, ensure_partitions
-from db.pool import connect
+from db.connect.pool import connect
 
-asyncio.run(anyio.sleep(0))  # loads what is out of reach afterwards
+asyncio.run(anyio.sleep(0))  # load what this user cannot reach afterwards
 os.setgroups([])
 os.setgid(int(sys.argv[2]))
 os.setuid(int(sys.argv[3]))

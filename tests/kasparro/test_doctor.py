@@ -238,7 +238,7 @@ async def test_a_data_folder_that_is_none_is_named(state_folder: Path) -> None:
     (data / "letter.txt").touch()
     found = await findings(KASPARRO_HOME=str(state_folder), SOURCES="csv")
     assert found["Database"].level == "fail"
-    assert "is no data folder of PostgreSQL" in found["Database"].text
+    assert "is not a data folder of PostgreSQL" in found["Database"].text
     assert "move them away" in str(found["Database"].remedy)
 
 
