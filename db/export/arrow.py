@@ -1,8 +1,8 @@
-"""Parquet and Arrow files, made by pyarrow from the CSV that PostgreSQL writes; imported only where pyarrow is there.
+"""Parquet and Arrow files, which pyarrow makes from PostgreSQL's CSV; import it only with pyarrow.
 
-No decimal type of Arrow holds every number that the database does (1e±100), and few readers know
-more than 38 digits. So a number is a float64, which every reader can calculate with, beside a text
-`<name>_exact` with every digit.
+No decimal type of Arrow holds every number of the database (1e±100), and few readers support more
+than 38 digits. So a number is a float64, for calculations, beside a text `<name>_exact` with every
+digit.
 """
 
 import io
@@ -23,35 +23,35 @@ _TYPES = {
 }
 
 
-class _Drain(io.RawIOBase):
-    """Keeps what is written until it is taken."""
+class _WriteBuffer(io.RawIOBase):
+    """A buffer between pyarrow, which writes, and the export, which takes."""
 
     def __init__(self) -> None:
-        self._kept: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._position = 0
 
     def writable(self) -> bool:
-        """Tell pyarrow that it may write."""
+        """Return that pyarrow may write."""
         return True
 
     def tell(self) -> int:
-        """Return how much was written in all."""
+        """Return how many bytes were written in all."""
         return self._position
 
     def write(self, data: memoryview) -> int:  # type: ignore[override] # what pyarrow gives
-        """Keep it."""
-        self._kept.append(bytes(data))
+        """Append to the buffer."""
+        self._chunks.append(bytes(data))
         self._position += len(data)
         return len(data)
 
     def take(self) -> bytes:
-        """Return what was written since the last time."""
-        taken = b"".join(self._kept)
-        self._kept.clear()
+        """Return the bytes written since the last call."""
+        taken = b"".join(self._chunks)
+        self._chunks.clear()
         return taken
 
 
-class _Tables:
+class _TableReader:
     """Reads blocks of CSV rows as tables of one schema."""
 
     def __init__(self, columns: Sequence[ExportColumn]) -> None:
@@ -91,47 +91,47 @@ class _Tables:
 
 
 class ArrowStream:
-    """Arrow's IPC streaming format: a batch a block."""
+    """Arrow's IPC streaming format: one batch a block."""
 
     def __init__(self, columns: Sequence[ExportColumn]) -> None:
-        self._tables = _Tables(columns)
-        self._drain = _Drain()
-        self._writer = pa.ipc.new_stream(self._drain, self._tables.schema)
+        self._reader = _TableReader(columns)
+        self._buffer = _WriteBuffer()
+        self._writer = pa.ipc.new_stream(self._buffer, self._reader.schema)
 
     def encode(self, block: bytes) -> bytes:
         """Return the batch of a block."""
-        self._writer.write_table(self._tables.table(block))
-        return self._drain.take()
+        self._writer.write_table(self._reader.table(block))
+        return self._buffer.take()
 
     def finish(self) -> bytes:
-        """Return the mark of the end, and before it the schema where there was no batch."""
+        """Return the end mark, after the schema if the file is empty."""
         self._writer.close()
-        return self._drain.take()
+        return self._buffer.take()
 
 
 class Parquet:
-    """Parquet: a row group a block, compressed with zstd.
+    """Parquet: one row group a block, compressed with zstd.
 
-    Only where values repeat is there a dictionary: for all columns the file would be a third
-    larger, in twice the time.
+    Only columns with repeated values have a dictionary: one for every column makes the file a third
+    larger and takes twice the time.
     """
 
     def __init__(self, columns: Sequence[ExportColumn]) -> None:
-        self._tables = _Tables(columns)
-        self._drain = _Drain()
+        self._reader = _TableReader(columns)
+        self._buffer = _WriteBuffer()
         self._writer = ParquetWriter(
-            self._drain,
-            self._tables.schema,
+            self._buffer,
+            self._reader.schema,
             compression="zstd",
             use_dictionary=["ticker", "source"],
         )
 
     def encode(self, block: bytes) -> bytes:
         """Return the row group of a block."""
-        self._writer.write_table(self._tables.table(block))
-        return self._drain.take()
+        self._writer.write_table(self._reader.table(block))
+        return self._buffer.take()
 
     def finish(self) -> bytes:
         """Return the footer."""
         self._writer.close()
-        return self._drain.take()
+        return self._buffer.take()

@@ -1,4 +1,4 @@
-"""The formats of exports: what each is called, and how the rows that PostgreSQL writes become its bytes."""
+"""The formats of exports: their names, and how rows of PostgreSQL become a file's bytes."""
 
 import datetime
 import importlib
@@ -11,17 +11,17 @@ from db.export.columns import ExportColumn
 
 
 class FormatEncoder(Protocol):
-    """Turns blocks of whole rows into a file's bytes; one encoder writes one file."""
+    """Turns blocks of whole rows into a file's bytes; one encoder for each file."""
 
     def encode(self, block: bytes) -> bytes:
-        """Return what follows for a block; it may be nothing yet."""
+        """Return the bytes that follow for a block; possibly none yet."""
 
     def finish(self) -> bytes:
         """Return the end of the file."""
 
 
 class PassThrough:
-    """PostgreSQL's own bytes are the file."""
+    """Passes PostgreSQL's bytes through unchanged."""
 
     def encode(self, block: bytes) -> bytes:
         """Return the block."""
@@ -33,7 +33,7 @@ class PassThrough:
 
 
 class Format(msgspec.Struct, frozen=True):
-    """A format; of `block_bytes` is a block that is encoded, and sent, at once."""
+    """A format; a block of about `block_bytes` is encoded and sent at once."""
 
     name: str
     media_type: str
@@ -42,13 +42,13 @@ class Format(msgspec.Struct, frozen=True):
     arrow: bool = False
 
     def file_name(self, now: datetime.datetime, *, is_demo: bool) -> str:
-        """Return what a file made at `now` (UTC) is called, where nobody says; of a demo it says so."""
+        """Return the default name of a file made at `now` (UTC); a demo's file contains `demo`."""
         return f"kasparro{'-demo' if is_demo else ''}-{now:%Y-%m-%dT%H%M%SZ}.{self.suffix}"
 
     def encoder(self, columns: Sequence[ExportColumn]) -> FormatEncoder:
         """Return an encoder of a new file.
 
-        Raises ArrowMissingError where pyarrow is wanted and not installed.
+        Raises ArrowMissingError if the format needs pyarrow and it is not installed.
         """
         if not self.arrow:
             return PassThrough()
@@ -56,7 +56,7 @@ class Format(msgspec.Struct, frozen=True):
             importlib.import_module("pyarrow")
         except ImportError:
             raise ArrowMissingError from None
-        # Pyarrow is large, and may be missing.
+        # A large import, which may be missing.
         from db.export.arrow import ArrowStream, Parquet  # noqa: PLC0415
 
         return (Parquet if self.name == "parquet" else ArrowStream)(columns)
@@ -67,8 +67,9 @@ class ArrowMissingError(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install pyarrow` in a checkout, "
-            "`uv tool install --with pyarrow .` or `pipx inject kasparro pyarrow` for a tool"
+            "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install "
+            "pyarrow` in a checkout, `uv tool install --with pyarrow .` or `pipx inject kasparro "
+            "pyarrow` for a tool"
         )
 
 
@@ -87,8 +88,7 @@ _FORMATS = (
     ),
 )
 FORMATS = {form.name: form for form in _FORMATS}
-"""By name.
+"""The formats by name.
 
-Arrow is the streaming format (what `pyarrow.ipc.open_stream` reads): it needs no file to be
-written.
+Arrow is the streaming format (`pyarrow.ipc.open_stream` reads it), which needs no seekable file.
 """

@@ -1,6 +1,6 @@
-"""Exports: merged records or their history as a stream of bytes, of any length in constant memory.
+"""Exports: merged records or their history as a stream of bytes, in constant memory.
 
-PostgreSQL writes the rows itself, as CSV or JSON: no value becomes a Python object on its way.
+PostgreSQL writes the rows as CSV or JSON: no value becomes a Python object.
 """
 
 import datetime
@@ -18,26 +18,23 @@ from db.export.formats import Format, FormatEncoder
 from db.read.records import RecordPosition
 
 GRACE_SECONDS = 5.0
-"""The server cancels an export at its limit; this much later we stop waiting for that."""
+"""How much longer than the server's own time limit we wait for the end of an export."""
 
 _PAUSE_SECONDS = 0.001
-"""PostgreSQL sends eight kilobytes at a time.
-
-What it sends meanwhile is then read at once, in half the time.
-"""
+"""PostgreSQL sends 8 kB at a time: a pause lets several pieces arrive, which is twice as fast."""
 
 Sink = Callable[[bytes], Awaitable[None]]
 
 _TIME = "replace({}::timestamp || 'Z', ' ', 'T')"
-# They never occur in JSON, so that COPY's CSV leaves the lines as they are; its text format would
+# Characters that never occur in JSON: COPY's CSV leaves the lines unchanged. Its text format would
 # double backslashes.
 _JSON_QUOTE, _JSON_DELIMITER = "\x01", "\x02"
 
 
 class ExportQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows; None leaves a condition out.
+    """The conditions of an export; None leaves one out.
 
-    The period holds both its ends and is of the observation time.
+    The period includes both ends and is compared with the observation time.
     """
 
     tickers: Sequence[str] | None = None
@@ -46,8 +43,8 @@ class ExportQuery(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime.datetime | None = None
 
 
-class Stretch(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of the selected records, in the order of the pages of `/data`."""
+class RecordSlice(msgspec.Struct, frozen=True, kw_only=True):
+    """A slice of the selected records, in the order of the pages of `/data`."""
 
     limit: int
     offset: int
@@ -55,22 +52,22 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _WITHOUT_RECORD = """
-SELECT wanted FROM unnest($1::text[]) AS wanted
-WHERE NOT EXISTS (SELECT FROM normalized_records WHERE ticker = wanted)
-ORDER BY wanted
+SELECT requested FROM unnest($1::text[]) AS requested
+WHERE NOT EXISTS (SELECT FROM normalized_records WHERE ticker = requested)
+ORDER BY requested
 """
 _WITHOUT_POINT = """
-SELECT wanted FROM unnest($1::text[]) AS wanted
-WHERE NOT EXISTS (SELECT FROM price_points WHERE ticker = wanted)
-ORDER BY wanted
+SELECT requested FROM unnest($1::text[]) AS requested
+WHERE NOT EXISTS (SELECT FROM price_points WHERE ticker = requested)
+ORDER BY requested
 """
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """What can be exported: a closed table of columns, where they come from, and the rows' order.
+    """A data set: its columns, tables and order of rows.
 
-    `missing` is the statement that finds which of some tickers have no row, `noun` what a row is
-    called.
+    `missing` is the statement that finds which of some tickers have no row, `noun` the name of a
+    row in messages.
     """
 
     columns: tuple[ExportColumn, ...]
@@ -81,22 +78,23 @@ class Dataset(msgspec.Struct, frozen=True):
     order: str = ""
 
     def select(self, form: Format, rest: str) -> str:
-        """Return the statement whose rows COPY writes in a format."""
+        """Return the statement whose rows COPY writes in the format `form`."""
         guard = guarded if form.name == "csv" else str
         columns = ", ".join(
             f"{guard(column.sql) if column.kind == 'text' else column.sql} AS {column.name}"
             for column in self.columns
         )
-        # Constants below.
+        # Composed of the constants below.
         sql = f"SELECT {columns} FROM {self.tables} WHERE {self.conditions} {rest}"  # noqa: S608
-        # The same.
+        # Likewise.
         return f"SELECT row_to_json(r) FROM ({sql}) AS r" if form.name == "ndjson" else sql  # noqa: S608
 
 
 def _conditions(time: str) -> str:
     return (
         "($1::text[] IS NULL OR ticker = ANY ($1)) AND ($2::text[] IS NULL OR source = ANY ($2)) "
-        f"AND ($3::timestamptz IS NULL OR {time} >= $3) AND ($4::timestamptz IS NULL OR {time} <= $4)"
+        f"AND ($3::timestamptz IS NULL OR {time} >= $3) "
+        f"AND ($4::timestamptz IS NULL OR {time} <= $4)"
     )
 
 
@@ -119,8 +117,10 @@ RECORDS = Dataset(
     missing=_WITHOUT_RECORD,
     noun="record",
 )
-"""The columns of `/data` and the rank, the price with every digit. Whole, in no order: to sort a million takes longer
-than to write them."""
+"""The columns of `/data` and the rank, with every digit of the price.
+
+A whole export has no order: to sort a million rows takes longer than to write them.
+"""
 
 HISTORY = Dataset(
     (
@@ -137,10 +137,10 @@ HISTORY = Dataset(
     noun="price point",
     order="ORDER BY p.ticker, p.at",
 )
-"""Price points, a ticker after the other, each from its oldest on."""
+"""Price points by ticker, oldest first."""
 
-# The columns are named with their table, since a guarded cell is named like its column.
-STRETCH = """
+# Qualified names, since a guarded cell is named like its column.
+SLICE = """
 AND ($5::text IS NULL OR CASE
     WHEN $6::numeric IS NULL THEN market_cap_usd IS NULL AND ticker > $5
     ELSE market_cap_usd IS NULL OR market_cap_usd < $6 OR (market_cap_usd = $6 AND ticker > $5)
@@ -151,76 +151,74 @@ LIMIT $7::bigint OFFSET $8::bigint
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted: which rows of what, in which format. `stretch` is for RECORDS alone."""
+    """An export: the data set, the rows and the format. `part` is for RECORDS alone."""
 
     dataset: Dataset
     form: Format
     selection: ExportQuery
-    stretch: Stretch | None = None
+    part: RecordSlice | None = None
 
     @property
     def sql(self) -> str:
         """The statement whose rows COPY writes."""
-        return self.dataset.select(
-            self.form, self.dataset.order if self.stretch is None else STRETCH
-        )
+        return self.dataset.select(self.form, self.dataset.order if self.part is None else SLICE)
 
     @property
     def arguments(self) -> list[Any]:
         """The parameters of the statement."""
-        if self.stretch is None:
+        if self.part is None:
             return _arguments(self.selection)
-        after = self.stretch.after
+        after = self.part.after
         position = [after and after.ticker, after and after.market_cap_usd]
-        return [*_arguments(self.selection), *position, self.stretch.limit, self.stretch.offset]
+        return [*_arguments(self.selection), *position, self.part.limit, self.part.offset]
 
     def encoder(self) -> FormatEncoder:
         """Return an encoder of this file.
 
-        Raises ArrowMissingError where pyarrow is wanted and not installed.
+        Raises ArrowMissingError if the format needs pyarrow and it is not installed.
         """
         return self.form.encoder(self.dataset.columns)
 
 
 class NoSuchTickerError(Exception):
-    """A ticker that was asked for has no row, whatever else is asked; the message is one sentence."""
+    """A ticker of the conditions has no row at all; the message is one sentence."""
 
 
-async def check_tickers(connection: Connection, wanted: Export) -> None:
-    """Raise NoSuchTickerError unless each ticker that is asked for has a row."""
-    if not wanted.selection.tickers:
+async def check_tickers(connection: Connection, export: Export) -> None:
+    """Raise NoSuchTickerError unless every ticker of the export has a row."""
+    if not export.selection.tickers:
         return
     missing = [
-        row[0] for row in await connection.fetch(wanted.dataset.missing, wanted.selection.tickers)
+        row[0] for row in await connection.fetch(export.dataset.missing, export.selection.tickers)
     ]
     if missing:
         more = f" ({len(missing) - 1} more have none either)" if len(missing) > 1 else ""
         raise NoSuchTickerError(
-            f"There is no {wanted.dataset.noun} of the ticker {missing[0]}{more}"
+            f"There is no {export.dataset.noun} of the ticker {missing[0]}{more}"
         )
 
 
 async def write_export(
     connection: Connection,
-    wanted: Export,
+    export: Export,
     encoder: FormatEncoder,
     sink: Sink,
     *,
     timeout_seconds: float | None = None,
 ) -> int:
-    """Write a file into `sink`, block by block, and return how many rows it holds.
+    """Write a file into `sink`, block by block, and return its number of rows.
 
-    The connection keeps `timeout_seconds` as its statement time-out; None is no limit. Raises,
-    before the first block as well as after it, what the database and the sink raise.
+    The connection keeps `timeout_seconds` as its statement time-out; None means no limit. Raises
+    the errors of the database and of the sink, before or after the first block.
     """
-    form = wanted.form
+    form = export.form
     json = form.name == "ndjson"
     milliseconds = round((timeout_seconds or 0) * 1000)
     await connection.execute("SELECT set_config('statement_timeout', $1, false)", str(milliseconds))
     blocks = _Blocks(form, encoder, sink)
     status = await connection.copy_from_query(
-        wanted.sql,
-        *wanted.arguments,
+        export.sql,
+        *export.arguments,
         output=blocks.add,
         timeout=timeout_seconds and timeout_seconds + GRACE_SECONDS,
         format="csv",
@@ -233,8 +231,8 @@ async def write_export(
 
 
 async def count_rows(connection: Connection, dataset: Dataset, selection: ExportQuery) -> int:
-    """Return how many rows are selected now."""
-    # Constants above.
+    """Return how many rows match now."""
+    # Composed of the constants above.
     sql = f"SELECT count(*) FROM {dataset.tables} WHERE {dataset.conditions}"  # noqa: S608
     count: int = await connection.fetchval(sql, *_arguments(selection))
     return count
@@ -245,7 +243,7 @@ def _arguments(selection: ExportQuery) -> list[Any]:
 
 
 class _Blocks:
-    """Gathers what COPY sends, a row or some at a time, into blocks of whole rows."""
+    """Collects the rows that COPY sends into blocks of whole rows."""
 
     def __init__(self, form: Format, encoder: FormatEncoder, sink: Sink) -> None:
         self._block_bytes = form.block_bytes
@@ -256,7 +254,7 @@ class _Blocks:
         self._size = 0
 
     async def add(self, rows: bytes) -> None:
-        """Take some rows: PostgreSQL sends one in each message of its protocol, and none is divided."""
+        """Add rows: PostgreSQL sends each row in one message of its protocol, never divided."""
         self._parts.append(rows)
         self._size += len(rows)
         if self._size >= self._block_bytes:
@@ -264,7 +262,7 @@ class _Blocks:
         await anyio.sleep(_PAUSE_SECONDS)
 
     async def finish(self) -> None:
-        """Write what is left, and the end of the file."""
+        """Write the last block and the end of the file."""
         if self._parts:
             await self._flush()
         await self._write(self._encoder.finish())
@@ -274,7 +272,7 @@ class _Blocks:
         self._parts.clear()
         self._size = 0
         encode = self._encoder.encode
-        # pyarrow takes its time, and lets others run meanwhile.
+        # pyarrow is slow and releases the GIL.
         await self._write(
             await anyio.to_thread.run_sync(encode, block) if self._in_thread else encode(block)
         )

@@ -1,6 +1,6 @@
-"""Reprocessing in the database: the job, the payloads it reads, what it stages of them, and how that is put in place.
+"""Reprocessing in the database: the job, its payloads, the staged versions and their placing.
 
-`job` and `payloads` and `staging` serve the reading; `listings`, `rejections`, `shadow`,
-`expected`, `points` and `candles` the placing, in that order; `changes` counts what differs and
-`runs` are the rows that watchers see.
+`job`, `payloads` and `staging` serve the reading; `listings`, `rejections`, `shadow`, `expected`,
+`points` and `candles` serve the placing, in that order; `changes` counts differences and `runs`
+holds the runs that users see.
 """

@@ -1,10 +1,10 @@
-"""Candles over points that changed, rolled up anew: those whose time is over first, the open ones under the lock."""
+"""Rebuild the candles of changed points: ended ones first, open ones under the write lock."""
 
 import datetime
 from collections.abc import Collection
 
 from db.connect.types import Connection
-from db.reprocess.changes import Change, counted, read_changes
+from db.reprocess.changes import Change, read_changes, with_counts
 
 _FIND = """
 INSERT INTO reprocess_buckets (ticker, interval, start, ends_at)
@@ -53,8 +53,8 @@ FROM candle AS n FULL JOIN before AS b USING (ticker, interval, start)
 WHERE (b.open, b.high, b.low, b.close, b.open_at, b.close_at, b.samples)
     IS DISTINCT FROM (n.open, n.high, n.low, n.close, n.open_at, n.close_at, n.samples)
 """
-# A candle that is not what it was when it was looked at has just been widened by a page: then
-# nothing holds any more.
+# A candle that differs from the one compared was widened by a page meanwhile: the comparison is
+# then invalid.
 _PLACE = """
 WITH change AS MATERIALIZED (
     SELECT * FROM reprocess_candle_changes WHERE ticker = ANY ($1::text[])
@@ -95,7 +95,7 @@ added AS (
 SELECT (SELECT count(*) FROM change)
     = (SELECT count(*) FROM updated) + (SELECT count(*) FROM removed) + (SELECT count(*) FROM added)
 """
-_REPORT = counted("""
+_REPORT = with_counts("""
 WITH difference AS (
     SELECT
         ticker || ' ' || interval || ' ' || start AS id, CASE WHEN samples IS NULL THEN '(removed)'
@@ -120,7 +120,7 @@ _FORGET = "TRUNCATE reprocess_candle_changes"
 
 
 async def find_buckets(connection: Connection) -> None:
-    """Note the hours and days of the points that were noted as changed."""
+    """Save the hours and days of the changed points."""
     await connection.execute(_FIND)
     await connection.execute(_ANALYZE)
 
@@ -128,14 +128,14 @@ async def find_buckets(connection: Connection) -> None:
 async def rebuild_candles(
     connection: Connection, tickers: Collection[str], ended_by: datetime.datetime
 ) -> bool:
-    """Roll up the noted candles of `tickers` that have ended by then; False where somebody else just wrote one."""
+    """Rebuild the saved candles that ended by then; return False if a page wrote one meanwhile."""
     await connection.execute(_COMPARE, tickers, ended_by)
     sound: bool = await connection.fetchval(_PLACE, tickers)
     return sound
 
 
 async def report_candles(connection: Connection, ended_by: datetime.datetime) -> list[Change]:
-    """Return how the candles that have ended by then changed, counted, and forget them."""
+    """Return the with_counts changes of the candles that ended by then, and clear them."""
     changes = read_changes("candles", await connection.fetch(_REPORT))
     await connection.execute(_DONE, ended_by)
     await connection.execute(_FORGET)

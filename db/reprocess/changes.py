@@ -1,4 +1,4 @@
-"""What a reprocess changes: counted by table and field, each with a few samples."""
+"""The changes of a reprocess: counted by table and field, each with up to two samples."""
 
 import itertools
 from collections.abc import Iterable
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import asyncpg
 import msgspec
 
-# The first and the last in order: two samples without sorting what may be millions.
-_COUNTED = """
+# The first and the last in order: two samples without sorting millions of rows.
+_COUNT_DIFFERENCE = """
 SELECT
     field, count(*) AS rows,
     CASE WHEN count(*) > 1 THEN json_build_array(min(sample), max(sample))
@@ -19,13 +19,16 @@ ORDER BY field
 """
 
 
-def counted(statement: str) -> str:
-    """Return a statement, so far only its CTEs, that ends in counts of its CTE `difference`: id, field, old, new."""
-    return statement + _COUNTED
+def with_counts(statement: str) -> str:
+    """Complete a statement that consists of CTEs: it then counts its CTE `difference`.
+
+    The columns of `difference` are id, field, old and new.
+    """
+    return statement + _COUNT_DIFFERENCE
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """One row's value, before and after; None where there is none."""
+    """One row's value before and after; None for a missing row or value."""
 
     id: str
     old: str | None
@@ -33,7 +36,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """How many rows of a table change in a field, or are added or removed whole."""
+    """How many rows of a table change in a field, are added, or are removed."""
 
     table: str
     field: str
@@ -45,14 +48,14 @@ _SAMPLES = msgspec.json.Decoder(list[Sample])
 
 
 def read_changes(table: str, rows: Iterable[asyncpg.Record]) -> list[Change]:
-    """Return what a statement that ends with COUNTED said of `table`."""
+    """Return the changes of `table` that a statement made by `with_counts` found."""
     return [
         Change(table, row["field"], row["rows"], _SAMPLES.decode(row["samples"])) for row in rows
     ]
 
 
 def merge_changes(changes: Iterable[Change]) -> list[Change]:
-    """Add up what was counted in several steps, in the order of the tables' first steps."""
+    """Add up the changes of several steps, in the order of the tables' first steps."""
     tables = list(dict.fromkeys(change.table for change in changes))
     ordered = sorted(changes, key=lambda change: (tables.index(change.table), change.field))
     return [

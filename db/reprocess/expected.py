@@ -1,4 +1,4 @@
-"""The points that the payloads, as they read now, would have made."""
+"""The points that the payloads make, read by the present code."""
 
 import datetime
 from collections.abc import Collection
@@ -7,8 +7,8 @@ import msgspec
 
 from db.connect.types import Connection
 
-# Whose history is rebuilt: where the rebuild found something to differ, and what code other than
-# this one has read.
+# The tickers whose history is rebuilt: the rebuild found differences, or other code read their
+# payloads.
 _TICKERS = """
 SELECT l.ticker FROM listings AS l WHERE l.source = ANY ($1::text[])
 UNION
@@ -25,17 +25,21 @@ SELECT v.ticker FROM reprocess_versions AS v WHERE v.rejection_id IS NOT NULL AN
 ORDER BY 1
 """
 
-# From top to bottom: speaker   the listing by which each source speaks for the coin now; it is
-# taken to have done so all along version   what speakers said rival     listings that own no
-# ticker, and did not before this rebuild: what one of them once owned was rightly so settled
-# tickers whose past is mended, not added to: a rival left true points there, or has been there all
-# along and nothing of the ticker changes now. Who owned it when cannot be told from payloads said
-# versions by arrival, with what is no payload's: points of sources that are not read, and what was
-# said last before the payloads begin. `reach` orders observations as merging does: those that a
-# file dates last, by time, then by priority arranged  with each field that a source does not say
-# filled from what was said last spoken    of one page, the newest observation counts leader    what
-# was the newest observation of its coin when it arrived; a price that differs is a point past
-# a file's rows are history themselves
+# The CTEs, from first to last:
+# speaker   the listing by which each source contributes to the coin now; assumed for the past too
+# version   what speakers reported
+# rival     listings that own no ticker and did not before this rebuild: what a former owner
+#           reported was valid
+# settled   tickers whose past is corrected, not extended: a rival left true points there, or was
+#           there all the time and nothing of the ticker changes now; payloads do not show who
+#           owned it when
+# said      versions by arrival, and points without a payload: of sources that are not read, and
+#           the last values before the payloads begin; `reach` orders observations as merging
+#           does: dated by a file last, then by time, then by priority
+# arranged  with the last known value of each field that a source leaves out
+# spoken    of one page only the newest observation
+# leader    what was the coin's newest observation when it arrived; another price makes a point
+# past      a file's rows are history themselves
 _EXPECT = """
 WITH speaker AS MATERIALIZED (
     SELECT DISTINCT ON (l.ticker, l.source) l.ticker, l.source, l.external_id
@@ -197,18 +201,18 @@ FROM expected
 WHERE at >= $3
 ORDER BY ticker, at, arrived_at, order_in_page, price_usd, external_id
 """
-# What a CTE will hold cannot be guessed: where one row is expected and a million come, a nested
+# The planner cannot estimate a CTE's rows: with one row expected and a million present, a nested
 # loop takes hours.
 _JOIN_BY_HASH = "SET LOCAL enable_nestloop = off"
 _FORGET = "TRUNCATE reprocess_points"
 _ANALYZE = "ANALYZE reprocess_points"
 
 
-class Reach(msgspec.Struct, frozen=True):
-    """Which points may be expected.
+class HistoryBounds(msgspec.Struct, frozen=True):
+    """The bounds of the expected points.
 
-    From `covered_from` on all payloads are there, so that points may be added; what was observed
-    before `oldest` is past the retention.
+    From `covered_from` on all payloads are present, so points may be added; observations before
+    `oldest` are past the retention.
     """
 
     covered_from: datetime.datetime
@@ -216,17 +220,20 @@ class Reach(msgspec.Struct, frozen=True):
 
 
 async def tickers_of_history(
-    connection: Connection, read_by_others: Collection[str], tickers: Collection[str]
+    connection: Connection, other_code_sources: Collection[str], tickers: Collection[str]
 ) -> list[str]:
-    """Return the tickers whose history may differ: of sources that other code has read, and where something changes."""
-    return [row["ticker"] for row in await connection.fetch(_TICKERS, read_by_others, tickers)]
+    """Return the tickers whose history may differ: those with changes, or read by other code."""
+    return [row["ticker"] for row in await connection.fetch(_TICKERS, other_code_sources, tickers)]
 
 
 async def expect_points(
-    connection: Connection, tickers: Collection[str], reach: Reach, after: datetime.datetime
+    connection: Connection,
+    tickers: Collection[str],
+    bounds: HistoryBounds,
+    after: datetime.datetime,
 ) -> None:
-    """Work out the points of `tickers` from payloads that arrived after `after`."""
+    """Compute the points of `tickers` from payloads that arrived after `after`."""
     await connection.execute(_JOIN_BY_HASH)
     await connection.execute(_FORGET)
-    await connection.execute(_EXPECT, tickers, reach.covered_from, reach.oldest, after)
+    await connection.execute(_EXPECT, tickers, bounds.covered_from, bounds.oldest, after)
     await connection.execute(_ANALYZE)

@@ -1,4 +1,4 @@
-"""The one reprocess at a time, and how far it is with each source."""
+"""The reprocess job, at most one at a time, and its progress by source."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,9 @@ _TRY_LOCK = "SELECT pg_try_advisory_lock($1::integer, 0)"
 _UNLOCK = "SELECT pg_advisory_unlock($1::integer, 0)"
 
 _TABLES = (
-    "reprocess_job, reprocess_progress, reprocess_versions, reprocess_listings, reprocess_needed, reprocess_rewritten, "
-    "reprocess_coins, reprocess_owned, reprocess_foreseen, reprocess_last, reprocess_points, reprocess_point_changes, "
+    "reprocess_job, reprocess_progress, reprocess_versions, reprocess_listings, "
+    "reprocess_needed, reprocess_rewritten, reprocess_coins, reprocess_owned, "
+    "reprocess_foreseen, reprocess_last, reprocess_points, reprocess_point_changes, "
     "reprocess_buckets, reprocess_candle_changes"
 )
 _CLEAR = f"TRUNCATE {_TABLES}"
@@ -28,7 +29,7 @@ _ADD_SOURCES = """
 INSERT INTO reprocess_progress (source, rebuilt, read_to) SELECT s, s = ANY ($1), $3
     FROM unnest($2::text[]) AS s
 """
-# Committed together with the payloads of that moment: whoever sees the clock sees them.
+# Committed together with the payloads of that moment: a reader of the clock sees the payloads too.
 _CLOCK = "SELECT at FROM raw_clock"
 _PROGRESS = """
 SELECT source, rebuilt, read_to, complete, total, processed, failed, changed FROM reprocess_progress
@@ -47,8 +48,8 @@ WHERE l.ticker IN (
 )
 ON CONFLICT DO NOTHING
 """
-# Payloads from before readers were noted were read by who knows what.
-_READ_BY_OTHERS = """
+# The code that read the oldest payloads is unknown: readers were not recorded then.
+_READ_BY_OTHER_CODE = """
 WITH reader AS (
     SELECT arrived_from, lead(arrived_from, 1,
         'infinity') OVER (ORDER BY arrived_from) AS arrived_to, code
@@ -63,15 +64,15 @@ SELECT EXISTS (
     )
 )
 """
-_FORGET_READERS = "DELETE FROM raw_readers WHERE source = $1 AND arrived_from >= $2"
-_NOTE_READER = "INSERT INTO raw_readers (source, arrived_from, code) VALUES ($1, $2, $3)"
+_DELETE_READERS = "DELETE FROM raw_readers WHERE source = $1 AND arrived_from >= $2"
+_ADD_READER = "INSERT INTO raw_readers (source, arrived_from, code) VALUES ($1, $2, $3)"
 
 BEGINNING = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 """Before all payloads."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What is rebuilt, `since` when payloads must have arrived (None for all), and whether it goes on from earlier."""
+    """The rebuilt sources, the earliest arrival (None for all), and whether it was resumed."""
 
     sources: list[str]
     since: datetime.datetime | None
@@ -85,7 +86,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far one source is; `rebuilt` is false where it is read only for the history of shared coins."""
+    """The progress of a source; if not `rebuilt`, only the history of shared coins needs it."""
 
     source: str
     rebuilt: bool
@@ -98,13 +99,13 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 async def try_lock(connection: Connection) -> bool:
-    """Take this session's right to be the one reprocess at a time, unless somebody alive has it."""
+    """Take this session's lock of reprocessing; return False if another session has it."""
     taken: bool = await connection.fetchval(_TRY_LOCK, _LOCK)
     return taken
 
 
 async def unlock(connection: Connection) -> None:
-    """Give up that right."""
+    """Release the lock."""
     await connection.execute(_UNLOCK, _LOCK)
 
 
@@ -117,64 +118,64 @@ async def open_job(
     code: bytes,
     now: datetime.datetime,
 ) -> Job:
-    """Go on with the same job if it was interrupted, else begin it; whatever other job there was is dropped."""
-    wanted = sorted(sources)
+    """Resume the same job if it was interrupted; otherwise start it and drop any other job."""
+    names = sorted(sources)
     async with connection.transaction():
-        started_at = await connection.fetchval(_FIND_JOB, wanted, since, code)
+        started_at = await connection.fetchval(_FIND_JOB, names, since, code)
         if started_at is not None:
-            return Job(wanted, since, started_at, resumed=True)
+            return Job(names, since, started_at, resumed=True)
         await connection.execute(_CLEAR)
-        await connection.execute(_START_JOB, wanted, since, code, now)
+        await connection.execute(_START_JOB, names, since, code, now)
         await connection.execute(
-            _ADD_SOURCES, wanted, [*wanted, *others], await newest_arrival(connection)
+            _ADD_SOURCES, names, [*names, *others], await newest_arrival(connection)
         )
-    return Job(wanted, since, now, resumed=False)
+    return Job(names, since, now, resumed=False)
 
 
 async def clear_job(connection: Connection) -> None:
-    """Forget the job: it is done."""
+    """Remove the job."""
     await connection.execute(_CLEAR)
 
 
 async def newest_arrival(connection: Connection) -> datetime.datetime:
-    """Return up to when all payloads that have arrived can be seen; whatever comes has arrived later."""
+    """Return the newest arrival time: later payloads have a later one."""
     moment: datetime.datetime = await connection.fetchval(_CLOCK)
     return moment
 
 
 async def read_progress(connection: Connection) -> dict[str, Progress]:
-    """Return how far each source is, by its name."""
+    """Return the progress of each source by its name."""
     return {row["source"]: Progress(**row) for row in await connection.fetch(_PROGRESS)}
 
 
 async def set_total(connection: Connection, source: str, total: int) -> None:
-    """Note how many payloads there are to read."""
+    """Save how many payloads of `source` there are to read."""
     await connection.execute(_SET_TOTAL, source, total)
 
 
 async def find_needed(connection: Connection) -> None:
-    """Note the listings of the other sources whose tickers the rebuilt sources touch."""
+    """Save the other sources' listings whose tickers the rebuilt sources touch."""
     await connection.execute(_FIND_NEEDED)
 
 
 async def complete(connection: Connection, source: str, read_to: datetime.datetime) -> None:
-    """Note that all payloads that had arrived by then are staged."""
+    """Save that all payloads that arrived by `read_to` are staged."""
     await connection.execute(_COMPLETE, source, read_to)
 
 
-async def read_by_others(connection: Connection, codes: Mapping[str, bytes]) -> list[str]:
-    """Return the sources, of which a staged payload was not read by the code given."""
+async def read_by_other_code(connection: Connection, codes: Mapping[str, bytes]) -> list[str]:
+    """Return the sources with a staged payload that code other than the given one read."""
     return [
         source
         for source, code in codes.items()
-        if await connection.fetchval(_READ_BY_OTHERS, source, code)
+        if await connection.fetchval(_READ_BY_OTHER_CODE, source, code)
     ]
 
 
-async def note_readers(
+async def save_readers(
     connection: Connection, codes: Mapping[str, bytes], since: datetime.datetime
 ) -> None:
-    """Note that all payloads of these sources from `since` on are read by this code now."""
+    """Save that this code has read all payloads of these sources since then."""
     for source, code in codes.items():
-        await connection.execute(_FORGET_READERS, source, since)
-        await connection.execute(_NOTE_READER, source, since, code)
+        await connection.execute(_DELETE_READERS, source, since)
+        await connection.execute(_ADD_READER, source, since, code)

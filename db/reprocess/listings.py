@@ -1,15 +1,15 @@
-"""Listings and coins put in place of what they were; run against copies, it tells what they will be."""
+"""Replace listings and coins; run on copies, the same statements predict the result."""
 
 import datetime
 from collections.abc import Collection
 
 from db.connect.types import Connection
-from db.reprocess.changes import Change, counted, read_changes
+from db.reprocess.changes import Change, read_changes, with_counts
 
-# A listing whose present payload was read anew takes the greatest version there is; any other one
-# only a version that is greater than what it holds: its own payload is older than what was asked
-# for. A payload from before fetched_at was kept counts as fetched when it arrived.
-_REWRITE = counted("""
+# A listing whose present payload was read again takes the greatest version; any other one takes
+# only a version greater than its own: its payload is older than the requested period. A payload
+# without fetched_at counts as fetched when it arrived.
+_REWRITE = with_counts("""
 WITH winner AS MATERIALIZED (
     SELECT w.*, l.ticker AS old_ticker, to_jsonb(l) AS old
     FROM reprocess_listings AS w
@@ -57,7 +57,7 @@ written AS (
         fetched_at, fetched_at, fetched_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END,
         has_own_time
     FROM (
-        -- A listing that is new here was rejected until now; its source may have stopped to send it meanwhile.
+        -- A new listing was rejected until now; its source may not send it any more.
         SELECT w.*, old IS NOT NULL OR EXISTS (
             SELECT FROM source_pages AS s WHERE s.source = w.source
                 AND w.external_id = ANY (s.external_ids)
@@ -101,25 +101,25 @@ difference AS (
 )
 """)
 
-# Every ticker of the rebuilt sources, not only those of changed listings: the rule of merging may
-# be what was mended.
+# Every ticker of the rebuilt sources, not only of changed listings: the rule of merging may have
+# changed.
 _TICKERS = """
 SELECT l.ticker FROM listings AS l JOIN reprocess_progress AS p ON p.source = l.source AND p.rebuilt
 UNION
 SELECT old_ticker FROM reprocess_rewritten WHERE old_ticker IS NOT NULL
 ORDER BY 1
 """
-_REMEMBER_COINS = """
+_SAVE_COINS = """
 INSERT INTO reprocess_coins (ticker, record)
 SELECT t.ticker, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at'
 FROM unnest($1::text[]) AS t (ticker)
 LEFT JOIN normalized_records AS r ON r.ticker = t.ticker
 """
-_REMEMBER_OWNERS = """
+_SAVE_OWNERS = """
 INSERT INTO reprocess_owned (source, external_id)
 SELECT source, external_id FROM listings WHERE contributes AND ticker = ANY ($1::text[])
 """
-_COMPARE_COINS = counted("""
+_COMPARE_COINS = with_counts("""
 WITH coin AS (
     SELECT b.ticker, b.record AS old,
         to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at' AS new
@@ -142,21 +142,21 @@ difference AS (
 
 
 async def rewrite_listings(connection: Connection, now: datetime.datetime) -> list[Change]:
-    """Put the greatest version in place of every listing of a rebuilt source that differs from it."""
+    """Replace every differing listing of a rebuilt source by its greatest version."""
     return read_changes("listings", await connection.fetch(_REWRITE, now))
 
 
 async def tickers_to_merge(connection: Connection) -> list[str]:
-    """Return the tickers that the rebuilt sources' listings have, and had."""
+    """Return the tickers of the rebuilt sources' listings, former ones included."""
     return [row["ticker"] for row in await connection.fetch(_TICKERS)]
 
 
-async def remember_coins(connection: Connection, tickers: Collection[str]) -> None:
-    """Keep the coins of `tickers` as they are, and who owns them, to be compared."""
-    await connection.execute(_REMEMBER_COINS, tickers)
-    await connection.execute(_REMEMBER_OWNERS, tickers)
+async def save_coins(connection: Connection, tickers: Collection[str]) -> None:
+    """Save the coins of `tickers` and their owners, to be compared later."""
+    await connection.execute(_SAVE_COINS, tickers)
+    await connection.execute(_SAVE_OWNERS, tickers)
 
 
 async def compare_coins(connection: Connection) -> list[Change]:
-    """Return how the remembered coins have changed."""
+    """Return how the saved coins have changed."""
     return read_changes("normalized_records", await connection.fetch(_COMPARE_COINS))

@@ -1,4 +1,4 @@
-"""The payloads that a reprocess reads, in the order of their key, and the records that were rejected."""
+"""The payloads of a reprocess, in the order of their key, and the rejected records."""
 
 import datetime
 from typing import Literal
@@ -8,8 +8,7 @@ import msgspec
 from db.connect.types import Connection
 from db.reprocess.job import BEGINNING
 
-# Staged in the order of this key, so the greatest staged key is where an interrupted reading goes
-# on.
+# Payloads are staged in the order of this key: reading resumes after the greatest one.
 _POSITION = """
 SELECT external_id, ingested_at, content_hash
 FROM reprocess_versions
@@ -45,7 +44,7 @@ ORDER BY r.external_id, r.payload, r.id
 
 
 def of_kind(statement: str) -> dict[str, str]:
-    """Return a statement about payloads by the kind of their source."""
+    """Return a statement about payloads for each kind of source."""
     return {"api": statement, "file": statement.replace("raw_api_records", "raw_csv_records")}
 
 
@@ -71,7 +70,7 @@ class PayloadPosition(msgspec.Struct, frozen=True):
 
 
 class StoredPayload(msgspec.Struct, frozen=True, gc=False):
-    """A payload as it is kept; `content_hash` is of the bytes as they once arrived."""
+    """A stored payload; `content_hash` is the hash of the bytes as they arrived."""
 
     external_id: str
     ingested_at: datetime.datetime
@@ -82,7 +81,7 @@ class StoredPayload(msgspec.Struct, frozen=True, gc=False):
 
 
 class StoredRejection(msgspec.Struct, frozen=True, gc=False):
-    """A record that could not be read when it came."""
+    """A record that could not be read when it arrived."""
 
     id: int
     external_id: str
@@ -93,13 +92,13 @@ class StoredRejection(msgspec.Struct, frozen=True, gc=False):
 async def count_payloads(
     connection: Connection, source: str, kind: Kind, span: PayloadRange, *, rebuilt: bool
 ) -> int:
-    """Count the payloads that are to be read of `source`."""
+    """Return how many payloads of `source` are to be read."""
     total: int = await connection.fetchval(_COUNT_IN[kind], source, span.since, span.to, rebuilt)
     return total
 
 
 async def position_of(connection: Connection, source: str) -> PayloadPosition:
-    """Return the greatest key that is staged of `source`."""
+    """Return the greatest staged key of `source`."""
     row = await connection.fetchrow(_POSITION, source)
     return PayloadPosition() if row is None else PayloadPosition(**row)
 
@@ -110,20 +109,23 @@ async def read_payloads(
     kind: Kind,
     span: PayloadRange,
     *,
-    behind: PayloadPosition,
+    position: PayloadPosition,
     rebuilt: bool,
     limit: int,
 ) -> list[StoredPayload]:
-    """Return the next payloads of `span` behind that position; where not `rebuilt`, only of needed listings."""
+    """Return the next payloads of `span` after `position`.
+
+    If not `rebuilt`, only payloads of needed listings.
+    """
     rows = await connection.fetch(
         _READ_FROM[kind],
         source,
         span.since,
         span.to,
         span.after,
-        behind.external_id,
-        behind.ingested_at,
-        behind.content_hash,
+        position.external_id,
+        position.ingested_at,
+        position.content_hash,
         rebuilt,
         limit,
     )
@@ -133,5 +135,5 @@ async def read_payloads(
 async def read_rejected(
     connection: Connection, source: str, since: datetime.datetime
 ) -> list[StoredRejection]:
-    """Return each distinct rejected record of `source` whose external id could be read."""
+    """Return each distinct rejected record of `source` that has an external id."""
     return [StoredRejection(*row) for row in await connection.fetch(_READ_REJECTED, source, since)]

@@ -1,15 +1,15 @@
-"""The points of history: where they differ from what is expected, and the differences put in place."""
+"""Points of history: compare them with the expected ones, and write the differences."""
 
 import datetime
 from collections.abc import Collection
 
 from db.connect.types import Connection
-from db.reprocess.changes import Change, counted, read_changes
+from db.reprocess.changes import Change, read_changes, with_counts
 
-# A point that no payload explains (a backfill's, or one older than the payloads) stays as it is.
-# One that a payload explains by source and time stays while it says what that payload says now,
-# else it gives way. What a source does not say of cap and volume came from another one: told from
-# the payloads where one of the coin's listings is rewritten.
+# A point that no payload explains (of a backfill, or older than the payloads) stays. A point that a
+# payload explains by source and time stays while it agrees with that payload, and else is replaced.
+# A missing cap or volume came from another source: it is derived from the payloads where a listing
+# of the coin is rewritten.
 _COMPARE = """
 WITH version AS MATERIALIZED (
     SELECT
@@ -112,7 +112,7 @@ WHERE ticker = ANY ($1::text[]) AND old_price_usd IS NULL
 ORDER BY ticker, at
 ON CONFLICT (ticker, at) DO NOTHING
 """
-_REPORT = counted("""
+_REPORT = with_counts("""
 WITH difference AS (
     SELECT
         ticker || ' ' || at AS id, CASE WHEN price_usd IS NULL THEN '(removed)' ELSE '(added)'
@@ -137,18 +137,21 @@ WITH difference AS (
 async def compare_points(
     connection: Connection, tickers: Collection[str], after: datetime.datetime
 ) -> None:
-    """Note how the points of `tickers` that payloads after `after` explain differ from what is expected."""
+    """Save the differences between the points of `tickers` and the expected ones.
+
+    Only points that payloads after `after` explain are compared.
+    """
     await connection.execute(_FORGET)
     await connection.execute(_COMPARE, tickers, after)
     await connection.execute(_ANALYZE)
 
 
 async def place_points(connection: Connection, tickers: Collection[str]) -> None:
-    """Make the points of `tickers` what was noted."""
+    """Write the saved differences of `tickers`."""
     for statement in (_MEND, _REMOVE, _ADD):
         await connection.execute(statement, tickers)
 
 
 async def report_points(connection: Connection) -> list[Change]:
-    """Return what was noted, counted."""
+    """Return the saved differences, with_counts."""
     return read_changes("price_points", await connection.fetch(_REPORT))

@@ -1,13 +1,12 @@
-"""Rejected records, tried again: those that can be read now become payloads, and what cannot be read is kept anew."""
+"""Retry rejected records: readable ones become payloads, unreadable payloads become rejections."""
 
 import datetime
 
 from db.connect.types import Connection
-from db.reprocess.changes import Change, counted, read_changes
+from db.reprocess.changes import Change, read_changes, with_counts
 from db.reprocess.payloads import Kind, of_kind
 
-# The bytes of a rejected record that can be read now become a payload, unless they came a second
-# time and are one.
+# A rejected record that is readable now becomes a payload, unless it arrived again and is one.
 _KEEP_RETRIED = """
 INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
     content_hash)
@@ -24,7 +23,7 @@ ORDER BY v.external_id, v.ingested_at
 """
 _KEEP_IN = of_kind(_KEEP_RETRIED)
 # The same record was rejected at every poll.
-_DROP_RETRIED = counted("""
+_DROP_RETRIED = with_counts("""
 WITH gone AS (
     DELETE FROM rejected_records AS r
     USING reprocess_versions AS v JOIN rejected_records AS o ON o.id = v.rejection_id
@@ -37,9 +36,8 @@ difference AS (
         NULL AS new FROM gone
 )
 """)
-# What cannot be read any more: the newest such payload of each listing, in place of what an earlier
-# reprocess said.
-_REPLACE_UNREADABLE = counted("""
+# Unreadable payloads: the newest of each listing replaces the rejections of an earlier reprocess.
+_REPLACE_UNREADABLE = with_counts("""
 WITH earlier AS (
     DELETE FROM rejected_records AS r USING etl_runs AS e
     WHERE r.source = $1 AND e.id = r.run_id AND e.kind = 'reprocess'
@@ -72,9 +70,9 @@ _REPLACE_IN = of_kind(_REPLACE_UNREADABLE)
 async def settle_rejections(
     connection: Connection, source: str, kind: Kind, run_id: int | None, now: datetime.datetime
 ) -> list[Change]:
-    """Turn rejected records that can be read now into payloads, and keep which payloads cannot be read any more.
+    """Turn readable rejected records into payloads, and save the unreadable payloads.
 
-    Without a run nothing is kept; it is only counted.
+    Without a run nothing is saved, only with_counts.
     """
     await connection.execute(_KEEP_IN[kind], source)
     changes = read_changes("rejected_records", await connection.fetch(_DROP_RETRIED, source))

@@ -1,10 +1,10 @@
-"""Reprocessing: its runs, one a rebuilt source, which no ingest run takes for its own."""
+"""The runs of a reprocess, one for each rebuilt source; ingest runs ignore them."""
 
 import datetime
 
 from db.connect.types import Connection
 
-# An interrupted rebuild goes on in a new run, which counts what was read before.
+# A resumed rebuild gets a new run, which includes the counts so far.
 _START = """
 INSERT INTO etl_runs (source, kind, started_at, processed, failed, unchanged, message)
 VALUES ($1, 'reprocess', $2, $3::integer, $4::integer, $3::integer - $4::integer, $5)
@@ -19,7 +19,7 @@ WHERE id = $1 AND status = 'running'
 _ABANDON = """
 UPDATE etl_runs
 SET status = 'abandoned', finished_at = greatest($1, started_at),
-    message = 'The reprocess that ran it ended before the run did; the same command goes on where it was.'
+    message = 'The reprocess ended before this run did; the same command resumes it.'
 WHERE kind = 'reprocess' AND status = 'running'
 RETURNING id
 """
@@ -34,7 +34,7 @@ async def start_reprocess_run(
     failed: int,
     message: str,
 ) -> int:
-    """Insert a running run that has read so much already, and return its number."""
+    """Insert a running run with the counts so far, and return its id."""
     run_id: int = await connection.fetchval(_START, source, now, processed, failed, message)
     return run_id
 
@@ -47,5 +47,8 @@ async def count_reprocess_run(
 
 
 async def abandon_reprocess_runs(connection: Connection, now: datetime.datetime) -> list[int]:
-    """Mark every running reprocess as abandoned; the caller holds the lock of reprocessing, so none is alive."""
+    """Mark every running reprocess run as abandoned and return their ids.
+
+    The caller holds the lock of reprocessing, so none of them is alive.
+    """
     return [row["id"] for row in await connection.fetch(_ABANDON, now)]

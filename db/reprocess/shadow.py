@@ -1,8 +1,7 @@
-"""Copies of listings and coins under their own names, on which the rebuild is tried before anybody must wait for it.
+"""Copies of listings and coins under the same names, to try a rebuild without blocking pages.
 
-A statement that names `listings` or `normalized_records` within `shadowed` means the copy. The
-planner is made to look the names up anew by the change of the search path, statements prepared
-earlier included.
+Within `shadowed`, a statement that names `listings` or `normalized_records` means the copy. The new
+search path makes the planner resolve names again, in prepared statements too.
 """
 
 import contextlib
@@ -10,7 +9,7 @@ from collections.abc import AsyncIterator, Collection
 
 from db.connect.types import Connection
 
-# Not made under their names: these would stand in their own way while they are filled.
+# Created under other names: the copies would hide the originals while they are filled.
 _COPY = """
 CREATE TEMPORARY TABLE shadow_listings (LIKE listings INCLUDING ALL) ON COMMIT DROP;
 CREATE TEMPORARY TABLE shadow_coins (LIKE normalized_records INCLUDING ALL) ON COMMIT DROP;
@@ -23,15 +22,17 @@ _PATH = "SELECT current_setting('search_path')"
 _SET_PATH = "SELECT set_config('search_path', $1, true)"
 _DROP = "DROP TABLE pg_temp.listings, pg_temp.normalized_records"
 
-_FORESEE = "INSERT INTO reprocess_foreseen SELECT source, external_id, ticker FROM listings WHERE contributes"
-_KEEP_LAST = """
+_SAVE_PREDICTION = """
+INSERT INTO reprocess_foreseen SELECT source, external_id, ticker FROM listings WHERE contributes
+"""
+_SAVE_LAST = """
 INSERT INTO reprocess_last (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
 SELECT ticker, created_at, price_usd_exact, market_cap_usd, volume_24h_usd, source
 FROM normalized_records
 WHERE price_usd_exact IS NOT NULL
 """
-# Both sides of each difference: who is to contribute and does not, who does and was not to.
-_OTHERWISE = """
+# Both sides of each difference: predicted owners that are not, and owners that were not predicted.
+_MISPREDICTED = """
 SELECT coalesce(f.ticker, l.ticker) AS ticker
 FROM reprocess_foreseen AS f
 FULL JOIN (SELECT source, external_id, ticker FROM listings WHERE contributes) AS l
@@ -43,10 +44,7 @@ _EMPTY = "TRUNCATE reprocess_rewritten, reprocess_coins, reprocess_owned"
 
 @contextlib.asynccontextmanager
 async def shadowed(connection: Connection) -> AsyncIterator[None]:
-    """Let the names of listings and coins mean copies; those of the coins are empty.
-
-    Within a transaction.
-    """
+    """Within a transaction, let `listings` mean a copy and `normalized_records` an empty one."""
     path = await connection.fetchval(_PATH)
     await connection.execute(_COPY)
     await connection.execute(_SET_PATH, f"pg_temp, {path}")
@@ -55,17 +53,17 @@ async def shadowed(connection: Connection) -> AsyncIterator[None]:
     await connection.execute(_DROP)
 
 
-async def keep_foreseen(connection: Connection) -> None:
-    """Note, within `shadowed`, who is to contribute, and what each coin is to be."""
-    await connection.execute(_FORESEE)
-    await connection.execute(_KEEP_LAST)
+async def save_prediction(connection: Connection) -> None:
+    """Save, within `shadowed`, the predicted owners and coins."""
+    await connection.execute(_SAVE_PREDICTION)
+    await connection.execute(_SAVE_LAST)
 
 
-async def foreseen_otherwise(connection: Connection, tickers: Collection[str]) -> list[str]:
-    """Return those of `tickers` whose contributing listings are others than was foreseen."""
-    return sorted({row["ticker"] for row in await connection.fetch(_OTHERWISE, tickers)})
+async def mispredicted_tickers(connection: Connection, tickers: Collection[str]) -> list[str]:
+    """Return those of `tickers` whose owners differ from the prediction."""
+    return sorted({row["ticker"] for row in await connection.fetch(_MISPREDICTED, tickers)})
 
 
-async def forget_trial(connection: Connection) -> None:
-    """Empty what the trial noted of listings and coins, so that the real thing can note its own."""
+async def clear_trial(connection: Connection) -> None:
+    """Clear what the trial saved about listings and coins."""
     await connection.execute(_EMPTY)

@@ -1,4 +1,4 @@
-"""What payloads say now, staged: every version for history, and the greatest of each listing with all its columns."""
+"""Staged payloads: every version for history, and the greatest of each listing in full."""
 
 import datetime
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import msgspec
 from db.connect.types import Connection
 from db.write.listings import Listing
 
-# What is staged already, by a reading that was interrupted, is not counted again.
+# A version that an interrupted reading staged is not counted again.
 _STAGE = """
 WITH staged AS (
     INSERT INTO reprocess_versions (
@@ -36,7 +36,7 @@ SET processed = processed + (SELECT count(*) FROM staged), failed = failed + (SE
     FROM staged)
 WHERE source = $1
 """
-# A listing is the greatest of what its source said, in the order of db/write/listings.py.
+# The greatest version of a listing, in the order of db/write/listings.py.
 _STAGE_LISTINGS = """
 INSERT INTO reprocess_listings AS w (
     source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
@@ -78,7 +78,7 @@ _ANALYZE = "ANALYZE reprocess_versions, reprocess_listings"
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
-    """What a payload says now, as far as history needs it; or the error why it cannot be read."""
+    """A payload read by the present code, as far as history needs it, or the error."""
 
     external_id: str
     ingested_at: datetime.datetime
@@ -100,7 +100,7 @@ async def stage(
     versions: Sequence[Version],
     listings: Sequence[tuple[datetime.datetime, Listing]],
 ) -> None:
-    """Keep and count what payloads say now, and of each listing the greatest version: (when fetched, the listing)."""
+    """Save and count versions, and the greatest listings, each with the time of its fetch."""
     await connection.execute(_STAGE, source, msgspec.json.encode(versions))
     if listings:
         rows = [
@@ -111,10 +111,10 @@ async def stage(
 
 
 async def analyze(connection: Connection) -> None:
-    """Let the planner know what was staged."""
+    """Update the planner's statistics."""
     await connection.execute(_ANALYZE)
 
 
 async def tickers_since(connection: Connection, after: datetime.datetime) -> list[str]:
-    """Return the tickers that payloads speak of which arrived after `after`."""
+    """Return the tickers of the payloads that arrived after `after`."""
     return [row["ticker"] for row in await connection.fetch(_TICKERS_SINCE, after)]

@@ -1,8 +1,7 @@
-"""Rebuild listings, coins, history and candles from the raw payloads, beside the running service.
+"""Rebuild listings, coins, history and candles from raw payloads while the service runs.
 
-`reading` streams payloads through the sources' present `to_listing` into scratch tables, batch by
-batch, each committed with how far it is; `placing` puts the result in place in one transaction;
-`job` goes through both.
+`reading` passes payloads through the sources' present `to_listing` into scratch tables; each batch
+is committed with its progress. `placing` writes the result in one transaction; `job` runs both.
 """
 
 from ingestor.reprocess.job import ReprocessBusyError, ReprocessReport, reprocess

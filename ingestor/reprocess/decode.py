@@ -1,4 +1,4 @@
-"""What payloads say now: versions for history, and the greatest listing of each external id."""
+"""Decode payloads: versions for history, and the greatest listing of each external id."""
 
 import datetime
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,50 +10,48 @@ from db.reprocess.staging import Version
 from ingestor.sources.records import Listing, Record, RecordError, Source
 
 SLICE = 250
-"""Payloads decoded in one go, about 4 ms: in between, the sockets are looked after."""
+"""Payloads decoded at once, about 4 ms; between two slices the event loop serves its sockets."""
 
-Fetched = tuple[datetime.datetime, Listing]
-"""When its page was fetched, and the listing."""
+FetchedListing = tuple[datetime.datetime, Listing]
+"""The time of the fetch, and the listing."""
 
 
 class ReprocessedPart(msgspec.Struct, frozen=True):
-    """A batch of payloads as they read now; `payloads` and `versions` go together."""
+    """A batch of decoded payloads; `payloads` and `versions` have the same order."""
 
     payloads: list[StoredPayload]
     versions: list[Version]
-    listings: dict[str, Fetched]
+    listings: dict[str, FetchedListing]
 
     @property
     def failed(self) -> int:
-        """How many cannot be read."""
+        """How many are unreadable."""
         return sum(version.error is not None for version in self.versions)
 
 
 def slices(payloads: Sequence[StoredPayload]) -> Iterator[Sequence[StoredPayload]]:
-    """Yield the payloads in order, a few at a time."""
+    """Yield the payloads in order, SLICE at a time."""
     for start in range(0, len(payloads), SLICE):
         yield payloads[start : start + SLICE]
 
 
-def decode_into(
-    decoded: ReprocessedPart, source: Source, payloads: Iterable[StoredPayload]
-) -> None:
-    """Read `payloads` and add what they say to `decoded`."""
+def decode_into(part: ReprocessedPart, source: Source, payloads: Iterable[StoredPayload]) -> None:
+    """Decode `payloads` and add the results to `part`."""
     for payload in payloads:
         record = Record(payload.external_id, payload.raw, payload.content_hash)
         try:
             listing = source.to_listing(record, payload.fetched_at)
         except RecordError as error:
-            decoded.versions.append(unreadable(payload, str(error)))
+            part.versions.append(unreadable(payload, str(error)))
             continue
-        decoded.versions.append(_version(payload, listing))
-        keep_greatest(decoded.listings, payload.fetched_at, listing)
+        part.versions.append(_version(payload, listing))
+        keep_greatest(part.listings, payload.fetched_at, listing)
 
 
 def keep_greatest(
-    listings: dict[str, Fetched], fetched_at: datetime.datetime, listing: Listing
+    listings: dict[str, FetchedListing], fetched_at: datetime.datetime, listing: Listing
 ) -> None:
-    """Keep `listing` unless a greater one of its external id is there, in the order of db/write/listings.py."""
+    """Keep the greatest listing of each external id, in the order of db/write/listings.py."""
     best = listings.get(listing.external_id)
     if best is None or _rank(fetched_at, listing) > _rank(*best):
         listings[listing.external_id] = (fetched_at, listing)
@@ -83,7 +81,7 @@ def _version(payload: StoredPayload, listing: Listing) -> Version:
 
 
 def unreadable(payload: StoredPayload, error: str) -> Version:
-    """Return the version of a payload that cannot be read."""
+    """Return the version of an unreadable payload."""
     return Version(
         external_id=payload.external_id,
         ingested_at=payload.ingested_at,

@@ -1,8 +1,7 @@
-"""The history of coins, rebuilt: worked out and written before the write lock is taken, and finished under it.
+"""Rebuild the history of coins: most of it before the write lock is taken, the rest under it.
 
-Pages only ever add points and widen candles. What is written ahead are older rows, so hardly ever
-does a page meet one; where it does, it is let go first: a page that waits for us holds the write
-lock that we wait for.
+Pages only add points and widen candles. The rows written before the lock are old, so pages rarely
+need them. If one does, the rebuild rolls back: a page that waits for us holds the write lock.
 """
 
 import datetime
@@ -16,59 +15,61 @@ from db.connect.locks import holds_up_others, set_lock_timeout, take_write_lock,
 from db.connect.types import Connection
 from db.reprocess.candles import find_buckets, rebuild_candles, report_candles
 from db.reprocess.changes import Change
-from db.reprocess.expected import Reach, expect_points
+from db.reprocess.expected import HistoryBounds, expect_points
 from db.reprocess.job import BEGINNING
 from db.reprocess.points import compare_points, place_points, report_points
 
 _log = structlog.stdlib.get_logger(__name__)
 
 SLICE = 2_000
-"""Tickers written in one go; between two of them we look whether a page waits for us."""
+"""Tickers written at once; between two slices we check whether a page waits for us."""
 ATTEMPTS = 3
 LOCK_TIMEOUT_SECONDS = 0.2
-"""Less than PostgreSQL's deadlock_timeout: of two that wait for each other we give way, never a page."""
-PATIENCE_SECONDS = 30.0
-LOOK_SECONDS = 0.01
-OPEN = datetime.timedelta(hours=1)
-"""Candles that ended less long ago may still be widened by any page: they wait for the write lock."""
+"""Less than PostgreSQL's deadlock_timeout: in a deadlock the rebuild gives way, never a page."""
+LOCK_WAIT_SECONDS = 30.0
+LOCK_POLL_SECONDS = 0.01
+OPEN_CANDLE_AGE = datetime.timedelta(hours=1)
+"""Pages may still widen candles that ended less long ago: these wait for the write lock."""
 _END = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
-class _HeldUpError(Exception):
-    """A page wants a row that we have written."""
+class _PageWaitsError(Exception):
+    """A page waits for a row that we have written."""
 
 
 class HistoryRebuild:
     """The rebuild of the points and candles of coins, within the caller's transaction."""
 
-    def __init__(self, connection: Connection, reach: Reach, now: datetime.datetime) -> None:
-        self._connection, self._reach = connection, reach
-        self._ended_by = now - OPEN
+    def __init__(
+        self, connection: Connection, bounds: HistoryBounds, now: datetime.datetime
+    ) -> None:
+        self._connection, self._bounds = connection, bounds
+        self._ended_by = now - OPEN_CANDLE_AGE
         self._tickers: Sequence[str] = ()
         self._seen: set[str] = set()
         self._changes: list[Change] = []
 
-    async def work_out(self, tickers: Sequence[str], after: datetime.datetime = BEGINNING) -> None:
-        """Note what must change of `tickers`, by payloads that arrived after `after`."""
+    async def compute(self, tickers: Sequence[str], after: datetime.datetime = BEGINNING) -> None:
+        """Compute the changes of `tickers` from payloads that arrived after `after`."""
         self._tickers = tickers
         self._seen.update(tickers)
         if tickers:
-            await expect_points(self._connection, tickers, self._reach, after)
+            await expect_points(self._connection, tickers, self._bounds, after)
             await compare_points(self._connection, tickers, after)
             await find_buckets(self._connection)
             self._changes += await report_points(self._connection)
 
     async def place_and_lock(self) -> None:
-        """Write what was worked out, then take the write lock; where pages will not let us, the other way round."""
+        """Write the changes, then take the write lock; after ATTEMPTS failures, vice versa."""
         for _ in range(ATTEMPTS):
             try:
                 async with self._connection.transaction():
                     await set_lock_timeout(self._connection, LOCK_TIMEOUT_SECONDS)
-                    changes = await self._place_ahead()
+                    changes = await self._place_early()
                     await self._lock()
                     await set_lock_timeout(self._connection, 0)
             except (
-                _HeldUpError,
+                _PageWaitsError,
                 asyncpg.LockNotAvailableError,
                 asyncpg.DeadlockDetectedError,
             ) as error:
@@ -81,23 +82,23 @@ class HistoryRebuild:
         await self._candles(self._tickers, self._ended_by)
 
     async def place(self) -> None:
-        """Write the points that were worked out; the write lock is held."""
+        """Write the computed points under the write lock."""
         if self._tickers:
             await place_points(self._connection, self._tickers)
 
     async def finish(self) -> list[Change]:
-        """Roll up the candles that are left, and return all that has changed; the write lock is held."""
+        """Rebuild the remaining candles under the write lock, and return all changes."""
         await self._candles(sorted(self._seen), _END)
         return self._changes
 
-    async def _place_ahead(self) -> list[Change]:
+    async def _place_early(self) -> list[Change]:
         for tickers in _slices(self._tickers):
             await place_points(self._connection, tickers)
-            await self._let_go()
+            await self._check_waiting_pages()
         for tickers in _slices(self._tickers):
             if not await rebuild_candles(self._connection, tickers, self._ended_by):
-                raise _HeldUpError
-            await self._let_go()
+                raise _PageWaitsError
+            await self._check_waiting_pages()
         return await report_candles(self._connection, self._ended_by)
 
     async def _candles(self, tickers: Sequence[str], ended_by: datetime.datetime) -> None:
@@ -107,16 +108,16 @@ class HistoryRebuild:
         self._changes += await report_candles(self._connection, ended_by)
 
     async def _lock(self) -> None:
-        with anyio.move_on_after(PATIENCE_SECONDS):
+        with anyio.move_on_after(LOCK_WAIT_SECONDS):
             while not await try_write_lock(self._connection):
-                await self._let_go()
-                await anyio.sleep(LOOK_SECONDS)
+                await self._check_waiting_pages()
+                await anyio.sleep(LOCK_POLL_SECONDS)
             return
-        raise _HeldUpError
+        raise _PageWaitsError
 
-    async def _let_go(self) -> None:
+    async def _check_waiting_pages(self) -> None:
         if await holds_up_others(self._connection):
-            raise _HeldUpError
+            raise _PageWaitsError
 
 
 def _slices(tickers: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -1,4 +1,4 @@
-"""A reprocess from end to end: read what there is, catch up with what came, put it in place; or say what would be."""
+"""A whole reprocess: read the payloads, catch up with new ones, and write or preview the result."""
 
 import contextlib
 import datetime
@@ -34,16 +34,16 @@ from ingestor.sources.records import Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
-FEW = 1_000
-"""Payloads to catch up with that are few enough to be read under the write lock."""
-MOST_ROUNDS = 5
-WORD_SECONDS = 2.0
-"""How often the run's watchers are told."""
+CATCH_UP_LIMIT = 1_000
+"""With fewer new payloads than this, the rest is read under the write lock."""
+MAX_ROUNDS = 5
+PROGRESS_SECONDS = 2.0
+"""How often the runs' subscribers are notified."""
 CLOSE_TIMEOUT_SECONDS = 5.0
 _MEMORY = "SET LOCAL work_mem = '64MB'"
 
 OnProgress = Callable[[str, int, int], None]
-"""Is told of each source: its name, how many payloads were read and how many there are."""
+"""Called for each source with its name, the payloads read so far, and their total."""
 
 
 class ReprocessBusyError(Exception):
@@ -54,7 +54,7 @@ class ReprocessBusyError(Exception):
 
 
 class SourceReport(msgspec.Struct, frozen=True):
-    """How many payloads of a rebuilt source were read, and cannot be read; how many of its listings changed."""
+    """Payloads of a rebuilt source that were read, and failed; and its listings that changed."""
 
     source: str
     processed: int
@@ -63,7 +63,7 @@ class SourceReport(msgspec.Struct, frozen=True):
 
 
 class ReprocessReport(msgspec.Struct, frozen=True):
-    """What a reprocess did, or would do; `runs` is empty where it would."""
+    """The result of a reprocess; a dry run has no `runs`."""
 
     dry_run: bool
     resumed: bool
@@ -89,21 +89,21 @@ async def reprocess(
     dry_run: bool,
     on_progress: OnProgress,
 ) -> ReprocessReport:
-    """Rebuild the sources named (of `sources`, all that are set) from the payloads that arrived `since` then.
+    """Rebuild the sources `names` from the payloads that arrived since then.
 
-    With `dry_run` the transaction that puts the result in place is rolled back. Raises
-    ReprocessBusyError.
+    `sources` are all that are configured. With `dry_run` the transaction that writes the result is
+    rolled back. Raises ReprocessBusyError.
     """
     work = _Work(pool, sources, retention, on_progress)
-    async with pool.acquire() as reader, pool.acquire() as writer, _alone(writer):
+    async with pool.acquire() as reader, pool.acquire() as writer, _exclusive(writer):
         if dry_run:
-            return await _try_out(work, reader, writer, names, since)
-        await runs.abandon_dead(writer)
+            return await _preview(work, reader, writer, names, since)
+        await runs.abandon_killed(writer)
         return await _rebuild(work, reader, writer, names, since)
 
 
 @contextlib.asynccontextmanager
-async def _alone(connection: Connection) -> AsyncIterator[None]:
+async def _exclusive(connection: Connection) -> AsyncIterator[None]:
     if not await try_lock(connection):
         raise ReprocessBusyError
     try:
@@ -133,8 +133,10 @@ async def _open(
     return job
 
 
-async def _read(work: _Work, reading: PayloadReader, writer: Connection, words: "_Words") -> None:
-    """Stage everything: the rebuilt sources first, since they tell which listings of the others are needed."""
+async def _read(
+    work: _Work, reading: PayloadReader, writer: Connection, reporter: "_ProgressReporter"
+) -> None:
+    """Stage the rebuilt sources first: they decide which listings of the others are needed."""
     progress = await read_progress(writer)
     for rebuilt in (True, False):
         if not rebuilt:
@@ -142,9 +144,9 @@ async def _read(work: _Work, reading: PayloadReader, writer: Connection, words: 
         for source in work.sources:
             so_far = progress[source.name]
             if so_far.rebuilt is rebuilt and not so_far.complete:
-                words.expect(source.name, await reading.count(source, so_far), so_far.processed)
+                reporter.expect(source.name, await reading.count(source, so_far), so_far.processed)
                 await reading.read(source, so_far)
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         progress, to = await read_progress(writer), await newest_arrival(writer)
         if (
             sum(
@@ -153,7 +155,7 @@ async def _read(work: _Work, reading: PayloadReader, writer: Connection, words: 
                     for source in work.sources
                 ]
             )
-            < FEW
+            < CATCH_UP_LIMIT
         ):
             return
 
@@ -167,21 +169,21 @@ async def _rebuild(
 ) -> ReprocessReport:
     job = await _open(work, writer, names, since)
     run_ids = await runs.start(writer, await read_progress(writer), resumed=job.resumed)
-    words = _Words(work.on_progress, writer, run_ids)
+    reporter = _ProgressReporter(work.on_progress, writer, run_ids)
     try:
-        await _read(work, PayloadReader(reader, writer, job, words.say), writer, words)
+        await _read(work, PayloadReader(reader, writer, job, reporter.notify), writer, reporter)
         async with writer.transaction():
-            quiet = PayloadReader(reader, writer, job, words.count)
+            quiet = PayloadReader(reader, writer, job, reporter.count)
             changes = await _place(work, quiet, writer, job, run_ids)
             progress = await read_progress(writer)
-            finished = await runs.succeed(writer, run_ids, progress, words.pages, utc_now())
+            finished = await runs.succeed(writer, run_ids, progress, reporter.pages, utc_now())
             await clear_job(writer)
     except anyio.get_cancelled_exc_class():
         await _close(
             writer,
             run_ids,
             "abandoned",
-            "The reprocess was stopped; the same command goes on where it was.",
+            "The reprocess was stopped; the same command resumes it.",
         )
         raise
     except Exception as error:
@@ -191,18 +193,18 @@ async def _rebuild(
     return _report(progress, changes, finished, resumed=job.resumed, dry_run=False)
 
 
-async def _try_out(
+async def _preview(
     work: _Work,
     reader: Connection,
     writer: Connection,
     names: Collection[str],
     since: datetime.datetime | None,
 ) -> ReprocessReport:
-    """Read as a rebuild does, put it in place and take that back: what is said is what would be."""
+    """Do the same as a rebuild and roll back, to report what would change."""
     job = await _open(work, writer, names, since)
-    words = _Words(work.on_progress, writer, {})
-    reading = PayloadReader(reader, writer, job, words.count)
-    await _read(work, reading, writer, words)
+    reporter = _ProgressReporter(work.on_progress, writer, {})
+    reading = PayloadReader(reader, writer, job, reporter.count)
+    await _read(work, reading, writer, reporter)
     transaction = writer.transaction()
     await transaction.start()
     try:
@@ -212,7 +214,7 @@ async def _try_out(
         if not writer.is_closed():
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
                 await transaction.rollback()
-    if not job.resumed:  # what an interrupted rebuild has read is still good for it
+    if not job.resumed:  # an interrupted rebuild can still use it
         await clear_job(writer)
     return _report(progress, changes, [], resumed=job.resumed, dry_run=True)
 
@@ -228,7 +230,7 @@ async def _place(
 
 
 async def _close(writer: Connection, run_ids: Mapping[str, int], status: str, message: str) -> None:
-    """Say how the runs ended, as long as the database can be told."""
+    """Finish the runs, unless the database connection is lost."""
     if not writer.is_closed():
         with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_TIMEOUT_SECONDS):
             await runs.fail(writer, run_ids, status, message)
@@ -250,8 +252,8 @@ def _report(
     return ReprocessReport(dry_run, resumed, sources, changes, finished)
 
 
-class _Words:
-    """Tells how far the reading is: the caller at every batch, the run's watchers now and then."""
+class _ProgressReporter:
+    """Reports progress: every batch to the caller, from time to time to the subscribers."""
 
     def __init__(
         self, on_progress: OnProgress, writer: Connection, run_ids: Mapping[str, int]
@@ -259,7 +261,7 @@ class _Words:
         self._on_progress, self._writer, self._run_ids = on_progress, writer, run_ids
         self._done: defaultdict[str, int] = defaultdict(int)
         self._totals: dict[str, int] = {}
-        self._said_at = anyio.current_time()
+        self._notified_at = anyio.current_time()
         self.pages: defaultdict[str, int] = defaultdict(int)
 
     def expect(self, source: str, total: int, done: int) -> None:
@@ -272,10 +274,10 @@ class _Words:
         self._totals[source] = max(self._totals.get(source, 0), self._done[source])
         self._on_progress(source, self._done[source], self._totals[source])
 
-    async def say(self, source: str, payloads: int) -> None:
+    async def notify(self, source: str, payloads: int) -> None:
         await self.count(source, payloads)
         run_id = self._run_ids.get(source)
-        if run_id is not None and anyio.current_time() - self._said_at > WORD_SECONDS:
+        if run_id is not None and anyio.current_time() - self._notified_at > PROGRESS_SECONDS:
             progress = (await read_progress(self._writer))[source]
             await runs.advance(self._writer, run_id, progress, self.pages.pop(source))
-            self._said_at = anyio.current_time()
+            self._notified_at = anyio.current_time()

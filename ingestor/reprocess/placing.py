@@ -1,7 +1,7 @@
-"""The rebuild put in place: one transaction, so that readers see the old state or the new one.
+"""Write a rebuild in one transaction: readers see the old state or the new one.
 
-It is tried on copies first, which tells what history will be; the write lock is held from where
-pages could interfere.
+A trial on copies first predicts the history; the write lock is held from where pages could
+interfere.
 """
 
 import datetime
@@ -12,12 +12,12 @@ import msgspec
 from db.connect.types import Connection
 from db.events import add_coins_event
 from db.reprocess.changes import Change, merge_changes
-from db.reprocess.expected import Reach, tickers_of_history
-from db.reprocess.job import Job, Progress, newest_arrival, note_readers, read_by_others
-from db.reprocess.listings import compare_coins, remember_coins, rewrite_listings, tickers_to_merge
+from db.reprocess.expected import HistoryBounds, tickers_of_history
+from db.reprocess.job import Job, Progress, newest_arrival, read_by_other_code, save_readers
+from db.reprocess.listings import compare_coins, rewrite_listings, save_coins, tickers_to_merge
 from db.reprocess.payloads import StoredPayload, StoredRejection, read_rejected
 from db.reprocess.rejections import settle_rejections
-from db.reprocess.shadow import foreseen_otherwise, forget_trial, keep_foreseen, shadowed
+from db.reprocess.shadow import clear_trial, mispredicted_tickers, save_prediction, shadowed
 from db.reprocess.staging import analyze, tickers_since
 from db.schema.partitions import Retention
 from db.write.coins import merge_coins
@@ -30,7 +30,7 @@ from ingestor.sources.records import Source, content_hash
 
 
 class ListingReplacement(msgspec.Struct, frozen=True):
-    """What is needed to put a rebuild in place; `run_ids` is empty where nothing is to stay."""
+    """The inputs of placing a rebuild; `run_ids` is empty for a dry run."""
 
     connection: Connection
     job: Job
@@ -40,18 +40,18 @@ class ListingReplacement(msgspec.Struct, frozen=True):
     run_ids: Mapping[str, int]
 
     async def place(self, reading: PayloadReader, now: datetime.datetime) -> list[Change]:
-        """Rewrite whatever differs.
+        """Write all differences and return them, counted.
 
-        The caller's transaction holds it all, and the write lock when this returns.
+        The caller's transaction contains them, and holds the write lock afterwards.
         """
         await self._retry_rejected(reading)
         await analyze(self.connection)
         covered_from = max(self.retention.oldest_raw(self.job.started_at), self.job.beginning)
         history = HistoryRebuild(
-            self.connection, Reach(covered_from, self.retention.oldest_history(now)), now
+            self.connection, HistoryBounds(covered_from, self.retention.oldest_history(now)), now
         )
         seen_to = max(progress.read_to for progress in self.progress.values())
-        await self._foresee(history, now)
+        await self._predict(history, now)
         await history.place_and_lock()
         to = await newest_arrival(self.connection)
         late = 0
@@ -63,49 +63,48 @@ class ListingReplacement(msgspec.Struct, frozen=True):
                 self.connection, source.name, source.kind, self.run_ids.get(source.name), now
             )
         tickers = await tickers_to_merge(self.connection)
-        await remember_coins(self.connection, tickers)
+        await save_coins(self.connection, tickers)
         merged = await merge_coins(self.connection, tickers, now)
         changes += await compare_coins(self.connection)
         changes += await self._finish(history, tickers, seen_to if late else None)
-        await note_readers(self.connection, self._codes(), self.job.beginning)
+        await save_readers(self.connection, self._codes(), self.job.beginning)
         await add_coins_event(self.connection, merged.changed, now)
         return merge_changes(changes)
 
-    async def _foresee(self, history: HistoryRebuild, now: datetime.datetime) -> None:
-        """Work out the history of what is staged, as it will be once listings and coins are rewritten."""
+    async def _predict(self, history: HistoryRebuild, now: datetime.datetime) -> None:
+        """Compute the staged history with the listings and coins as they will be."""
         async with shadowed(self.connection):
             await rewrite_listings(self.connection, now)
             tickers = await tickers_to_merge(self.connection)
-            await remember_coins(self.connection, tickers)
+            await save_coins(self.connection, tickers)
             await merge_coins(self.connection, tickers, now)
-            await keep_foreseen(self.connection)
-            await history.work_out(await self._whose_history(tickers))
-        await forget_trial(self.connection)
+            await save_prediction(self.connection)
+            await history.compute(await self._affected_tickers(tickers))
+        await clear_trial(self.connection)
 
     async def _finish(
         self, history: HistoryRebuild, tickers: list[str], late_from: datetime.datetime | None
     ) -> list[Change]:
-        """Rebuild the history that came out otherwise than foreseen, and what was said too late to be foreseen."""
-        wanted = await self._whose_history(tickers)
-        otherwise = [
-            t for t in await foreseen_otherwise(self.connection, tickers) if t in set(wanted)
+        """Rebuild the history that differs from the prediction, or came too late for it."""
+        affected = await self._affected_tickers(tickers)
+        mispredicted = [
+            t for t in await mispredicted_tickers(self.connection, tickers) if t in set(affected)
         ]
-        await history.work_out(otherwise)
+        await history.compute(mispredicted)
         await history.place()
         if late_from is not None:
-            late = set(await tickers_since(self.connection, late_from)) & set(wanted) - set(
-                otherwise
-            )
-            await history.work_out(sorted(late), late_from)
+            late = set(await tickers_since(self.connection, late_from)) & set(affected)
+            late -= set(mispredicted)
+            await history.compute(sorted(late), late_from)
             await history.place()
         return await history.finish()
 
-    async def _whose_history(self, tickers: list[str]) -> list[str]:
-        others = await read_by_others(self.connection, self._codes())
+    async def _affected_tickers(self, tickers: list[str]) -> list[str]:
+        others = await read_by_other_code(self.connection, self._codes())
         return await tickers_of_history(self.connection, others, tickers)
 
     async def _retry_rejected(self, reading: PayloadReader) -> None:
-        """Stage the rejected records that can be read now; the others stay what they are."""
+        """Stage the rejected records that are readable now."""
         for source in self._rebuilt():
             readable = ReprocessedPart([], [], {})
             for record in await read_rejected(self.connection, source.name, self.job.beginning):

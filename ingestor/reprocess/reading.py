@@ -1,4 +1,4 @@
-"""Payloads from the raw tables through `to_listing` into the scratch tables: read, decoded and written side by side."""
+"""Pass payloads through `to_listing` into the scratch tables: read, decode, write at once."""
 
 import datetime
 from collections.abc import Awaitable, Callable
@@ -30,31 +30,29 @@ from ingestor.sources.records import Source
 BATCH = 5_000
 """Payloads a transaction: some 4 MB, a fifth of a second."""
 
-Advanced = Callable[[str, int], Awaitable[None]]
-"""What is told of each batch: the source, and how many payloads it held."""
+OnBatch = Callable[[str, int], Awaitable[None]]
+"""Called after each batch with the source and its number of payloads."""
 
 
 class PayloadReader:
-    """Reads on one connection, writes on another.
+    """Reads on one connection and writes on another.
 
-    Who writes decides about transactions: ours nest in the caller's.
+    The transactions of the writes nest in the caller's.
     """
 
-    def __init__(
-        self, reader: Connection, writer: Connection, job: Job, advanced: Advanced
-    ) -> None:
-        self._reader, self._writer, self._job, self._advanced = reader, writer, job, advanced
+    def __init__(self, reader: Connection, writer: Connection, job: Job, on_batch: OnBatch) -> None:
+        self._reader, self._writer, self._job, self._on_batch = reader, writer, job, on_batch
 
     async def read(self, source: Source, progress: Progress) -> None:
-        """Stage every payload of `source` that had arrived when the job began, from where an earlier reading ended."""
-        behind = await position_of(self._writer, source.name)
+        """Stage the payloads of `source` that arrived before the job started."""
+        start = await position_of(self._writer, source.name)
         await self._stream(
-            source, progress, PayloadRange(self._job.beginning, progress.read_to), behind
+            source, progress, PayloadRange(self._job.beginning, progress.read_to), start
         )
         await complete(self._writer, source.name, progress.read_to)
 
     async def count(self, source: Source, progress: Progress) -> int:
-        """Return how many payloads that is."""
+        """Save and return how many payloads `read` has to read."""
         span = PayloadRange(self._job.beginning, progress.read_to)
         total = await count_payloads(
             self._writer, source.name, source.kind, span, rebuilt=progress.rebuilt
@@ -76,14 +74,14 @@ class PayloadReader:
         return count
 
     async def _stream(
-        self, source: Source, progress: Progress, span: PayloadRange, behind: PayloadPosition
+        self, source: Source, progress: Progress, span: PayloadRange, start: PayloadPosition
     ) -> int:
         count = 0
         read_send, read_receive = anyio.create_memory_object_stream[list[StoredPayload]](1)
         decoded_send, decoded_receive = anyio.create_memory_object_stream[ReprocessedPart](1)
 
         async def read() -> None:
-            position = behind
+            position = start
             async with read_send:
                 while True:
                     payloads = await read_payloads(
@@ -91,7 +89,7 @@ class PayloadReader:
                         source.name,
                         source.kind,
                         span,
-                        behind=position,
+                        position=position,
                         rebuilt=progress.rebuilt,
                         limit=BATCH,
                     )
@@ -103,51 +101,46 @@ class PayloadReader:
                     )
                     await read_send.send(payloads)
 
-        # The group within the stream: whoever stops us stops the others before the stream closes
-        # under them.
+        # The task group is inside: the other tasks stop before the stream closes.
         async with decoded_receive, anyio.create_task_group() as group:
             group.start_soon(read)
             group.start_soon(_decode, source, read_receive, decoded_send)
-            async for decoded in decoded_receive:
-                await self.keep(source, decoded, rebuilt=progress.rebuilt)
-                count += len(decoded.versions)
-                await self._advanced(source.name, len(decoded.versions))
+            async for part in decoded_receive:
+                await self.keep(source, part, rebuilt=progress.rebuilt)
+                count += len(part.versions)
+                await self._on_batch(source.name, len(part.versions))
         return count
 
-    async def keep(self, source: Source, decoded: ReprocessedPart, *, rebuilt: bool) -> None:
+    async def keep(self, source: Source, part: ReprocessedPart, *, rebuilt: bool) -> None:
         """Stage a batch and count it, in one transaction."""
         try:
-            await self._keep(source, decoded, rebuilt=rebuilt)
+            await self._keep(source, part, rebuilt=rebuilt)
         except UNREADABLE:
-            # Read by new rules, a payload can hold a value that PostgreSQL cannot.
-            await self._keep(
-                source, await self._without_unreadable(source, decoded), rebuilt=rebuilt
-            )
+            # New rules may decode a value that PostgreSQL cannot store.
+            await self._keep(source, await self._without_unreadable(source, part), rebuilt=rebuilt)
 
-    async def _keep(self, source: Source, decoded: ReprocessedPart, *, rebuilt: bool) -> None:
+    async def _keep(self, source: Source, part: ReprocessedPart, *, rebuilt: bool) -> None:
         async with self._writer.transaction():
             await stage(
                 self._writer,
                 source.name,
-                decoded.versions,
-                list(decoded.listings.values()) if rebuilt else [],
+                part.versions,
+                list(part.listings.values()) if rebuilt else [],
             )
 
-    async def _without_unreadable(
-        self, source: Source, decoded: ReprocessedPart
-    ) -> ReprocessedPart:
-        sound = ReprocessedPart(decoded.payloads, [], {})
-        for payload in decoded.payloads:
+    async def _without_unreadable(self, source: Source, part: ReprocessedPart) -> ReprocessedPart:
+        readable = ReprocessedPart(part.payloads, [], {})
+        for payload in part.payloads:
             one = ReprocessedPart([payload], [], {})
             decode_into(one, source, [payload])
             for fetched_at, listing in one.listings.values():
                 error = await readable_payload(self._writer, listing, payload.raw)
                 if error is None:
-                    keep_greatest(sound.listings, fetched_at, listing)
+                    keep_greatest(readable.listings, fetched_at, listing)
                 else:
                     one.versions[:] = [unreadable(payload, error)]
-            sound.versions.extend(one.versions)
-        return sound
+            readable.versions.extend(one.versions)
+        return readable
 
 
 async def _decode(
@@ -157,8 +150,8 @@ async def _decode(
 ) -> None:
     async with receive, send:
         async for payloads in receive:
-            decoded = ReprocessedPart(payloads, [], {})
-            for part in slices(payloads):
-                decode_into(decoded, source, part)
+            part = ReprocessedPart(payloads, [], {})
+            for few in slices(payloads):
+                decode_into(part, source, few)
                 await anyio.lowlevel.checkpoint()
-            await send.send(decoded)
+            await send.send(part)

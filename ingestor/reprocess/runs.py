@@ -1,4 +1,4 @@
-"""The runs of a reprocess, as those who watch runs see them: started, advancing, ended."""
+"""The runs of a reprocess as users see them: started, advancing, ended."""
 
 import datetime
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from db.write.runs import FinishedRun, finish_run
 from ingestor.clock import utc_now
 
 
-async def abandon_dead(connection: Connection) -> None:
-    """Close the runs of a reprocess that was killed; the connection holds the lock of reprocessing."""
+async def abandon_killed(connection: Connection) -> None:
+    """Abandon the runs of a killed reprocess; the connection holds the lock of reprocessing."""
     now = utc_now()
     async with connection.transaction():
         await take_write_lock(connection)
@@ -24,12 +24,12 @@ async def abandon_dead(connection: Connection) -> None:
             await notify_events(connection)
 
 
-async def abandon_if_dead(pool: Pool) -> None:
-    """Close the runs of a reprocess that was killed, unless one is alive."""
+async def abandon_if_killed(pool: Pool) -> None:
+    """Abandon the runs of a killed reprocess, unless one is alive."""
     async with pool.acquire() as connection:
         if await try_lock(connection):
             try:
-                await abandon_dead(connection)
+                await abandon_killed(connection)
             finally:
                 await unlock(connection)
 
@@ -37,7 +37,7 @@ async def abandon_if_dead(pool: Pool) -> None:
 async def start(
     connection: Connection, progress: Mapping[str, Progress], *, resumed: bool
 ) -> dict[str, int]:
-    """Start a run for each rebuilt source and return their numbers by source."""
+    """Start a run for each rebuilt source and return their ids by source."""
     now = utc_now()
     run_ids = {}
     async with connection.transaction():
@@ -58,7 +58,7 @@ async def start(
 
 
 async def advance(connection: Connection, run_id: int, progress: Progress, pages: int) -> None:
-    """Tell how far a run is."""
+    """Update a run's counts and notify its subscribers."""
     async with connection.transaction():
         await take_write_lock(connection)
         await _count(connection, run_id, progress, pages)
@@ -73,7 +73,7 @@ async def succeed(
     pages: Mapping[str, int],
     now: datetime.datetime,
 ) -> list[FinishedRun]:
-    """Close the runs in the caller's transaction, which holds the write lock and the rebuild itself."""
+    """Finish the runs in the caller's transaction, which holds the write lock and the rebuild."""
     finished = []
     for source, run_id in run_ids.items():
         so_far = progress[source]
@@ -90,7 +90,7 @@ async def succeed(
 async def fail(
     connection: Connection, run_ids: Mapping[str, int], status: str, message: str
 ) -> None:
-    """Close the runs of a rebuild that did not get to its end."""
+    """Finish the runs of a rebuild that failed or was stopped."""
     now = utc_now()
     async with connection.transaction():
         await take_write_lock(connection)

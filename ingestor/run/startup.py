@@ -10,7 +10,7 @@ from db.connect.types import Connection, Pool
 from db.demo import is_demo
 from db.schema.partitions import Retention
 from db.sources import SourceSettings, save_sources
-from ingestor.reprocess.runs import abandon_if_dead
+from ingestor.reprocess.runs import abandon_if_killed
 from ingestor.run.identity import read_identities, save_identities
 from ingestor.run.run import abandon_orphans
 from ingestor.run.sample import forget_sample
@@ -48,7 +48,7 @@ async def prepare(
             )
         await save_identities(pool, identities, retention_of(settings))
         await abandon_orphans(pool)
-        await abandon_if_dead(pool)
+        await abandon_if_killed(pool)
     except BaseException:
         await close_sources(sources)
         raise

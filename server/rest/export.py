@@ -16,7 +16,7 @@ from db.export.rows import (
     Export,
     ExportQuery,
     NoSuchTickerError,
-    Stretch,
+    RecordSlice,
     check_tickers,
     write_export,
 )
@@ -58,7 +58,7 @@ async def get_export(
             start=wanted.created_from,
             end=wanted.created_to,
         ),
-        stretch=None if whole else Stretch(limit=limit, offset=offset, after=after),
+        part=None if whole else RecordSlice(limit=limit, offset=offset, after=after),
     )
     state: ServerState = request.app.state.server
     try:

@@ -9,7 +9,7 @@ import pytest
 from db.read.sources import all_sources
 from db.reprocess.job import try_lock, unlock
 from ingestor.reprocess import ReprocessBusyError
-from ingestor.reprocess.runs import abandon_if_dead
+from ingestor.reprocess.runs import abandon_if_killed
 from tests.ingestor.conftest import Ingest
 from tests.ingestor.reprocess_rows import (
     again,
@@ -286,5 +286,5 @@ async def test_a_dead_ones_run_is_closed_when_an_ingestor_starts(ingest: Ingest)
     )
     await ingest.run("coingecko")
     assert await ingest.value("SELECT status FROM etl_runs WHERE id = $1", run_id) == "running"
-    await abandon_if_dead(ingest.pool)
+    await abandon_if_killed(ingest.pool)
     assert await ingest.value("SELECT status FROM etl_runs WHERE id = $1", run_id) == "abandoned"
