@@ -1,1 +1,1 @@
-"""What every process shares and that is no database: settings, logs, texts, times, tokens."""
+"""Code of every process that needs no database: settings, logs, texts, times, tokens, back-off."""

@@ -13,7 +13,7 @@ class BackoffPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The delays after failures in a row: the first one doubles up to the longest one.
 
     `jitter` is the share of a delay that is random, from 0 to 1: clients that lost the same server
-    do not return to it together. After `immediate` failures in a row there is no delay yet. An
+    do not return to it together. The first `immediate` failures in a row have a delay of 0. An
     attempt that ran for `steady_seconds` counts as a success.
     """
 

@@ -1,4 +1,4 @@
-"""Text that may be shown: no control character that a terminal obeys, no user and password of a URL."""
+"""Text that is safe to show: without terminal control characters or a URL's user and password."""
 
 import re
 import unicodedata
@@ -9,10 +9,10 @@ _OBEYED = frozenset({"Cc", "Zl", "Zp"})
 
 
 class _Escapes(dict[int, str]):
-    """For str.translate: control characters, and those that turn the direction of text, as JSON escapes them."""
+    """For str.translate: JSON escapes of control and of bidirectional characters."""
 
-    def __init__(self, kept: str = "") -> None:
-        super().__init__({ord(char): char for char in kept})
+    def __init__(self, allowed: str = "") -> None:
+        super().__init__({ord(char): char for char in allowed})
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -27,12 +27,12 @@ _LINES = _Escapes("\n\t")
 
 
 def printable(text: str) -> str:
-    """Return text as one line that a terminal only prints: control characters as JSON would escape them."""
+    """Return text as one printable line, with control characters escaped as in JSON."""
     return text if text.isprintable() else text.translate(_ONE_LINE)
 
 
 def printable_lines(text: str) -> str:
-    """Return text of several lines, such as a traceback, that a terminal only prints."""
+    """Return text of several lines, such as a traceback, without terminal control characters."""
     return text if text.isprintable() else text.translate(_LINES)
 
 
@@ -42,5 +42,5 @@ def without_user_info(text: str) -> str:
 
 
 def displayed(text: str) -> str:
-    """Return a message as it may be shown, logged or stored: one printable line without user info."""
+    """Return a message that is safe to show, log or store: one printable line without user info."""
     return printable(without_user_info(text))

@@ -1,9 +1,8 @@
-"""The address of a database: one form for asyncpg, and one to show."""
+"""The address of a database: in the form that asyncpg accepts, and in a form to show."""
 
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-# What libpq, SQLAlchemy and poolers accept in a URL; asyncpg would send them to the server as
-# settings, which refuses.
+# Parameters of libpq, SQLAlchemy and poolers. asyncpg would send them to the server, which refuses.
 _FOREIGN_PARAMETERS = frozenset(
     {
         "channel_binding",
@@ -20,25 +19,26 @@ _FOREIGN_PARAMETERS = frozenset(
 
 
 class DatabaseUrlError(ValueError):
-    """What was given is no PostgreSQL URL; the message says what is wanted, not the value: it may hold a password."""
+    """A text is not a PostgreSQL URL; the message omits it, since it may contain a password."""
 
     def __init__(self) -> None:
         super().__init__(
-            "a PostgreSQL URL such as postgresql://user:password@host:5432/name, special characters percent-encoded"
+            "a PostgreSQL URL such as postgresql://user:password@host:5432/name, special "
+            "characters percent-encoded"
         )
 
 
 def normalize_dsn(url: str) -> str:
-    """Return `url` as asyncpg wants it: scheme `postgresql`, `sslmode` for SQLAlchemy's `ssl`, no foreign parameters.
+    """Return `url` for asyncpg: scheme `postgresql`, `sslmode` for `ssl`, no foreign parameters.
 
-    Takes `postgres://` and `postgresql+driver://` too. Raises DatabaseUrlError.
+    Accepts `postgres://` and `postgresql+driver://` too. Raises DatabaseUrlError.
     """
     scheme, separator, rest = url.strip().partition("://")
     if not separator or scheme.partition("+")[0] not in ("postgres", "postgresql"):
         raise DatabaseUrlError
     try:
         parts = urlsplit(f"postgresql://{rest}")
-        # A raw '/', '?' or '#' in a password ends the host part early; its head is then no port
+        # A raw '/', '?' or '#' in a password ends the host part early: the port is then not a
         # number.
         usable = "," in parts.netloc or parts.port != 0
         parameters = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
@@ -46,17 +46,17 @@ def normalize_dsn(url: str) -> str:
         raise DatabaseUrlError from None
     if not usable or parts.fragment:
         raise DatabaseUrlError
-    kept = [
+    pairs = [
         ("sslmode" if key == "ssl" else key, value)
         for key, value in parameters
         if key not in _FOREIGN_PARAMETERS
     ]
-    query = f"?{urlencode(kept, safe='/', quote_via=quote)}" if kept else ""
+    query = f"?{urlencode(pairs, safe='/', quote_via=quote)}" if pairs else ""
     return f"postgresql://{parts.netloc}{parts.path}{query}"
 
 
 def database_location(dsn: str) -> str:
-    """Return `host:port/database` of a DSN, without user and password, to be shown."""
+    """Return `host:port/database` of a DSN, without user and password."""
     parts = urlsplit(dsn)
     query = dict(parse_qsl(parts.query))
     host = unquote(parts.netloc.rpartition("@")[2]) or query.get("host", "localhost")

@@ -1,4 +1,4 @@
-"""Log lines of every process: structlog over the standard library, for a person or as JSON."""
+"""Log lines of every process: structlog over the standard library, as text or as JSON."""
 
 import datetime
 import io
@@ -16,7 +16,7 @@ from common.settings import Settings
 
 
 def _displayed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Make every text of a line printable, and mask the user info of URLs: providers and errors have put them there."""
+    """Make every text of an event printable, and mask the user info of URLs."""
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = displayed(value)
@@ -28,10 +28,10 @@ def _displayed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _plain_traceback(output: TextIO, info: structlog.typing.ExcInfo) -> None:
-    """Write a traceback without local variables, which may hold secrets, and with nothing that a terminal obeys."""
-    written = io.StringIO()
-    structlog.dev.plain_traceback(written, info)
-    output.write(printable_lines(without_user_info(written.getvalue())))
+    """Write a traceback without local variables, which may hold secrets, and printable."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, info)
+    output.write(printable_lines(without_user_info(text.getvalue())))
 
 
 _SHARED: list[Processor] = [
@@ -45,10 +45,9 @@ _SHARED: list[Processor] = [
 
 
 class LogEvent(msgspec.Struct, frozen=True):
-    """What a logger of the standard library may be given for a line that is written very often.
+    """A message for a logger of the standard library, for lines that are written very often.
 
-    structlog's chain takes longer than most requests; the line is the same, but for the colours of
-    a terminal.
+    structlog's processors take longer than most requests; the line is the same, except for colours.
     """
 
     name: str
@@ -59,7 +58,7 @@ class LogEvent(msgspec.Struct, frozen=True):
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """structlog's formatter, with a way of its own for an Event."""
+    """structlog's formatter, with a faster one for LogEvent."""
 
     quick: Callable[[logging.LogRecord, LogEvent], str] | None = None
 
@@ -77,16 +76,16 @@ def _json_line(record: logging.LogRecord, event: LogEvent) -> str:
         "logger": record.name,
         "level": record.levelname.lower(),
     }
-    return _json_text(line | {"timestamp": _written(record.created)})
+    return _json_text(line | {"timestamp": _iso_time(record.created)})
 
 
 def _console_line(record: logging.LogRecord, event: LogEvent) -> str:
     fields = " ".join(f"{key}={event.fields[key]}" for key in sorted(event.fields))
     level, name = record.levelname.lower(), record.name
-    return printable(f"{_written(record.created)} [{level:<9}] {event.name:<30} [{name}] {fields}")
+    return printable(f"{_iso_time(record.created)} [{level:<9}] {event.name:<30} [{name}] {fields}")
 
 
-def _written(seconds: float) -> str:
+def _iso_time(seconds: float) -> str:
     at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return at.isoformat(timespec="microseconds")[:-6] + "Z"
 
@@ -96,7 +95,7 @@ def _json_text(event: EventDict, **_: object) -> str:
         key: without_user_info(value) if isinstance(value, str) else value
         for key, value in event.items()
     }
-    # JSON escapes less than a terminal obeys.
+    # JSON escapes fewer characters than a terminal interprets.
     return printable(msgspec.json.encode(masked, enc_hook=repr).decode())
 
 
@@ -106,7 +105,7 @@ def _drop_color_message(_: WrappedLogger, __: str, event: EventDict) -> EventDic
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send every logger of this process through structlog, to standard error unless `stream` is given."""
+    """Send all loggers of this process through structlog to `stream`, by default standard error."""
     output = stream or sys.stderr
     renderer: list[Processor]
     quick: Callable[[logging.LogRecord, LogEvent], str] | None

@@ -1,4 +1,4 @@
-"""The scheduler token of a state folder: made once, kept for this user alone."""
+"""The scheduler token of a state folder: created once, readable by this user alone."""
 
 import contextlib
 import os
@@ -11,18 +11,19 @@ FILE_NAME = "scheduler_token"
 
 
 class TokenFileError(Exception):
-    """The token's file cannot be read or made; the message is one line."""
+    """The token's file cannot be read or created; the message is one line."""
 
 
 def tokens_of(text: str) -> tuple[str, ...]:
-    """Return the tokens in a text that commas or lines part: the present one, then those that are still good."""
+    """Return the tokens of a text, separated by commas or lines: the current one first."""
     return tuple(token for part in re.split(r"[,\n]", text) if (token := part.strip()))
 
 
 def load_or_create_token(home: Path) -> str:
-    """Return the token kept in `home`, making it (256 bits, mode 0600) where there is none; or several, as they stand.
+    """Return the text of the token file in `home`; create it (256 bits, mode 0600) if necessary.
 
-    Many processes may do so at once: all get the same one. Raises TokenFileError.
+    The file may hold several tokens. Processes that call this at once all get the same one. Raises
+    TokenFileError.
     """
     path = home / FILE_NAME
     try:
@@ -36,15 +37,13 @@ def load_or_create_token(home: Path) -> str:
             f"the scheduler token in {path} cannot be used ({reason}): set SCHEDULER_TOKEN"
         ) from error
     if not tokens_of(token):
-        raise TokenFileError(
-            f"the scheduler token in {path} is empty: delete the file, and a new one is made"
-        )
+        raise TokenFileError(f"the scheduler token in {path} is empty: delete it to get a new one")
     return token
 
 
 def _create(path: Path) -> None:
-    # mkstemp makes a file of mode 0600; link() names it, already whole, unless another process was
-    # first.
+    # mkstemp creates a file of mode 0600; link() gives the complete file its name, unless another
+    # process was first.
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

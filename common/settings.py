@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 """The checkout, or site-packages."""
 
 DATA = ROOT / "data" if (ROOT / "pyproject.toml").exists() else ROOT / "kasparro" / "data"
-"""The folder of the files that come with the program; an installed one has it below its own package."""
+"""The folder of the data files; an installed program has it in its own package."""
 
 SAMPLE = DATA / "sample.csv"
-"""Real coins with invented figures: for the demo."""
+"""Real coins with invented figures, for the demo."""
 
 SECRETS = frozenset(
     {"api_source_key", "coingecko_api_key", "scheduler_token", "database_url", "read_database_url"}
@@ -31,11 +31,11 @@ SECRETS = frozenset(
 
 
 class SettingsError(Exception):
-    """A setting has a value that cannot be used; the message is one line that names it."""
+    """A setting has an unusable value; the message is one line that names the setting."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the environment decides, and whether this is the demo. Times are seconds."""
+    """The settings of the environment, and whether this is the demo. Times are in seconds."""
 
     home: Path
     demo: bool = False
@@ -79,11 +79,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def csv_folder(self) -> Path:
-        """Where CSV files are looked for while CSV_PATH is left out; the ingestor makes it."""
+        """The folder of CSV files if CSV_PATH is not set; the ingestor creates it."""
         return self.home / "csv"
 
     def __repr__(self) -> str:
-        """Show the settings without a secret, so that no log line ever holds one."""
+        """Show the settings without secrets, so that log lines never contain one."""
         shown = (
             f"{name}={'***' if name in SECRETS and value else value!r}"
             for name, value in _items(self)
@@ -141,7 +141,7 @@ def _origin(text: str) -> str:
     parts = urlsplit(url)
     if parts.path or parts.username is not None:
         raise ValueError("origins such as https://dash.example.com, separated by commas, or *")
-    # As a browser writes it: in small letters, without the port that goes without saying.
+    # As a browser writes it: in lower case, without the scheme's default port.
     default_port = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(f':{default_port}')}"
 
@@ -156,8 +156,11 @@ def _host(text: str) -> str:
 
 
 def _allowed_host(text: str) -> str:
-    """Return a host as a Host header names it, in small letters: IPv6 in brackets, `*.example.com` for subdomains."""
-    wanted = "host names or IP addresses without a port, such as kasparro.example.com or *.example.com, or *"
+    """Return a host in the form of a Host header, in lower case: `[::1]`, `*.example.com`."""
+    expected = (
+        "host names or IP addresses without a port, such as kasparro.example.com or "
+        "*.example.com, or *"
+    )
     bare = text.removeprefix("[").removesuffix("]").lower()
     if bare == "*":
         return bare
@@ -166,7 +169,7 @@ def _allowed_host(text: str) -> str:
             return f"[{ipaddress.IPv6Address(bare)}]"
         return _host(bare.removeprefix("*.")) and bare.removesuffix(".")
     except ValueError:
-        raise ValueError(wanted) from None
+        raise ValueError(expected) from None
 
 
 def _network(text: str) -> str:
@@ -252,7 +255,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 _VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
 _EITHER_CASE = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 UNSET = frozenset({"", "REPLACE_ME"})
-"""Values that count as left out: the second is the placeholder of `.env.example`."""
+"""Values that count as not set: the second is the placeholder of `.env.example`."""
 
 
 def _read_file(path: Path) -> dict[str, str | None]:
@@ -275,10 +278,10 @@ def _text(environ: Mapping[str, str], from_file: Mapping[str, str | None], varia
 def load_settings(
     environ: Mapping[str, str] | None = None, *, dotenv_path: Path | None = None
 ) -> Settings:
-    """Read the settings from `environ`, over those of the `.env` file, over the defaults.
+    """Read the settings: `environ` overrides the `.env` file, which overrides the defaults.
 
-    Without arguments: the process's environment and `.env` in the working folder.
-    Raises SettingsError, which names the variable, its value (never a secret's) and what is wanted.
+    Without arguments: the process's environment and `.env` in the working folder. Raises
+    SettingsError, which names the variable, its value (unless secret) and what is expected.
     """
     if environ is None:
         environ, dotenv_path = os.environ, dotenv_path or Path(".env")

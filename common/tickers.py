@@ -1,15 +1,15 @@
-"""Tickers as they are stored: one rule for what a source writes and for what a client asks."""
+"""Tickers: one rule for the symbols of sources and for the tickers of requests."""
 
 import unicodedata
 
 
 def _is_invisible(character: str) -> bool:
-    # Cf holds the zero-width space and joiners and the byte order mark.
+    # Cf contains the zero-width space and joiners and the byte order mark.
     return character.isspace() or unicodedata.category(character) in ("Cf", "Cc")
 
 
 def strip_edges(text: str) -> str:
-    """Return the text without white space, control and zero-width characters at its edges."""
+    """Return the text stripped of white space, control and zero-width characters."""
     text = text.strip()
     if text.isascii() and text.isprintable():
         return text
@@ -22,8 +22,8 @@ def strip_edges(text: str) -> str:
 
 
 def to_ticker(symbol: str) -> str:
-    """Return the ticker that a symbol stands for: NFKC-normalised, its edges stripped, upper-cased; it may be empty."""
-    # İ is the one capital whose small letter is another capital's in PostgreSQL: i. Normalised
-    # again, because capitals can come in pieces (ΐ): a ticker's ticker is itself.
+    """Return the ticker of a symbol: NFKC-normalised, stripped, in upper case; it may be empty."""
+    # İ is the one capital that PostgreSQL lower-cases to another capital's letter: i. Normalise
+    # again, because upper-casing may decompose a letter (ΐ): a ticker's ticker is itself.
     ticker = strip_edges(unicodedata.normalize("NFKC", symbol)).upper().replace("\u0130", "I")
     return unicodedata.normalize("NFKC", ticker)

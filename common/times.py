@@ -1,12 +1,11 @@
-"""Times as people write them: one reader decides whether a text is a date, and which time it means."""
+"""Read dates and times in ISO 8601."""
 
 import datetime
 import re
 from typing import NamedTuple
 
 _WEEK = re.compile(r"\d{4}-?W\d\d", re.ASCII)
-# Python takes any character between date and time, and so reads digits that were run together as
-# another time.
+# Python accepts any character between date and time, and so misreads digits without a separator.
 _DATE_TIME = re.compile(r"[\dW-]{7,10}[Tt ]\S.*", re.ASCII)
 _LAST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
@@ -16,12 +15,13 @@ class UnreadableTimeError(ValueError):
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"{text[:40]!r} is not a date or time in ISO 8601, such as 2026-11-23, 2026-W48 or 2026-11-23T08:00Z"
+            f"{text[:40]!r} is not a date or time in ISO 8601, such as 2026-11-23, 2026-W48 or "
+            "2026-11-23T08:00Z"
         )
 
 
 class TimeSpan(NamedTuple):
-    """The time that a text names, in UTC: an instant, or all of a day or week, both ends within it."""
+    """The time of a text, in UTC: an instant, or a whole day or week, both ends included."""
 
     start: datetime.datetime
     end: datetime.datetime
@@ -44,7 +44,7 @@ def read_span(text: str) -> TimeSpan:
 
 
 def read_instant(text: str) -> datetime.datetime:
-    """Read an ISO 8601 date-time and return it in UTC, which it is without an offset too.
+    """Read an ISO 8601 date-time and return it in UTC, the default offset.
 
     Raises UnreadableTimeError.
     """

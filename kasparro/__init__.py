@@ -1,11 +1,14 @@
-"""The command line and the supervisor: the one package that sees both the ingestor and the server."""
+"""The command line and the supervisor: the only package that imports both ingestor and server."""
 
 
 def __getattr__(name: str) -> str:
-    """Look `__version__` up only where it is asked for: reading the metadata takes longer than `--help` may."""
+    """Return `__version__`, looked up on demand: reading the metadata is slower than `--help`.
+
+    Raises AttributeError for any other name.
+    """
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Costs what --help may not.
+    # Too slow for --help.
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
     try:

@@ -4,7 +4,7 @@ from kasparro.cli import cli
 
 
 def main() -> None:
-    """Run the command line; ends the process with an exit code."""
+    """Run the command line; end the process with its exit code."""
     cli(prog_name="kasparro")
 
 

@@ -1,8 +1,8 @@
-"""`python -m kasparro.health_check`: whether the ingestor beside it lives and reaches the database.
+"""`python -m kasparro.health_check`: whether this machine's ingestor reaches the database.
 
-A container's health check: exit code 0 or 1, with a line that says why. An ingestor's loops look
-into the database at least every 15 s, so its sessions tell; only those of this machine count, for
-each container has its own ingestor.
+A container's health check: exit code 0 or 1, with a line that says why. The ingestor's loops query
+the database at least every 15 s, so its sessions show whether it works. Only sessions of this
+machine count, since each container has its own ingestor.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from kasparro.cli.common.errors import FAILED
 LIMIT = datetime.timedelta(seconds=60)
 CONNECT_TIMEOUT_SECONDS = 5.0
 
-_LAST_BEAT = """
+_IDLE_TIME = """
 SELECT clock_timestamp() - max(state_change) AS ago
 FROM pg_stat_activity
 WHERE datname = current_database()
@@ -28,9 +28,9 @@ WHERE datname = current_database()
 """
 
 
-async def check_heartbeat(connection: Connection, limit: datetime.timedelta = LIMIT) -> str | None:
-    """Return what is wrong with the ingestor of this machine, None where it used the database within `limit`."""
-    ago: datetime.timedelta | None = await connection.fetchval(_LAST_BEAT)
+async def check_ingestor(connection: Connection, limit: datetime.timedelta = LIMIT) -> str | None:
+    """Return the ingestor's problem, None if it used the database within `limit`."""
+    ago: datetime.timedelta | None = await connection.fetchval(_IDLE_TIME)
     if ago is None:
         return "no ingestor of this machine is connected to the database"
     if ago > limit:
@@ -44,20 +44,22 @@ async def _check(dsn: str | None) -> str | None:
     try:
         own = await login_dsn(
             dsn, "ingestor"
-        )  # of other roles' sessions PostgreSQL does not tell the times
+        )  # PostgreSQL hides the times of other roles' sessions
     except LoginError:
         own = dsn
     connection = await connect(
-        own, application_name="kasparro heartbeat", connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS
+        own,
+        application_name="kasparro health check",
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
     )
     try:
-        return await check_heartbeat(connection)
+        return await check_ingestor(connection)
     finally:
         await connection.close()
 
 
 def main() -> int:
-    """Look once; return the exit code."""
+    """Check once and return the exit code."""
     try:
         problem = asyncio.run(_check(load_settings().database_url))
     except (SettingsError, DatabaseUnavailableError) as error:

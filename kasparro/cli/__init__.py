@@ -1,4 +1,4 @@
-"""The commands, one module each, imported only when it is called: `kasparro --help` answers at once."""
+"""The commands, one module each, imported on demand: `kasparro --help` is fast."""
 
 import importlib
 
@@ -6,16 +6,16 @@ import click
 
 COMMANDS = {
     "up": "Start everything: database, ingestor and server.",
-    "demo": "Start everything on a made-up market, or remove what it left.",
+    "demo": "Start everything on a made-up market, or remove the demo.",
     "serve": "Start the server alone.",
     "ingest": "Start the ingestor alone, or run sources once.",
-    "trigger": "Ask the running ingestor for a run now.",
+    "trigger": "Request a run of the running ingestor.",
     "status": "Show each source's health and last run, and the worst coins.",
-    "backfill": "Fill the history of coins from a source's own past.",
+    "backfill": "Fill the history of coins from a source's past prices.",
     "export": "Write records, or their history, to a file.",
     "reprocess": "Rebuild everything from the raw payloads after a fix.",
-    "migrate": "Bring the database to the schema of this version.",
-    "token": "Print the token that triggering a run needs.",
+    "migrate": "Migrate the database to the schema of this version.",
+    "token": "Print the token that is needed to trigger runs.",
     "check": "Show how files would be read, before they are.",
     "doctor": "Check the machine, the settings, the database and the sources.",
 }
@@ -26,12 +26,12 @@ class LazyGroup(click.Group):
     """A group whose commands are `kasparro.cli.<name>.command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names, in the order of the table."""
+        """Return the names in the order of the table."""
         return list(COMMANDS)
 
     # Click's signature.
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command, and only that."""
+        """Import one command."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"kasparro.cli.{cmd_name}").command
@@ -39,18 +39,21 @@ class LazyGroup(click.Group):
 
     # Click's signature.
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list for --help without importing any of them."""
+        """Write the list for --help without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; an expected error becomes one line and an exit code, any other keeps its traceback."""
+        """Run a command; an expected error becomes one line and an exit code.
+
+        Any other error keeps its traceback. Raises click's Exit.
+        """
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            # Costs what --help may not.
+            # Too slow for --help.
             from kasparro.cli.common.errors import explain  # noqa: PLC0415
             from kasparro.cli.common.terminal import say  # noqa: PLC0415 - the same
 

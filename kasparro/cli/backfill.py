@@ -1,4 +1,4 @@
-"""`kasparro backfill`: the past of coins, from a source that can tell it."""
+"""`kasparro backfill`: the past of coins, from a source that offers it."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ class SkippedCoin(msgspec.Struct, frozen=True):
 
 
 class BackfillReport(msgspec.Struct):
-    """How a backfill went; `left` coins are still to be asked about, and `stopped` says why."""
+    """The result of a backfill; `left` coins remain, and `stopped` says why."""
 
     source: str
     days: int
@@ -65,7 +65,7 @@ class BackfillReport(msgspec.Struct):
     exit_code: int = 0
 
     def add(self, step: BackfillStep) -> None:
-        """Count what came of a coin."""
+        """Count the result of a coin."""
         self.left -= 1
         if step.message is None:
             self.filled += 1
@@ -78,39 +78,40 @@ class BackfillReport(msgspec.Struct):
 
 
 @click.command("backfill")
-@click.option("--source", "name", required=True, metavar="NAME", help="Which source to ask.")
-@click.option("--days", type=click.IntRange(1, MOST_DAYS), required=True, help="How far back.")
+@click.option("--source", "name", required=True, metavar="NAME", help="The source to read.")
+@click.option(
+    "--days", type=click.IntRange(1, MOST_DAYS), required=True, help="How many days back."
+)
 @click.option(
     "--ticker",
     "tickers",
     multiple=True,
     metavar="TICKER",
-    help="Only this coin; may be given again.",
+    help="Only this coin; repeatable.",
 )
-@click.option("--again", is_flag=True, help="Ask also about coins that were answered for already.")
+@click.option("--again", is_flag=True, help="Read coins again that are complete already.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @demo_option
 def command(
     *, name: str, days: int, tickers: tuple[str, ...], again: bool, as_json: bool, demo: bool | None
 ) -> None:
-    """Fill the history of coins from a source's own past.
+    """Fill the history of coins from a source's past prices.
 
-    One call a coin, the largest coins first, within the month's call budget. Interrupted, or when
-    the budget is used up, the same command goes on where it ended. Points that history holds
-    already stay as they are.
+    One call a coin, the largest coins first, within the month's call budget. After an interruption,
+    or with a new budget, the same command resumes. Existing points stay unchanged.
 
     \b
-    Exit codes: 0 done, 3 coins were skipped or are left for when there are calls again, 4 the
-    source cannot be read.
-    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    Exit codes: 0 done, 3 coins were skipped or are left for the next budget, 4 the source cannot
+    be read.
+    """  # noqa: D301 - \b keeps click from wrapping
     settings = settings_for(demo, market=True, lasting=True)
     configure_logging(settings)
 
-    def tell(line: str) -> None:
+    def report_line(line: str) -> None:
         say(line, err=as_json)
 
     report = asyncio.run(
-        _backfill(settings, name, days, _normalized(tickers), again=again, say=tell)
+        _backfill(settings, name, days, _normalized(tickers), again=again, say=report_line)
     )
     if as_json:
         say_json(report)
@@ -140,16 +141,17 @@ async def _backfill(
             if not settings.demo:
                 await check_real(connection)
             async with exclusively(connection, name):
-                kept = settings.history_retention_days
-                if days > kept:
+                limit = settings.history_retention_days
+                if days > limit:
                     say(
-                        f"history is kept for {kept:,} days (HISTORY_RETENTION_DAYS): what is older is left out"
+                        f"history is kept for {limit:,} days (HISTORY_RETENTION_DAYS): older prices "
+                        "are left out"
                     )
-                wanted = await plan(
-                    connection, source, min(days, kept), tickers=tickers, again=again
+                work = await plan(
+                    connection, source, min(days, limit), tickers=tickers, again=again
                 )
-                say(_announcement(wanted))
-                return await _fill(connection, source, wanted, settings)
+                say(_announcement(work))
+                return await _fill(connection, source, work, settings)
         except BackfillRefusedError as error:
             raise CommandRefusedError(str(error)) from None
 
@@ -161,7 +163,7 @@ async def _open_source(settings: Settings, name: str) -> AsyncIterator[NamedBack
     [source] = create_sources(msgspec.structs.replace(settings, sources=(name,)))
     try:
         if not isinstance(source, SupportsBackfill):
-            raise CommandRefusedError(f"{name} cannot tell the past: it offers no backfill")
+            raise CommandRefusedError(f"{name} does not offer past prices")
         yield source
     finally:
         await source.close()
@@ -183,13 +185,13 @@ async def _connection(settings: Settings) -> AsyncIterator[Connection]:
 
 
 async def _fill(
-    connection: Connection, source: NamedBackfills, wanted: BackfillPlan, settings: Settings
+    connection: Connection, source: NamedBackfills, work: BackfillPlan, settings: Settings
 ) -> BackfillReport:
-    window = wanted.window
-    report = BackfillReport(window.source, window.days, wanted.answered, left=len(wanted.coins))
+    window = work.window
+    report = BackfillReport(window.source, window.days, work.answered, left=len(work.coins))
     try:
-        with _progress(len(wanted.coins)) as advance:
-            async for step in backfill(connection, source, wanted, retention_of(settings)):
+        with _progress(len(work.coins)) as advance:
+            async for step in backfill(connection, source, work, retention_of(settings)):
                 report.add(step)
                 advance(step.coin.ticker)
     except BudgetSpentError as error:
@@ -203,7 +205,7 @@ async def _fill(
 
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[str], None]]:
-    """Show a bar on a terminal, nothing elsewhere."""
+    """Show a progress bar on a terminal only."""
     screen = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -222,18 +224,18 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
         yield advance
 
 
-def _announcement(wanted: BackfillPlan) -> str:
-    window, count = wanted.window, len(wanted.coins)
+def _announcement(work: BackfillPlan) -> str:
+    window, count = work.window, len(work.coins)
     if not count:
         return (
-            f"{window.source} has answered already for {_some(wanted.answered, 'coin')} and "
-            f"{_some(window.days, 'day')}: no calls needed; --again asks anew"
+            f"{window.source} is complete for {_some(work.answered, 'coin')} and "
+            f"{_some(window.days, 'day')}: no calls needed; --again reads them again"
         )
     line = f"{window.source}: {_some(count, 'call')}, one a coin, for {_some(window.days, 'day')}"
-    if wanted.answered:
-        line += f"; answered already: {_some(wanted.answered, 'coin')}"
-    if wanted.spare_calls is not None:
-        line += f"; left this month beside the polls: {_some(wanted.spare_calls, 'call')}"
+    if work.answered:
+        line += f"; complete already: {_some(work.answered, 'coin')}"
+    if work.spare_calls is not None:
+        line += f"; calls left this month besides the polls: {work.spare_calls:,}"
     return line
 
 

@@ -1,4 +1,4 @@
-"""`kasparro doctor`: what is wrong, and what to do."""
+"""`kasparro doctor`: problems, and what to do about them."""
 
 import click
 import msgspec
@@ -22,13 +22,13 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def command(*, as_json: bool, demo: bool | None) -> None:
     """Check the machine, the settings, the database and the sources.
 
-    Each provider is asked for its first page, files are read; what is not read of them is named.
+    Reads the first page of each provider, and files; names what it does not read of them.
 
     \b
-    Exit codes: 0 all is well or bearable, 1 a check failed, 2 a setting cannot be read.
+    Exit codes: 0 no errors, 1 a check failed, 2 a setting is invalid.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     settings = settings_for(demo, market=True)
-    # What a retry logs, the finding says.
+    # The findings include what a retry would log.
     configure_logging(msgspec.structs.replace(settings, log_level="ERROR"))
     findings = run_to_end(lambda: _examine(settings, quiet=as_json))
     if as_json:

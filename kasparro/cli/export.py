@@ -47,7 +47,7 @@ _SUFFIXES = {
 Time = datetime.datetime | None
 
 
-class ExportDone(msgspec.Struct, frozen=True):
+class ExportResult(msgspec.Struct, frozen=True):
     """A file that was written."""
 
     rows: int
@@ -71,36 +71,37 @@ def _read_time(
 @click.command("export")
 @click.argument("tickers", nargs=-1, metavar="[TICKER]...")
 @click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), help="Else the suffix of FILE says it."
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    help="By default the suffix of FILE decides.",
 )
 @click.option(
-    "--out", metavar="FILE", help="Where to; - is standard output.  [default: kasparro-TIME.csv]"
+    "--out", metavar="FILE", help="Output file; - is standard output.  [default: kasparro-TIME.csv]"
 )
-@click.option(
-    "--ticker", "more_tickers", multiple=True, metavar="TICKER", help="The same as TICKER."
-)
+@click.option("--ticker", "more_tickers", multiple=True, metavar="TICKER", help="Same as TICKER.")
 @click.option(
     "--source",
     "sources",
     multiple=True,
     metavar="NAME",
-    help="Only of this source; may be given again.",
+    help="Only records of this source; repeatable.",
 )
 @click.option(
     "--start-date",
     "start",
     callback=_read_time(lambda span: span.start),
     metavar="TIME",
-    help="Observed then or later.",
+    help="Earliest time of observation.",
 )
 @click.option(
     "--end-date",
     "end",
     callback=_read_time(lambda span: span.end),
     metavar="TIME",
-    help="Observed then or earlier.",
+    help="Latest time of observation.",
 )
-@click.option("--history", is_flag=True, help="Price points in place of the records of now.")
+@click.option("--history", is_flag=True, help="Price points instead of current records.")
 @demo_option
 def command(
     *,
@@ -116,12 +117,14 @@ def command(
 ) -> None:
     """Write records, or their history, to a file.
 
-    All of them, or those of TICKER... alone. TIME is an ISO 8601 date, week or date-time, in UTC
-    where it names no zone; the date or week of an end means all of it. FILE appears once it is
-    whole.
-    """
+    All of them, or only those of TICKER... TIME is an ISO 8601 date, week or date-time, by default
+    in UTC; an end date or week is included. FILE appears when it is complete.
+
+    \f
+    Raises CommandRefusedError.
+    """  # noqa: D301 - \f ends click's help
     settings = settings_for(demo, lasting=True)
-    wanted = Export(
+    export = Export(
         dataset=HISTORY if history else RECORDS,
         form=FORMATS[form or _format_of(out)],
         selection=ExportQuery(
@@ -132,22 +135,22 @@ def command(
         ),
     )
     try:
-        encoder = wanted.encoder()
+        encoder = export.encoder()
     except ArrowMissingError as error:
         raise CommandRefusedError(str(error)) from None
     with contextlib.ExitStack() as stack:
-        # What was named is tried at once; only the database knows whether another name must say
-        # "demo".
+        # Fail early where a name is given; the default name depends on the database: a demo's
+        # contains "demo".
         output = None if out is None else stack.enter_context(open_output(out))
 
-        def named(name: str) -> Output:
+        def open_named(name: str) -> Output:
             return output or stack.enter_context(open_output(name))
 
         # With asyncio's own loop, reading from the database takes twice the time.
-        done = uvloop.run(_export(settings, wanted, encoder, named))
+        done = uvloop.run(_export(settings, export, encoder, open_named))
     things = f"{'made-up ' if done.is_demo else ''}{'price points' if history else 'records'}"
     say(
-        f"{done.rows:,} {things} as {wanted.form.name}, {decimal(done.size)}: {done.name}", err=True
+        f"{done.rows:,} {things} as {export.form.name}, {decimal(done.size)}: {done.name}", err=True
     )
 
 
@@ -156,7 +159,7 @@ def _format_of(out: str | None) -> str:
         return "csv"
     form = None if out == STDOUT else _SUFFIXES.get(Path(out).suffix.lower())
     if form is None:
-        raise click.UsageError(f"--format must say which format: {', '.join(FORMATS)}")
+        raise click.UsageError(f"choose a --format: {', '.join(FORMATS)}")
     return form
 
 
@@ -168,8 +171,8 @@ def _normalized(tickers: Sequence[str]) -> list[str] | None:
 
 
 async def _export(
-    settings: Settings, wanted: Export, encoder: FormatEncoder, named: Callable[[str], Output]
-) -> ExportDone:
+    settings: Settings, export: Export, encoder: FormatEncoder, open_named: Callable[[str], Output]
+) -> ExportResult:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - asyncio.run made it
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -181,41 +184,41 @@ async def _export(
                 )
             connection = await connect(dsn, application_name="kasparro export")
             try:
-                await check_tickers(connection, wanted)
-                made_up = await is_demo(connection)
-                output = named(
-                    wanted.form.file_name(datetime.datetime.now(datetime.UTC), is_demo=made_up)
+                await check_tickers(connection, export)
+                demo = await is_demo(connection)
+                output = open_named(
+                    export.form.file_name(datetime.datetime.now(datetime.UTC), is_demo=demo)
                 )
-                rows = await _write(connection, wanted, encoder, output)
-                return ExportDone(rows, output.size, output.name, made_up)
+                rows = await _write(connection, export, encoder, output)
+                return ExportResult(rows, output.size, output.name, demo)
             except NoSuchTickerError as error:
                 raise CommandError(f"{error}: nothing was written") from None
             finally:
                 await connection.close()
     except asyncio.CancelledError:
-        raise CommandError("stopped before the end; nothing is left of the file") from None
+        raise CommandError("stopped before the end; no complete file was written") from None
 
 
 async def _write(
-    connection: Connection, wanted: Export, encoder: FormatEncoder, output: Output
+    connection: Connection, export: Export, encoder: FormatEncoder, output: Output
 ) -> int:
     async def write(block: bytes) -> None:
         output.write(block)
 
     try:
         if not sys.stderr.isatty():
-            return await write_export(connection, wanted, encoder, write)
-        # A fifth of the start, for nobody elsewhere.
-        from kasparro.cli.common.progress import shown  # noqa: PLC0415
+            return await write_export(connection, export, encoder, write)
+        # A fifth of the start-up time, needed on a terminal only.
+        from kasparro.cli.common.progress import with_progress  # noqa: PLC0415
 
-        total = await count_rows(connection, wanted.dataset, wanted.selection)
-        with shown(encoder, output.name, total) as counted:
-            return await write_export(connection, wanted, counted, write)
+        total = await count_rows(connection, export.dataset, export.selection)
+        with with_progress(encoder, output.name, total) as counting:
+            return await write_export(connection, export, counting, write)
     except OutputError:
         raise
     except Exception as error:
         if not is_unavailable(error):
             raise
         raise CommandError(
-            "the database went away before the end; nothing is left of the file"
+            "the connection to the database was lost; no complete file was written"
         ) from error

@@ -14,40 +14,40 @@ from kasparro.cli.common.database import open_database
 from kasparro.cli.common.one_shot import run_to_end
 from kasparro.cli.common.reports import end_with_runs, print_runs
 from kasparro.cli.common.sources import check_source_settings
-from kasparro.supervise.single import run_alone
+from kasparro.supervise.single import run_single
 
-BUSY = f"not run: another ingestor was at it for {PATIENCE_SECONDS:g} s"
+BUSY = f"not run: another ingestor was running it for {PATIENCE_SECONDS:g} s"
 
 
 @click.command("ingest")
-@click.option("--once", is_flag=True, help="Run each source once in this process, then end.")
+@click.option("--once", is_flag=True, help="Run each source once in this process, then exit.")
 @click.option(
     "--source",
     "sources",
     multiple=True,
     metavar="NAME",
-    help="Only this source; may be given again.",
+    help="Only this source; repeatable.",
 )
 @click.option(
     "--full",
     is_flag=True,
-    help="With --once: ignore checkpoints and validators, read everything anew.",
+    help="With --once: ignore checkpoints and validators.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --once: print the runs as JSON.")
 def command(*, once: bool, sources: tuple[str, ...], full: bool, as_json: bool) -> None:
     """Start the ingestor alone, or run sources once.
 
     \b
-    Exit codes of --once: 0 every run succeeded, 3 records were rejected, 4 a run failed or there
-    was none.
-    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    Exit codes of --once: 0 every run succeeded, 3 records were rejected, 4 a run failed or did
+    not start.
+    """  # noqa: D301 - \b keeps click from wrapping
     settings = load_settings()
     _check(settings, sources)
     check_source_settings(settings)
     if not once:
         if full or as_json:
-            raise click.UsageError("--full and --json go with --once")
-        run_alone(settings, ["ingestor", "--only", *sources] if sources else ["ingestor"])
+            raise click.UsageError("--full and --json need --once")
+        run_single(settings, ["ingestor", "--only", *sources] if sources else ["ingestor"])
         return
     configure_logging(settings)
     runs = run_to_end(lambda: _run_once(settings, sources, full=full))

@@ -1,4 +1,4 @@
-"""`kasparro migrate`: the schema of this version, or how far the database is from it."""
+"""`kasparro migrate`: the schema of this version, or what is missing."""
 
 from pathlib import Path
 
@@ -15,24 +15,23 @@ from kasparro.cli.common.which import demo_option, settings_for
 
 @click.command("migrate")
 @click.option(
-    "--status", "only_status", is_flag=True, help="Only show what is applied and what is pending."
+    "--status", "only_status", is_flag=True, help="Only show applied and pending migrations."
 )
 @click.option(
     "--logins",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Also make the logins of the server and the ingestor, and write their passwords below this folder.",
+    help="Also create the logins of server and ingestor, with their passwords in this folder.",
 )
 @demo_option
 def command(*, only_status: bool, folder: Path | None, demo: bool | None) -> None:
-    """Bring the database to the schema of this version.
+    """Migrate the database to the schema of this version.
 
     `up`, `serve` and `ingest` do it by themselves. Many may run at once; each migration is applied
-    once. Only --status takes the demo by itself.
+    once. Only --status uses the demo by default.
 
-    --logins is for parts that run apart, as in docker-compose.yml: FOLDER/server/pgpass and
-    FOLDER/ingestor/pgpass are what `passfile=` in a DATABASE_URL names, the user of which is
-    printed.
+    --logins is for processes that run apart, as in docker-compose.yml: FOLDER/server/pgpass and
+    FOLDER/ingestor/pgpass are files for `passfile=` in a DATABASE_URL. The users are printed.
     """
     settings = settings_for(demo if demo is not None or only_status else False)
     if only_status:
@@ -54,7 +53,7 @@ async def _migrate(settings: Settings) -> list[Migration]:
 
 
 async def _write_logins(settings: Settings, folder: Path) -> list[str]:
-    """Write a password file for each part, and return what was written. Raises CommandError."""
+    """Write a password file for each process, and return lines to print. Raises CommandError."""
     lines = []
     async with open_database(settings) as dsn:
         for part in PARTS:
@@ -62,7 +61,7 @@ async def _write_logins(settings: Settings, folder: Path) -> list[str]:
             try:
                 role = await write_password_file(dsn, part, path)
             except LoginError as error:
-                raise CommandError(f"the {part} cannot have a login of its own: {error}") from None
+                raise CommandError(f"the login of the {part} cannot be created: {error}") from None
             except OSError as error:
                 raise CommandError(f"{path} cannot be written: {error.strerror}") from None
             lines.append(f"{part}: user {role}, passfile {path}")

@@ -1,4 +1,4 @@
-"""`kasparro reprocess`: everything anew from the raw payloads, after a fix of how they are read."""
+"""`kasparro reprocess`: rebuild everything from the raw payloads after a fix."""
 
 import asyncio
 import contextlib
@@ -33,12 +33,15 @@ from kasparro.cli.common.reports import open_screen
 from kasparro.cli.common.terminal import cell, say_json
 from kasparro.demo.state import demo_settings
 
-_SHOWN = 40
-"""Characters of a sample's value."""
+_SAMPLE_LENGTH = 40
+"""The length of a sample's value."""
 
 
 def _instant(_: click.Context, __: click.Parameter, value: str | None) -> datetime.datetime | None:
-    """Return when the time that ISO 8601 text names begins; UTC where it names no zone."""
+    """Return the start of an ISO 8601 date or time, by default in UTC.
+
+    Raises click's BadParameter.
+    """
     try:
         return None if value is None else read_span(value).start
     except UnreadableTimeError as error:
@@ -47,19 +50,19 @@ def _instant(_: click.Context, __: click.Parameter, value: str | None) -> dateti
 
 @click.command("reprocess")
 @click.option(
-    "--source", "names", multiple=True, metavar="NAME", help="Only this source; may be given again."
+    "--source", "names", multiple=True, metavar="NAME", help="Only this source; repeatable."
 )
 @click.option(
     "--since",
     callback=_instant,
     metavar="WHEN",
-    help="Only payloads that arrived since then (ISO date or time).",
+    help="Only payloads that arrived since this ISO date or time.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="Change nothing; print what would change, with samples."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--demo", is_flag=True, help="Of the demo.")
+@click.option("--demo", is_flag=True, help="Reprocess the demo.")
 def command(
     *,
     names: tuple[str, ...],
@@ -70,14 +73,16 @@ def command(
 ) -> None:
     """Rebuild everything from the raw payloads after a fix.
 
-    Listings, coins, history and candles are what they would be had the fix always been there.
-
-    Runs beside the service; readers see the old state until the new one is complete. Interrupted,
-    the same command goes on where it was. Rejected records are tried again.
+    Listings, coins, history and candles become what they would be with the present code. The
+    service may run meanwhile; readers see the old state until the new one is complete. After an
+    interruption the same command resumes. Rejected records are retried.
 
     \b
-    Exit codes: 0 done, 3 done, and some payloads cannot be read.
-    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    Exit codes: 0 done, 3 done, but some payloads cannot be read.
+
+    \f
+    Raises SettingsError, CommandRefusedError.
+    """  # noqa: D301 - \b keeps click from wrapping, \f ends its help
     settings = load_settings()
     settings = demo_settings(settings) if demo else settings
     unknown = next((name for name in names if name not in settings.sources), None)
@@ -136,7 +141,7 @@ async def _reprocess(
 
 @contextlib.contextmanager
 def _bars() -> Iterator[OnProgress]:
-    """Show a bar a source on standard error, where that is a terminal."""
+    """Show a bar for each source on standard error, if it is a terminal."""
     tasks: dict[str, TaskID] = {}
     with Progress(
         TextColumn("{task.description}"),
@@ -157,7 +162,7 @@ def _bars() -> Iterator[OnProgress]:
 
 
 def _print(report: ReprocessReport) -> None:
-    """Print what was read and what changed: a line for each table and field, below it the first samples."""
+    """Print a line for each changed table and field, and below it the first samples."""
     screen = open_screen()
     table = Table("source", *(_right(name) for name in ("read", "unreadable", "listings changed")))
     table.box = None
@@ -183,7 +188,7 @@ def _print(report: ReprocessReport) -> None:
 def _short(value: str | None) -> str:
     if value is None:
         return "-"
-    return value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…"
+    return value if len(value) <= _SAMPLE_LENGTH else f"{value[: _SAMPLE_LENGTH - 1]}…"
 
 
 def _right(name: str) -> Column:

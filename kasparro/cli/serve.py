@@ -4,16 +4,16 @@ import click
 
 from common.settings import load_settings
 from kasparro.supervise.ports import check_port
-from kasparro.supervise.single import run_alone
+from kasparro.supervise.single import run_single
 
 
 @click.command("serve")
 def command() -> None:
     """Start the server alone.
 
-    It works on DATABASE_URL, or beside a `kasparro up` on that one's database (with another PORT),
-    or else on an embedded database that it starts for its time.
+    It uses DATABASE_URL, or the database of a running `kasparro up` (with another PORT), or else
+    starts an embedded database.
     """
     settings = load_settings()
     check_port(settings.host, settings.port)
-    run_alone(settings, ["server"])
+    run_single(settings, ["server"])

@@ -21,7 +21,7 @@ from kasparro.cli.common.reports import STYLES, open_screen, print_words
 from kasparro.cli.common.status import SourceStatus, Status, read_status
 from kasparro.cli.common.terminal import cell, say, say_json
 from kasparro.cli.common.which import demo_option, settings_for
-from kasparro.supervise.process_lock import find_occupant
+from kasparro.supervise.process_lock import find_lock_holder
 
 _COLUMNS = (
     Column("source"),
@@ -72,7 +72,7 @@ async def _read(settings: Settings) -> Status:
         )
         try:
             return await read_status(
-                connection, find_occupant(settings.home), _disk_bytes(settings)
+                connection, find_lock_holder(settings.home), _disk_bytes(settings)
             )
         finally:
             await connection.close()

@@ -9,10 +9,10 @@ from kasparro.cli.common.which import demo_option, settings_for
 @click.command("token")
 @demo_option
 def command(*, demo: bool | None) -> None:
-    """Print the token that triggering a run needs.
+    """Print the token that is needed to trigger runs.
 
-    It is SCHEDULER_TOKEN, or else one that is made once and kept in the state folder. Of several it
-    is the first.
+    It is SCHEDULER_TOKEN, or else a token that is created once in the state folder. Of several
+    tokens it is the first.
     """
     settings = settings_for(demo)
     click.echo(tokens_of(settings.scheduler_token or load_or_create_token(settings.home))[0])

@@ -1,4 +1,4 @@
-"""`kasparro trigger`: a run now, asked for as the API does."""
+"""`kasparro trigger`: request a run, as the API does."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from kasparro.cli.common.terminal import say, say_json
 from kasparro.cli.common.which import demo_option, settings_for
 
 LOOK_SECONDS = 0.2
-NOT_RUN = "not run: no ingestor is set to read it any more"
+NOT_RUN = "not run: no ingestor has this source any more"
 
 
 class TriggerOutcome(msgspec.Struct, frozen=True):
-    """A request, and how its runs went where they were waited for."""
+    """A request, and its runs if they were waited for."""
 
     request: int
     sources: list[str]
@@ -39,25 +39,23 @@ class TriggerOutcome(msgspec.Struct, frozen=True):
     "sources",
     multiple=True,
     metavar="NAME",
-    help="Only this source; may be given again.",
+    help="Only this source; repeatable.",
 )
-@click.option(
-    "--full", is_flag=True, help="Ignore checkpoints and validators, read everything anew."
-)
+@click.option("--full", is_flag=True, help="Ignore checkpoints and validators.")
 @click.option("--wait", is_flag=True, help="Wait for the runs to end and print them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @demo_option
 def command(
     *, sources: tuple[str, ...], full: bool, wait: bool, as_json: bool, demo: bool | None
 ) -> None:
-    """Ask the running ingestor for a run now.
+    """Request a run of the running ingestor.
 
-    The request is a row of the database: it is served even if the ingestor is started only later.
+    The request is saved in the database: an ingestor that starts later serves it too.
 
     \b
-    Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed or there
-    was none.
-    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    Exit codes of --wait: 0 every run succeeded, 3 records were rejected, 4 a run failed or did
+    not start.
+    """  # noqa: D301 - \b keeps click from wrapping
     settings = settings_for(demo)
     outcome = run_to_end(lambda: _trigger(settings, sources, full=full, wait=wait))
     if as_json:
@@ -76,7 +74,8 @@ async def _trigger(
     dsn = settings.database_url or await find_running(settings)
     if dsn is None:
         raise CommandError(
-            f"no Kasparro runs on {settings.home}: start `kasparro up`, or run sources with `kasparro ingest --once`"
+            f"no Kasparro runs on {settings.home}: start `kasparro up`, or run sources with "
+            "`kasparro ingest --once`"
         )
     await migrate(dsn)
     connection = await connect(dsn, application_name="kasparro trigger")
@@ -97,7 +96,7 @@ async def _choose(connection: Connection, names: Sequence[str]) -> list[str]:
     unknown = next((name for name in names if name not in enabled), None)
     if unknown is not None:
         raise CommandRefusedError(
-            f"{unknown!r} is no source of the running ingestor: it has {', '.join(enabled)}"
+            f"{unknown!r} is not a source of the running ingestor: it has {', '.join(enabled)}"
         )
     return list(dict.fromkeys(names)) or enabled
 

@@ -11,7 +11,7 @@ from kasparro.demo.plan import demo_plan, new_market
 from kasparro.demo.state import demo_settings
 from kasparro.supervise.console import open_console
 from kasparro.supervise.ports import check_port, service_url
-from kasparro.supervise.process_lock import occupy
+from kasparro.supervise.process_lock import hold_home
 from kasparro.supervise.supervisor import ProcessPlan, supervise
 
 log = logging.getLogger(__name__)
@@ -21,13 +21,12 @@ log = logging.getLogger(__name__)
 @click.option(
     "--demo",
     is_flag=True,
-    help="Use a made-up market: needs no network, and keeps a state folder of its own.",
+    help="Use a made-up market, without network, in a state folder of its own.",
 )
 def command(*, demo: bool) -> None:
     """Start everything: database, ingestor and server.
 
-    PostgreSQL is the embedded one unless DATABASE_URL names another. Ends, and ends everything, on
-    Ctrl-C or SIGTERM.
+    PostgreSQL is the embedded one unless DATABASE_URL is set. Ctrl-C or SIGTERM stops everything.
     """
     start(demo=demo)
 
@@ -35,14 +34,14 @@ def command(*, demo: bool) -> None:
 def start(*, demo: bool) -> None:
     """Run everything until a signal.
 
-    Raises SettingsError, RefusedError and what a database raises.
+    Raises SettingsError, CommandRefusedError and errors of the database.
     """
     settings = load_settings()
     if demo:
         settings = demo_settings(settings)
     check_source_settings(settings)
     market = new_market() if demo else None
-    with occupy(settings.home, service_url(settings), market):
+    with hold_home(settings.home, service_url(settings), market):
         check_port(settings.host, settings.port)
         console = open_console(settings)
         plan = _plan(settings, market)
@@ -52,5 +51,5 @@ def start(*, demo: bool) -> None:
 def _plan(settings: Settings, market: str | None) -> ProcessPlan:
     if market is None:
         return ProcessPlan(settings=settings, commands=(("ingestor",), ("server",)))
-    log.info("demo: prices are made up and kept apart in %s; no provider is asked", settings.home)
+    log.info("demo: prices are made up and stay in %s; no provider is called", settings.home)
     return demo_plan(settings, market)

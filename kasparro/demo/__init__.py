@@ -1,1 +1,1 @@
-"""The demo: a made-up market, its state folder, what it runs, and its removal."""
+"""The demo: a simulated market, its state folder, its processes, and its removal."""

@@ -1,4 +1,4 @@
-"""What the demo runs: a made-up market, and beside it an ingestor and a server that know no other."""
+"""The processes of the demo: a simulated market, with an ingestor and a server that use only it."""
 
 import os
 from urllib.parse import urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import dotenv
 
 from common.settings import UNSET, Settings
-from kasparro.demo.state import instead_of_providers
+from kasparro.demo.state import market_environment
 from kasparro.supervise.ports import free_port
 from kasparro.supervise.supervisor import ProcessPlan
 
@@ -14,18 +14,18 @@ POLL_SECONDS = 10
 COINS = 2000
 TICK_SECONDS = 5
 MOVING = 0.1
-"""Of all listings at each tick; the sixty best-known coins, which one sees first, always move."""
+"""The share of listings that change at each tick; the sixty best-known coins always do."""
 
 
 def new_market() -> str:
-    """Return a free address for a demo's market."""
+    """Return a free address for the simulated market."""
     return f"http://127.0.0.1:{free_port()}"
 
 
 def simulator_command(market: str, coins: int, moving: float = MOVING) -> tuple[str, ...]:
-    """Return the module, and its arguments, that is the market at an address with so many coins on each list.
+    """Return the module and arguments that run a market at an address, with `coins` on each list.
 
-    `moving` is the share of them that moves at each tick.
+    `moving` is the share of coins that change at each tick.
     """
     return (
         "kasparro.simulator",
@@ -41,9 +41,9 @@ def simulator_command(market: str, coins: int, moving: float = MOVING) -> tuple[
 
 
 def demo_plan(settings: Settings, market: str) -> ProcessPlan:
-    """Return the plan of a demo with its market at an address; `settings` are those of `demo_settings`."""
+    """Return the plan of a demo; `settings` are those of `demo_settings`."""
     environment = {
-        **instead_of_providers(market),
+        **market_environment(market),
         "KASPARRO_HOME": str(settings.home),
         "POLL_SECONDS": str(_poll_seconds(settings)),
         "CSV_PATH": str(settings.csv_path),
@@ -59,6 +59,6 @@ def demo_plan(settings: Settings, market: str) -> ProcessPlan:
 
 
 def _poll_seconds(settings: Settings) -> int:
-    """Return what the environment or `.env` wishes, else the demo's own pace."""
-    given = os.environ.get("POLL_SECONDS", dotenv.dotenv_values(".env").get("POLL_SECONDS")) or ""
-    return POLL_SECONDS if given.strip() in UNSET else settings.poll_seconds
+    """Return the POLL_SECONDS of the environment or `.env`, or else the demo's own."""
+    text = os.environ.get("POLL_SECONDS", dotenv.dotenv_values(".env").get("POLL_SECONDS")) or ""
+    return POLL_SECONDS if text.strip() in UNSET else settings.poll_seconds

@@ -1,4 +1,4 @@
-"""Removing what a demo left: its own files by name, so that nothing else is ever lost."""
+"""Remove a demo: only its own files, by their names."""
 
 import asyncio
 from pathlib import Path
@@ -7,20 +7,20 @@ from common.scheduler_token import FILE_NAME as TOKEN_FILE
 from db.embedded import EmbeddedPostgres
 from kasparro.cli.common.errors import CommandError, CommandRefusedError
 from kasparro.cli.common.folder_size import folder_bytes
-from kasparro.supervise.process_lock import LOCK_FILE, occupy
+from kasparro.supervise.process_lock import LOCK_FILE, hold_home
 
 
 def reset_demo(home: Path) -> int:
     """Remove the state folder of a demo and return how many bytes that freed.
 
-    Raises RefusedError where it runs or is not a folder of its own, CommandError where something
-    else lies in it, EmbeddedPostgresError.
+    Raises CommandRefusedError if the demo runs or its folder is a link, CommandError if the folder
+    holds other files, EmbeddedPostgresError.
     """
     if home.is_symlink():
         raise CommandRefusedError(
             f"{home} is a link to {home.resolve()}, which may be anything: remove it yourself"
         )
-    with occupy(home, "being removed"):
+    with hold_home(home, "being removed"):
         freed = folder_bytes((home / "postgres").resolve())
         asyncio.run(EmbeddedPostgres(home).remove())
         for name in (TOKEN_FILE, LOCK_FILE):

@@ -1,4 +1,4 @@
-"""The demo: a made-up market in place of the providers, in a state folder and a database of its own."""
+"""The settings of the demo: a simulated market, and a state folder and database of its own."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ import msgspec
 
 from common.settings import SAMPLE, Settings, load_settings
 from kasparro.cli.common.errors import CommandRefusedError
-from kasparro.supervise.process_lock import find_occupant
+from kasparro.supervise.process_lock import find_lock_holder
 
 RAW_RETENTION_HOURS = 2
 HISTORY_RETENTION_DAYS = 3
-"""A demo polls thirty times as often as real providers are polled: it keeps what it reads for a shorter time."""
+"""A demo polls thirty times as often as a real service, so it keeps its payloads for less time."""
 
-# What must not reach the simulator, or would let made-up prices reach real data.
-_LEFT_OUT = ("API_SOURCE_KEY", "COINGECKO_API_KEY", "READ_DATABASE_URL")
+# Secrets that the simulator must not receive, and a database that must not get simulated prices.
+_UNSET_VARIABLES = ("API_SOURCE_KEY", "COINGECKO_API_KEY", "READ_DATABASE_URL")
 
 
 def demo_settings(settings: Settings) -> Settings:
@@ -34,24 +34,23 @@ def demo_settings(settings: Settings) -> Settings:
 
 
 def running_demo_settings() -> Settings:
-    """Return the settings of the demo that runs, with its market in place of the providers.
+    """Return the settings of the running demo, with its market in place of the providers.
 
-    The market lives and dies with the demo: nothing else can tell its past. Raises RefusedError
-    where none runs.
+    Only the running market can serve the demo's past. Raises CommandRefusedError if no demo runs.
     """
-    occupant = find_occupant(demo_settings(load_settings()).home)
-    if occupant is None or occupant.market is None:
+    holder = find_lock_holder(demo_settings(load_settings()).home)
+    if holder is None or holder.market is None:
         raise CommandRefusedError(
-            "no demo runs, and its made-up market only answers meanwhile: start `kasparro up --demo`"
+            "no demo runs, and only a running demo has a market: start `kasparro up --demo`"
         )
-    environ = {**os.environ, **instead_of_providers(occupant.market)}
+    environ = {**os.environ, **market_environment(holder.market)}
     return demo_settings(load_settings(environ, dotenv_path=Path(".env")))
 
 
-def instead_of_providers(market: str) -> dict[str, str]:
-    """Return the environment of whoever is to ask a demo's market in place of the providers."""
+def market_environment(market: str) -> dict[str, str]:
+    """Return the environment of a process that uses a demo's market in place of the providers."""
     return {
-        **dict.fromkeys(_LEFT_OUT, ""),
+        **dict.fromkeys(_UNSET_VARIABLES, ""),
         "COINPAPRIKA_URL": f"{market}/coinpaprika/v1",
         "COINGECKO_URL": f"{market}/coingecko/api/v3",
         "COINGECKO_MONTHLY_CALLS": "1000000000",

@@ -10,7 +10,7 @@ from common.settings import Settings
 from kasparro.cli.common.errors import CommandRefusedError
 from kasparro.doctor.findings import Finding
 from kasparro.supervise.ports import check_port
-from kasparro.supervise.process_lock import find_occupant
+from kasparro.supervise.process_lock import find_lock_holder
 
 OLDEST_PYTHON = (3, 11)
 LOW_DISK_BYTES = 1_000_000_000
@@ -55,12 +55,12 @@ def check_disk(settings: Settings) -> Finding:
 
 def check_server_port(settings: Settings) -> Finding:
     """See that the port is free, or Kasparro's own."""
-    occupant = find_occupant(settings.home)
+    holder = find_lock_holder(settings.home)
     try:
         check_port(settings.host, settings.port)
     except CommandRefusedError as error:
-        if occupant is not None and occupant.url.endswith(f":{settings.port}"):
-            text = f"{settings.port} is held by Kasparro itself, which runs (process {occupant.pid}) at {occupant.url}"
+        if holder is not None and holder.url.endswith(f":{settings.port}"):
+            text = f"{settings.port} is held by Kasparro itself, which runs (process {holder.pid}) at {holder.url}"
             return Finding("ok", "Port", text)
         problem, _, remedy = str(error).partition(": ")
         return Finding("fail", "Port", problem, remedy)

@@ -1,1 +1,1 @@
-"""The supervisor: processes below this one, their output, their end, and their ports."""
+"""The supervisor: child processes, their output, shutdown, locks and ports."""

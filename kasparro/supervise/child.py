@@ -1,4 +1,4 @@
-"""One process that the supervisor keeps running: started again when it crashes, asked to stop before it is made to."""
+"""One child process: started again after a crash, stopped by a signal, then killed."""
 
 import asyncio
 import logging
@@ -19,13 +19,13 @@ RESTART_BACKOFF = BackoffPolicy(
     first_seconds=1.0, longest_seconds=30.0, jitter=0.0, steady_seconds=60.0
 )
 BAD_SETTING = 2
-"""The exit code of a process that will not start before a setting is changed."""
+"""The exit code of a process whose settings are wrong: it is not started again."""
 
 
 class Child:
     """The process `python -P -m MODULE` of the module `command[0]`; its lines go to `console`.
 
-    `refused` is called, once, with a sentence when it ends with code 2.
+    If it ends with code 2, `on_refusal` is called once with its last line.
     """
 
     def __init__(
@@ -33,22 +33,22 @@ class Child:
         command: tuple[str, ...],
         environment: Mapping[str, str],
         console: Console,
-        refused: Callable[[str], None],
+        on_refusal: Callable[[str], None],
         backoff: BackoffPolicy = RESTART_BACKOFF,
     ) -> None:
         self.name = command[0].rpartition(".")[2]
-        # -P: a file of the working folder that has a package's name is not taken for it.
+        # -P: a file in the working folder must not shadow a package.
         self._command = (sys.executable, "-P", "-m", "kasparro.supervise.parent_watch", *command)
         self._environment = {**environment, "PYTHONUNBUFFERED": "1"}
         self._console = console
-        self._refused = refused
+        self._on_refusal = on_refusal
         self._backoff = Backoff(backoff)
         self._process: Process | None = None
         self._stopping = anyio.Event()
         self._ended = anyio.Event()
 
     async def keep_running(self) -> None:
-        """Run the process, again and again, until `stop` is called or it refuses its settings."""
+        """Run the process again and again until `stop` is called or it refuses its settings."""
         try:
             await self._keep_running()
         finally:
@@ -62,7 +62,7 @@ class Child:
             if self._stopping.is_set():
                 return
             if code == BAD_SETTING:
-                self._refused(last_line or f"{self.name} refused to start")
+                self._on_refusal(last_line or f"{self.name} refused to start")
                 return
             wait_seconds = self._backoff.next_seconds(clock() - started)
             log.warning("%s %s; starting it again in %g s", self.name, _ending(code), wait_seconds)
@@ -70,7 +70,7 @@ class Child:
                 await self._stopping.wait()
 
     async def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
-        """Ask the process to stop and wait for `keep_running` to end; kill it after `grace_seconds`."""
+        """Ask the process to stop and wait for its end; kill it after `grace_seconds`."""
         self._stopping.set()
         self._signal(signal.SIGTERM)
         with anyio.move_on_after(grace_seconds):
@@ -81,12 +81,12 @@ class Child:
         await self._ended.wait()
 
     def kill(self) -> None:
-        """End the process at once, and for good."""
+        """Kill the process, and do not start it again."""
         self._stopping.set()
         self._signal(signal.SIGKILL)
 
     async def _run(self) -> tuple[int, str]:
-        """Run the process once; return its exit code (negative: a signal) and the last line that it wrote."""
+        """Run the process once; return its exit code (negative: a signal) and its last line."""
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command,
             env=self._environment,
@@ -96,7 +96,7 @@ class Child:
             # Ctrl-C in the terminal is for the supervisor, which stops its children in order.
             start_new_session=True,
         )
-        if self._stopping.is_set():  # it was being started when `stop` looked
+        if self._stopping.is_set():  # `stop` was called during the start
             self._signal(signal.SIGTERM)
         last_line = await self._pass_lines(process)
         return await process.wait(), last_line
@@ -110,7 +110,7 @@ class Child:
                 line = await process.stdout.readuntil(b"\n")
             except (
                 asyncio.LimitOverrunError
-            ) as error:  # longer than the buffer: passed on in pieces
+            ) as error:  # longer than the buffer: pass it on in pieces
                 line = await process.stdout.readexactly(error.consumed)
             except asyncio.IncompleteReadError as error:  # the end
                 line, complete = error.partial, False

@@ -1,4 +1,4 @@
-"""The lines of all processes on one terminal: each with the name of the process that it comes from, in its colour."""
+"""The lines of all processes on one terminal, each after the coloured name of its process."""
 
 import errno
 import logging
@@ -17,11 +17,10 @@ _WIDTH = max(map(len, _COLOURS))
 
 
 class ConsoleLines:
-    """Writes lines to a stream for as long as it takes them; what it does not take is dropped and counted.
+    """Writes lines to a stream; lines that cannot be written are dropped and counted.
 
-    A disk that is full, or a reader that is gone, must not end what is supervised. Nothing is kept
-    for later: a buffer would be written in part, and again at the end of the process, whose exit
-    code that changes.
+    A full disk or a closed reader must not end the supervisor. Lines are not buffered: a buffer
+    would be written in part, and again at exit, which changes the exit code.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -31,7 +30,7 @@ class ConsoleLines:
         self.dropped = 0
 
     def write(self, text: str) -> bool:
-        """Write a line; tell whether it was written."""
+        """Write a line and return whether it was written."""
         try:
             self._write(f"{text}\n")
         except (OSError, ValueError) as error:  # ValueError: it was closed
@@ -40,8 +39,8 @@ class ConsoleLines:
             return False
         return True
 
-    def take_loss(self) -> str | None:
-        """Return what there is to say of lines that were dropped, None where none were since it was last asked."""
+    def take_dropped(self) -> str | None:
+        """Return a sentence about the lines dropped since the last call, None without any."""
         if not self.dropped:
             return None
         count, self.dropped = self.dropped, 0
@@ -57,20 +56,20 @@ class ConsoleLines:
         left = memoryview(text.encode(errors="backslashreplace"))
         while left:
             written = self._raw.write(left)
-            if written is None:  # somebody has made it non-blocking, and it is full
+            if written is None:  # another process made it non-blocking, and it is full
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             left = left[written:]
 
 
 class Console(logging.Handler):
-    """Writes to standard error; plain text where that is no terminal or NO_COLOR is set (no-color.org).
+    """Writes to standard error, without colours if it is not a terminal or NO_COLOR is set.
 
-    As a handler of logging it writes what this process itself has to say. Lines that cannot be
-    written are dropped; how many they were is said as soon as one can be written again.
+    See no-color.org. As a logging handler it writes the supervisor's own messages. It drops lines
+    that cannot be written, and reports their number with the next line that can.
     """
 
     def __init__(self, *, bare: bool, stream: TextIO | None = None) -> None:
-        """With `bare`, lines pass as they are: JSON stays JSON."""
+        """With `bare`, lines pass unchanged: JSON stays JSON."""
         super().__init__()
         stream = stream or sys.stderr
         self._lines = ConsoleLines(stream)
@@ -82,11 +81,11 @@ class Console(logging.Handler):
         self.line("kasparro", self.format(record))
 
     def line(self, name: str, text: str) -> None:
-        """Write a line of the process `name`; whatever is in it, a terminal only prints it."""
+        """Write a line of the process `name`, without terminal control characters."""
         before = self._lines.dropped
         text = printable_lines(text)
         if self._lines.write(text if self._bare else f"{self._prefix(name)} {text}") and before:
-            logging.getLogger(__name__).warning("%s", self._lines.take_loss())
+            logging.getLogger(__name__).warning("%s", self._lines.take_dropped())
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name:{_WIDTH}} |"
@@ -98,11 +97,10 @@ class Console(logging.Handler):
 
 
 def open_console(settings: Settings) -> Console:
-    """Return the console of a supervisor, and send this process's own log lines the way that `settings` say."""
+    """Return the console of a supervisor, and send this process's own log lines to it."""
     console = Console(bare=settings.log_format == "json")
     configure_logging(settings)
-    # The formatter stays, the way out becomes the console's, which survives an output that cannot
-    # be written.
+    # The formatter stays; the console replaces the stream, since it survives write errors.
     (handler,) = logging.getLogger().handlers
     if settings.log_format == "json":
         console.setFormatter(handler.formatter)

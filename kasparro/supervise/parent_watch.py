@@ -1,8 +1,8 @@
-"""`python -m kasparro.supervise.parent_watch MODULE …`: runs a module as `python -m` does, but never outlives its parent.
+"""`python -m kasparro.supervise.parent_watch MODULE …`: like `python -m`, but ends with its parent.
 
-The parent keeps the other end of this process's standard input and writes nothing to it. When the
-parent ends, even by kill -9, the kernel closes that end: the module is then asked to stop, and
-ended where it does not.
+The parent holds the other end of this process's standard input and writes nothing to it. When the
+parent ends, even by kill -9, the kernel closes that end: this process then gets SIGTERM, and
+SIGKILL after GRACE_SECONDS.
 """
 
 import os
@@ -17,12 +17,12 @@ GRACE_SECONDS = 10.0
 
 def main() -> None:
     """Run the module that the command line names."""
-    threading.Thread(target=_end_with_parent, name="leash", daemon=True).start()
+    threading.Thread(target=_watch_parent, name="parent watch", daemon=True).start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
-def _end_with_parent() -> None:
+def _watch_parent() -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

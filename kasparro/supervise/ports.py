@@ -1,4 +1,4 @@
-"""The server's port: whether it can be had, and who has it otherwise."""
+"""The server's port: whether it is free, and which process uses it."""
 
 import errno
 import socket
@@ -11,12 +11,12 @@ from server.address import browser_url
 
 
 def service_url(settings: Settings) -> str:
-    """Return where a browser on this machine reaches the server."""
+    """Return the URL of the server for a browser on this machine."""
     return browser_url(settings.host, settings.port)
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise RefusedError, which says what is wrong and what to set, where the server could not listen there."""
+    """Raise CommandRefusedError, with the setting to change, if the server cannot listen there."""
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -33,7 +33,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody has at this moment."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -46,12 +46,15 @@ def _sentence(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"port {port} is for privileged users only: set PORT to one above 1023"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"HOST {host!r} is no address of this machine: set HOST to one, such as 127.0.0.1 or 0.0.0.0"
+        return (
+            f"HOST {host!r} is not an address of this machine: set HOST to one, such as "
+            "127.0.0.1 or 0.0.0.0"
+        )
     return f"cannot listen on {host}:{port} ({error.strerror}): set HOST and PORT"
 
 
 def _holder(port: int) -> str:
-    """Say who listens on `port`, as far as this user may know."""
+    """Return a name of the process that listens on `port`, as far as this user may see it."""
     try:
         listeners = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
         pid = next((c.pid for c in listeners if c.laddr and c.laddr.port == port), None)

@@ -1,4 +1,4 @@
-"""One `kasparro up` a state folder: a lock that the kernel drops with its process, and where that one answers."""
+"""One `kasparro up` a state folder: a lock that the kernel releases with its process."""
 
 import contextlib
 import fcntl
@@ -18,7 +18,7 @@ LOCK_FILE = "kasparro.lock"
 
 
 class LockHolder(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The `kasparro up` that holds a state folder; `market` is where a demo's made-up market answers."""
+    """The `kasparro up` that holds a state folder; `market` is the address of a demo's market."""
 
     pid: int
     url: str
@@ -26,10 +26,10 @@ class LockHolder(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @contextmanager
-def occupy(home: Path, url: str, market: str | None = None) -> Iterator[None]:
-    """Hold `home` for this process.
+def hold_home(home: Path, url: str, market: str | None = None) -> Iterator[None]:
+    """Hold the lock of `home` for this process.
 
-    Raises RefusedError where another holds it, FolderUnusableError.
+    Raises CommandRefusedError if another process holds it, FolderUnusableError.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -38,22 +38,22 @@ def occupy(home: Path, url: str, market: str | None = None) -> Iterator[None]:
         raise FolderUnusableError(folder=home, reason=error.strerror or str(error)) from error
     with file:
         if not _lock(file):
-            raise CommandRefusedError(_sentence(home, find_occupant(home)))
+            raise CommandRefusedError(_sentence(home, find_lock_holder(home)))
         file.truncate(0)
         file.write(msgspec.json.encode(LockHolder(pid=os.getpid(), url=url, market=market)))
         file.flush()
         yield
 
 
-def find_occupant(home: Path) -> LockHolder | None:
-    """Return who holds `home`, None where nobody does, or one that has not yet said who it is."""
+def find_lock_holder(home: Path) -> LockHolder | None:
+    """Return the holder of `home`; None without a holder, or before it has written its address."""
     try:
         with _path(home).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         with contextlib.suppress(msgspec.DecodeError):
             return msgspec.json.decode(_path(home).read_bytes(), type=LockHolder)
-    except OSError:  # no such file, or not ours to see
+    except OSError:  # no such file, or no permission
         return None
     return None
 
@@ -63,7 +63,7 @@ def _lock(file: BinaryIO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(0.02)  # `find_occupant` of another command holds it for a moment
+            time.sleep(0.02)  # `find_lock_holder` of another command holds it for a moment
         else:
             return True
     return False
@@ -73,6 +73,9 @@ def _path(home: Path) -> Path:
     return home / LOCK_FILE
 
 
-def _sentence(home: Path, occupant: LockHolder | None) -> str:
-    who = "" if occupant is None else f" (process {occupant.pid}, {occupant.url})"
-    return f"Kasparro is running already on {home}{who}: stop that one, or set KASPARRO_HOME to another folder"
+def _sentence(home: Path, holder: LockHolder | None) -> str:
+    who = "" if holder is None else f" (process {holder.pid}, {holder.url})"
+    return (
+        f"Kasparro is running already on {home}{who}: stop that one, or set KASPARRO_HOME to "
+        "another folder"
+    )

@@ -1,4 +1,4 @@
-"""One process alone: becomes it where a database is there already, supervises both where not."""
+"""Run one process: replaced by it if the database runs already, else its supervisor."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ from kasparro.supervise.console import open_console
 from kasparro.supervise.supervisor import ProcessPlan, supervise
 
 
-def run_alone(settings: Settings, command: Sequence[str]) -> None:
-    """Run `python -m COMMAND` until a signal, on the database that `settings` mean, brought to today's schema."""
+def run_single(settings: Settings, command: Sequence[str]) -> None:
+    """Run `python -m COMMAND` until a signal, on the migrated database of `settings`."""
     dsn = settings.database_url or asyncio.run(find_running(settings))
     if dsn is None:
         plan = ProcessPlan(settings=settings, commands=(tuple(command),))
@@ -30,7 +30,7 @@ async def _prepare(dsn: str, module: str) -> str:
 
 
 def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
-    """Replace this process, so that signals and exit codes are the module's own."""
+    """Replace this process, so that signals and exit codes are those of the module."""
     sys.stdout.flush()
-    # Our own module.
+    # A module of this program.
     os.execve(sys.executable, [sys.executable, "-P", "-m", *command], environment)  # noqa: S606

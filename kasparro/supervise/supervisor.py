@@ -1,4 +1,4 @@
-"""Runs the processes of one Kasparro below this one, until a signal; leaves none of them behind."""
+"""Runs the processes of one Kasparro until a signal, and leaves none of them behind."""
 
 import http.client
 import logging
@@ -33,10 +33,10 @@ _POSTGRES_BACKOFF = msgspec.structs.replace(RESTART_BACKOFF, immediate=1)
 
 
 class ProcessPlan(msgspec.Struct, frozen=True):
-    """What is to run: commands such as `("server",)`, started in this order and stopped in the reverse one.
+    """The commands to run, such as `("server",)`: started in this order, stopped in reverse.
 
-    `environment` goes over that of this process, and DATABASE_URL over both. A demo's
-    database is marked as one.
+    `environment` extends that of this process; DATABASE_URL overrides both. A demo's database is
+    marked as one.
     """
 
     settings: Settings
@@ -46,10 +46,10 @@ class ProcessPlan(msgspec.Struct, frozen=True):
 
 
 async def supervise(plan: ProcessPlan, console: Console) -> None:
-    """Bring up the database, migrate it, and keep every command running until a signal.
+    """Start and migrate the database, and keep every command running until a signal.
 
-    Raises RefusedError with the words of a process that refused its settings, and whatever a
-    database raises that cannot be brought up.
+    Raises CommandRefusedError with the message of a process that refused its settings, and the
+    errors of a database that cannot be used.
     """
     stop = Stop()
     async with AsyncExitStack() as stack:
@@ -63,7 +63,7 @@ async def supervise(plan: ProcessPlan, console: Console) -> None:
             if plan.settings.demo:
                 await _mark(dsn)
             log.info("the database is ready")
-        if not stop.is_wished():
+        if not stop.is_requested():
             await _run(plan, console, stop, embedded, str(dsn))
     if stop.reason is not None:
         raise CommandRefusedError(stop.reason)
@@ -86,7 +86,7 @@ async def _run(
             command,
             {**environment, "DATABASE_URL": await dsn_for(dsn, command[0])},
             console,
-            stop.wish,
+            stop.request,
         )
         for command in plan.commands
     ]
@@ -95,7 +95,7 @@ async def _run(
         for child in children:
             child.kill()
 
-    stop.on_impatience = kill_all
+    stop.on_second_signal = kill_all
     async with anyio.create_task_group() as group:
         for child in children:
             group.start_soon(child.keep_running)
@@ -111,10 +111,9 @@ async def _run(
 
 
 async def _keep_running(embedded: EmbeddedPostgres) -> None:
-    """Start PostgreSQL again whenever it ends; the processes connect again by themselves.
+    """Start PostgreSQL again whenever it ends; the processes reconnect by themselves.
 
-    After the first crash that happens at once: everything waits for it. Only if it crashes again
-    soon there is a pause.
+    The first restart is immediate, since everything waits for it.
     """
     backoff = Backoff(_POSTGRES_BACKOFF)
     while True:
@@ -133,19 +132,20 @@ async def _keep_running(embedded: EmbeddedPostgres) -> None:
 
 
 async def _greet(plan: ProcessPlan) -> None:
-    """Print the one line that says where the service is, as soon as it answers."""
+    """Print the service's URL as soon as it answers."""
     url = service_url(plan.settings)
     while True:
         if await anyio.to_thread.run_sync(_answers, url, abandon_on_cancel=True):
             break
         await anyio.sleep(PROBE_SECONDS)
-    line = f"{plan.greeting} at {url}{plan.settings.root_path} (GraphiQL /graphql, REST /data, docs /docs)"
+    address = f"{url}{plan.settings.root_path}"
+    line = f"{plan.greeting} at {address} (GraphiQL /graphql, REST /data, docs /docs)"
     if not ConsoleLines(sys.stdout).write(line):
         log.info("%s", line)
 
 
 def _answers(url: str) -> bool:
-    # http.client, unlike urllib, asks no proxy of the environment.
+    # http.client, unlike urllib, uses no proxy of the environment.
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PROBE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/health")

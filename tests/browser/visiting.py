@@ -12,7 +12,7 @@ import aiohttp
 import psutil
 
 from kasparro.demo.plan import new_market, simulator_command
-from kasparro.demo.state import instead_of_providers
+from kasparro.demo.state import market_environment
 from kasparro.supervise.ports import free_port
 from server.pages import DASHBOARD
 from tests.conftest import ROOT, Program
@@ -140,7 +140,7 @@ async def running_demo(
                 ("-m", *simulator_command(market, coins, MOVING)), {}, home / "market.log"
             )
             programs.callback(simulator.reap)
-            environ |= instead_of_providers(market)
+            environ |= market_environment(market)
         up = ("up", "--demo") if coins is None else ("up",)
         program = Program(("-m", "kasparro", *up), environ, home / "demo.log")
         programs.callback(program.reap)

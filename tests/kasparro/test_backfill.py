@@ -63,7 +63,8 @@ async def test_it_says_what_it_needs_and_what_it_did(shell: Shell, connection: C
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     spare = re.fullmatch(
-        rf"coingecko: {coins} calls, one a coin, for 5 days; left this month .*: (\S+) calls", first
+        rf"coingecko: {coins} calls, one a coin, for 5 days; calls left this month .*: ([\d,]+)",
+        first,
     )
     assert spare is not None
     assert 100_000 < int(spare[1].replace(",", "")) < 1_000_000
@@ -77,7 +78,7 @@ async def test_it_says_what_it_needs_and_what_it_did(shell: Shell, connection: C
     again = await shell(*COMMAND, "--days", "5")
     assert (again.returncode, shell.calls()) == (0, coins)
     assert again.stdout == (
-        f"coingecko has answered already for {coins} coins and 5 days: no calls needed; --again asks anew\n"
+        f"coingecko is complete for {coins} coins and 5 days: no calls needed; --again reads them again\n"
     )
 
 
@@ -100,7 +101,7 @@ async def test_json_is_alone_on_standard_output(shell: Shell) -> None:
     }  # fmt: skip
     assert (
         done.stderr.splitlines()[0]
-        == "history is kept for 3 days (HISTORY_RETENTION_DAYS): what is older is left out"
+        == "history is kept for 3 days (HISTORY_RETENTION_DAYS): older prices are left out"
     )
     assert done.stderr.splitlines()[1].startswith("coingecko: 2 calls, one a coin, for 3 days; ")
 
@@ -155,7 +156,7 @@ async def test_a_provider_that_is_down_is_code_4_and_the_same_command_goes_on(
     calls = shell.calls()
     done = await shell(*COMMAND, "--days", "2")
     assert done.returncode == 0
-    assert "; answered already: 7 coins; " in done.stdout
+    assert "; complete already: 7 coins; " in done.stdout
     coins = await connection.fetchval("SELECT count(*) FROM listings WHERE contributes")
     assert shell.calls() - calls == coins - 7
 
@@ -166,14 +167,14 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
     budget = {"COINGECKO_MONTHLY_CALLS": "10000", "COINGECKO_PAGES": "1"}
     first = await shell(*COMMAND, "--days", "2", "--ticker", "BTC", **budget)
     spare = re.search(
-        r"; left this month beside the polls: ([\d,]+) calls$", first.stdout, re.MULTILINE
+        r"; calls left this month besides the polls: ([\d,]+)$", first.stdout, re.MULTILINE
     )
     assert spare is not None
     few = int(spare[1].replace(",", "")) - 1 - 10
     await connection.execute("UPDATE api_calls SET calls = calls + $1", few)
     done = await shell(*COMMAND, "--days", "2", **budget)
     assert done.returncode == 3
-    assert re.search(r"; left this month beside the polls: 1\d calls$", done.stdout, re.MULTILINE)
+    assert re.search(r"; calls left this month besides the polls: 1\d$", done.stdout, re.MULTILINE)
     assert re.search(
         r"^\d+ coins left: coingecko has no calls left this month beside", done.stderr, re.MULTILINE
     )
@@ -190,10 +191,10 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--source", "csv"), "Error: csv cannot tell the past: it offers no backfill\n"),
+        (("--source", "csv"), "Error: csv does not offer past prices\n"),
         (
             ("--source", "coingecko", "--demo"),
-            "Error: no demo runs, and its made-up market only answers meanwhile: start `kasparro up --demo`\n",
+            "Error: no demo runs, and only a running demo has a market: start `kasparro up --demo`\n",
         ),
         (("--source", "nope"), "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n"),
         (

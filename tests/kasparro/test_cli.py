@@ -236,7 +236,7 @@ async def test_ingest_once_tells_a_failed_run_by_code_4(database: str, tmp_path:
             ("ingest", "--once", "--source", "nope"),
             "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n",
         ),
-        (("ingest", "--full"), "Error: --full and --json go with --once\n"),
+        (("ingest", "--full"), "Error: --full and --json need --once\n"),
     ],
 )
 def test_ingest_refuses_what_it_cannot_do(
@@ -260,7 +260,7 @@ async def test_ingest_once_tells_a_source_that_was_busy_by_code_4(
     program = start_program("-c", IMPATIENT, "ingest", "--once", **no_network(database, tmp_path))
     assert await program.wait() == 4, program.text()
     assert re.search(
-        r"^csv: not run: another ingestor was at it for 0\.1 s$", program.text(), re.MULTILINE
+        r"^csv: not run: another ingestor was running it for 0\.1 s$", program.text(), re.MULTILINE
     )
     await release_source_lock(connection, "csv")
     await connection.close()
@@ -284,7 +284,7 @@ async def test_trigger_names_a_source_that_the_request_ended_without(
     assert await trigger.wait() == 4, trigger.text()
     assert re.search(r"^ csv +success ", trigger.text(), re.MULTILINE)
     assert re.search(
-        r"^former: not run: no ingestor is set to read it any more$", trigger.text(), re.MULTILINE
+        r"^former: not run: no ingestor has this source any more$", trigger.text(), re.MULTILINE
     )
     assert await ingestor.stop() == 0
 
@@ -323,7 +323,7 @@ async def test_trigger_writes_a_request_that_waits_for_an_ingestor(
     unknown = await kasparro("trigger", "--source", "nope", **settings)
     assert (unknown.returncode, unknown.stderr) == (
         2,
-        "Error: 'nope' is no source of the running ingestor: it has csv\n",
+        "Error: 'nope' is not a source of the running ingestor: it has csv\n",
     )
 
     done = await kasparro("trigger", "--full", "--json", **settings)

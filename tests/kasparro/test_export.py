@@ -325,7 +325,7 @@ async def test_a_database_that_goes_away_leaves_no_file(
     assert program.process.returncode == 1
     assert (
         program.text()
-        == "Error: the database went away before the end; nothing is left of the file\n"
+        == "Error: the connection to the database was lost; no complete file was written\n"
     )
     assert fifo.is_fifo()
     assert not out.exists()
@@ -377,8 +377,8 @@ async def test_a_terminal_sees_how_far_it_is(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--out", "-"), "--format must say which format: csv, ndjson, parquet, arrow"),
-        (("--out", "coins.txt"), "--format must say which format: csv, ndjson, parquet, arrow"),
+        (("--out", "-"), "choose a --format: csv, ndjson, parquet, arrow"),
+        (("--out", "coins.txt"), "choose a --format: csv, ndjson, parquet, arrow"),
         (
             ("--out", "-", "--format", "xml"),
             "'xml' is not one of 'csv', 'ndjson', 'parquet', 'arrow'",

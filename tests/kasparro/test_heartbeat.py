@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from db.connect.pool import connect
-from kasparro.health_check import check_heartbeat
+from kasparro.health_check import check_ingestor
 from tests.conftest import ROOT, StartProgram
 
 NOBODY = "no ingestor of this machine is connected to the database\n"
@@ -35,7 +35,7 @@ async def test_the_heart_beats_as_long_as_the_ingestor_lives(
     await ingestor.wait_for(r"run\.finished")
     assert await heartbeat(**environ) == (0, "")
     connection = await connect(database)
-    silent = await check_heartbeat(connection, datetime.timedelta())
+    silent = await check_ingestor(connection, datetime.timedelta())
     await connection.close()
     assert silent is not None
     assert silent.startswith("the ingestor has not used the database for ")

@@ -9,57 +9,57 @@ import pytest
 
 from db.embedded import FolderUnusableError
 from kasparro.cli.common.errors import CommandRefusedError
-from kasparro.supervise.process_lock import LockHolder, find_occupant, occupy
+from kasparro.supervise.process_lock import LockHolder, find_lock_holder, hold_home
 
 URL = "http://127.0.0.1:8000"
 
 
 def test_a_folder_has_one_occupant_at_a_time(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    with occupy(home, URL):
-        assert find_occupant(home) == LockHolder(os.getpid(), URL)
+    with hold_home(home, URL):
+        assert find_lock_holder(home) == LockHolder(os.getpid(), URL)
         with (
             pytest.raises(
                 CommandRefusedError, match=rf"already on {home} \(process {os.getpid()}, {URL}\)"
             ),
-            occupy(home, URL),
+            hold_home(home, URL),
         ):
             pytest.fail("both hold it")
-    assert find_occupant(home) is None
-    with occupy(home, URL):
+    assert find_lock_holder(home) is None
+    with hold_home(home, URL):
         pass
 
 
 def test_a_killed_occupant_leaves_the_folder_free(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from kasparro.supervise.process_lock import occupy\n"
-        "with occupy(Path(sys.argv[1]), 'url'): os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from kasparro.supervise.process_lock import hold_home\n"
+        "with hold_home(Path(sys.argv[1]), 'url'): os.kill(os.getpid(), 9)"
     )
     subprocess.run(
         [sys.executable, "-c", code, tmp_path], cwd=Path(__file__).parents[2], check=False
     )
     assert (tmp_path / "kasparro.lock").read_bytes()
-    assert find_occupant(tmp_path) is None
-    with occupy(tmp_path, URL):
+    assert find_lock_holder(tmp_path) is None
+    with hold_home(tmp_path, URL):
         pass
 
 
 def test_an_occupant_that_has_not_yet_said_who_it_is_counts(tmp_path: Path) -> None:
-    with occupy(tmp_path, URL):
+    with hold_home(tmp_path, URL):
         (tmp_path / "kasparro.lock").write_bytes(b"")
         with (
             pytest.raises(CommandRefusedError, match=f"already on {tmp_path}: stop"),
-            occupy(tmp_path, URL),
+            hold_home(tmp_path, URL),
         ):
             pytest.fail("both hold it")
 
 
 def test_nobody_occupies_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    assert find_occupant(tmp_path / "missing") is None
+    assert find_lock_holder(tmp_path / "missing") is None
 
 
 def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(FolderUnusableError, match=f"{file} cannot be used"), occupy(file, URL):
+    with pytest.raises(FolderUnusableError, match=f"{file} cannot be used"), hold_home(file, URL):
         pytest.fail("it is no folder")

@@ -35,7 +35,7 @@ def test_a_taken_port_names_its_holder(taken_port: int, host: str) -> None:
 @pytest.mark.parametrize(
     ("host", "sentence"),
     [
-        ("192.0.2.1", "HOST '192.0.2.1' is no address of this machine: set HOST"),
+        ("192.0.2.1", "HOST '192.0.2.1' is not an address of this machine: set HOST"),
         ("no-such-host.invalid", "HOST 'no-such-host.invalid' cannot be resolved"),
     ],
 )

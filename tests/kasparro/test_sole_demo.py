@@ -19,7 +19,7 @@ from tests.conftest import Program, StartProgram
 from tests.kasparro.command_line import kasparro, run, run_in
 
 TIMEOUT_SECONDS = 90
-NOTE = r"Using the demo that runs at (\S+) \(made-up prices\); --no-demo for no demo\n"
+NOTE = r"Using the demo at (\S+) \(made-up prices\); --no-demo for other data\n"
 PAST = '{{ coins(first: 100) {{ nodes {{ candles(interval: D1, from: "{:%Y-%m-%d}T00:00:00Z") {{ samples }} }} }} }}'
 
 
@@ -118,8 +118,8 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
         refused = await asyncio.to_thread(run_in, tmp_path, *command, **environ)
         assert refused.returncode == 2
         assert refused.stderr == (
-            f"Error: only the demo runs, at {url}, and its prices are made up: say --demo for it, "
-            f"or --no-demo for what is in {state_folder}\n"
+            f"Error: only the demo runs, at {url}, and its prices are made up: use --demo for it, "
+            f"or --no-demo for the data in {state_folder}\n"
         )
     assert (await kasparro("status", **environ)).returncode == 0
     shutil.rmtree(state_folder / "postgres")
@@ -135,7 +135,7 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     gone = await kasparro("demo", "--reset", **environ)
     assert gone.returncode == 0, gone.stderr
     assert re.fullmatch(
-        rf"removed {state_folder}/demo, [\d.]+ MB: the next demo starts from nothing\n", gone.stdout
+        rf"removed {state_folder}/demo, [\d.]+ MB: the next demo starts empty\n", gone.stdout
     )
     assert list(state_folder.iterdir()) == []
 
@@ -170,7 +170,7 @@ async def test_a_reset_ends_what_a_killed_demo_left_and_takes_nothing_that_is_no
     nothing = await kasparro("demo", "--reset", **environ)
     assert (nothing.returncode, nothing.stdout) == (
         0,
-        f"no demo has left anything at {state_folder}/demo\n",
+        f"there is nothing to remove at {state_folder}/demo\n",
     )
 
 

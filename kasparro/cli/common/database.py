@@ -1,4 +1,4 @@
-"""Which database a command works on."""
+"""The database of a command."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,11 +11,11 @@ from db.schema.logins import PARTS, LoginError, login_dsn
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[str]:
-    """Yield the DSN of the one database that `settings` mean.
+    """Yield the DSN of the database that `settings` mean.
 
-    That is DATABASE_URL; or the embedded server of the Kasparro that runs on this state folder; or,
-    where none runs, one started for as long as the block lasts. Raises EmbeddedPostgresError;
-    whether DATABASE_URL answers is for the caller to see.
+    That is DATABASE_URL, or the embedded server of a running Kasparro with this state folder, or
+    else one that runs while the block lasts. Raises EmbeddedPostgresError; it does not check
+    whether DATABASE_URL answers.
     """
     if settings.database_url is not None:
         yield settings.database_url
@@ -27,9 +27,10 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
 
 
 async def dsn_for(dsn: str, module: str) -> str:
-    """Return the DSN that a process is handed: with a login of its own, where it has one.
+    """Return the DSN of a process, with a login of its own if there is one.
 
-    Where it has none it is handed `dsn`, and warns of that itself. Raises DatabaseUnavailableError.
+    Without a login this is `dsn`: the process then warns by itself. Raises
+    DatabaseUnavailableError.
     """
     part = next((part for part in PARTS if part == module), None)
     try:
@@ -39,13 +40,13 @@ async def dsn_for(dsn: str, module: str) -> str:
 
 
 async def find_running(settings: Settings) -> str | None:
-    """Return the DSN of the embedded server that runs on this state folder, None where none answers."""
+    """Return the DSN of the running embedded server of this state folder, None without one."""
     dsn = running_dsn(settings.home)
     if dsn is None:
         return None
     try:
         connection = await connect(dsn)
-    except DatabaseUnavailableError:  # what a kill -9 left behind
+    except DatabaseUnavailableError:  # a file that a kill -9 left
         return None
     await connection.close()
     return dsn

@@ -1,11 +1,11 @@
-"""What a user gets to read when a command cannot go on, and the exit code that a script gets.
+"""The message and the exit code of a command that fails.
 
 0  done
-1  it failed: the database is out of reach, a check of `doctor` failed
-2  it was not even tried: a bad setting or option, a taken port, a state folder in use
+1  failed: the database is out of reach, a check of `doctor` failed
+2  refused, nothing was started: a bad setting or option, a taken port, a state folder in use
 3  a run was partial: some records were rejected
-4  a run failed, or there was none of a source that was asked for
-128 + n  signal n ended it (143: SIGTERM, 130: Ctrl-C); what it had opened is closed
+4  a run failed, or a requested source was not run
+128 + n  signal n ended it (143: SIGTERM, 130: Ctrl-C), after the command closed its resources
 """
 
 from common.settings import SettingsError
@@ -20,13 +20,13 @@ RUN_FAILED = 4
 
 
 class CommandError(Exception):
-    """The command cannot go on; the message is one sentence that says why and what to do."""
+    """The command cannot continue; the message is one sentence: why, and what to do."""
 
     exit_code = FAILED
 
 
 class CommandRefusedError(CommandError):
-    """Nothing was started: what is there already, or what was asked for, forbids it."""
+    """Nothing was started, because of the state of the system or the arguments."""
 
     exit_code = REFUSED
 
@@ -41,7 +41,7 @@ _EXPECTED: tuple[tuple[type[Exception], int], ...] = (
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
-    """Return the sentence and the exit code of an expected error; None for one that is a fault of ours."""
+    """Return the message and exit code of an expected error, None for an error of our own."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, CommandError):

@@ -1,4 +1,4 @@
-"""Commands that do one thing and end: cut short by a signal, they still close what they opened."""
+"""Commands that end by themselves: after a signal they still close what they opened."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,14 +11,14 @@ from kasparro.supervise.stop import Stop
 Result = TypeVar("Result")
 
 SIGNALLED = 128
-"""What shells add to a signal's number for the exit code of a process that it ended: 143 stands for SIGTERM."""
+"""Added to the number of the signal that ended a command: 143 is SIGTERM."""
 
 
 def run_to_end(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Return what `work` returns.
+    """Return the result of `work`.
 
-    A signal cancels it, so that runs and databases are closed, and then ends the command with 128 +
-    its number.
+    A signal cancels it, so that runs and databases are closed, and the exit code is then 128 + its
+    number. Raises click's Exit.
     """
     return asyncio.run(_until_signal(work))
 

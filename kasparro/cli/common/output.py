@@ -1,4 +1,4 @@
-"""Where a command writes a file: under its name once it is whole, or to standard output."""
+"""The output of a command: a file that appears when it is complete, or standard output."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ STDOUT = "-"
 
 
 class OutputError(CommandError):
-    """What was to be written could not be."""
+    """Output could not be written."""
 
 
 class Output:
-    """An open file; `size` bytes were written so far."""
+    """An open file, and the number of bytes written so far."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         self.name = name
@@ -26,7 +26,7 @@ class Output:
         self._file = file
 
     def write(self, data: bytes) -> None:
-        """Write all of it. Raises OutputError."""
+        """Write all bytes. Raises OutputError."""
         try:
             self._file.write(data)
         except OSError as error:
@@ -34,7 +34,7 @@ class Output:
         self.size += len(data)
 
     def flush(self) -> None:
-        """Hand everything to the system, and on to the disk where it is a disk.
+        """Flush the output, and sync it where it is a file.
 
         Raises OutputError.
         """
@@ -50,16 +50,16 @@ class Output:
 def open_output(out: str) -> Iterator[Output]:
     """Open `out`, `-` for standard output.
 
-    A file gets its name when the block ends well: until then it has another beside it, and if the
-    block fails nothing is left and what had the name before still has it. Raises RefusedError where
-    nothing can be written, OutputError.
+    A file is written under another name beside it, and renamed at the end of the block. If the
+    block fails, the new file is removed and an old one stays. Raises CommandRefusedError if nothing
+    can be written, OutputError.
     """
     if out == STDOUT:
         output = Output("standard output", sys.stdout.buffer)
         yield output
         output.flush()
         return
-    # A link stays one; a pipe or a device is written to, never replaced.
+    # A link stays a link; a pipe or device is written to, never replaced.
     path = Path(out).resolve()
     if path.is_dir():
         raise CommandRefusedError(f"{out} is a folder: name a file in it")

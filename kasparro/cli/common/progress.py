@@ -1,4 +1,4 @@
-"""The bar that `kasparro export` shows on a terminal."""
+"""The progress bar of `kasparro export` on a terminal."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from db.export.formats import FormatEncoder
 
 
-class _ByteCounter:
-    """An encoder that tells how many rows went through it; a line break within a cell counts as one."""
+class _RowCounter:
+    """An encoder that counts rows; a line break in a cell counts as one."""
 
     def __init__(self, encoder: FormatEncoder, count: Callable[[int], None]) -> None:
         self._encoder = encoder
@@ -24,8 +24,8 @@ class _ByteCounter:
 
 
 @contextlib.contextmanager
-def shown(encoder: FormatEncoder, name: str, total: int) -> Iterator[FormatEncoder]:
-    """Yield an encoder that does what `encoder` does, and show how far it is meanwhile."""
+def with_progress(encoder: FormatEncoder, name: str, total: int) -> Iterator[FormatEncoder]:
+    """Yield an encoder that does the same as `encoder` and shows its progress."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -34,4 +34,4 @@ def shown(encoder: FormatEncoder, name: str, total: int) -> Iterator[FormatEncod
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(name, total=total)
-        yield _ByteCounter(encoder, lambda rows: progress.advance(task, rows))
+        yield _RowCounter(encoder, lambda rows: progress.advance(task, rows))

@@ -1,4 +1,4 @@
-"""What an ingestor would refuse about its sources, refused before anything is started."""
+"""Check the settings of sources before anything starts."""
 
 from common.settings import Settings, SettingsError
 from ingestor.run.identity import read_identities
@@ -6,7 +6,7 @@ from ingestor.sources import known_sources
 
 
 def check_source_settings(settings: Settings) -> None:
-    """Raise SettingsError where SOURCES names one that there is not, or the file of IDENTITY_PATH cannot be used."""
+    """Raise SettingsError if SOURCES has an unknown name or IDENTITY_PATH cannot be read."""
     known = known_sources()
     for name in settings.sources:
         if name not in known:

@@ -1,4 +1,4 @@
-"""What commands print: whatever a provider, a file or an error put into it, a terminal only prints it."""
+"""Print lines without the control characters that a provider, a file or an error may contain."""
 
 import click
 import msgspec
@@ -14,7 +14,7 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def say_json(value: object) -> None:
-    """Print a value as JSON; what a terminal obeys beyond what JSON escapes is escaped too, and reads the same."""
+    """Print a value as JSON, with all control characters escaped."""
     click.echo(printable(msgspec.json.encode(value).decode()))
 
 
@@ -24,5 +24,5 @@ def with_count(note: Note) -> str:
 
 
 def cell(text: str, style: str = "") -> Text:
-    """Return text for a table or a screen, in which nothing is markup."""
+    """Return text for a table or a screen, without markup."""
     return Text(displayed(text), style)

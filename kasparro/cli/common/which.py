@@ -1,4 +1,4 @@
-"""Which Kasparro a command is about: the one that the settings mean, or the demo where that alone runs."""
+"""The Kasparro that a command uses: that of the settings, or the demo if only that runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,24 +11,24 @@ from db.embedded import has_data
 from kasparro.cli.common.database import find_running
 from kasparro.cli.common.errors import CommandRefusedError
 from kasparro.demo.state import demo_settings, running_demo_settings
-from kasparro.supervise.process_lock import LockHolder, find_occupant
+from kasparro.supervise.process_lock import LockHolder, find_lock_holder
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def demo_option(command: Command) -> Command:
-    """Add `--demo/--no-demo`; the command gets `demo`, None where neither is given."""
-    text = "Of the demo, or not. [default: the demo, where nothing else runs]"
+    """Add `--demo/--no-demo` to a command: `demo` is None without the option."""
+    text = "Use the demo, or not. [default: the demo if nothing else runs]"
     return click.option("--demo/--no-demo", "demo", default=None, help=text)(command)
 
 
-# What the option gave.
+# The value of the option.
 def settings_for(demo: bool | None, *, market: bool = False, lasting: bool = False) -> Settings:  # noqa: FBT001
-    """Return the settings that a command works with; a line on standard error tells of a demo that nobody named.
+    """Return the settings of a command; say on standard error if they are a demo's by default.
 
-    `market` says that sources will be asked: a demo's must then be running. `lasting` says that
-    what the command makes outlives it: where there is other data besides, it will not take made-up
-    prices for them unasked. Raises SettingsError, RefusedError.
+    `market` means that the command reads sources: a demo must then be running. `lasting` means that
+    it writes data that stays: if the state folder has other data, the demo must be named. Raises
+    SettingsError, CommandRefusedError.
     """
     settings = load_settings()
     if demo is None:
@@ -37,11 +37,11 @@ def settings_for(demo: bool | None, *, market: bool = False, lasting: bool = Fal
             return settings
         if lasting and has_data(settings.home):
             raise CommandRefusedError(
-                f"only the demo runs, at {running.url}, and its prices are made up: say --demo for it, "
-                f"or --no-demo for what is in {settings.home}"
+                f"only the demo runs, at {running.url}, and its prices are made up: use --demo for "
+                f"it, or --no-demo for the data in {settings.home}"
             )
         click.echo(
-            f"Using the demo that runs at {running.url} (made-up prices); --no-demo for no demo",
+            f"Using the demo at {running.url} (made-up prices); --no-demo for other data",
             err=True,
         )
     elif not demo:
@@ -50,10 +50,10 @@ def settings_for(demo: bool | None, *, market: bool = False, lasting: bool = Fal
 
 
 def _sole_demo(settings: Settings) -> LockHolder | None:
-    """Return the demo that runs where nothing does that the settings mean."""
+    """Return the running demo, unless the Kasparro of the settings runs too."""
     if settings.database_url is not None:
         return None
-    demo = find_occupant(demo_settings(settings).home)
-    if demo is None or find_occupant(settings.home) is not None:
+    demo = find_lock_holder(demo_settings(settings).home)
+    if demo is None or find_lock_holder(settings.home) is not None:
         return None
     return demo if asyncio.run(find_running(settings)) is None else None
