@@ -1,1 +1,1 @@
-"""A fake crypto market that speaks CoinPaprika's and CoinGecko's protocols: `python -m kasparro.simulator`."""
+"""A simulated market with both providers' APIs: `python -m kasparro.simulator`."""

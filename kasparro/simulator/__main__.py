@@ -29,7 +29,7 @@ EXIT_BAD_ARGUMENT = 2
 
 
 class Options(Struct, frozen=True):
-    """The command line, each field an option of the same name."""
+    """The command line: one option for each field, with its name."""
 
     host: str
     port: int
@@ -53,7 +53,7 @@ class Options(Struct, frozen=True):
 
 
 def main() -> int:
-    """Run the command line; 0 after a clean stop, 2 for a bad argument or a taken port, told in one line."""
+    """Run the command line; return 0 after a stop, 2 for a bad argument or a used port."""
     try:
         command.main(prog_name="simulator", standalone_mode=False)
     except (click.ClickException, ValueError, OSError) as error:
@@ -83,7 +83,7 @@ def main() -> int:
 @click.option(
     "--tick-seconds",
     type=click.IntRange(1),
-    help="Move prices this often; without it only POST /_control/tick does.",
+    help="Move prices at this interval; by default only POST /_control/tick does.",
 )
 @click.option(
     "--moving",
@@ -94,7 +94,7 @@ def main() -> int:
 @click.option(
     "--start",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]),
-    help="Where the market's clock starts, UTC.  [default: now]",
+    help="Start of the market's clock, UTC.  [default: now]",
 )
 @click.option(
     "--plan",
@@ -103,8 +103,8 @@ def main() -> int:
     help="CoinPaprika's plan; free sends 2,000 coins.",
 )
 @click.option("--rate-limit", help="Requests allowed to each provider: 10/s, 30/m or 500/h.")
-@click.option("--coinpaprika-rate-limit", help="The same for CoinPaprika alone.")
-@click.option("--coingecko-rate-limit", help="The same for CoinGecko alone.")
+@click.option("--coinpaprika-rate-limit", help="The rate of CoinPaprika alone.")
+@click.option("--coingecko-rate-limit", help="The rate of CoinGecko alone.")
 @click.option(
     "--coinpaprika-monthly-limit",
     type=click.IntRange(1),
@@ -115,9 +115,9 @@ def main() -> int:
     type=click.IntRange(1),
     help="Requests until CoinGecko answers only 429.",
 )
-@click.option("--coinpaprika-key", help="Key that CoinPaprika demands.")
-@click.option("--coingecko-key", help="Key that CoinGecko demands.")
-@click.option("--faults", help="Faults to start with: JSON, or a file of it.")
+@click.option("--coinpaprika-key", help="Key that CoinPaprika requires.")
+@click.option("--coingecko-key", help="Key that CoinGecko requires.")
+@click.option("--faults", help="Faults at the start: JSON, or the name of a JSON file.")
 @click.option(
     "--replay",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -126,15 +126,15 @@ def main() -> int:
 @click.option(
     "--replay-coinpaprika",
     default=DEFAULT_COINPAPRIKA,
-    help="Which of them is /tickers; of several the largest.",
+    help="Pattern of the body of /tickers; the largest match is served.",
 )
 @click.option(
     "--replay-coingecko",
     default=DEFAULT_COINGECKO,
-    help="Which of them are the pages of /coins/markets.",
+    help="Pattern of the pages of /coins/markets.",
 )
 def command(**arguments: Any) -> None:  # noqa: ANN401 - Options has their types
-    """Fake crypto market that speaks CoinPaprika's and CoinGecko's protocols."""
+    """Simulate a crypto market with CoinPaprika's and CoinGecko's APIs."""
     options = Options(**arguments)
     asyncio.run(_serve(options))
 

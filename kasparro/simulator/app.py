@@ -1,4 +1,4 @@
-"""The simulator as an aiohttp application, for the program and for tests: `create_app(Market(...))`."""
+"""The simulator as an aiohttp application: `create_app(SimulatedMarket(...))`."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -30,7 +30,7 @@ SHUTDOWN_SECONDS: Final = 1.0
 
 
 class Address(Struct, frozen=True):
-    """Where a running simulator answers: the two base URLs that an ingestor needs, and the controls."""
+    """The URLs of a running simulator: two bases for an ingestor, and the controls."""
 
     root: str
     simulation: Simulation
@@ -59,7 +59,10 @@ def create_app(
     limits: Mapping[Provider, RateLimits] | None = None,
     keys: Mapping[Provider, str] | None = None,
 ) -> web.Application:
-    """Both providers' routes over a market or a recording, with the controls; `keys` are demanded of every request."""
+    """Return both providers' routes over a market or a recording, with the controls.
+
+    Every request to a provider needs its key of `keys`.
+    """
     app = web.Application(middlewares=[control.bad_request, _provider_rules])
     app[SIMULATION] = Simulation(
         market=market,
@@ -82,7 +85,7 @@ def create_app(
 async def serving(
     app: web.Application, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[Address]:
-    """Serve an application while the context is open; raises OSError when the port is taken."""
+    """Serve an application during the block. Raises OSError if the port is used."""
     runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS, access_log=None)
     await runner.setup()
     try:
@@ -96,7 +99,7 @@ async def serving(
 
 @web.middleware
 async def _provider_rules(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Log a provider's request, play the fault that waits for it, and hold it to the limits."""
+    """Log a provider's request, apply its fault and its limits."""
     provider = provider_of(request)
     if provider is None:
         return await handler(request)

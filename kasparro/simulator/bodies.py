@@ -1,4 +1,4 @@
-"""Bodies of many records: written when first asked for, kept until the market changes, sent with validators."""
+"""Bodies of many records: written on demand, cached until the market changes, with validators."""
 
 import asyncio
 import gzip
@@ -13,19 +13,19 @@ from msgspec import Struct
 from kasparro.simulator.market.market import SimulatedMarket
 
 KEPT_BODIES: Final = 64
-LARGEST_KEPT: Final = 50_000
-"""Records in a body; a longer one is streamed and never held as a whole."""
+MAX_CACHED_RECORDS: Final = 50_000
+"""The most records of a cached body; a longer one is streamed."""
 _AT_ONCE: Final = 200
 _FAST: Final = 1
 
 UNALTERED: Final = web.RequestKey("unaltered", bool)
-"""A request so marked gets its body plain and whole, whatever it accepts or has: a fault is about to spoil it."""
+"""Marks a request whose body must be plain and complete, because a fault changes it."""
 
 Row = Callable[[SimulatedMarket, int], bytes]
 
 
 class SimulatedBody(Struct, frozen=True):
-    """A body to send, what it is and when it last changed (Unix seconds)."""
+    """A body, its type, and the time of its last change (Unix seconds)."""
 
     plain: bytes
     zipped: bytes
@@ -34,7 +34,7 @@ class SimulatedBody(Struct, frozen=True):
 
 
 class Bodies:
-    """The bodies of one version of the market."""
+    """The cached bodies of one version of the market."""
 
     def __init__(self) -> None:
         self._kept: dict[str, SimulatedBody] = {}
@@ -42,7 +42,7 @@ class Bodies:
         self._writing = asyncio.Lock()
 
     def still(self, market: SimulatedMarket) -> SimulatedMarket:
-        """Return the market as it stood when it last changed; forgets the bodies of the time before."""
+        """Return the market at its last change; drop the bodies of earlier versions."""
         if self._still is None or self._still.version != market.version:
             self._still = market.snapshot()
             self._kept.clear()
@@ -54,7 +54,7 @@ class Bodies:
         key: str,
         write: Callable[[SimulatedMarket], Awaitable[bytes]],
     ) -> SimulatedBody:
-        """Return the body under this key, written now unless it is kept; two that ask at once wait for one writer."""
+        """Return the body under this key, from the cache or written now by one writer."""
         async with self._writing:
             still = self.still(market)
             body = self._kept.get(key)
@@ -70,7 +70,7 @@ class Bodies:
 
 
 async def pack(plain: bytes, changed_at: int) -> SimulatedBody:
-    """Return the body with its gzipped twin and a tag of its content."""
+    """Return the body with its gzipped form and an entity tag of its content."""
     zipped = await asyncio.to_thread(gzip.compress, plain, _FAST, mtime=0)
     return SimulatedBody(
         plain=plain, zipped=zipped, tag=sha256(plain).hexdigest()[:32], changed_at=changed_at
@@ -78,14 +78,14 @@ async def pack(plain: bytes, changed_at: int) -> SimulatedBody:
 
 
 async def write_array(market: SimulatedMarket, numbers: Iterable[int], row: Row) -> bytes:
-    """Return a JSON array of records, written without holding up the other requests."""
+    """Return a JSON array of records; other requests are served meanwhile."""
     return b"".join([chunk async for chunk in stream_array(market, numbers, row)])
 
 
 async def stream_array(
     market: SimulatedMarket, numbers: Iterable[int], row: Row
 ) -> AsyncIterator[bytes]:
-    """Yield the same array piece by piece, for markets too large to hold."""
+    """Yield the array in pieces, for markets that are too large for memory."""
     separator, records = b"[", []
     for number in numbers:
         records.append(row(market, number))
@@ -99,7 +99,7 @@ async def stream_array(
 def respond(
     request: web.Request, body: SimulatedBody, headers: dict[str, str], *, weak: bool
 ) -> web.Response:
-    """200 with the body, gzipped for who accepts it, or 304 for who has it (RFC 9110 section 13.1)."""
+    """Return 200 with the body, gzipped if accepted, or 304 (RFC 9110, section 13.1)."""
     changed_at = datetime.fromtimestamp(body.changed_at, UTC)
     headers = {**headers, "Vary": "Accept-Encoding, Origin"}
     if not request.get(UNALTERED) and _has(request, body.tag, changed_at):

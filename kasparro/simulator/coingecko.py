@@ -10,7 +10,13 @@ from aiohttp import web
 
 from kasparro.simulator import coingecko_rows as rows
 from kasparro.simulator import errors
-from kasparro.simulator.bodies import LARGEST_KEPT, UNALTERED, respond, stream_array, write_array
+from kasparro.simulator.bodies import (
+    MAX_CACHED_RECORDS,
+    UNALTERED,
+    respond,
+    stream_array,
+    write_array,
+)
 from kasparro.simulator.market.market import SimulatedMarket
 from kasparro.simulator.simulation import PREFIXES, SIMULATION, Simulation
 
@@ -41,7 +47,7 @@ def add_routes(app: web.Application) -> None:
 
 
 def refused(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
-    """401 with the vendor's codes 10002 and 10010 for keys, 429 over the limits, None for a request to answer."""
+    """Return 401 for keys (the vendor's codes 10002 and 10010), 429 over the limits, or None."""
     limits, key, clock = (
         simulation.limits["coingecko"],
         simulation.keys.get("coingecko"),
@@ -76,12 +82,12 @@ def _key(request: web.Request) -> str:
 
 
 def page_of(request: web.Request) -> int:
-    """Return the page asked for, from 1; anything unreadable is the first, as at CoinGecko."""
+    """Return the requested page, from 1; unreadable text is page 1, as at CoinGecko."""
     return max(_whole(request.query.get("page"), 1), 1)
 
 
 async def ping(_request: web.Request) -> web.Response:
-    """Return the server's sign of life."""
+    """Return the answer of a health check."""
     body = msgspec.json.encode({"gecko_says": "(V3) To the Moon!"})
     return web.Response(body=body, headers=HEADERS)
 
@@ -106,8 +112,7 @@ async def _markets(request: web.Request) -> web.StreamResponse:
                 (page - 1) * per_page : page * per_page
             ]
         else:
-            # The first page after a tick orders the whole market: seconds where there are a million
-            # coins.
+            # The first page after a tick sorts the whole market: seconds for a million coins.
             numbers = await asyncio.to_thread(still.gecko_page, page, per_page)
         return await write_array(still, numbers, rows.row)
 
@@ -120,7 +125,7 @@ async def _markets(request: web.Request) -> web.StreamResponse:
 
 async def _list(request: web.Request) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
-    if simulation.market.universe.coins > LARGEST_KEPT and not request.get(UNALTERED):
+    if simulation.market.universe.coins > MAX_CACHED_RECORDS and not request.get(UNALTERED):
         still = simulation.market.snapshot()
         response = web.Response(
             body=stream_array(still, still.listed("coingecko"), _list_row), headers=HEADERS
@@ -163,7 +168,7 @@ async def _chart(request: web.Request) -> web.StreamResponse:
 
 
 def refuse_currency(request: web.Request, now: int) -> web.Response | None:
-    """422 unless `vs_currency` is usd."""
+    """Return 422 unless `vs_currency` is usd."""
     currency = request.query.get("vs_currency")
     if not currency:
         return errors.coingecko(422, "Missing parameter vs_currency", shape="error", now=now)

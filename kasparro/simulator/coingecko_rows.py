@@ -1,4 +1,4 @@
-"""CoinGecko's records: the 26 keys of `/coins/markets`, null as often as recorded, and price charts."""
+"""CoinGecko's records (26 keys of `/coins/markets`, nulls as often as recorded) and charts."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -22,7 +22,7 @@ _HISTORY, _ROI = range(91, 93)
 
 
 def price_text(price: Decimal) -> str:
-    """As CoinGecko rounds: 23197, 1634.17, 1.002, 0.380587, 1.258e-09."""
+    """Return the price as CoinGecko rounds it: 23197, 1634.17, 1.002, 0.380587, 1.258e-09."""
     if price >= _WHOLE_PRICE:
         return ruby_text(rounded(price, 0))
     if price >= 1:
@@ -31,7 +31,7 @@ def price_text(price: Decimal) -> str:
 
 
 class CoinGeckoRow:
-    """One record in the making: each figure is worked out once and serves both the body and what is expected of it."""
+    """A record under construction: the body and the expected listing use the same figures."""
 
     def __init__(self, market: SimulatedMarket, asset: int) -> None:
         self._market = market
@@ -50,7 +50,7 @@ class CoinGeckoRow:
 
     @property
     def has_day(self) -> bool:
-        """Whether there was a yesterday: 9 of 87 rows recorded off the first page have null for all its figures."""
+        """Whether the coin has figures of yesterday: 9 of 87 recorded rows have none."""
         return self.rank is not None or happens(self._chance, 50)
 
     def _volume(self) -> str:
@@ -58,7 +58,7 @@ class CoinGeckoRow:
         return ruby_text(rounded(volume, 0 if volume >= _WHOLE_VOLUME else 2))
 
     def change(self) -> str | None:
-        """Return the day's change in per cent, five places; None without yesterday."""
+        """Return the day's change in per cent, five places; None without yesterday's price."""
         if not self.has_day:
             return None
         return ruby_text(
@@ -66,7 +66,7 @@ class CoinGeckoRow:
         )
 
     def document(self) -> dict[str, Any]:
-        """Return the record's keys in the order in which they are sent."""
+        """Return the record with its keys in the provider's order."""
         has_maximum = self._is_known or happens(self._chance, self._percent(60, 24))
         maximum = self._base.maximum if has_maximum else 0
         total = not happens(self._chance >> 8, self._percent(5, 8))
@@ -132,7 +132,7 @@ class CoinGeckoRow:
         return dict(zip(keys, map(number, values), strict=True))
 
     def _supply(self, coins: int) -> msgspec.Raw:
-        """Return a float as sent: whole coins keep their point, one coin of three has a fraction."""
+        """Return a float as sent: whole coins with `.0`, one coin of three with a fraction."""
         fraction = (
             Decimal(self._chance % 10**8).scaleb(-8)
             if coins and happens(self._chance, 33)
@@ -160,12 +160,12 @@ class CoinGeckoRow:
 
 
 def row(market: SimulatedMarket, asset: int) -> bytes:
-    """Return the record as `GET /coins/markets` sends it."""
+    """Return the record of `GET /coins/markets`."""
     return msgspec.json.encode(CoinGeckoRow(market, asset).document())
 
 
 def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
-    """Return what must come out of that record."""
+    """Return the listing that this record must become."""
     coin = CoinGeckoRow(market, asset)
     return ExpectedListing(
         asset=asset,
@@ -182,9 +182,10 @@ def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
 
 
 def chart(market: SimulatedMarket, asset: int, days: int, interval: str | None) -> bytes:
-    """Return the body of `GET /coins/{id}/market_chart`: every 5 minutes for one day, hourly to 90, daily beyond.
+    """Return the body of `GET /coins/{id}/market_chart`.
 
-    The last point is the coin's newest quote, so that a chart ends where the list stands.
+    Every 5 minutes for one day, hourly up to 90, daily beyond. The last point is the coin's newest
+    quote: a chart ends with the price of the list.
     """
     automatic = _FIVE_MINUTES if days == 1 else HOUR if days <= _HOURLY_DAYS else DAY
     seconds = {"hourly": HOUR, "daily": DAY}.get(interval or "", automatic)
@@ -203,6 +204,6 @@ def chart(market: SimulatedMarket, asset: int, days: int, interval: str | None) 
 
 
 def list_entry(market: SimulatedMarket, asset: int) -> dict[str, str]:
-    """Return the record as `GET /coins/list` sends it."""
+    """Return the record of `GET /coins/list`."""
     label = market.universe.label("coingecko", asset)
     return {"id": label.external_id, "symbol": label.symbol, "name": label.name}

@@ -9,7 +9,7 @@ from aiohttp import web
 from kasparro.simulator import coinpaprika_rows as rows
 from kasparro.simulator import errors
 from kasparro.simulator.bodies import (
-    LARGEST_KEPT,
+    MAX_CACHED_RECORDS,
     UNALTERED,
     Row,
     respond,
@@ -37,9 +37,9 @@ def add_routes(app: web.Application) -> None:
 
 
 def refused(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
-    """403 for a wrong key, 429 and 402 over the limits, None for a request to answer.
+    """Return 403 for a wrong key, 429 or 402 over the limits, or None.
 
-    The statuses and the key in `Authorization` without a scheme are those of the vendor's OpenAPI
+    The statuses, and the key in `Authorization` without a scheme, are those of the vendor's OpenAPI
     file.
     """
     limits = simulation.limits["coinpaprika"]
@@ -74,7 +74,7 @@ def _coin_row(market: SimulatedMarket, asset: int) -> bytes:
 
 async def _all(request: web.Request, row: Row) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
-    if simulation.market.universe.coins > LARGEST_KEPT and not request.get(UNALTERED):
+    if simulation.market.universe.coins > MAX_CACHED_RECORDS and not request.get(UNALTERED):
         still = simulation.market.snapshot()
         response = web.Response(
             body=stream_array(still, still.listed("coinpaprika"), row), headers=HEADERS
@@ -105,5 +105,5 @@ async def _ticker(request: web.Request) -> web.StreamResponse:
 
 
 async def not_found(_request: web.Request) -> web.Response:
-    """Return the answer to an unknown path, as recorded for an unknown id."""
+    """Return the answer to an unknown path, recorded for an unknown id."""
     return errors.coinpaprika(404, ID_NOT_FOUND)

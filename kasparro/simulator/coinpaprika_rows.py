@@ -1,4 +1,4 @@
-"""CoinPaprika's records: the field shapes of the recordings of 2021, 2024 and 2026, oddities included."""
+"""CoinPaprika's records: field shapes and oddities of the recordings of 2021, 2024 and 2026."""
 
 import struct
 from bisect import bisect_right
@@ -38,7 +38,7 @@ _FLOAT32: Final = struct.Struct("f")
 
 
 class CoinPaprikaRow:
-    """One record in the making: each figure is worked out once and serves both the body and what is expected of it."""
+    """A record under construction: the body and the expected listing use the same figures."""
 
     def __init__(self, market: SimulatedMarket, asset: int) -> None:
         self._market = market
@@ -63,19 +63,19 @@ class CoinPaprikaRow:
         return self._market.prices.price_usd(self.quote.number, self.quote.factor, self.quote.skew)
 
     def _digits(self) -> int:
-        """14 as in 2021 for most, 17 as in 2026 for some, and as many as 20 or as few as 2."""
+        """Mostly 14 as in 2021, some 17 as in 2026, and from 2 to 20."""
         return _DIGITS[bisect_right(_DIGITS_SHARE, self.quote.chance % 1_000)]
 
     @property
     def cap(self) -> int:
-        """0 stands for unknown, as in 53 % of the recorded rows."""
+        """0 means unknown, as in 53 % of the recorded rows."""
         if self.rank > _KNOWN_CAP_RANK and happens(self.quote.chance, 55) and not self._is_known:
             return 0
         return self._base.market_cap_usd * self.quote.factor // ONE * self.quote.skew // ONE
 
     @property
     def volume(self) -> str:
-        """Of 14 significant digits."""
+        """The volume with 14 significant digits."""
         return go_text(
             significant(
                 self._market.prices.volume_24h_usd(self.quote.number, self.quote.observed_at), 14
@@ -83,7 +83,7 @@ class CoinPaprikaRow:
         )
 
     def change(self, seconds: int) -> str:
-        """Return the price's change in per cent: two places, or a 32-bit float printed long in one row of ten.
+        """Return the change in per cent: two places, or a 32-bit float in one row of ten.
 
         A young coin has 0 for the year.
         """
@@ -98,7 +98,7 @@ class CoinPaprikaRow:
         return go_text(change)
 
     def dropped(self) -> str | None:
-        """Return the key that this row lacks, as some of 2026 do."""
+        """Return the key that this row lacks, as in some rows of 2026."""
         chance = draw(self.quote.chance, _DROPPED)
         return (
             None
@@ -107,7 +107,7 @@ class CoinPaprikaRow:
         )
 
     def document(self) -> dict[str, Any]:
-        """Return the record's keys in the order in which they are sent."""
+        """Return the record with its keys in the provider's order."""
         base, cap = self._base, self.cap
         chance = draw(self.quote.chance, _HISTORY)
         supply = 0 if happens(chance, 37) and not self._is_known else base.supply
@@ -170,12 +170,12 @@ class CoinPaprikaRow:
 
 
 def row(market: SimulatedMarket, asset: int) -> bytes:
-    """Return the record as `GET /tickers` sends it."""
+    """Return the record of `GET /tickers`."""
     return msgspec.json.encode(CoinPaprikaRow(market, asset).document())
 
 
 def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
-    """Return what must come out of that record."""
+    """Return the listing that this record must become."""
     ticker = CoinPaprikaRow(market, asset)
     return ExpectedListing(
         asset=asset,
@@ -192,7 +192,7 @@ def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
 
 
 def coin(market: SimulatedMarket, asset: int) -> dict[str, Any]:
-    """Return the record as `GET /coins` sends it."""
+    """Return the record of `GET /coins`."""
     label = market.universe.label("coinpaprika", asset)
     chance = draw(market.universe.seed, asset, _SECOND)
     return {

@@ -1,4 +1,4 @@
-"""The simulator's own routes under `/_control`: what tests and demos turn and look at."""
+"""The simulator's own routes under `/_control`, for tests and demos."""
 
 from collections.abc import Awaitable, Callable
 from itertools import islice
@@ -16,7 +16,7 @@ from kasparro.simulator.market.universe import PROVIDERS, Provider
 from kasparro.simulator.simulation import SIMULATION, Simulation
 
 PREFIX: Final = "/_control"
-MOST_EXPECTED: Final = 100_000
+MAX_EXPECTED: Final = 100_000
 
 Expect = Callable[[SimulatedMarket, int], ExpectedListing]
 _EXPECT: Final[dict[Provider, Expect]] = {
@@ -57,7 +57,7 @@ def add_routes(app: web.Application) -> None:
 async def bad_request(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer 400 with one sentence where a control's body or argument cannot be right."""
+    """Answer 400 with one sentence for an invalid body or argument of a control."""
     try:
         return await handler(request)
     except (msgspec.DecodeError, ValueError) as error:
@@ -67,9 +67,9 @@ async def bad_request(
 
 
 def expected(
-    market: SimulatedMarket, provider: Provider, offset: int = 0, limit: int = MOST_EXPECTED
+    market: SimulatedMarket, provider: Provider, offset: int = 0, limit: int = MAX_EXPECTED
 ) -> list[ExpectedListing]:
-    """Return what must come out of the listings that a provider sends now; CoinPaprika's in the order of its body."""
+    """Return the expected listings of a provider, CoinPaprika's in the order of its body."""
     expect = _EXPECT[provider]
     return [
         expect(market, number) for number in islice(market.listed(provider), offset, offset + limit)
@@ -145,17 +145,19 @@ async def _relist(request: web.Request) -> web.Response:
 async def _expected(request: web.Request) -> web.Response:
     simulation = request.app[SIMULATION]
     if simulation.recording:
-        return _json({"error": "a replay knows only bytes: nothing is expected of it"}, status=404)
+        return _json(
+            {"error": "a replay serves recorded bytes and has no expected listings"}, status=404
+        )
     wanted = request.query.get("provider")
     names = [name for name in PROVIDERS if wanted in (None, name)]
     if not names:
         raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}")
     offset, limit = (
         int(request.query.get("offset", "0")),
-        int(request.query.get("limit", str(MOST_EXPECTED))),
+        int(request.query.get("limit", str(MAX_EXPECTED))),
     )
-    if offset < 0 or not 0 <= limit <= MOST_EXPECTED:
-        raise ValueError(f"offset must be 0 or more, limit between 0 and {MOST_EXPECTED:,}")
+    if offset < 0 or not 0 <= limit <= MAX_EXPECTED:
+        raise ValueError(f"offset must be 0 or more, limit between 0 and {MAX_EXPECTED:,}")
     return _json({name: expected(simulation.market, name, offset, limit) for name in names})
 
 

@@ -1,4 +1,4 @@
-"""The providers' error bodies: CoinPaprika's one shape, CoinGecko's four, and the page of the network before both."""
+"""The providers' error bodies: CoinPaprika's, CoinGecko's four, and pages of their network."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,10 +14,14 @@ Headers = Mapping[str, str]
 Shape = Literal["error", "status", "error_status", "timestamp", "html", "empty"]
 
 PRICING: Final = "https://www.coingecko.com/en/api/pricing"
-RATE_LIMITED: Final = f"You've exceeded the Rate Limit. Please visit {PRICING} to subscribe to our API plans for higher rate limits."
+RATE_LIMITED: Final = (
+    f"You've exceeded the Rate Limit. Please visit {PRICING} to subscribe to our API plans for "
+    "higher rate limits."
+)
 TOO_OLD: Final = (
-    "Your request exceeds the allowed time range. Public API users are limited to querying historical data within "
-    f"the past 365 days. Upgrade to a paid plan to enjoy full historical data access: {PRICING}. "
+    "Your request exceeds the allowed time range. Public API users are limited to querying "
+    f"historical data within the past 365 days. Upgrade to a paid plan to enjoy full "
+    f"historical data access: {PRICING}. "
 )
 PRO_ONLY: Final = (
     f"This request is limited to PRO API subscribers. Please visit {PRICING} to subscribe."
@@ -40,7 +44,7 @@ def coingecko(
     code: int | None = None,
     headers: Headers | None = None,
 ) -> web.Response:
-    """Return an error as CoinGecko answers it; `code` is its own number (10005 and the like), else the HTTP status."""
+    """Return an error of CoinGecko; `code` is a number such as 10005, else the status."""
     code = code or status
     time = iso(now, 0).replace("Z", "+00:00")
     documents: dict[str, Any] = {
@@ -57,12 +61,12 @@ def coingecko(
 
 
 def coinpaprika(status: int, message: str, headers: Headers | None = None) -> web.Response:
-    """Return an error as CoinPaprika answers it, with the line feed that it ends with."""
+    """Return an error of CoinPaprika, with its trailing line feed."""
     return _json({"error": message}, status, "application/json", headers, end=b"\n")
 
 
 def page(status: int, *, empty: bool = False, headers: Headers | None = None) -> web.Response:
-    """Return what the network before a provider answers when it speaks for itself: HTML, or nothing."""
+    """Return an error of the network before a provider: HTML, or an empty body."""
     html = "" if empty else HTML_PAGE.format(status=status, title=phrase(status))
     return web.Response(
         status=status,
@@ -75,7 +79,7 @@ def page(status: int, *, empty: bool = False, headers: Headers | None = None) ->
 def any_error(
     provider: Provider, status: int, shape: Shape | None, now: int, headers: Headers
 ) -> web.Response:
-    """Return an error of this status in the provider's usual shape or in the one asked for."""
+    """Return an error of this status in the provider's usual shape, or in the requested one."""
     if shape in ("html", "empty"):
         return page(status, empty=shape == "empty", headers=headers)
     if provider == "coinpaprika":
@@ -85,7 +89,7 @@ def any_error(
 
 
 def phrase(status: int) -> str:
-    """Return the status in words."""
+    """Return the status's reason phrase."""
     return (
         HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else f"Status {status}"
     )

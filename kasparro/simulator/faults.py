@@ -1,4 +1,4 @@
-"""Faults in waiting: what goes wrong, for which requests, how often. `spoil.py` plays them."""
+"""Pending faults: their kind, which requests they match, and how often; see `spoil.py`."""
 
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,11 +24,11 @@ Kind = Literal[
     "nul_record",
     "out_of_range",
 ]
-MOST_FAULTS: Final = 10_000
+MAX_FAULTS: Final = 10_000
 
 
 class Fault(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One thing that goes wrong, for requests that match `provider`, `route` (a pattern below the prefix), `page`.
+    """A fault of requests that match `provider`, `route` (a pattern) and `page`.
 
     - `status`: this status with the provider's error body, or `shape`; `retry_after` seconds, sent
       as such or as a date
@@ -37,9 +37,9 @@ class Fault(Struct, forbid_unknown_fields=True, omit_defaults=True):
     - `timeout`: no answer at all; `reset`: the connection is reset before any answer
     - `cut`: the connection ends in the middle of the body; `drip`: the body comes at
       `bytes_per_second`
-    - `truncated`: a whole answer whose JSON stops half-way; `wrong_type`: an object, no array
-    - `bad_record`: the price of record `record` is a word; `nul_record`: its name holds an escaped
-      NUL, which no PostgreSQL stores; `out_of_range`: its price is 1e400
+    - `truncated`: a complete answer with half of the JSON; `wrong_type`: an object, not an array
+    - `bad_record`: the price of record `record` is a word; `nul_record`: its name contains an
+      escaped NUL, which PostgreSQL cannot store; `out_of_range`: its price is 1e400
     """
 
     kind: Kind
@@ -47,9 +47,9 @@ class Fault(Struct, forbid_unknown_fields=True, omit_defaults=True):
     route: str = "*"
     page: int | None = None
     times: Annotated[int, Meta(ge=1)] | None = 1
-    """How many requests it spoils; None for all."""
+    """How many requests it affects; None for all."""
     after: Annotated[int, Meta(ge=0)] = 0
-    """How many matching requests it lets pass before."""
+    """How many matching requests pass before."""
     status: Annotated[int, Meta(ge=100, le=999)] = 503
     shape: Shape | None = None
     retry_after: Annotated[int, Meta(ge=0)] | None = None
@@ -59,7 +59,7 @@ class Fault(Struct, forbid_unknown_fields=True, omit_defaults=True):
     record: Annotated[int, Meta(ge=0)] = 0
 
     def matches(self, provider: Provider, route: str, page: int) -> bool:
-        """Whether a request is one of those that this fault waits for."""
+        """Return whether this fault matches a request."""
         return (
             self.provider in (None, provider)
             and (self.page is None or self.page == page)
@@ -68,28 +68,28 @@ class Fault(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Faults:
-    """The queue of faults: the first that matches a request is played."""
+    """The queue of faults: a request gets the first fault that matches."""
 
     def __init__(self, faults: list[Fault] | None = None) -> None:
         self._queue = list(faults or [])
 
     @property
     def queued(self) -> list[Fault]:
-        """The faults still to come, as they stand now."""
+        """The pending faults."""
         return list(self._queue)
 
     def add(self, faults: list[Fault]) -> None:
-        """Queue more; raises ValueError beyond 10,000."""
-        if len(self._queue) + len(faults) > MOST_FAULTS:
-            raise ValueError(f"no more than {MOST_FAULTS:,} faults can wait")
+        """Add faults. Raises ValueError for more than 10,000."""
+        if len(self._queue) + len(faults) > MAX_FAULTS:
+            raise ValueError(f"no more than {MAX_FAULTS:,} faults can be pending")
         self._queue += faults
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all faults."""
         self._queue.clear()
 
     def take(self, provider: Provider, route: str, page: int) -> Fault | None:
-        """Return the fault to play for this request, which then has one time less; None when all is well."""
+        """Return the fault for this request and count it, None without one."""
         for fault in self._queue:
             if not fault.matches(provider, route, page):
                 continue
@@ -109,13 +109,16 @@ class Faults:
 
 
 def decode_faults(text: str | bytes) -> list[Fault]:
-    """One fault or an array of them from JSON; raises msgspec.ValidationError or msgspec.DecodeError with the path."""
+    """Return the faults of JSON text, one or an array.
+
+    Raises msgspec.ValidationError or msgspec.DecodeError, with the path.
+    """
     decoded = msgspec.json.decode(text, type=Fault | list[Fault])
     return decoded if isinstance(decoded, list) else [decoded]
 
 
 def read_faults(source: str) -> list[Fault]:
-    """Faults from JSON text, or from the file of that name; raises msgspec's errors or OSError."""
+    """Return the faults of JSON text or of a file. Raises msgspec's errors or OSError."""
     text = (
         source
         if source.lstrip().startswith(("[", "{"))

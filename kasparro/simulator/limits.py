@@ -1,4 +1,4 @@
-"""How many requests a provider allows: so many a window, so many a month."""
+"""The rate limits of a provider: requests a window and requests a month."""
 
 import math
 import re
@@ -9,10 +9,10 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600}
 
 
 class RateLimits:
-    """One provider's limits, counted over all its clients."""
+    """The limits of one provider, for all its clients together."""
 
     def __init__(self, rate: tuple[int, int] | None = None, monthly: int | None = None) -> None:
-        """Allow `rate` = (requests, seconds) in fixed windows, and `monthly` requests in all; None is no limit."""
+        """Allow `rate` (requests, seconds) in fixed windows; None is unlimited."""
         self.rate = rate
         self.monthly = monthly
         self.counted = 0
@@ -20,7 +20,7 @@ class RateLimits:
         self._in_window = 0
 
     def wait_seconds(self, now: float) -> int | None:
-        """Count a request; the whole seconds to wait when it came too early, else None."""
+        """Count a request; return the whole seconds to wait if it is too early, else None."""
         self.counted += 1
         if self.rate is None:
             return None
@@ -34,12 +34,12 @@ class RateLimits:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the month's requests are used up."""
+        """Return whether the month's requests are used up."""
         return self.monthly is not None and self.counted > self.monthly
 
 
 def parse_rate(text: str) -> tuple[int, int]:
-    """`10/s`, `30/m` or `500/h` as (requests, seconds); raises ValueError for anything else."""
+    """Return `10/s`, `30/m` or `500/h` as (requests, seconds). Raises ValueError."""
     match = _RATE.fullmatch(text)
     if match is None or not int(match[1]):
         raise ValueError(f"{text!r} is not a rate such as 10/s, 30/m or 500/h")

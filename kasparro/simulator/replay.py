@@ -1,4 +1,4 @@
-"""Recorded bodies from a folder, to be served byte for byte; prices stand still."""
+"""Recorded bodies of a folder, served byte for byte; prices do not move."""
 
 import gzip
 from pathlib import Path
@@ -13,7 +13,7 @@ _COINGECKO_LIST: Final = "coingecko-coins-list-*"
 
 
 class RecordedBody(Struct, frozen=True):
-    """One recorded body: the file's name, its JSON as recorded, and when the file was written (Unix seconds)."""
+    """A recorded body: the file's name, its JSON, and the file's time (Unix seconds)."""
 
     name: str
     plain: bytes
@@ -21,7 +21,7 @@ class RecordedBody(Struct, frozen=True):
 
 
 class Recording(Struct, frozen=True):
-    """What a folder has for each route; None or empty where it has nothing."""
+    """The bodies of a folder for each route; None or empty without one."""
 
     tickers: RecordedBody | None
     paprika_coins: RecordedBody | None
@@ -30,7 +30,7 @@ class Recording(Struct, frozen=True):
 
     @property
     def names(self) -> list[str]:
-        """The files that are served."""
+        """The served files."""
         bodies = [self.tickers, self.paprika_coins, *self.market_pages, self.gecko_list]
         return [body.name for body in bodies if body]
 
@@ -38,10 +38,10 @@ class Recording(Struct, frozen=True):
 def read_recording(
     folder: Path, coinpaprika: str = DEFAULT_COINPAPRIKA, coingecko: str = DEFAULT_COINGECKO
 ) -> Recording:
-    """Read a folder: of several CoinPaprika bodies the largest, of CoinGecko's all, as pages in the order of names.
+    """Read a folder: CoinPaprika's largest body, and all of CoinGecko's as pages, by name.
 
-    Of several lists of coins the last by name is taken. Raises FileNotFoundError when neither
-    pattern finds a file.
+    Of several lists of coins the last by name is used. Raises FileNotFoundError if neither pattern
+    matches a file.
     """
     tickers, pages = _read_all(folder, coinpaprika), _read_all(folder, coingecko)
     if not tickers and not pages:

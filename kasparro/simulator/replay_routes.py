@@ -9,7 +9,7 @@ from kasparro.simulator.simulation import PREFIXES, SIMULATION
 
 
 def add_routes(app: web.Application, recording: Recording) -> None:
-    """Serve a recording where its routes would be live; every other path is not found."""
+    """Serve a recording at the routes of the live market; other paths are not found."""
     replayed = _ReplayedBody(recording)
     paprika, gecko = PREFIXES["coinpaprika"], PREFIXES["coingecko"]
     app.router.add_get(f"{paprika}/tickers", replayed.tickers)
@@ -22,7 +22,7 @@ def add_routes(app: web.Application, recording: Recording) -> None:
 
 
 class _ReplayedBody:
-    """The recording's bodies as answers."""
+    """The recorded bodies as responses."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording

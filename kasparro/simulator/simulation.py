@@ -1,4 +1,4 @@
-"""Everything that one running simulator holds, and where its requests find it."""
+"""The state of one running simulator, and how requests find it."""
 
 from asyncio import Event
 from collections import deque
@@ -22,7 +22,7 @@ LOGGED_REQUESTS: Final = 10_000
 
 
 class ReceivedCall(Struct):
-    """One request to a provider's route; `status` is None until it is answered, `fault` the kind that was played."""
+    """A request to a provider; `status` is None before the answer, `fault` the kind played."""
 
     provider: Provider
     method: str
@@ -50,7 +50,7 @@ SIMULATION: Final = web.AppKey("simulation", Simulation)
 
 
 def provider_of(request: web.Request) -> Provider | None:
-    """Whose route a request is for, or None for the simulator's own."""
+    """Return the provider of a request, None for the simulator's own routes."""
     return next((name for name in PROVIDERS if request.path.startswith(PREFIXES[name] + "/")), None)
 
 

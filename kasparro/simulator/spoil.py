@@ -1,4 +1,4 @@
-"""Faults as they are played: the answer that a request gets instead of the one that it deserves."""
+"""Play faults: the wrong answer instead of the right one."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ _NAME: Final = re.compile(rb'"name":\s*"')
 async def play(
     fault: Fault, provider: Provider, request: web.Request, handler: Handler
 ) -> web.StreamResponse:
-    """Answer with this fault; `handler` gives the answer to spoil where one is needed."""
+    """Answer with this fault; `handler` returns the right answer where one is needed."""
     if fault.kind in _WITHOUT_BODY:
         return await _WITHOUT_BODY[fault.kind](fault, provider, request)
     request[UNALTERED] = True
@@ -60,7 +60,7 @@ async def _redirect(fault: Fault, _provider: Provider, request: web.Request) -> 
 
 
 def _retry_after(fault: Fault) -> dict[str, str]:
-    """Both forms of RFC 9110 section 10.2.3; the date is by the real clock, as the `Date` header is."""
+    """Return both forms of RFC 9110, section 10.2.3; the date is by the real clock, like `Date`."""
     if fault.retry_after is None:
         return {}
     if fault.retry_after_form == "seconds":
@@ -108,7 +108,7 @@ _WITHOUT_BODY: Final[
 def _like(
     response: web.StreamResponse, spoiled: web.StreamResponse | web.Response
 ) -> web.StreamResponse:
-    """Return the spoiled answer with the good one's headers, but those that describe its bytes."""
+    """Return the spoiled answer with the right one's headers, except those about its bytes."""
     for name, value in response.headers.items():
         if name not in ("Content-Length", "ETag", "Last-Modified"):
             spoiled.headers[name] = value
@@ -164,7 +164,7 @@ def _spoiled(fault: Fault, body: bytes) -> bytes:
 
 
 def _with_record(body: bytes, place: int, change: Callable[[bytes], bytes]) -> bytes:
-    """Return the array with one record changed and the others byte for byte as they were; anything else as it is."""
+    """Return the array with one record changed, byte for byte; any other body unchanged."""
     if not body.startswith(b"["):
         return body
     records = msgspec.json.decode(body, type=list[Raw])

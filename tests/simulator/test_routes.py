@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from kasparro.simulator.app import Address, create_app, serving
-from kasparro.simulator.bodies import LARGEST_KEPT
+from kasparro.simulator.bodies import MAX_CACHED_RECORDS
 from kasparro.simulator.coinpaprika_rows import row
 from kasparro.simulator.control import expected
 from kasparro.simulator.limits import RateLimits
@@ -246,14 +246,14 @@ async def test_a_chart_is_a_past_that_does_not_change_and_ends_at_the_present(
 
 
 async def test_a_market_too_large_to_hold_is_streamed(client: aiohttp.ClientSession) -> None:
-    market = SimulatedMarket(LARGEST_KEPT + 1)
+    market = SimulatedMarket(MAX_CACHED_RECORDS + 1)
     async with serving(create_app(market)) as simulator:
         for list_of_coins in (
             f"{simulator.coinpaprika_url}/coins",
             f"{simulator.coingecko_url}/coins/list",
         ):
             _, body, _ = await get(client, list_of_coins)
-            assert len({coin["id"] for coin in json.loads(body)}) == LARGEST_KEPT + 1
+            assert len({coin["id"] for coin in json.loads(body)}) == MAX_CACHED_RECORDS + 1
         async with client.get(f"{simulator.coinpaprika_url}/tickers") as response:
             bitcoin = await response.content.readuntil(b"}}}")
     assert bitcoin == b"[" + row(market, 0)

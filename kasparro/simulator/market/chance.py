@@ -1,4 +1,4 @@
-"""Seeded chance without state: the same numbers in always give the same number out, on every machine."""
+"""Seeded chance without state: equal inputs give equal results on every machine."""
 
 from typing import Final
 
@@ -8,11 +8,11 @@ _VOWELS: Final = "aeiou"
 _SHORTEST: Final = 3
 _LONGEST: Final = 12
 _STRIDE: Final = 7919
-"""A prime that divides no count of words of one length, so that stepping by it visits each word once."""
+"""A prime that does not divide the number of words of one length: steps visit each word once."""
 
 
 def draw(seed: int, *salt: int) -> int:
-    """64 well-mixed bits for these numbers (the finaliser of SplitMix64, Steele, Lea and Flood 2014)."""
+    """Return 64 mixed bits of these numbers (SplitMix64; Steele, Lea and Flood 2014)."""
     state = seed
     for part in salt:
         state = ((state ^ part) + 0x9E3779B97F4A7C15) & _MASK
@@ -23,12 +23,12 @@ def draw(seed: int, *salt: int) -> int:
 
 
 def happens(chance: int, times: int, of: int = 100) -> bool:
-    """Whether this chance is one of the `times` in so many."""
+    """Return whether this chance is one of `times` in `of`."""
     return chance % of < times
 
 
 def word(seed: int, number: int) -> str:
-    """Return a pronounceable lower-case word of three letters or more, another one for every number."""
+    """Return a pronounceable lower-case word, at least three letters, different for each number."""
     letters, size = _SHORTEST, _count_of_words(_SHORTEST)
     while number >= size:
         number -= size
@@ -44,7 +44,7 @@ def word(seed: int, number: int) -> str:
 
 
 def number_of(seed: int, spelled: str) -> int | None:
-    """Return the number whose word this is, or None where it is no such word."""
+    """Return the number of this word, None for any other text."""
     if len(spelled) > _LONGEST:
         return None
     size, value = _count_of_words(len(spelled)), 0

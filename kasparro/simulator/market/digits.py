@@ -1,4 +1,4 @@
-"""Exact decimal numbers as JSON text, each in the hand of the provider's own programming language."""
+"""Exact decimal numbers as JSON text, in the format of each provider's programming language."""
 
 from decimal import Context, Decimal
 from typing import Final
@@ -9,22 +9,22 @@ _RUBY_LARGEST_PLAIN: Final = 15
 
 
 def significant(number: Decimal, digits: int) -> Decimal:
-    """Return the number rounded to so many significant digits, without trailing zeros."""
+    """Return the number rounded to `digits` significant digits, without trailing zeros."""
     return Context(prec=digits).plus(number).normalize(EXACT)
 
 
 def rounded(number: Decimal, places: int) -> Decimal:
-    """Return the number rounded to so many decimal places, without trailing zeros."""
+    """Return the number rounded to `places` decimal places, without trailing zeros."""
     return number.quantize(Decimal(1).scaleb(-places), context=EXACT).normalize(EXACT)
 
 
 def ratio(numerator: int, denominator: int, places: int) -> Decimal:
-    """Return a quotient rounded to so many decimal places, without trailing zeros."""
+    """Return a quotient rounded to `places` decimal places, without trailing zeros."""
     return rounded(EXACT.divide(Decimal(numerator), Decimal(denominator)), places)
 
 
 def go_text(number: Decimal) -> str:
-    """As Go's encoding/json writes it: `3.6378326076e-10`, exponents only below 1e-6, integers bare."""
+    """Return a number as Go's encoding/json writes it: exponents below 1e-6, integers bare."""
     text = str(number)
     if "E+" in text:
         return format(number, "f")
@@ -32,7 +32,10 @@ def go_text(number: Decimal) -> str:
 
 
 def ruby_text(number: Decimal, *, point: bool = False) -> str:
-    """As Ruby's Float#to_s writes it: `8.69e-05`, exponents below 1e-4 and from 1e16 on; `point` keeps `21000000.0`."""
+    """Return a number as Ruby's Float#to_s writes it: exponents below 1e-4 and from 1e16.
+
+    `point` keeps the `.0` of `21000000.0`.
+    """
     if not number:
         return "0.0" if point else "0"
     if _RUBY_SMALLEST_PLAIN <= number.adjusted() <= _RUBY_LARGEST_PLAIN:

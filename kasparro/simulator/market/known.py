@@ -1,4 +1,4 @@
-"""The best-known real coins, so that a demo looks right: ids, names and prices as recorded in 2026-02."""
+"""The best-known real coins, for a realistic demo: ids, names and prices of February 2026."""
 
 from decimal import Decimal
 from typing import Final
@@ -9,7 +9,7 @@ UNLIMITED: Final = 0
 
 
 class KnownCoin(Struct, frozen=True):
-    """A real coin as both providers list it; supplies are whole coins, `maximum` 0 where there is no limit."""
+    """A real coin of both providers; supplies are whole coins, a `maximum` of 0 is unlimited."""
 
     symbol: str
     gecko_id: str
@@ -26,7 +26,7 @@ _M: Final = 1_000_000
 
 
 def _coin(symbol: str, gecko: str, paprika: str, price: str, *supply: int) -> KnownCoin:
-    """Read one line below: `id|name` of both providers (one name where they agree), circulating and maximum supply."""
+    """Read a line of `KNOWN`: id and name of both providers, circulating and maximum supply."""
     gecko_id, _, gecko_name = gecko.partition("|")
     paprika_id, _, paprika_name = paprika.partition("|")
     return KnownCoin(
@@ -156,4 +156,4 @@ KNOWN_COINS: Final = (
     ),
     _coin("GTC", "gitcoin|Gitcoin", "gtc-gitcoin", "0.1077", 97_112_844, 100 * _M),
 )
-"""In this order from the first asset on: the market's own order starts with them."""
+"""The market's first assets, in this order."""

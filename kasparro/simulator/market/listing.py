@@ -1,4 +1,4 @@
-"""What must come out of a listing: the truth that a test holds an ingestor's rows against."""
+"""Expected listings, which tests compare with an ingestor's rows."""
 
 from decimal import Decimal
 
@@ -6,9 +6,9 @@ from msgspec import Raw, Struct
 
 
 class ExpectedListing(Struct, frozen=True, omit_defaults=False):
-    """A listing as its body says it, normalised: exact decimal texts, None for what is missing.
+    """A normalised listing: exact decimal texts, None for a missing value.
 
-    `asset` is the same number on both providers exactly when both listings are one asset.
+    Two listings of different providers have the same `asset` exactly if they are the same asset.
     """
 
     asset: int
@@ -24,7 +24,7 @@ class ExpectedListing(Struct, frozen=True, omit_defaults=False):
 
 
 def number(text: str) -> Raw:
-    """Return a number's text, to be written as it stands."""
+    """Return a number's text, to be written unchanged."""
     return Raw(text.encode())
 
 

@@ -1,4 +1,4 @@
-"""The market: its clock, which listing moved when, what is delisted.
+"""The market: its clock, the last move of each listing, and the delisted ones.
 
 Everything else is a function of these.
 """
@@ -33,7 +33,7 @@ _MOVES, _LAG, _STALE = range(71, 74)
 
 
 class Quote(Struct, frozen=True):
-    """One listing's figures when it last moved; `chance` is the listing's own and fixed, for its oddities."""
+    """The figures of a listing at its last move; `chance` is a constant of the listing."""
 
     number: int
     provider: Provider
@@ -44,7 +44,7 @@ class Quote(Struct, frozen=True):
 
 
 class SimulatedMarket:
-    """A seeded market: two with equal settings and equal ticks send equal bytes."""
+    """A seeded market: equal settings and ticks give equal bytes."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class SimulatedMarket:
         moving: float = 0.4,
         free_plan: bool = False,
     ) -> None:
-        """Open a market whose clock stands at `start` (now, unless given) and goes on by `step_seconds` each tick.
+        """Open a market; its clock starts at `start` and advances `step_seconds` a tick.
 
         At each tick the share `moving` of the listings moves; the best-known coins always do.
-        `free_plan` cuts CoinPaprika to what its free host sends since 2024: 2,000 assets, no
+        `free_plan` limits CoinPaprika to the data of its free plan since 2024: 2,000 assets, no
         circulating supply. Raises ValueError for a value out of range.
         """
         if not SMALLEST_MARKET <= coins <= LARGEST_MARKET:
@@ -87,14 +87,14 @@ class SimulatedMarket:
         return self.start + self.tick * self.step_seconds
 
     def advance(self, ticks: int = 1) -> None:
-        """Let the clock go on; raises ValueError for less than one tick."""
+        """Advance the clock. Raises ValueError for less than one tick."""
         if ticks < 1:
             raise ValueError("ticks must be at least 1")
         self.tick += ticks
         self._changed()
 
     def delist(self, provider: Provider, external_id: str) -> bool:
-        """Let a provider no longer send this listing; False when it knows no such id."""
+        """Remove a listing from a provider's list; return False for an unknown id."""
         number = self.universe.find(provider, external_id)
         if number is None:
             return False
@@ -103,7 +103,7 @@ class SimulatedMarket:
         return True
 
     def relist(self, provider: Provider, external_id: str) -> bool:
-        """Let a provider send this listing again; False when it is not delisted."""
+        """Restore a delisted listing; return False if it is not delisted."""
         number = self.universe.find(provider, external_id)
         if number is None or (provider, number) not in self.delisted:
             return False
@@ -112,18 +112,18 @@ class SimulatedMarket:
         return True
 
     def find(self, provider: Provider, external_id: str) -> int | None:
-        """Return the number of the asset that a provider sends under this id now, or None."""
+        """Return the number of the asset with this id on a provider's list, or None."""
         number = self.universe.find(provider, external_id)
         return None if (provider, number) in self.delisted else number
 
     def snapshot(self) -> "SimulatedMarket":
-        """Return the market as it stands, for a body that takes longer to write than the next tick to come."""
+        """Return a copy of the market, for a body that takes longer than a tick."""
         still = copy(self)
         still.delisted = set(self.delisted)
         return still
 
     def listed(self, provider: Provider) -> Iterator[int]:
-        """Yield the assets that a provider sends: CoinPaprika's shuffled as its body is, CoinGecko's by rank."""
+        """Yield the assets on a provider's list: CoinPaprika's shuffled, CoinGecko's by rank."""
         count = (
             min(FREE_PLAN_COINS, self.universe.coins)
             if self._is_cut(provider)
@@ -140,13 +140,13 @@ class SimulatedMarket:
         return self.free_plan and provider == "coinpaprika"
 
     def gecko_page(self, page: int, per_page: int) -> list[int]:
-        """Return the numbers of one page of CoinGecko's list, by market cap; empty past the end."""
+        """Return the assets of one page of CoinGecko's list, by market cap; empty past the end."""
         if not self._is_ordered and len(self._order) < page * per_page:
             self._order = self._by_market_cap(max(page * per_page, 2 * len(self._order)))
         return self._order[(page - 1) * per_page : page * per_page]
 
     def quote(self, provider: Provider, number: int) -> Quote:
-        """Return a listing's figures now."""
+        """Return the current figures of a listing."""
         observed_at = self._observed_at(provider, number)
         return Quote(
             number=number,
@@ -158,7 +158,7 @@ class SimulatedMarket:
         )
 
     def gecko_cap_usd(self, number: int) -> int | None:
-        """Return CoinGecko's market cap, whole dollars; None for a quarter of the coins behind the first thousand."""
+        """Return CoinGecko's market cap in dollars; None for a quarter of the coins after 1,000."""
         if self.universe.size_rank(number) > _KNOWN_CAP_RANK and happens(
             self._chance("coingecko", number), 25
         ):
@@ -170,7 +170,7 @@ class SimulatedMarket:
         return draw(self.universe.seed, number, _LAG, provider == "coingecko")
 
     def _observed_at(self, provider: Provider, number: int) -> int:
-        """When the listing last moved: closed form, so that a market of any age needs no history."""
+        """Return when the listing last moved, by a formula: no history is needed."""
         chance = draw(self.universe.seed, number, _MOVES, provider == "coingecko")
         lag = chance % min(_SPREAD_SECONDS, 2 * self.step_seconds)
         if number < self._known:
@@ -185,7 +185,7 @@ class SimulatedMarket:
         return self.start + last * self.step_seconds - lag
 
     def _by_market_cap(self, count: int) -> list[int]:
-        """List the first `count` coins by cap, looking only as far down the ranks as one could have risen from."""
+        """Return the first `count` coins by cap; look only at ranks that can be among them."""
         depth = min(count * _DEPTH, self.universe.coins)
         listed = (self.universe.ranked("coingecko", rank) for rank in range(1, depth + 1))
         caps = [
@@ -207,11 +207,14 @@ class SimulatedMarket:
 
 
 def utc(time: datetime) -> datetime:
-    """Return the time in UTC; one without a zone is taken as UTC."""
+    """Return the time in UTC, the default zone."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def iso(seconds: int, milliseconds: int | None = None) -> str:
-    """Return the second as both providers write it: `2026-02-08T13:52:28Z`, CoinGecko with milliseconds."""
+    """Return the second as both providers write it: `2026-02-08T13:52:28Z`.
+
+    CoinGecko adds `milliseconds`.
+    """
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}Z" if milliseconds is None else f"{text}.{milliseconds:03d}Z"

@@ -72,7 +72,7 @@ _NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
 def gecko_name(seed: int, number: int, ticker: TickerSymbol, *, alone: bool) -> str:
-    """CoinGecko's name of an asset; a bridged copy is named for what it copies, so such names repeat."""
+    """Return CoinGecko's name of an asset; a bridged copy has its original's, so names repeat."""
     chance = draw(seed, number, _BASE)
     if ticker.bridged:
         return f"{_pick(_BRIDGES, chance)} Bridged {ticker.symbol} ({_pick(_CHAINS, chance >> 8)})"
@@ -80,17 +80,17 @@ def gecko_name(seed: int, number: int, ticker: TickerSymbol, *, alone: bool) -> 
 
 
 def paprika_name(seed: int, number: int, *, alone: bool) -> str:
-    """CoinPaprika's name of an asset."""
+    """Return CoinPaprika's name of an asset."""
     return _base(seed, number) if alone else _one_of_two(seed, number, second=True)
 
 
 def slug(text: str) -> str:
-    """Return the text as both providers put it into an id: lower-case letters, digits and hyphens."""
+    """Return the text as in the providers' ids: lower-case letters, digits and hyphens."""
     return _NOT_SLUG.sub("-", text.lower()).strip("-") or "_"
 
 
 def numbers_in(seed: int, external_id: str) -> Iterator[int | None]:
-    """Yield the asset numbers that an id may stand for, by its words read in every way in which names are made."""
+    """Yield the asset numbers that an id may contain, for every way in which names are made."""
     for part in external_id.split("-"):
         stem = part[:-2]
         yield (
@@ -106,7 +106,7 @@ def _one_of_two(seed: int, number: int, *, second: bool) -> str:
     difference = bisect_right(_DIFFERENCES, chance % _COMPARED)
     if difference == _EQUAL:
         return _base(seed, number)
-    # Either provider may be the one with the other name.
+    # Either provider may have the other name.
     if second == bool(chance >> 32 & 1):
         return _base(seed, number)
     root = own_word(seed, number).title()

@@ -1,8 +1,8 @@
-"""What an asset is worth at any second, past or present: integer arithmetic on seeded chance, so the same everywhere.
+"""The price of an asset at any second: integer arithmetic on seeded chance, equal everywhere.
 
 A price is the asset's base price times a factor in millionths: three triangle waves (a year, a
-month, a day) and a noise of its own for every second. History, percentages and the present are one
-function asked at several times.
+month, a day) and a noise for every second. History, percentages and current prices are one function
+at several times.
 """
 
 from decimal import Decimal
@@ -55,14 +55,14 @@ _EXPONENTS: Final = (
     1,
     2,
 )
-"""Powers of ten whose quantiles are those of the 2021 recording: tenths at 2.6e-5, 5.8e-4, 2.7e-3 ... 0.37, 1.5, 16."""
+"""Powers of ten with the quantiles of the 2021 recording: 2.6e-5, 5.8e-4 ... 1.5, 16."""
 _SMALLEST_KNOWN_CAP: Final = 3_000_000_000
 
 _WAVE, _SKEW, _PRICE, _CAP, _VOLUME, _SWING = range(51, 57)
 
 
 class Base(Struct, frozen=True):
-    """The constants of an asset; `swing` is in thousandths of a full-blown altcoin's movement."""
+    """The constants of an asset; `swing` is in thousandths of an altcoin's full movement."""
 
     price_usd: Decimal
     market_cap_usd: int
@@ -73,7 +73,7 @@ class Base(Struct, frozen=True):
 
 
 class Prices:
-    """The worth of every asset of a universe."""
+    """The prices of all assets of a universe."""
 
     def __init__(self, universe: Universe) -> None:
         """Price this universe with its own seed."""
@@ -82,7 +82,7 @@ class Prices:
         self.base = lru_cache(_CACHED_BASES)(self._base)
 
     def factor(self, number: int, seconds: int) -> int:
-        """Return what the base price is multiplied with at this second, in millionths: 0.4 to 1.6 million."""
+        """Return the factor of the base price at this second, in millionths: 0.4 to 1.6 million."""
         chance = draw(self._seed, number, _WAVE)
         drift = draw(self._seed, number, seconds) % (2 * _NOISE + 1) - _NOISE
         for period, height in _WAVES:
@@ -92,7 +92,7 @@ class Prices:
         return ONE + drift * self.swing(number) // 1_000
 
     def skew(self, number: int, provider: Provider, seconds: int) -> int:
-        """How far a provider's own price is from the market's, in millionths of it: within 1.5 thousandths."""
+        """Return a provider's deviation from the market's price, in millionths: up to 1,500."""
         chance = draw(self._seed, number, seconds, _SKEW + (provider == "coingecko"))
         return (
             ONE + (chance % (2 * _DISAGREEMENT + 1) - _DISAGREEMENT) * self.swing(number) // 1_000
@@ -103,14 +103,17 @@ class Prices:
         return EXACT.multiply(self.base(number).price_usd, Decimal(factor * skew).scaleb(-12))
 
     def volume_24h_usd(self, number: int, seconds: int) -> Decimal:
-        """Between 0.7 and 1.3 times the base volume, with more digits than a double keeps."""
+        """Return 0.7 to 1.3 times the base volume, with more digits than a double holds."""
         chance = draw(self._seed, number, seconds, _VOLUME)
         return Decimal(
             self.base(number).volume_24h_usd * (700_000_000 + chance % 600_000_000)
         ).scaleb(-9)
 
     def market_cap_usd(self, number: int) -> int:
-        """Return the base cap: by the square of the rank (250: 120 million, 10,000: 75,000), give or take a tenth."""
+        """Return the base cap: by the square of the rank, plus or minus a tenth.
+
+        120 million at rank 250, 75,000 at rank 10,000.
+        """
         coin = self._universe.known(number)
         if coin:
             return int(coin.price_usd * coin.circulating)
@@ -118,7 +121,7 @@ class Prices:
         return highest_cap_usd(self._universe.size_rank(number)) * jitter // 1_100
 
     def swing(self, number: int) -> int:
-        """Return how much of a full-blown altcoin's movement this asset shows, in thousandths."""
+        """Return the share of an altcoin's full movement that this asset has, in thousandths."""
         coin = self._universe.known(number)
         if coin:
             return _STABLE_SWING if coin.stable else _KNOWN_SWING
@@ -149,5 +152,5 @@ class Prices:
 
 
 def highest_cap_usd(rank: int) -> int:
-    """Return the highest base cap that an asset of this rank can have."""
+    """Return the highest possible base cap of this rank."""
     return _SMALLEST_KNOWN_CAP * 11 * 50 * 50 // (10 * max(rank, 50) ** 2) + 10

@@ -1,9 +1,9 @@
-"""Which assets share a ticker, in the proportions of the recordings, and the odd symbols among them.
+"""Assets that share a ticker, in the proportions of the recordings, and odd symbols.
 
-CoinGecko 2026-02-03: 2,401 symbols are shared by 6,975 of 18,939 coins, so 24 % of the coins carry
-a symbol that another coin had before. CoinPaprika 2021-08-12: 248 symbols by 533 of 3,795, so 7.5
-%. An asset with another's ticker is called its *namesake* here; either list gets its share of them
-out of assets listed by both and by one alone.
+CoinGecko, 2026-02-03: 2,401 symbols are shared by 6,975 of 18,939 coins, so 24 % of the coins have
+a symbol that another coin had before. CoinPaprika, 2021-08-12: 248 symbols by 533 of 3,795, so 7.5
+%. An asset with another's ticker is called its *namesake* here. Namesakes are on both lists or on
+one alone.
 """
 
 from bisect import bisect_right
@@ -17,16 +17,16 @@ from kasparro.simulator.market.chance import draw, happens, word
 from kasparro.simulator.market.known import KNOWN_COINS
 
 _PERIOD: Final = 17
-"""Of every 17 assets on both lists the last is a namesake: 4.2 % of either list."""
+"""Of every 17 assets on both lists the last is a namesake: 4.2 % of each list."""
 _ORIGINALS: Final = (2, 5)
-"""Of every 17 assets on both lists these two have namesakes on CoinGecko alone; other namesakes go elsewhere."""
+"""Of every 17 assets on both lists, these two have namesakes on CoinGecko alone."""
 _PAPRIKA_NAMESAKES: Final = (5, 11)
 _GECKO_PERIOD: Final = 7
 _GECKO_NAMESAKES: Final = 5
 _GECKO_ODD: Final = 5
 
 _GROUPS: Final = ((1, 702), (2, 922), (3, 612), (4, 424), (5, 250), (6, 108), (7, 126), (8, 72))
-"""(namesakes of one ticker, all such namesakes), as in the 2026 list without those on both lists and the worst."""
+"""(namesakes of one ticker, all such namesakes) of the 2026 list; the worst are left out."""
 _WORST_TICKERS: Final = (
     "WETH",
     "USDC",
@@ -47,8 +47,9 @@ _ALL_NAMESAKES: Final = sum(total for _, total in _GROUPS) + sum(_WORST_WEIGHTS)
 _WORST: Final = tuple(accumulate(_WORST_WEIGHTS))
 
 _GECKO_SYMBOLS: Final = (
-    "neo\u00a0", "null", "null", "inf", "inf", "true", "1", "01", "000", "2025", "nan", "∅", "🟥🟩", "₿o₿", "客服小何",
-    "usdc.e", "$1", "1%", "@btc25", "baby dowge", '"\u3000"', "usdt.bsc", "usdc+", "πts", "møth", "d.o.g.e",
+    "neo\u00a0", "null", "null", "inf", "inf", "true", "1", "01", "000", "2025", "nan", "∅",
+    "🟥🟩", "₿o₿", "客服小何", "usdc.e", "$1", "1%", "@btc25", "baby dowge", '"\u3000"',
+    "usdt.bsc", "usdc+", "πts", "møth", "d.o.g.e",
     "wavax[hts]", "btc.b", "_gib_", "01111010011110000110001001110100",
 )  # fmt: skip
 _PAPRIKA_SYMBOLS: Final = (
@@ -82,14 +83,14 @@ _TAKEN: Final = frozenset(
     word for coin in KNOWN_COINS for word in (coin.symbol.lower(), coin.gecko_id)
 )
 TAKEN_MARK: Final = "q"
-"""A letter that no word has."""
+"""A letter that words never contain."""
 
 _CASE: Final = 31
 _BRIDGED: Final = 37
 
 
 class TickerSymbol(Struct, frozen=True):
-    """A symbol and, for a namesake, the asset that had it first; `bridged` says that it copies that asset."""
+    """A symbol and, for a namesake, its original; `bridged` means that it copies that asset."""
 
     symbol: str
     original: int | None = None
@@ -100,7 +101,7 @@ class Tickers:
     """The ticker of every asset of a market."""
 
     def __init__(self, coins: int, shared: int, seed: int) -> None:
-        """Lay out tickers for a market of which `shared` of the `coins` on each list are on both."""
+        """Create tickers for a market in which `shared` of `coins` listings are on both lists."""
         self._coins = coins
         self._shared = shared
         self._alone = coins - shared
@@ -143,12 +144,12 @@ class Tickers:
                 symbol=_GECKO_SHAPES[turn % len(_GECKO_SHAPES)].format(own_word(self._seed, number))
             )
         if turn % 2:
-            # Two assets, each on one list alone, that share nothing but the ticker.
+            # Two assets, each on one list alone, that share only the ticker.
             return self._namesake(self._shared + place - place % _PERIOD)
         return self._own(number)
 
     def _gecko_original(self, namesake: int) -> int:
-        """Return the asset whose ticker this namesake carries: most have one namesake, the worst have dozens."""
+        """Return the original of this namesake: most have one namesake, the worst have dozens."""
         begin, size, first_group = self._groups[
             bisect_right(self._groups, namesake, key=itemgetter(0)) - 1
         ]
@@ -161,7 +162,7 @@ class Tickers:
         return self._original(_WORST_OTHERS[namesake % len(_WORST_OTHERS)])
 
     def _original(self, number: int) -> int:
-        """Return the nearest asset on both lists that is no namesake itself."""
+        """Return the nearest asset on both lists that is not a namesake."""
         number %= self._shared
         return number - 1 if number >= self._known and number % _PERIOD == _PERIOD - 1 else number
 
@@ -179,7 +180,10 @@ _WORST_OTHERS: Final = tuple(
 
 
 def _lay_out_groups(namesakes: int) -> list[tuple[int, int, int]]:
-    """List (first namesake, namesakes of one ticker, first ticker) of each run of equal groups; size 0 is the worst."""
+    """Return (first namesake, namesakes of one ticker, first ticker) of each run of equal groups.
+
+    Size 0 is the worst.
+    """
     runs, begin, first_group, counted = [], 0, 0, 0
     for size, total in _GROUPS:
         runs.append((begin, size, first_group))
@@ -191,11 +195,11 @@ def _lay_out_groups(namesakes: int) -> list[tuple[int, int, int]]:
 
 
 def own_word(seed: int, number: int) -> str:
-    """Return the word that an asset's ticker and name are made of: no other's, and no real coin's."""
+    """Return the unique word of an asset's ticker and name; real coins do not have it."""
     own = word(seed, number)
     return f"{own}{TAKEN_MARK}" if own in _TAKEN else own
 
 
 def as_paprika_writes(seed: int, number: int, symbol: str) -> str:
-    """CoinPaprika keeps the makers' spelling: 37 of its 2,892 symbols are not all upper case (`renBTC`)."""
+    """Return CoinPaprika's spelling: 37 of its 2,892 symbols have lower-case letters (`renBTC`)."""
     return symbol[0].lower() + symbol[1:] if happens(draw(seed, number, _CASE), 1) else symbol

@@ -1,9 +1,9 @@
-"""Which assets exist, who lists them and under what names: a pure function of (coins, seed), so a million cost nothing.
+"""The assets, their providers and names: a pure function of (coins, seed).
 
-Each provider lists exactly `coins` assets. The first 72 % are listed by both (of CoinPaprika's 2021
-list 2,522 of 3,795 have an equal name and ticker on CoinGecko and 3,022 an equal ticker), the rest
-by one alone. How many tickers are shared follows `tickers.py`, how two names of one asset differ
-follows `names.py`.
+Each provider lists exactly `coins` assets. Both list the first 72 % (of CoinPaprika's 2021 list
+2,522 of 3,795 have an equal name and ticker on CoinGecko and 3,022 an equal ticker), one alone
+lists the rest. `tickers.py` decides how many tickers are shared, `names.py` how the names of one
+asset differ.
 """
 
 from functools import lru_cache
@@ -27,7 +27,7 @@ _KNOWN_NUMBERS: Final[dict[tuple[Provider, str], int]] = {
 
 
 class Label(Struct, frozen=True):
-    """What one provider calls an asset; the symbol is as that provider writes it."""
+    """One provider's names of an asset; the symbol is in that provider's spelling."""
 
     external_id: str
     symbol: str
@@ -35,7 +35,7 @@ class Label(Struct, frozen=True):
 
 
 class Asset(Struct, frozen=True):
-    """One thing that trades: its labels, None where a provider does not list it."""
+    """An asset and its labels; None for a provider that does not list it."""
 
     number: int
     paprika: Label | None
@@ -43,10 +43,10 @@ class Asset(Struct, frozen=True):
 
 
 class Universe:
-    """All assets of a market; they are made when asked for and only the last few are kept."""
+    """All assets of a market, created on demand; only the last few are cached."""
 
     def __init__(self, coins: int, seed: int) -> None:
-        """Lay out a market in which each provider lists `coins` assets, 10 at least."""
+        """Create a market in which each provider lists `coins` assets, at least 10."""
         self.coins = coins
         self.seed = seed
         self.shared = coins * _SHARED_PERCENT // 100
@@ -55,7 +55,7 @@ class Universe:
         self._tickers = tickers.Tickers(coins, self.shared, seed)
 
     def ranked(self, provider: Provider, rank: int) -> int:
-        """Return the asset of this size rank, 1 to coins, on a provider's list."""
+        """Return the asset of this rank by size, from 1, on a provider's list."""
         head = self.coins // 10
         if rank <= head:
             return rank - 1
@@ -67,9 +67,9 @@ class Universe:
         return (self.shared if provider == "coinpaprika" else self.coins) + alone_before
 
     def size_rank(self, number: int) -> int:
-        """Where an asset stands by size on any list that has it, from 1, no two of a list alike.
+        """Return the rank of an asset by size on any list, from 1, unique on a list.
 
-        Behind the first tenth of a list the assets on that list alone stand at equal distances
+        After the first tenth of a list, the assets on that list alone stand at equal distances
         between the others.
         """
         head = self.coins // 10
@@ -82,10 +82,10 @@ class Universe:
         return head - (-(place + 1) * tail // alone)
 
     def find(self, provider: Provider, external_id: str) -> int | None:
-        """Return the asset that a provider lists under this id, or None.
+        """Return the asset with this id on a provider's list, or None.
 
-        An id is read rather than looked up, which a million ids would not be worth: but for a real
-        coin's it holds the asset's number, or the word that stands for it.
+        The id contains the asset's number or its word, except for real coins: no table of a million
+        ids is needed.
         """
         for number in (
             _KNOWN_NUMBERS.get((provider, external_id)),
@@ -103,11 +103,11 @@ class Universe:
         return label is not None and label.external_id == external_id
 
     def known(self, number: int) -> KnownCoin | None:
-        """Return the real coin that an asset is, if it is one."""
+        """Return the real coin of an asset, or None."""
         return KNOWN_COINS[number] if number < min(len(KNOWN_COINS), self.shared) else None
 
     def label(self, provider: Provider, number: int) -> Label:
-        """Return what a provider calls an asset that it lists; raises KeyError for one that it does not list."""
+        """Return a provider's label of an asset. Raises KeyError if it is not listed."""
         asset = self.asset(number)
         label = asset.paprika if provider == "coinpaprika" else asset.gecko
         if label is None:
