@@ -1,1 +1,1 @@
-"""Measurements of what Kasparro promises: `python -m bench` runs them and prints one table."""
+"""Measurements of Kasparro's performance: `python -m bench` runs them and prints one table."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: run the measurements and print what came of them."""
+"""`python -m bench`: run the measurements and print their figures."""
 
 import importlib
 import signal
@@ -13,7 +13,7 @@ import click
 import msgspec
 import uvloop
 
-from bench.cleanup import cleaned_up
+from bench.cleanup import cleanup
 from bench.figures import Figure
 from bench.lines import LinesFailedError
 from bench.machine import this_machine
@@ -32,8 +32,11 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "live": (),
     "dashboard": (),
 }
-"""Modules of this package, each with `async def measure(*, quick: bool) -> list[Figure]`. One with lines takes those
-that are wanted as a parameter more, `lines`; each can be had alone, as `queries.coins`."""
+"""The modules of this package and their lines.
+
+Each has `async def measure(*, quick: bool) -> list[Figure]`. A module with lines has one more
+parameter, `lines`; a line can be measured alone, as `queries.coins`.
+"""
 
 NAMES: Final = tuple(
     name
@@ -44,7 +47,7 @@ NAMES: Final = tuple(
 
 @click.command()
 @click.option(
-    "--quick", is_flag=True, help="Small sizes, under two minutes: it shows that all of it runs."
+    "--quick", is_flag=True, help="Small sizes, under two minutes: shows only that everything runs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -53,21 +56,20 @@ NAMES: Final = tuple(
     multiple=True,
     metavar="NAME",
     type=click.Choice(NAMES),
-    help=f"One of {', '.join(NAMES)}; may be given again.",
+    help=f"One of {', '.join(NAMES)}; repeatable.",
 )
 def main(*, quick: bool, as_json: bool, names: Sequence[str]) -> None:
-    """Measure what Kasparro promises; see docs/PERFORMANCE.md. Peers are installed when they are first measured.
+    """Measure the promises of docs/PERFORMANCE.md; peers are installed at first use.
 
-    A figure that is missed is shown so and is no error: the exit code is 1 only where a measurement
-    could not be taken.
+    A figure out of its bounds is not an error: the exit code is 1 only if a measurement failed.
     """
     configure_logging(Settings(home=Path(), log_level="WARNING"))
     machine = this_machine()
-    # Whoever ends it ends what it started.
+    # SIGTERM ends what the run started, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with cleaned_up():
-        # The loop that the ingestor and the server have.
-        figures, failed = uvloop.run(_run(wanted(names or tuple(MEASUREMENTS)), quick=quick))
+    with cleanup():
+        # The event loop of the ingestor and the server.
+        figures, failed = uvloop.run(_run(select_lines(names or tuple(MEASUREMENTS)), quick=quick))
     rows = [
         (name, figure, command(name, figure, quick=quick))
         for name, found in figures.items()
@@ -82,8 +84,8 @@ def main(*, quick: bool, as_json: bool, names: Sequence[str]) -> None:
     raise click.exceptions.Exit(1 if failed else 0)
 
 
-def wanted(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the lines that are wanted of each module: those named, or all of a module that is named itself."""
+def select_lines(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the selected lines of each module; the name of a module selects all its lines."""
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         module, _, line = name.partition(".")
@@ -93,7 +95,7 @@ def wanted(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def command(name: str, figure: Figure, *, quick: bool) -> str:
-    """Return what measures a figure anew, and as little else as can be."""
+    """Return the shortest command that measures this figure."""
     line = f".{figure.line}" if figure.line else ""
     return f"python -m bench --only {name}{line}{' --quick' if quick else ''}"
 
@@ -103,7 +105,7 @@ async def _run(
 ) -> tuple[dict[str, list[Figure]], list[str]]:
     figures: dict[str, list[Figure]] = {}
     failed: list[str] = []
-    # Two at a time say still less, which is all that the quick sizes are for.
+    # Two at a time are less accurate, which does not matter for the quick sizes.
     turns = anyio.CapacityLimiter(2 if quick else 1)
 
     async def take(name: str, lines: tuple[str, ...]) -> None:
@@ -118,7 +120,7 @@ async def _run(
             except LinesFailedError as error:
                 figures[name] = error.figures
                 failed.extend(f"{name}.{line}" for line in error.lines)
-            except Exception:  # noqa: BLE001 - the other measurements are worth taking all the same
+            except Exception:  # noqa: BLE001 - the other measurements still run
                 say(traceback.format_exc())
                 failed.append(name)
             say(f"{name}: {time.perf_counter() - started:.0f} s")

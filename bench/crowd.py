@@ -1,4 +1,4 @@
-"""Crowds of websocket clients in processes of their own, so that only the server's work is the server's."""
+"""Websocket clients in processes of their own, so that the server's figures are its own."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 180.0
 
 
 class Crowd:
-    """Processes of clients, all of which do the same."""
+    """Processes of clients that all do the same."""
 
     def __init__(self, processes: Sequence[Process]) -> None:
         self._processes = processes
@@ -35,7 +35,7 @@ class Crowd:
         )
 
     async def wait(self, updates: int, seconds: float = 60.0) -> list[float]:
-        """Return when each update arrived, by the clock of `time.perf_counter`, of so many for each client."""
+        """Return the arrival times (`time.perf_counter`) of `updates` updates of each client."""
         command = Command(wait_for=updates, seconds=seconds)
         answers = await asyncio.gather(*[_tell(process, command) for process in self._processes])
         return [time for answer in answers for time in msgspec.convert(answer, list[float])]
@@ -51,7 +51,7 @@ async def _tell(process: Process, command: Command) -> object:
 
 @contextlib.asynccontextmanager
 async def crowd(processes: int) -> AsyncIterator[Crowd]:
-    """Start processes that wait to be told."""
+    """Start processes that wait for commands."""
     async with contextlib.AsyncExitStack() as stack:
         started = []
         for _ in range(processes):
@@ -73,5 +73,5 @@ async def _end(process: Process) -> None:
 
 
 def p99(waits: Sequence[float]) -> float:
-    """Return what all but the slowest hundredth were done in."""
+    """Return the 99th percentile."""
     return statistics.quantiles(waits, n=100, method="inclusive")[98]

@@ -1,4 +1,4 @@
-"""The dashboard in Chromium, over the demo: what it loads, how soon it shows coins, what an update costs."""
+"""The dashboard in Chromium over the demo: download size, time to first rows, cost of updates."""
 
 import asyncio
 import statistics
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from tests.browser.visiting import DESK, Demo, missing, running_browser, running_demo
 
 if TYPE_CHECKING:
@@ -17,21 +17,25 @@ LOADS, QUICK_LOADS = 9, 1
 UPDATES_SECONDS, QUICK_UPDATES_SECONDS = 60.0, 5.0
 ROWS_OF_AN_UPDATE = 500
 SCROLLED_COINS = 6_500
-"""On each provider's list, which makes about 6,000 tickers."""
+"""Coins of each provider, which give about 6,000 tickers."""
 ROWS, ROW_PX = 5_000, 40
 ROWS_PER_SECOND = 450
-"""300 pixels a frame of 60 Hz: a bar that is dragged; a wheel is slower."""
+"""300 pixels a frame at 60 Hz, as for a dragged scroll bar; a wheel is slower."""
 FRAME_MS = 33
-"""Two refreshes at 60 Hz: one may come late, as two cores draw without a GPU and run everything else besides."""
+"""Two frames at 60 Hz: one may be late on two cores without a GPU."""
 TIMEOUT_MS = 30_000
 
 _FIRST_ROW = """
 new MutationObserver((_, observer) => {
-  if (document.querySelector('.rows .row .c-price')) { window.firstRow = performance.now(); observer.disconnect(); }
+  if (document.querySelector('.rows .row .c-price')) {
+    window.firstRow = performance.now();
+    observer.disconnect();
+  }
 }).observe(document, { childList: true, subtree: true });
 """
 _SCRIPT_BYTES = """
-performance.getEntriesByType('resource').filter(entry => entry.initiatorType === 'script' || entry.name.endsWith('.js'))
+performance.getEntriesByType('resource')
+  .filter(entry => entry.initiatorType === 'script' || entry.name.endsWith('.js'))
   .reduce((sum, entry) => sum + entry.encodedBodySize, 0)
 """
 _LOAD = """
@@ -45,9 +49,10 @@ async ([rows, rowPx]) => {
 }
 """
 _SETTLED = """
-() => document.querySelector('.table').ariaBusy === 'false' && document.querySelector('.sign')?.innerText === 'Live'
+() => document.querySelector('.table').ariaBusy === 'false'
+  && document.querySelector('.sign')?.innerText === 'Live'
 """
-# By the clock and not by the frame: a page that is late has the more to draw, as under a finger.
+# By the clock, not by the frame: a late page has more to draw, as for a user.
 _SCROLL = """
 async ([rows, rowPx, rowsPerSecond]) => {
   const scroller = document.querySelector('.scroller'), frames = [];
@@ -68,7 +73,10 @@ async ([rows, rowPx, rowsPerSecond]) => {
 
 
 async def measure(*, quick: bool) -> list[Figure]:
-    """Return the figures of the overview: of 1,900 coins, for scrolling of 6,000, of which most move."""
+    """Return the figures of the overview with 1,900 coins, of which most move.
+
+    The scrolling is measured with 6,000 coins. Raises RuntimeError.
+    """
     problem = missing()
     if problem:
         raise RuntimeError(problem)
@@ -81,28 +89,28 @@ async def measure(*, quick: bool) -> list[Figure]:
         frames = await _scrolled(browser, demo)
     return [
         Figure(
-            what="dashboard: JavaScript before a chart is wanted, compressed",
+            what="dashboard: JavaScript before the first chart, compressed",
             unit="KB",
             ours=loads[0][1] / 1000,
-            wanted=Wanted(at_most=150),
+            bounds=Bounds(at_most=150),
         ),
         Figure(
             what="dashboard: from the address to the first rows",
             unit="ms",
             ours=statistics.median(milliseconds for milliseconds, _ in loads),
-            wanted=Wanted(at_most=1_000),
+            bounds=Bounds(at_most=1_000),
         ),
         Figure(
             what=f"dashboard: scripting for an update of {ROWS_OF_AN_UPDATE} coins",
             unit="ms",
             ours=scripting,
-            wanted=Wanted(at_most=16),
+            bounds=Bounds(at_most=16),
         ),
         Figure(
             what=f"dashboard: 95 of 100 frames while {ROWS:,} loaded rows scroll by, without a GPU",
             unit="ms",
             ours=statistics.quantiles(frames, n=20)[-1],
-            wanted=Wanted(at_most=FRAME_MS),
+            bounds=Bounds(at_most=FRAME_MS),
         ),
     ]
 
@@ -117,7 +125,7 @@ async def _open(browser: "Browser", demo: Demo) -> "Page":
 
 
 async def _load(browser: "Browser", demo: Demo) -> tuple[float, float]:
-    """Return the milliseconds until the first rows, in a profile that has nothing kept, and the bytes of scripts."""
+    """Return the milliseconds to the first rows with an empty cache, and the bytes of scripts."""
     page = await _open(browser, demo)
     try:
         return await page.evaluate("window.firstRow"), await page.evaluate(_SCRIPT_BYTES)
@@ -126,7 +134,7 @@ async def _load(browser: "Browser", demo: Demo) -> tuple[float, float]:
 
 
 async def _updates(browser: "Browser", demo: Demo, seconds: float) -> float:
-    """Return the milliseconds of scripting that so many coins' updates take."""
+    """Return the milliseconds of scripting for an update of many coins."""
     page = await _open(browser, demo)
     counted = 0
 
@@ -165,7 +173,7 @@ async def _script_seconds(client: "CDPSession") -> float:
 
 
 async def _scrolled(browser: "Browser", demo: Demo) -> Sequence[float]:
-    """Return the milliseconds of each frame while rows that are all loaded scroll by, and live updates go on."""
+    """Return the milliseconds of each frame while loaded rows scroll by during live updates."""
     page = await _open(browser, demo)
     async with asyncio.timeout(TIMEOUT_MS / 1000):
         await page.evaluate(_LOAD, [ROWS, ROW_PX])

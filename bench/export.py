@@ -1,4 +1,4 @@
-"""Exporting all records: the command line and the server against what psql needs to copy the same columns."""
+"""Export all records by the command line and the server, compared with psql's COPY."""
 
 import os
 import statistics
@@ -7,9 +7,9 @@ import time
 
 import aiohttp
 
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.postgres import temporary_server
-from bench.programs import MEGABYTE, Spent, run_to_end
+from bench.programs import MEGABYTE, ResourceUsage, run_to_end
 from bench.screen import say
 from bench.served import Served, serving
 from db.connect.pool import connect
@@ -18,12 +18,12 @@ from db.export.formats import FORMATS
 
 ROWS, QUICK_ROWS = 1_000_000, 100_000
 FEW_ROWS = 10_000
-"""What the memory of a long export is held against."""
+"""The rows of a short export, whose memory is the reference."""
 ROUNDS, QUICK_ROUNDS = 5, 3
 LOOK_SECONDS = 0.01
-"""How often the server's memory is looked at meanwhile: often enough, and no load."""
-RATE = Wanted(ratio_at_least=0.5)
-MEMORY = Wanted(at_most=150)
+"""The interval of measuring the server's memory: short, and cheap."""
+RATE = Bounds(ratio_at_least=0.5)
+MEMORY = Bounds(at_most=150)
 
 _FILL = """
 INSERT INTO normalized_records (
@@ -41,13 +41,14 @@ SELECT
 FROM generate_series($1::integer, $2::integer) AS n
 """
 _COPY = (  # psql's own command: everything in one line
-    "\\copy (SELECT id, ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, "
-    f"source, created_at, ingested_at FROM normalized_records) TO '{os.devnull}' WITH (FORMAT csv, HEADER)"
+    "\\copy (SELECT id, ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, "
+    "percent_change_24h, rank, source, created_at, ingested_at FROM normalized_records) "
+    f"TO '{os.devnull}' WITH (FORMAT csv, HEADER)"
 )
 
 
 class Side:
-    """One way to export: rows/s of each round, and the most memory that its process ever had, in MB."""
+    """A way to export: rows/s of each round, and the peak memory of its process in MB."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
@@ -60,12 +61,12 @@ class Side:
 
     @property
     def rate(self) -> float:
-        """The middle one of the rounds."""
+        """The median of the rounds."""
         return statistics.median(self.rates)
 
 
 async def measure(*, quick: bool) -> list[Figure]:
-    """Export in turns, each in its own way, everything into nothing."""
+    """Run the exports in turns; the output is discarded."""
     rows = QUICK_ROWS if quick else ROWS
     async with temporary_server() as postgres:
         dsn = await postgres.database("export")
@@ -84,7 +85,7 @@ async def measure(*, quick: bool) -> list[Figure]:
                     side.add(rows, *await _command_line(dsn, name))
                 http.add(rows, *await _download(server))
     figures = [
-        # A program's start is a quarter of a second: as much as all of the quick size takes.
+        # A program starts in a quarter of a second: as long as all of the quick size.
         _rate(
             f"`kasparro export` of {rows:,} records as CSV, its start included",
             ours["csv"],
@@ -93,7 +94,7 @@ async def measure(*, quick: bool) -> list[Figure]:
         ),
         _rate(f"`GET /data?format=csv` of {rows:,} records", http, psql, RATE),
         _memory(f"memory of `kasparro export` of {rows:,} records as CSV", ours["csv"], few["csv"]),
-        Figure(what="memory of the server meanwhile", unit="MB", ours=http.peak_mb, wanted=MEMORY),
+        Figure(what="memory of the server meanwhile", unit="MB", ours=http.peak_mb, bounds=MEMORY),
     ]
     for name in FORMATS:
         if name != "csv":
@@ -102,17 +103,17 @@ async def measure(*, quick: bool) -> list[Figure]:
     return figures
 
 
-def _rate(what: str, side: Side, psql: Side, wanted: Wanted | None) -> Figure:
+def _rate(what: str, side: Side, psql: Side, bounds: Bounds | None) -> Figure:
     against = "psql \\copy of the same columns"
     return Figure(
-        what=what, unit="rows/s", ours=side.rate, against=against, theirs=psql.rate, wanted=wanted
+        what=what, unit="rows/s", ours=side.rate, against=against, theirs=psql.rate, bounds=bounds
     )
 
 
 def _memory(what: str, side: Side, few: Side) -> Figure:
     against = f"{FEW_ROWS:,} records"
     return Figure(
-        what=what, unit="MB", ours=side.peak_mb, against=against, theirs=few.peak_mb, wanted=MEMORY
+        what=what, unit="MB", ours=side.peak_mb, against=against, theirs=few.peak_mb, bounds=MEMORY
     )
 
 
@@ -125,13 +126,13 @@ async def _fill(dsn: str, first: int, last: int) -> None:
         await connection.close()
 
 
-async def _command_line(dsn: str, name: str) -> Spent:
+async def _command_line(dsn: str, name: str) -> ResourceUsage:
     command = (sys.executable, "-m", "kasparro", "export", "--format", name, "--out", os.devnull)
     return await run_to_end(command, {"DATABASE_URL": dsn})
 
 
 async def _download(server: Served) -> tuple[float, float]:
-    """Read a file to its end; return the seconds that it took and the server's greatest memory meanwhile in MB."""
+    """Read a file to its end; return the seconds and the server's peak memory in MB."""
     peak = 0
     started = time.perf_counter()
     url = f"http://127.0.0.1:{server.port}"

@@ -1,12 +1,12 @@
-"""A figure: what was measured, what it is held against, and what was wanted."""
+"""A figure: a measured value, what it is compared with, and its bounds."""
 
 from typing import Any
 
 import msgspec
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a figure, in its own unit, or of its ratio to what it is compared with."""
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of a figure, in its own unit, or of its ratio to the value compared with."""
 
     at_most: float | None = None
     at_least: float | None = None
@@ -26,7 +26,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def holds(self, value: float, ratio: float | None) -> bool:
-        """Tell whether a figure is within all bounds; a ratio that could not be measured is within none."""
+        """Return whether a figure is within all bounds; a missing ratio is not."""
         within = _within(value, self.at_most, self.at_least)
         if ratio is None:
             return within and self.ratio_at_most is self.ratio_at_least is None
@@ -38,9 +38,9 @@ def _within(value: float, most: float | None, least: float | None) -> bool:
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table; `ours` and `theirs` are in `unit`, and `theirs` is of the same run.
+    """One line of the table; `ours` and `theirs` are in `unit`, and of the same run.
 
-    `line` names the part of a measurement that can be taken alone, where it has several.
+    `line` names the line of a measurement that has several.
     """
 
     what: str
@@ -48,24 +48,25 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     ours: float
     against: str | None = None
     theirs: float | None = None
-    wanted: Wanted | None = None
+    bounds: Bounds | None = None
     line: str | None = None
 
     @property
     def ratio(self) -> float | None:
-        """Ours by theirs."""
+        """Ours divided by theirs."""
         return self.ours / self.theirs if self.theirs else None
 
     @property
     def reached(self) -> bool | None:
-        """Whether the figure is what was wanted; None where nothing was."""
-        return None if self.wanted is None else self.wanted.holds(self.ours, self.ratio)
+        """Whether the figure is within its bounds; None without bounds."""
+        return None if self.bounds is None else self.bounds.holds(self.ours, self.ratio)
 
     def row(self, command: str) -> dict[str, Any]:
-        """Return what the JSON output holds of it."""
+        """Return the figure for the JSON output."""
+        fields = msgspec.structs.asdict(self)
         return {
-            **msgspec.structs.asdict(self),
-            "wanted": None if self.wanted is None else self.wanted.words(self.unit),
+            **{name: value for name, value in fields.items() if name != "bounds"},
+            "wanted": None if self.bounds is None else self.bounds.words(self.unit),
             "ratio": self.ratio,
             "reached": self.reached,
             "command": command,

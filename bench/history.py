@@ -1,4 +1,4 @@
-"""Reading candles: one coin among many points, and the same coin among few."""
+"""Read candles of a coin: among many points, and among few."""
 
 import contextlib
 import datetime
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.postgres import Server, temporary_server
 from bench.screen import say
 from common.settings import Settings
@@ -28,12 +28,12 @@ from server.state import POOL_SIZE, ServerState
 DAYS = 90
 POLL_SECONDS = 300
 POINTS_A_COIN = DAYS * 86_400 // POLL_SECONDS
-"""A point at every poll, as of a coin whose price always moves; so the same coin has the same candles in both."""
+"""A point at every poll, as if the price always changed: both cases have equal candles."""
 
 FEW_COINS, MANY_COINS, QUICK_COINS = 4, 386, 8
 """Coins of 25,920 points each: 103,680, 10,005,120 and 207,360 points."""
 
-WANTED = Wanted(ratio_at_most=2, at_most=10)
+BOUNDS = Bounds(ratio_at_most=2, at_most=10)
 REPEATS, QUICK_REPEATS, WARM_UP = 400, 20, 10
 
 QUERY = """
@@ -53,8 +53,7 @@ SELECT 'COIN' || c, 'Coin ' || c, c + 1, 1e6 * (c + 1), 'coinpaprika', $2::times
 FROM generate_series(0, $1::integer - 1) AS c
 """
 
-# In the order in which they arrive in life: all coins of a poll, then the next poll. A coin's
-# points so lie apart.
+# In the order of arrival: all coins of a poll, then the next poll. So a coin's points lie apart.
 _POINTS = """
 INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
 SELECT
@@ -80,7 +79,7 @@ ORDER BY start, ticker, unit
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Candles that a chart asks for."""
+    """The candles of a chart."""
 
     interval: str
     days: int
@@ -91,11 +90,11 @@ class Request(msgspec.Struct, frozen=True):
 
 REQUESTS = (Request("H1", 30), Request("M5", 1), Request("D1", 90))
 Read = Callable[[str], Awaitable[int]]
-"""Reads a coin's candles and returns how many."""
+"""Read a coin's candles and return their number."""
 
 
 class Side:
-    """One of the two databases, ready to be read both ways."""
+    """One of the two databases."""
 
     def __init__(
         self,
@@ -110,7 +109,10 @@ class Side:
         self._end = end
 
     def graphql(self, request: Request) -> Read:
-        """Read as the server does, from the document to the bytes of the answer."""
+        """Return a read through the server's code, from the document to the response body.
+
+        It raises RuntimeError for an error of GraphQL.
+        """
         variables = {
             "interval": request.interval,
             "from": (self._end - datetime.timedelta(days=request.days)).isoformat(),
@@ -127,7 +129,7 @@ class Side:
         return read
 
     def statement(self, request: Request) -> Read:
-        """Read with the one statement that the server uses, and nothing around it."""
+        """Return a read with the server's statement alone."""
         span = CandleSpan(
             request.interval, self._end - datetime.timedelta(days=request.days), self._end
         )
@@ -160,7 +162,7 @@ async def measure(*, quick: bool) -> list[Figure]:
                         ours=ours,
                         against=f"of {FEW_COINS * POINTS_A_COIN:,} points",
                         theirs=theirs,
-                        wanted=WANTED,
+                        bounds=BOUNDS,
                     )
                 )
     return figures
@@ -193,7 +195,7 @@ async def _side(
 
 
 async def _fill(dsn: str, coins: int, end: datetime.datetime) -> None:
-    """Write 90 days of points and their candles, up to `end`; leave the tables as autovacuum would."""
+    """Write 90 days of points and their candles, up to `end`, and vacuum the tables."""
     started = time.perf_counter()
     connection = await connect(dsn)
     try:
@@ -213,7 +215,10 @@ async def _fill(dsn: str, coins: int, end: datetime.datetime) -> None:
 
 
 async def _in_turns(reads: Mapping[Side, Read], repeats: int) -> list[float]:
-    """Return each side's median in milliseconds, of one coin after the other; all give equally many candles."""
+    """Return each side's median in milliseconds.
+
+    Raises RuntimeError if the numbers of candles differ.
+    """
     times: Mapping[Side, list[float]] = {side: [] for side in reads}
     counts = set()
     for repeat in range(WARM_UP + repeats):

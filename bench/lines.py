@@ -1,4 +1,4 @@
-"""The lines of a measurement: each can be had alone, and one that cannot be taken costs no other."""
+"""The lines of a measurement: each can be measured alone, and a failure affects only its line."""
 
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -10,7 +10,7 @@ from bench.screen import say
 
 
 class LinesFailedError(Exception):
-    """Some lines could not be taken; `figures` are those of the others."""
+    """Some lines failed; `figures` are those of the others."""
 
     def __init__(self, figures: list[Figure], lines: list[str]) -> None:
         super().__init__(", ".join(lines))
@@ -19,20 +19,20 @@ class LinesFailedError(Exception):
 
 
 async def take(
-    measures: Mapping[str, Callable[[], Awaitable[list[Figure]]]], wanted: Collection[str]
+    measures: Mapping[str, Callable[[], Awaitable[list[Figure]]]], selected: Collection[str]
 ) -> list[Figure]:
-    """Return the figures of the wanted lines, each with its line's name.
+    """Return the figures of the lines `selected`, each with its line's name.
 
     Raises LinesFailedError at the end.
     """
     figures, failed = [], []
     for line, measure in measures.items():
-        if line not in wanted:
+        if line not in selected:
             continue
         say(f"- {line} ...")
         try:
             figures += [msgspec.structs.replace(figure, line=line) for figure in await measure()]
-        except Exception:  # noqa: BLE001 - told, and raised at the end
+        except Exception:  # noqa: BLE001 - reported, and raised at the end
             say(traceback.format_exc())
             failed.append(line)
     if failed:

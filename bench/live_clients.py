@@ -1,8 +1,8 @@
-"""Many websocket clients in one process: `python -m bench.live_clients`, told on standard input what to do.
+"""Many websocket clients in one process, controlled by standard input.
 
-It knows just enough of RFC 6455 and graphql-transport-ws to subscribe and to see when updates
-arrive: as little work as can be, so that the server is what is measured. Each line it reads is a
-`Command`, each line it writes JSON.
+`python -m bench.live_clients` implements just enough of RFC 6455 and graphql-transport-ws to
+subscribe and to see updates: little work, so that the server is measured. Each line that it reads
+is a `Command`, each line that it writes is JSON.
 """
 
 import json
@@ -23,11 +23,11 @@ HANDSHAKE = (
 CHUNK = 1 << 16
 PING_OPCODE, TEXT_OPCODE = 9, 1
 SHORT = 126
-"""A body this long or longer has its length in two or eight bytes of its own (RFC 6455, section 5.2)."""
+"""Longer bodies have a length field of two or eight bytes (RFC 6455, section 5.2)."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Open connections, or wait until each of them has had so many updates more."""
+    """Open connections, or wait for a number of updates on each."""
 
     port: int = 0
     query: str = ""
@@ -56,7 +56,7 @@ class Client:
         self._send(TEXT_OPCODE, json.dumps(message).encode())
 
     def hear(self, kind: bytes) -> None:
-        """Wait for a message of a type."""
+        """Wait for a message of this type."""
         while True:
             for body in self._frames():
                 if b'"type":"%s"' % kind in body:
@@ -64,7 +64,10 @@ class Client:
             self._buffer += self.socket.recv(CHUNK)
 
     def read(self) -> int:
-        """Read what is there; return how many updates it was."""
+        """Read what has arrived; return the number of updates.
+
+        Raises RuntimeError if the server closed the connection.
+        """
         data = self.socket.recv(CHUNK)
         if not data:
             raise RuntimeError("the server closed a connection")
@@ -72,14 +75,14 @@ class Client:
         return sum(b'"type":"next"' in body[:100] for body in self._frames())
 
     def _send(self, opcode: int, body: bytes) -> None:
-        # A client's frames are masked; with zeros they stay what they are.
+        # A client masks its frames; a mask of zeros changes nothing.
         length = (
             bytes((0x80 | len(body),)) if len(body) < SHORT else b"\xfe" + len(body).to_bytes(2)
         )
         self.socket.sendall(bytes((0x80 | opcode,)) + length + bytes(4) + body)
 
     def _frames(self) -> Iterator[bytes]:
-        """Yield the bodies of whole frames, and answer pings."""
+        """Yield the bodies of complete frames, and answer pings."""
         buffer, start = self._buffer, 0
         while len(buffer) >= start + 2:
             length, body = buffer[start + 1], start + 2
@@ -120,19 +123,19 @@ class Clients:
             if number % 100 == 0:
                 self._read(0)  # and so answer the server's pings
         for _ in range(2):
-            # A subscription is not acknowledged. A round trip later the server has begun with it,
-            # two later it is done.
+            # Subscriptions are not acknowledged. After one round trip the server has started it,
+            # after two it has finished.
             for client in self._clients:
                 client.say(type="ping")
             for client in self._clients:
                 client.hear(b"pong")
 
     def wait(self, command: Command) -> list[float]:
-        """Return when each update arrived, of `wait_for` for every connection."""
+        """Return the arrival times of `wait_for` updates on every connection."""
         times: list[float] = []
-        wanted = command.wait_for * len(self._clients)
+        total = command.wait_for * len(self._clients)
         until = time.perf_counter() + command.seconds
-        while len(times) < wanted and time.perf_counter() < until:
+        while len(times) < total and time.perf_counter() < until:
             times += self._read(1)
         return times
 
@@ -145,7 +148,7 @@ class Clients:
 
 
 def main() -> None:
-    """Obey until standard input ends."""
+    """Run commands until standard input ends."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     clients = Clients()

@@ -1,4 +1,4 @@
-"""A thousand subscribers of ten coins each, while every coin changes every few seconds; and queries meanwhile."""
+"""A thousand subscribers of ten coins each, while all coins change and queries run."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from bench.crowd import Crowd, crowd, p99
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.screen import say
 from bench.served import Served, serving
 from db.connect.pool import connect
@@ -21,7 +21,7 @@ COIN_SUBSCRIBERS, QUICK_COIN_SUBSCRIBERS = 1_000, 100
 TICKERS = 10
 EVERY_SECONDS = 5.0
 SECONDS = float(os.environ.get("BENCH_LIVE_SECONDS", "60"))
-"""How long coins change; 600 is what the promise is about."""
+"""How long coins change; the promise is about 600."""
 QUICK_SECONDS = 10.0
 QUERIES_A_SECOND = 100
 
@@ -35,7 +35,10 @@ subscription ($tickers: [String!]) {
   }
 }
 """
-PAGE = "{ coins(first: 50) { nodes { ticker name priceUsd marketCapUsd percentChange24h rank source createdAt } } }"
+PAGE = (
+    "{ coins(first: 50) { nodes "
+    "{ ticker name priceUsd marketCapUsd percentChange24h rank source createdAt } } }"
+)
 
 _ADD_COINS = """
 INSERT INTO normalized_records (
@@ -50,8 +53,8 @@ SELECT
         now(), 0, '[]'
 FROM generate_series(1, $1::integer) AS n
 """
-# With as many decimals as before: a product has the digits of both factors, and a hundred changes
-# would make a price of four hundred digits, whose reading is what would then be measured.
+# Rounded: a product has the digits of both factors, and after a hundred changes a price would have
+# four hundred digits, whose reading would then be measured.
 _CHANGE_COINS = """
 UPDATE normalized_records
 SET price_usd_exact = round(price_usd_exact * 1.0001, 12), created_at = now(), ingested_at = now()
@@ -59,22 +62,22 @@ SET price_usd_exact = round(price_usd_exact * 1.0001, 12), created_at = now(), i
 
 
 class Coins:
-    """All coins, of which a crowd of subscribers is told."""
+    """All coins, with many subscribers."""
 
     def __init__(
         self, server: Served, clients: Crowd, connection: Connection, tickers: Sequence[str]
     ) -> None:
         self.waits: list[float] = []
-        """How long each update took, from before its commit until it was read."""
+        """The seconds of each update, from before its commit until it was read."""
         self.memory: list[int] = []
-        """The server's, after each change."""
+        """The server's memory after each change."""
         self._server = server
         self._clients = clients
         self._connection = connection
         self._tickers = tickers
 
     async def keep_changing(self, seconds: float) -> None:
-        """Change all coins again and again."""
+        """Change all coins repeatedly."""
         for _ in range(max(4, round(seconds / EVERY_SECONDS))):
             began = time.perf_counter()
             await self._change()
@@ -94,7 +97,10 @@ class Coins:
 
 
 async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
-    """Follow, change and ask at once."""
+    """Subscribe, change coins and query at once.
+
+    Raises RuntimeError if an update is missing.
+    """
     subscribers = QUICK_COIN_SUBSCRIBERS if quick else COIN_SUBSCRIBERS
     seconds = QUICK_SECONDS if quick else SECONDS
     chosen = random.Random(5)  # noqa: S311 - the same tickers each time
@@ -105,10 +111,10 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
         await connection.execute("VACUUM ANALYZE normalized_records")
         async with serving(dsn) as server, crowd(1) as clients, aiohttp.ClientSession() as session:
             say(f"{subscribers:,} followers of {TICKERS} coins each, for {seconds:g} s ...")
-            wanted: list[dict[str, object]] = [
+            variables: list[dict[str, object]] = [
                 {"tickers": chosen.sample(tickers, TICKERS)} for _ in range(subscribers)
             ]
-            await clients.open(server.port, COIN_UPDATES, wanted)
+            await clients.open(server.port, COIN_UPDATES, variables)
             url = f"http://127.0.0.1:{server.port}/graphql"
             idle = await _ask(
                 session,
@@ -121,13 +127,16 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
         await connection.close()
     if len(coins.waits) != subscribers * len(coins.memory):
         raise RuntimeError("not every update arrived")
-    what = f"{subscribers:,} followers of {TICKERS} coins each, {COINS:,} changing every {EVERY_SECONDS:g} s"
+    what = (
+        f"{subscribers:,} followers of {TICKERS} coins each, {COINS:,} changing every "
+        f"{EVERY_SECONDS:g} s"
+    )
     return [
         Figure(
             what=f"{what}, p99",
             unit="ms",
             ours=1000 * p99(coins.waits),
-            wanted=Wanted(at_most=1000),
+            bounds=Bounds(at_most=1000),
         ),
         Figure(
             what="coins(first: 50) meanwhile, p99",
@@ -135,7 +144,7 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
             ours=1000 * p99(busy),
             against="without changes",
             theirs=1000 * p99(idle),
-            wanted=Wanted(ratio_at_most=3),
+            bounds=Bounds(ratio_at_most=3),
         ),
         Figure(
             what=f"memory of the server after {seconds:g} s of it",
@@ -143,7 +152,7 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
             ours=max(coins.memory[-2:]) / MEGABYTE,
             against="after the first two changes",
             theirs=max(coins.memory[:2]) / MEGABYTE,
-            wanted=None if quick else Wanted(ratio_at_most=1.05),
+            bounds=None if quick else Bounds(ratio_at_most=1.05),
         ),
     ]
 
@@ -151,7 +160,7 @@ async def measure_coins(dsn: str, *, quick: bool) -> list[Figure]:
 async def _ask(
     session: aiohttp.ClientSession, url: str, until: "asyncio.Task[object]"
 ) -> list[float]:
-    """Ask for a page of coins, so many times a second, until a task ends; return how long each answer took."""
+    """Request a page at a fixed rate until a task ends; return the seconds of each answer."""
     waits: list[float] = []
     while not until.done():
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Runs to thousands of websockets, by the hub and by Strawberry's own execution for each subscriber."""
+"""Runs for thousands of websockets, by the hub and by Strawberry's execution per subscriber."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 import msgspec
 
 from bench.crowd import Crowd, crowd, p99
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.screen import say
 from bench.served import Served, serving
 from db.connect.pool import connect
@@ -16,14 +16,18 @@ from db.events import add_run_event, notify_events
 SUBSCRIBERS, QUICK_SUBSCRIBERS = 5_000, 500
 COMMITS, QUICK_COMMITS, WARM_UP = 20, 5, 2
 BURST, QUICK_BURST = 40, 10
-"""Events of one commit, to see how many deliveries a core can make."""
+"""Events of one commit, to measure the deliveries of a core."""
 PLAIN_COMMITS = 3
 PROCESSES = 2
 KILOBYTE = 1_000
 AGAINST = "Strawberry's own execution"
 
 RUNS = """
-subscription { runUpdates { cursor type run { id source status processed failed changed startedAt finishedAt } } }
+subscription {
+  runUpdates {
+    cursor type run { id source status processed failed changed startedAt finishedAt }
+  }
+}
 """
 _ADD_RUN = """
 INSERT INTO etl_runs (source, status, processed, failed, changed, unchanged, started_at)
@@ -32,7 +36,7 @@ VALUES ('coinpaprika', 'running', 0, 0, 0, 0, now()) RETURNING id
 
 
 class Side(msgspec.Struct, frozen=True):
-    """What was measured of one server: seconds, updates a second of processor time, bytes of each subscriber."""
+    """A server's figures: seconds, updates per CPU second, bytes per subscriber."""
 
     p99: float
     rate: float
@@ -40,7 +44,7 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Runs:
-    """One run, of which a crowd of subscribers is told."""
+    """One run, with many subscribers."""
 
     def __init__(self, server: Served, clients: Crowd, connection: Connection, run: int) -> None:
         self._server = server
@@ -49,7 +53,7 @@ class Runs:
         self._run = run
 
     async def side(self, subscribers: int, commits: int, burst: int) -> Side:
-        """Measure one server."""
+        """Measure one server. Raises RuntimeError if an update is missing."""
         before = self._server.memory
         await self._clients.open(
             self._server.port, RUNS, [{"n": number} for number in range(subscribers)]
@@ -68,7 +72,7 @@ class Runs:
         return Side(p99(waits), delivered / used, memory)
 
     async def _commit(self, events: int) -> list[float]:
-        """Return how long each update took, from before the commit until it was read."""
+        """Return the seconds of each update, from before the commit until it was read."""
         waiting = asyncio.create_task(self._clients.wait(events))
         await asyncio.sleep(0.1)
         async with self._connection.transaction():
@@ -106,7 +110,7 @@ async def measure_runs(dsn: str, *, quick: bool) -> list[Figure]:
             ours=1000 * hub.p99,
             against=AGAINST,
             theirs=1000 * plain.p99,
-            wanted=Wanted(at_most=400),
+            bounds=Bounds(at_most=400),
         ),
         Figure(
             what="deliveries of a core",
@@ -114,7 +118,7 @@ async def measure_runs(dsn: str, *, quick: bool) -> list[Figure]:
             ours=hub.rate,
             against=AGAINST,
             theirs=plain.rate,
-            wanted=Wanted(at_least=30_000, ratio_at_least=5),
+            bounds=Bounds(at_least=30_000, ratio_at_least=5),
         ),
         Figure(
             what="memory of a websocket that follows runs",
@@ -122,6 +126,6 @@ async def measure_runs(dsn: str, *, quick: bool) -> list[Figure]:
             ours=hub.memory / KILOBYTE,
             against=AGAINST,
             theirs=plain.memory / KILOBYTE,
-            wanted=Wanted(at_most=40),
+            bounds=Bounds(at_most=40),
         ),
     ]

@@ -1,4 +1,4 @@
-"""Load from a process of its own: requests by wrk, statements by pgbench; both are faster than what they measure."""
+"""Load by separate processes: wrk for requests, pgbench for statements; both are fast enough."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from db.embedded.programs import wheel_programs
 
 CONNECTIONS = 16
 
-# What wrk prints is rounded; this is not.
+# wrk's own output is rounded.
 _SCRIPT = """
 wrk.method = %s
 wrk.body = %s
@@ -32,7 +32,7 @@ end
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A request that is sent again and again."""
+    """A request that is repeated."""
 
     url: str
     body: bytes | None = None
@@ -45,7 +45,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What wrk counted."""
+    """The counts of wrk."""
 
     requests: int
     microseconds: int
@@ -63,21 +63,19 @@ def wrk() -> str:
     """Return wrk's path. Raises ProgramError."""
     found = shutil.which("wrk")
     if found is None:
-        raise ProgramError(
-            "wrk is missing, which makes the load: install it, on Debian with `apt-get install wrk`"
-        )
+        raise ProgramError("wrk is missing: install it, on Debian with `apt-get install wrk`")
     return found
 
 
 async def requests(target: Target, seconds: int) -> Load:
-    """Send a request for some seconds, over a fixed number of connections.
+    """Repeat a request for some seconds over a fixed number of connections.
 
-    Raises ProgramError if one fails.
+    Raises ProgramError if a request fails.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(target.script())
         script.flush()
-        said = await _run(
+        output = await _run(
             [
                 wrk(),
                 "-t1",
@@ -90,20 +88,20 @@ async def requests(target: Target, seconds: int) -> Load:
                 target.url,
             ]
         )
-    load = msgspec.json.decode(said.strip().rpartition("\n")[2], type=Load)
+    load = msgspec.json.decode(output.strip().rpartition("\n")[2], type=Load)
     if load.failed or not load.requests:
         raise ProgramError(
-            f"{load.failed} of {load.requests} requests failed at {target.url}: {said}"
+            f"{load.failed} of {load.requests} requests failed at {target.url}: {output}"
         )
     return load
 
 
 async def transactions(dsn: str, statement: str, seconds: int) -> float:
-    """Return how many times a second PostgreSQL alone runs a statement, prepared once a connection."""
+    """Return how many times a second PostgreSQL runs a prepared statement. Raises ProgramError."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(statement)
         script.flush()
-        said = await _run(
+        output = await _run(
             [
                 str(wheel_programs() / "pgbench"),
                 "-n",
@@ -115,9 +113,9 @@ async def transactions(dsn: str, statement: str, seconds: int) -> float:
                 dsn,
             ]
         )
-    found = re.search(r"^tps = ([0-9.]+)", said, re.MULTILINE)
-    if found is None or "number of failed transactions: 0 " not in said:
-        raise ProgramError(f"pgbench: {said}")
+    found = re.search(r"^tps = ([0-9.]+)", output, re.MULTILINE)
+    if found is None or "number of failed transactions: 0 " not in output:
+        raise ProgramError(f"pgbench: {output}")
     return float(found[1])
 
 
@@ -129,7 +127,7 @@ async def _run(command: Sequence[str]) -> str:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    said = output.decode(errors="replace")
+    text = output.decode(errors="replace")
     if process.returncode:
-        raise ProgramError(f"{command[0]} ended with {process.returncode}: {said}")
-    return said
+        raise ProgramError(f"{command[0]} ended with {process.returncode}: {text}")
+    return text

@@ -1,4 +1,4 @@
-"""Where a measurement was taken: without that its figures say little."""
+"""The machine of a measurement, which its figures depend on."""
 
 import datetime
 import os
@@ -32,7 +32,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def this_machine() -> Machine:
-    """Describe the machine that this runs on, now."""
+    """Describe this machine and the current day."""
     return Machine(
         cpu=_cpu(),
         cores=os.cpu_count() or 1,

@@ -1,4 +1,4 @@
-"""What the hub is compared with: Strawberry's own way, each subscriber executing each event for itself.
+"""Compared with the hub: Strawberry's execution of each event for each subscriber.
 
 `python -m bench.plain_live DSN PORT` serves it; the outbox is read once, and each subscriber has a
 queue.
@@ -63,7 +63,7 @@ def _expire(error: CursorExpiredError) -> None:
 
 
 async def serve(dsn: str, port: int) -> None:
-    """Serve until ended."""
+    """Serve until a signal."""
     schema = strawberry.Schema(
         query=Query, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS)
     )
@@ -80,7 +80,7 @@ async def serve(dsn: str, port: int) -> None:
     following = asyncio.create_task(listener.run())
     with open_socket("127.0.0.1", port) as listening:
         await listener.connected.wait()
-        print("Listening at", port, flush=True)  # noqa: T201  (whoever started it waits for this)
+        print("Listening at", port, flush=True)  # noqa: T201  (the measurement waits for this)
         await uvicorn.Server(config).serve([listening])
     following.cancel()
 

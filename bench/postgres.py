@@ -1,4 +1,4 @@
-"""A PostgreSQL for one measurement: embedded, with the settings that users get, and gone afterwards."""
+"""An embedded PostgreSQL for one measurement, with the settings of users."""
 
 import shutil
 import tempfile
@@ -13,13 +13,13 @@ from db.schema.migrate import migrate
 
 
 class Server:
-    """A running server that makes databases."""
+    """A running server that creates databases."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
 
     async def database(self, name: str) -> str:
-        """Make a migrated database and return its DSN."""
+        """Create a migrated database and return its DSN."""
         connection = await connect(self._dsn)
         try:
             await connection.execute(f"CREATE DATABASE {name}")
@@ -32,7 +32,7 @@ class Server:
 
 @asynccontextmanager
 async def temporary_server() -> AsyncIterator[Server]:
-    """Run a server in a folder of its own, as durable as a user's."""
+    """Run a server in a folder of its own, with the durability of a user's."""
     home = Path(tempfile.mkdtemp(prefix="kasparro-bench-"))
     try:
         async with EmbeddedPostgres(home) as postgres:

@@ -1,4 +1,4 @@
-"""Programs that a measurement starts, and ends whatever happens."""
+"""Programs that a measurement starts and always ends."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ import aiohttp
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
-_LOOK_SECONDS = 0.05
-_SPENT = Path(__file__).with_name("spent.py")
+_POLL_SECONDS = 0.05
+_MEASURE_PROGRAM = Path(__file__).with_name("spent.py")
 MEGABYTE = 1_000_000
 _KIBIBYTES = sys.platform == "linux"  # the unit of ru_maxrss; elsewhere bytes
 
 
 class ProgramError(Exception):
-    """A program did not do what it was started for; the message ends with what it said."""
+    """A program failed; the message ends with its output."""
 
 
 @contextlib.asynccontextmanager
@@ -31,7 +31,7 @@ async def running(
     environment: Mapping[str, str],
     ready: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[int]:
-    """Run a program in a folder of its own; yield its process id once `ready` says so.
+    """Run a program in a folder of its own; yield its process id when `ready` returns true.
 
     Raises ProgramError.
     """
@@ -45,16 +45,18 @@ async def running(
             stdin=DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # so that what it starts itself ends with it
+            start_new_session=True,  # so that its own children end with it
         )
         try:
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
                 while process.returncode is None and not await ready():
-                    await asyncio.sleep(_LOOK_SECONDS)
+                    await asyncio.sleep(_POLL_SECONDS)
             if process.returncode is not None:
                 output.seek(0)
-                said = output.read().decode(errors="replace")
-                raise ProgramError(f"{command[0]} ended with {process.returncode}: {said[-2000:]}")
+                output_text = output.read().decode(errors="replace")
+                raise ProgramError(
+                    f"{command[0]} ended with {process.returncode}: {output_text[-2000:]}"
+                )
             yield process.pid
         finally:
             await _end(process)
@@ -71,7 +73,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def answers(url: str) -> Callable[[], Awaitable[bool]]:
-    """Return a question: whether something at `url` answers, whatever it says."""
+    """Return a function that returns whether a server answers at `url`, with any status."""
 
     async def ask() -> bool:
         try:
@@ -83,8 +85,8 @@ def answers(url: str) -> Callable[[], Awaitable[bool]]:
     return ask
 
 
-class Spent(NamedTuple):
-    """What a program took from its start to its end: seconds, and the most memory that it ever had, in MB."""
+class ResourceUsage(NamedTuple):
+    """The seconds of a program from start to end, and its peak memory in MB."""
 
     seconds: float
     peak_mb: float
@@ -92,11 +94,11 @@ class Spent(NamedTuple):
 
 async def run_to_end(
     command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None
-) -> Spent:
-    """Run a program to its end, with no environment but this. Raises ProgramError if it fails."""
+) -> ResourceUsage:
+    """Run a program to its end with this environment only. Raises ProgramError if it fails."""
     with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile("r") as report:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", _SPENT, report.name, *command),
+            *(sys.executable, "-I", "-S", _MEASURE_PROGRAM, report.name, *command),
             env={"TMPDIR": tempfile.gettempdir(), **environment},
             cwd=folder,
             stdin=DEVNULL,
@@ -112,6 +114,6 @@ async def run_to_end(
         seconds, memory, code = report.read().split() or ("0", "0", "1")
         if int(code):
             output.seek(0)
-            said = output.read().decode(errors="replace")
-            raise ProgramError(f"{command[0]} ended with {code}: {said[-2000:]}")
-    return Spent(float(seconds), int(memory) * (1024 if _KIBIBYTES else 1) / MEGABYTE)
+            text = output.read().decode(errors="replace")[-2000:]
+            raise ProgramError(f"{command[0]} ended with {code}: {text}")
+    return ResourceUsage(float(seconds), int(memory) * (1024 if _KIBIBYTES else 1) / MEGABYTE)

@@ -1,4 +1,4 @@
-"""Writing history: the ingest cycle of 10,000 changed coins with it, and the same cycle without."""
+"""The cost of history: the cycle of 10,000 changed coins with and without it."""
 
 import contextlib
 import datetime
@@ -10,7 +10,7 @@ from unittest.mock import patch
 import aiohttp
 
 import ingestor.run.page
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.postgres import Server, temporary_server
 from db.connect.pool import create_pool
 from db.connect.types import Pool
@@ -24,16 +24,16 @@ from kasparro.simulator.market.market import SimulatedMarket
 
 COINS = 10_000
 STEP_SECONDS = 300
-"""The default poll: an hour's candle is made by one cycle and widened by eleven."""
+"""The default interval of polls: one cycle creates an hour's candle, eleven widen it."""
 CYCLES, QUICK_CYCLES, WARM_UP = 24, 2, 1
 TIMEOUT_SECONDS = 60.0
-WANTED = Wanted(ratio_at_most=1.4)
+BOUNDS = Bounds(ratio_at_most=1.4)
 
 _HAS_HISTORY = "SELECT EXISTS (SELECT FROM price_points) AND EXISTS (SELECT FROM candles)"
 
 
 class Ingest:
-    """A database that CoinPaprika's list is read into."""
+    """A database that CoinPaprika's list is ingested into."""
 
     def __init__(self, pool: Pool, url: str) -> None:
         self._pool = pool
@@ -51,7 +51,10 @@ class Ingest:
         self.seconds: list[float] = []
 
     async def cycle(self) -> None:
-        """Fetch, decode and write the whole list, of which every record has changed."""
+        """Fetch, decode and write the whole list, with every record changed.
+
+        Raises RuntimeError if a record did not change.
+        """
         started = time.perf_counter()
         finished = await run(self._pool, self._source, timeout_seconds=TIMEOUT_SECONDS)
         self.seconds.append(time.perf_counter() - started)
@@ -59,18 +62,21 @@ class Ingest:
             raise RuntimeError(f"a cycle did not change {COINS:,} coins: {finished}")
 
     async def has_history(self) -> bool:
-        """Tell whether there are points and candles."""
+        """Return whether there are points and candles."""
         async with self._pool.acquire() as connection:
             found: bool = await connection.fetchval(_HAS_HISTORY)
         return found
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._source.close()
 
 
 async def measure(*, quick: bool) -> list[Figure]:
-    """Time cycles in turns: one into a database with history, one into a database that has none."""
+    """Time cycles in turns: in a database with history and in one without.
+
+    Raises RuntimeError if the history is not as it should be.
+    """
     start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=6)
     market = SimulatedMarket(COINS, start=start, step_seconds=STEP_SECONDS, moving=1.0)
     async with contextlib.AsyncExitStack() as stack:
@@ -88,7 +94,7 @@ async def measure(*, quick: bool) -> list[Figure]:
             if not cycle % 2:
                 await recording.cycle()
         if not await recording.has_history() or await forgetting.has_history():
-            raise RuntimeError("history was not recorded in the one database, or was in the other")
+            raise RuntimeError("history is missing in one database, or present in the other")
     return [
         Figure(
             what=f"cycle of {COINS:,} changed coins, with history and roll-ups",
@@ -96,7 +102,7 @@ async def measure(*, quick: bool) -> list[Figure]:
             ours=statistics.median(recording.seconds[WARM_UP:]),
             against="the same without",
             theirs=statistics.median(forgetting.seconds[WARM_UP:]),
-            wanted=WANTED,
+            bounds=BOUNDS,
         )
     ]
 
@@ -117,7 +123,7 @@ async def _ingest(server: Server, name: str, address: Address) -> AsyncIterator[
 
 
 async def _have_written(address: Address) -> None:
-    """Let the simulator write its body before the clock runs: its work is not ours."""
+    """Let the simulator write its body before the measurement."""
     url = f"{address.coinpaprika_url}/tickers?quotes=USD"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         response.raise_for_status()

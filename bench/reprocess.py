@@ -1,4 +1,4 @@
-"""Rebuilding everything from raw payloads: payloads a second, memory, and how long a writer waits meanwhile."""
+"""Rebuild everything from raw payloads: payloads a second, memory, waits of a writer."""
 
 import asyncio
 import contextlib
@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.postgres import temporary_server
-from bench.programs import Spent, run_to_end
+from bench.programs import ResourceUsage, run_to_end
 from bench.screen import say
 from db.connect.locks import take_write_lock
 from db.connect.pool import connect, create_pool
@@ -25,13 +25,13 @@ from ingestor.sources.records import Listing, Record
 LISTINGS, TICKS = 10_000, 100
 QUICK_LISTINGS, QUICK_TICKS = 5_000, 6
 FEW_TICKS = 5
-"""What the memory of a long rebuild is held against."""
+"""The ticks of a short rebuild, whose memory is the reference."""
 STEP = datetime.timedelta(minutes=30)
-RATE = Wanted(at_least=15_000)
-MEMORY = Wanted(at_most=150)
+RATE = Bounds(at_least=15_000)
+MEMORY = Bounds(at_most=150)
 LOOK_SECONDS = 0.05
 
-# Bodies as CoinPaprika sends them, about 800 bytes each; every price moves at every tick.
+# Bodies like CoinPaprika's, about 800 bytes each; every price moves at every tick.
 _FILL = """
 INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
     content_hash)
@@ -55,8 +55,8 @@ FROM (SELECT n, round((random() * 1000 + n)::numeric, 10) AS price
 """
 
 
-class _Misread(CoinPaprika):
-    """Takes the cap for the price, so that the rebuild that is measured changes every row there is."""
+class _WrongCoinPaprika(CoinPaprika):
+    """Uses the cap as the price, so that the measured rebuild changes every row."""
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         right = super().to_listing(record, fetched_at)
@@ -66,7 +66,7 @@ class _Misread(CoinPaprika):
 
 
 async def measure(*, quick: bool) -> list[Figure]:
-    """Rebuild once where everything was misread, once where nothing was."""
+    """Rebuild once with every row wrong, and once with none."""
     listings, ticks = (QUICK_LISTINGS, QUICK_TICKS) if quick else (LISTINGS, TICKS)
     payloads = listings * ticks
     async with temporary_server() as server:
@@ -85,16 +85,16 @@ async def measure(*, quick: bool) -> list[Figure]:
         same_seconds, same_mb, same_wait = await _timed(dsn)
     return [
         Figure(
-            what=f"`kasparro reprocess` of {payloads:,} payloads, every row changed, its start included",
+            what=f"`kasparro reprocess` of {payloads:,} payloads, rows changed, start included",
             unit="payloads/s",
             ours=payloads / changed_seconds,
-            wanted=RATE,
+            bounds=RATE,
         ),
         Figure(
             what="the same where nothing changes",
             unit="payloads/s",
             ours=payloads / same_seconds,
-            wanted=RATE,
+            bounds=RATE,
         ),
         Figure(
             what="memory of `kasparro reprocess`",
@@ -102,7 +102,7 @@ async def measure(*, quick: bool) -> list[Figure]:
             ours=max(changed_mb, same_mb),
             against=f"{listings * FEW_TICKS:,} payloads",
             theirs=few_mb,
-            wanted=MEMORY,
+            bounds=MEMORY,
         ),
         Figure(what="longest wait of a writer, every row changed", unit="s", ours=changed_wait),
         Figure(what="longest wait of a writer, nothing changed", unit="s", ours=same_wait),
@@ -125,7 +125,7 @@ async def _fill(dsn: str, listings: int, ticks: int) -> None:
 
 
 async def _forget_readers(dsn: str) -> None:
-    """As after an upgrade: the history of all coins is worked out, although nothing will differ."""
+    """As after an upgrade: the history of all coins is computed, without differences."""
     connection = await connect(dsn)
     try:
         await connection.execute("TRUNCATE raw_readers")
@@ -134,7 +134,7 @@ async def _forget_readers(dsn: str) -> None:
 
 
 async def _misread(dsn: str) -> None:
-    """Build everything there is from a wrong reading of the payloads."""
+    """Ingest payloads with the wrong decoder."""
     provider = Provider(
         name="CoinPaprika",
         url="http://127.0.0.1",
@@ -145,7 +145,7 @@ async def _misread(dsn: str) -> None:
         calls=1,
         per_seconds=1,
     )
-    source = _Misread(Fetch(provider, FetchLimits()))
+    source = _WrongCoinPaprika(Fetch(provider, FetchLimits()))
     try:
         async with await create_pool(dsn, max_size=2) as pool:
             await reprocess(
@@ -163,13 +163,13 @@ async def _misread(dsn: str) -> None:
 
 
 async def _timed(dsn: str) -> tuple[float, float, float]:
-    """Reprocess as a user does; return the seconds, the greatest memory in MB and a writer's longest wait."""
+    """Reprocess as a user does; return the seconds, peak MB, and a writer's longest wait."""
     async with _writer(dsn) as waits:
         seconds, peak_mb = await _run(dsn)
     return seconds, peak_mb, max(waits)
 
 
-async def _run(dsn: str) -> Spent:
+async def _run(dsn: str) -> ResourceUsage:
     command = (sys.executable, "-m", "kasparro", "reprocess", "--source", "coinpaprika")
     return await run_to_end(
         command, {"DATABASE_URL": dsn, "SOURCES": "coinpaprika", "LOG_LEVEL": "WARNING"}
@@ -178,7 +178,7 @@ async def _run(dsn: str) -> Spent:
 
 @contextlib.asynccontextmanager
 async def _writer(dsn: str) -> AsyncIterator[list[float]]:
-    """Ask for the write lock again and again, as an ingestor's pages do; yield how long each was waited for."""
+    """Take the write lock repeatedly, as pages do; yield the seconds of each wait."""
     waits = [0.0]
 
     async def ask() -> None:

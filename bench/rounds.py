@@ -1,7 +1,4 @@
-"""Measuring in turns: A B C, B C A, C A B, ...
-
-short rounds, so that what else the machine does meets all alike.
-"""
+"""Measure in turns, A B C, B C A, C A B, ...: other load on the machine affects all sides alike."""
 
 import statistics
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +9,7 @@ Measure = Callable[[], Awaitable[float]]
 async def medians(
     sides: Mapping[str, Measure], rounds: int, *, warm_up: int = 0, rotate: bool = True
 ) -> dict[str, float]:
-    """Return the median of what each side measured; each round begins with another side, unless they must not."""
+    """Return the median of each side; with `rotate`, each round starts with another."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     for number in range(warm_up + rounds):

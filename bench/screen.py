@@ -1,4 +1,4 @@
-"""What is shown: how far the work is, on standard error, and the table."""
+"""The output: progress on standard error, and the table."""
 
 from collections.abc import Iterable
 
@@ -16,12 +16,12 @@ _DIGITS = 100
 
 
 def say(line: str) -> None:
-    """Tell whoever waits what is going on."""
+    """Print a line of progress."""
     _progress.print(line, markup=False)
 
 
 def print_table(machine: Machine, figures: Iterable[tuple[Figure, str]]) -> None:
-    """Print all figures, each with the command that measures it anew, and where they were taken."""
+    """Print the machine and all figures, each with the command that measures it."""
     console = Console(highlight=False)
     table = Table(
         Column("what"),
@@ -50,7 +50,7 @@ def _cells(figure: Figure) -> list[str | Text]:
         figure.against or "",
         "" if figure.theirs is None else _amount(figure.theirs, figure.unit),
         "" if figure.ratio is None else f"{figure.ratio:.2f} x",
-        "" if figure.wanted is None else figure.wanted.words(figure.unit),
+        "" if figure.bounds is None else figure.bounds.words(figure.unit),
         _REACHED[figure.reached],
     ]
 

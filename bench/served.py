@@ -16,7 +16,7 @@ START_SECONDS = 30.0
 
 
 class Served:
-    """Where it listens, and what it costs."""
+    """The port of a server, and its resource usage."""
 
     def __init__(self, port: int, pid: int) -> None:
         self.port = port
@@ -30,14 +30,17 @@ class Served:
 
     @property
     def cpu_seconds(self) -> float:
-        """What it has used of all cores."""
+        """Its CPU seconds on all cores."""
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
 
 @contextlib.asynccontextmanager
 async def serving(dsn: str, *command: str) -> AsyncIterator[Served]:
-    """Start the product's server, or the module that is named with DSN and port as its arguments."""
+    """Start the product's server, or a module with DSN and port as its arguments.
+
+    Raises AssertionError.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
         process = await asyncio.create_subprocess_exec(

@@ -1,8 +1,8 @@
-"""Run by `bench.programs`: a program to its end, and what it took, written to a file as `seconds memory exit-code`.
+"""Run by `bench.programs`: run a program and write `seconds memory exit-code` to a file.
 
-It is a small process of its own because Linux counts to a program's peak what the process had that
-started it: beside a measurement of a hundred megabytes nothing could be seen to take less. The unit
-of memory is that of `ru_maxrss`.
+It is a small process of its own because Linux includes the parent's memory in a program's peak:
+beside a measurement of a hundred megabytes no program would seem smaller. The unit of memory is
+that of `ru_maxrss`.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main(path: str, program: str, *arguments: str) -> None:
-    """Run the program; its own output goes where ours goes."""
+    """Run the program; its output goes to this process's output."""
     started = time.perf_counter()
     child = os.posix_spawnp(program, (program, *arguments), os.environ)
     _, status, usage = os.wait4(child, 0)

@@ -1,4 +1,4 @@
-"""Starting: each program until it does its work, held against Python that does nothing, and PostgreSQL itself."""
+"""Start-up time of each program, compared with an empty Python program and PostgreSQL."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ async def measure(*, quick: bool) -> list[Figure]:
 async def _median_start(
     repeats: int, arguments: tuple[str, ...], ready: str, environment: Mapping[str, str]
 ) -> float:
-    """Return the seconds until Python, started so, prints what it prints when it is ready; the first start warms up."""
+    """Return the seconds until Python prints its ready line; a first start is not counted."""
     seconds = [await _start(arguments, ready, environment) for _ in range(1 + repeats)]
     return statistics.median(seconds[1:])
 
@@ -78,7 +78,7 @@ async def _start(arguments: tuple[str, ...], ready: str, environment: Mapping[st
 
 
 async def _embedded(repeats: int) -> list[Figure]:
-    """Time the first start of embedded PostgreSQL, which makes its data folder, and the one after."""
+    """Time the first start of embedded PostgreSQL, which creates its data folder, and the next."""
     first: list[float] = []
     second: list[float] = []
     for _ in range(repeats):
@@ -95,5 +95,5 @@ async def _embedded(repeats: int) -> list[Figure]:
 
 
 def _open_folder(folder: Path) -> None:
-    """Let the account in that PostgreSQL runs as where we are root."""
+    """As root, let the account of PostgreSQL into the folder."""
     folder.chmod(0o711)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from bench.cleanup import cleaned_up
+from bench.cleanup import cleanup
 from common.dsn import normalize_dsn
 from db.connect.pool import Connection, Pool, connect, create_pool
 from db.embedded import EmbeddedPostgres
@@ -59,7 +59,7 @@ def started_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
             signal.signal(number, lambda *_: None)
     # What pytest keeps for a look afterwards lies where it always does.
     tmp_path_factory.getbasetemp()
-    with cleaned_up():
+    with cleanup():
         yield
 
 

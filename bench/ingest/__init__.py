@@ -1,4 +1,4 @@
-"""Ingesting: our cycle against dlt's merge of the same body, against COPY of the same rows, and with much known."""
+"""Ingest: compared with dlt's merge, with COPY of the same rows, and with many known listings."""
 
 import contextlib
 import datetime
@@ -10,14 +10,14 @@ from typing import Final
 
 import msgspec
 
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.ingest import csv_file, floor, known
 from bench.ingest.cycle import cycles
 from bench.ingest.provider import provider
 from bench.lines import take
 from bench.peers import dlt
 from bench.postgres import Server, temporary_server
-from bench.programs import Spent
+from bench.programs import ResourceUsage
 from bench.rounds import Measure, medians
 
 COINS: Final = 10_000
@@ -25,7 +25,7 @@ MEGABYTE: Final = 1_000_000
 
 
 class Size(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """The sizes of the measurements."""
 
     rounds: int
     known: int
@@ -48,7 +48,7 @@ async def measure(*, quick: bool, lines: Collection[str]) -> list[Figure]:
 
 
 async def _cycle(server: Server, size: Size) -> list[Figure]:
-    """Time the changed cycle, the unchanged one, dlt's merge and the floor, each once a round, on the same body."""
+    """Time the changed cycle, the unchanged one, dlt's merge and COPY in turns, on one body."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         market = await enter(provider(COINS))
@@ -67,7 +67,7 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
         async def least() -> float:
             return await floor.copy(ours.pool, await floor.written(ours.pool))
 
-        # The first of a round moves the prices for all that follow.
+        # The first of a round moves the prices for all of the round.
         sides: dict[str, Measure] = {
             "changed": changed,
             "unchanged": ours.unchanged,
@@ -76,19 +76,22 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
             "floor": least,
         }
         found = await medians(sides, size.rounds, warm_up=1, rotate=False)
-    what = f"cycle of {COINS:,} changed coins, {body_bytes / MEGABYTE:.1f} MB: raw, listings, merge, history, events"
+    what = (
+        f"cycle of {COINS:,} changed coins, {body_bytes / MEGABYTE:.1f} MB: raw, listings, merge, "
+        "history, events"
+    )
     figure = functools.partial(Figure, what=what, unit="s", ours=found["changed"])
     return [
         figure(
             against=f"{dlt.version()}, merge into one table",
             theirs=found["dlt"],
-            wanted=Wanted(ratio_at_most=0.5),
+            bounds=Bounds(ratio_at_most=0.5),
         ),
         figure(against="the same, its rows by COPY", theirs=found["tuned"]),
         figure(
             against="COPY of the same rows, no index",
             theirs=found["floor"],
-            wanted=Wanted(ratio_at_most=4),
+            bounds=Bounds(ratio_at_most=4),
         ),
         Figure(
             what="the same cycle with nothing changed, no row written",
@@ -96,13 +99,13 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
             ours=found["unchanged"],
             against="the changed cycle",
             theirs=found["changed"],
-            wanted=Wanted(ratio_at_most=0.2),
+            bounds=Bounds(ratio_at_most=0.2),
         ),
     ]
 
 
 async def _known(server: Server, size: Size) -> list[Figure]:
-    """Time the changed cycle where much is known and where little is."""
+    """Time the changed cycle with many and with few known listings."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         market = await enter(provider(COINS))
@@ -128,34 +131,34 @@ async def _known(server: Server, size: Size) -> list[Figure]:
             ours=found["many"],
             against=f"{COINS:,} known",
             theirs=found["few"],
-            wanted=Wanted(ratio_at_most=1.3),
+            bounds=Bounds(ratio_at_most=1.3),
         )
     ]
 
 
 async def _csv(server: Server, size: Size) -> list[Figure]:
-    """Time the first load of a file, each into a database of its own, and keep each one's quickest."""
-    spent: dict[str, list[Spent]] = {"ours": [], "dlt": [], "arrow": []}
+    """Time the first load of a file into an empty database, and return each way's fastest."""
+    usage: dict[str, list[ResourceUsage]] = {"ours": [], "dlt": [], "arrow": []}
     floors = []
     with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
         path = Path(folder, "coins.csv")
         csv_file.write(path, size.csv_rows)
         for number in range(size.csv_rounds):
             dsn = await server.database(f"csv_ours_{number}")
-            spent["ours"].append(await csv_file.load(dsn, path, size.csv_rows))
+            usage["ours"].append(await csv_file.load(dsn, path, size.csv_rows))
             empty = await server.database(f"csv_floor_{number}")
             floors.append(await floor.copy_load(dsn, empty, size.csv_rows))
             for name, form in (("dlt", dlt.DEFAULT), ("arrow", dlt.ARROW)):
                 dsn = await server.database(f"csv_{name}_{number}")
-                spent[name].append(await dlt.load_csv(dsn, path, form))
+                usage[name].append(await dlt.load_csv(dsn, path, form))
                 await csv_file.check_dlt(dsn, size.csv_rows)
-    seconds = {name: min(each.seconds for each in taken) for name, taken in spent.items()}
-    memory = {name: max(each.peak_mb for each in taken) for name, taken in spent.items()}
+    seconds = {name: min(each.seconds for each in taken) for name, taken in usage.items()}
+    memory = {name: max(each.peak_mb for each in taken) for name, taken in usage.items()}
     what = f"CSV of {size.csv_rows:,} rows, first load, start included"
     figure = functools.partial(Figure, what=what, unit="s", ours=seconds["ours"])
     merge = f"{dlt.version()} read_csv, merge into one table"
     return [
-        figure(against=merge, theirs=seconds["dlt"], wanted=Wanted(ratio_at_most=0.8)),
+        figure(against=merge, theirs=seconds["dlt"], bounds=Bounds(ratio_at_most=0.8)),
         figure(against="dlt from Arrow batches", theirs=seconds["arrow"]),
         figure(against="COPY of the same rows, with indexes", theirs=min(floors)),
         Figure(
@@ -164,7 +167,7 @@ async def _csv(server: Server, size: Size) -> list[Figure]:
             ours=memory["ours"],
             against="dlt's",
             theirs=memory["dlt"],
-            wanted=Wanted(at_most=150),
+            bounds=Bounds(at_most=150),
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""A CSV file of any length, as an exchange's export looks, and our way to load it."""
+"""A CSV file of any length, like an exchange's export, and our load of it."""
 
 import os
 import random
@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.programs import Spent, run_to_end
+from bench.programs import ResourceUsage, run_to_end
 from db.connect.pool import connect
 
 _HEADER = "id,symbol,name,rank,price_usd,market_cap,volume_24h,percent_change_24h,last_updated\n"
@@ -15,14 +15,14 @@ _ID, _TICKER = "coin-{}", "T{}"
 
 
 class Coins(NamedTuple):
-    """The ids and the tickers of some of a file's coins."""
+    """The ids and tickers of some of a file's coins."""
 
     ids: list[str]
     tickers: list[str]
 
 
 def coins(first: int, end: int) -> Coins:
-    """Return the coins of the rows from `first` to before `end`, counted from 0."""
+    """Return the coins of the rows from `first` up to, not including, `end`, counted from 0."""
     numbers = range(first + 1, end + 1)
     return Coins(
         [_ID.format(number) for number in numbers], [_TICKER.format(number) for number in numbers]
@@ -30,7 +30,7 @@ def coins(first: int, end: int) -> Coins:
 
 
 def write(path: Path, rows: int) -> None:
-    """Write a file of so many coins, the same at each call."""
+    """Write a file of `rows` coins, with equal content at each call."""
     chance = random.Random(1)  # noqa: S311 - prices, no secret
     with path.open("w", encoding="utf-8") as file:
         file.write(_HEADER)
@@ -44,7 +44,7 @@ def write(path: Path, rows: int) -> None:
             )
 
 
-async def load(dsn: str, path: Path, rows: int) -> Spent:
+async def load(dsn: str, path: Path, rows: int) -> ResourceUsage:
     """Load the file as `kasparro ingest --once` does.
 
     Raises RuntimeError if a row is missing afterwards.

@@ -18,7 +18,7 @@ from ingestor.sources.coinpaprika import CoinPaprika
 
 TIMEOUT_SECONDS = 120.0
 
-# Whatever a cycle writes has a transaction number of its own.
+# All rows that a cycle writes have transaction ids of their own.
 _NEWEST = """
 SELECT (SELECT max(xmin::text::bigint) FROM listings), (SELECT max(xmin::text::bigint)
     FROM normalized_records),
@@ -28,7 +28,7 @@ SELECT (SELECT max(xmin::text::bigint) FROM listings), (SELECT max(xmin::text::b
 
 
 class Cycles:
-    """A database that CoinPaprika's list is read into."""
+    """A database that CoinPaprika's list is ingested into."""
 
     def __init__(self, pool: Pool, source: CoinPaprika, coins: int) -> None:
         self.pool = pool
@@ -36,9 +36,9 @@ class Cycles:
         self._coins = coins
 
     async def changed(self) -> float:
-        """Read a list of which every record changed; return the seconds.
+        """Ingest a list with every record changed; return the seconds.
 
-        Raises RuntimeError if one did not.
+        Raises RuntimeError if a record did not change.
         """
         seconds, finished = await self._run(full=False)
         if finished.changed != self._coins:
@@ -46,7 +46,7 @@ class Cycles:
         return seconds
 
     async def unchanged(self) -> float:
-        """Read the same list once more, whole; return the seconds.
+        """Ingest the same list again; return the seconds.
 
         Raises RuntimeError if a row was written.
         """
@@ -61,7 +61,7 @@ class Cycles:
             return await connection.fetchrow(_NEWEST)
 
     async def _run(self, *, full: bool) -> tuple[float, FinishedRun]:
-        """`full` leaves the validators out, so that an unchanged body is sent and read all the same."""
+        """`full` leaves out the validators, so that an unchanged body is sent and read."""
         started = time.perf_counter()
         finished = await run(self.pool, self._source, timeout_seconds=TIMEOUT_SECONDS, full=full)
         seconds = time.perf_counter() - started
@@ -72,7 +72,7 @@ class Cycles:
 
 @contextlib.asynccontextmanager
 async def cycles(dsn: str, url: str, coins: int) -> AsyncIterator[Cycles]:
-    """Make a migrated database ready for cycles."""
+    """Create a migrated database for cycles."""
     source = coinpaprika.create(Settings(home=Path(), coinpaprika_url=url))
     try:
         async with await create_pool(dsn, max_size=2) as pool:

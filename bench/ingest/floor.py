@@ -1,4 +1,4 @@
-"""What the rows cost PostgreSQL at least: COPY of the same rows, into tables without an index and into ours."""
+"""The least cost of the rows: COPY of them, into tables without an index and into ours."""
 
 import datetime
 import io
@@ -14,16 +14,20 @@ from db.connect.types import Connection, Pool
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from ingestor.sources.files.source import ROWS_A_PAGE
 
-# What the newest cycle wrote, table by table.
+# The rows of the newest cycle, by table.
 _WRITTEN: Final = {
-    "raw_api_records": "SELECT * FROM raw_api_records WHERE run_id = (SELECT max(id) FROM etl_runs WHERE changed > 0)",
+    "raw_api_records": """
+SELECT * FROM raw_api_records WHERE run_id = (SELECT max(id) FROM etl_runs WHERE changed > 0)
+""",
     "listings": "SELECT * FROM listings",
     "normalized_records": "SELECT * FROM normalized_records",
     "price_points": "SELECT DISTINCT ON (ticker) * FROM price_points ORDER BY ticker, at DESC",
-    "candles": "SELECT DISTINCT ON (ticker, interval) * FROM candles ORDER BY ticker, interval, start DESC",
+    "candles": """
+SELECT DISTINCT ON (ticker, interval) * FROM candles ORDER BY ticker, interval, start DESC
+""",
     "events": "SELECT * FROM events ORDER BY seq DESC LIMIT 3",
 }
-# What a file's load wrote, table by table, and the column that tells whose rows they are.
+# The rows of a file's load, by table, and the column of the coin.
 _LOADED: Final = {
     "raw_csv_records": "external_id",
     "listings": "external_id",
@@ -31,7 +35,7 @@ _LOADED: Final = {
     "price_points": "ticker",
     "candles": "ticker",
 }
-# What is computed from other columns cannot be copied.
+# Generated columns cannot be copied.
 _COLUMNS = """
 SELECT array_agg(attname::text ORDER BY attnum)
 FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
@@ -40,14 +44,14 @@ FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdrop
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """The rows of one table, as PostgreSQL writes them in binary."""
+    """The rows of one table in PostgreSQL's binary format."""
 
     table: str
     content: bytes
 
 
 async def written(pool: Pool) -> list[Rows]:
-    """Return the rows of the newest cycle, and make a table without index or constraint for each."""
+    """Return the rows of the newest cycle, and create a plain table for each."""
     found = []
     async with pool.acquire() as connection:
         for table, query in _WRITTEN.items():
@@ -72,7 +76,7 @@ async def copy(pool: Pool, rows: list[Rows]) -> float:
 
 
 async def copy_load(loaded_dsn: str, empty_dsn: str, rows: int) -> float:
-    """Copy what a load of a file wrote into our own tables, a transaction for each page; return the seconds of that."""
+    """Copy a file's rows into our tables, a transaction a page; return the seconds."""
     loaded, empty = await connect(loaded_dsn), await connect(empty_dsn)
     try:
         await ensure_partitions(empty, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION)

@@ -1,4 +1,4 @@
-"""Listings that are known already and have nothing to do with the cycle: another source's, each a coin of its own."""
+"""Known listings that a cycle does not touch: another source's, each a coin of its own."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""The provider that is read: the simulator as a process of its own, whose prices move only when they are told to."""
+"""The provider: the simulator as a process of its own, whose prices move on request only."""
 
 import contextlib
 import sys
@@ -21,7 +21,7 @@ class MarketUrl:
         self._client = client
 
     async def move(self) -> int:
-        """Let every price move, and the body be written before any clock runs; return the body's bytes."""
+        """Move every price, let the body be written, and return its bytes."""
         async with self._client.post(f"{self._root}/_control/tick", json={}) as response:
             response.raise_for_status()
         async with self._client.get(self.tickers_url) as response:

@@ -1,1 +1,1 @@
-"""Other people's programs that do what ours do, installed into a folder of their own when they are first measured."""
+"""Other programs for the same purpose, installed into a folder of their own at first use."""

@@ -1,4 +1,4 @@
-"""dlt, which loads what a provider sends into tables: the peer of our ingest."""
+"""dlt, which loads a provider's data into tables: compared with our ingest."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 from bench.peers.folder import HERE, installed, run
-from bench.programs import ProgramError, Spent, run_to_end
+from bench.programs import ProgramError, ResourceUsage, run_to_end
 
 LOCK = HERE / "dlt.lock"
 _SCRIPT = HERE / "dlt_load.py"
 LOAD_TIMEOUT_SECONDS = 600.0
 
 DEFAULT, CSV, ARROW = "", "csv", "arrow"
-"""How dlt hands rows to PostgreSQL: as INSERT, which is its own choice, as CSV by COPY, or (a file's) as Arrow."""
+"""How dlt sends rows to PostgreSQL: INSERT (its default), CSV by COPY, or Arrow (of a file)."""
 
 
 def _install(folder: Path) -> None:
@@ -57,8 +57,7 @@ def _environment(dsn: str, form: str) -> dict[str, str]:
     socket = quote(parse_qs(parts.query)["host"][0], safe="")
     return {
         **os.environ,
-        # dlt wants a host and a password, even where the query names the socket and nothing checks
-        # the password.
+        # dlt requires a host and a password, even with a socket in the query and no password check.
         "DATABASE_URL": f"postgresql://postgres:none@localhost:5432{parts.path}?host={socket}",
         "DLT_FORMAT": form,
         "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -71,7 +70,10 @@ def _environment(dsn: str, form: str) -> dict[str, str]:
 async def merging(
     dsn: str, url: str, form: str = DEFAULT
 ) -> AsyncIterator[Callable[[], Awaitable[float]]]:
-    """Run a process that merges what `url` sends, once a call, which returns the seconds that dlt took."""
+    """Run a process that merges the data of `url` once a call and returns dlt's seconds.
+
+    Raises ProgramError.
+    """
     with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
         process = await asyncio.create_subprocess_exec(
             *(dlt_python(), "-P", _SCRIPT, "tickers", url),
@@ -83,7 +85,7 @@ async def merging(
         )
         if process.stdin is None or process.stdout is None:
             raise AssertionError("both are pipes")
-        asked, answers = process.stdin, process.stdout
+        requests, answers = process.stdin, process.stdout
 
         async def line() -> str:
             async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
@@ -94,7 +96,7 @@ async def merging(
             return said.decode()
 
         async def merge() -> float:
-            asked.write(b"\n")
+            requests.write(b"\n")
             return float(await line())
 
         try:
@@ -106,8 +108,8 @@ async def merging(
             await process.wait()
 
 
-async def load_csv(dsn: str, path: Path, form: str = DEFAULT) -> Spent:
-    """Load a file in a process of its own; return what that took."""
+async def load_csv(dsn: str, path: Path, form: str = DEFAULT) -> ResourceUsage:
+    """Load a file in a process of its own; return its resource usage."""
     with tempfile.TemporaryDirectory(prefix="kasparro-bench-") as folder:
         return await run_to_end(
             (dlt_python(), "-P", _SCRIPT, "csv", path), _environment(dsn, form), Path(folder)

@@ -1,8 +1,8 @@
-"""Run by dlt's own Python: load a provider's tickers again and again, or a CSV file once, into one table by merge.
+"""Run by dlt's own Python: merge a provider's tickers repeatedly, or a CSV file once.
 
 `tickers URL`: for each line on standard input one load, whose seconds are printed. `csv PATH`: one
-load. The DSN is DATABASE_URL; the working folder is dlt's. DLT_FORMAT names a file format for the
-load, dlt's own choice where it is empty.
+load. The DSN is DATABASE_URL; the working folder is dlt's. DLT_FORMAT is a file format, or empty
+for dlt's default.
 """
 
 # dlt and what it brings are in no environment of ours.
@@ -20,7 +20,7 @@ import orjson
 from dlt.sources.filesystem import filesystem, read_csv
 from dlt.sources.helpers import requests
 
-# Whole numbers beyond 64 bits stop dlt: as floats it takes them.
+# dlt cannot load integers beyond 64 bits, but it can load them as floats.
 _COLUMNS = {
     name: {"data_type": "double"} for name in ("circulating_supply", "total_supply", "max_supply")
 }
@@ -41,7 +41,7 @@ def _rows(path: Path) -> Any:  # noqa: ANN401 - dlt's resources have no type her
 
 
 def main(what: str, where: str) -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     pipeline = dlt.pipeline(
         "bench",
         pipelines_dir=str(Path.cwd()),

@@ -1,4 +1,4 @@
-"""Where peers are installed: in the user's cache folder, one folder a lock file, made once."""
+"""The installations of peers: in the user's cache folder, one folder for each lock file."""
 
 import hashlib
 import shutil
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 def installed(name: str, lock: Path, install: Callable[[Path], None]) -> Path:
-    """Return the folder of a peer as its lock file has it; `install` fills it where it is not there yet."""
+    """Return the folder of a peer; `install` fills it unless the lock file is installed already."""
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     folder = platformdirs.user_cache_path("kasparro") / "bench" / f"{name}-{digest}"
     if folder.exists():
@@ -25,7 +25,7 @@ def installed(name: str, lock: Path, install: Callable[[Path], None]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     for outdated in folder.parent.glob(f"{name}-*"):
         shutil.rmtree(outdated)
-    # Half an installation would be taken for a whole one.
+    # A partial installation would count as complete.
     unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
     try:
         install(unfinished)
@@ -39,11 +39,11 @@ def run(
     command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str] | None = None
 ) -> str:
     """Run a step of an installation and return what it printed. Raises ProgramError."""
-    ran = subprocess.run(
+    done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    if ran.returncode:
+    if done.returncode:
         raise ProgramError(
-            f"{command[0]} ended with {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+            f"{command[0]} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         )
-    return ran.stdout
+    return done.stdout

@@ -21,7 +21,7 @@ OLDEST_NODE = 22
 
 
 def node_folder() -> Path:
-    """Return the folder with `node` and `npm`: the machine's own where they are new enough, else a wheel's."""
+    """Return the folder with `node` and `npm`: the system's if new enough, else a wheel's."""
     found = shutil.which("node")
     if found and shutil.which("npm"):
         version = subprocess.run(
@@ -49,7 +49,7 @@ def _install(folder: Path) -> None:
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(NPM / name, folder)
     node = node_folder()
-    # The wheel's own `npm` is a link that unpacking made a file of.
+    # The wheel's own `npm` is a symbolic link that became a file.
     client = node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     npm = [node / "node", client] if client.exists() else ["npm"]
     environment = {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ['PATH']}"}
@@ -71,7 +71,7 @@ def version() -> str:
 
 @contextlib.asynccontextmanager
 async def postgraphile(dsn: str) -> AsyncIterator[str]:
-    """Run PostGraphile; yield the URL of its GraphQL."""
+    """Run PostGraphile and yield the URL of its GraphQL."""
     folder, port = postgraphile_folder(), free_port()
     shutil.copy(NPM / "graphile.config.mjs", folder)  # beside the packages that it names
     command = (

@@ -1,4 +1,4 @@
-"""Queries under load: ours against PostGraphile, plain Strawberry, a bare route and PostgreSQL itself, in turns."""
+"""Queries under load, in turns: PostGraphile, plain Strawberry, Starlette, PostgreSQL alone."""
 
 import functools
 import importlib.metadata
@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 
 from bench import load
-from bench.figures import Figure, Wanted
+from bench.figures import Bounds, Figure
 from bench.lines import take
 from bench.load import Target
 from bench.peers.postgraphile import version as postgraphile_version
@@ -31,7 +31,7 @@ BARE: Final = f"bare Starlette {importlib.metadata.version('starlette')}"
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """Everything that a line needs: who answers, over what, and how long each is asked."""
+    """The inputs of a line: servers, database, and the duration of each load."""
 
     sides: Sides
     peer: str
@@ -42,7 +42,7 @@ class Bench(msgspec.Struct, frozen=True):
     async def rates(
         self, targets: Mapping[str, Target], floor: str | None = None
     ) -> dict[str, float]:
-        """Return the requests a second of each target, and of PostgreSQL alone where its statement is given."""
+        """Return the requests a second of each target, and of PostgreSQL alone for a statement."""
         measures: dict[str, Measure] = {
             name: functools.partial(self._requests, target) for name, target in targets.items()
         }
@@ -50,7 +50,7 @@ class Bench(msgspec.Struct, frozen=True):
             measures["pgbench"] = functools.partial(
                 load.transactions, self.world.dsn, floor, self.seconds
             )
-        # Node.js compiles what it runs often; for one round only it is not worth the wait.
+        # Node.js compiles hot code; with a single round there is nothing to wait for.
         return await medians(measures, self.rounds, warm_up=min(1, self.rounds - 1))
 
     async def _requests(self, target: Target) -> float:
@@ -58,7 +58,7 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 async def measure(*, quick: bool, lines: Collection[str]) -> list[Figure]:
-    """Measure the lines, over one database and with one set of servers."""
+    """Measure the lines with one database and one set of servers."""
     async with temporary_server() as server:
         world = await fill(server, quick=quick)
         say(f"{world.coins:,} coins; starting the servers ...")
@@ -72,25 +72,28 @@ async def measure(*, quick: bool, lines: Collection[str]) -> list[Figure]:
 
 
 async def _coins(bench: Bench) -> list[Figure]:
-    sides, asked = bench.sides, body(documents.COINS)
+    sides, request = bench.sides, body(documents.COINS)
     targets = {
-        "ours": graphql(sides.ours, asked),
-        "cached": graphql(sides.cached, asked),
-        "plain": graphql(sides.plain, asked),
-        "bare": graphql(sides.bare, asked),
+        "ours": graphql(sides.ours, request),
+        "cached": graphql(sides.cached, request),
+        "plain": graphql(sides.plain, request),
+        "bare": graphql(sides.bare, request),
         "peer": Target(sides.postgraphile, body(documents.COINS_THERE)),
     }
     await _check(targets, exactly={"cached", "plain", "bare"})
     rates = await bench.rates(targets, floor=COINS)
-    what = f"coins(first: {documents.PAGE}), 6 fields, edges, cursors, pageInfo; {bench.world.coins:,} coins; cache "
+    what = (
+        f"coins(first: {documents.PAGE}), 6 fields, edges, cursors, pageInfo; "
+        f"{bench.world.coins:,} coins; cache "
+    )
     off = functools.partial(_figure, what + "off", rates["ours"])
     on = functools.partial(_figure, what + "on", rates["cached"])
     return [
-        off(bench.peer, rates["peer"], Wanted(ratio_at_least=1.5)),
-        off(PLAIN, rates["plain"], Wanted(ratio_at_least=7)),
+        off(bench.peer, rates["peer"], Bounds(ratio_at_least=1.5)),
+        off(PLAIN, rates["plain"], Bounds(ratio_at_least=7)),
         off(f"{BARE}, its own statement", rates["bare"]),
         off("pgbench, that statement", rates["pgbench"]),
-        on(bench.peer, rates["peer"], Wanted(ratio_at_least=4)),
+        on(bench.peer, rates["peer"], Bounds(ratio_at_least=4)),
     ]
 
 
@@ -107,16 +110,16 @@ async def _coin(bench: Bench) -> list[Figure]:
             rates["ours"],
             bench.peer,
             rates["peer"],
-            Wanted(ratio_at_least=1.3),
+            Bounds(ratio_at_least=1.3),
         )
     ]
 
 
 async def _nested(bench: Bench) -> list[Figure]:
-    sides, asked = bench.sides, body(documents.NESTED, **{"from": documents.since(bench.world)})
+    sides, request = bench.sides, body(documents.NESTED, **{"from": documents.since(bench.world)})
     targets = {
-        "ours": graphql(sides.ours, asked),
-        "plain": graphql(sides.plain, asked),
+        "ours": graphql(sides.ours, request),
+        "plain": graphql(sides.plain, request),
         "peer": Target(sides.postgraphile, body(documents.NESTED_THERE)),
     }
     await _check(targets, exactly={"plain"})
@@ -126,7 +129,7 @@ async def _nested(bench: Bench) -> list[Figure]:
     rates = await bench.rates(targets)
     what = "coins(first: 50) with listings and 30 candles by day; cache off"
     return [
-        _figure(what, rates["ours"], bench.peer, rates["peer"], Wanted(ratio_at_least=1.5)),
+        _figure(what, rates["ours"], bench.peer, rates["peer"], Bounds(ratio_at_least=1.5)),
         _figure(what, rates["ours"], PLAIN, rates["plain"]),
     ]
 
@@ -143,14 +146,14 @@ async def _deep(bench: Bench) -> list[Figure]:
         if len(found["data"]["coins"]["edges"]) != documents.PAGE:
             raise RuntimeError(f"the {name} page is not full: {found}")
     rates = await bench.rates(targets)
-    wanted = Wanted(ratio_at_least=0.8)
+    bounds = Bounds(ratio_at_least=0.8)
     return [
         _figure(
             f"page {DEEP_PAGE} of coins by cursor; cache off",
             rates["deep"],
             "page 1",
             rates["first"],
-            wanted,
+            bounds,
         )
     ]
 
@@ -170,7 +173,7 @@ async def _data(bench: Bench) -> list[Figure]:
             rates["ours"],
             against,
             rates["bare"],
-            Wanted(ratio_at_least=0.7),
+            Bounds(ratio_at_least=0.7),
         )
     ]
 
@@ -185,20 +188,20 @@ _MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[list[Figure]]]]] = {
 
 
 def _figure(
-    what: str, ours: float, against: str, theirs: float, wanted: Wanted | None = None
+    what: str, ours: float, against: str, theirs: float, bounds: Bounds | None = None
 ) -> Figure:
     return Figure(
-        what=what, unit="requests/s", ours=ours, against=against, theirs=theirs, wanted=wanted
+        what=what, unit="requests/s", ours=ours, against=against, theirs=theirs, bounds=bounds
     )
 
 
 async def _cursor_before(url: str, page: int) -> str:
-    """Return the cursor that a page begins after."""
-    cursor, wanted, passed = None, (page - 1) * documents.PAGE, 0
+    """Return the cursor before a page."""
+    cursor, skip, passed = None, (page - 1) * documents.PAGE, 0
     async with aiohttp.ClientSession() as client:
-        while passed < wanted:
+        while passed < skip:
             answer = await _answer(client, graphql(url, body(documents.CURSORS, after=cursor)))
-            edges = answer["data"]["coins"]["edges"][: wanted - passed]
+            edges = answer["data"]["coins"]["edges"][: skip - passed]
             cursor, passed = edges[-1]["cursor"], passed + len(edges)
     if cursor is None:
         raise AssertionError("no page was passed")
@@ -206,18 +209,18 @@ async def _cursor_before(url: str, page: int) -> str:
 
 
 async def _check(targets: Mapping[str, Target], exactly: Collection[str] = ()) -> None:
-    """Hold every answer to ours: the same JSON, or from another schema the same meaning.
+    """Compare every answer with ours: equal JSON, or equal meaning from another schema.
 
     Raises RuntimeError.
     """
     found = await _answers(targets)
     ours = found["ours"]
     if not ours.get("data"):
-        raise RuntimeError(f"there is no answer to compare: {ours}")
+        raise RuntimeError(f"our answer has no data: {ours}")
     for name, theirs in found.items():
         same = theirs == ours if name in exactly else meaning(theirs) == meaning(ours)
         if not same:
-            raise RuntimeError(f"{name} answers something else than ours: {theirs} and {ours}")
+            raise RuntimeError(f"{name} has another answer: {theirs} instead of {ours}")
 
 
 async def _answers(targets: Mapping[str, Target]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""`python -m bench.queries.bare`: the same JSON from bare Starlette routes, one statement each and nothing around it.
+"""`python -m bench.queries.bare`: bare Starlette routes with one statement each.
 
-The server, its settings and its pool are those that ours has.
+The JSON, the server, its settings and its pool are the same as ours.
 """
 
 import os
@@ -90,7 +90,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal."""
     routes = [Route("/graphql", _coins, methods=["POST"]), Route("/data", _data)]
     app = Starlette(routes=routes, lifespan=_lifespan)
     uvicorn.run(

@@ -1,4 +1,4 @@
-"""What is asked: each document in our words and in PostGraphile's, whose answers are held to say the same."""
+"""The documents of the queries, for our schema and for PostGraphile's, with equal meaning."""
 
 import datetime
 from collections.abc import Callable, Mapping
@@ -12,24 +12,33 @@ from bench.queries.world import World
 PAGE: Final = 50
 
 _COIN_FIELDS = "ticker name priceUsd marketCapUsd volume24hUsd percentChange24h"
-_COIN_FIELDS_THERE = "ticker name priceUsd marketCapUsd volume24hUsd: volume24HUsd percentChange24h: percentChange24H"
+_PEER_COIN_FIELDS = (
+    "ticker name priceUsd marketCapUsd volume24hUsd: volume24HUsd "
+    "percentChange24h: percentChange24H"
+)
 _PAGE_INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
-_COINS_THERE = "coins: allNormalizedRecords(orderBy: [MARKET_CAP_USD_DESC], "
+_PEER_COINS = "coins: allNormalizedRecords(orderBy: [MARKET_CAP_USD_DESC], "
 
 COINS = (
     f"{{ coins(first: {PAGE}) {{ edges {{ cursor node {{ {_COIN_FIELDS} }} }} {_PAGE_INFO} }} }}"
 )
-COINS_THERE = f"{{ {_COINS_THERE} first: {PAGE}) {{ edges {{ cursor node {{ {_COIN_FIELDS_THERE} }} }} {_PAGE_INFO} }} }}"
+COINS_THERE = (
+    f"{{ {_PEER_COINS} first: {PAGE})"
+    f" {{ edges {{ cursor node {{ {_PEER_COIN_FIELDS} }} }} {_PAGE_INFO} }} }}"
+)
 PAGE_AFTER = (
     f"query ($after: String) {{ coins(first: {PAGE}, after: $after)"
     f" {{ edges {{ cursor node {{ {_COIN_FIELDS} }} }} {_PAGE_INFO} }} }}"
 )
-CURSORS = "query ($after: String) { coins(first: 250, after: $after) { edges { cursor } pageInfo { hasNextPage } } }"
+CURSORS = (
+    "query ($after: String) "
+    "{ coins(first: 250, after: $after) { edges { cursor } pageInfo { hasNextPage } } }"
+)
 
 COIN = f"query ($ticker: String!) {{ coin(ticker: $ticker) {{ {_COIN_FIELDS} rank source }} }}"
 COIN_THERE = (
     "query ($ticker: String!) { coin: normalizedRecordByTicker(ticker: $ticker)"
-    f" {{ {_COIN_FIELDS_THERE} rank source }} }}"
+    f" {{ {_PEER_COIN_FIELDS} rank source }} }}"
 )
 
 NESTED = """
@@ -51,7 +60,9 @@ NESTED_THERE = """
       listings: listingsByTicker(condition: { contributes: true }, orderBy: [MARKET_CAP_USD_DESC]) {
         nodes { source priceUsd }
       }
-      candles: candlesByTicker(condition: { interval: "D1" }, orderBy: [PRIMARY_KEY_DESC], first: 30) {
+      candles: candlesByTicker(
+        condition: { interval: "D1" }, orderBy: [PRIMARY_KEY_DESC], first: 30
+      ) {
         nodes { start open high low close }
       }
     }
@@ -61,7 +72,7 @@ NESTED_THERE = """
 
 
 def body(query: str, **variables: Any) -> bytes:  # noqa: ANN401 - JSON
-    """Return a request as it is posted."""
+    """Return the body of a POST request."""
     return msgspec.json.encode({"query": query, **({"variables": variables} if variables else {})})
 
 
@@ -71,7 +82,7 @@ def since(world: World) -> str:
 
 
 def meaning(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return what an answer says, whatever its cursors, its way to write a number or a time, and its order of lists."""
+    """Return an answer without cursors, in one notation of numbers and times, with sorted lists."""
     if isinstance(value, dict):
         return {name: _said(name, item) for name, item in value.items() if "ursor" not in name}
     return [meaning(item) for item in value] if isinstance(value, list) else value
@@ -79,7 +90,7 @@ def meaning(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 def _said(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
     if name in ("listings", "candles"):
-        # PostGraphile has a connection there, and the newest candles first.
+        # PostGraphile has a connection there, with the newest candles first.
         return sorted(meaning(value["nodes"] if isinstance(value, dict) else value), key=str)
     read = _READ.get(name, meaning)
     return None if value is None else read(value)

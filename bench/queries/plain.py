@@ -1,4 +1,4 @@
-"""`python -m bench.queries.plain`: our server and our schema, executed by Strawberry alone."""
+"""`python -m bench.queries.plain`: our server and schema, executed by Strawberry alone."""
 
 import sys
 from unittest.mock import patch
@@ -11,7 +11,7 @@ from server.graphql.schema import schema
 
 
 async def _pass_on(_path: FastPath, _body: bytes, _coding: str | None) -> None:
-    """Leave every request to the ordinary way."""
+    """Leave every request to Strawberry."""
 
 
 if __name__ == "__main__":

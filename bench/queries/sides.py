@@ -1,4 +1,4 @@
-"""Who answers: our server with and without its cache, and the peers, all started before any is measured."""
+"""The servers: ours with and without cache, and the peers; all run before a measurement."""
 
 import contextlib
 import sys
@@ -13,7 +13,7 @@ from kasparro.supervise.ports import free_port
 
 
 class Sides(msgspec.Struct, frozen=True):
-    """The URLs of the running servers, without a path but for PostGraphile's."""
+    """The base URLs of the running servers; PostGraphile's has a path."""
 
     ours: str
     cached: str
@@ -24,7 +24,7 @@ class Sides(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def running_sides(dsn: str) -> AsyncIterator[Sides]:
-    """Run all servers over one database, each with one process."""
+    """Run all servers over one database, with one process each."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         yield Sides(
@@ -38,7 +38,7 @@ async def running_sides(dsn: str) -> AsyncIterator[Sides]:
 
 @contextlib.asynccontextmanager
 async def _module(name: str, dsn: str, **environment: str) -> AsyncIterator[str]:
-    """Run one of our modules. A log line a request is left out: no peer writes one."""
+    """Run one of our modules, without a log line for each request: peers write none."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     given = {"DATABASE_URL": dsn, "PORT": str(port), "LOG_LEVEL": "WARNING", **environment}
@@ -47,5 +47,5 @@ async def _module(name: str, dsn: str, **environment: str) -> AsyncIterator[str]
 
 
 def graphql(url: str, body: bytes) -> Target:
-    """Return a request to a GraphQL of ours."""
+    """Return a request to our GraphQL."""
     return Target(f"{url}/graphql", body)

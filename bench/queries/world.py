@@ -1,4 +1,4 @@
-"""The database that is queried: 10,000 coins that two sources list, ingested as users do, and their candles by day."""
+"""The database of the queries: 10,000 coins of two sources, ingested, and their daily candles."""
 
 import datetime
 from pathlib import Path
@@ -18,13 +18,13 @@ from ingestor.sources.coingecko import source as coingecko
 from kasparro.simulator.app import create_app, serving
 from kasparro.simulator.market.market import SimulatedMarket
 
-LISTED: Final = 11_000
-"""Coins that each source lists: some share a ticker, and 10,000 tickers and more are left."""
-QUICKLY_DETAILED: Final = 500
+LISTED_COINS: Final = 11_000
+"""Coins of each source: some share a ticker, which leaves at least 10,000 tickers."""
+QUICK_COINS: Final = 500
 DAYS: Final = 40
 TIMEOUT_SECONDS = 120.0
 
-# A candle a day of each coin, in the order in which they arrive in life: day by day.
+# A daily candle of each coin, in the order of arrival: day by day.
 _CANDLES = """
 INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
 SELECT ticker, 'D1', day, price, price * 1.05, price * 0.9, price * 0.97, day,
@@ -39,8 +39,7 @@ FROM generate_series($1::timestamptz, $2::timestamptz, interval '1 day') AS day,
 ) AS coin
 ON CONFLICT DO NOTHING
 """
-# What stands in for the foreign keys that our tables do without: it shows PostGraphile the way from
-# coin to listings.
+# Our tables have no foreign keys: these comments tell PostGraphile the relations.
 _RELATIONS = """
 COMMENT ON TABLE listings IS E'@foreignKey (ticker) references normalized_records (ticker)';
 COMMENT ON TABLE candles IS E'@foreignKey (ticker) references normalized_records (ticker)';
@@ -48,7 +47,7 @@ COMMENT ON TABLE candles IS E'@foreignKey (ticker) references normalized_records
 
 
 class World(msgspec.Struct, frozen=True):
-    """Where the data is, how many coins it has, and from when on each has thirty days' candles."""
+    """The database, its number of coins, and the start of thirty days of candles."""
 
     dsn: str
     coins: int
@@ -56,11 +55,11 @@ class World(msgspec.Struct, frozen=True):
 
 
 async def fill(server: Server, *, quick: bool) -> World:
-    """Make and fill a database; the quick way leaves out what nobody asks for of all but the greatest coins."""
+    """Create and fill a database; the quick size has details of the largest coins only."""
     dsn = await server.database("queries")
     now = datetime.datetime.now(datetime.UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    detailed = QUICKLY_DETAILED if quick else LISTED
+    detailed = QUICK_COINS if quick else LISTED_COINS
     await _ingest(dsn, now, detailed // coingecko.PER_PAGE)
     connection = await connect(dsn)
     try:
@@ -77,7 +76,7 @@ async def fill(server: Server, *, quick: bool) -> World:
 
 
 async def _ingest(dsn: str, now: datetime.datetime, coingecko_pages: int) -> None:
-    market = SimulatedMarket(LISTED, start=now, moving=1.0)
+    market = SimulatedMarket(LISTED_COINS, start=now, moving=1.0)
     async with serving(create_app(market)) as address, await create_pool(dsn, max_size=2) as pool:
         settings = Settings(
             home=Path(),

@@ -1,4 +1,4 @@
-"""What `test_cleanup.py` gives to a pytest of its own: a test that never ends, one that signals do not reach."""
+"""The tests that `test_cleanup.py` runs: one never ends, one is not reached by signals."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The measurements run from a clean checkout and say what they found."""
+"""The measurements run from a clean checkout and report figures."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a run prints: each figure with its judgement and the command that takes it anew."""
+"""The output of a run: each figure with its result and the command that measures it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from bench import ingest, queries
-from bench.__main__ import MEASUREMENTS, NAMES, command, wanted
-from bench.figures import Figure, Wanted
+from bench.__main__ import MEASUREMENTS, NAMES, command, select_lines
+from bench.figures import Bounds, Figure
 from bench.lines import LinesFailedError, take
 from bench.machine import Machine
 from bench.queries.documents import meaning
@@ -19,25 +19,25 @@ MACHINE = Machine("a processor", 2, 4.0, "Linux 6", "3.11.7", "18.6", date(2026,
 
 
 @pytest.mark.parametrize(
-    ("wanted_", "reached"),
+    ("bounds", "reached"),
     [
-        (Wanted(ratio_at_least=1.5), True),
-        (Wanted(ratio_at_least=1.6), False),
-        (Wanted(ratio_at_most=1.5), True),
-        (Wanted(ratio_at_most=1.4), False),
-        (Wanted(ratio_at_least=1.5, at_most=299), False),
+        (Bounds(ratio_at_least=1.5), True),
+        (Bounds(ratio_at_least=1.6), False),
+        (Bounds(ratio_at_most=1.5), True),
+        (Bounds(ratio_at_most=1.4), False),
+        (Bounds(ratio_at_least=1.5, at_most=299), False),
         (None, None),
     ],
 )
 def test_a_figure_is_judged_by_its_ratio_and_its_bounds(
-    *, wanted_: Wanted | None, reached: bool | None
+    *, bounds: Bounds | None, reached: bool | None
 ) -> None:
-    figure = Figure(what="x", unit="requests/s", ours=300, against="y", theirs=200, wanted=wanted_)
+    figure = Figure(what="x", unit="requests/s", ours=300, against="y", theirs=200, bounds=bounds)
     assert figure.reached is reached
 
 
-def test_a_ratio_that_is_wanted_and_missing_is_not_reached() -> None:
-    assert Figure(what="x", unit="s", ours=3, wanted=Wanted(ratio_at_most=1)).reached is False
+def test_a_ratio_that_is_boundsand_missing_is_not_reached() -> None:
+    assert Figure(what="x", unit="s", ours=3, bounds=Bounds(ratio_at_most=1)).reached is False
 
 
 def test_a_line_is_measured_anew_by_its_own_command() -> None:
@@ -51,18 +51,18 @@ def test_a_line_is_measured_anew_by_its_own_command() -> None:
 
 
 def test_what_is_named_is_measured_once_and_a_module_means_all_of_its_lines() -> None:
-    assert wanted(["queries.coin", "queries.coins", "queries.coin"]) == {
+    assert select_lines(["queries.coin", "queries.coins", "queries.coin"]) == {
         "queries": ("coin", "coins")
     }
-    assert wanted(["queries.coin", "queries"])["queries"] == (
+    assert select_lines(["queries.coin", "queries"])["queries"] == (
         "coin",
         "coins",
         "nested",
         "deep",
         "data",
     )
-    assert wanted(["history", "ingest.csv"]) == {"history": (), "ingest": ("csv",)}
-    assert wanted(list(MEASUREMENTS)) == dict(MEASUREMENTS)
+    assert select_lines(["history", "ingest.csv"]) == {"history": (), "ingest": ("csv",)}
+    assert select_lines(list(MEASUREMENTS)) == dict(MEASUREMENTS)
 
 
 def test_the_table_shows_machine_ratio_judgement_and_command(
@@ -74,7 +74,7 @@ def test_the_table_shows_machine_ratio_judgement_and_command(
         ours=3000,
         against="peer 5",
         theirs=1000,
-        wanted=Wanted(ratio_at_least=1.5),
+        bounds=Bounds(ratio_at_least=1.5),
     )
     missed = Figure(
         what="cycle",
@@ -82,7 +82,7 @@ def test_the_table_shows_machine_ratio_judgement_and_command(
         ours=0.9,
         against="floor",
         theirs=0.1,
-        wanted=Wanted(ratio_at_most=4),
+        bounds=Bounds(ratio_at_most=4),
     )
     print_table(
         MACHINE, [(reached, "python -m bench --only a"), (missed, "python -m bench --only b")]
@@ -92,8 +92,8 @@ def test_the_table_shows_machine_ratio_judgement_and_command(
     )
     assert machine == str(MACHINE)
     assert (
-        first
-        == "coins 3,000 requests/s peer 5 1,000 requests/s 3.00 x >= 1.5 x yes python -m bench --only a"
+        first == "coins 3,000 requests/s peer 5 1,000 requests/s 3.00 x >= 1.5 x yes "
+        "python -m bench --only a"
     )
     assert second == "cycle 0.9 s floor 0.1 s 9.00 x <= 4 x NO python -m bench --only b"
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.cleanup import started
+from bench.cleanup import processes_of
 from tests.conftest import ROOT, Program, StartProgram
 
 TIMEOUT_SECONDS = 240
 LOOK_SECONDS = 0.1
 pytestmark = pytest.mark.timeout(3 * TIMEOUT_SECONDS)
 
-# Of the plugins only those that `inner.py` needs, since some take seconds to import; no coverage of
-# what is killed.
+# Only the plugins that `inner.py` needs, since some take seconds to import; no coverage of killed
+# processes.
 PLUGINS = ("xdist.plugin", "pytest_asyncio.plugin", "pytest_timeout")
 PLAIN = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -29,16 +29,16 @@ PLAIN = {
 
 
 def pytest_of(test: str) -> tuple[str, ...]:
-    """The arguments of Python that run one test of `inner.py` in a worker."""
+    """Return the arguments of Python that run one test of `inner.py` in a worker."""
     inner = Path(__file__).with_name("inner.py")
     options = ("-p", "no:cacheprovider", *(word for plugin in PLUGINS for word in ("-p", plugin)))
     return ("-m", "pytest", f"{inner}::{test}", "--numprocesses", "1", *options)
 
 
 def words(folder: Path) -> set[str]:
-    """The command lines of all that runs and has its temporary files in a folder, in pieces."""
+    """Return the words of the command lines of processes whose temporary files lie in a folder."""
     found = set()
-    for process in started(str(folder)):
+    for process in processes_of(str(folder)):
         try:
             found |= {process.name(), *process.cmdline()}
         except psutil.NoSuchProcess:
@@ -46,9 +46,9 @@ def words(folder: Path) -> set[str]:
     return found
 
 
-async def running(wanted: set[str], program: Program, folder: Path) -> None:
+async def running(expected: set[str], program: Program, folder: Path) -> None:
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not wanted <= words(folder):
+        while not expected <= words(folder):
             assert program.process.poll() is None, program.text()
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -64,7 +64,7 @@ def signal_one(number: signal.Signals) -> Callable[[Program], None]:
 
 
 def signal_all(number: signal.Signals) -> Callable[[Program], None]:
-    """As `kill -9` does with a group: the worker is of the same one."""
+    """Signal the process group, like `kill -9` with a negative id: the worker belongs to it."""
     return lambda program: os.killpg(program.process.pid, number)
 
 

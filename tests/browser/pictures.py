@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from bench.cleanup import cleaned_up
+from bench.cleanup import cleanup
 from tests.browser.visiting import DESK, PHONE, missing, running_browser, running_demo
 from tests.conftest import ROOT
 
@@ -58,6 +58,6 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    with cleaned_up():
+    with cleanup():
         code = asyncio.run(main())
     sys.exit(code)

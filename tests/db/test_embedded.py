@@ -95,7 +95,7 @@ def bystander(home: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def leave_pid_file(home: Path, pid: int) -> None:
-    """Write what a crashed postmaster of that number would have left."""
+    """Write the file that a crashed postmaster with this process id would have left."""
     lines = [
         str(pid),
         str(data_folder(home)),
@@ -121,7 +121,7 @@ async def module_home() -> AsyncIterator[Path]:
 
 @pytest.fixture
 def used_home(module_home: Path) -> Iterator[Path]:
-    """A home whose server was started once and stopped, as each test has to leave it."""
+    """A home whose server was started once and stopped; each test must stop its server."""
     yield module_home
     assert processes.find_postmaster(data_folder(module_home)) is None
 
@@ -361,14 +361,14 @@ async def test_a_first_start_killed_half_way_is_done_again(
 
 
 async def test_it_is_back_within_4_s_of_a_crash_with_all_its_tables(state_folder: Path) -> None:
-    async with EmbeddedPostgres(state_folder) as postgres:  # as users run it: it waits for the disk
+    async with EmbeddedPostgres(state_folder) as postgres:  # as users run it: with fsync
         await migrate(postgres.dsn)
         async with client(postgres.dsn) as connection:
             now = datetime.datetime.now(datetime.UTC)
             await ensure_partitions(connection, now, Retention(raw_days=7, history_days=730))
             await connection.execute(
-                "INSERT INTO price_points (ticker, at, price_usd, source) SELECT 'C' || n, now(), 1, 'csv' "
-                "FROM generate_series(1, 5000) AS n"
+                "INSERT INTO price_points (ticker, at, price_usd, source) "
+                "SELECT 'C' || n, now(), 1, 'csv' FROM generate_series(1, 5000) AS n"
             )
             # The recovery syncs some 400 files, which takes seconds one by one.
             await connection.execute("CHECKPOINT")
@@ -448,7 +448,7 @@ async def test_a_supervisor_killed_at_any_moment_of_its_start_leaves_nothing_in_
         log.unlink()
         starter = start_program("-c", SUPERVISOR, str(used_home))
         async with asyncio.timeout(30):
-            while not log.exists():  # the postmaster was spawned this instant
+            while not log.exists():  # the postmaster was just started
                 assert starter.process.poll() is None
                 await asyncio.sleep(0.001)
         await asyncio.sleep(steps * 0.01)
@@ -596,13 +596,13 @@ asyncio.run(main())
 async def test_an_ordinary_user_needs_no_root(
     state_folder: Path, start_program: StartProgram
 ) -> None:
-    nobody = pwd.getpwnam("nobody")
+    unprivileged = pwd.getpwnam("nobody")
     shutil.chown(state_folder, user="nobody")
     programs_folder = programs.wheel_programs()
     reach = subprocess.run(
         ["/bin/sh", "-c", 'test -x "$0"', programs_folder / "postgres"],
         user="nobody",
-        group=nobody.pw_gid,
+        group=unprivileged.pw_gid,
         extra_groups=[],
         cwd="/",
         check=False,
@@ -610,9 +610,9 @@ async def test_an_ordinary_user_needs_no_root(
     if reach.returncode != 0:
         pytest.skip("the virtual environment is out of reach for an ordinary user")
     program = start_program(
-        "-c", ORDINARY_USER, str(state_folder), str(nobody.pw_gid), str(nobody.pw_uid)
+        "-c", ORDINARY_USER, str(state_folder), str(unprivileged.pw_gid), str(unprivileged.pw_uid)
     )
     assert await program.wait() == 0, program.text()
-    assert f"uid of the data folder {nobody.pw_uid}" in program.text()
+    assert f"uid of the data folder {unprivileged.pw_uid}" in program.text()
     assert "answer 42" in program.text()
     assert "mode of home 0o700" in program.text()

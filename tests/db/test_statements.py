@@ -24,7 +24,7 @@ FRAGMENTS = {
     "db.read.candle_json._POINTS",
     "db.read.candle_json._ROLLED",
     "db.read.candle_json._STORED",
-    "db.reprocess.changes._COUNTED",
+    "db.reprocess.changes._COUNT_DIFFERENCE",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the tests of reprocessing share: a market that was misread, and what an ingest reads anew from payloads."""
+"""Shared by the tests of reprocessing: a market read wrongly, and an ingest of stored payloads."""
 
 import itertools
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -27,7 +27,7 @@ Rows = list[tuple[object, ...]]
 
 
 class Misread:
-    """A source whose `to_listing` had a fault: it takes the cap for the price, and some symbols wrongly."""
+    """A source with a wrong `to_listing`: the cap is the price, and some symbols differ."""
 
     def __init__(self, source: Source, *, refuse: str = "") -> None:
         self._source, self._refuse = source, refuse
@@ -58,7 +58,7 @@ class Misread:
 
 
 class _Replay:
-    """Hands the payloads of one source and one moment to an ordinary ingest, read by the source's own rules."""
+    """Passes the payloads of one source and one moment to an ingest with the source's rules."""
 
     missed_sweeps: Literal[1, 2] = 1
 
@@ -79,17 +79,20 @@ class _Replay:
         return self._source.to_listing(record, fetched_at)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close nothing."""
 
 
-async def ingest_anew(ingest: Ingest) -> None:
-    """Empty the database and read all its payloads as an ingest would have: the slow, plain twin of a reprocess."""
+async def ingest_again(ingest: Ingest) -> None:
+    """Empty the database and ingest all its payloads: the slow, plain twin of a reprocess."""
     raw = await ingest.rows(
-        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_api_records UNION ALL "
-        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_csv_records ORDER BY 1, 2, 3, 4"
+        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_api_records "
+        "UNION ALL "
+        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_csv_records "
+        "ORDER BY 1, 2, 3, 4"
     )
     await ingest.value(
-        "TRUNCATE listings, normalized_records, raw_api_records, raw_csv_records, price_points, candles, "
+        "TRUNCATE listings, normalized_records, raw_api_records, raw_csv_records, price_points, "
+        "candles, "
         "etl_checkpoints, source_pages"
     )
     for (_, fetched_at, name), rows in itertools.groupby(raw, key=lambda row: row[:3]):
@@ -105,36 +108,39 @@ async def ingest_anew(ingest: Ingest) -> None:
 
 
 async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows]:
-    """What is rebuilt, but for when we did things; `contested` includes the history of tickers with rivals.
+    """Return what is rebuilt, without our own times.
 
-    Which of several assets owned a ticker at a moment, payloads alone do not tell: a live service
-    decides that at every page, from all listings as they then are. A rebuild takes who owns it now;
-    `untold` is what must hold there as well.
+    `contested` includes the history of tickers with rivals. Payloads alone do not show which asset
+    owned a ticker at a moment: a live service decides that at every page, from its listings then. A
+    rebuild takes the present owner; `unexplained` must hold there as well.
     """
     alone = (
         "true"
         if contested
         else (
-            "ticker IN (SELECT l.ticker FROM listings AS l GROUP BY l.ticker HAVING bool_and(l.contributes))"
+            "ticker IN (SELECT l.ticker FROM listings AS l GROUP BY l.ticker HAVING "
+            "bool_and(l.contributes))"
         )
     )
     queries = {
-        "listings": "SELECT source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, "
-        "market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, "
+        "listings": "SELECT source, external_id, ticker, symbol, name, name_words, core_words, "
+        "rank, price_usd, "
+        "market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply, "
+        "max_supply, "
         "observed_at, contributes FROM listings ORDER BY source, external_id",
-        "coins": "SELECT ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, "
-        "source, created_at, price_spread_percent, rival_count, provenance::text FROM normalized_records "
-        "ORDER BY ticker",
-        "points": f"SELECT ticker, at, price_usd, market_cap_usd, volume_24h_usd, source FROM price_points "
-        f"WHERE {alone} ORDER BY 1, 2",
-        "candles": f"SELECT ticker, interval, start, open, high, low, close, open_at, close_at, samples FROM candles "
-        f"WHERE {alone} ORDER BY 1, 2, 3",
+        "coins": "SELECT ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, "
+        "percent_change_24h, rank, source, created_at, price_spread_percent, rival_count, "
+        "provenance::text FROM normalized_records ORDER BY ticker",
+        "points": "SELECT ticker, at, price_usd, market_cap_usd, volume_24h_usd, source "
+        f"FROM price_points WHERE {alone} ORDER BY 1, 2",
+        "candles": "SELECT ticker, interval, start, open, high, low, close, open_at, close_at, "
+        f"samples FROM candles WHERE {alone} ORDER BY 1, 2, 3",
     }
     return {name: await ingest.rows(sql) for name, sql in queries.items()}
 
 
-async def untold(ingest: Ingest) -> tuple[list[object], Rows]:
-    """Return the points that no payload says as it reads now, and the candles that are not those of the points."""
+async def unexplained(ingest: Ingest) -> tuple[list[object], Rows]:
+    """Return the points that no payload explains, and the candles that differ from the points."""
     said = set()
     for table in ("raw_api_records", "raw_csv_records"):
         for name, external_id, fetched_at, text in await ingest.rows(
@@ -168,7 +174,7 @@ async def untold(ingest: Ingest) -> tuple[list[object], Rows]:
 
 
 async def row_versions(ingest: Ingest) -> dict[str, Rows]:
-    """Tell which version of each row there is: an update, even to the same values, shows."""
+    """Return the version of each row: an update shows, even with equal values."""
     tables = (
         "listings",
         "normalized_records",
@@ -188,7 +194,7 @@ async def row_versions(ingest: Ingest) -> dict[str, Rows]:
 
 
 async def read_ticks(ingest: Ingest, sources: Mapping[str, Source], ticks: int) -> None:
-    """Read every source once a tick of the market; where there is no file of the past, a short one is written."""
+    """Read every source once a tick; without a dated file, write a short one."""
     if not ingest.csv_path.exists():
         write_dated_file(ingest, 3)
     for _ in range(ticks):
@@ -207,7 +213,7 @@ async def again(
     dry_run: bool = False,
     on_progress: OnProgress = lambda *_: None,
 ) -> ReprocessReport:
-    """Reprocess by the rules of `sources`, the right ones where none are given."""
+    """Reprocess with `sources`, by default those without the fault."""
     chosen = list((sources or ingest.sources).values())
     return await reprocess(
         ingest.pool,
@@ -223,7 +229,7 @@ async def again(
 def misread(
     ingest: Ingest, names: Iterable[str] = ("coingecko", "coinpaprika", "csv"), **how: str
 ) -> dict[str, Source]:
-    """Return the sources, those named with the fault."""
+    """Return the sources, with the fault in the named ones."""
     return {
         name: Misread(source, **how) if name in names else source
         for name, source in ingest.sources.items()
@@ -231,7 +237,7 @@ def misread(
 
 
 def write_dated_file(ingest: Ingest, days: int = 20) -> None:
-    """Write a CSV file of the market's past: a row a coin and day."""
+    """Write a CSV file of the market's past: a row for each coin and day."""
     rows = [
         f"c{n},PAST{n},Past {n},{n}.{day},{n * day}000,{START + timedelta(days=day - 30):%Y-%m-%d}"
         for day in range(1, days)

@@ -1,4 +1,4 @@
-"""A fix of how payloads are read, and the rebuild from them: as if they had been read rightly from the start."""
+"""After a fix of `to_listing`, a rebuild gives the state of a correct reading from the start."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -14,11 +14,11 @@ from tests.ingestor.conftest import Ingest
 from tests.ingestor.reprocess_rows import (
     again,
     contents,
-    ingest_anew,
+    ingest_again,
     misread,
     read_ticks,
     row_versions,
-    untold,
+    unexplained,
     write_dated_file,
 )
 
@@ -40,12 +40,12 @@ async def test_after_a_fix_all_is_as_if_it_had_been_read_rightly_from_the_start(
     write_dated_file(ingest)
     await read_ticks(ingest, misread(ingest), 6)
     wrong = await contents(ingest)
-    assert (await untold(ingest))[0]
+    assert (await unexplained(ingest))[0]
     await again(ingest)
-    assert await untold(ingest) == ([], [])
+    assert await unexplained(ingest) == ([], [])
     rebuilt = await contents(ingest)
     assert (await again(ingest)).changes == []
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     right = await contents(ingest)
     for table, rows in right.items():
         assert rebuilt[table] == rows, table
@@ -59,7 +59,7 @@ async def test_one_source_alone_is_rebuilt_and_the_history_that_it_shares(ingest
     report = await again(ingest, "coingecko")
     assert [source.source for source in report.sources] == ["coingecko"]
     rebuilt = await contents(ingest)
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     right = await contents(ingest)
     for table, rows in right.items():
         assert rebuilt[table] == rows, table
@@ -131,13 +131,15 @@ async def test_rejected_records_are_tried_again(ingest: Ingest) -> None:
         == rejected
     )
     assert await ingest.value(
-        "SELECT count(*) FROM listings AS l WHERE source = 'coinpaprika' AND external_id LIKE '%a%' AND active "
-        "AND EXISTS (SELECT FROM raw_api_records AS r WHERE (r.source, r.external_id, r.content_hash) "
+        "SELECT count(*) FROM listings AS l WHERE source = 'coinpaprika' AND external_id LIKE "
+        "'%a%' AND active "
+        "AND EXISTS (SELECT FROM raw_api_records AS r WHERE (r.source, r.external_id, "
+        "r.content_hash) "
         "= (l.source, l.external_id, l.content_hash))"
     )  # fmt: skip
     rebuilt = await contents(ingest)
     assert (await again(ingest)).changes == []
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     right = await contents(ingest)
     assert rebuilt["listings"] == right["listings"]
     assert rebuilt["coins"] == right["coins"]
@@ -174,7 +176,7 @@ async def test_payloads_that_can_no_longer_be_read_are_rejected_once_and_come_ba
     await again(ingest)
     assert await ingest.value("SELECT count(*) FROM rejected_records") == 0
     rebuilt = await contents(ingest)
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     assert rebuilt["listings"] == (await contents(ingest))["listings"]
 
 
@@ -187,13 +189,12 @@ async def test_what_is_ingested_meanwhile_is_not_lost(ingest: Ingest) -> None:
     await again(ingest)
     rebuilt = await contents(ingest)
     assert (await again(ingest)).changes == []
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     right = await contents(ingest)
     for table in ("listings", "coins"):
         assert rebuilt[table] == right[table], table
-    assert (await untold(ingest))[1] == []
-    # While one source's listing was still misread, a true price of another may have made a point of
-    # its own: it stays.
+    assert (await unexplained(ingest))[1] == []
+    # While one source's listing was wrong, a true price of another may have made a point: it stays.
     points = {row[:3] for row in rebuilt["points"]}
     assert {row[:3] for row in right["points"]} <= points
     assert len(points) < 1.01 * len(right["points"])
@@ -240,7 +241,8 @@ async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(
         ("coinpaprika", "success", True),
     ]
     kinds = await ingest.pairs(
-        "SELECT kind, count(*) FROM events WHERE (run ->> 'id')::bigint = ANY ($1) GROUP BY kind ORDER BY kind",
+        "SELECT kind, count(*) FROM events WHERE (run ->> 'id')::bigint = ANY ($1) GROUP BY kind "
+        "ORDER BY kind",
         [run.id for run in report.runs],
     )
     assert kinds == [("run_finished", 2), ("run_started", 2)]
@@ -281,7 +283,8 @@ async def test_a_stopped_one_is_marked_and_gone_on_with(
 
 async def test_a_dead_ones_run_is_closed_when_an_ingestor_starts(ingest: Ingest) -> None:
     run_id = await ingest.value(
-        "INSERT INTO etl_runs (source, kind, started_at) VALUES ('csv', 'reprocess', $1) RETURNING id",
+        "INSERT INTO etl_runs (source, kind, started_at) VALUES ('csv', 'reprocess', $1) "
+        "RETURNING id",
         datetime.now(UTC) - timedelta(minutes=1),
     )
     await ingest.run("coingecko")

@@ -20,7 +20,7 @@ from tests.ingestor.conftest import START, Ingest
 from tests.ingestor.reprocess_rows import (
     again,
     contents,
-    ingest_anew,
+    ingest_again,
     misread,
     read_ticks,
     row_versions,
@@ -41,7 +41,7 @@ async def test_a_dry_run_prints_what_would_change_and_the_real_one_changes_it(
     assert "This is what would change; nothing was written." in done.stdout
     for word in ("listings", "normalized_records", "price_points", "candles", "price_usd", " COIN"):
         assert word in done.stdout
-    assert "━" not in done.stderr  # no bar where there is no terminal
+    assert "━" not in done.stderr  # a bar needs a terminal
     assert await row_versions(ingest) == before
 
     done = await kasparro("reprocess", "--json", **environ)
@@ -91,7 +91,7 @@ async def test_on_a_terminal_a_bar_a_source_shows_how_far_it_is(
 
 
 def read_terminal(controller: int) -> str:
-    """Return all that is written to a terminal until nobody has it open; that is an error on Linux."""
+    """Return the output of a terminal until its last writer closes it, an error on Linux."""
     parts = []
     with contextlib.suppress(OSError):
         while part := os.read(controller, 65_536):
@@ -101,9 +101,9 @@ def read_terminal(controller: int) -> str:
 
 
 async def test_options_that_cannot_be_are_refused(database: str) -> None:
-    done = await kasparro("reprocess", "--source", "nobody", DATABASE_URL=database)
+    done = await kasparro("reprocess", "--source", "unknown", DATABASE_URL=database)
     assert done.returncode == 2
-    assert "'nobody' is not one of SOURCES" in done.stderr
+    assert "'unknown' is not one of SOURCES" in done.stderr
     done = await kasparro("reprocess", "--since", "yesterday", DATABASE_URL=database)
     assert done.returncode == 2
     assert "is not a date or time" in done.stderr
@@ -137,7 +137,7 @@ async def test_killed_at_any_moment_it_ends_as_an_undisturbed_one(
             if program.process.poll() is None:
                 killed += 1
                 program.process.kill()
-            else:  # it had ended: the next shall be killed sooner, and find something to read
+            else:  # it had ended: kill the next sooner
                 seconds = (time.monotonic() - began) / 2
                 await read_ticks(big, big.sources, 2)
             program.process.wait()
@@ -152,7 +152,7 @@ async def test_killed_at_any_moment_it_ends_as_an_undisturbed_one(
     assert await ingest.value("SELECT count(*) FROM etl_runs WHERE status = 'running'") == 0
     assert await ingest.value("SELECT count(*) FROM reprocess_versions") == 0
     rebuilt = await contents(ingest)
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     right = await contents(ingest)
     for table, rows in right.items():
         assert rebuilt[table] == rows, f"{table} (seed {seed})"

@@ -1,4 +1,4 @@
-"""The transaction that puts a rebuild in place: killed in the middle, and beside pages that want the same rows."""
+"""The transaction that writes a rebuild: killed, and beside pages with the same rows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,14 +13,14 @@ from tests.ingestor.conftest import Ingest
 from tests.ingestor.reprocess_rows import (
     again,
     contents,
-    ingest_anew,
+    ingest_again,
     misread,
     read_ticks,
     row_versions,
 )
 
 LOOK_SECONDS = 0.01
-# A session that waits for a row of another, having written history.
+# A session that has written history and waits for a row of another.
 WAITS = """
 SELECT count(*)
 FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid
@@ -41,7 +41,7 @@ WRONG = "SELECT count(*) FROM listings WHERE name LIKE '% COIN'"
 
 
 async def until(ask: Callable[[], Awaitable[object]]) -> None:
-    """Ask again and again until the answer is true."""
+    """Call `ask` repeatedly until its result is true."""
     async with asyncio.timeout(60):
         while not await ask():
             await asyncio.sleep(LOOK_SECONDS)
@@ -49,10 +49,11 @@ async def until(ask: Callable[[], Awaitable[object]]) -> None:
 
 @asynccontextmanager
 async def held_listing(ingest: Ingest) -> AsyncIterator[None]:
-    """Hold a row that a rebuild must write when its history is written already."""
+    """Lock a row that a rebuild writes after its history."""
     async with ingest.pool.acquire() as connection, connection.transaction():
         await connection.execute(
-            "SELECT FROM listings WHERE source = 'coinpaprika' ORDER BY external_id DESC LIMIT 1 FOR UPDATE"
+            "SELECT FROM listings WHERE source = 'coinpaprika' ORDER BY external_id DESC LIMIT 1 "
+            "FOR UPDATE"
         )
         yield
 
@@ -69,12 +70,12 @@ def start(start_program: StartProgram, database: str, ingest: Ingest) -> Callabl
 
 
 async def finish(ingest: Ingest, start: Callable[[], Program]) -> None:
-    """Run it to its end, and hold that against an ingest that had read rightly from the start."""
+    """Run it to its end, and compare with a correct ingest."""
     program = start()
     assert await program.wait(120) == 0, program.text()
     rebuilt = await contents(ingest)
     assert (await again(ingest)).changes == []
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     right = await contents(ingest)
     for table, rows in right.items():
         assert rebuilt[table] == rows, table
@@ -125,10 +126,10 @@ async def test_a_page_that_wants_a_row_of_history_is_let_go_first(ingest: Ingest
 
 
 async def touch_all(connection: Connection) -> None:
-    """Want every row of history, as pages may that bring prices of the past."""
+    """Lock every row of history, as pages with old prices may."""
     await connection.execute(
         "SET LOCAL deadlock_timeout = '20s'"
-    )  # should both wait, it is not we who are ended
+    )  # in a deadlock this session survives
     assert await connection.fetchval(
         "SELECT count(*) FROM (SELECT FROM price_points FOR UPDATE) AS p"
     )

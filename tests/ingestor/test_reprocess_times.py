@@ -1,4 +1,4 @@
-"""A payload's two times: when its page was fetched, and when it arrived, by which a rebuild goes through the past."""
+"""A payload's two times: its fetch, and its arrival, which orders the past of a rebuild."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ from tests.ingestor.conftest import Ingest
 from tests.ingestor.reprocess_rows import (
     again,
     contents,
-    ingest_anew,
+    ingest_again,
     misread,
     read_ticks,
     row_versions,
@@ -21,7 +21,7 @@ from tests.ingestor.reprocess_rows import (
 
 
 class Late:
-    """A source whose pages are fetched at once, and handed on when `go` is set: others commit newer ones meanwhile."""
+    """A source that fetches at once and returns when `go` is set: others commit newer pages."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -42,11 +42,11 @@ class Late:
         return self._source.to_listing(record, fetched_at)
 
     async def close(self) -> None:
-        """The source within is closed by whoever opened it."""
+        """Leave the inner source open: its owner closes it."""
 
 
 async def read_overlapping(ingest: Ingest, ticks: int, sources: dict[str, Source]) -> None:
-    """Read two sources a tick, so that the page that was fetched first is committed last."""
+    """Read two sources a tick, so that the page fetched first is committed last."""
     for _ in range(ticks):
         late = Late(sources["coingecko"])
         task = asyncio.create_task(run(ingest.pool, late, timeout_seconds=60))
@@ -59,7 +59,7 @@ async def read_overlapping(ingest: Ingest, ticks: int, sources: dict[str, Source
 
 
 async def forget_readers(ingest: Ingest) -> None:
-    """As if other code had read all payloads: then nothing is taken for rebuilt already."""
+    """As if other code had read all payloads: nothing counts as rebuilt."""
     await ingest.value("TRUNCATE raw_readers")
 
 
@@ -70,15 +70,17 @@ async def test_where_pages_overlap_nothing_is_rebuilt_either(
     await read_ticks(ingest, ingest.sources, 1)
     await read_overlapping(ingest, 6, ingest.sources)
     crossed = await ingest.value(
-        "WITH page AS (SELECT ingested_at, min(fetched_at) AS fetched_at FROM raw_api_records GROUP BY ingested_at) "
-        "SELECT count(*) FROM page AS a JOIN page AS b ON a.fetched_at < b.fetched_at AND a.ingested_at > b.ingested_at"
+        "WITH page AS (SELECT ingested_at, min(fetched_at) AS fetched_at FROM raw_api_records "
+        "GROUP BY ingested_at) "
+        "SELECT count(*) FROM page AS a JOIN page AS b ON a.fetched_at < b.fetched_at AND "
+        "a.ingested_at > b.ingested_at"
     )
     assert crossed >= 6  # type: ignore[operator]  # a count
     if known:
         code = digest(type(ingest.sources["coingecko"]))
         await ingest.value(
             "UPDATE raw_readers SET code = $1 WHERE source = 'coingecko'", code
-        )  # it was read by Late
+        )  # Late has read it
     else:
         await forget_readers(ingest)
     before = await row_versions(ingest)
@@ -94,7 +96,7 @@ async def test_what_overlapped_is_rebuilt_in_the_order_of_arrival(ingest: Ingest
     rebuilt = await contents(ingest)
     await forget_readers(ingest)
     assert (await again(ingest)).changes == []
-    await ingest_anew(ingest)
+    await ingest_again(ingest)
     right = await contents(ingest)
     for table, rows in right.items():
         assert rebuilt[table] == rows, table
@@ -104,14 +106,15 @@ async def test_arrivals_never_go_backwards_however_a_clock_is_set(ingest: Ingest
     await ingest.run("coinpaprika")
     await ingest.value(
         "UPDATE raw_clock SET at = now() + interval '1 hour'"
-    )  # another server led until now
+    )  # another server had the clock until now
     ahead = await ingest.value("SELECT at FROM raw_clock")
     ingest.market.advance()
     await ingest.run("coinpaprika")
     ingest.market.advance()
     await ingest.run("coingecko")
     arrivals = await ingest.rows(
-        "SELECT run_id, min(ingested_at), max(ingested_at), min(fetched_at) < $1 FROM raw_api_records "
+        "SELECT run_id, min(ingested_at), max(ingested_at), min(fetched_at) < $1 FROM "
+        "raw_api_records "
         "GROUP BY run_id ORDER BY run_id", ahead
     )  # fmt: skip
     assert len(arrivals) == 3

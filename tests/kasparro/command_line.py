@@ -1,4 +1,4 @@
-"""Calls `kasparro` as a user does: a process of its own, with no settings but those given."""
+"""Run `kasparro` as a user does: in a process of its own, with the given settings only."""
 
 import asyncio
 import os
@@ -16,8 +16,8 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_in(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """The same with `folder` as the working folder, where `.env` is looked for."""
-    kept = {
+    """The same with `folder` as the working folder, where `.env` is read."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if name in ("PATH", "HOME", "TMPDIR") or name.startswith("COV")
@@ -25,7 +25,7 @@ def run_in(folder: Path, *arguments: str, **environ: str) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", "kasparro", *arguments],
         cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT), **environ},
+        env={**inherited, "PYTHONPATH": str(ROOT), **environ},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -35,5 +35,5 @@ def run_in(folder: Path, *arguments: str, **environ: str) -> subprocess.Complete
 
 
 async def kasparro(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run `kasparro ARGUMENTS` beside the event loop, which may serve what it talks to."""
+    """Run `kasparro ARGUMENTS` in a thread, so that the event loop can serve its requests."""
     return await asyncio.to_thread(run, *arguments, **environ)

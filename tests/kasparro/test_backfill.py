@@ -1,4 +1,4 @@
-"""`kasparro backfill` as a user calls it: a process of its own, a provider over HTTP, kills at any moment."""
+"""`kasparro backfill` as a user runs it: a process, a provider over HTTP, kills at any moment."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ COMMAND = ("backfill", "--source", "coingecko")
 
 
 class Shell:
-    """A database with one sweep of a simulated CoinGecko in it, and the command line beside it."""
+    """A database with one sweep of a simulated CoinGecko, and its command line."""
 
     def __init__(self, address: Address, database: str, home: Path) -> None:
         self.simulation = address.simulation
@@ -78,7 +78,8 @@ async def test_it_says_what_it_needs_and_what_it_did(shell: Shell, connection: C
     again = await shell(*COMMAND, "--days", "5")
     assert (again.returncode, shell.calls()) == (0, coins)
     assert again.stdout == (
-        f"coingecko is complete for {coins} coins and 5 days: no calls needed; --again reads them again\n"
+        f"coingecko is complete for {coins} coins and 5 days: no calls needed; --again reads "
+        "them again\n"
     )
 
 
@@ -97,7 +98,8 @@ async def test_json_is_alone_on_standard_output(shell: Shell) -> None:
     assert "coin not found" in skipped["message"]
     assert report.pop("points") > 3 * 24 - 2
     assert report == {
-        "source": "coingecko", "days": 3, "answered_before": 0, "filled": 1, "left": 0, "stopped": None, "exit_code": 3,
+        "source": "coingecko", "days": 3, "answered_before": 0, "filled": 1, "left": 0,
+        "stopped": None, "exit_code": 3,
     }  # fmt: skip
     assert (
         done.stderr.splitlines()[0]
@@ -180,7 +182,7 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
     )
     filled = await connection.fetchval("SELECT count(*) FROM backfills WHERE outcome = 'filled'")
     assert filled == shell.calls()
-    assert 9 <= filled - 1 <= 11  # a poll's worth of calls may fall due while the test runs
+    assert 9 <= filled - 1 <= 11  # a poll's calls may be due during the test
     await connection.execute("UPDATE api_calls SET calls = 1")  # another month
     assert (await shell(*COMMAND, "--days", "2", **budget)).returncode == 0
     assert (
@@ -194,7 +196,10 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
         (("--source", "csv"), "Error: csv does not offer past prices\n"),
         (
             ("--source", "coingecko", "--demo"),
-            "Error: no demo runs, and only a running demo has a market: start `kasparro up --demo`\n",
+            (
+                "Error: no demo runs, and only a running demo has a market: "
+                "start `kasparro up --demo`\n"
+            ),
         ),
         (("--source", "nope"), "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n"),
         (
@@ -276,7 +281,7 @@ async def test_kills_at_any_moment_leave_what_one_undisturbed_backfill_leaves(
     assert killed >= ROUNDS / 2, seed
     done = await shell(*COMMAND, "--days", "30")
     assert done.returncode in (0, 3), done.stderr
-    # A kill costs the call under way, and that of a coin just before that was not found.
+    # A kill costs the current call, and that of an unknown coin just before.
     assert shell.calls() - calls <= calls + 2 * ROUNDS, seed
     assert await connection.fetchval("SELECT calls FROM api_calls") >= len(
         shell.simulation.received

@@ -1,4 +1,4 @@
-"""One process that the supervisor keeps running, with small real programs in its place."""
+"""One process under the supervisor, with small real programs."""
 
 import asyncio
 import contextlib
@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SOON = BackoffPolicy(first_seconds=0.01, longest_seconds=0.02, jitter=0, steady_seconds=60)
 TIMEOUT_SECONDS = 30
 
-WORKS_UNTIL_TOLD = """
+WORKS_UNTIL_STOPPED = """
 import os, signal, sys, threading
-told = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: told.set())
+stopped = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stopped.set())
 print("ready", os.getpid(), flush=True)
-told.wait()
+stopped.wait()
 print("bye", flush=True)
 """
 DEAF = """
@@ -54,7 +54,7 @@ sys.exit(2)
 
 
 class Stage:
-    """A console that is read, and the child that writes to it."""
+    """A child and the console that shows its output."""
 
     def __init__(self, child: Child, stream: io.StringIO, refusals: list[str]) -> None:
         self.child = child
@@ -90,13 +90,17 @@ async def running(folder: Path, source: str) -> AsyncIterator[Stage]:
 
 async def test_its_lines_pass_whole_however_long_they_are(tmp_path: Path) -> None:
     long = "x" * 200_000
-    source = f"print('{long}', flush=True)\nprint('end without a newline', end='', flush=True)\nimport sys; sys.exit(2)"
+    source = (
+        f"print('{long}', flush=True)\n"
+        "print('end without a newline', end='', flush=True)\n"
+        "import sys; sys.exit(2)"
+    )
     async with running(tmp_path, source) as stage:
         text = await stage.wait_for(lambda text: "without a newline\n" in text)
     assert text.replace("\n", "") == f"{long}end without a newline"
 
 
-async def test_a_crashed_process_is_started_again_and_the_wait_is_told(
+async def test_a_crashed_process_is_started_again_and_the_delay_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -110,7 +114,7 @@ async def test_a_killed_process_is_started_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        async with running(tmp_path, WORKS_UNTIL_TOLD) as stage:
+        async with running(tmp_path, WORKS_UNTIL_STOPPED) as stage:
             os.kill(await stage.wait_for_pid(), signal.SIGKILL)
             await stage.wait_for(lambda text: text.count("ready ") == 2)
     assert "worker was ended by SIGKILL; starting it again in 0.01 s" in caplog.messages
@@ -132,7 +136,7 @@ async def test_code_1_is_a_crash(tmp_path: Path) -> None:
 
 
 async def test_stop_lets_it_finish(tmp_path: Path) -> None:
-    async with running(tmp_path, WORKS_UNTIL_TOLD) as stage:
+    async with running(tmp_path, WORKS_UNTIL_STOPPED) as stage:
         await stage.wait_for_pid()
         await stage.child.stop()
         assert stage.stream.getvalue().endswith("bye\n")
@@ -150,17 +154,18 @@ async def test_stop_kills_what_does_not_listen(
 
 
 async def test_stop_before_the_start_and_twice_does_no_harm(tmp_path: Path) -> None:
-    async with running(tmp_path, WORKS_UNTIL_TOLD) as stage:
+    async with running(tmp_path, WORKS_UNTIL_STOPPED) as stage:
         await stage.child.stop()
         await stage.child.stop()
         assert stage.stream.getvalue() in ("", "bye\n")
 
 
 async def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text(WORKS_UNTIL_TOLD, encoding="utf-8")
+    (tmp_path / "worker.py").write_text(WORKS_UNTIL_STOPPED, encoding="utf-8")
     (tmp_path / "parent.py").write_text(
         "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-m', 'kasparro.supervise.parent_watch', 'worker'], stdin=subprocess.PIPE).wait()\n",
+        "command = [sys.executable, '-m', 'kasparro.supervise.parent_watch', 'worker']\n"
+        "subprocess.Popen(command, stdin=subprocess.PIPE).wait()\n",
         encoding="utf-8",
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
@@ -175,20 +180,20 @@ async def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> N
         await parent.wait()
         assert (
             await parent.stdout.read() == b"bye\n"
-        )  # it was asked, and the pipe's last writer is gone
+        )  # it was stopped, and the pipe's last writer has ended
         while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.01)
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that reports that it is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 @pytest.mark.parametrize(
-    ("stream", "no_colour", "wanted"),
+    ("stream", "no_colour", "expected"),
     [
         (io.StringIO, "", "server    | hello\n"),
         (Terminal, "", "\x1b[36mserver    |\x1b[0m hello\n"),
@@ -196,9 +201,9 @@ class Terminal(io.StringIO):
     ],
 )
 def test_prefixes_are_coloured_only_for_a_terminal(
-    stream: type[io.StringIO], no_colour: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+    stream: type[io.StringIO], no_colour: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", no_colour)
     opened = stream()
     Console(bare=False, stream=opened).line("server", "hello")
-    assert opened.getvalue() == wanted
+    assert opened.getvalue() == expected

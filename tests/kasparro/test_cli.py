@@ -1,4 +1,4 @@
-"""The commands as a user calls them: real processes, real PostgreSQL, what they print and their exit codes."""
+"""The commands as a user runs them: real processes, real PostgreSQL, output and exit codes."""
 
 import asyncio
 import importlib.metadata
@@ -47,7 +47,10 @@ def test_help_lists_every_command_with_the_first_line_of_its_own_help() -> None:
 
 
 def test_help_imports_nothing_of_the_program() -> None:
-    code = "import sys, kasparro.cli; print(sorted({'db', 'asyncpg', 'ingestor', 'server', 'rich'} & set(sys.modules)))"
+    code = (
+        "import sys, kasparro.cli; print(sorted({'db', 'asyncpg', 'ingestor', 'server', "
+        "'rich'} & set(sys.modules)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -249,14 +252,17 @@ def test_ingest_refuses_what_it_cannot_do(
     assert not home.exists()
 
 
-IMPATIENT = "import ingestor.run.once; ingestor.run.once.PATIENCE_SECONDS = 0.1; from kasparro.__main__ import main; main()"
+IMPATIENT = (
+    "import ingestor.run.once; ingestor.run.once.PATIENCE_SECONDS = 0.1; from "
+    "kasparro.__main__ import main; main()"
+)
 
 
 async def test_ingest_once_tells_a_source_that_was_busy_by_code_4(
     start_program: StartProgram, database: str, tmp_path: Path
 ) -> None:
     connection = await connect(database)
-    assert await try_source_lock(connection, "csv")  # another ingestor is at it
+    assert await try_source_lock(connection, "csv")  # another ingestor runs it
     program = start_program("-c", IMPATIENT, "ingest", "--once", **no_network(database, tmp_path))
     assert await program.wait() == 4, program.text()
     assert re.search(
@@ -273,7 +279,8 @@ async def test_trigger_names_a_source_that_the_request_ended_without(
     await kasparro("ingest", "--once", **settings)
     connection = await connect(database)
     await connection.execute(
-        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ('former', 'api', true, 9, 60)"
+        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ('former', "
+        "'api', true, 9, 60)"
     )
     trigger = start_program("-m", "kasparro", "trigger", "--wait", **settings)
     async with asyncio.timeout(30):
@@ -327,14 +334,14 @@ async def test_trigger_writes_a_request_that_waits_for_an_ingestor(
     )
 
     done = await kasparro("trigger", "--full", "--json", **settings)
-    asked = json.loads(done.stdout)
-    assert asked["sources"] == ["csv"]
+    outcome = json.loads(done.stdout)
+    assert outcome["sources"] == ["csv"]
     connection = await connect(database)
     row = await connection.fetchrow("SELECT id, status, sources, full_run FROM etl_requests")
     await connection.close()
     assert row is not None
     assert dict(row) == {
-        "id": asked["request"],
+        "id": outcome["request"],
         "status": "pending",
         "sources": ["csv"],
         "full_run": True,
@@ -370,7 +377,7 @@ async def test_without_database_url_a_command_brings_its_own_database(state_fold
     settings = {"KASPARRO_HOME": str(state_folder), "SOURCES": "csv", "CSV_PATH": str(SAMPLE)}
     assert (await kasparro("ingest", "--once", **settings)).returncode == 0
     assert '"coins":50' in (await kasparro("status", "--json", **settings)).stdout
-    async with EmbeddedPostgres(state_folder) as postgres:  # now someone else has the folder
+    async with EmbeddedPostgres(state_folder) as postgres:  # now another process holds the folder
         assert '"coins":50' in (await kasparro("status", "--json", **settings)).stdout
         connection = await connect(postgres.dsn)
         assert await connection.fetchval("SELECT count(*) FROM normalized_records") == 50

@@ -1,4 +1,4 @@
-"""The demo's settings: what is its own, and what stays the user's."""
+"""The settings of the demo: its own, and those of the user."""
 
 from pathlib import Path
 

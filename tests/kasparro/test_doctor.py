@@ -1,4 +1,4 @@
-"""What the doctor says, in a user's words, of each thing that can be wrong."""
+"""The findings of the doctor for each possible problem."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ TICKER = {
     "rank": 1,
     "quotes": {"USD": {"price": 1.5}},
 }
-NOBODY_LISTENS = "http://127.0.0.1:1"
+CLOSED_PORT = "http://127.0.0.1:1"
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +50,7 @@ async def coinpaprika(
     headers: Mapping[str, str] | None = None,
     gate: asyncio.Event | None = None,
 ) -> AsyncIterator[str]:
-    """A provider that always answers so, with its clock `ahead` of ours, and not before `gate` is set."""
+    """A provider with a fixed answer and a clock `ahead` of ours; it waits for `gate`."""
 
     async def answer(_: web.Request) -> web.Response:
         if gate:
@@ -65,7 +65,7 @@ async def coinpaprika(
 
 
 async def findings(**environ: str) -> dict[str, Finding]:
-    """What is found with these settings, by subject; of several the worst."""
+    """Return the worst finding of each subject with these settings."""
     found: dict[str, Finding] = {}
     async for finding in examine(load_settings(environ)):
         known = found.get(finding.subject)
@@ -117,9 +117,7 @@ async def test_the_servers_version_is_its_own(
     assert found["Database"].text.startswith(f"PostgreSQL {known // 10_000}.{known % 10_000}, ")
 
 
-async def test_one_failed_check_is_told_with_what_to_do_and_ends_with_code_1(
-    database: str, tmp_path: Path
-) -> None:
+async def test_a_failed_check_has_a_remedy_and_exit_code_1(database: str, tmp_path: Path) -> None:
     missing = tmp_path / "no.csv"
     done = await kasparro(
         "doctor",
@@ -173,9 +171,7 @@ async def test_a_refused_key_names_the_setting(
     assert "who are you?" in found["coinpaprika"].text
 
 
-async def test_a_provider_that_has_had_enough_is_told_with_its_own_time(
-    database: str, tmp_path: Path
-) -> None:
+async def test_a_rate_limit_is_shown_with_the_providers_time(database: str, tmp_path: Path) -> None:
     async with coinpaprika(
         429, {"error": "too many requests"}, headers={"Retry-After": "3600"}
     ) as url:
@@ -242,13 +238,13 @@ async def test_a_data_folder_that_is_none_is_named(state_folder: Path) -> None:
     assert "move them away" in str(found["Database"].remedy)
 
 
-async def test_a_provider_out_of_reach_is_told_with_what_to_look_at(
+async def test_a_provider_out_of_reach_is_shown_with_a_remedy(
     database: str, tmp_path: Path
 ) -> None:
     found = await findings(
         DATABASE_URL=database,
         SOURCES="coinpaprika",
-        COINPAPRIKA_URL=NOBODY_LISTENS,
+        COINPAPRIKA_URL=CLOSED_PORT,
         KASPARRO_HOME=str(tmp_path),
     )
     assert found["coinpaprika"].level == "fail"
@@ -352,7 +348,7 @@ def test_a_port_held_by_kasparro_itself_is_well(tmp_path: Path) -> None:
         (LOW_DISK_BYTES, "ok"),
     ],
 )
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_shown(
     free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
@@ -371,7 +367,10 @@ async def test_a_clock_that_is_minutes_off_the_databases_keeps_what_is_old(
     ]
     assert (found.level, found.text) == (
         "fail",
-        "this machine is 180 s behind the database: what is past its retention is kept until they agree",
+        (
+            "this machine is 180 s behind the database: what is past its retention is kept until "
+            "they agree"
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""`kasparro export` as a user calls it: whole files or none, and what a file says when it is read again."""
+"""`kasparro export` as a user runs it: complete files or none, which read back unchanged."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ from tests.conftest import StartProgram
 from tests.kasparro.command_line import ROOT, kasparro, run
 
 FORMATS = ["csv", "ndjson", "parquet", "arrow"]
-# Each a threat to a spreadsheet, to a CSV reader, or to a number on its way.
+# Values that endanger a spreadsheet, a CSV reader or a number.
 TRICKY = """\
 symbol,name,price_usd,market_cap,volume,percent_change_24h,rank,last_updated
 BTC,Bitcoin,64000.123456789012345678,1250000000000.50,0,-2.5,1,2026-11-01T12:00:00.123456Z
@@ -190,7 +190,7 @@ async def test_only_what_is_asked_for(
 
 
 @pytest.mark.parametrize(("more", "noun"), [((), "record"), (("--history",), "price point")])
-async def test_a_ticker_that_there_is_not_is_told_and_nothing_is_written(
+async def test_an_unknown_ticker_is_reported_and_nothing_is_written(
     database: str, connection: Connection, tmp_path: Path, more: tuple[str, ...], noun: str
 ) -> None:
     await connection.execute(ADD_COINS, 2)
@@ -277,7 +277,8 @@ async def test_an_interrupted_export_leaves_the_file_as_it_was(
         )
         async with asyncio.timeout(30):
             while not await pool.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+                "datname = current_database()"
             ):
                 assert program.process.poll() is None, program.text()
                 await asyncio.sleep(0.01)
@@ -299,7 +300,7 @@ async def test_a_database_that_goes_away_leaves_no_file(
     copying = (
         "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database()"
     )
-    # A pipe that nobody empties holds the export up in the middle.
+    # A pipe without a reader blocks the export in the middle.
     with fifo.open("r+b", buffering=0):
         program = start_program(
             "-m",
@@ -365,7 +366,7 @@ async def test_a_terminal_sees_how_far_it_is(
     )
     os.close(theirs)
     seen = b""
-    with contextlib.suppress(OSError):  # how Linux tells the end
+    with contextlib.suppress(OSError):  # the end, on Linux
         while piece := await asyncio.to_thread(os.read, terminal, 4096):
             seen += piece
     os.close(terminal)

@@ -1,4 +1,4 @@
-"""The health check of a container with an ingestor: a living one passes, none or a silent one does not."""
+"""The health check of a container: it passes with a working ingestor only."""
 
 import asyncio
 import datetime
@@ -10,10 +10,10 @@ from db.connect.pool import connect
 from kasparro.health_check import check_ingestor
 from tests.conftest import ROOT, StartProgram
 
-NOBODY = "no ingestor of this machine is connected to the database\n"
+NOT_CONNECTED = "no ingestor of this machine is connected to the database\n"
 
 
-async def heartbeat(**environ: str) -> tuple[int, str]:
+async def health_check(**environ: str) -> tuple[int, str]:
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "kasparro.health_check"],
@@ -26,29 +26,29 @@ async def heartbeat(**environ: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-async def test_the_heart_beats_as_long_as_the_ingestor_lives(
+async def test_it_passes_while_the_ingestor_works(
     start_program: StartProgram, database: str, tmp_path: Path
 ) -> None:
     environ = {"DATABASE_URL": database, "SOURCES": "csv", "KASPARRO_HOME": str(tmp_path)}
-    assert await heartbeat(**environ) == (1, NOBODY)
+    assert await health_check(**environ) == (1, NOT_CONNECTED)
     ingestor = start_program("-m", "ingestor", **environ)
     await ingestor.wait_for(r"run\.finished")
-    assert await heartbeat(**environ) == (0, "")
+    assert await health_check(**environ) == (0, "")
     connection = await connect(database)
     silent = await check_ingestor(connection, datetime.timedelta())
     await connection.close()
     assert silent is not None
     assert silent.startswith("the ingestor has not used the database for ")
     assert await ingestor.stop() == 0
-    assert await heartbeat(**environ) == (1, NOBODY)
+    assert await health_check(**environ) == (1, NOT_CONNECTED)
 
 
-async def test_a_database_out_of_reach_or_not_named_is_told(tmp_path: Path) -> None:
-    code, line = await heartbeat(
+async def test_a_database_out_of_reach_or_not_set_is_reported(tmp_path: Path) -> None:
+    code, line = await health_check(
         DATABASE_URL="postgresql://user:hunter2@127.0.0.1:1/none", HOME=str(tmp_path)
     )
     assert (code, line.count("\n")) == (1, 1)
     assert line.startswith("PostgreSQL at 127.0.0.1:1/none is out of reach")
-    code, line = await heartbeat(DATABASE_URL="", HOME=str(tmp_path))
+    code, line = await health_check(DATABASE_URL="", HOME=str(tmp_path))
     assert (code, line.count("\n")) == (1, 1)
     assert line.startswith("DATABASE_URL is not set")

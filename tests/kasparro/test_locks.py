@@ -1,4 +1,4 @@
-"""The locks: what the project asks for, and what each locked package asks for, with hashes and from nowhere else."""
+"""The lock files contain all packages that the project needs, with hashes and without a host."""
 
 import importlib.metadata
 import re
@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GROUPS = PROJECT["dependency-groups"]
-# The requirements that each lock is resolved from.
+# The requirements of each lock file.
 LOCKED = {
     "requirements.lock": [*PROJECT["project"]["dependencies"], *GROUPS["build"]],
     "requirements-dev.lock": [
@@ -29,18 +29,19 @@ LOCKED = {
     .splitlines()[1:],
 }
 PIN = re.compile(
-    r"^(?P<name>[a-z0-9.-]+)(?:\[(?P<extras>[a-z0-9,-]+)\])?==(?P<version>\S+)(?: ; (?P<marker>[^\\]+))? \\\n"
+    r"^(?P<name>[a-z0-9.-]+)(?:\[(?P<extras>[a-z0-9,-]+)\])?"
+    r"==(?P<version>\S+)(?: ; (?P<marker>[^\\]+))? \\\n"
     r"(?:    --hash=sha256:[0-9a-f]{64}.*\n)+",
     re.MULTILINE,
 )
 
 
 Environment = dict[str, str]
-"""What markers ask about, by name."""
+"""The values of markers, by name."""
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """One package of a lock."""
+    """One package of a lock file."""
 
     name: str
     version: str
@@ -51,7 +52,10 @@ class Pin(msgspec.Struct, frozen=True):
         return self.marker is None or Marker(self.marker).evaluate(environment)
 
     def meets(self, requirement: Requirement) -> bool:
-        """Old versions of pip look for a package anew where an extra is wanted that the lock does not name."""
+        """Return whether this version meets the requirement, with its extras.
+
+        Old versions of pip look for a package again if the lock lacks a required extra.
+        """
         fits = requirement.specifier.contains(self.version, prereleases=True)
         return fits and {canonicalize_name(extra) for extra in requirement.extras} <= self.extras
 
@@ -74,7 +78,7 @@ def here() -> Environment:
 
 
 def environments() -> Iterator[Environment]:
-    """The first and a late version of each Python that is supported, on each platform."""
+    """Yield the first and a late version of each supported Python, on each platform."""
     classifiers = PROJECT["project"]["classifiers"]
     for python in re.findall(r"Python :: (3\.\d+)", " ".join(classifiers)):
         for patch in (0, 15):
@@ -90,7 +94,7 @@ def environments() -> Iterator[Environment]:
 
 
 def requirements_of(pin: Pin, environment: Environment) -> list[Requirement] | None:
-    """What a package needs with the extras that the lock names; None where this version of it is not installed."""
+    """Return the requirements of a package with its locked extras, None if it is not installed."""
     try:
         found = importlib.metadata.distribution(pin.name)
     except importlib.metadata.PackageNotFoundError:
@@ -136,7 +140,7 @@ def test_the_dev_lock_installs_the_same_versions() -> None:
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_whatever_a_locked_package_needs_is_in_the_lock(lock: str) -> None:
-    """With its extras, on each Python and platform; else pip takes the newest version there is, without a hash."""
+    """With its extras, on each Python and platform; else pip takes the newest version, unhashed."""
     unmet = []
     checked = set()
     for environment in environments():
@@ -147,7 +151,8 @@ def test_whatever_a_locked_package_needs_is_in_the_lock(lock: str) -> None:
                 answer = held.get(canonicalize_name(requirement.name))
                 if answer is None or not answer.meets(requirement):
                     unmet.append(
-                        f"{pin.name} needs {requirement}, and the lock has {answer} in {environment}"
+                        f"{pin.name} needs {requirement}, and the lock has {answer} in "
+                        f"{environment}"
                     )
     assert not unmet, "\n".join(unmet)
     assert {"aiohttp", "strawberry-graphql"} <= checked

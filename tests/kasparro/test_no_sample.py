@@ -1,4 +1,4 @@
-"""`kasparro up` without any setting and without a network: no price is made up."""
+"""`kasparro up` without any setting and without a network shows no made-up prices."""
 
 import asyncio
 import json
@@ -35,7 +35,8 @@ async def test_without_a_network_nothing_is_made_up_and_what_is_put_into_the_fol
     program = start_program("-m", "kasparro", "up", **environ)
     folder = state_folder / "csv"
     await program.wait_for(
-        rf"run\.finished .*message='{folder} holds no CSV file yet; .*' .*source=csv status=success",
+        rf"run\.finished .*message='{folder} holds no CSV file yet; .*' .*source=csv "
+        r"status=success",
         TIMEOUT_SECONDS,
     )
     await program.wait_for("Kasparro answers at", TIMEOUT_SECONDS)
@@ -71,8 +72,8 @@ async def test_what_an_earlier_version_read_of_the_sample_is_gone_at_the_next_st
     done = await kasparro("ingest", "--once", **settings)
     assert done.returncode == 0, done.stderr
     assert re.search(r"sample\.forgotten .*coins=50 .*listings=50", done.stdout + done.stderr)
-    told = json.loads((await kasparro("status", "--json", **settings)).stdout)
-    assert (told["coins"], told["sources"][0]["listings"]) == (0, 0)
+    status = json.loads((await kasparro("status", "--json", **settings)).stdout)
+    assert (status["coins"], status["sources"][0]["listings"]) == (0, 0)
     connection = await connect(database)
     try:
         for table in ("price_points", "candles", "raw_csv_records"):
@@ -94,7 +95,10 @@ async def test_real_prices_never_come_into_a_demos_database(
         "KASPARRO_HOME": str(tmp_path / "home"),
         "SOURCES": "csv,coingecko",
     }
-    sentence = "the prices in this database are made up (a demo's), and no real ones may come beside them: "
+    sentence = (
+        "the prices in this database are made up (a demo's), and no real ones may come "
+        "beside them: "
+    )
     for command in (("ingest", "--once"), ("backfill", "--source", "coingecko", "--days", "1")):
         done = await kasparro(*command, **settings)
         assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr

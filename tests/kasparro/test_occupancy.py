@@ -14,7 +14,7 @@ from kasparro.supervise.process_lock import LockHolder, find_lock_holder, hold_h
 URL = "http://127.0.0.1:8000"
 
 
-def test_a_folder_has_one_occupant_at_a_time(tmp_path: Path) -> None:
+def test_a_folder_has_one_holder_at_a_time(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with hold_home(home, URL):
         assert find_lock_holder(home) == LockHolder(os.getpid(), URL)
@@ -30,9 +30,10 @@ def test_a_folder_has_one_occupant_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_a_killed_occupant_leaves_the_folder_free(tmp_path: Path) -> None:
+def test_a_killed_holder_releases_the_folder(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from kasparro.supervise.process_lock import hold_home\n"
+        "import os, sys; from pathlib import Path\n"
+        "from kasparro.supervise.process_lock import hold_home\n"
         "with hold_home(Path(sys.argv[1]), 'url'): os.kill(os.getpid(), 9)"
     )
     subprocess.run(
@@ -44,7 +45,7 @@ def test_a_killed_occupant_leaves_the_folder_free(tmp_path: Path) -> None:
         pass
 
 
-def test_an_occupant_that_has_not_yet_said_who_it_is_counts(tmp_path: Path) -> None:
+def test_a_holder_without_an_address_counts(tmp_path: Path) -> None:
     with hold_home(tmp_path, URL):
         (tmp_path / "kasparro.lock").write_bytes(b"")
         with (
@@ -54,7 +55,7 @@ def test_an_occupant_that_has_not_yet_said_who_it_is_counts(tmp_path: Path) -> N
             pytest.fail("both hold it")
 
 
-def test_nobody_occupies_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_holder(tmp_path: Path) -> None:
     assert find_lock_holder(tmp_path / "missing") is None
 
 
@@ -62,4 +63,4 @@ def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(FolderUnusableError, match=f"{file} cannot be used"), hold_home(file, URL):
-        pytest.fail("it is no folder")
+        pytest.fail("it is a file")

@@ -1,4 +1,4 @@
-"""A command that does one thing, ended by a signal in the middle: nothing is left running, in no sense of the word."""
+"""A signal in the middle of a command leaves no process and no open run behind."""
 
 import asyncio
 import contextlib
@@ -21,23 +21,23 @@ TIMEOUT_SECONDS = 60
 
 @contextlib.asynccontextmanager
 async def silent_provider() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A provider that takes requests and never answers: its URL, and what is set once it was asked."""
-    asked, over = asyncio.Event(), asyncio.Event()
+    """A provider that never answers: its URL, and an event set by its first request."""
+    requested, over = asyncio.Event(), asyncio.Event()
 
     async def answer(_: web.Request) -> web.Response:
-        asked.set()
+        requested.set()
         await over.wait()
         return web.json_response([])
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(app) as server:
-        yield str(server.make_url("")).rstrip("/"), asked
+        yield str(server.make_url("")).rstrip("/"), requested
         over.set()
 
 
 async def postgres_of(program: Program) -> psutil.Process:
-    """The database that the program started, as soon as it has one."""
+    """Return the database process of the program as soon as it runs."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             with contextlib.suppress(psutil.Error):
@@ -55,14 +55,15 @@ async def postgres_of(program: Program) -> psutil.Process:
 async def test_a_signal_closes_the_run_and_the_database(
     number: signal.Signals, code: int, start_program: StartProgram, state_folder: Path
 ) -> None:
-    async with silent_provider() as (url, asked):
+    async with silent_provider() as (url, requested):
         program = start_program(
             "-m", "kasparro", "ingest", "--once",
-            KASPARRO_HOME=str(state_folder), SOURCES="coinpaprika", COINPAPRIKA_URL=url, DATABASE_URL="",
+            KASPARRO_HOME=str(state_folder), SOURCES="coinpaprika", COINPAPRIKA_URL=url,
+            DATABASE_URL="",
         )  # fmt: skip
         postgres = await postgres_of(program)
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            await asked.wait()
+            await requested.wait()
         assert await program.stop(number) == code, program.text()
     assert not postgres.is_running()
     assert "Traceback" not in program.text()
@@ -75,15 +76,16 @@ async def test_a_signal_closes_the_run_and_the_database(
 async def test_under_nohup_in_the_background_only_a_hangup_is_ignored(
     start_program: StartProgram, state_folder: Path
 ) -> None:
-    """A shell has its background jobs ignore SIGINT too, but who sends that means it."""
+    """A shell lets its background jobs ignore SIGINT, but an explicit SIGINT still counts."""
     ignoring = """trap '' HUP INT; exec "$0" "$@" """
-    async with silent_provider() as (url, asked):
+    async with silent_provider() as (url, requested):
         program = start_program(
             "-c", ignoring, sys.executable, "-m", "kasparro", "ingest", "--once", python="/bin/sh",
-            KASPARRO_HOME=str(state_folder), SOURCES="coinpaprika", COINPAPRIKA_URL=url, DATABASE_URL="",
+            KASPARRO_HOME=str(state_folder), SOURCES="coinpaprika", COINPAPRIKA_URL=url,
+            DATABASE_URL="",
         )  # fmt: skip
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            await asked.wait()
+            await requested.wait()
         program.process.send_signal(signal.SIGHUP)
         assert await program.stop(signal.SIGINT) == 130, program.text()
 
@@ -97,7 +99,8 @@ async def test_a_signal_ends_the_database_of_any_command(
     async with silent_provider() as (url, _):
         program = start_program(
             "-m", "kasparro", *command,
-            KASPARRO_HOME=str(state_folder), SOURCES="coinpaprika", COINPAPRIKA_URL=url, DATABASE_URL="",
+            KASPARRO_HOME=str(state_folder), SOURCES="coinpaprika", COINPAPRIKA_URL=url,
+            DATABASE_URL="",
         )  # fmt: skip
         postgres = await postgres_of(program)
         assert await program.stop() == 143, program.text()
@@ -111,7 +114,8 @@ async def test_a_trigger_that_waits_ends_with_the_signal(
 ) -> None:
     connection = await connect(database)
     await connection.execute(
-        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ('csv', 'file', true, 1, 60)"
+        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ('csv', "
+        "'file', true, 1, 60)"
     )
     program = start_program(
         "-m", "kasparro", "trigger", "--wait", DATABASE_URL=database, KASPARRO_HOME=str(tmp_path)

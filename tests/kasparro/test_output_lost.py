@@ -1,7 +1,4 @@
-"""`kasparro up` whose output cannot be written: a full disk, a reader that is gone.
-
-The service goes on.
-"""
+"""`kasparro up` continues when its output cannot be written: a full disk, a closed reader."""
 
 import asyncio
 import os
@@ -37,7 +34,7 @@ def start(start_program: StartProgram, output: Path, home: Path, csv: Path, port
 
 
 async def runs(port: int, program: Program, after: str = "") -> str:
-    """Wait for a run that ended after another, and return when."""
+    """Wait for a run that ended after another, and return its end."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             assert program.process.poll() is None, program.text()
@@ -64,7 +61,7 @@ async def test_a_full_disk_drops_lines_and_nothing_else(
     assert await program.stop(signal.SIGTERM) == 0
 
 
-async def test_a_reader_that_is_gone_is_told_what_it_missed_when_one_is_back(
+async def test_a_new_reader_gets_the_number_of_dropped_lines(
     start_program: StartProgram, state_folder: Path, tmp_path: Path
 ) -> None:
     port, fifo = free_port(), tmp_path / "fifo"
@@ -77,10 +74,10 @@ async def test_a_reader_that_is_gone_is_told_what_it_missed_when_one_is_back(
     await runs(port, program, await runs(port, program, first))
 
     reader = await asyncio.to_thread(fifo.open, "rb")
-    told = await asyncio.to_thread(
+    loss = await asyncio.to_thread(
         _read_until, reader, rb"kasparro  \| (\d+ lines were dropped: .* \(Broken pipe\))"
     )
-    assert int(told.split()[0]) > 1
+    assert int(loss.split()[0]) > 1
     draining = asyncio.create_task(asyncio.to_thread(reader.read))
     assert await program.stop(signal.SIGTERM) == 0
     assert re.search(rb"kasparro  \| stopping", await draining)

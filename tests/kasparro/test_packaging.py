@@ -1,4 +1,4 @@
-"""What a fresh machine starts from: the Makefile and the container files."""
+"""The files that a new machine starts from: the Makefile and the container files."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def test_make_tells_an_old_or_missing_python_in_one_line(
         )
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
     done = subprocess.run(
-        # Whichever make there is.
+        # Any make.
         ["make", "up", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"],  # noqa: S607
         cwd=ROOT,
         env={"PATH": os.environ["PATH"]},
@@ -44,8 +44,8 @@ def test_make_tells_an_old_or_missing_python_in_one_line(
     assert not (tmp_path / "venv").exists()
 
 
-def test_make_help_names_every_target_that_readers_are_told_of() -> None:
-    # Whichever make.
+def test_make_help_names_every_documented_target() -> None:
+    # Any make.
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
     named = set(re.findall(r"^make (\w+)", done.stdout, re.MULTILINE))
     assert {"up", "demo", "test", "lint", "check", "schema", "lock", "web"} <= named
@@ -122,7 +122,7 @@ def test_in_compose_each_part_can_read_its_own_password_alone_and_none_is_chosen
     assert services["migrate"]["command"] == ["migrate", "--logins", "/run/logins"]
     assert "POSTGRES_PASSWORD:" not in text
     assert services["db"]["environment"]["POSTGRES_PASSWORD_FILE"].endswith("/random/uuid")
-    # A volume that is new has the owner of the folder that it lies over.
+    # A new volume has the owner of the folder below it.
     folders = (
         (ROOT / "Dockerfile")
         .read_text(encoding="utf-8")
@@ -137,7 +137,7 @@ def test_in_compose_each_part_can_read_its_own_password_alone_and_none_is_chosen
 )
 def test_nothing_that_is_built_or_secret_is_committed() -> None:
     listed = subprocess.run(
-        # Whichever git there is.
+        # Any git.
         ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"],  # noqa: S607
         cwd=ROOT,
         capture_output=True,

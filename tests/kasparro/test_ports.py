@@ -1,4 +1,4 @@
-"""The server's port: had or not, and who has it."""
+"""The server's port: free, or used by which process."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The exit code that a script gets for runs."""
+"""The exit codes of runs."""
 
 import datetime
 

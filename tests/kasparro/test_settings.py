@@ -1,4 +1,4 @@
-"""The environment and `.env`: read once, a bad value told in one line that names it."""
+"""The environment and `.env`: a bad value gives one line that names it."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_without_any_variable_the_defaults_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "wanted"),
+    ("variable", "value", "expected"),
     [
         ("PORT", "eighty", "a whole number from 1 to 65535"),
         ("PORT", "0", "a whole number from 1 to 65535"),
@@ -60,16 +60,16 @@ def test_without_any_variable_the_defaults_hold() -> None:
         ("INTROSPECTION", "perhaps", "one of true, false, 1, 0"),
     ],
 )
-def test_a_bad_value_is_told_in_one_line_that_names_it(
-    variable: str, value: str, wanted: str | None
+def test_a_bad_value_gives_one_line_that_names_it(
+    variable: str, value: str, expected: str | None
 ) -> None:
-    if wanted is None:
+    if expected is None:
         assert load(**{variable: value}) == load()
         return
     with pytest.raises(SettingsError) as caught:
         load(**{variable: value})
     message = str(caught.value)
-    assert message.startswith(f"{variable} must be {wanted}")
+    assert message.startswith(f"{variable} must be {expected}")
     assert repr(value) in message
     assert "\n" not in message
 
@@ -179,7 +179,7 @@ def test_the_file_of_the_working_folder_is_read(
     assert load_settings().port == 9003
 
 
-def test_a_file_that_is_no_text_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_binary_file_gives_one_line(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"PORT=\xff\xfe\n")
     with pytest.raises(SettingsError, match=r"^.*\.env cannot be read: "):
@@ -195,7 +195,7 @@ def test_the_example_file_names_every_setting_and_changes_none() -> None:
     fields = {
         "KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__
     }
-    fields.remove("DEMO")  # no setting: the command says it
+    fields.remove("DEMO")  # not a setting: the command line decides
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert named == fields | set(re.findall(r"\$\{([A-Z_]+)", compose))
 
@@ -214,7 +214,7 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         for name in Settings.__struct_fields__
         if getattr(settings, name) != getattr(defaults, name)
     }
-    # What has no default shows an example instead; paths are relative there.
+    # A setting without a default shows an example; paths are relative there.
     examples = {
         "database_url",
         "read_database_url",

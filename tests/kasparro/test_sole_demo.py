@@ -1,4 +1,4 @@
-"""Where only a demo runs: commands mean it and say so, nothing is started or made beside it, and it can be removed."""
+"""If only a demo runs, commands use it and say so, start nothing, and can remove it."""
 
 import asyncio
 import datetime
@@ -20,13 +20,16 @@ from tests.kasparro.command_line import kasparro, run, run_in
 
 TIMEOUT_SECONDS = 90
 NOTE = r"Using the demo at (\S+) \(made-up prices\); --no-demo for other data\n"
-PAST = '{{ coins(first: 100) {{ nodes {{ candles(interval: D1, from: "{:%Y-%m-%d}T00:00:00Z") {{ samples }} }} }} }}'
+PAST = (
+    '{{ coins(first: 100) {{ nodes {{ candles(interval: D1, from: "{:%Y-%m-%d}T00:00:00Z") {{ '
+    "samples }} }} }} }}"
+)
 
 
 async def post(url: str, query: str) -> Any:  # noqa: ANN401 - what JSON holds
     def ask() -> Any:  # noqa: ANN401 - the same
         body = json.dumps({"query": query}).encode()
-        # Our own server.
+        # A server of the test.
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310 - the same
             return json.load(response)["data"]
@@ -44,7 +47,7 @@ async def get(url: str) -> Any:  # noqa: ANN401 - what JSON holds
 
 @pytest.fixture
 async def demo(start_program: StartProgram, state_folder: Path) -> tuple[Program, dict[str, str]]:
-    """`kasparro demo`, once it answers and its past is filled; and the environment of its commands."""
+    """Start `kasparro demo` and fill its past; return the environment of its commands."""
     environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "DATABASE_URL": ""}
     program = start_program("-m", "kasparro", "demo", **environ)
     await program.wait_for(r"Kasparro answers with made-up prices \(demo\)", TIMEOUT_SECONDS)
@@ -58,8 +61,7 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     program, environ = demo
     url = f"http://127.0.0.1:{environ['PORT']}"
 
-    # The first screen has curves: three days of the first hundred coins, the hours of two of them
-    # whole.
+    # The first screen has charts: three days of the first hundred coins, two of them by the hour.
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=3)
     coins = (await post(f"{url}/graphql", PAST.format(since)))["coins"]["nodes"]
     whole = [
@@ -74,9 +76,9 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     token = await kasparro("token", **environ)
     assert re.fullmatch(NOTE, token.stderr)
     assert token.stdout.strip() == load_or_create_token(state_folder / "demo")
-    asked = await kasparro("trigger", "--source", "csv", "--full", "--wait", **environ)
-    assert asked.returncode == 0, asked.stderr
-    assert re.search(r"^ csv +success +50 ", asked.stdout, re.MULTILINE)
+    triggered = await kasparro("trigger", "--source", "csv", "--full", "--wait", **environ)
+    assert triggered.returncode == 0, triggered.stderr
+    assert re.search(r"^ csv +success +50 ", triggered.stdout, re.MULTILINE)
     doctor = await kasparro("doctor", **environ)
     assert doctor.returncode == 0, doctor.stdout
     assert re.search(r"^ok +coingecko +250 records", doctor.stdout, re.MULTILINE)
@@ -111,8 +113,7 @@ async def test_commands_use_the_demo_that_runs_and_leave_no_trace_beside_it(
     ]
     assert len(postmasters) == 1
 
-    # Where there is other data, made-up prices are not taken for it unasked; reading still names
-    # the demo.
+    # With other data in the folder, writing commands need --demo; reading ones name the demo.
     (state_folder / "postgres" / "data").mkdir(parents=True)
     for command in (("export",), ("backfill", "--source", "coingecko", "--days", "1")):
         refused = await asyncio.to_thread(run_in, tmp_path, *command, **environ)

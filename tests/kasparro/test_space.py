@@ -1,4 +1,4 @@
-"""What a database takes of the disk: told as it is, and what it comes to at the present settings."""
+"""The size of a database on disk, now and in the end, with the present settings."""
 
 import datetime
 import json
@@ -70,7 +70,7 @@ def test_what_was_hardly_measured_is_not_forecast(growth: Growth | None, tmp_pat
         (None, "ok", ""),
     ],
 )
-def test_a_disk_that_will_be_full_is_told_before(
+def test_a_disk_that_will_be_full_is_reported_before(
     free: int | None, level: str, words: str, tmp_path: Path
 ) -> None:
     expected = Forecast(
@@ -82,7 +82,8 @@ def test_a_disk_that_will_be_full_is_told_before(
     found = space_finding(Settings(home=tmp_path, raw_retention_hours=9), SIZES, expected, free)
     assert found.level == level
     assert found.text == (
-        "1.0 MB now, 100.0 MB more an hour; up to 12.0 GB in the end: raw payloads 9.0 GB (RAW_RETENTION_HOURS=9), "
+        "1.0 MB now, 100.0 MB more an hour; up to 12.0 GB in the end: raw payloads 9.0 GB "
+        "(RAW_RETENTION_HOURS=9), "
         f"history 2.0 GB (HISTORY_RETENTION_DAYS=90){words}"
     )
     assert (found.remedy is None) == (level == "ok")
@@ -92,11 +93,14 @@ async def test_rows_and_bytes_are_those_of_all_partitions(connection: Connection
     empty = await read_sizes(connection)
     await connection.execute(
         "INSERT INTO price_points (ticker, at, price_usd, source) "
-        "SELECT 'T' || n, now(), 1, 'csv' FROM generate_series(1, 20000) AS n; ANALYZE price_points_default"
+        "SELECT 'T' || n, now(), 1, 'csv' FROM generate_series(1, 20000) AS n; ANALYZE "
+        "price_points_default"
     )
     await connection.execute(
-        "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, rival_count, provenance) "
-        "SELECT 'T' || n, 'csv', now(), now(), 0, '[]' FROM generate_series(1, 300) AS n; ANALYZE normalized_records"
+        "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, rival_count, "
+        "provenance) "
+        "SELECT 'T' || n, 'csv', now(), now(), 0, '[]' FROM generate_series(1, 300) AS n; "
+        "ANALYZE normalized_records"
     )
     sizes = await read_sizes(connection)
     assert sizes.points.rows == pytest.approx(20_000, rel=0.02)
@@ -117,8 +121,8 @@ async def test_status_and_doctor_tell_it(state_folder: Path) -> None:
         shown,
         re.MULTILINE,
     )
-    told = json.loads((await kasparro("status", "--json", **settings)).stdout)
-    assert told["demo"] is False
-    assert told["disk_bytes"] > told["sizes"]["database_bytes"] > 5_000_000
+    status = json.loads((await kasparro("status", "--json", **settings)).stdout)
+    assert status["demo"] is False
+    assert status["disk_bytes"] > status["sizes"]["database_bytes"] > 5_000_000
     found = json.loads((await kasparro("doctor", "--json", **settings)).stdout)
     assert "Space" in [finding["subject"] for finding in found]

@@ -1,4 +1,4 @@
-"""`kasparro status` shows the coins most in doubt: the worst of each kind in turn, each with the reason."""
+"""`kasparro status` shows the most doubtful coins: the worst of each kind, with the reason."""
 
 import json
 import random
@@ -23,7 +23,8 @@ POLL_SECONDS = 300
 
 async def add_source(connection: Connection, *names: str) -> None:
     await connection.executemany(
-        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ($1, 'api', true, 10, $2)",
+        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ($1, 'api', "
+        "true, 10, $2)",
         [(name, POLL_SECONDS) for name in names],
     )
 
@@ -38,7 +39,8 @@ class Coin(msgspec.Struct):
 
 async def add_coins(connection: Connection, *coins: Coin) -> None:
     await connection.executemany(
-        "INSERT INTO normalized_records (ticker, name, price_usd_exact, market_cap_usd, source, created_at, "
+        "INSERT INTO normalized_records (ticker, name, price_usd_exact, market_cap_usd, source, "
+        "created_at, "
         "ingested_at, price_spread_percent, rival_count, provenance) "
         "VALUES ($1, $1 || ' Coin', 1, $2, 'coingecko', $3, $4, $5, $6, '[]')",
         [
@@ -157,13 +159,18 @@ async def test_the_list_is_what_plain_python_makes_of_the_coins(
 async def test_disputes_are_found_by_their_index(connection: Connection) -> None:
     await add_source(connection, "coingecko")
     await connection.execute(
-        "INSERT INTO normalized_records (ticker, price_usd_exact, market_cap_usd, source, created_at, ingested_at, "
-        "rival_count, provenance) SELECT 'T' || i, 1, 1 + i, 'coingecko', now(), now(), (i % 1000 = 7)::integer, '[]' "
+        "INSERT INTO normalized_records (ticker, price_usd_exact, market_cap_usd, source, "
+        "created_at, ingested_at, "
+        "rival_count, provenance) SELECT 'T' || i, 1, 1 + i, 'coingecko', now(), now(), (i % "
+        "1000 = 7)::integer, '[]' "
         "FROM generate_series(1, 20000) AS i"
     )
     await connection.execute("ANALYZE normalized_records")
-    scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'normalized_records_disputed'"
-    for _ in range(10):  # past the five executions after which a generic plan may take over
+    scans = (
+        "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = "
+        "'normalized_records_disputed'"
+    )
+    for _ in range(10):  # a generic plan may be used after five executions
         page = await coin_page(
             connection,
             CoinFilter(is_disputed=True),

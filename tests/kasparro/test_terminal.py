@@ -1,4 +1,4 @@
-"""What a provider says cannot drive the terminal of whoever runs a command."""
+"""A provider's text cannot control the terminal."""
 
 import datetime
 import io

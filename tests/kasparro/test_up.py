@@ -1,4 +1,4 @@
-"""`kasparro up` as a whole: everything starts, survives what befalls it, and leaves nothing running."""
+"""`kasparro up` as a whole: everything starts, survives failures, and leaves nothing running."""
 
 import asyncio
 import json
@@ -19,7 +19,10 @@ from tests.conftest import Program, StartProgram
 from tests.kasparro.command_line import kasparro
 
 TIMEOUT_SECONDS = 60
-GREETING = r"Kasparro answers with made-up prices \(demo\) at (\S+) \(GraphiQL /graphql, REST /data, docs /docs\)"
+GREETING = (
+    r"Kasparro answers with made-up prices \(demo\) at (\S+) \(GraphiQL /graphql, REST "
+    r"/data, docs /docs\)"
+)
 
 
 Answer = dict[str, Any]
@@ -41,7 +44,7 @@ class Demo:
         return psutil.Process(self.program.process.pid).children(recursive=True)
 
     def process(self, word: str) -> psutil.Process:
-        """The child that has `word` in its command line."""
+        """Return the child with `word` in its command line."""
         return next(
             child
             for child in self.processes()
@@ -53,7 +56,7 @@ class Demo:
         return answer
 
     async def wait_until(self, holds: Callable[[Answer], bool], path: str) -> Answer:
-        """Ask for `path` until the answer is as wanted; an error is no answer."""
+        """Request `path` until the answer satisfies `holds`; errors do not count."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 try:
@@ -78,7 +81,7 @@ async def get(url: str) -> Any:  # noqa: ANN401 - what JSON holds
 
 @pytest.fixture
 def start_demo(start_program: StartProgram, state_folder: Path) -> StartDemo:
-    """Starts the demo on a port and a state folder of the test's own; waits until it answers."""
+    """Start the demo on a free port and a folder of its own; wait until it answers."""
     environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "POLL_SECONDS": "1"}
     environ |= {"API_SOURCE_KEY": "a-real-key", "DATABASE_URL": "", "LOG_FORMAT": ""}
 
@@ -100,12 +103,13 @@ async def gone(processes: list[psutil.Process]) -> None:
 
 
 async def each_process_has_its_own_login(demo: Demo) -> None:
-    """In the embedded database these may not even make temporary tables or large objects, as PUBLIC may elsewhere."""
+    """The logins of the embedded database may not create temporary tables or large objects."""
     owner_dsn = (demo.home / "postgres.url").read_text(encoding="utf-8")
     owner = await connect(owner_dsn)
     try:
         users = await owner.fetch(
-            "SELECT DISTINCT application_name, usename FROM pg_stat_activity WHERE application_name LIKE 'kasparro %' "
+            "SELECT DISTINCT application_name, usename FROM pg_stat_activity WHERE "
+            "application_name LIKE 'kasparro %' "
             "AND pid <> pg_backend_pid()"
         )
     finally:
@@ -134,7 +138,7 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
     assert page["data"][0]["id"].startswith("merged_")
     text = demo.program.text()
     assert len(re.findall(GREETING, text)) == 1
-    assert "kasparro  | demo: prices are made up and kept apart in" in text
+    assert "kasparro  | demo: prices are made up and stay in" in text
     assert re.search(r"^ingestor  \| .*run\.finished", text, re.MULTILINE)
     assert re.search(r"^simulator \| ", text, re.MULTILINE)
     assert "a-real-key" not in text
@@ -150,11 +154,11 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
         "csv",
     ]
 
-    asked = await kasparro(
+    triggered = await kasparro(
         "trigger", "--demo", "--source", "csv", "--full", "--wait", **demo.environ
     )
-    assert asked.returncode == 0, asked.stderr
-    assert re.search(r"^ csv +success +50 ", asked.stdout, re.MULTILINE)
+    assert triggered.returncode == 0, triggered.stderr
+    assert re.search(r"^ csv +success +50 ", triggered.stdout, re.MULTILINE)
 
     second = await kasparro("up", "--demo", **{**demo.environ, "PORT": str(free_port())})
     assert (second.returncode, second.stdout) == (2, "")
@@ -178,7 +182,8 @@ async def test_whatever_is_killed_comes_back(start_demo: StartDemo) -> None:
     for name in ("ingestor", "server", "kasparro.simulator"):
         demo.process(name).kill()
         await demo.program.wait_for(
-            rf"kasparro  \| {name.rpartition('.')[2]} was ended by SIGKILL; starting it again in 1 s"
+            rf"kasparro  \| {name.rpartition('.')[2]} was ended by SIGKILL; starting it again in "
+            r"1 s"
         )
     demo.process("postgres").kill()
     await demo.program.wait_for(r"kasparro  \| PostgreSQL ended; starting it again\n")
@@ -278,7 +283,7 @@ async def test_ctrl_c_while_it_starts_ends_it(
         "-m", "kasparro", "up", KASPARRO_HOME=str(state_folder), PORT=str(free_port())
     )
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not (state_folder / "postgres").exists():  # initdb is at work
+        while not (state_folder / "postgres").exists():  # initdb runs
             await asyncio.sleep(0.01)
     processes = psutil.Process(program.process.pid).children(recursive=True)
     assert await program.stop(signal.SIGINT) == 0

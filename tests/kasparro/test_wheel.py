@@ -1,4 +1,4 @@
-"""The wheel of a clone: with its pages, in an environment of its own, started from somewhere else."""
+"""The wheel of a clone contains its pages and runs in an environment and folder of its own."""
 
 import asyncio
 import os
@@ -28,9 +28,9 @@ pytestmark = [
 
 
 def clone(folder: Path) -> Path:
-    """Copy what git has, as it is here now."""
+    """Copy the files under version control, as they are here."""
     listed = subprocess.run(
-        # Whichever git there is.
+        # Any git.
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
         cwd=ROOT,
         capture_output=True,
@@ -112,14 +112,14 @@ def test_the_wheel_has_the_pages_and_the_data_and_no_names_but_its_packages(whee
 async def test_the_installed_wheel_runs_the_demo_from_any_folder(
     wheel: Path, start_program: StartProgram, state_folder: Path, tmp_path: Path
 ) -> None:
-    """The folder has files of the names of its packages, which are common ones."""
+    """The folder has files with the names of our packages, which are common ones."""
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = str(environment / "bin" / "python")
     done = pip("install", str(wheel), python=python)
     assert done.returncode == 0, done.stderr
     (packages,) = environment.glob("lib/python*/site-packages")
-    # The packages it needs, and not what this environment's own .pth files add: the checkout.
+    # The required packages, without this environment's own .pth files, which add the checkout.
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -145,9 +145,9 @@ async def test_the_installed_wheel_runs_the_demo_from_any_folder(
 
 
 def read(url: str) -> str:
-    # Our own server.
+    # A server of the test.
     request = urllib.request.Request(url, headers={"Accept": "text/html"})  # noqa: S310
-    # The same.
+    # Likewise.
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
         text: str = response.read().decode()
         return text
@@ -163,13 +163,11 @@ def files_of(python: str, folder: Path) -> str:
 def test_without_pages_and_without_node_there_is_no_wheel(tmp_path: Path) -> None:
     checkout = clone(tmp_path / "checkout")
     done = build(checkout, tmp_path / "wheel", path=str(tmp_path))
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode == 1
-    assert (
-        "The web pages are not built, and there is no Node.js that can build them: run `make web` first"
-        in said
-    )
-    assert "Traceback" not in said
+    assert "The web pages are not built" in output
+    assert "run `make web` first" in output
+    assert "Traceback" not in output
     assert not (tmp_path / "wheel").exists() or not list((tmp_path / "wheel").iterdir())
 
 
@@ -179,7 +177,7 @@ def test_without_pages_npm_builds_them_before_the_wheel(tmp_path: Path) -> None:
     programs.mkdir()
     for name, script in (
         ("node", "echo v22.12.0"),
-        ("npm", f'echo "$@" >> {tmp_path}/asked; {FAKE_BUILD}'),
+        ("npm", f'echo "$@" >> {tmp_path}/calls; {FAKE_BUILD}'),
     ):
         (programs / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (programs / name).chmod(0o755)
@@ -188,8 +186,8 @@ def test_without_pages_npm_builds_them_before_the_wheel(tmp_path: Path) -> None:
     (path,) = (tmp_path / "wheel").glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         assert set(PAGES) <= set(archive.namelist())
-    asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
-    assert [line.split()[0] for line in asked] == ["ci", "run", "ci", "run"]
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    assert [line.split()[0] for line in calls] == ["ci", "run", "ci", "run"]
 
 
 FAKE_BUILD = """
