@@ -144,8 +144,8 @@ async def _backfill(
                 limit = settings.history_retention_days
                 if days > limit:
                     say(
-                        f"history is kept for {limit:,} days (HISTORY_RETENTION_DAYS): older prices "
-                        "are left out"
+                        f"history is kept for {limit:,} days (HISTORY_RETENTION_DAYS): older "
+                        "prices are left out"
                     )
                 work = await plan(
                     connection, source, min(days, limit), tickers=tickers, again=again

@@ -90,7 +90,7 @@ def _print(status: Status, now: datetime.datetime) -> None:
     for problem in status.problems:
         say(f"problem: {problem}")
     if not status.sources:
-        click.echo("no source was ever run: start `kasparro up`, or `kasparro ingest --once`")
+        click.echo("no source has run yet: start `kasparro up`, or `kasparro ingest --once`")
         return
     table = Table(*_COLUMNS, box=None)
     for source in status.sources:
@@ -113,12 +113,12 @@ def _disk_bytes(settings: Settings) -> int | None:
 
 
 def _size(status: Status) -> str:
-    """Say what the database takes, and what of it is meant to pass."""
+    """Return the database's size, and the sizes of payloads and history, which expire."""
     sizes = status.sizes
     on_disk = "" if status.disk_bytes is None else f"{decimal(status.disk_bytes)} on disk: "
     return (
-        f"{on_disk}database {decimal(sizes.database_bytes)}, of that raw payloads {decimal(sizes.raw.bytes)}, "
-        f"history {decimal(sizes.history_bytes)}"
+        f"{on_disk}database {decimal(sizes.database_bytes)}, of that raw payloads "
+        f"{decimal(sizes.raw.bytes)}, history {decimal(sizes.history_bytes)}"
     )
 
 
@@ -135,7 +135,8 @@ def _why(coin: DoubtfulCoin, now: datetime.datetime) -> str:
         return f"its sources' prices lie {coin.price_spread_percent:.3g} % apart"
     if coin.flaw == "stale":
         return f"stale: {coin.source} observed it {_when(coin.observed_at, now)}"
-    return f"{coin.rival_count:,} {'other claims' if coin.rival_count == 1 else 'others claim'} its ticker"
+    claim = "other claims" if coin.rival_count == 1 else "others claim"
+    return f"{coin.rival_count:,} {claim} its ticker"
 
 
 def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:

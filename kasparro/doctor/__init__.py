@@ -1,4 +1,4 @@
-"""What may be wrong, in a user's words: `examine` looks at everything, each part in a module of its own."""
+"""The checks of `kasparro doctor`: `examine` runs them all, each in a module of its own."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,7 @@ __all__ = ["Finding", "examine"]
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Yield what each check found, as soon as it is known."""
+    """Yield the finding of each check as soon as it is known."""
     yield check_python()
     folder = check_state_folder(settings)
     yield folder

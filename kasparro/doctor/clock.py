@@ -1,4 +1,4 @@
-"""The clock: held against the database's and against the Date header of a provider (RFC 9110, section 6.6.1)."""
+"""Check the clock against a provider's Date header (RFC 9110, section 6.6.1)."""
 
 import datetime
 import email.utils
@@ -12,7 +12,7 @@ from kasparro.doctor.findings import Finding
 
 TOLERANCE = datetime.timedelta(seconds=30)
 TOO_FAR = datetime.timedelta(minutes=5)
-"""Observation times further ahead than this are cut, see `ingestor`; a clock this wrong spoils data."""
+"""The ingestor limits observation times further ahead than this: such a clock spoils data."""
 TIMEOUT_SECONDS = 10.0
 REMEDY = "set the clock, for example with `timedatectl set-ntp true`"
 
@@ -29,13 +29,14 @@ async def check_clock(urls: list[str], egress: Egress) -> Finding:
             ahead = await _ahead(session, URL(url), egress)
             if ahead is not None:
                 return clock_finding(url, ahead)
-    return Finding("warn", "Clock", "no provider told the time", "see the lines on the sources")
+    return Finding("warn", "Clock", "no provider sent its time", "see the lines on the sources")
 
 
 def clock_finding(whose: str, ahead: datetime.timedelta) -> Finding:
-    """Say how far another clock, which is `ahead` of ours, disagrees."""
+    """Return the finding for another clock that is `ahead` of ours."""
     seconds = round(abs(ahead).total_seconds())
-    text = f"this machine is {seconds} s {'behind' if ahead > datetime.timedelta() else 'ahead of'} {whose}"
+    relation = "behind" if ahead > datetime.timedelta() else "ahead of"
+    text = f"this machine is {seconds} s {relation} {whose}"
     if abs(ahead) > TOO_FAR:
         return Finding("fail", "Clock", text, REMEDY)
     if abs(ahead) > TOLERANCE:

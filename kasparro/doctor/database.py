@@ -1,4 +1,4 @@
-"""The database: in reach, at today's schema, of one mind with us about the time."""
+"""Check the database: its connection, schema and clock."""
 
 import contextlib
 import datetime
@@ -22,7 +22,7 @@ LOCK_TIMEOUT_SECONDS = 5.0
 
 
 async def check_database(settings: Settings) -> list[Finding]:
-    """Check the database that `settings` mean; the embedded one is started for it where none runs."""
+    """Check the database of `settings`; start the embedded one if it does not run."""
     try:
         async with open_database(settings) as dsn:
             return await _check(dsn, settings)
@@ -74,7 +74,7 @@ async def _check(dsn: str, settings: Settings) -> list[Finding]:
 
 
 def _clock(ahead: datetime.timedelta) -> Finding:
-    """Say whether the database's clock agrees; where it does not by minutes, nothing old is dropped."""
+    """Return the finding of the database's clock; if it is minutes off, old data is kept."""
     finding = clock_finding("the database", ahead)
     if abs(ahead) <= CLOCKS_APART:
         return finding
@@ -92,8 +92,8 @@ async def _connected(dsn: str) -> AsyncIterator[tuple[str, datetime.timedelta]]:
     connection = await connect(dsn, application_name="kasparro doctor")
     try:
         now: datetime.datetime = await database_now(connection)
-        # As the server writes it, but for a packager's words behind: asyncpg's parts have the minor
-        # version elsewhere.
+        # As the server reports it, without a packager's suffix: asyncpg has the minor version
+        # elsewhere.
         version = connection.get_settings().server_version.partition(" ")[0]
         yield version, now - datetime.datetime.now(datetime.UTC)
     finally:

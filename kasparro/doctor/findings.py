@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The finding of a check."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Level = Literal["ok", "warn", "fail"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the doctor: what was looked at, what it is like, and what to do where it is not well."""
+    """One line of the doctor: the subject, its state, and a remedy if necessary."""
 
     level: Level
     subject: str

@@ -1,17 +1,17 @@
-"""The logins: whether the server and the ingestor can do no more than their work needs."""
+"""Check whether the server and the ingestor have logins with only the rights that they need."""
 
 from db.connect.pool import connect
 from db.schema.logins import PARTS, LoginError, Part, find_login
 from kasparro.doctor.findings import Finding
 
 REMEDY = (
-    "let the login of DATABASE_URL make roles (ALTER ROLE ... CREATEROLE) and start the service again; until then "
-    "whoever gets into it can change everything"
+    "let the login of DATABASE_URL create roles (ALTER ROLE ... CREATEROLE) and start the service "
+    "again; until then an intruder can change everything"
 )
 
 
 async def check_logins(dsn: str) -> list[Finding]:
-    """Look for the login of each part; none is made."""
+    """Check the login of each process, without creating one."""
     return [await _check(dsn, part) for part in PARTS]
 
 

@@ -1,4 +1,4 @@
-"""The machine: Python, the state folder, the disk, the port."""
+"""Check the machine: Python, the state folder, the disk, the port."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ FULL_DISK_BYTES = 100_000_000
 
 
 def check_python() -> Finding:
-    """See that Python is new enough."""
+    """Check that Python is new enough."""
     text = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info < OLDEST_PYTHON:
         return Finding("fail", "Python", text, "install Python 3.11 or newer")
@@ -26,7 +26,7 @@ def check_python() -> Finding:
 
 
 def check_state_folder(settings: Settings) -> Finding:
-    """See that the state folder can be written, or made."""
+    """Check that the state folder can be written or created."""
     home = settings.home
     existing = _nearest_existing(home)
     if not existing.is_dir():
@@ -42,7 +42,7 @@ def check_state_folder(settings: Settings) -> Finding:
 
 
 def check_disk(settings: Settings) -> Finding:
-    """See that the disk of the state folder has room."""
+    """Check that the state folder's disk has space."""
     free = shutil.disk_usage(_nearest_existing(settings.home)).free
     text = f"{free / 1e9:.1f} GB free at {settings.home}"
     remedy = "make room, or set KASPARRO_HOME to another disk, or lower HISTORY_RETENTION_DAYS"
@@ -54,13 +54,16 @@ def check_disk(settings: Settings) -> Finding:
 
 
 def check_server_port(settings: Settings) -> Finding:
-    """See that the port is free, or Kasparro's own."""
+    """Check that the port is free or Kasparro's own."""
     holder = find_lock_holder(settings.home)
     try:
         check_port(settings.host, settings.port)
     except CommandRefusedError as error:
         if holder is not None and holder.url.endswith(f":{settings.port}"):
-            text = f"{settings.port} is held by Kasparro itself, which runs (process {holder.pid}) at {holder.url}"
+            text = (
+                f"{settings.port} is held by Kasparro itself, which runs (process {holder.pid}) at "
+                f"{holder.url}"
+            )
             return Finding("ok", "Port", text)
         problem, _, remedy = str(error).partition(": ")
         return Finding("fail", "Port", problem, remedy)

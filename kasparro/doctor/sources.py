@@ -36,7 +36,7 @@ PAUSE = "nothing: it is asked again then; a key or a larger plan may allow more 
 
 
 async def check_sources(settings: Settings) -> list[Finding]:
-    """Check every source that is set, side by side, the list of identities, and the clock against the providers."""
+    """Check every configured source, the identities, and the clock against the providers."""
     try:
         sources = create_sources(settings)
         read_identities(settings.identity_path)

@@ -1,4 +1,4 @@
-"""The room that the database needs: what it holds, how fast it grows, what that comes to at the present settings."""
+"""Check the database's disk space: present size, growth, and final size with these settings."""
 
 import shutil
 
@@ -16,7 +16,7 @@ REMEDY = (
 
 
 async def check_space(connection: Connection, settings: Settings) -> Finding:
-    """Say what the database takes now and later, and warn where its disk, if that is ours, would be full before."""
+    """Return the sizes of the database; warn if its disk, where it is ours, will be full."""
     sizes, growth = await read_sizes(connection), await read_growth(connection)
     free = shutil.disk_usage(settings.home).free if settings.database_url is None else None
     return space_finding(settings, sizes, forecast(sizes, growth, retention_of(settings)), free)
@@ -25,7 +25,7 @@ async def check_space(connection: Connection, settings: Settings) -> Finding:
 def space_finding(
     settings: Settings, sizes: Sizes, expected: Forecast | None, free: int | None
 ) -> Finding:
-    """Return the finding; `free` is None where the database's disk is not known."""
+    """Return the finding; `free` is None if the database's disk is unknown."""
     now = f"{decimal(sizes.database_bytes)} now"
     if expected is None:
         return Finding(
@@ -35,9 +35,11 @@ def space_finding(
     if settings.raw_retention_hours is not None:
         raw_setting = f"RAW_RETENTION_HOURS={settings.raw_retention_hours}"
     text = (
-        f"{now}, {_size(expected.bytes_per_hour)} more an hour; up to {_size(expected.database_bytes)} in the end: "
+        f"{now}, {_size(expected.bytes_per_hour)} more an hour; "
+        f"up to {_size(expected.database_bytes)} in the end: "
         f"raw payloads {_size(expected.raw_bytes)} ({raw_setting}), "
-        f"history {_size(expected.history_bytes)} (HISTORY_RETENTION_DAYS={settings.history_retention_days})"
+        f"history {_size(expected.history_bytes)} "
+        f"(HISTORY_RETENTION_DAYS={settings.history_retention_days})"
     )
     if free is not None and expected.database_bytes - sizes.database_bytes > free:
         hours = free / expected.bytes_per_hour

@@ -180,7 +180,7 @@ async def test_ingest_once_runs_each_source_and_status_shows_it(
     database: str, tmp_path: Path
 ) -> None:
     settings = no_network(database, tmp_path)
-    assert "no source was ever run" in (await kasparro("status", **settings)).stdout
+    assert "no source has run yet" in (await kasparro("status", **settings)).stdout
     first = await kasparro("ingest", "--once", "--json", **settings)
     assert first.returncode == 0, first.stderr
     [outcome] = json.loads(first.stdout)

@@ -1,4 +1,4 @@
-"""Finished runs, for a person or for a script."""
+"""Print finished runs, as a table or as JSON, and end with their exit code."""
 
 from collections.abc import Collection, Sequence
 from typing import NoReturn
@@ -29,29 +29,29 @@ STYLES = {
 
 
 WIDTH = 100
-"""What the tables need; a narrower terminal wraps their lines, a pipe gets them whole."""
+"""The width of the tables; a narrower terminal wraps their lines, a pipe gets complete ones."""
 
 
 def open_screen() -> Console:
-    """Return where a command prints for a person: plain text where standard output is no terminal."""
+    """Return the console for tables: plain text if standard output is not a terminal."""
     screen = Console(highlight=False, soft_wrap=True)
     screen.width = max(screen.width, WIDTH)
     return screen
 
 
 def end_with_runs(
-    asked: Collection[str], runs: Sequence[FinishedRun | RunRow], without_run: str
+    sources: Collection[str], runs: Sequence[FinishedRun | RunRow], without_run: str
 ) -> NoReturn:
-    """End the command with the code of the worst run; a line says of each source without one that it is `without_run`.
+    """End the command with the exit code of the worst run: 3 for rejected records, 4 for a failure.
 
-    3 where records were rejected, 4 where a run did not get to its end. A source's last run counts:
-    after a crash a request goes on with another one.
+    Prints `without_run` for each source without a run. The last run of a source counts: after a
+    crash another run continues a request. Raises click's Exit.
     """
     statuses = {run.source: run.status for run in runs}
-    for source in asked:
+    for source in sources:
         if source not in statuses:
             say(f"{source}: {without_run}", err=True)
-    seen = {statuses.get(source) for source in asked}
+    seen = {statuses.get(source) for source in sources}
     if seen - {"success", "partial"}:
         raise click.exceptions.Exit(RUN_FAILED)
     raise click.exceptions.Exit(RUN_PARTIAL if "partial" in seen else 0)

@@ -1,4 +1,4 @@
-"""How things stand: every source with its last run and checkpoint, as the server reads them, and the worst coins."""
+"""The status of a Kasparro: its sources as the server reads them, and its worst coins."""
 
 import datetime
 
@@ -22,7 +22,7 @@ from kasparro.supervise.process_lock import LockHolder
 
 
 class SourceStatus(msgspec.Struct, frozen=True):
-    """One source; None for what there is not yet."""
+    """A source; None for a missing run or checkpoint."""
 
     source: SourceRow
     listings: int
@@ -31,10 +31,10 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What `kasparro status` shows; `running` is the `kasparro up` of this state folder, `problems` its hindrances.
+    """The output of `kasparro status`; `running` is the `kasparro up` of this state folder.
 
-    `disk_bytes` is what an embedded database takes of the disk, its log of changes included; None
-    for any other.
+    `problems` are those of its loops. `disk_bytes` is the size of an embedded database on disk,
+    with its write-ahead log; None for any other database.
     """
 
     running: LockHolder | None
@@ -50,7 +50,7 @@ class Status(msgspec.Struct, frozen=True):
 async def read_status(
     connection: Connection, running: LockHolder | None, disk_bytes: int | None
 ) -> Status:
-    """Read it all in one snapshot."""
+    """Read everything in one snapshot."""
     problems = await read_problems(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await all_sources(connection)
