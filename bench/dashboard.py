@@ -48,7 +48,7 @@ async ([rows, rowPx]) => {
   scroller.scrollTo(0, 0);
 }
 """
-_SETTLED = """
+_IS_LIVE = """
 () => document.querySelector('.table').ariaBusy === 'false'
   && document.querySelector('.sign')?.innerText === 'Live'
 """
@@ -86,7 +86,7 @@ async def measure(*, quick: bool) -> list[Figure]:
             browser, demo, QUICK_UPDATES_SECONDS if quick else UPDATES_SECONDS
         )
     async with running_demo(coins=SCROLLED_COINS) as demo, running_browser() as browser:
-        frames = await _scrolled(browser, demo)
+        frames = await _scroll(browser, demo)
     return [
         Figure(
             what="dashboard: JavaScript before the first chart, compressed",
@@ -152,11 +152,11 @@ async def _updates(browser: "Browser", demo: Demo, seconds: float) -> float:
     await client.send("Performance.enable")
     before, counted = await _script_seconds(client), 0
     await asyncio.sleep(seconds)
-    spent = await _script_seconds(client) - before
+    script_seconds = await _script_seconds(client) - before
     await page.close()
     if not counted:
         raise RuntimeError("no update arrived")
-    return 1000 * spent / counted * ROWS_OF_AN_UPDATE
+    return 1000 * script_seconds / counted * ROWS_OF_AN_UPDATE
 
 
 def _coins_in(payload: str | bytes) -> int:
@@ -172,12 +172,12 @@ async def _script_seconds(client: "CDPSession") -> float:
     return next(float(metric["value"]) for metric in metrics if metric["name"] == "ScriptDuration")
 
 
-async def _scrolled(browser: "Browser", demo: Demo) -> Sequence[float]:
+async def _scroll(browser: "Browser", demo: Demo) -> Sequence[float]:
     """Return the milliseconds of each frame while loaded rows scroll by during live updates."""
     page = await _open(browser, demo)
     async with asyncio.timeout(TIMEOUT_MS / 1000):
         await page.evaluate(_LOAD, [ROWS, ROW_PX])
-        await page.wait_for_function(_SETTLED)
+        await page.wait_for_function(_IS_LIVE)
     frames: list[float] = await page.evaluate(_SCROLL, [ROWS, ROW_PX, ROWS_PER_SECOND])
     await page.close()
     return frames

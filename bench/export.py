@@ -11,7 +11,7 @@ from bench.figures import Bounds, Figure
 from bench.postgres import temporary_server
 from bench.programs import MEGABYTE, ResourceUsage, run_to_end
 from bench.screen import say
-from bench.served import Served, serving
+from bench.served import ServerProcess, serving
 from db.connect.pool import connect
 from db.embedded.programs import wheel_programs
 from db.export.formats import FORMATS
@@ -131,7 +131,7 @@ async def _command_line(dsn: str, name: str) -> ResourceUsage:
     return await run_to_end(command, {"DATABASE_URL": dsn})
 
 
-async def _download(server: Served) -> tuple[float, float]:
+async def _download(server: ServerProcess) -> tuple[float, float]:
     """Read a file to its end; return the seconds and the server's peak memory in MB."""
     peak = 0
     started = time.perf_counter()

@@ -11,7 +11,7 @@ import aiohttp
 from bench.crowd import Crowd, crowd, p99
 from bench.figures import Bounds, Figure
 from bench.screen import say
-from bench.served import Served, serving
+from bench.served import ServerProcess, serving
 from db.connect.pool import connect
 from db.connect.types import Connection
 from db.events import add_coins_event, notify_events
@@ -65,7 +65,7 @@ class Coins:
     """All coins, with many subscribers."""
 
     def __init__(
-        self, server: Served, clients: Crowd, connection: Connection, tickers: Sequence[str]
+        self, server: ServerProcess, clients: Crowd, connection: Connection, tickers: Sequence[str]
     ) -> None:
         self.waits: list[float] = []
         """The seconds of each update, from before its commit until it was read."""

@@ -8,7 +8,7 @@ import msgspec
 from bench.crowd import Crowd, crowd, p99
 from bench.figures import Bounds, Figure
 from bench.screen import say
-from bench.served import Served, serving
+from bench.served import ServerProcess, serving
 from db.connect.pool import connect
 from db.connect.types import Connection
 from db.events import add_run_event, notify_events
@@ -46,7 +46,9 @@ class Side(msgspec.Struct, frozen=True):
 class Runs:
     """One run, with many subscribers."""
 
-    def __init__(self, server: Served, clients: Crowd, connection: Connection, run: int) -> None:
+    def __init__(
+        self, server: ServerProcess, clients: Crowd, connection: Connection, run: int
+    ) -> None:
         self._server = server
         self._clients = clients
         self._connection = connection

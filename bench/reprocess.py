@@ -72,17 +72,17 @@ async def measure(*, quick: bool) -> list[Figure]:
     async with temporary_server() as server:
         few = await server.database("few")
         await _fill(few, listings, FEW_TICKS)
-        _, few_mb, _ = await _timed(few)
+        _, few_mb, _ = await _time_reprocess(few)
         dsn = await server.database("reprocess")
         say(f"{payloads:,} payloads ...")
         await _fill(dsn, listings, ticks)
         say("misreading them ...")
         await _misread(dsn)
         say("rebuilding ...")
-        changed_seconds, changed_mb, changed_wait = await _timed(dsn)
+        changed_seconds, changed_mb, changed_wait = await _time_reprocess(dsn)
         say("rebuilding without a change ...")
         await _forget_readers(dsn)
-        same_seconds, same_mb, same_wait = await _timed(dsn)
+        same_seconds, same_mb, same_wait = await _time_reprocess(dsn)
     return [
         Figure(
             what=f"`kasparro reprocess` of {payloads:,} payloads, rows changed, start included",
@@ -162,7 +162,7 @@ async def _misread(dsn: str) -> None:
         await source.close()
 
 
-async def _timed(dsn: str) -> tuple[float, float, float]:
+async def _time_reprocess(dsn: str) -> tuple[float, float, float]:
     """Reprocess as a user does; return the seconds, peak MB, and a writer's longest wait."""
     async with _writer(dsn) as waits:
         seconds, peak_mb = await _run(dsn)

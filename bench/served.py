@@ -15,7 +15,7 @@ from kasparro.supervise.ports import free_port
 START_SECONDS = 30.0
 
 
-class Served:
+class ServerProcess:
     """The port of a server, and its resource usage."""
 
     def __init__(self, port: int, pid: int) -> None:
@@ -36,7 +36,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(dsn: str, *command: str) -> AsyncIterator[Served]:
+async def serving(dsn: str, *command: str) -> AsyncIterator[ServerProcess]:
     """Start the product's server, or a module with DSN and port as its arguments.
 
     Raises AssertionError.
@@ -66,7 +66,7 @@ async def serving(dsn: str, *command: str) -> AsyncIterator[Served]:
                 raise AssertionError("its output is a pipe")
             async with asyncio.timeout(START_SECONDS):
                 await process.stdout.readuntil(b"Listening at")
-            yield Served(port, process.pid)
+            yield ServerProcess(port, process.pid)
         finally:
             process.terminate()
             await process.communicate()

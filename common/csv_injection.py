@@ -10,7 +10,7 @@ _SIGNS = "-=+@\\t\\r\\n\uff1d\uff0b\uff0d\uff20"
 _GUARDED = re.compile(f"'+[{_SIGNS}]")
 
 
-def guarded(column: str) -> str:
+def guard_sql(column: str) -> str:
     """Return the SQL expression that guards the cells of a text column."""
     # Most cells begin with a letter: they skip the regular expression, which would take longer than
     # all other work on a row.
@@ -18,6 +18,6 @@ def guarded(column: str) -> str:
     return sql + f"WHEN {column} ~ '^''*[{_SIGNS}]' THEN '''' || {column} ELSE {column} END"
 
 
-def unguarded(cell: str) -> str:
+def unguard(cell: str) -> str:
     """Return a cell without its guard; any other cell unchanged."""
     return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell

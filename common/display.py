@@ -4,8 +4,8 @@ import re
 import unicodedata
 
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#]*@")
-_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-_OBEYED = frozenset({"Cc", "Zl", "Zp"})
+_BIDI_CLASSES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+_CONTROL_CATEGORIES = frozenset({"Cc", "Zl", "Zp"})
 
 
 class _Escapes(dict[int, str]):
@@ -16,10 +16,11 @@ class _Escapes(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
-        is_obeyed = (
-            unicodedata.category(char) in _OBEYED or unicodedata.bidirectional(char) in _TURNING
+        is_control = (
+            unicodedata.category(char) in _CONTROL_CATEGORIES
+            or unicodedata.bidirectional(char) in _BIDI_CLASSES
         )
-        return f"\\u{code:04x}" if is_obeyed else char
+        return f"\\u{code:04x}" if is_control else char
 
 
 _ONE_LINE = _Escapes()

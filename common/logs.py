@@ -15,7 +15,7 @@ from common.display import displayed, printable, printable_lines, without_user_i
 from common.settings import Settings
 
 
-def _displayed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _clean_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Make every text of an event printable, and mask the user info of URLs."""
     for key, value in event.items():
         if isinstance(value, str):
@@ -91,12 +91,12 @@ def _iso_time(seconds: float) -> str:
 
 
 def _json_text(event: EventDict, **_: object) -> str:
-    masked = {
+    fields = {
         key: without_user_info(value) if isinstance(value, str) else value
         for key, value in event.items()
     }
     # JSON escapes fewer characters than a terminal interprets.
-    return printable(msgspec.json.encode(masked, enc_hook=repr).decode())
+    return printable(msgspec.json.encode(fields, enc_hook=repr).decode())
 
 
 def _drop_color_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -127,7 +127,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _drop_color_message,
-            _displayed,
+            _clean_event,
             *renderer,
         ],
     )

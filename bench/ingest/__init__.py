@@ -65,7 +65,7 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
             return await ours.changed()
 
         async def least() -> float:
-            return await floor.copy(ours.pool, await floor.written(ours.pool))
+            return await floor.copy(ours.pool, await floor.cycle_rows(ours.pool))
 
         # The first of a round moves the prices for all of the round.
         sides: dict[str, Measure] = {

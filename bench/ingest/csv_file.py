@@ -60,13 +60,13 @@ async def load(dsn: str, path: Path, rows: int) -> ResourceUsage:
             "LOG_LEVEL": "WARNING",
             "RUN_TIMEOUT_SECONDS": "3600",
         }
-        spent = await run_to_end(command, environment)
+        usage = await run_to_end(command, environment)
     await _check(
         dsn,
         "SELECT (SELECT count(*) FROM listings), (SELECT count(*) FROM normalized_records)",
         rows,
     )
-    return spent
+    return usage
 
 
 async def check_dlt(dsn: str, rows: int) -> None:

@@ -15,7 +15,7 @@ from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from ingestor.sources.files.source import ROWS_A_PAGE
 
 # The rows of the newest cycle, by table.
-_WRITTEN: Final = {
+_CYCLE_ROWS: Final = {
     "raw_api_records": """
 SELECT * FROM raw_api_records WHERE run_id = (SELECT max(id) FROM etl_runs WHERE changed > 0)
 """,
@@ -28,7 +28,7 @@ SELECT DISTINCT ON (ticker, interval) * FROM candles ORDER BY ticker, interval, 
     "events": "SELECT * FROM events ORDER BY seq DESC LIMIT 3",
 }
 # The rows of a file's load, by table, and the column of the coin.
-_LOADED: Final = {
+_LOAD_ROWS: Final = {
     "raw_csv_records": "external_id",
     "listings": "external_id",
     "normalized_records": "ticker",
@@ -50,11 +50,11 @@ class Rows(msgspec.Struct, frozen=True):
     content: bytes
 
 
-async def written(pool: Pool) -> list[Rows]:
+async def cycle_rows(pool: Pool) -> list[Rows]:
     """Return the rows of the newest cycle, and create a plain table for each."""
     found = []
     async with pool.acquire() as connection:
-        for table, query in _WRITTEN.items():
+        for table, query in _CYCLE_ROWS.items():
             await connection.execute(f"CREATE TABLE IF NOT EXISTS floor_{table} (LIKE {table})")
             content = io.BytesIO()
             await connection.copy_from_query(query, output=content, format="binary")
@@ -80,7 +80,7 @@ async def copy_load(loaded_dsn: str, empty_dsn: str, rows: int) -> float:
     loaded, empty = await connect(loaded_dsn), await connect(empty_dsn)
     try:
         await ensure_partitions(empty, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION)
-        columns = {table: await empty.fetchval(_COLUMNS, table) for table in _LOADED}
+        columns = {table: await empty.fetchval(_COLUMNS, table) for table in _LOAD_ROWS}
         seconds = 0.0
         for first in range(0, rows, ROWS_A_PAGE):
             page = await _page(
@@ -104,7 +104,7 @@ async def _page(
     loaded: Connection, columns: Mapping[str, Sequence[str]], coins: csv_file.Coins
 ) -> list[Rows]:
     found = []
-    for table, key in _LOADED.items():
+    for table, key in _LOAD_ROWS.items():
         content = io.BytesIO()
         query = f"SELECT {', '.join(columns[table])} FROM {table} WHERE {key} = ANY ($1)"
         keys = coins.tickers if key == "ticker" else coins.ids

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
-from bench.peers.folder import HERE, installed, run
+from bench.peers.folder import HERE, peer_folder, run
 from bench.programs import ProgramError, ResourceUsage, run_to_end
 
 LOCK = HERE / "dlt.lock"
@@ -41,7 +41,7 @@ def _python(folder: Path) -> Path:
 
 def dlt_python() -> Path:
     """Return the Python that has dlt."""
-    return _python(installed("dlt", LOCK, _install))
+    return _python(peer_folder("dlt", LOCK, _install))
 
 
 def version() -> str:
@@ -89,11 +89,11 @@ async def merging(
 
         async def line() -> str:
             async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
-                said = await answers.readline()
-            if not said:
+                text = await answers.readline()
+            if not text:
                 _, errors = await process.communicate()
                 raise ProgramError(f"dlt ended: {errors.decode(errors='replace')[-2000:]}")
-            return said.decode()
+            return text.decode()
 
         async def merge() -> float:
             requests.write(b"\n")

@@ -15,7 +15,7 @@ from bench.screen import say
 HERE = Path(__file__).parent
 
 
-def installed(name: str, lock: Path, install: Callable[[Path], None]) -> Path:
+def peer_folder(name: str, lock: Path, install: Callable[[Path], None]) -> Path:
     """Return the folder of a peer; `install` fills it unless the lock file is installed already."""
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     folder = platformdirs.user_cache_path("kasparro") / "bench" / f"{name}-{digest}"

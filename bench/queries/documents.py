@@ -84,11 +84,11 @@ def since(world: World) -> str:
 def meaning(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Return an answer without cursors, in one notation of numbers and times, with sorted lists."""
     if isinstance(value, dict):
-        return {name: _said(name, item) for name, item in value.items() if "ursor" not in name}
+        return {name: _normalize(name, item) for name, item in value.items() if "ursor" not in name}
     return [meaning(item) for item in value] if isinstance(value, list) else value
 
 
-def _said(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+def _normalize(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
     if name in ("listings", "candles"):
         # PostGraphile has a connection there, with the newest candles first.
         return sorted(meaning(value["nodes"] if isinstance(value, dict) else value), key=str)

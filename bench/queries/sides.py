@@ -41,8 +41,8 @@ async def _module(name: str, dsn: str, **environment: str) -> AsyncIterator[str]
     """Run one of our modules, without a log line for each request: peers write none."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    given = {"DATABASE_URL": dsn, "PORT": str(port), "LOG_LEVEL": "WARNING", **environment}
-    async with running((sys.executable, "-m", name), given, answers(f"{url}/data")):
+    variables = {"DATABASE_URL": dsn, "PORT": str(port), "LOG_LEVEL": "WARNING", **environment}
+    async with running((sys.executable, "-m", name), variables, answers(f"{url}/data")):
         yield url
 
 

@@ -85,11 +85,11 @@ async def _ingest(dsn: str, now: datetime.datetime, coingecko_pages: int) -> Non
             coingecko_pages=coingecko_pages,
         )
         async with pool.acquire() as connection:
-            given = [
+            rows = [
                 SourceSettings("coinpaprika", "api", 10, 300),
                 SourceSettings("coingecko", "api", 20, 300),
             ]
-            await save_sources(connection, given)
+            await save_sources(connection, rows)
         for source in (coinpaprika.create(settings), coingecko.create(settings)):
             try:
                 finished = await run(pool, source, timeout_seconds=TIMEOUT_SECONDS)

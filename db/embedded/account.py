@@ -22,20 +22,20 @@ class _PopenUser(TypedDict, total=False):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """The user and group of the server; `dropped` means that we are root and the server is not."""
+    """The user and group of the server; with `drops_root` we are root and it is not."""
 
     uid: int
     gid: int
-    dropped: bool
+    drops_root: bool
 
     def popen_options(self) -> _PopenUser:
         """Return the arguments of `subprocess` that start a program as this account."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.dropped else {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.drops_root else {}
 
     def make_private(self, folder: Path) -> None:
         """Create `folder` if necessary, and give it to this account alone (mode 0700)."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.dropped:
+        if self.drops_root:
             os.chown(folder, self.uid, self.gid)
         folder.chmod(0o700)
 
@@ -44,7 +44,7 @@ class Account(msgspec.Struct, frozen=True):
 
         The kernel is asked, because file modes omit ACLs. Raises PrivilegesError.
         """
-        if not self.dropped:
+        if not self.drops_root:
             return os.access(path, os.X_OK)
         try:
             done = subprocess.run(
@@ -65,13 +65,13 @@ def server_account(data: Path) -> Account:
     unprivileged user. Raises PrivilegesError where there is none.
     """
     if os.geteuid() != 0:
-        return Account(uid=os.geteuid(), gid=os.getegid(), dropped=False)
+        return Account(uid=os.geteuid(), gid=os.getegid(), drops_root=False)
     if data.exists() and (owner := data.stat()).st_uid != 0:
-        return Account(uid=owner.st_uid, gid=owner.st_gid, dropped=True)
+        return Account(uid=owner.st_uid, gid=owner.st_gid, drops_root=True)
     for name in _UNPRIVILEGED:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(uid=entry.pw_uid, gid=entry.pw_gid, dropped=True)
+        return Account(uid=entry.pw_uid, gid=entry.pw_gid, drops_root=True)
     raise PrivilegesError(user=_UNPRIVILEGED[-1], reason="the user does not exist")

@@ -62,9 +62,9 @@ def make_room(home: Path, account: Account) -> Path:
     folders stay unchanged. Raises FolderUnusableError.
     """
     room = home / "postgres"
-    if account.dropped and not account.can_execute(home):
+    if account.drops_root and not account.can_execute(home):
         _allow_passage(home, account)
-    if account.dropped and not room.exists() and not account.can_execute(home):
+    if account.drops_root and not room.exists() and not account.can_execute(home):
         room.unlink(missing_ok=True)  # a link whose target was removed
         shelter = platformdirs.site_state_path("kasparro")
         shelter.mkdir(mode=0o711, parents=True, exist_ok=True)

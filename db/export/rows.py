@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from common.csv_injection import guarded
+from common.csv_injection import guard_sql
 from db.connect.types import Connection
 from db.export.columns import ExportColumn
 from db.export.formats import Format, FormatEncoder
@@ -79,7 +79,7 @@ class Dataset(msgspec.Struct, frozen=True):
 
     def select(self, form: Format, rest: str) -> str:
         """Return the statement whose rows COPY writes in the format `form`."""
-        guard = guarded if form.name == "csv" else str
+        guard = guard_sql if form.name == "csv" else str
         columns = ", ".join(
             f"{guard(column.sql) if column.kind == 'text' else column.sql} AS {column.name}"
             for column in self.columns

@@ -1,7 +1,7 @@
 """Copies of listings and coins under the same names, to try a rebuild without blocking pages.
 
-Within `shadowed`, a statement that names `listings` or `normalized_records` means the copy. The new
-search path makes the planner resolve names again, in prepared statements too.
+Within `shadow_tables`, a statement that names `listings` or `normalized_records` means the copy.
+The new search path makes the planner resolve names again, in prepared statements too.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ _EMPTY = "TRUNCATE reprocess_rewritten, reprocess_coins, reprocess_owned"
 
 
 @contextlib.asynccontextmanager
-async def shadowed(connection: Connection) -> AsyncIterator[None]:
+async def shadow_tables(connection: Connection) -> AsyncIterator[None]:
     """Within a transaction, let `listings` mean a copy and `normalized_records` an empty one."""
     path = await connection.fetchval(_PATH)
     await connection.execute(_COPY)
@@ -54,7 +54,7 @@ async def shadowed(connection: Connection) -> AsyncIterator[None]:
 
 
 async def save_prediction(connection: Connection) -> None:
-    """Save, within `shadowed`, the predicted owners and coins."""
+    """Save, within `shadow_tables`, the predicted owners and coins."""
     await connection.execute(_SAVE_PREDICTION)
     await connection.execute(_SAVE_LAST)
 

@@ -17,7 +17,7 @@ from db.reprocess.job import Job, Progress, newest_arrival, read_by_other_code, 
 from db.reprocess.listings import compare_coins, rewrite_listings, save_coins, tickers_to_merge
 from db.reprocess.payloads import StoredPayload, StoredRejection, read_rejected
 from db.reprocess.rejections import settle_rejections
-from db.reprocess.shadow import clear_trial, mispredicted_tickers, save_prediction, shadowed
+from db.reprocess.shadow import clear_trial, mispredicted_tickers, save_prediction, shadow_tables
 from db.reprocess.staging import analyze, tickers_since
 from db.schema.partitions import Retention
 from db.write.coins import merge_coins
@@ -73,7 +73,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
 
     async def _predict(self, history: HistoryRebuild, now: datetime.datetime) -> None:
         """Compute the staged history with the listings and coins as they will be."""
-        async with shadowed(self.connection):
+        async with shadow_tables(self.connection):
             await rewrite_listings(self.connection, now)
             tickers = await tickers_to_merge(self.connection)
             await save_coins(self.connection, tickers)

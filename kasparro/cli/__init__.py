@@ -57,17 +57,17 @@ class LazyGroup(click.Group):
             from kasparro.cli.common.errors import explain  # noqa: PLC0415
             from kasparro.cli.common.terminal import say  # noqa: PLC0415 - the same
 
-            explained = explain(error)
-            if explained is None:
+            explanation = explain(error)
+            if explanation is None:
                 raise
-            sentence, code = explained
+            sentence, code = explanation
             say(f"Error: {sentence}", err=True)
             raise click.exceptions.Exit(code) from error
 
 
 # Click's signature.
-def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001
-    if wanted:
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value:
         from kasparro import __version__  # noqa: PLC0415 - looked up only here
 
         click.echo(f"kasparro {__version__}")

@@ -111,7 +111,7 @@ def command(
         say(line, err=as_json)
 
     report = asyncio.run(
-        _backfill(settings, name, days, _normalized(tickers), again=again, say=report_line)
+        _backfill(settings, name, days, _normalize_tickers(tickers), again=again, say=report_line)
     )
     if as_json:
         say_json(report)
@@ -120,7 +120,7 @@ def command(
     raise click.exceptions.Exit(report.exit_code)
 
 
-def _normalized(tickers: Sequence[str]) -> list[str] | None:
+def _normalize_tickers(tickers: Sequence[str]) -> list[str] | None:
     try:
         return sorted({normalize_ticker(ticker) for ticker in tickers}) or None
     except RecordError as error:

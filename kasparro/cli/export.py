@@ -128,7 +128,7 @@ def command(
         dataset=HISTORY if history else RECORDS,
         form=FORMATS[form or _format_of(out)],
         selection=ExportQuery(
-            tickers=_normalized((*tickers, *more_tickers)),
+            tickers=_normalize_tickers((*tickers, *more_tickers)),
             sources=sources or None,
             start=start,
             end=end,
@@ -163,7 +163,7 @@ def _format_of(out: str | None) -> str:
     return form
 
 
-def _normalized(tickers: Sequence[str]) -> list[str] | None:
+def _normalize_tickers(tickers: Sequence[str]) -> list[str] | None:
     found = {to_ticker(ticker) for ticker in tickers}
     if any(not ticker or "\0" in ticker for ticker in found):
         raise click.UsageError("a TICKER cannot be empty")

@@ -120,7 +120,7 @@ async def _answer(
     received: ReceivedCall, request: web.Request, handler: Handler
 ) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
-    refuse = coinpaprika.refused if received.provider == "coinpaprika" else coingecko.refused
+    refuse = coinpaprika.refuse if received.provider == "coinpaprika" else coingecko.refuse
     refusal = refuse(simulation, request, time.monotonic())
     if refusal:
         return refusal

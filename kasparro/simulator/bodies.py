@@ -18,7 +18,7 @@ MAX_CACHED_RECORDS: Final = 50_000
 _AT_ONCE: Final = 200
 _FAST: Final = 1
 
-UNALTERED: Final = web.RequestKey("unaltered", bool)
+PLAIN_BODY: Final = web.RequestKey("plain_body", bool)
 """Marks a request whose body must be plain and complete, because a fault changes it."""
 
 Row = Callable[[SimulatedMarket, int], bytes]
@@ -102,9 +102,9 @@ def respond(
     """Return 200 with the body, gzipped if accepted, or 304 (RFC 9110, section 13.1)."""
     changed_at = datetime.fromtimestamp(body.changed_at, UTC)
     headers = {**headers, "Vary": "Accept-Encoding, Origin"}
-    if not request.get(UNALTERED) and _has(request, body.tag, changed_at):
+    if not request.get(PLAIN_BODY) and _has(request, body.tag, changed_at):
         response = web.Response(status=304, headers=headers)
-    elif not request.get(UNALTERED) and "gzip" in request.headers.get("Accept-Encoding", ""):
+    elif not request.get(PLAIN_BODY) and "gzip" in request.headers.get("Accept-Encoding", ""):
         response = web.Response(body=body.zipped, headers={**headers, "Content-Encoding": "gzip"})
     else:
         response = web.Response(body=body.plain, headers=headers)

@@ -12,7 +12,7 @@ from kasparro.simulator import coingecko_rows as rows
 from kasparro.simulator import errors
 from kasparro.simulator.bodies import (
     MAX_CACHED_RECORDS,
-    UNALTERED,
+    PLAIN_BODY,
     respond,
     stream_array,
     write_array,
@@ -46,7 +46,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{prefix}/{{path:.*}}", not_found)
 
 
-def refused(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
+def refuse(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
     """Return 401 for keys (the vendor's codes 10002 and 10010), 429 over the limits, or None."""
     limits, key, clock = (
         simulation.limits["coingecko"],
@@ -54,10 +54,10 @@ def refused(simulation: Simulation, request: web.Request, now: float) -> web.Res
         simulation.market.now,
     )
     wait = limits.wait_seconds(now)
-    given = _key(request)
-    if key and not given:
+    request_key = _key(request)
+    if key and not request_key:
         return errors.coingecko(401, errors.KEY_MISSING, shape="status", now=clock, code=10002)
-    if key and not hmac.compare_digest(given.encode(), key.encode()):
+    if key and not hmac.compare_digest(request_key.encode(), key.encode()):
         return errors.coingecko(401, errors.KEY_WRONG, shape="status", now=clock, code=10010)
     if limits.is_spent:
         return errors.coingecko(429, errors.RATE_LIMITED, shape="error_status", now=clock)
@@ -125,7 +125,7 @@ async def _markets(request: web.Request) -> web.StreamResponse:
 
 async def _list(request: web.Request) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
-    if simulation.market.universe.coins > MAX_CACHED_RECORDS and not request.get(UNALTERED):
+    if simulation.market.universe.coins > MAX_CACHED_RECORDS and not request.get(PLAIN_BODY):
         still = simulation.market.snapshot()
         response = web.Response(
             body=stream_array(still, still.listed("coingecko"), _list_row), headers=HEADERS

@@ -164,7 +164,7 @@ def row(market: SimulatedMarket, asset: int) -> bytes:
     return msgspec.json.encode(CoinGeckoRow(market, asset).document())
 
 
-def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
+def expected_listing(market: SimulatedMarket, asset: int) -> ExpectedListing:
     """Return the listing that this record must become."""
     coin = CoinGeckoRow(market, asset)
     return ExpectedListing(

@@ -10,7 +10,7 @@ from kasparro.simulator import coinpaprika_rows as rows
 from kasparro.simulator import errors
 from kasparro.simulator.bodies import (
     MAX_CACHED_RECORDS,
-    UNALTERED,
+    PLAIN_BODY,
     Row,
     respond,
     stream_array,
@@ -36,7 +36,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{prefix}/{{path:.*}}", not_found)
 
 
-def refused(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
+def refuse(simulation: Simulation, request: web.Request, now: float) -> web.Response | None:
     """Return 403 for a wrong key, 429 or 402 over the limits, or None.
 
     The statuses, and the key in `Authorization` without a scheme, are those of the vendor's OpenAPI
@@ -74,7 +74,7 @@ def _coin_row(market: SimulatedMarket, asset: int) -> bytes:
 
 async def _all(request: web.Request, row: Row) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
-    if simulation.market.universe.coins > MAX_CACHED_RECORDS and not request.get(UNALTERED):
+    if simulation.market.universe.coins > MAX_CACHED_RECORDS and not request.get(PLAIN_BODY):
         still = simulation.market.snapshot()
         response = web.Response(
             body=stream_array(still, still.listed("coinpaprika"), row), headers=HEADERS

@@ -174,7 +174,7 @@ def row(market: SimulatedMarket, asset: int) -> bytes:
     return msgspec.json.encode(CoinPaprikaRow(market, asset).document())
 
 
-def expected(market: SimulatedMarket, asset: int) -> ExpectedListing:
+def expected_listing(market: SimulatedMarket, asset: int) -> ExpectedListing:
     """Return the listing that this record must become."""
     ticker = CoinPaprikaRow(market, asset)
     return ExpectedListing(

@@ -20,8 +20,8 @@ MAX_EXPECTED: Final = 100_000
 
 Expect = Callable[[SimulatedMarket, int], ExpectedListing]
 _EXPECT: Final[dict[Provider, Expect]] = {
-    "coinpaprika": coinpaprika_rows.expected,
-    "coingecko": coingecko_rows.expected,
+    "coinpaprika": coinpaprika_rows.expected_listing,
+    "coingecko": coingecko_rows.expected_listing,
 }
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ async def bad_request(
         return _json({"error": str(error)}, status=400)
 
 
-def expected(
+def expected_listings(
     market: SimulatedMarket, provider: Provider, offset: int = 0, limit: int = MAX_EXPECTED
 ) -> list[ExpectedListing]:
     """Return the expected listings of a provider, CoinPaprika's in the order of its body."""
@@ -129,16 +129,16 @@ async def _clear_faults(request: web.Request) -> web.Response:
 
 
 async def _delist(request: web.Request) -> web.Response:
-    listed, simulation = await _read(request, ListedCoin), request.app[SIMULATION]
-    if not simulation.market.delist(listed.provider, listed.id):
-        return _json({"error": f"{listed.provider} lists no {listed.id}"}, status=404)
+    coin, simulation = await _read(request, ListedCoin), request.app[SIMULATION]
+    if not simulation.market.delist(coin.provider, coin.id):
+        return _json({"error": f"{coin.provider} lists no {coin.id}"}, status=404)
     return _json(state_of(simulation))
 
 
 async def _relist(request: web.Request) -> web.Response:
-    listed, simulation = await _read(request, ListedCoin), request.app[SIMULATION]
-    if not simulation.market.relist(listed.provider, listed.id):
-        return _json({"error": f"{listed.id} is not delisted at {listed.provider}"}, status=404)
+    coin, simulation = await _read(request, ListedCoin), request.app[SIMULATION]
+    if not simulation.market.relist(coin.provider, coin.id):
+        return _json({"error": f"{coin.id} is not delisted at {coin.provider}"}, status=404)
     return _json(state_of(simulation))
 
 
@@ -148,8 +148,8 @@ async def _expected(request: web.Request) -> web.Response:
         return _json(
             {"error": "a replay serves recorded bytes and has no expected listings"}, status=404
         )
-    wanted = request.query.get("provider")
-    names = [name for name in PROVIDERS if wanted in (None, name)]
+    provider = request.query.get("provider")
+    names = [name for name in PROVIDERS if provider in (None, name)]
     if not names:
         raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}")
     offset, limit = (
@@ -158,7 +158,9 @@ async def _expected(request: web.Request) -> web.Response:
     )
     if offset < 0 or not 0 <= limit <= MAX_EXPECTED:
         raise ValueError(f"offset must be 0 or more, limit between 0 and {MAX_EXPECTED:,}")
-    return _json({name: expected(simulation.market, name, offset, limit) for name in names})
+    return _json(
+        {name: expected_listings(simulation.market, name, offset, limit) for name in names}
+    )
 
 
 async def _requests(request: web.Request) -> web.Response:

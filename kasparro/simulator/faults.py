@@ -113,8 +113,8 @@ def decode_faults(text: str | bytes) -> list[Fault]:
 
     Raises msgspec.ValidationError or msgspec.DecodeError, with the path.
     """
-    decoded = msgspec.json.decode(text, type=Fault | list[Fault])
-    return decoded if isinstance(decoded, list) else [decoded]
+    faults = msgspec.json.decode(text, type=Fault | list[Fault])
+    return faults if isinstance(faults, list) else [faults]
 
 
 def read_faults(source: str) -> list[Fault]:

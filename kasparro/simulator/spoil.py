@@ -14,7 +14,7 @@ from aiohttp import web
 from msgspec import Raw
 
 from kasparro.simulator import errors
-from kasparro.simulator.bodies import UNALTERED
+from kasparro.simulator.bodies import PLAIN_BODY
 from kasparro.simulator.faults import Fault, Kind
 from kasparro.simulator.market.universe import Provider
 from kasparro.simulator.simulation import SIMULATION
@@ -34,7 +34,7 @@ async def play(
     """Answer with this fault; `handler` returns the right answer where one is needed."""
     if fault.kind in _WITHOUT_BODY:
         return await _WITHOUT_BODY[fault.kind](fault, provider, request)
-    request[UNALTERED] = True
+    request[PLAIN_BODY] = True
     response = await handler(request)
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(body, bytes):

@@ -3,11 +3,11 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.csv_injection import guarded, unguarded
+from common.csv_injection import guard_sql, unguard
 from db.connect.types import Connection
 
 SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-GUARD = f"SELECT {guarded('v')} FROM unnest($1::text[]) WITH ORDINALITY AS t (v, n) ORDER BY n"
+GUARD = f"SELECT {guard_sql('v')} FROM unnest($1::text[]) WITH ORDINALITY AS t (v, n) ORDER BY n"
 texts = st.text(
     st.one_of(
         st.sampled_from(f"{SIGNS}'aA1; "),
@@ -26,7 +26,7 @@ async def test_no_guarded_cell_is_a_formula_and_each_comes_back(
 ) -> None:
     written = [row[0] for row in await connection.fetch(GUARD, cells)]
     assert not [cell for cell in written if cell[:1] and cell[0] in SIGNS]
-    assert [unguarded(cell) for cell in written] == cells
+    assert [unguard(cell) for cell in written] == cells
 
 
 async def test_only_what_would_run_is_changed(connection: Connection) -> None:
@@ -47,4 +47,4 @@ async def test_only_what_would_run_is_changed(connection: Connection) -> None:
     assert [row[0] for row in await connection.fetch(GUARD, cells)] == [
         "'@" if cell == "@" else cell for cell in cells
     ]
-    assert [unguarded(cell) for cell in cells] == cells
+    assert [unguard(cell) for cell in cells] == cells

@@ -19,7 +19,7 @@ from ingestor.http.fetch import Fetch
 from ingestor.run.run import abandon_orphans, run
 from ingestor.run.startup import close_sources, prepare
 from ingestor.sources.coinpaprika import CoinPaprika
-from kasparro.simulator.control import expected
+from kasparro.simulator.control import expected_listings
 from kasparro.simulator.market.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
@@ -43,7 +43,7 @@ async def row_versions(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
 async def test_every_record_of_a_body_is_stored_with_every_digit(ingest: Ingest) -> None:
     for name in PROVIDERS:
         outcome = await ingest.run(name)
-        wanted = expected(ingest.market, name)
+        wanted = expected_listings(ingest.market, name)
         assert (outcome.status, outcome.processed, outcome.failed) == ("success", len(wanted), 0)
         found: dict[object, object] = dict(
             await ingest.pairs(
@@ -105,7 +105,7 @@ async def test_a_failed_page_is_resumed_where_it_stopped(ingest: Ingest) -> None
         await ingest.value("SELECT consecutive_failures FROM sources WHERE name = 'coingecko'") == 1
     )
     resumed = await ingest.run("coingecko")
-    wanted = len(expected(ingest.market, "coingecko"))
+    wanted = len(expected_listings(ingest.market, "coingecko"))
     assert (resumed.status, resumed.processed) == ("success", wanted - failed.processed)
     assert await ingest.value("SELECT count(*) FROM listings") == wanted
     assert (
@@ -131,7 +131,7 @@ async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
     monkeypatch.setattr("ingestor.run.parts._PART", part)
     ingest.fault(kind, provider="coinpaprika", record=3)
     outcome = await ingest.run("coinpaprika")
-    wanted = expected(ingest.market, "coinpaprika")
+    wanted = expected_listings(ingest.market, "coinpaprika")
     assert (outcome.status, outcome.processed, outcome.failed) == ("partial", len(wanted), 1)
     assert outcome.changed == len(wanted) - 1 == await ingest.value("SELECT count(*) FROM listings")
     [(external_id, error, payload)] = await ingest.rows(
@@ -184,7 +184,7 @@ async def test_a_listing_that_its_source_no_longer_sends_becomes_inactive_and_co
     ingest: Ingest,
 ) -> None:
     await ingest.run("coinpaprika")
-    gone = expected(ingest.market, "coinpaprika")[0].external_id
+    gone = expected_listings(ingest.market, "coinpaprika")[0].external_id
     before = await ingest.value("SELECT price_usd FROM listings WHERE external_id = $1", gone)
     ingest.market.delist("coinpaprika", gone)
     await ingest.run("coinpaprika")
@@ -205,7 +205,7 @@ async def test_a_listing_that_its_source_no_longer_sends_becomes_inactive_and_co
 
 async def test_where_listings_move_between_pages_two_sweeps_must_miss_one(ingest: Ingest) -> None:
     await ingest.run("coingecko")
-    gone = expected(ingest.market, "coingecko")[5].external_id
+    gone = expected_listings(ingest.market, "coingecko")[5].external_id
     ingest.market.delist("coingecko", gone)
     state = "SELECT active, missing_since IS NOT NULL FROM listings WHERE external_id = $1"
     await ingest.run("coingecko")
@@ -227,7 +227,7 @@ async def test_a_clock_that_ran_ahead_keeps_no_listing_inactive(ingest: Ingest) 
 
 async def test_a_page_that_comes_one_short_does_not_end_the_sweep(ingest: Ingest) -> None:
     await ingest.run("coingecko")
-    ingest.market.delist("coingecko", expected(ingest.market, "coingecko")[300].external_id)
+    ingest.market.delist("coingecko", expected_listings(ingest.market, "coingecko")[300].external_id)
     outcome = await ingest.run("coingecko")
     assert outcome.processed == 599
     assert (
@@ -353,7 +353,7 @@ async def test_a_run_that_is_stopped_says_so_and_the_next_goes_on(ingest: Ingest
     outcome = await ingest.run("coingecko")
     assert outcome.status == "success"
     assert await ingest.value("SELECT count(*) FROM listings") == len(
-        expected(ingest.market, "coingecko")
+        expected_listings(ingest.market, "coingecko")
     )
 
 

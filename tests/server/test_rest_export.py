@@ -19,7 +19,7 @@ import pytest
 
 import server.rest.export
 import server.state
-from common.csv_injection import unguarded
+from common.csv_injection import unguard
 from common.settings import Settings
 from db.connect.types import Connection
 from server.state import MAX_EXPORTS
@@ -206,7 +206,7 @@ async def test_a_guard_moves_no_record(service: Service, add_coin: AddCoin) -> N
         await add_coin(ticker)
     expected = [record["ticker"] for record in (await service.get("/data"))["data"]]
     rows = rows_of("csv", await download(service, "format=csv&limit=9"))
-    assert [unguarded(row["ticker"]) for row in rows] == expected
+    assert [unguard(row["ticker"]) for row in rows] == expected
 
 
 async def test_no_cell_is_a_formula(service: Service, add_coin: AddCoin) -> None:

@@ -14,7 +14,7 @@ import pytest
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.bodies import MAX_CACHED_RECORDS
 from kasparro.simulator.coinpaprika_rows import row
-from kasparro.simulator.control import expected
+from kasparro.simulator.control import expected_listings
 from kasparro.simulator.limits import RateLimits
 from kasparro.simulator.market.market import SimulatedMarket
 from kasparro.simulator.market.universe import PROVIDERS, Provider
@@ -63,7 +63,7 @@ async def test_what_coinpaprika_sends_is_what_is_expected(
     assert status == 200
     assert headers["content-type"] == "application/json; charset=UTF-8"
     records = {record["id"]: record for record in decode(body)}
-    wanted = expected(market, "coinpaprika")
+    wanted = expected_listings(market, "coinpaprika")
     assert set(records) == {listing.external_id for listing in wanted}
     for listing in wanted:
         record, dollars = (
@@ -82,7 +82,7 @@ async def test_what_coingecko_sends_is_what_is_expected(
     simulator: Address, client: aiohttp.ClientSession, market: SimulatedMarket
 ) -> None:
     records = {record["id"]: record for record in await all_pages(client, simulator)}
-    wanted = expected(market, "coingecko")
+    wanted = expected_listings(market, "coingecko")
     assert set(records) == {listing.external_id for listing in wanted}
     for listing in wanted:
         record = records[listing.external_id]

@@ -6,7 +6,7 @@ from collections import deque
 from pathlib import Path
 from typing import Self
 
-from common.csv_injection import unguarded
+from common.csv_injection import unguard
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.blocks import BLOCK_BYTES, MERGE_MARKERS, plain_rows
 from ingestor.sources.files.tables.streams import (
@@ -169,7 +169,7 @@ class RowReader:
             self._lines.give_back()
         raw = b"".join(self._lines.taken)
         if b"'" in raw:
-            cells = [unguarded(cell) for cell in cells]
+            cells = [unguard(cell) for cell in cells]
         self._offset += len(raw)
         return Row(raw, cells, _flaw(raw) or error)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kasparro.simulator.market.chance import draw, number_of
-from kasparro.simulator.market.tickers import TAKEN_MARK, TickerSymbol, own_word
+from kasparro.simulator.market.tickers import REAL_WORD_MARK, TickerSymbol, own_word
 
 _GENERIC: Final = ("Token", "Coin", "Network", "Protocol", "DAO", "Finance", "Chain")
 _SECOND: Final = (
@@ -94,7 +94,9 @@ def numbers_in(seed: int, external_id: str) -> Iterator[int | None]:
     for part in external_id.split("-"):
         stem = part[:-2]
         yield (
-            int(part) if _NUMBER.fullmatch(part) else number_of(seed, part.removesuffix(TAKEN_MARK))
+            int(part)
+            if _NUMBER.fullmatch(part)
+            else number_of(seed, part.removesuffix(REAL_WORD_MARK))
         )
         if part.endswith((_PREFIXED, _TURNED)):
             yield number_of(seed, stem)

@@ -79,10 +79,10 @@ _GECKO_SHAPES: Final = (
     "é{}",
 )
 
-_TAKEN: Final = frozenset(
+_REAL_WORDS: Final = frozenset(
     word for coin in KNOWN_COINS for word in (coin.symbol.lower(), coin.gecko_id)
 )
-TAKEN_MARK: Final = "q"
+REAL_WORD_MARK: Final = "q"
 """A letter that words never contain."""
 
 _CASE: Final = 31
@@ -197,7 +197,7 @@ def _lay_out_groups(namesakes: int) -> list[tuple[int, int, int]]:
 def own_word(seed: int, number: int) -> str:
     """Return the unique word of an asset's ticker and name; real coins do not have it."""
     own = word(seed, number)
-    return f"{own}{TAKEN_MARK}" if own in _TAKEN else own
+    return f"{own}{REAL_WORD_MARK}" if own in _REAL_WORDS else own
 
 
 def as_paprika_writes(seed: int, number: int, symbol: str) -> str:
