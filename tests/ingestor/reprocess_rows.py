@@ -243,4 +243,5 @@ def write_dated_file(ingest: Ingest, days: int = 20) -> None:
         for day in range(1, days)
         for n in range(1, 15)
     ]
-    ingest.csv_path.write_text("\n".join(["id,symbol,name,price,market_cap,date", *rows]))
+    # With a newline at the end: an unfinished last line is read only after some seconds.
+    ingest.csv_path.write_text("\n".join(["id,symbol,name,price,market_cap,date", *rows, ""]))
