@@ -227,7 +227,9 @@ async def test_a_clock_that_ran_ahead_keeps_no_listing_inactive(ingest: Ingest) 
 
 async def test_a_page_that_comes_one_short_does_not_end_the_sweep(ingest: Ingest) -> None:
     await ingest.run("coingecko")
-    ingest.market.delist("coingecko", expected_listings(ingest.market, "coingecko")[300].external_id)
+    ingest.market.delist(
+        "coingecko", expected_listings(ingest.market, "coingecko")[300].external_id
+    )
     outcome = await ingest.run("coingecko")
     assert outcome.processed == 599
     assert (
