@@ -2,7 +2,7 @@
 
 import csv
 
-from common.csv_injection import unguarded
+from common.csv_injection import unguard
 from ingestor.sources.files.tables.streams import UTF_8_BOM
 from ingestor.sources.files.tables.table import Row
 
@@ -36,7 +36,7 @@ def plain_rows(block: bytes, delimiter: str, width: int) -> list[Row] | None:
     lines = block.splitlines(keepends=True)
     if b"'" in block:
         parsed = [
-            [unguarded(cell) for cell in cells] if b"'" in line else cells
+            [unguard(cell) for cell in cells] if b"'" in line else cells
             for line, cells in zip(lines, parsed, strict=True)
         ]
     return [Row(line, cells) for line, cells in zip(lines, parsed, strict=True)]
