@@ -72,6 +72,10 @@ class _LineBuffer:
             else block + self._file.readline(MAX_LINE_BYTES + 1)
         )
 
+    def pass_beginning(self) -> None:
+        """Know that lines were read elsewhere: a byte order mark after them is no mark."""
+        self._at_beginning = False
+
     def give(self, block: bytes) -> None:
         """Take lines that `read_block` has returned as the next ones."""
         self._given_back.extend(io.BytesIO(block))
@@ -146,7 +150,8 @@ class RowReader:
         rows = plain_rows(block, self.delimiter, width)
         if rows is None:
             self._lines.give(block)
-        else:
+        elif block:
+            self._lines.pass_beginning()
             self._ready.extend(rows)
 
     def _parse_one(self) -> Row | None:
