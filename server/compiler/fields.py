@@ -1,6 +1,6 @@
-"""What each field is made of: columns of the row that its object stands for.
+"""The columns of each field: of the row that is the value of its object.
 
-Only what is listed here is compiled.
+Only fields of these types are compiled.
 """
 
 import datetime
@@ -46,9 +46,9 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "SourceFileColumn": FileColumn,
     "SourceFileNote": Note,
 }
-"""The row that an object of each type stands for.
+"""The row that is the value of an object of each type.
 
-A field without a resolver is the column that it is named for.
+A field without a resolver is the column of the same name.
 """
 
 
@@ -70,7 +70,7 @@ COMPUTED: Mapping[str, ComputedColumn] = {
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A field that is a column; `convert` makes what the response has of its values."""
+    """A field that is a column; `convert` returns its values as the response writes them."""
 
     name: str
     convert: Convert | None
@@ -84,7 +84,7 @@ LISTS: Mapping[str, Column] = {
 
 
 def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | ComputedColumn | None:
-    """Return what a field without arguments and without fields of its own is made of; None for one not known here."""
+    """Return the columns of a field without arguments and selection; None if it has none."""
     computed = COMPUTED.get(f"{type_name}.{name}")
     if computed is not None:
         return computed
@@ -104,7 +104,7 @@ def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed
 
 
 def _convert_of(leaf_type: GraphQLLeafType) -> Convert | None:
-    """Return what a leaf's type does with values of the database; the columns' own types make the rest sure."""
+    """Return how a type serializes values of the database; None where msgspec writes them as is."""
     if isinstance(leaf_type, GraphQLEnumType):
         serialize = functools.cache(leaf_type.serialize)
         return lambda values: [None if value is None else serialize(value) for value in values]
@@ -115,7 +115,7 @@ _UTC = datetime.UTC
 
 
 def instants(values: Values) -> Values:
-    """Return instants as msgspec writes them in RFC 3339: by itself it leaves out a fraction that is naught."""
+    """Return instants that msgspec writes in RFC 3339; it leaves out a fraction of zero itself."""
     return [
         value if value is None or (value.microsecond and value.tzinfo is _UTC) else _written(value)  # type: ignore[attr-defined]  # a column of instants
         for value in values

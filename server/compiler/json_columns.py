@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from db.notes import decode_notes
-from server.compiler.compiling import CompileRequest
+from server.compiler.compiling import SelectedField
 from server.compiler.fields import Values
 from server.compiler.projection import Rows, rows_of_structs
 from server.graphql.types.coin import PROVENANCE_FIELDS, provenance_of
@@ -16,8 +16,8 @@ class ProvenanceRelation:
 
     needs = frozenset({"provenance", *PROVENANCE_FIELDS})
 
-    def __init__(self, asked: CompileRequest) -> None:
-        self._selection = asked.selection()
+    def __init__(self, field: SelectedField) -> None:
+        self._selection = field.selection()
 
     def values(self, rows: Rows) -> Values:
         """Return each coin's entries."""
@@ -34,8 +34,8 @@ class Notes:
 
     needs = frozenset({"notes"})
 
-    def __init__(self, asked: CompileRequest) -> None:
-        self._selection = asked.selection()
+    def __init__(self, field: SelectedField) -> None:
+        self._selection = field.selection()
 
     def values(self, rows: Rows) -> Values:
         """Return each run's notes."""
@@ -49,10 +49,10 @@ class Notes:
 class Inside:
     """A list of objects that stands in a column."""
 
-    def __init__(self, asked: CompileRequest, column: str) -> None:
+    def __init__(self, field: SelectedField, column: str) -> None:
         self.needs = frozenset({column})
         self._column = column
-        self._selection = asked.selection()
+        self._selection = field.selection()
 
     def values(self, rows: Rows) -> Values:
         """Return each row's objects."""

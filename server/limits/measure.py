@@ -31,16 +31,15 @@ from graphql import (
 
 from db.notes import MAX_NOTES
 from server.limits.candles import candle_rows
-from server.limits.rows import COINS_PER_MESSAGE, DEFAULT_ROWS, MAX_ROWS
-from server.limits.scans import KNOWN_COSTS, scan_cost
+from server.limits.estimates import estimate_of
+from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
+from server.limits.scans import COUNTED_CONNECTIONS, SCAN_COST, scan_cost
 from server.limits.survey import in_order, survey
 
 LIST_ROWS = 5
 """Assumed for a list that cannot be paged, such as a coin's listings."""
 
 KNOWN_ROWS = {
-    "CoinUpdate.coins": COINS_PER_MESSAGE,
-    "Source.files": 20,
     "SourceFile.columns": 14,
     "SourceFile.notes": 50,
     "Run.notes": MAX_NOTES + 1,
@@ -53,7 +52,7 @@ KNOWN_ROWS = {
     "__Type.possibleTypes": 1,
     "__Field.args": 1,
 }
-"""Lists of which more is known; those that describe the schema are shorter in truth."""
+"""Lists of the introspection; most are shorter."""
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -169,7 +168,11 @@ class Walk:
             )
         cost, cost_per_row = 1 + inner.cost, inner.cost_per_row
         if field is not None and parent is not None:
-            cost = KNOWN_COSTS.get(f"{parent.name}.{node.name.value}", cost)
+            declared = estimate_of(field).cost
+            if declared is not None:
+                cost = declared
+            elif node.name.value == "totalCount" and parent.name in COUNTED_CONNECTIONS:
+                cost = SCAN_COST
             if is_list_type(get_nullable_type(field.type)):
                 if _is_connection(parent):
                     cost, cost_per_row = 1, inner.cost
@@ -208,7 +211,8 @@ class Walk:
             return DEFAULT_ROWS
         if "interval" in field.args:
             return candle_rows(node, self._variables, self._now)
-        return KNOWN_ROWS.get(f"{parent.name}.{node.name.value}", LIST_ROWS)
+        known = KNOWN_ROWS.get(f"{parent.name}.{node.name.value}", LIST_ROWS)
+        return estimate_of(field).rows or known
 
 
 def _is_connection(parent: GraphQLNamedType) -> bool:

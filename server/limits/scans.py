@@ -17,16 +17,8 @@ on the machine of `LIMITS`, so some 0.02 s for the 20,000 that there are."""
 SEARCH_COST = 30_000
 """The words of each name are compared: ten times as long."""
 
-KNOWN_COSTS = {
-    "CoinConnection.totalCount": SCAN_COST,
-    "ListingConnection.totalCount": SCAN_COST,
-    "RunConnection.totalCount": SCAN_COST,
-    "Stats.totalNormalized": SCAN_COST,
-    "Stats.totalListings": SCAN_COST,
-    # One statement counts for all sources, of which some five are assumed.
-    "Source.listingCount": SCAN_COST // 5,
-}
-"""Fields that count a whole table."""
+COUNTED_CONNECTIONS = frozenset({"CoinConnection", "ListingConnection", "RunConnection"})
+"""Connections whose `totalCount` counts a whole table."""
 
 _INDEXED_CONDITIONS = frozenset({"ticker", "source", "isStale", "isDisputed"})
 _INDEXED_ORDERS = frozenset({"MARKET_CAP_USD", "TICKER"})

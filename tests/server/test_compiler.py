@@ -18,7 +18,12 @@ from common.settings import Settings
 from db.connect.pool import DatabaseUnavailableError
 from db.connect.readers import Readers
 from db.connect.types import Connection, OwnConnection
-from server.compiler.fast_path import KEPT_REQUEST_BYTES, KEPT_REQUESTS, CachedRequest, FastPath
+from server.compiler.fast_path import (
+    MAX_CACHED_REQUEST_BYTES,
+    MAX_REQUESTS,
+    CachedRequest,
+    FastPath,
+)
 from server.compiler.plans import BoundPlan, CompiledOperation, OperationPlan
 from server.graphql.execution.context import Context
 from server.graphql.schema import schema
@@ -162,7 +167,7 @@ LEFT_ALONE = [
 @pytest.mark.parametrize("query", LEFT_ALONE)
 async def test_what_is_no_right_query_is_left_to_the_ordinary_way(both: Both, query: str) -> None:
     assert await both.compiled(query, {}) is None
-    assert both.fast.passed_on == 1
+    assert both.fast.fallbacks == 1
 
 
 @pytest.mark.parametrize(
@@ -213,15 +218,15 @@ async def test_a_request_that_is_known_shows_what_is_true_now(
 
 
 async def test_only_so_many_requests_are_kept(both: Both) -> None:
-    bound = BoundPlan(OperationPlan(b"", {}, [], told=True), ())
-    for number in range(KEPT_REQUESTS + 10):
-        both.fast._requests.keep(
+    bound = BoundPlan(OperationPlan(b"", {}, [], cacheable=True), ())
+    for number in range(MAX_REQUESTS + 10):
+        both.fast._requests.put(
             b"%d" % number, CachedRequest(bound, None, datetime.datetime.now(datetime.UTC))
         )
-    assert len(both.fast._requests) == KEPT_REQUESTS
+    assert len(both.fast._requests) == MAX_REQUESTS
     assert both.fast._requests.get(b"9") is None
     assert both.fast._requests.get(b"10") is not None
-    await both.compiled("{ __typename }" + " " * KEPT_REQUEST_BYTES, {})
+    await both.compiled("{ __typename }" + " " * MAX_CACHED_REQUEST_BYTES, {})
     assert both.fast.answered == 1
     assert both.fast._requests.get(b"11") is not None
 

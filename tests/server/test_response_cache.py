@@ -244,26 +244,26 @@ async def test_a_get_may_bring_variables(service: Service) -> None:
 
 
 def test_what_is_kept_is_bounded_and_the_least_wanted_goes_first() -> None:
-    answers = ResponseCache(3 * (OVERHEAD_BYTES + 10))
+    cache = ResponseCache(3 * (OVERHEAD_BYTES + 10))
     version = (1, 1)
-    assert answers.get(version, "a") is None
+    assert cache.get(version, "a") is None
     for key in "abc":
-        answers.keep(version, key, b"0123456789")
-    assert answers.get(version, "a")
-    answers.keep(version, "d", b"0123456789")
-    assert [answers.get(version, key) is not None for key in "abcd"] == [True, False, True, True]
-    answers.keep(version, "too long", bytes(10_000))
-    assert answers.get(version, "too long") is None
-    assert answers.size_bytes == 3 * (OVERHEAD_BYTES + 10)
+        cache.put(version, key, b"0123456789")
+    assert cache.get(version, "a")
+    cache.put(version, "d", b"0123456789")
+    assert [cache.get(version, key) is not None for key in "abcd"] == [True, False, True, True]
+    cache.put(version, "too long", bytes(10_000))
+    assert cache.get(version, "too long") is None
+    assert cache.size_bytes == 3 * (OVERHEAD_BYTES + 10)
 
 
 def test_an_answer_of_older_data_is_not_kept() -> None:
-    answers = ResponseCache(10_000)
-    assert answers.get((1, 1), "a") is None
-    assert answers.get((1, 2), "a") is None  # told of a commit while the first was still reading
-    answers.keep((1, 1), "a", b"old")
-    assert answers.get((1, 2), "a") is None
-    answers.keep((1, 2), "a", b"new")
-    assert answers.get((1, 2), "a") == b"new"
-    assert answers.get((2, 2), "a") is None
-    assert answers.size_bytes == 0
+    cache = ResponseCache(10_000)
+    assert cache.get((1, 1), "a") is None
+    assert cache.get((1, 2), "a") is None  # told of a commit while the first was still reading
+    cache.put((1, 1), "a", b"old")
+    assert cache.get((1, 2), "a") is None
+    cache.put((1, 2), "a", b"new")
+    assert cache.get((1, 2), "a") == b"new"
+    assert cache.get((2, 2), "a") is None
+    assert cache.size_bytes == 0
