@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from server.live.encoder import Commit
+from server.live.encoder import SharedEvent
 from server.live.feed import COINS, RUNS, Feed, FeedPosition, FeedSubscription, Topic
 from server.live.hub import Hub
 from server.live.message import Message
@@ -34,13 +34,13 @@ class PlainEncoder:
         self.written: list[tuple[int, int]] = []
 
     async def encode(
-        self, commit: Commit, wants: Sequence[Sequence[str]]
+        self, commit: SharedEvent, wants: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[Message]]:
         self.written.append((commit.event.seq, len(wants)))
         return [[_message(commit, names)] for names in wants]
 
 
-def _message(commit: Commit, names: Sequence[str]) -> Message:
+def _message(commit: SharedEvent, names: Sequence[str]) -> Message:
     body = msgspec.json.encode(Told(commit.event.seq, commit.event.kind, list(names), 0))
     return Message(commit.event.seq, body, (len(body) - 2,))
 

@@ -11,10 +11,10 @@ from db.connect.types import Connection, Pool
 from db.events import notify_events
 from server.graphql.transport.media_types import EVENT_STREAM
 from server.live.admission import FullError
-from server.live.encoder import Commit
-from server.live.hub import WORDINGS_PER_CLIENT, Hub
+from server.live.encoder import SharedEvent
+from server.live.hub import OPERATIONS_PER_CLIENT, Hub
 from server.live.message import Message
-from server.live.turns import TURNS_AT_ONCE, Turns
+from server.live.turns import CONCURRENT_TURNS, FairQueue
 from server.live.wording import BACKLOG_EVENTS
 from tests.live.reading import COINS, RUNS, PlainEncoder, reading
 from tests.server.conftest import NOW, Service
@@ -59,7 +59,7 @@ class Gated(PlainEncoder):
         self.gate = asyncio.Event()
 
     async def encode(
-        self, commit: Commit, wants: Sequence[Sequence[str]]
+        self, commit: SharedEvent, wants: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[Message]]:
         self.begun.set()
         await self.gate.wait()
@@ -67,7 +67,7 @@ class Gated(PlainEncoder):
 
 
 async def test_turns_are_fair_by_client_and_cheap_ones_come_first() -> None:
-    turns = Turns(at_once=1)
+    turns = FairQueue(concurrent=1)
     order: list[str] = []
 
     async def take(name: str, clients: Sequence[str], cost: float) -> None:
@@ -92,10 +92,10 @@ async def test_turns_are_fair_by_client_and_cheap_ones_come_first() -> None:
 
 
 async def test_one_client_has_one_turn_at_a_time_and_others_have_theirs_beside_it() -> None:
-    turns = Turns()
+    turns = FairQueue()
     async with turns.turn(("one",), 1):
         second = asyncio.create_task(turns.turn(("one",), 1).__aenter__())
-        for number in range(TURNS_AT_ONCE - 1):
+        for number in range(CONCURRENT_TURNS - 1):
             async with asyncio.timeout(TIMEOUT_SECONDS), turns.turn((f"other {number}",), 100):
                 assert not second.done()
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -178,16 +178,16 @@ async def test_a_group_that_left_is_left_out_while_another_asks_in_its_words(
 
 async def test_different_words_are_bounded_by_client_and_in_all(database: str, pool: Pool) -> None:
     async with (
-        running_hub(database, pool, wordings=3, wordings_per_client=2) as hub,
+        running_hub(database, pool, operations=3, operations_per_client=2) as hub,
         AsyncExitStack() as stack,
     ):
         shared = PlainEncoder()
         for encoder in (shared, shared, PlainEncoder()):
             await stack.enter_async_context(reading(hub, COINS, encoder=encoder, client="one"))
-        with pytest.raises(FullError, match="2 different wordings of one client"):
+        with pytest.raises(FullError, match="2 different operations of one client"):
             await stack.enter_async_context(reading(hub, RUNS, client="one"))
         await stack.enter_async_context(reading(hub, RUNS, client="two"))
-        with pytest.raises(FullError, match="3 different wordings, as many as it may"):
+        with pytest.raises(FullError, match="3 different operations, as many as it may"):
             await stack.enter_async_context(reading(hub, COINS, client="three"))
         # In words that are there already, anybody may join.
         await stack.enter_async_context(reading(hub, COINS, encoder=shared, client="three"))
@@ -215,17 +215,17 @@ async def subscribe_in_many_words(sockets: Sequence[Socket], count: int) -> None
     for number in range(count):
         await sockets[number % len(sockets)].subscribe(worded(number), number=str(number))
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        for _ in range(count - WORDINGS_PER_CLIENT):
+        for _ in range(count - OPERATIONS_PER_CLIENT):
             message = await refused.get()
             assert message["type"] == "error"
             assert message["payload"][0]["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 30}
-            assert "different wordings of one client" in message["payload"][0]["message"]
+            assert "different operations of one client" in message["payload"][0]["message"]
     for task in hearing:
         task.cancel()
     await asyncio.gather(*hearing, return_exceptions=True)
 
 
-async def test_300_wordings_of_one_client_hold_up_no_other(
+async def test_300_operations_of_one_client_delay_no_other_client(
     service: Service, connection: Connection
 ) -> None:
     await connection.execute(ADD_COINS, CHANGED)
@@ -243,7 +243,7 @@ async def test_300_wordings_of_one_client_hold_up_no_other(
         )
         await reader.subscribe('subscription { coinUpdates(tickers: ["T1"]) { coins { ticker } } }')
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while hub.subscriber_count <= WORDINGS_PER_CLIENT:
+            while hub.subscriber_count <= OPERATIONS_PER_CLIENT:
                 await asyncio.sleep(0)
         for _ in range(3):
             await change_coins(connection, *changed)
@@ -252,7 +252,7 @@ async def test_300_wordings_of_one_client_hold_up_no_other(
             # It is told of each commit while that is yet to be written in most of the words of the
             # other client.
             positions = [subscriber.position for subscriber in hub.subscribers]
-            assert sum(position < newest for position in positions) > WORDINGS_PER_CLIENT // 2
+            assert sum(position < newest for position in positions) > OPERATIONS_PER_CLIENT // 2
         for socket in sockets:
             await socket.websocket.close()
         # What they asked for ends with them.
@@ -268,12 +268,12 @@ async def test_too_many_words_are_refused_over_an_event_stream_too(
     service: Service,
 ) -> None:
     async with connected(service) as socket:
-        for number in range(WORDINGS_PER_CLIENT):
+        for number in range(OPERATIONS_PER_CLIENT):
             await socket.subscribe(worded(number), number=str(number))
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while service.state.hub.subscriber_count < WORDINGS_PER_CLIENT:
+            while service.state.hub.subscriber_count < OPERATIONS_PER_CLIENT:
                 await asyncio.sleep(0)
-        body = {"query": worded(WORDINGS_PER_CLIENT)}
+        body = {"query": worded(OPERATIONS_PER_CLIENT)}
         async with service.client.post(
             "/graphql", json=body, headers={"Accept": EVENT_STREAM}
         ) as response:

@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.live.allowance import MESSAGES_AT_ONCE, MESSAGES_PER_SECOND, Allowance, Allowances
+from server.live.allowance import (
+    BURST_MESSAGES,
+    MESSAGES_PER_SECOND,
+    MessageRateLimit,
+    MessageRateLimits,
+)
 from tests.live.raw import INIT, RawClient, frame, raw_client
 from tests.server.conftest import Service
 from tests.server.graphql_live import connected
@@ -61,7 +66,7 @@ async def test_four_megabytes_of_pings_hold_up_nobody(service: Service) -> None:
 
 
 async def test_messages_are_read_at_a_bounded_pace(service: Service) -> None:
-    count = MESSAGES_AT_ONCE + MESSAGES_PER_SECOND // 2
+    count = BURST_MESSAGES + MESSAGES_PER_SECOND // 2
     async with raw_client(service) as client:
         await client.shake_hands()
         started = time.perf_counter()
@@ -71,7 +76,7 @@ async def test_messages_are_read_at_a_bounded_pace(service: Service) -> None:
 
 
 async def test_the_pace_is_the_client_s_not_the_connection_s(service: Service) -> None:
-    count = (MESSAGES_AT_ONCE + MESSAGES_PER_SECOND // 2) // 2
+    count = (BURST_MESSAGES + MESSAGES_PER_SECOND // 2) // 2
     async with raw_client(service) as one, raw_client(service) as other:
         await one.shake_hands()
         await other.shake_hands()
@@ -83,7 +88,7 @@ async def test_the_pace_is_the_client_s_not_the_connection_s(service: Service) -
 
 
 async def test_messages_of_the_protocol_are_bounded_too(service: Service) -> None:
-    count = MESSAGES_AT_ONCE + MESSAGES_PER_SECOND // 2
+    count = BURST_MESSAGES + MESSAGES_PER_SECOND // 2
     async with raw_client(service) as client:
         await client.shake_hands()
         started = time.perf_counter()
@@ -121,20 +126,20 @@ async def test_a_client_that_says_too_much_can_still_close(service: Service) -> 
 
 
 def test_an_allowance_fills_again() -> None:
-    allowance = Allowance()
-    allowance.spend(MESSAGES_AT_ONCE, now=100)
-    assert allowance.seconds_until_next(now=100) == 0
-    allowance.spend(MESSAGES_PER_SECOND, now=100)
-    assert allowance.seconds_until_next(now=100) == pytest.approx(1)
-    assert allowance.seconds_until_next(now=101) == pytest.approx(0)
-    allowance.spend(MESSAGES_AT_ONCE, now=1000)
-    assert allowance.seconds_until_next(now=1000) == 0
+    rate_limit = MessageRateLimit()
+    rate_limit.spend(BURST_MESSAGES, now=100)
+    assert rate_limit.seconds_until_next(now=100) == 0
+    rate_limit.spend(MESSAGES_PER_SECOND, now=100)
+    assert rate_limit.seconds_until_next(now=100) == pytest.approx(1)
+    assert rate_limit.seconds_until_next(now=101) == pytest.approx(0)
+    rate_limit.spend(BURST_MESSAGES, now=1000)
+    assert rate_limit.seconds_until_next(now=1000) == 0
 
 
 def test_a_client_has_one_allowance_for_as_long_as_it_is_there() -> None:
-    allowances = Allowances()
-    one = allowances.of("a")
-    assert allowances.of("a") is one
-    assert allowances.of("b") is not one
+    rate_limits = MessageRateLimits()
+    one = rate_limits.of("a")
+    assert rate_limits.of("a") is one
+    assert rate_limits.of("b") is not one
     del one
-    assert not allowances._by_client
+    assert not rate_limits._by_client

@@ -15,9 +15,9 @@ from db.connect.types import Connection
 from server.graphql.transport import websocket
 from server.graphql.transport.event_stream import EventStream
 from server.graphql.transport.subscription_task import SubscriptionTask
-from server.live.group import Group
+from server.live.group import SubscriberGroup
 from server.live.subscriber import Subscriber
-from server.live.wire import Wire
+from server.live.wire import WebSocketProtocol
 from tests.live.outbox import add_events
 from tests.live.raw import HANDSHAKE, INIT, frame, raw_client, subscribe
 from tests.server.conftest import AddCoin, AddRun, Service
@@ -28,7 +28,14 @@ RESET = struct.pack("ii", 1, 0)
 COINS = "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
 RUNS = "subscription ($after: String) { runUpdates(after: $after) { cursor run { id } } }"
 BEGINNING = "WzAsbnVsbF0"
-KEPT = (websocket.WebSocketConnection, EventStream, SubscriptionTask, Group, Subscriber, Wire)
+KEPT = (
+    websocket.WebSocketConnection,
+    EventStream,
+    SubscriptionTask,
+    SubscriberGroup,
+    Subscriber,
+    WebSocketProtocol,
+)
 
 
 STREAM = json.dumps({"query": COINS, "variables": {"after": BEGINNING}}).encode()

@@ -54,7 +54,7 @@ async def dispatched(service: Service, connection: Connection) -> None:
     """Wait until the hub has told everyone of everything."""
     newest = await connection.fetchval("SELECT max(seq) FROM events")
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while max(lane.begun for lane in service.state.hub._lanes.values()) < newest:
+        while max(worker.position for worker in service.state.hub._workers.values()) < newest:
             await asyncio.sleep(0.01)
 
 

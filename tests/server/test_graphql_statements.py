@@ -67,7 +67,7 @@ async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
             primary=pool,
             health_pool=pool,
             readers=Readers(functools.partial(connect, database), 1),
-            places=ConcurrencyLimit(1, 1, 1, 1),
+            concurrency=ConcurrencyLimit(1, 1, 1, 1),
             hub=Hub(database, pool),
             scheduler_token=TOKEN,
             version="0",

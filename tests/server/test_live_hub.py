@@ -13,7 +13,7 @@ from db.embedded import EmbeddedPostgres
 from db.events import add_coins_event, notify_events, purge_events
 from db.schema.migrate import migrate
 from server.live.catch_up import BATCH
-from server.live.encoder import Commit
+from server.live.encoder import SharedEvent
 from server.live.feed import COINS, RUNS, Topic
 from server.live.hub import CursorExpiredError, Hub
 from server.live.message import Message
@@ -413,7 +413,7 @@ async def test_what_comes_while_the_outbox_is_read_is_found_there(
 
     class Slow(PlainEncoder):
         async def encode(
-            self, commit_: Commit, wants: Sequence[Sequence[str]]
+            self, commit_: SharedEvent, wants: Sequence[Sequence[str]]
         ) -> Sequence[Sequence[Message]]:
             if commit_.event.tickers == ["MISSED"]:
                 await commit(connection, "MEANWHILE", "AFTER")
@@ -439,10 +439,10 @@ async def test_what_comes_both_ways_is_told_once_and_in_order(hub: Hub) -> None:
 
     async with reading(hub, COINS, 0) as reader:
         subscriber = reader.subscriber
-        subscriber.stop_reading()
+        subscriber.stop_catch_up()
         subscriber.offer(1, message(1))  # let pass: the outbox has it
         await subscriber.put(1, message(1))
-        subscriber.hold()
+        subscriber.start_buffering()
         for seq in (2, 3):
             subscriber.offer(seq, message(seq))
         assert subscriber.take() == b"1"
@@ -471,7 +471,7 @@ async def test_one_that_cannot_be_written_for_costs_no_one_else_an_event(
 ) -> None:
     class Failing(PlainEncoder):
         async def encode(
-            self, commit: Commit, wants: Sequence[Sequence[str]]
+            self, commit: SharedEvent, wants: Sequence[Sequence[str]]
         ) -> Sequence[Sequence[Message]]:
             raise ArithmeticError(commit.event.seq, len(wants))
 

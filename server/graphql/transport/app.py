@@ -29,7 +29,7 @@ from server.graphql.transport.media_types import (
     GRAPHQL_RESPONSE,
     JSON,
     AcceptedTypes,
-    wanted,
+    accepted_types,
 )
 from server.graphql.transport.request_body import RequestBody
 from server.graphql.transport.websocket import PROTOCOL, WebSocketConnection
@@ -55,31 +55,28 @@ class GraphQLApp:
             await WebSocketConnection(self._state, scope, receive, send).serve()
             return
         request = Request(scope, receive)
-        client_wants = wanted(field_value(scope["headers"], b"accept"))
+        accepted = accepted_types(field_value(scope["headers"], b"accept"))
         try:
-            response = await self._respond(request, client_wants)
+            response = await self._respond(request, accepted)
         except HTTPException as error:
-            response = _refusal(error, client_wants.answer)
+            response = _refusal(error, accepted.answer)
         except ClientDisconnect:
             return  # in the midst of its request
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request, client_wants: AcceptedTypes) -> ASGIApp:
+    async def _respond(self, request: Request, accepted: AcceptedTypes) -> ASGIApp:
         """Return the answer to a request. Raises HTTPException."""
         body = await _read(request)
         allowed = _READING if request.method in _READING_METHODS else _ONCE
-        if client_wants.stream is not None and client_wants.prefers_stream:
-            return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
+        if accepted.stream is not None and accepted.prefers_stream:
+            return EventStream(self._state, body, allowed, FRAMINGS[accepted.stream])
         try:
             result = await self._execute(body, Context.create(self._state, request), allowed)
         except OperationNotAllowedError as error:
-            if (
-                client_wants.stream is not None
-                and error.operation_type is OperationType.SUBSCRIPTION
-            ):
-                return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
+            if accepted.stream is not None and error.operation_type is OperationType.SUBSCRIPTION:
+                return EventStream(self._state, body, allowed, FRAMINGS[accepted.stream])
             raise _not_allowed(error.operation_type) from None
-        return _answer(request, result, client_wants.answer)
+        return _answer(request, result, accepted.answer)
 
     async def _execute(
         self, body: RequestBody, context: Context, allowed: frozenset[OperationType]

@@ -107,7 +107,7 @@ class EventStream:
         try:
             try:
                 text = text_of(request, self._state.documents)
-                async with self._state.places.hold(self._client, self._size):
+                async with self._state.concurrency.slot(self._client, self._size):
                     result = await schema.execute(
                         text,
                         request.variables,
@@ -139,7 +139,7 @@ class EventStream:
     async def _updates(self, text: str | None, context: Context) -> AsyncGenerator[bytes, None]:
         """Yield updates and, where there are none for long, heartbeats, until the client leaves."""
         request = self._request
-        async with self._state.places.hold(self._client, self._size):
+        async with self._state.concurrency.slot(self._client, self._size):
             followed = await follow(
                 text,
                 request.variables,

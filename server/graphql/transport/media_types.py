@@ -3,7 +3,7 @@
 import functools
 from typing import Final, NamedTuple
 
-from server.http.weighted import KEPT_CHARACTERS, KEPT_VALUES, NAMED, match_media_type
+from server.http.weighted import MAX_CACHED_CHARACTERS, MAX_CACHED_VALUES, NAMED, match_media_type
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -27,17 +27,21 @@ class AcceptedTypes(NamedTuple):
     prefers_stream: bool
 
 
-def wanted(accept: bytes | None) -> AcceptedTypes:
+def accepted_types(accept: bytes | None) -> AcceptedTypes:
     """Return what a client wants by its Accept (RFC 9110, section 12.5.1).
 
     An operation with one result is answered in one piece unless the client wants that less than a
     stream. Where neither JSON is wanted, the answer is in JSON all the same: GraphQL over HTTP lets
     a server disregard an Accept.
     """
-    return _wanted_kept(accept) if len(accept or b"") <= KEPT_CHARACTERS else _wanted(accept)
+    return (
+        _cached_types(accept)
+        if len(accept or b"") <= MAX_CACHED_CHARACTERS
+        else _parse_types(accept)
+    )
 
 
-def _wanted(accept: bytes | None) -> AcceptedTypes:
+def _parse_types(accept: bytes | None) -> AcceptedTypes:
     json = match_media_type(accept, JSON, _UTF_8)
     response = match_media_type(accept, GRAPHQL_RESPONSE, _UTF_8)
     # A wildcard is no sign that a client knows GraphQL's own media type, or that it can read a
@@ -61,4 +65,4 @@ def _wanted(accept: bytes | None) -> AcceptedTypes:
     return AcceptedTypes(answer, stream, prefers_stream=weight > max(json.weight, response.weight))
 
 
-_wanted_kept = functools.lru_cache(KEPT_VALUES)(_wanted)
+_cached_types = functools.lru_cache(MAX_CACHED_VALUES)(_parse_types)

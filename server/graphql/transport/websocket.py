@@ -34,7 +34,7 @@ from server.graphql.transport.request_body import RequestBody
 from server.graphql.transport.subscription_task import SubscriptionTask
 from server.graphql.transport.updates import response
 from server.live.admission import RETRY_AFTER_SECONDS, FullError
-from server.live.wire import EXTENSION, Wire
+from server.live.wire import EXTENSION, WebSocketProtocol
 from server.middleware.requests import request_id
 from server.state import ServerState
 
@@ -67,10 +67,10 @@ class WebSocketConnection:
         self._state = state
         self._receive = receive
         self._send = send
-        self._wire: Wire = scope["extensions"][EXTENSION]
+        self._protocol: WebSocketProtocol = scope["extensions"][EXTENSION]
         self._shown = PresentedToken.by(connection, state.settings.cors_origins)
         self._client = self._shown.client
-        self._wire.allowance = state.allowances.of(self._client)
+        self._protocol.rate_limit = state.rate_limits.of(self._client)
         self._speaks_ours = PROTOCOL in scope["subprotocols"]
         self._request_id = request_id(connection)
         self._parameters: dict[str, Any] | None = None
@@ -91,7 +91,7 @@ class WebSocketConnection:
             await self._send(
                 {"type": "websocket.accept", "subprotocol": PROTOCOL if self._speaks_ours else None}
             )
-            self._wire.on_writable = self._flush
+            self._protocol.on_writable = self._flush
             await self._hear()
         except ClosedError as error:
             await self._send(
@@ -100,7 +100,7 @@ class WebSocketConnection:
         except OSError:
             pass  # the client has left while it was being answered
         finally:
-            self._wire.on_writable = None
+            self._protocol.on_writable = None
             await self._end_all()
 
     async def _hear(self) -> None:
@@ -161,7 +161,7 @@ class WebSocketConnection:
         try:
             try:
                 text = text_of(payload, self._state.documents)
-                async with self._state.places.hold(self._client, size):
+                async with self._state.concurrency.slot(self._client, size):
                     result = await schema.execute(
                         text,
                         payload.variables,
@@ -194,9 +194,9 @@ class WebSocketConnection:
     async def _follow(
         self, number: str, text: str | None, payload: RequestBody, context: Context, size: int
     ) -> None:
-        following = SubscriptionTask(self._wire, number, self._finish)
+        following = SubscriptionTask(self._protocol, number, self._finish)
         try:
-            async with self._state.places.hold(self._client, size):
+            async with self._state.concurrency.slot(self._client, size):
                 followed = await follow(text, payload.variables, payload.operation_name, context)
                 self._state.hub.subscriptions.enter(self._client)
                 try:
@@ -230,7 +230,7 @@ class WebSocketConnection:
             "type": "error",
             "payload": [error.formatted for error in errors],
         }
-        self._wire.write_text(b"", msgspec.json.encode(message), b"")
+        self._protocol.write_text(b"", msgspec.json.encode(message), b"")
         self._end(following)
         self._be_patient()
 
