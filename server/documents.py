@@ -14,7 +14,7 @@ import msgspec
 
 from common.settings import SettingsError
 
-KEPT_BYTES = 8 * 1024 * 1024
+MAX_PERSISTED_BYTES = 8 * 1024 * 1024
 """What the persisted documents of a process may take; the one that was used least recently goes first."""
 
 SUFFIXES = (".graphql", ".gql")
@@ -59,11 +59,11 @@ class Documents:
 
     def keep(self, document_id: str, text: str) -> None:
         """Remember a text that a client persists."""
-        if document_id in self._kept or (cost := _cost(document_id, text)) > KEPT_BYTES:
+        if document_id in self._kept or (cost := _cost(document_id, text)) > MAX_PERSISTED_BYTES:
             return
         self._kept[document_id] = text
         self._bytes += cost
-        while self._bytes > KEPT_BYTES:
+        while self._bytes > MAX_PERSISTED_BYTES:
             self._bytes -= _cost(*self._kept.popitem(last=False))
 
 

@@ -19,7 +19,7 @@ from db.schema.logins import login_or_warn, same_login
 from server.address import browser_url
 from server.app import create_app
 from server.http.protocol import HttpProtocol
-from server.live.wire import Wire
+from server.live.wire import WebSocketProtocol
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
 
@@ -147,11 +147,11 @@ def http_config(
         workers=workers,
         lifespan="on" if factory else "off",
         http=HttpProtocol,
-        ws=Wire,
+        ws=WebSocketProtocol,
         ws_max_size=MAX_BODY_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
-        # `Wire` has its own: uvicorn's costs each subscriber hundreds of kilobytes.
+        # `WebSocketProtocol` has its own: uvicorn's costs each subscriber hundreds of kilobytes.
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import anyio.to_thread
 import brotli
 
-from server.http.weighted import KEPT_CHARACTERS, KEPT_VALUES, best_coding, field_value
+from server.http.weighted import MAX_CACHED_CHARACTERS, MAX_CACHED_VALUES, best_coding, field_value
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -58,12 +58,12 @@ def coding_for(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         return None
     return (
         _kept_coding(accepted)
-        if len(accepted) <= KEPT_CHARACTERS
+        if len(accepted) <= MAX_CACHED_CHARACTERS
         else best_coding(accepted, tuple(ANSWER))
     )
 
 
-@functools.lru_cache(KEPT_VALUES)
+@functools.lru_cache(MAX_CACHED_VALUES)
 def _kept_coding(accepted: bytes) -> str | None:
     return best_coding(accepted, tuple(ANSWER))
 

@@ -100,7 +100,7 @@ def without_upgrade(method: bytes, url: bytes, version: str, fields: Iterable[Fi
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def refusal(error: HeadError, default_fields: Iterable[Field]) -> bytes:
+def error_response(error: HeadError, default_fields: Iterable[Field]) -> bytes:
     """Return the whole response to a request that is refused before it reaches the application."""
     body = msgspec.json.encode({"detail": error.detail})
     status = HTTPStatus(error.status)

@@ -22,9 +22,9 @@ from server.http.head import (
     check_host,
     check_no_body,
     check_size,
+    error_response,
     is_host,
     names_websocket,
-    refusal,
     too_large,
     without_upgrade,
 )
@@ -215,7 +215,7 @@ class HttpProtocol(HttpToolsProtocol):
             "a request was refused", status=error.status, reason=error.detail, client=self.client
         )
         self._unfed = b""
-        answer = refusal(error, self.server_state.default_headers)
+        answer = error_response(error, self.server_state.default_headers)
         cycle = self.cycle
         if self._phase != _BODY:
             waits = self._is_answering

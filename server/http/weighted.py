@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-KEPT_VALUES = 256
-KEPT_CHARACTERS = 1_024
+MAX_CACHED_VALUES = 256
+MAX_CACHED_CHARACTERS = 1_024
 """A longer value is parsed each time, so that the kept ones take a few megabytes at most."""
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -60,7 +60,7 @@ def field_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
 
 def parse(value: bytes) -> tuple[Alternative, ...]:
     """Return the alternatives of a list, in its order."""
-    return _parse_kept(value) if len(value) <= KEPT_CHARACTERS else _parse(value)
+    return _parse_kept(value) if len(value) <= MAX_CACHED_CHARACTERS else _parse(value)
 
 
 def match_media_type(
@@ -129,7 +129,9 @@ def _parse(value: bytes) -> tuple[Alternative, ...]:
     return tuple(found for element in elements if (found := _alternative(element)) is not None)
 
 
-_parse_kept: Callable[[bytes], tuple[Alternative, ...]] = functools.lru_cache(KEPT_VALUES)(_parse)
+_parse_kept: Callable[[bytes], tuple[Alternative, ...]] = functools.lru_cache(MAX_CACHED_VALUES)(
+    _parse
+)
 
 
 def _alternative(element: str) -> Alternative | None:

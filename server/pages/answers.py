@@ -20,7 +20,7 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-KEPT_FILES = 128
+MAX_CACHED_FILES = 128
 """In all their codings; together they take a few megabytes."""
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -62,7 +62,7 @@ def _written(path: Path, coding: str | None, root_path: str) -> EncodedPage:
         raise HTTPException(404, headers=NO_STORE) from None
 
 
-@functools.lru_cache(KEPT_FILES)
+@functools.lru_cache(MAX_CACHED_FILES)
 def _kept(path: Path, _changed: tuple[int, int], coding: str | None, root_path: str) -> EncodedPage:
     body = path.read_bytes()
     if path.suffix == ".html":

@@ -41,8 +41,8 @@ from server.limits import LIMITS, LimitExceededError, always_fits, check_limits,
 from server.limits.lists import longest_list
 from server.limits.rows import MAX_LIST_ITEMS
 
-KEPT_DOCUMENTS = 512
-KEPT_CHARACTERS = 8_192
+MAX_CACHED_DOCUMENTS = 512
+MAX_CACHED_CHARACTERS = 8_192
 """A longer document is parsed each time, so that the kept ones take some 50 MB at most."""
 
 # What graphql-core says when it gives up: at too many tokens, too deep a recursion, too much to
@@ -155,7 +155,7 @@ def _too_complex(message: str, limit: str) -> GraphQLError:
     return coded(message, Code.QUERY_TOO_COMPLEX, limit=limit)
 
 
-_document = functools.lru_cache(maxsize=KEPT_DOCUMENTS)(Document)
+_document = functools.lru_cache(maxsize=MAX_CACHED_DOCUMENTS)(Document)
 
 
 class ParsedOperation(msgspec.Struct, frozen=True):
@@ -207,7 +207,7 @@ class Schema(strawberry.Schema):
         """Return the operation to run. Raises RefusedError, OperationNotAllowedError."""
         if not query:
             raise DocumentRefusedError([coded('The request has no "query"', Code.BAD_REQUEST)])
-        document = _document(query) if len(query) <= KEPT_CHARACTERS else Document(query)
+        document = _document(query) if len(query) <= MAX_CACHED_CHARACTERS else Document(query)
         # Clients that have no name for their operation send an empty one.
         node = get_operation_ast(document.node, operation_name or None)
         if node is None:
