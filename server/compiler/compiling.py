@@ -127,7 +127,7 @@ class Compiler:
         }
 
     def roots(self) -> Mapping[str, SelectedField | None]:
-        """Return the root fields of the operation; None is `__typename`. Raises NotCompiledError."""
+        """Return the root fields; None is `__typename`. Raises NotCompiledError."""
         query = self._schema.query_type
         if query is None:
             raise NotCompiledError

@@ -17,12 +17,8 @@ from server.compiler.response_cache import ResponseCache, Version
 from server.deadline import deadline_from_now
 from server.documents import Documents
 from server.graphql.execution.context import end_of_minute
-from server.graphql.execution.execute import (
-    MAX_CACHED_CHARACTERS,
-    DocumentRefusedError,
-    ParsedOperation,
-    Schema,
-)
+from server.graphql.execution.document import MAX_CACHED_CHARACTERS, DocumentRefusedError
+from server.graphql.execution.execute import ParsedOperation, Schema
 from server.graphql.execution.persisted import text_of
 from server.graphql.transport.request_body import RequestBody
 from server.http.compression import Encoded, encode

@@ -25,7 +25,7 @@ _DOCUMENT_PARAMETERS = frozenset({"query", "extensions", "documentId", "doc_id"}
 
 
 class FastQueries:
-    """Answers the queries that the fast path can answer; passes on every other request unchanged."""
+    """Answers the queries that the fast path can answer; passes on all other requests."""
 
     def __init__(self, app: ASGIApp, fast_path: FastPath) -> None:
         self._app = app
@@ -75,7 +75,7 @@ class FastQueries:
         await send({"type": "http.response.body", "body": written})
 
     async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with an entity tag: a client that asks again gets 304 while nothing has changed."""
+        """Answer with an entity tag: the client gets 304 while nothing has changed."""
         media_type = _response_media_type(_media_types(scope["headers"])[1])
         body = None if media_type is None else body_of_query_string(scope["query_string"])
         deadline = deadline_from_now()

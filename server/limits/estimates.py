@@ -8,7 +8,7 @@ METADATA_KEY = "estimate"
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """`cost` replaces the cost of the field and of its selection; `rows` is the length of a list."""
+    """`cost` replaces the cost of the field and its selection; `rows` is the length of a list."""
 
     cost: int | None = None
     rows: int | None = None

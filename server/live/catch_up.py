@@ -15,7 +15,7 @@ ACQUIRE_SECONDS = 5.0
 
 
 async def check_retained(pool: Pool, after: int) -> None:
-    """Raise CursorExpiredError unless the outbox has all events after the sequence number `after`."""
+    """Raise CursorExpiredError unless the outbox has all events after `after`."""
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         check_cursor(after, await kept_range(connection))
 

@@ -4,11 +4,11 @@ from db.events import KeptRange
 
 
 class CursorExpiredError(Exception):
-    """Events after a cursor were purged, or it is of another database; the message is for the client."""
+    """Events after a cursor were purged, or it is another database's; clients see the message."""
 
 
 def check_cursor(after: int, kept: KeptRange) -> None:
-    """Raise CursorExpiredError unless the outbox holds every event after the sequence number `after`."""
+    """Raise CursorExpiredError unless the outbox has every event after `after`."""
     if after < kept.oldest - 1:
         raise CursorExpiredError(
             "the cursor is too old: events after it are no longer kept;"

@@ -1,7 +1,7 @@
 """permessage-deflate (RFC 7692) without memory for each websocket.
 
-There is no context takeover between messages, so a body that many subscribers share is compressed
-once for all. Their frames differ in a few bytes around it, which are deflate blocks without
+Messages share no compression context, so a body that many subscribers share is compressed once
+for all. Their frames differ in a few bytes around it, which are deflate blocks without
 compression.
 """
 

@@ -23,7 +23,7 @@ class GroupMember(Protocol):
 
 
 class SubscriberGroup:
-    """Its members follow the same `names`, None for all, and share the encoder of their operation."""
+    """Its members follow the same `names`, None for all, and share an encoder."""
 
     __slots__ = ("encoder", "key", "members", "names", "operation_key")
 

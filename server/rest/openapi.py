@@ -14,19 +14,21 @@ from server.rest.parameters import MAX_TEXT
 from server.state import ServerState
 
 
-def _answer(description: str, schema: str) -> Schema:
+def _response(description: str, schema: str) -> Schema:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
     return {"description": description, "headers": headers, "content": content}
 
 
-def _kept(answer: Schema) -> Schema:
-    """Add the header of an answer that a client may keep."""
-    return answer | {"headers": answer["headers"] | {"ETag": {"$ref": "#/components/headers/ETag"}}}
+def _cacheable(response: Schema) -> Schema:
+    """Add the header of a response that a client may cache."""
+    return response | {
+        "headers": response["headers"] | {"ETag": {"$ref": "#/components/headers/ETag"}}
+    }
 
 
-def _data_answer() -> Schema:
-    page = _kept(_answer("A page, or a file", "DataPage"))
+def _data_response() -> Schema:
+    page = _cacheable(_response("A page, or a file", "DataPage"))
     page["headers"] |= {
         "Content-Disposition": {
             "description": "A file's name; not on a page",
@@ -54,7 +56,7 @@ UNCHANGED: Schema = {
         "ETag": {"$ref": "#/components/headers/ETag"},
     },
 }
-AWAY = _answer(
+UNAVAILABLE = _response(
     "The database is out of reach, or too much is asked at once; see Retry-After", "Error"
 )
 TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT, "pattern": "^[^\\u0000]*$"}
@@ -67,7 +69,7 @@ DATE: Schema = {
         {"const": ""},
     ]
 }
-NO_PARAMETERS = _answer("A parameter was given, and there is none", "BadParameters")
+NO_PARAMETERS = _response("A parameter was given, and there is none", "BadParameters")
 DATA_PARAMETERS = [
     _parameter(
         "format",
@@ -77,8 +79,8 @@ DATA_PARAMETERS = [
     _parameter(
         "limit",
         {"type": "integer", "minimum": 1},
-        f"Records a page: up to {MAX_LIMIT}, and {DEFAULT_LIMIT} where it is left out. Records in a file: any number, "
-        "and all where it is left out",
+        f"Records a page: up to {MAX_LIMIT}, and {DEFAULT_LIMIT} where it is left out. Records in a"
+        " file: any number, and all where it is left out",
     ),
     _parameter(
         "offset",
@@ -101,7 +103,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "operationId": "root",
             "tags": ["Service"],
             "summary": "What this is, and where everything else is",
-            "responses": {"200": _answer("The endpoints; a page for a browser", "Root")},
+            "responses": {"200": _response("The endpoints; a page for a browser", "Root")},
         }
     },
     "/health": {
@@ -110,8 +112,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "tags": ["Service"],
             "summary": "Whether the database answers, and when data last came in",
             "responses": {
-                "200": _answer("The database answers", "Health"),
-                "503": _answer("It does not", "Health"),
+                "200": _response("The database answers", "Health"),
+                "503": _response("It does not", "Health"),
             },
         }
     },
@@ -120,7 +122,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "operationId": "live",
             "tags": ["Service"],
             "summary": "Whether the process answers at all",
-            "responses": {"200": _answer("It does", "Live")},
+            "responses": {"200": _response("It does", "Live")},
         }
     },
     "/health/ready": {
@@ -129,8 +131,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "tags": ["Service"],
             "summary": "Whether there is a database with fresh data",
             "responses": {
-                "200": _answer("Some source was read within three of its polls", "Ready"),
-                "503": _answer("The database is away, or its data is old", "Ready"),
+                "200": _response("Some source was read within three of its polls", "Ready"),
+                "503": _response("The database is away, or its data is old", "Ready"),
             },
         }
     },
@@ -138,18 +140,22 @@ PATHS: dict[str, dict[str, Schema]] = {
         "get": {
             "operationId": "data",
             "tags": ["Data"],
-            "summary": "Merged records: greatest market cap first, unknown ones last, then by ticker",
-            "description": "A file without limit, offset and cursor holds every record, in no order.",
+            "summary": "Merged records: greatest market cap first, unknown ones last,"
+            " then by ticker",
+            "description": "A file without limit, offset and cursor holds every record,"
+            " in no order.",
             "parameters": DATA_PARAMETERS,
             "responses": {
-                "200": _data_answer(),
+                "200": _data_response(),
                 "304": UNCHANGED,
-                "404": _answer("A file is asked for of a ticker that no record has", "Error"),
-                "422": _answer("A parameter cannot be used, or is none of these", "BadParameters"),
-                "501": _answer(
+                "404": _response("A file is asked for of a ticker that no record has", "Error"),
+                "422": _response(
+                    "A parameter cannot be used, or is none of these", "BadParameters"
+                ),
+                "501": _response(
                     "The format needs pyarrow, which is not installed on the server", "Error"
                 ),
-                "503": AWAY,
+                "503": UNAVAILABLE,
             },
         }
     },
@@ -159,10 +165,10 @@ PATHS: dict[str, dict[str, Schema]] = {
             "tags": ["Data"],
             "summary": "How many records there are, and the newest runs of either outcome",
             "responses": {
-                "200": _kept(_answer("The figures", "Stats")),
+                "200": _cacheable(_response("The figures", "Stats")),
                 "304": UNCHANGED,
                 "422": NO_PARAMETERS,
-                "503": AWAY,
+                "503": UNAVAILABLE,
             },
         }
     },
@@ -172,12 +178,12 @@ PATHS: dict[str, dict[str, Schema]] = {
             "tags": ["Service"],
             "summary": "The GraphQL schema as text, for code generators",
             "responses": {
-                "200": _kept(
-                    _answer("The schema", "Error")
+                "200": _cacheable(
+                    _response("The schema", "Error")
                     | {"content": {"text/plain": {"schema": {"type": "string"}}}}
                 ),
                 "304": UNCHANGED,
-                "404": _answer("Introspection is switched off", "Error"),
+                "404": _response("Introspection is switched off", "Error"),
             },
         }
     },
@@ -188,14 +194,14 @@ PATHS: dict[str, dict[str, Schema]] = {
             "summary": "Ask for a run of every enabled source, now",
             "security": [{"SchedulerToken": []}],
             "responses": {
-                "200": _answer("The request is stored and will be carried out", "Triggered"),
-                "401": _answer("The token is wrong or missing", "Error"),
-                "403": _answer(
+                "200": _response("The request is stored and will be carried out", "Triggered"),
+                "401": _response("The token is wrong or missing", "Error"),
+                "403": _response(
                     "A page of another site asks, which CORS_ORIGINS does not name", "Error"
                 ),
                 "422": NO_PARAMETERS,
-                "429": _answer("Too many wrong tokens of one client; see Retry-After", "Error"),
-                "503": AWAY,
+                "429": _response("Too many wrong tokens of one client; see Retry-After", "Error"),
+                "503": UNAVAILABLE,
             },
         }
     },
@@ -203,7 +209,7 @@ PATHS: dict[str, dict[str, Schema]] = {
 
 
 def document(version: str, root_path: str = "", *, is_demo: bool = False) -> Schema:
-    """Return the OpenAPI document of a version that is served below a path; a demo's title says that it is one."""
+    """Return the OpenAPI document of a version, served below a path; the title names a demo."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -225,7 +231,8 @@ def document(version: str, root_path: str = "", *, is_demo: bool = False) -> Sch
                     "schema": {"type": "string"},
                 },
                 "ETag": {
-                    "description": "Names the state of the data; missing where nobody could tell of a change",
+                    "description": "Names the state of the data;"
+                    " missing where changes cannot be detected",
                     "schema": {"type": "string"},
                 },
             },

@@ -14,7 +14,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 
 
 def _object(**properties: Schema) -> Schema:
-    """Describe an object in which every property is there, and no other."""
+    """Return the schema of an object with exactly these properties."""
     return {
         "type": "object",
         "properties": properties,
@@ -23,14 +23,14 @@ def _object(**properties: Schema) -> Schema:
     }
 
 
-def _marked(schema: Schema) -> Schema:
-    """Describe the same object with the mark that only a demo's has."""
+def _with_demo_mark(schema: Schema) -> Schema:
+    """Return the schema with the property that only a demo has."""
     demo = {"const": True, "description": "The prices are made up; left out where they are not"}
     return _may_have(schema, demo=demo)
 
 
 def _may_have(schema: Schema, **properties: Schema) -> Schema:
-    """Describe the same object with properties that may be left out."""
+    """Return the schema with optional properties."""
     return {**schema, "properties": {**schema["properties"], **properties}}
 
 
@@ -86,7 +86,7 @@ SCHEMAS: dict[str, Schema] = {
         pagination={"$ref": "#/components/schemas/Pagination"},
         meta={"$ref": "#/components/schemas/Meta"},
     ),
-    "Health": _marked(
+    "Health": _with_demo_mark(
         _object(
             status={"enum": ["ok", "error"]},
             database={"enum": ["connected", "disconnected"]},
@@ -124,7 +124,7 @@ SCHEMAS: dict[str, Schema] = {
         source={"type": "string"}, finished_at=TIME, message={"type": ["string", "null"]}
     ),
     "Triggered": _object(status={"const": "triggered"}, timestamp=TIME),
-    "Root": _marked(
+    "Root": _with_demo_mark(
         _object(
             name={"type": "string"},
             version={"type": "string"},

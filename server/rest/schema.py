@@ -1,4 +1,4 @@
-"""GET /schema.graphql: the GraphQL schema as text, for code generators and people."""
+"""GET /schema.graphql: the GraphQL schema as text."""
 
 import functools
 
@@ -15,7 +15,7 @@ HIDDEN = "This server does not show its schema: INTROSPECTION is off"
 
 
 async def get_schema(request: Request) -> Response:
-    """Answer the text of `schema.graphql`; 404 where introspection is switched off."""
+    """Answer the text of `schema.graphql`. Raises HTTPException (404) without introspection."""
     state: ServerState = request.app.state.server
     if not state.settings.introspection:
         raise HTTPException(404, HIDDEN)

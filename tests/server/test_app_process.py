@@ -65,7 +65,7 @@ async def test_without_any_database_the_start_says_what_to_do(
     assert await program.wait() == 1
     assert (
         program.text()
-        == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+        == "No database is configured: set DATABASE_URL, or start everything with `kasparro up`\n"
     )
 
 

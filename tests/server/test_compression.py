@@ -23,7 +23,13 @@ import server.pages
 from common.settings import Settings
 from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
-from server.http.compression import ANSWER, FILE, LEAST_BYTES, MOST_BYTES_ON_LOOP, encode
+from server.http.compression import (
+    FILE_CODINGS,
+    MAX_BYTES_ON_LOOP,
+    MIN_BYTES,
+    RESPONSE_CODINGS,
+    encode,
+)
 from server.middleware.compression import Compression
 from tests.server.conftest import NOW, AddCoin, Service, running_service
 from tests.server.test_response_cache import until_told
@@ -169,11 +175,11 @@ async def test_each_coding_is_revalidated_by_its_own_tag(
 @pytest.mark.usefixtures("_coins")
 async def test_neither_small_answers_nor_streams_are_compressed(raw: aiohttp.ClientSession) -> None:
     small = await ask(raw, "/graphql?query={__typename}", "zstd, br, gzip")
-    assert len(small.body) < LEAST_BYTES
+    assert len(small.body) < MIN_BYTES
     assert "Content-Encoding" not in small.headers
     assert "Content-Encoding" not in (await ask(raw, "/health/live", "gzip")).headers
     export = await ask(raw, "/data?format=csv", "gzip")
-    assert len(export.body) > LEAST_BYTES
+    assert len(export.body) > MIN_BYTES
     assert "Content-Encoding" not in export.headers
     assert b"COIN49" in export.body
     stream = await ask(raw, f"/graphql?query={COINS}", "gzip", Accept="text/event-stream")
@@ -194,10 +200,10 @@ async def test_head_says_what_get_would(raw: aiohttp.ClientSession, path: str) -
 
 @pytest.mark.parametrize("coding", UNPACK)
 async def test_a_long_body_is_compressed_in_a_thread_to_the_same(coding: str) -> None:
-    body = b"0123456789abcdef" * (MOST_BYTES_ON_LOOP // 16 + 1)
+    body = b"0123456789abcdef" * (MAX_BYTES_ON_LOOP // 16 + 1)
     written, found = await encode(body, coding)
     assert found == coding
-    assert written == ANSWER[coding](body)
+    assert written == RESPONSE_CODINGS[coding](body)
     assert UNPACK[coding](written) == body
 
 
@@ -211,7 +217,9 @@ async def test_a_kept_answer_is_compressed_once(
         compressed.append(len(body))
         return gzip.compress(body, mtime=0)
 
-    monkeypatch.setattr(server.http.compression, "ANSWER", {**ANSWER, "gzip": counting})
+    monkeypatch.setattr(
+        server.http.compression, "RESPONSE_CODINGS", {**RESPONSE_CODINGS, "gzip": counting}
+    )
     # An answer is kept until its minute is over: which must not be in the middle of a test.
     monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
     keeping = msgspec.structs.replace(settings, response_cache_bytes=1_000_000)
@@ -239,7 +247,7 @@ async def test_a_kept_answer_is_compressed_once(
 async def test_a_file_is_compressed_once_and_again_when_it_changes(
     raw: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "docs.html").write_text("old" * LEAST_BYTES, encoding="ascii")
+    (tmp_path / "docs.html").write_text("old" * MIN_BYTES, encoding="ascii")
     monkeypatch.setattr(server.pages, "FILES", tmp_path)
     compressed: list[bytes] = []
 
@@ -247,13 +255,13 @@ async def test_a_file_is_compressed_once_and_again_when_it_changes(
         compressed.append(body)
         return gzip.compress(body, mtime=0)
 
-    monkeypatch.setattr("server.pages.answers.FILE", {**FILE, "gzip": counting})
+    monkeypatch.setattr("server.pages.answers.FILE_CODINGS", {**FILE_CODINGS, "gzip": counting})
     first = await ask(raw, "/docs", "gzip")
     assert (await ask(raw, "/docs", "gzip")).body == first.body
     assert len(compressed) == 1
-    (tmp_path / "docs.html").write_text("newer" * LEAST_BYTES, encoding="ascii")
+    (tmp_path / "docs.html").write_text("newer" * MIN_BYTES, encoding="ascii")
     second = await ask(raw, "/docs", "gzip", **{"If-None-Match": first.headers["ETag"]})
-    assert (second.status, second.plain()) == (200, b"newer" * LEAST_BYTES)
+    assert (second.status, second.plain()) == (200, b"newer" * MIN_BYTES)
 
 
 async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_once() -> None:
@@ -262,12 +270,12 @@ async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_o
 
     async def whole(_: Request) -> Response:
         return Response(
-            b"x" * LEAST_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain"
+            b"x" * MIN_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain"
         )
 
     async def parts() -> AsyncIterator[bytes]:
         await gate.wait()
-        yield b"x" * LEAST_BYTES
+        yield b"x" * MIN_BYTES
 
     async def stream(_: Request) -> Response:
         return StreamingResponse(parts(), media_type="text/event-stream")

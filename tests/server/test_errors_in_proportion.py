@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from db.connect.types import Connection
-from server.graphql.execution.errors import MESSAGE_CHARACTERS, MOST_ERRORS, MOST_LOCATIONS
+from server.graphql.execution.errors import MAX_ERRORS, MAX_LOCATIONS, MESSAGE_CHARACTERS
 from server.graphql.transport.media_types import EVENT_STREAM
 from tests.server.conftest import Service
 from tests.server.graphql_live import change_coins, connected
@@ -95,11 +95,11 @@ async def test_errors_are_few_and_short(
     errors: Errors = json.loads(answer)["errors"]
     # Nulls in the place of what could not be read are no errors.
     assert len(json.dumps(errors)) < MOST_BYTES
-    assert 1 <= len(errors) <= MOST_ERRORS + 1
+    assert 1 <= len(errors) <= MAX_ERRORS + 1
     for error in errors:
         assert "code" in error["extensions"]
         assert len(error["message"]) < MESSAGE_CHARACTERS + 10
-        assert len(error.get("locations", ())) <= MOST_LOCATIONS
+        assert len(error.get("locations", ())) <= MAX_LOCATIONS
 
 
 async def test_the_last_error_says_how_many_are_left_out(
@@ -108,7 +108,7 @@ async def test_the_last_error_says_how_many_are_left_out(
     await connection.execute(ADD_COINS)
     answer = await ask_all(service, BAD_ROWS, GOOD_IDS)
     *shown, last = answer["errors"]
-    assert len(shown) == MOST_ERRORS
+    assert len(shown) == MAX_ERRORS
     assert last["message"] == "And 240 more errors, which are left out"
     assert last["extensions"] == shown[0]["extensions"]
     assert "path" not in last
@@ -206,5 +206,5 @@ async def test_an_update_has_few_errors_too(service: Service, connection: Connec
         await change_coins(connection, *(f"T{number}" for number in range(1, 251)))
         message = await socket.receive()
     errors = message["payload"]["errors"]
-    assert 1 <= len(errors) <= MOST_ERRORS + 1
+    assert 1 <= len(errors) <= MAX_ERRORS + 1
     assert len(json.dumps(message)) < MOST_BYTES

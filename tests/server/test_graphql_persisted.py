@@ -172,7 +172,7 @@ def test_what_clients_persist_is_bounded() -> None:
     documents = Documents()
     texts = [f"{{ a{number} }}" + " " * 50_000 for number in range(400)]
     for text in texts:
-        documents.keep(hash_of(text), text)
+        documents.persist(hash_of(text), text)
         documents.get(hash_of(texts[0]))
     assert MAX_PERSISTED_BYTES - 60_000 < documents.size_bytes <= MAX_PERSISTED_BYTES
     found = [documents.get(hash_of(text)) is not None for text in texts]
@@ -180,8 +180,8 @@ def test_what_clients_persist_is_bounded() -> None:
     assert not any(found[1:200])
     assert all(found[300:])
     before = documents.size_bytes
-    documents.keep(hash_of(texts[-1]), texts[-1])
-    documents.keep("x", "x" * (MAX_PERSISTED_BYTES + 1))
+    documents.persist(hash_of(texts[-1]), texts[-1])
+    documents.persist("x", "x" * (MAX_PERSISTED_BYTES + 1))
     assert documents.size_bytes == before
     assert documents.get("x") is None
 

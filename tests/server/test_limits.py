@@ -22,8 +22,8 @@ from graphql import (
 )
 
 from db.notes import MAX_NOTES
+from server.graphql.execution.document import DocumentRefusedError
 from server.graphql.execution.errors import Code
-from server.graphql.execution.execute import DocumentRefusedError
 from server.graphql.schema import schema
 from server.limits import (
     LIMITS,

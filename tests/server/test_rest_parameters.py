@@ -5,7 +5,7 @@ import pytest
 
 from common.settings import Settings
 from server.graphql.print_schema import printed_schema
-from server.rest.parameters import MOST_UNKNOWN
+from server.rest.parameters import MAX_UNKNOWN
 from tests.server.conftest import TOKEN, AddCoin, AddSource, Service, running_service
 
 
@@ -52,7 +52,7 @@ async def test_a_trigger_with_parameters_triggers_nothing(
 
 async def test_many_parameters_that_there_are_not_get_a_short_answer(service: Service) -> None:
     many = "&".join(f"x{number}{'y' * 50}=1" for number in range(100))
-    assert len((await service.get(f"/data?{many}", 422))["detail"]) == MOST_UNKNOWN
+    assert len((await service.get(f"/data?{many}", 422))["detail"]) == MAX_UNKNOWN
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -138,5 +138,5 @@ async def test_without_a_database_several_workers_say_so_once(
     assert await program.wait() == 1
     assert (
         program.text()
-        == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+        == "No database is configured: set DATABASE_URL, or start everything with `kasparro up`\n"
     )

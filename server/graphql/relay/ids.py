@@ -1,4 +1,4 @@
-"""Global ids: readable, prefixed by what they name, such as `merged_btc` and `run_42`."""
+"""Global ids: readable, with the kind of node as prefix, such as `merged_btc` and `run_42`."""
 
 import enum
 import re

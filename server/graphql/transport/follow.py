@@ -16,8 +16,8 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.execution.context import Context
-from server.graphql.execution.errors import MOST_ERRORS, Code, coded, mask
-from server.graphql.execution.execute import DocumentRefusedError
+from server.graphql.execution.document import DocumentRefusedError
+from server.graphql.execution.errors import MAX_ERRORS, Code, coded, mask
 from server.graphql.execution.plain_rows import PlainRows
 from server.graphql.schema import schema
 from server.graphql.transport.updates import CoinUpdates, RunUpdates
@@ -57,7 +57,7 @@ async def follow(
         operation_name=operation.name,
         hide_suggestions=not context.state.settings.introspection,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it is a TypeGuard, but untyped
-        max_coercion_errors=MOST_ERRORS,
+        max_coercion_errors=MAX_ERRORS,
     )
     if not isinstance(executor, Executor):
         raise DocumentRefusedError(mask(executor, context.request_id))

@@ -1,4 +1,4 @@
-"""Filters and orders as clients write them, and what they mean to `db`."""
+"""Filters and orders of the schema, and their translation for `db`."""
 
 import datetime
 import enum
@@ -26,7 +26,7 @@ _UNSET = strawberry.UNSET
 
 
 class Range(Protocol[T_co]):
-    """What the filters with bounds have in common."""
+    """A filter with bounds."""
 
     @property
     def gte(self) -> T_co | None:
@@ -192,16 +192,16 @@ class CoinOrder:
 
 
 def coin_order(order_by: CoinOrder | None) -> Order:
-    """Return the order that is asked for; the greatest market cap first where none is."""
-    wanted = given(order_by)
-    if wanted is None:
+    """Return the requested order, by default the greatest market cap first."""
+    order = given(order_by)
+    if order is None:
         return COIN_ORDERS["MARKET_CAP_USD:DESC"]
-    return COIN_ORDERS[f"{wanted.field.value}:{wanted.direction.value}"]
+    return COIN_ORDERS[f"{order.field.value}:{order.direction.value}"]
 
 
-def coin_filter(wanted: CoinFilterInput | None) -> CoinFilter:
-    """Return what a filter means. Raises GraphQLError for a text that cannot be asked for."""
-    wanted = given(wanted)
+def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
+    """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
+    wanted = given(filter_input)
     if wanted is None:
         return CoinFilter()
     price_from, price_to = _bounds(wanted.price_usd)
@@ -231,9 +231,9 @@ def coin_filter(wanted: CoinFilterInput | None) -> CoinFilter:
     )
 
 
-def listing_filter(wanted: ListingFilterInput | None) -> ListingFilter:
-    """Return what a filter means. Raises GraphQLError for a text that cannot be asked for."""
-    wanted = given(wanted)
+def listing_filter(filter_input: ListingFilterInput | None) -> ListingFilter:
+    """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
+    wanted = given(filter_input)
     if wanted is None:
         return ListingFilter()
     return ListingFilter(
@@ -244,9 +244,9 @@ def listing_filter(wanted: ListingFilterInput | None) -> ListingFilter:
     )
 
 
-def run_filter(wanted: RunFilterInput | None) -> RunFilter:
-    """Return what a filter means. Raises GraphQLError for a text that cannot be asked for."""
-    wanted = given(wanted)
+def run_filter(filter_input: RunFilterInput | None) -> RunFilter:
+    """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
+    wanted = given(filter_input)
     if wanted is None:
         return RunFilter()
     started_from, started_to = _bounds(wanted.started_at)
@@ -260,19 +260,19 @@ def run_filter(wanted: RunFilterInput | None) -> RunFilter:
     )
 
 
-def _bounds(wanted: Range[T] | None) -> tuple[T | None, T | None]:
-    wanted = given(wanted)
-    return (None, None) if wanted is None else (given(wanted.gte), given(wanted.lte))
+def _bounds(bounds: Range[T] | None) -> tuple[T | None, T | None]:
+    bounds = given(bounds)
+    return (None, None) if bounds is None else (given(bounds.gte), given(bounds.lte))
 
 
 def _texts(
-    wanted: StringFilterInput | None, argument: str, normalize: Callable[[str], str] = str
+    condition: StringFilterInput | None, argument: str, normalize: Callable[[str], str] = str
 ) -> list[str] | None:
-    """Return the texts that are wanted, as they are stored; None for any."""
-    wanted = given(wanted)
-    if wanted is None:
+    """Return the texts that match a condition, as they are stored; None for any."""
+    condition = given(condition)
+    if condition is None:
         return None
-    one, several = given(wanted.eq), given(wanted.in_)
+    one, several = given(condition.eq), given(condition.in_)
     any_of = (
         None
         if several is None
@@ -284,12 +284,12 @@ def _texts(
     return [text] if any_of is None or text in any_of else []
 
 
-def _tickers(wanted: StringFilterInput | None) -> list[str] | None:
-    return _texts(wanted, "filter.ticker", to_ticker)
+def _tickers(condition: StringFilterInput | None) -> list[str] | None:
+    return _texts(condition, "filter.ticker", to_ticker)
 
 
-def _search(wanted: str | None) -> str | None:
-    text = given(wanted)
+def _search(search: str | None) -> str | None:
+    text = given(search)
     if text is None:
         return None
     text = checked_text(text, "filter.search").strip()

@@ -57,7 +57,8 @@ class PricePointConnection:
 
 
 @strawberry.type(
-    description="The prices of one stretch of time. A stretch in which no price changed has no candle."
+    description="The prices of one stretch of time."
+    " A stretch in which no price changed has no candle."
 )
 class Candle:
     """Its value is a `CandleRow`."""

@@ -1,12 +1,10 @@
 """The type Query: its fields, and the arguments that resolvers and compiler share."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import strawberry
-from graphql import GraphQLError
 
 from db.read.coins import (
     COINS,
@@ -38,7 +36,7 @@ from db.read.runs import (
 )
 from db.read.sources import SourceRow, all_sources
 from server.graphql.execution.context import Info
-from server.graphql.execution.errors import bad_input
+from server.graphql.execution.errors import bad_input, deduplicated
 from server.graphql.execution.loaders import Lookup, lookup_one
 from server.graphql.relay.connections import Connection, PageRequest, PageValue, RootConnection
 from server.graphql.relay.ids import Kind, NodeKey, parse_key
@@ -122,37 +120,13 @@ def nodes_arguments(
 @with_arguments(nodes_arguments)
 async def _nodes(info: Info, ids: Sequence[str]) -> list[NodeRow | BaseException | None]:
     # A malformed id is null and an error, once for each kind of error; the other ids are answered.
-    return _deduplicated(
+    return deduplicated(
         await asyncio.gather(*(_load_by_id(info, text) for text in ids), return_exceptions=True)
     )
 
 
 async def _load_by_id(info: Info, text: str) -> NodeRow | None:
     return await _load_node(info, parse_key(text, "ids"))
-
-
-def _deduplicated(
-    values: list[NodeRow | BaseException | None],
-) -> list[NodeRow | BaseException | None]:
-    """Return the values with each error only where it is first; it says how often it repeats."""
-    counts = Counter(str(value) for value in values if isinstance(value, BaseException))
-    unique: list[NodeRow | BaseException | None] = []
-    for value in values:
-        if isinstance(value, BaseException):
-            count = counts.pop(str(value), 0)
-            unique.append(_with_count(value, count) if count else None)
-        else:
-            unique.append(value)
-    return unique
-
-
-def _with_count(error: BaseException, count: int) -> BaseException:
-    if count == 1 or not isinstance(error, GraphQLError):
-        return error
-    return GraphQLError(
-        f"{error.message}; {count - 1:,} others are wrong in the same way",
-        extensions=error.extensions,
-    )
 
 
 def coin_arguments(
@@ -188,7 +162,7 @@ def run_arguments(
     # The schema's name.
     id: Annotated[strawberry.ID, strawberry.argument(description='Such as "run_42".')],  # noqa: A002
 ) -> int | None:
-    """Return the number of the requested run, None where no run can have it. Raises GraphQLError."""
+    """Return the requested run's number, None if no run can have it. Raises GraphQLError."""
     kind, number = parse_key(id, "id")
     if kind is not Kind.RUN:
         raise bad_input("id", 'must be the id of a run such as "run_42"')

@@ -1,4 +1,4 @@
-"""The type EtlRequest: a trigger, which waits for an ingestor and survives everyone's restart."""
+"""The type EtlRequest: a request for runs, stored until an ingestor takes it."""
 
 import datetime
 import enum
