@@ -176,14 +176,14 @@ class FastPath:
 
     def _check(self, body: bytes, now: datetime.datetime) -> CachedRequest:
         """Return the plan with the request's arguments. Raises FALLBACK_ERRORS."""
-        decoded = _DECODER.decode(body)
-        text = text_of(decoded, self._documents)
+        request_body = _DECODER.decode(body)
+        text = text_of(request_body, self._documents)
         if len(text or "") > MAX_CACHED_CHARACTERS:
             raise NotCompiledError  # it is not cached, so it should be parsed once only
         prepared = self._schema.prepare(
             text,
-            decoded.variables,
-            decoded.operation_name,
+            request_body.variables,
+            request_body.operation_name,
             _READING,
             introspection=self._introspection,
         )

@@ -122,9 +122,11 @@ class NodesById:
         keys: list[NodeKey] = self._keys.of(run)
         found: dict[NodeKey, object] = {}
         for kind in dict.fromkeys(kind for kind, _ in keys):
-            wanted = list(dict.fromkeys(key for of, key in keys if of is kind and key is not None))
-            if wanted:
-                read = await self._by_kind[kind](wanted, run)
+            unique_keys = list(
+                dict.fromkeys(key for of, key in keys if of is kind and key is not None)
+            )
+            if unique_keys:
+                read = await self._by_kind[kind](unique_keys, run)
                 found.update({(kind, key): value for key, value in read.items()})
         return [found.get(key) for key in keys]
 

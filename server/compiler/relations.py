@@ -58,8 +58,8 @@ class DeclaredRelation:
         return [key if holds else None for key, holds in zip(keys, conditions, strict=True)]
 
     async def _found(self, keys: Sequence[Any], run: RunTime) -> Mapping[Any, Any]:
-        wanted = [key for key in dict.fromkeys(keys) if key is not None]
-        return await self._relation.read(run.connection, wanted) if wanted else {}
+        unique_keys = [key for key in dict.fromkeys(keys) if key is not None]
+        return await self._relation.read(run.connection, unique_keys) if unique_keys else {}
 
 
 class LeafRelation(DeclaredRelation):
@@ -125,10 +125,10 @@ class NarrowRelation(DeclaredRelation):
     async def read(self, rows: Rows, run: RunTime) -> Values:
         """Read the objects of all keys."""
         keys = self._keys(rows)
-        wanted = [key for key in dict.fromkeys(keys) if key is not None]
-        if not wanted:
+        unique_keys = [key for key in dict.fromkeys(keys) if key is not None]
+        if not unique_keys:
             return [self._relation.missing() for _ in keys]
-        records = await run.connection.fetch(self._statement, wanted, *self._parameters)
+        records = await run.connection.fetch(self._statement, unique_keys, *self._parameters)
         found = rows_of_records(self._names, records)
         pairs = zip(found.columns[self._key], await self._selection.write(found, run), strict=True)
         if not self._is_list:

@@ -7,14 +7,14 @@ class CursorExpiredError(Exception):
     """Events after a cursor were purged, or it is another database's; clients see the message."""
 
 
-def check_cursor(after: int, kept: KeptRange) -> None:
+def check_cursor(after: int, available: KeptRange) -> None:
     """Raise CursorExpiredError unless the outbox has every event after `after`."""
-    if after < kept.oldest - 1:
+    if after < available.oldest - 1:
         raise CursorExpiredError(
             "the cursor is too old: events after it are no longer kept;"
             " read the current state, then subscribe again without it"
         )
-    if after > kept.newest:
+    if after > available.newest:
         raise CursorExpiredError(
             "the cursor is of another database: read the current state, then subscribe again"
             " without it"

@@ -108,15 +108,15 @@ class Listener:
 
     async def _find_position(self, connection: Connection) -> None:
         """Start at the newest event; after a reconnect continue, unless events were purged."""
-        kept = await kept_range(connection)
-        self._newest = max(self._newest, kept.newest)
+        available = await kept_range(connection)
+        self._newest = max(self._newest, available.newest)
         if self._position is None:
-            self._position = kept.newest
+            self._position = available.newest
             return
         try:
-            check_cursor(self._position, kept)
+            check_cursor(self._position, available)
         except CursorExpiredError as error:
-            self._position = kept.newest
+            self._position = available.newest
             self._expire(error)
 
     async def _read_on(self, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""A client that is nothing but a socket: it can say half a thing, read nothing, and leave in any way."""
+"""A client that is only a socket: it can send half a message, read nothing, and leave."""
 
 import asyncio
 import json

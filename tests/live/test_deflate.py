@@ -1,4 +1,4 @@
-"""permessage-deflate: where a client asks for it, what is large comes compressed, once for all who share it."""
+"""permessage-deflate: large messages are compressed once for all their subscribers."""
 
 import asyncio
 import json
@@ -77,10 +77,10 @@ async def test_updates_are_the_same_with_and_without(
         ]
         assert set(found[0]) == set(found[1]) == set(numbers)
     await change_coins(connection, *COINS)
-    told = [
+    messages = [
         sorted([json.dumps(await socket.receive()) for _ in numbers]) for socket in (plain, packed)
     ]
-    assert told[0] == told[1]
+    assert messages[0] == messages[1]
     await packed.subscribe(
         "{ coins(first: 200) { edges { node { ticker name } } } }", number="query"
     )

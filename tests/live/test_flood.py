@@ -1,4 +1,4 @@
-"""Clients that say more than anybody can hear: each waits for itself, and the loop goes on between its messages."""
+"""Clients that send too much: each waits for itself, and the event loop goes on."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ PING = b"\x89\x80" + bytes(4)
 PONG = b"\x8a\x00"
 TIMEOUT_SECONDS = 60
 MOST_TURN_SECONDS = 0.15
-"""Of processor time between two turns of the loop; the mended server takes a hundredth, the clients here some more."""
+"""Of processor time between two iterations of the loop; the server needs a hundredth of it."""
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""Clients leave in every way there is, and nothing of them stays: no task, subscriber, queue or socket."""
+"""Clients leave in every way, and nothing remains: no task, subscriber, queue or socket."""
 
 import asyncio
 import gc
@@ -25,10 +25,13 @@ from tests.server.conftest import AddCoin, AddRun, Service
 ROUNDS = 5
 TIMEOUT_SECONDS = 30
 RESET = struct.pack("ii", 1, 0)
-COINS = "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
+COINS = (
+    "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker "
+    "} lagged } }"
+)
 RUNS = "subscription ($after: String) { runUpdates(after: $after) { cursor run { id } } }"
 BEGINNING = "WzAsbnVsbF0"
-KEPT = (
+CONNECTION_TYPES = (
     websocket.WebSocketConnection,
     EventStream,
     SubscriptionTask,
@@ -40,7 +43,8 @@ KEPT = (
 
 STREAM = json.dumps({"query": COINS, "variables": {"after": BEGINNING}}).encode()
 POST = (
-    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n"
+    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: "
+    b"text/event-stream\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(STREAM)
 )
 
@@ -110,7 +114,10 @@ class Inside:
             "subscriptions": self._hub.subscriptions.count,
             "tasks": len(asyncio.all_tasks()),
             "sockets": len(psutil.Process().net_connections("tcp")),
-            **{kind.__name__: sum(type(found) is kind for found in objects) for kind in KEPT},
+            **{
+                kind.__name__: sum(type(found) is kind for found in objects)
+                for kind in CONNECTION_TYPES
+            },
         }
 
     async def as_before(self) -> None:

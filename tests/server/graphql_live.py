@@ -1,4 +1,4 @@
-"""Clients of both live protocols, and commits for them to hear of."""
+"""Clients of both live protocols, and commits for them."""
 
 import asyncio
 import json

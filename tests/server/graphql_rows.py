@@ -1,4 +1,4 @@
-"""Rows for GraphQL to serve, and a way to ask for them."""
+"""Rows for GraphQL, and functions that send queries."""
 
 import datetime
 import hashlib

@@ -1,4 +1,4 @@
-"""HTTP by hand: bytes that no client library would send, and the responses that come back."""
+"""HTTP by hand: bytes that no client library sends, and the responses."""
 
 import asyncio
 from collections.abc import Iterable

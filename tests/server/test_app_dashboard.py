@@ -1,4 +1,4 @@
-"""The dashboard as it is served: one page at many addresses, its files kept for ever, and what is there without it."""
+"""The dashboard: one page at many paths, immutable files, and a page if it is not built."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ async def test_every_address_of_the_dashboard_answers_its_page_anew_each_time(
 
 @pytest.mark.usefixtures("dashboard")
 @pytest.mark.parametrize("encoding", ["zstd", "br", "gzip", "identity"])
-async def test_a_file_named_for_what_it_holds_is_kept_for_ever_and_compressed_where_that_is_understood(
+async def test_a_file_with_a_hash_is_immutable_and_compressed_if_accepted(
     service: Service, encoding: str
 ) -> None:
     async with service.client.get(
@@ -102,5 +102,5 @@ async def test_the_built_dashboard_loads_only_our_own_files_and_holds_nothing_in
     for address in loaded.addresses:
         async with service.client.get(address) as response:
             assert response.status == 200, address
-            kept = response.headers.get("Cache-Control", "")
-            assert ("immutable" in kept) == ("-" in address.rpartition("/")[2]), address
+            cache_control = response.headers.get("Cache-Control", "")
+            assert ("immutable" in cache_control) == ("-" in address.rpartition("/")[2]), address

@@ -1,4 +1,4 @@
-"""The pages for a browser: every file from our own origin, nothing inline, and the API without them."""
+"""The pages for a browser: all files are of the same origin, and no script is inline."""
 
 import re
 from html.parser import HTMLParser

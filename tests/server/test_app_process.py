@@ -1,4 +1,4 @@
-"""A server process: what stops its start, what it survives, how it ends."""
+"""A server process: errors at its start, what it survives, how it ends."""
 
 import asyncio
 import signal
@@ -210,7 +210,10 @@ async def test_a_token_is_made_once_for_all_processes_and_for_this_user_alone(
     start_program: StartProgram, tmp_path: Path
 ) -> None:
     home = tmp_path / "not" / "yet"
-    script = f"from pathlib import Path; from common.scheduler_token import *; print(load_or_create_token(Path({str(home)!r})))"
+    script = (
+        f"from pathlib import Path; from common.scheduler_token import *; "
+        f"print(load_or_create_token(Path({str(home)!r})))"
+    )
     programs = [start_program("-c", script) for _ in range(4)]
     assert [await program.wait() for program in programs] == [0, 0, 0, 0]
     (token,) = {program.text().strip() for program in programs}

@@ -1,4 +1,4 @@
-"""Behind a reverse proxy: its path prefix, its clients, its scheme and host, and what a page of its origin may do."""
+"""A reverse proxy: its path prefix, its clients, its scheme and host, and pages of its origin."""
 
 import asyncio
 import json
@@ -158,7 +158,7 @@ def test_one_client_is_one_address_or_one_ipv6_network() -> None:
 async def test_only_a_named_proxy_tells_who_the_client_is(
     settings: Settings, *, trusted: bool
 ) -> None:
-    """Two clients behind one proxy have a place each; without trust both are the proxy, whatever they claim."""
+    """Two clients behind a trusted proxy have a slot each; without trust both are the proxy."""
     networks = ("127.0.0.1/32",) if trusted else ()
     one_each = msgspec.structs.replace(
         settings, forwarded_allow_ips=networks, live_connections_per_client=1
@@ -191,7 +191,7 @@ async def test_an_idle_connection_stays_open_for_the_time_that_is_set(settings: 
 
 async def test_an_allowed_page_may_send_headers_of_its_own(settings: Settings) -> None:
     friend = "https://dash.example.com"
-    asked = {
+    preflight = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "apollo-require-preflight,x-a",
     }
@@ -199,7 +199,7 @@ async def test_an_allowed_page_may_send_headers_of_its_own(settings: Settings) -
         msgspec.structs.replace(settings, cors_origins=(friend,))
     ) as service:
         async with service.client.options(
-            "/graphql", headers={"Origin": friend, **asked}
+            "/graphql", headers={"Origin": friend, **preflight}
         ) as response:
             assert response.status == 200
             assert response.headers["Access-Control-Allow-Origin"] == friend
@@ -207,7 +207,7 @@ async def test_an_allowed_page_may_send_headers_of_its_own(settings: Settings) -
                 response.headers["Access-Control-Allow-Headers"] == "apollo-require-preflight,x-a"
             )
         async with service.client.options(
-            "/graphql", headers={"Origin": "https://evil.example", **asked}
+            "/graphql", headers={"Origin": "https://evil.example", **preflight}
         ) as response:
             assert response.status == 400
             assert "Access-Control-Allow-Origin" not in response.headers

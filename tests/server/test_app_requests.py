@@ -1,4 +1,4 @@
-"""What every request gets: an id, headers, a bound on its body, an answer in JSON, a line in the log."""
+"""Every request: its id, headers, limit of the body, JSON response, line in the log."""
 
 import json
 import re
@@ -162,7 +162,8 @@ async def test_a_replica_is_read_and_the_primary_is_written(
     await migrate(empty_database)
     replica = await connect(empty_database)
     await replica.execute(
-        "INSERT INTO etl_runs (source, started_at, finished_at, status) VALUES ('far', now(), now(), 'success')"
+        "INSERT INTO etl_runs (source, started_at, finished_at, status) VALUES "
+        "('far', now(), now(), 'success')"
     )
     await replica.close()
     await add_source("csv")
@@ -197,12 +198,12 @@ async def test_other_origins_get_nothing_unless_the_settings_name_them(
             "/data", headers={"Origin": "https://evil.example.com"}
         ) as response:
             assert "Access-Control-Allow-Origin" not in response.headers
-        asked = {
+        preflight = {
             "Origin": friend,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type,x-scheduler-token",
         }
-        async with service.client.options("/trigger-etl", headers=asked) as response:
+        async with service.client.options("/trigger-etl", headers=preflight) as response:
             assert response.status == 200
             assert response.headers["Access-Control-Allow-Origin"] == friend
         assert await _websocket_status(service, friend) == 101

@@ -1,4 +1,4 @@
-"""The fast path as clients meet it: what is sent, and what comes back, is the same as on the ordinary way."""
+"""The fast path over HTTP: the same responses as without it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Answers in the coding that a client asks for: the same bytes once unpacked, each with a tag of its own."""
+"""Content codings: the same bytes when decoded, and an entity tag for each coding."""
 
 import asyncio
 import gzip
@@ -54,7 +54,7 @@ PATHS = [
 ]
 
 
-class Sent(NamedTuple):
+class EncodedResponse(NamedTuple):
     """What came, as it was sent."""
 
     status: int
@@ -81,10 +81,12 @@ async def _coins(add_coin: AddCoin) -> None:
         await add_coin(f"COIN{number}", market_cap_usd=str(1_000_000 - number))
 
 
-async def ask(client: aiohttp.ClientSession, path: str, coding: str | None, **headers: str) -> Sent:
+async def ask(
+    client: aiohttp.ClientSession, path: str, coding: str | None, **headers: str
+) -> EncodedResponse:
     given = headers if coding is None else {"Accept-Encoding": coding, **headers}
     async with client.get(path, headers=given) as response:
-        return Sent(response.status, response.headers, await response.read())
+        return EncodedResponse(response.status, response.headers, await response.read())
 
 
 @pytest.mark.usefixtures("_coins")
@@ -119,7 +121,7 @@ async def test_a_posted_query_is_answered_in_every_coding(
         plain = await response.read()
     headers = {} if coding is None else {"Accept-Encoding": coding}
     async with raw.post("/graphql", json={"query": query}, headers=headers) as response:
-        sent = Sent(response.status, response.headers, await response.read())
+        sent = EncodedResponse(response.status, response.headers, await response.read())
     assert sent.headers.get("Content-Encoding") == coding
     assert coding is None or "Accept-Encoding" in sent.headers["Vary"]
     assert sent.plain() == plain

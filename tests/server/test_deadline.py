@@ -1,4 +1,4 @@
-"""One deadline for all statements of a request, on the fast path, the ordinary way, websockets and REST."""
+"""One deadline for all statements of a request, over all transports."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ SetPace = Callable[[float], Awaitable[None]]
 async def set_pace(
     service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> SetPace:
-    """How long each statement takes, in a server that gives a request less time than some of them need."""
+    """The time of each statement; the server's deadline is shorter than some of them."""
     rows = Rows(connection)
     await rows.source("one")
     await rows.coin("BTC")

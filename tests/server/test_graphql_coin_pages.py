@@ -1,4 +1,4 @@
-"""Pages of coins: every order, both ways, nulls last, each coin once, cursors that are checked."""
+"""Pages of coins: every order in both directions, nulls last, checked cursors."""
 
 import datetime
 import itertools
@@ -24,8 +24,10 @@ FIELDS = {
 }
 ORDERS = [(field, direction) for field in FIELDS for direction in ("ASC", "DESC")]
 PAGE = """
-query ($order: CoinOrder, $filter: CoinFilter, $first: Int, $after: String, $last: Int, $before: String) {
-  coins(orderBy: $order, filter: $filter, first: $first, after: $after, last: $last, before: $before) {
+query ($order: CoinOrder, $filter: CoinFilter, $first: Int, $after: String, $last: Int,
+  $before: String) {
+  coins(orderBy: $order, filter: $filter, first: $first, after: $after, last: $last, before:
+    $before) {
     edges { cursor node { ticker } }
     nodes { ticker }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }

@@ -1,4 +1,4 @@
-"""Documents by their ids: what clients persist as they go, and what an operator trusts, on every transport."""
+"""Documents by id: persisted by clients or trusted by the operator, on every transport."""
 
 import asyncio
 import json

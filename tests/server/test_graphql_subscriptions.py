@@ -1,4 +1,4 @@
-"""Subscriptions: what they say, where they go on, and that they begin, end and fail cleanly."""
+"""Subscriptions: their messages, where they resume, and how they start, end and fail."""
 
 import asyncio
 import gc
@@ -24,7 +24,8 @@ subscription ($tickers: [String!], $after: String) {
 """
 RUNS = """
 subscription ($source: String, $after: String) {
-  runUpdates(source: $source, after: $after) { cursor type run { id source status processed startedAt finishedAt } }
+  runUpdates(source: $source, after: $after) { cursor type run { id source status processed
+    startedAt finishedAt } }
 }
 """
 
@@ -104,7 +105,8 @@ async def test_a_large_commit_comes_in_parts_and_each_part_can_be_gone_on_from(
     count = 2 * COINS_PER_MESSAGE + 5
     tickers = [f"T{number:05}" for number in range(count)]
     await connection.execute(
-        "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, rival_count, provenance)"
+        "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, "
+        "rival_count, provenance)"
         " SELECT t, 'csv', $2, $2, 0, '[]' FROM unnest($1::text[]) AS t",
         tickers,
         NOW,
@@ -123,9 +125,12 @@ async def test_a_large_commit_comes_in_parts_and_each_part_can_be_gone_on_from(
         assert [ticker for part in parts[:3] for ticker in tickers_of(part)] == tickers
         await socket.subscribe(COINS, {"after": parts[0]["coinUpdates"]["cursor"]}, "2")
         assert [await socket.next("2") for _ in range(3)] == parts[1:]
-        # With other tickers wanted, the place within the commit still holds.
-        wanted = {"after": parts[0]["coinUpdates"]["cursor"], "tickers": [tickers[0], tickers[-1]]}
-        await socket.subscribe(COINS, wanted, "3")
+        # With other tickers, the position within the commit is still valid.
+        variables = {
+            "after": parts[0]["coinUpdates"]["cursor"],
+            "tickers": [tickers[0], tickers[-1]],
+        }
+        await socket.subscribe(COINS, variables, "3")
         assert tickers_of(await socket.next("3")) == [tickers[-1]]
         assert tickers_of(await socket.next("3")) == ["T00000"]
 
@@ -208,7 +213,7 @@ async def test_updates_leave_nothing_in_memory(
         await socket.subscribe(RUNS, {"after": BEGINNING}, "2")
 
         async def objects_after(updates: int) -> int:
-            """Return how many objects there are in this process once so many updates more were told of each."""
+            """Return the number of objects in this process after so many more updates."""
             for _ in range(updates):
                 await change_coins(connection, "BTC")
                 await socket.next("1")
@@ -310,8 +315,14 @@ MALFORMED = [
     '{"id": 1, "type": "subscribe", "payload": {"query": "{ sources { name } }"}}',
     '{"id": "1", "type": "subscribe", "payload": []}',
     '{"id": "1", "type": "subscribe", "payload": {"query": 5}}',
-    '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", "variables": []}}',
-    '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", "operationName": {}}}',
+    (
+        '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", '
+        '"variables": []}}'
+    ),
+    (
+        '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", '
+        '"operationName": {}}}'
+    ),
     '{"type": "complete"}',
     "[" * 2000,
 ]

@@ -1,4 +1,4 @@
-"""What arrives has bounds: the head in bytes and fields, head and body in time, an idle connection too (RFC 9112)."""
+"""Limits of input: the size of the head, and time-outs of head, body and idle (RFC 9112)."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ POST = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 
 
 async def flood(service: Service, head: bytes, part: bytes) -> tuple[int, int]:
-    """Send a part again and again; return the status of the answer and how many bytes were sent before it came."""
+    """Send a part repeatedly; return the status of the response and the bytes sent before it."""
     reader, writer = await connect(service)
     sent = 0
     receiving = asyncio.create_task(reader.read())
@@ -127,7 +127,7 @@ async def test_an_idle_connection_ends_after_its_last_answer(
 async def test_an_answer_that_takes_long_is_no_idle_connection(
     service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request is complete, whatever the clock says; one that follows it waits without a deadline."""
+    """The request is complete, so it has no deadline; nor has the one after it."""
     for name in ("HEAD_SECONDS", "BODY_SECONDS"):
         monkeypatch.setattr(http_protocol, name, 0.1)
     async with connection.transaction():

@@ -1,4 +1,4 @@
-"""Limits on documents: what they let through, what they refuse, and that measuring them is cheap."""
+"""Limits on documents: what they allow and refuse, and that measuring is cheap."""
 
 import datetime
 import re
@@ -66,7 +66,10 @@ def nested_fragments(levels: int, body: str = "...f{next} ...f{next}", last: str
         f"fragment f{level} on Coin {{ {body.replace('{next}', str(level + 1))} }}"
         for level in range(levels)
     ]
-    return f'{{ coin(ticker: "BTC") {{ ...f0 }} }} {" ".join(fragments)} fragment f{levels} on Coin {{ {last} }}'
+    return (
+        f'{{ coin(ticker: "BTC") {{ ...f0 }} }} {" ".join(fragments)} fragment f{levels} '
+        f"on Coin {{ {last} }}"
+    )
 
 
 def test_97_nested_fragments_are_measured_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,20 +110,32 @@ def test_97_nested_fragments_take_under_5_ms() -> None:
         ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", True),
         ("query ($n: [ID!]!) { nodes(ids: $n) { id } }", True),
         (
-            '{ coin(ticker: "BTC") { candles(interval: M1, from: "2026-01-01T00:00:00Z") { close } } }',
+            (
+                '{ coin(ticker: "BTC") { candles(interval: M1, from: '
+                '"2026-01-01T00:00:00Z") { close } } }'
+            ),
             True,
         ),
         # Fewer would fit; and what begins at a fixed time has more candles every minute.
         (
-            "query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { start open high close } } } }",
+            (
+                "query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { "
+                "start open high close } } } }"
+            ),
             False,
         ),
         (
-            '{ coins { nodes { candles(interval: M1, from: "2099-01-01T00:00:00Z") { start close } } } }',
+            (
+                '{ coins { nodes { candles(interval: M1, from: "2099-01-01T00:00:00Z") { '
+                "start close } } } }"
+            ),
             False,
         ),
         (
-            "query ($to: DateTime) { coins { nodes { candles(interval: D1, from: $to) { open close } } } }",
+            (
+                "query ($to: DateTime) { coins { nodes { candles(interval: D1, from: "
+                "$to) { open close } } } }"
+            ),
             False,
         ),
     ],
@@ -184,7 +199,10 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     ("{ runs(first: 1, filter: {hasNotes: true}) { nodes { id } } }", {}, 3 + SCAN_COST),
     # A fragment on a connection is measured before it is known how many rows that has.
     (
-        "{ a: coins(first: 2) { ...P } b: coins(first: 3) { ...P } } fragment P on CoinConnection { nodes { id } }",
+        (
+            "{ a: coins(first: 2) { ...P } b: coins(first: 3) { ...P } } fragment P on "
+            "CoinConnection { nodes { id } }"
+        ),
         {},
         9,
     ),
@@ -287,9 +305,13 @@ def _nest(depth: int) -> str:
 
 
 def test_what_a_client_may_well_ask_is_let_through() -> None:
-    listing = "id source externalId ticker symbol name rank priceUsd marketCapUsd volume24hUsd percentChange24h active"
+    listing = (
+        "id source externalId ticker symbol name rank priceUsd marketCapUsd volume24hUsd "
+        "percentChange24h active"
+    )
     coin = (
-        "id ticker name priceUsd priceUsdExact marketCapUsd volume24hUsd percentChange24h rank source createdAt"
+        "id ticker name priceUsd priceUsdExact marketCapUsd volume24hUsd "
+        "percentChange24h rank source createdAt"
         " ingestedAt isStale priceSpreadPercent provenance { field source externalId observedAt }"
     )
     nested = f"{coin} listings {{ {listing} }} rivals {{ {listing} }}"
@@ -320,7 +342,10 @@ def fragments(count: int, name: str, on: str, body: str) -> str:
 
 
 ALIASES = " ".join(f"a{index}: id" for index in range(30))
-ROOT_FIELDS = "sources { name } stats { totalListings } coins { totalCount } listings { totalCount } runs { totalCount }"
+ROOT_FIELDS = (
+    "sources { name } stats { totalListings } coins { totalCount } listings { totalCount "
+    "} runs { totalCount }"
+)
 # The usual introspection query, its selection on __schema made a fragment.
 INTROSPECTION = "fragment S on __Schema {" + re.sub(
     r"\}\s+\}\s+fragment",
@@ -351,7 +376,10 @@ REFUSED = [
     ("root_fields", f"{{ {spread(5, 'R')} }} {fragments(5, 'R', 'Query', ROOT_FIELDS)}"),
     (
         "cost",
-        "{ coins(first: 250) { nodes { listings { coin { rivals { coin { rivals { id name symbol } } } } } } } }",
+        (
+            "{ coins(first: 250) { nodes { listings { coin { rivals { coin { rivals { id "
+            "name symbol } } } } } } } }"
+        ),
     ),
     ("cost", nested_fragments(30)),
     (

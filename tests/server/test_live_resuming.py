@@ -1,4 +1,4 @@
-"""Streams over plain HTTP: events that carry their cursors, and parts of a multipart."""
+"""Streams over HTTP: events with cursors, and the parts of a multipart body."""
 
 import asyncio
 import json
@@ -43,11 +43,11 @@ async def first_events(
     service: Service, query: str, count: int, **headers: str
 ) -> list[tuple[str, Json]]:
     """Open a stream as EventSource does, with a GET, and return the first events."""
-    asked = urlencode({"query": query, "variables": json.dumps({"after": BEGINNING})})
+    query_string = urlencode({"query": query, "variables": json.dumps({"after": BEGINNING})})
     found = []
     async with (
         asyncio.timeout(TIMEOUT_SECONDS),
-        service.client.get(f"/graphql?{asked}", headers={**STREAM, **headers}) as response,
+        service.client.get(f"/graphql?{query_string}", headers={**STREAM, **headers}) as response,
     ):
         async for event in events(response):
             found.append(event)

@@ -1,4 +1,4 @@
-"""One client's bodies and operations leave room for everybody else's, over each transport."""
+"""A client's bodies and operations leave slots for others, over each transport."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,10 @@ PER_CLIENT = POOL_SIZE // 2
 BLOCKED = "{ sources { name } }"
 FREE = {"query": "{ coins(first: 1) { edges { node { ticker } } } }"}
 ANSWER = {"data": {"coins": {"edges": [{"node": {"ticker": "BTC"}}]}}}
-UNFINISHED = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+UNFINISHED = (
+    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+    b"application/json\r\nContent-Length: 100\r\n\r\n{"
+)
 
 Ask = Callable[[Service], Coroutine[None, None, str]]
 

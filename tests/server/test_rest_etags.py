@@ -1,4 +1,4 @@
-"""ETag and 304: a client that has the answer is told so, and never one whose answer has grown old."""
+"""ETag and 304: only a client with the current response gets a 304."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""GET /data?format=…: the records of /data as a file, whole or not at all."""
+"""GET /data?format=…: the records of /data as a complete file, or none."""
 
 import asyncio
 import csv
@@ -27,8 +27,8 @@ from tests.conftest import StartProgram
 from tests.server.conftest import NOW, AddCoin, Service, running_service
 
 COLUMNS = [
-    "id", "ticker", "name", "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_24h", "rank", "source",
-    "created_at", "ingested_at",
+    "id", "ticker", "name", "price_usd", "market_cap_usd", "volume_24h_usd",
+    "percent_change_24h", "rank", "source", "created_at", "ingested_at",
 ]  # fmt: skip
 FORMATS = ["csv", "ndjson", "parquet", "arrow"]
 ROWS = 50_000
@@ -40,7 +40,10 @@ INSERT INTO normalized_records (
 SELECT 'T' || n, 'Coin ' || n || repeat('x', 700), n, 'csv', $2, $2, 0, '[]'
     FROM generate_series(1, $1::integer) AS n
 """
-COPYING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname = current_database()"
+COPYING = (
+    "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND "
+    "datname = current_database()"
+)
 
 
 async def download(service: Service, query: str) -> bytes:
@@ -114,9 +117,13 @@ async def test_csv_has_the_columns_of_data_and_every_digit(
     service: Service, add_coin: AddCoin
 ) -> None:
     await add_coin(
-        "BTC", name='The "big", one', price_usd_exact="0.000000000000000004", market_cap_usd="1.50", rank=1,
+        "BTC",
+        name='The "big", one',
+        price_usd_exact="0.000000000000000004",
+        market_cap_usd="1.50",
+        rank=1,
         percent_change_24h="-2.5",
-    )  # fmt: skip
+    )
     assert (await download(service, "format=csv")).decode() == (
         f"{','.join(COLUMNS)}\n"
         'merged_btc,BTC,"The ""big"", one",0.000000000000000004,1.50,,-2.5,1,coinpaprika,'
@@ -244,7 +251,8 @@ async def test_bad_parameters_of_a_file_are_refused_as_those_of_a_page(service: 
 
 
 ARROW_MISSING = (
-    "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install pyarrow` in a checkout, "
+    "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install "
+    "pyarrow` in a checkout, "
     "`uv tool install --with pyarrow .` or `pipx inject kasparro pyarrow` for a tool"
 )
 

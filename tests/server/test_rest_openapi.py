@@ -1,4 +1,4 @@
-"""/openapi.json is valid, and tells the truth about every answer."""
+"""/openapi.json is valid, and every response matches it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""schemathesis asks a running server what its /openapi.json allows and forbids, and finds every answer as it says."""
+"""schemathesis finds every response of a running server as /openapi.json says."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The schema: as it is printed, as it was promised, described throughout."""
+"""The schema: as printed, as promised, and with descriptions everywhere."""
 
 import subprocess
 import sys

@@ -120,8 +120,8 @@ class Loaders:
                 by_arguments[tuple(arguments)].append(key)
             found: dict[tuple[Any, ...], Value] = {}
             async with open_connection() as connection:
-                for given, wanted in by_arguments.items():
-                    values = await lookup.read(connection, wanted, *given)
+                for given, unique_keys in by_arguments.items():
+                    values = await lookup.read(connection, unique_keys, *given)
                     found.update({(key, *given): value for key, value in values.items()})
             return [found[key] if key in found else lookup.missing() for key in keys]
 

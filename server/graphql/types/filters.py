@@ -201,19 +201,19 @@ def coin_order(order_by: CoinOrder | None) -> Order:
 
 def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
     """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
-    wanted = given(filter_input)
-    if wanted is None:
+    conditions = given(filter_input)
+    if conditions is None:
         return CoinFilter()
-    price_from, price_to = _bounds(wanted.price_usd)
-    cap_from, cap_to = _bounds(wanted.market_cap_usd)
-    volume_from, volume_to = _bounds(wanted.volume_24h_usd)
-    change_from, change_to = _bounds(wanted.percent_change_24h)
-    created_from, created_to = _bounds(wanted.created_at)
-    ingested_from, ingested_to = _bounds(wanted.ingested_at)
+    price_from, price_to = _bounds(conditions.price_usd)
+    cap_from, cap_to = _bounds(conditions.market_cap_usd)
+    volume_from, volume_to = _bounds(conditions.volume_24h_usd)
+    change_from, change_to = _bounds(conditions.percent_change_24h)
+    created_from, created_to = _bounds(conditions.created_at)
+    ingested_from, ingested_to = _bounds(conditions.ingested_at)
     return CoinFilter(
-        tickers=_tickers(wanted.ticker),
-        sources=_texts(wanted.source, "filter.source"),
-        search=_search(wanted.search),
+        tickers=_tickers(conditions.ticker),
+        sources=_texts(conditions.source, "filter.source"),
+        search=_search(conditions.search),
         price_usd_from=price_from,
         price_usd_to=price_to,
         market_cap_usd_from=cap_from,
@@ -226,33 +226,33 @@ def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
         created_to=created_to,
         ingested_from=ingested_from,
         ingested_to=ingested_to,
-        is_stale=given(wanted.is_stale),
-        is_disputed=given(wanted.is_disputed),
+        is_stale=given(conditions.is_stale),
+        is_disputed=given(conditions.is_disputed),
     )
 
 
 def listing_filter(filter_input: ListingFilterInput | None) -> ListingFilter:
     """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
-    wanted = given(filter_input)
-    if wanted is None:
+    conditions = given(filter_input)
+    if conditions is None:
         return ListingFilter()
     return ListingFilter(
-        tickers=_tickers(wanted.ticker),
-        sources=_texts(wanted.source, "filter.source"),
-        active=given(wanted.active),
-        search=_search(wanted.search),
+        tickers=_tickers(conditions.ticker),
+        sources=_texts(conditions.source, "filter.source"),
+        active=given(conditions.active),
+        search=_search(conditions.search),
     )
 
 
 def run_filter(filter_input: RunFilterInput | None) -> RunFilter:
     """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
-    wanted = given(filter_input)
-    if wanted is None:
+    conditions = given(filter_input)
+    if conditions is None:
         return RunFilter()
-    started_from, started_to = _bounds(wanted.started_at)
-    statuses = given(wanted.status)
+    started_from, started_to = _bounds(conditions.started_at)
+    statuses = given(conditions.status)
     return RunFilter(
-        sources=_texts(wanted.source, "filter.source"),
+        sources=_texts(conditions.source, "filter.source"),
         statuses=None if statuses is None else [str(status.value) for status in statuses],
         started_from=started_from,
         started_to=started_to,
