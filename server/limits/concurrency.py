@@ -33,7 +33,7 @@ class _ClientQueue:
 
 
 class ConcurrencyLimit:
-    """`total` slots, at most `per_client` of one client; limits the waiting operations likewise."""
+    """`total` slots, at most `per_client` of one client, and limits on the waiting operations."""
 
     def __init__(self, total: int, per_client: int, waiting: int, waiting_per_client: int) -> None:
         self._total = total

@@ -27,7 +27,7 @@ class ReceivedUpdate(msgspec.Struct, frozen=True):
 
 
 class PlainEncoder:
-    """Writes `ReceivedUpdate`; counts how often it was asked to."""
+    """Encodes `ReceivedUpdate`; `written` has the event and the number of groups of each call."""
 
     def __init__(self, cost: int = 1) -> None:
         self.cost = cost

@@ -46,7 +46,7 @@ class Both:
         self.fast = FastPath(schema, state.readers, introspection=True)
         self._state = state
 
-    async def ordinary(self, query: str, variables: dict[str, object]) -> bytes:
+    async def executed(self, query: str, variables: dict[str, object]) -> bytes:
         """Return the body of Strawberry's response."""
         result = await schema.execute(query, variables, Context(self._state, REQUEST_ID))
         return msgspec.json.encode(process_result(result))
@@ -115,13 +115,13 @@ async def test_a_compiled_response_equals_the_executed_one(
     compiled = await both.compiled(query, document.variables)
     if compiled is None:
         return
-    ordinary = await both.ordinary(query, document.variables)
-    if compiled != ordinary:  # the minute may have changed, and so the end of the newest candles
-        compiled, ordinary = (
+    executed = await both.executed(query, document.variables)
+    if compiled != executed:  # the minute may have changed, and so the end of the newest candles
+        compiled, executed = (
             await both.compiled(query, document.variables),
-            await both.ordinary(query, document.variables),
+            await both.executed(query, document.variables),
         )
-    assert compiled == ordinary
+    assert compiled == executed
 
 
 COMPILED_QUERIES = [
@@ -180,7 +180,7 @@ COMPILED_QUERIES = [
 async def test_frequent_queries_are_compiled(both: Both, query: str) -> None:
     compiled = await both.compiled(query, {})
     assert compiled is not None
-    assert compiled == await both.ordinary(query, {})
+    assert compiled == await both.executed(query, {})
 
 
 NOT_COMPILED_QUERIES = [
@@ -222,7 +222,7 @@ async def test_a_directive_is_evaluated_for_each_request(both: Both) -> None:
     )
     for with_rank in (True, False, True):
         compiled = await both.compiled(query, {"with": with_rank})
-        assert compiled == await both.ordinary(query, {"with": with_rank})
+        assert compiled == await both.executed(query, {"with": with_rank})
         assert compiled is not None
         assert (b"rank" in compiled) is with_rank
 
@@ -233,7 +233,7 @@ async def test_limits_that_depend_on_variables_are_checked_for_each_request(both
     for _ in range(2):
         assert await both.compiled(query, {"first": 2}) is not None
         assert await both.compiled(query, {"first": 250}) is None
-    assert b"QUERY_TOO_COMPLEX" in await both.ordinary(query, {"first": 250})
+    assert b"QUERY_TOO_COMPLEX" in await both.executed(query, {"first": 250})
 
 
 async def test_a_cached_request_returns_current_data(both: Both, connection: Connection) -> None:

@@ -50,7 +50,7 @@ PATHS = [
     "/static/swagger/swagger-ui.css",
     "/static/pages/explorer.js",
     f"/graphql?query={COINS}",
-    f"/graphql?query={SCHEMA}",  # the ordinary way
+    f"/graphql?query={SCHEMA}",  # not compiled
 ]
 
 
@@ -112,7 +112,7 @@ async def test_every_answer_comes_in_every_coding(
 
 
 @pytest.mark.usefixtures("_coins")
-@pytest.mark.parametrize("query", [COINS, SCHEMA], ids=["compiled", "ordinary"])
+@pytest.mark.parametrize("query", [COINS, SCHEMA], ids=["compiled", "executed"])
 @pytest.mark.parametrize("coding", CODINGS)
 async def test_a_posted_query_is_answered_in_every_coding(
     raw: aiohttp.ClientSession, query: str, coding: str | None
@@ -222,7 +222,7 @@ async def test_a_kept_answer_is_compressed_once(
     monkeypatch.setattr(
         server.http.compression, "RESPONSE_CODINGS", {**RESPONSE_CODINGS, "gzip": counting}
     )
-    # An answer is kept until its minute is over: which must not be in the middle of a test.
+    # A response is cached until its minute is over, which must not happen during a test.
     monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
     keeping = msgspec.structs.replace(settings, response_cache_bytes=1_000_000)
     async with running_service(keeping) as service:

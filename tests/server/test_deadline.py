@@ -29,7 +29,7 @@ GRANT SELECT ON normalized_records TO kasparro_server;
 """
 STATEMENT_SECONDS = 0.2
 REQUEST_SECONDS = 0.7
-MOST_READS = 4
+MAX_READS = 4
 """That can begin in time."""
 COUNTS = "{ " + " ".join(f"c{number}: coins {{ totalCount }}" for number in range(10)) + " }"
 LEVELS = '{ coin(ticker: "BTC") ' + "{ listings { coin " * 6 + "{ id }" + " } }" * 6 + " }"
@@ -96,7 +96,7 @@ async def test_all_statements_of_a_query_have_one_deadline_and_none_is_done_agai
     (error,) = answer["errors"]
     assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}
     assert "too long" in error["message"]
-    assert 1 <= await reads(connection) <= MOST_READS
+    assert 1 <= await reads(connection) <= MAX_READS
 
 
 async def test_levels_of_the_ordinary_way_have_one_deadline(
@@ -110,12 +110,12 @@ async def test_levels_of_the_ordinary_way_have_one_deadline(
     assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}
     assert error["path"][:2] == ["coin", "listings"]
     assert payload["data"]["coin"] is not None
-    assert 2 <= await reads(connection) <= MOST_READS
+    assert 2 <= await reads(connection) <= MAX_READS
     async with service.client.post(
         "/graphql", json={"query": LEVELS}, headers={"Accept": EVENT_STREAM}
     ) as response:
         assert "UNAVAILABLE" in await response.text()
-    assert await reads(connection) <= 2 * MOST_READS
+    assert await reads(connection) <= 2 * MAX_READS
 
 
 async def test_postgresql_stops_too(

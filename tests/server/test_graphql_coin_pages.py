@@ -143,7 +143,7 @@ async def test_a_slice_between_two_cursors(service: Service, coins: list[dict[st
             backward = (await ask(service, PAGE, {**window, "last": 3}))["coins"]
             assert [node["ticker"] for node in forward["nodes"]] == inner[:3]
             assert [node["ticker"] for node in backward["nodes"]] == inner[-3:]
-            # The cursors' own coins lie on either side, whatever is cut off.
+            # The coins of the cursors lie on either side of the page.
             for page in (forward, backward):
                 assert page["pageInfo"]["hasNextPage"] is True
                 assert page["pageInfo"]["hasPreviousPage"] is True
@@ -155,7 +155,7 @@ async def test_a_page_stays_right_while_coins_move(
     for index in range(6):
         await rows.coin(f"T{index}", market_cap_usd=str(100 - index))
     first = (await ask(service, PAGE, {"first": 3}))["coins"]
-    # T5 overtakes everyone, a new coin comes first, and the cursor's own coin disappears.
+    # T5 overtakes all others, a new coin comes first, and the cursor's own coin disappears.
     await connection.execute(
         "UPDATE normalized_records SET market_cap_usd = 1000 WHERE ticker = 'T5'"
     )

@@ -96,7 +96,7 @@ async def market(connection: Connection) -> None:
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_nested_field_costs_one_statement_whatever_the_size_of_the_page(
+async def test_a_nested_field_costs_one_statement_for_any_size_of_the_page(
     counted: CountedQueries,
 ) -> None:
     small, few = await counted(DEEP, first=1)

@@ -152,7 +152,7 @@ async def test_runs_as_they_start_advance_and_finish(
         await socket.subscribe(RUNS, {"after": BEGINNING, "source": "csv"})
         updates = [(await socket.next())["runUpdates"] for _ in range(3)]
         await socket.subscribe(RUNS, {"after": BEGINNING}, "2")
-        everyone = [(await socket.next("2"))["runUpdates"] for _ in range(4)]
+        all_updates = [(await socket.next("2"))["runUpdates"] for _ in range(4)]
     at = "2026-02-03T20:21:11.250000Z"
     shared = {"id": f"run_{run}", "source": "csv", "startedAt": at}
     # Each as it then was.
@@ -161,8 +161,8 @@ async def test_runs_as_they_start_advance_and_finish(
         ("PROGRESS", {**shared, "status": "RUNNING", "processed": 5, "finishedAt": None}),
         ("FINISHED", {**shared, "status": "SUCCESS", "processed": 5, "finishedAt": at}),
     ]
-    assert [update["run"]["source"] for update in everyone] == ["csv", "coingecko", "csv", "csv"]
-    assert len({update["cursor"] for update in everyone}) == 4
+    assert [update["run"]["source"] for update in all_updates] == ["csv", "coingecko", "csv", "csv"]
+    assert len({update["cursor"] for update in all_updates}) == 4
 
 
 async def test_updates_of_runs_carry_their_notes(

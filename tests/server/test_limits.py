@@ -141,7 +141,7 @@ def test_97_nested_fragments_take_under_5_ms() -> None:
     ],
 )
 # Pytest names its arguments.
-def test_what_always_fits_fits_whatever_the_variables_and_whenever(text: str, fits: bool) -> None:  # noqa: FBT001
+def test_an_operation_that_always_fits_fits_with_any_variables(text: str, fits: bool) -> None:  # noqa: FBT001
     document = parse(text)
     operation = first_operation(document)
     assert always_fits(GRAPHQL_SCHEMA, document, operation) is fits
@@ -484,8 +484,8 @@ def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch
             text, max_tokens=max_tokens, allow_empty_selection_sets=allow_empty_selection_sets
         )
 
-    monkeypatch.setattr("server.graphql.execution.execute.validate", counted_validate)
-    monkeypatch.setattr("server.graphql.execution.execute.parse", counted_parse)
+    monkeypatch.setattr("server.graphql.execution.document.validate", counted_validate)
+    monkeypatch.setattr("server.graphql.execution.document.parse", counted_parse)
     text = '{ coin(ticker: "of a test of the cache") { id } }'
     assert schema.prepare(text, None, None).document is schema.prepare(text, None, None).document
     assert calls == {"parse": 1, "validate": 1}

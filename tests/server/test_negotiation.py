@@ -11,7 +11,7 @@ from server.graphql.transport.media_types import EVENT_STREAM, GRAPHQL_RESPONSE,
 from tests.server.conftest import TOKEN, AddCoin, Service
 
 QUERY = {"query": "{ coins { nodes { ticker } } }"}
-ORDINARY = {
+EXECUTED_QUERY = {
     "query": "query { coins { nodes { ticker } } sources { name } __schema { queryType { name } } }"
 }
 SUBSCRIPTION = {"query": "subscription { coinUpdates { cursor } }"}
@@ -80,12 +80,12 @@ async def test_the_media_type_is_the_one_that_is_wanted_most(
     assert (
         await media_type(service, QUERY, accept) == of_query
     )  # by the fast path, unless it is a stream
-    assert await media_type(service, ORDINARY, accept) == of_query
+    assert await media_type(service, EXECUTED_QUERY, accept) == of_query
     assert await media_type(service, SUBSCRIPTION, accept) == of_subscription
 
 
 async def test_several_lines_of_accept_are_one_list(service: Service) -> None:
-    for body in (QUERY, ORDINARY):
+    for body in (QUERY, EXECUTED_QUERY):
         assert await media_type(service, body, "text/event-stream", "application/json") == JSON
         assert (
             await media_type(service, body, "text/plain", "application/graphql-response+json")
@@ -134,7 +134,7 @@ async def test_a_get_by_head_is_the_same_without_its_body(
     paths += ["/docs", "/dashboard", "/graphql", "/static/pages/pages.css"]
     paths += [
         f"/graphql?query={body['query']}"
-        for body in (QUERY, ORDINARY, {"query": "{ nope }"}, SUBSCRIPTION)
+        for body in (QUERY, EXECUTED_QUERY, {"query": "{ nope }"}, SUBSCRIPTION)
     ]
     for path in paths:
         async with service.client.get(path) as got:
@@ -177,7 +177,7 @@ async def test_every_answer_of_a_get_says_what_a_cache_may_do(
 ) -> None:
     await add_coin("BTC")
     ask = "/graphql?query="
-    paths = [ask + QUERY["query"], ask + ORDINARY["query"]]
+    paths = [ask + QUERY["query"], ask + EXECUTED_QUERY["query"]]
     refused = [
         ("/graphql", 400),
         (ask + "{", 200),

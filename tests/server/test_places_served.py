@@ -180,7 +180,7 @@ async def test_unfinished_bodies_take_no_place(service: Service) -> None:
 async def test_bodies_that_arrive_have_a_bound_of_their_own(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.middleware.body_limit.MOST_ARRIVING_BYTES_PER_CLIENT", 100_000)
+    monkeypatch.setattr("server.middleware.body_limit.MAX_INCOMPLETE_BYTES_PER_CLIENT", 100_000)
     head = UNFINISHED.removesuffix(b"{").replace(b"100\r\n", b"70000\r\nConnection: close\r\n")
     first, second = await connect(service), await connect(service)
     for _, writer in (first, second):

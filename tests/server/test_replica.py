@@ -100,7 +100,7 @@ async def test_a_frozen_replica_is_noticed_within_seconds(
         await until(service, 0)
 
 
-async def test_a_replica_that_is_away_at_the_start_keeps_nobody_waiting(
+async def test_a_replica_that_is_unavailable_at_the_start_delays_no_reader(
     replica: EmbeddedPostgres, settings: Settings, add_coin: AddCoin
 ) -> None:
     await add_coin("BTC")

@@ -62,7 +62,7 @@ async def _coin(add_coin: AddCoin) -> None:
 
 @pytest.fixture
 def _minute_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer is kept until its minute is over: which must not be in the middle of a test."""
+    """A response is cached until its minute is over, which must not happen during a test."""
     monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
 
 
@@ -118,7 +118,7 @@ async def test_who_was_told_of_a_commit_never_reads_what_was_before(
 
 
 @pytest.mark.usefixtures("_coin", "_minute_that_lasts")
-async def test_without_anybody_who_would_tell_every_answer_is_read(
+async def test_without_a_data_version_every_response_is_read(
     service: Service, connection: Connection
 ) -> None:
     assert await price_of(service) == "1"

@@ -177,9 +177,7 @@ async def test_pages_by_cursor_stay_right_while_rows_come_and_go(
     assert found == expected
 
 
-async def test_a_cursor_is_taken_back_whatever_the_market_cap(
-    service: Service, add_coin: AddCoin
-) -> None:
+async def test_a_cursor_is_decoded_for_any_market_cap(service: Service, add_coin: AddCoin) -> None:
     expected = {"GREAT": "1e100", "TEN": "1e1", "SMALL": "0.0000001", "TINY": "1e-100"}
     for ticker, market_cap in expected.items():
         await add_coin(ticker, market_cap_usd=market_cap)

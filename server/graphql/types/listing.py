@@ -1,4 +1,4 @@
-"""The type Listing: what one source says of one asset."""
+"""The type Listing: the data of one source about one asset."""
 
 import datetime
 from typing import TYPE_CHECKING, Annotated

@@ -112,7 +112,7 @@ def rejection_arguments(
 async def _read_rejections(
     connection: DatabaseConnection, run_ids: Sequence[int], request: RejectionRequest
 ) -> Mapping[int, list[RejectionRow]]:
-    """Read one row more than the page has: it tells whether there are more."""
+    """Read one row more than the page has, to see whether there are more."""
     return await rejections_of_runs(connection, run_ids, request.after, request.limit + 1)
 
 
