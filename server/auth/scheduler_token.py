@@ -35,7 +35,9 @@ class PresentedToken(NamedTuple):
     is_foreign: bool = False
 
     @classmethod
-    def by(cls, connection: HTTPConnection, origins: tuple[str, ...]) -> "PresentedToken":
+    def of_connection(
+        cls, connection: HTTPConnection, origins: tuple[str, ...]
+    ) -> "PresentedToken":
         """Return the token of a request or a handshake; pages of `origins` are not foreign."""
         headers = connection.headers
         # The browser sets this header; a page cannot (Fetch Metadata Request Headers, 2.3).

@@ -134,7 +134,7 @@ class Compiler:
         found = collect_fields(
             self._schema, self._fragments, self._switches, query, self._operation
         )
-        return self._selected(query, found.grouped_field_set)
+        return self._select(query, found.grouped_field_set)
 
     def fields(
         self, parent: GraphQLObjectType, details: Details
@@ -143,7 +143,7 @@ class Compiler:
         found = collect_subfields(
             self._schema, self._fragments, self._switches, self._operation, parent, details
         )
-        return self._selected(parent, found.grouped_field_set)
+        return self._select(parent, found.grouped_field_set)
 
     def selection(self, parent: GraphQLObjectType, details: Details) -> FieldSelection:
         """Return the selection on a type whose objects are rows."""
@@ -166,7 +166,7 @@ class Compiler:
         self.slots.append(ArgumentSlot(definition, details[0].node, resolve, self._convert))
         return Argument(len(self.slots) - 1)
 
-    def _selected(
+    def _select(
         self, parent: GraphQLObjectType, grouped: GroupedFieldSet
     ) -> dict[str, SelectedField | None]:
         selected: dict[str, SelectedField | None] = {}

@@ -187,7 +187,7 @@ class FastPath:
             _READING,
             introspection=self._introspection,
         )
-        bound = self._compiled(prepared).bind(prepared.variables)
+        bound = self._compile(prepared).bind(prepared.variables)
         identity = bound.identity() if bound.cacheable else None
         request = CachedRequest(bound, identity, now + REQUEST_LIFETIME)
         if len(body) <= MAX_CACHED_REQUEST_BYTES and self._schema.fits_until(
@@ -196,7 +196,7 @@ class FastPath:
             self._requests.put(body, request)
         return request
 
-    def _compiled(self, prepared: ParsedOperation) -> CompiledOperation:
+    def _compile(self, prepared: ParsedOperation) -> CompiledOperation:
         key = prepared.text, prepared.name
         compiled = self._operations.get(key)
         if compiled is None:

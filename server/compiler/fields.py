@@ -117,11 +117,11 @@ _UTC = datetime.UTC
 def instants(values: Values) -> Values:
     """Return instants that msgspec writes in RFC 3339; it leaves out a fraction of zero itself."""
     return [
-        value if value is None or (value.microsecond and value.tzinfo is _UTC) else _written(value)  # type: ignore[attr-defined]  # a column of instants
+        value if value is None or (value.microsecond and value.tzinfo is _UTC) else _format(value)  # type: ignore[attr-defined]  # a column of instants
         for value in values
     ]
 
 
 @functools.lru_cache(maxsize=4_096)
-def _written(value: datetime.datetime) -> str:
+def _format(value: datetime.datetime) -> str:
     return format_instant(value)

@@ -121,17 +121,17 @@ class CompiledOperation:
 
         Raises NotCompiledError, and GraphQLError for invalid arguments.
         """
-        variables = self._coerced(given)
+        variables = self._coerce(given)
         switches = tuple(variables.coerced.get(name) for name in self._switches)
         plan = self._plans.get(switches)
         if plan is None:
-            plan = self._compiled(variables, switches)
+            plan = self._compile(variables, switches)
             self._plans.put(switches, plan)
         if isinstance(plan, NotCompiledError):
             raise plan
         return plan.bind(variables)
 
-    def _coerced(self, given: dict[str, Any]) -> VariableValues:
+    def _coerce(self, given: dict[str, Any]) -> VariableValues:
         """Return the variables as graphql-core coerces them."""
         if not self._node.variable_definitions:
             return NO_VARIABLES
@@ -145,7 +145,7 @@ class CompiledOperation:
             raise NotCompiledError
         return values
 
-    def _compiled(
+    def _compile(
         self, variables: VariableValues, switches: tuple[object, ...]
     ) -> OperationPlan | NotCompiledError:
         compiler = Compiler(self._schema, self._document, self._node, variables, relation_part)

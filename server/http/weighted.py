@@ -139,12 +139,12 @@ def _alternative(element: str) -> Alternative | None:
         found = _PARAMETER.fullmatch(part)
         if found is None:
             return None
-        parameters[found[1].lower()] = _unquoted(found[2])
+        parameters[found[1].lower()] = _unquote(found[2])
     weight = parameters.pop("q", "1")
     if not _WEIGHT.fullmatch(weight):
         return None
     return Alternative(name.lower(), parameters, min(1.0, float(weight)))
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     return _QUOTED_PAIR.sub(r"\1", value[1:-1]) if value.startswith('"') else value

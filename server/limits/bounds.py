@@ -93,7 +93,7 @@ def check_limits(
     limits: DocumentLimits = LIMITS,
 ) -> Measure:
     """Return the measure of an operation. Raises LimitExceededError."""
-    return _checked(
+    return _check(
         measure_operation(
             schema, document, operation, variables, datetime.datetime.now(datetime.UTC)
         ),
@@ -122,13 +122,13 @@ def fits_until(
     It is enough to check the last moment: the number of candles only grows.
     """
     try:
-        _checked(measure_operation(schema, document, operation, variables, at), LIMITS)
+        _check(measure_operation(schema, document, operation, variables, at), LIMITS)
     except LimitExceededError:
         return False
     return True
 
 
-def _checked(measure: Measure, limits: DocumentLimits) -> Measure:
+def _check(measure: Measure, limits: DocumentLimits) -> Measure:
     for limit, remedy in _REMEDIES.items():
         actual, allowed = getattr(measure, limit), getattr(limits, limit)
         if actual > allowed:

@@ -64,13 +64,13 @@ class DeflateFactory(ServerPerMessageDeflateFactory):
         return accepted, Deflate(extension.remote_max_window_bits)
 
 
-def deflated(data: bytes) -> bytes:
+def compress(data: bytes) -> bytes:
     """Return data as deflate blocks that end at a byte; other blocks may follow."""
     compressor = zlib.compressobj(LEVEL, wbits=-_WINDOW_BITS)
     return compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
 
 
-def stored(data: bytes, *, is_last: bool = False) -> bytes:
+def stored_block(data: bytes, *, is_last: bool = False) -> bytes:
     """Return up to MAX_STORED_BYTES as a deflate block without compression.
 
     With `is_last` it ends the message.

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from server.live.deflate import deflated
+from server.live.deflate import compress
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -20,7 +20,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     def deflated(self) -> bytes:
         """Return the body as deflate blocks, compressed once for all subscribers."""
         if self._deflated is None:
-            msgspec.structs.force_setattr(self, "_deflated", deflated(self.body))
+            msgspec.structs.force_setattr(self, "_deflated", compress(self.body))
         assert self._deflated is not None  # noqa: S101  (just set)
         return self._deflated
 

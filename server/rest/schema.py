@@ -19,13 +19,13 @@ async def get_schema(request: Request) -> Response:
     state: ServerState = request.app.state.server
     if not state.settings.introspection:
         raise HTTPException(404, HIDDEN)
-    body, etag = _printed()
+    body, etag = _schema_text()
     return not_modified(request, etag) or Response(
         body, headers=caching(etag), media_type=MEDIA_TYPE
     )
 
 
 @functools.cache
-def _printed() -> tuple[bytes, str]:
+def _schema_text() -> tuple[bytes, str]:
     body = printed_schema().encode()
     return body, etag_of_body(body)

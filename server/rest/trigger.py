@@ -26,7 +26,7 @@ async def post_trigger(request: Request) -> Response:
     """Store a request for runs; an ingestor takes it at once, or after its next start."""
     state: ServerState = request.app.state.server
     try:
-        await check_token(state, PresentedToken.by(request, state.settings.cors_origins))
+        await check_token(state, PresentedToken.of_connection(request, state.settings.cors_origins))
     except ForeignPageError as error:
         return error_body(str(error), 403)
     except InvalidTokenError as error:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.connect.types import Connection
-from server.live.deflate import MAX_STORED_BYTES, MIN_BYTES, deflated, stored
+from server.live.deflate import MAX_STORED_BYTES, MIN_BYTES, compress, stored_block
 from server.live.message import Message
 from server.middleware.body_limit import MAX_BODY_BYTES
 from tests.live.raw import HANDSHAKE, INIT, raw_client, subscribe
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 60
 def test_parts_that_are_compressed_alone_are_one_message(
     head: bytes, body: bytes, tail: bytes
 ) -> None:
-    payload = stored(head) + deflated(body) + stored(tail, is_last=True)
+    payload = stored_block(head) + compress(body) + stored_block(tail, is_last=True)
     # RFC 7692, 7.2.2
     assert (
         zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff")
@@ -37,7 +37,7 @@ def test_parts_that_are_compressed_alone_are_one_message(
 
 def test_the_longest_part_that_is_stored() -> None:
     longest = MAX_STORED_BYTES * b"x"
-    payload = stored(longest, is_last=True) + b"\x00\x00\xff\xff"
+    payload = stored_block(longest, is_last=True) + b"\x00\x00\xff\xff"
     assert zlib.decompressobj(wbits=-15).decompress(payload) == longest
 
 

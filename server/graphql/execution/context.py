@@ -57,7 +57,7 @@ class Context:
     @classmethod
     def create(cls, state: ServerState, connection: HTTPConnection) -> "Context":
         """Return the context of an HTTP request or a websocket."""
-        presented = PresentedToken.by(connection, state.settings.cors_origins)
+        presented = PresentedToken.of_connection(connection, state.settings.cors_origins)
         return cls(
             state, request_id(connection), presented, deadline=connection.scope.get(SCOPE_KEY)
         )

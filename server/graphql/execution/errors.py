@@ -156,14 +156,14 @@ def shortened(error: GraphQLError) -> GraphQLError:
 
 def mask(errors: Iterable[GraphQLError], request_id: str) -> list[GraphQLError]:
     """Return execution errors as a client may see them; logs those of the server."""
-    return limited(list(errors), lambda error: shortened(_masked(error, request_id)))
+    return limited(list(errors), lambda error: shortened(_mask_one(error, request_id)))
 
 
-def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
+def _mask_one(error: GraphQLError, request_id: str) -> GraphQLError:
     cause = error.original_error
     if "code" in (error.extensions or {}):
         return error
-    shown = None if cause is None else _shown(cause, error)
+    shown = None if cause is None else _client_error(cause, error)
     if shown is not None:
         return _copy(error, shown)
     if error.path is None and (cause is None or error.nodes):
@@ -175,7 +175,7 @@ def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
     )
 
 
-def _shown(cause: Exception, error: GraphQLError) -> GraphQLError | None:
+def _client_error(cause: Exception, error: GraphQLError) -> GraphQLError | None:
     """Return the error that a client sees for a cause, None for errors of the server."""
     if isinstance(cause, CursorExpiredError):
         return coded(

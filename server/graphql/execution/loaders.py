@@ -102,12 +102,12 @@ class Loaders:
         self._writing = writing
         self._loaders: dict[Lookup[Any], DataLoader[tuple[Any, ...], Any]] = {}
 
-    async def load(self, lookup: Lookup[Value], key: object, *arguments: object) -> Value:
-        """Return the value of a key; `arguments` are passed to the lookup's `read`."""
+    def load(self, lookup: Lookup[Value], key: object, *arguments: object) -> Awaitable[Value]:
+        """Return an awaitable of the value of a key; `read` gets the further `arguments`."""
         loader = self._loaders.get(lookup)
         if loader is None:
             loader = self._loaders[lookup] = self._create(lookup)
-        value: Value = await loader.load((key, *arguments))
+        value: Awaitable[Value] = loader.load((key, *arguments))
         return value
 
     def _create(self, lookup: Lookup[Value]) -> DataLoader[tuple[Any, ...], Value]:

@@ -35,13 +35,13 @@ def text_of(request: RequestBody, documents: Documents) -> str | None:
     named = _named(request)
     if request.query:
         if not documents.may_run(request.query):
-            raise _refused(
+            raise _error(
                 "This server runs trusted documents only, and this is not one of them",
                 Code.UNTRUSTED_DOCUMENT,
             )
         if named is not None and named.is_hash and not documents.only_trusted:
             if hash_of(request.query) != named.document_id:
-                raise _refused(
+                raise _error(
                     'The hash in "extensions.persistedQuery" is not that of "query"',
                     Code.BAD_REQUEST,
                 )
@@ -52,7 +52,7 @@ def text_of(request: RequestBody, documents: Documents) -> str | None:
     text = documents.get(named.document_id)
     if text is None:
         # Clients send the text after this message or this code.
-        raise _refused("PersistedQueryNotFound", Code.PERSISTED_QUERY_NOT_FOUND)
+        raise _error("PersistedQueryNotFound", Code.PERSISTED_QUERY_NOT_FOUND)
     return text
 
 
@@ -62,11 +62,11 @@ def _named(request: RequestBody) -> _NamedDocument | None:
         try:
             persisted = msgspec.convert(extension, _PersistedQuery)
         except msgspec.ValidationError as error:
-            raise _refused(
+            raise _error(
                 f'"extensions.persistedQuery" cannot be read: {error}', Code.BAD_REQUEST
             ) from None
         if persisted.version != _VERSION:
-            raise _refused(
+            raise _error(
                 f'"extensions.persistedQuery" must have the version {_VERSION}', Code.BAD_REQUEST
             )
         return _NamedDocument(persisted.sha256_hash.lower(), is_hash=True)
@@ -78,5 +78,5 @@ def _named(request: RequestBody) -> _NamedDocument | None:
     )
 
 
-def _refused(message: str, code: Code) -> DocumentRefusedError:
+def _error(message: str, code: Code) -> DocumentRefusedError:
     return DocumentRefusedError([coded(message, code)])

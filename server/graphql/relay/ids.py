@@ -7,7 +7,7 @@ from typing import Any
 from server.graphql.execution.errors import bad_input
 from server.graphql.types.arguments import checked_text
 
-_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_MAX_BIGINT = 2**63 - 1  # PostgreSQL's bigint
 _NUMBER = re.compile(r"\d{1,30}", re.ASCII)
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -73,7 +73,7 @@ def _parse_number(rest: str, argument: str) -> int | None:
     if not _NUMBER.fullmatch(rest):
         raise bad_input(argument, 'must be an id with a number such as "run_42"')
     number = int(rest)
-    return number if number <= _LARGEST else None
+    return number if number <= _MAX_BIGINT else None
 
 
 def _parse_listing(rest: str, argument: str) -> tuple[str, str]:

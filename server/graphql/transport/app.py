@@ -127,7 +127,7 @@ def _from_query(given: QueryParams) -> dict[str, Any]:
     }
     for name in ("variables", "extensions"):
         text = given.get(name)
-        value[name] = _decoded(text, f'"{name}"') if text else None
+        value[name] = _decode_json(text, f'"{name}"') if text else None
     return value
 
 
@@ -136,7 +136,7 @@ async def _from_body(request: Request) -> object:
     if media_type != JSON:
         # A page of another site could send a form or text/plain without a preflight (CORS).
         raise HTTPException(415, f"A request's Content-Type must be {JSON}")
-    value = _decoded(await request.body(), "The body")
+    value = _decode_json(await request.body(), "The body")
     if isinstance(value, list):
         raise HTTPException(
             400, "Batches of operations are not supported: send one operation a request"
@@ -144,7 +144,7 @@ async def _from_body(request: Request) -> object:
     return value
 
 
-def _decoded(text: str | bytes, name: str) -> object:
+def _decode_json(text: str | bytes, name: str) -> object:
     """Return JSON, strictly parsed: NaN and half surrogate pairs raise HTTPException."""
     try:
         value: object = msgspec.json.decode(text)

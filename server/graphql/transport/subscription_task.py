@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from server.live.deflate import MAX_STORED_BYTES, MIN_BYTES, stored
+from server.live.deflate import MAX_STORED_BYTES, MIN_BYTES, stored_block
 from server.live.message import Message
 from server.live.subscriber import Subscriber
 from server.live.wire import WebSocketProtocol
 
 _TAIL = b"}"
-_DEFLATED_TAIL = stored(_TAIL, is_last=True)
+_DEFLATED_TAIL = stored_block(_TAIL, is_last=True)
 
 
 class SubscriptionTask:
@@ -51,6 +51,8 @@ class SubscriptionTask:
 
     def _send(self, message: Message, lagged: int) -> None:
         if self._deflates and not lagged and len(message.body) >= MIN_BYTES:
-            self._protocol.write_deflated(stored(self._head), message.deflated(), _DEFLATED_TAIL)
+            self._protocol.write_deflated(
+                stored_block(self._head), message.deflated(), _DEFLATED_TAIL
+            )
         else:
             self._protocol.write_text(self._head, message.with_lagged(lagged), _TAIL)

@@ -68,7 +68,7 @@ class WebSocketConnection:
         self._receive = receive
         self._send = send
         self._protocol: WebSocketProtocol = scope["extensions"][EXTENSION]
-        self._presented = PresentedToken.by(connection, state.settings.cors_origins)
+        self._presented = PresentedToken.of_connection(connection, state.settings.cors_origins)
         self._client = self._presented.client
         self._protocol.rate_limit = state.rate_limits.of(self._client)
         self._is_supported = PROTOCOL in scope["subprotocols"]

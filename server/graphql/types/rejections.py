@@ -9,7 +9,7 @@ from server.graphql.relay.connections import EdgeValue
 from server.graphql.relay.cursors import decode_words, encode_words
 
 _WORD = "REJECTION"
-_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_MAX_BIGINT = 2**63 - 1  # PostgreSQL's bigint
 
 
 def encode_rejection_cursor(row: RejectionRow) -> str:
@@ -24,7 +24,7 @@ def decode_rejection_cursor(text: str) -> int:
     except ValueError:
         words = None
     match words:
-        case [str(word), int(number)] if word == _WORD and 0 <= number <= _LARGEST:
+        case [str(word), int(number)] if word == _WORD and 0 <= number <= _MAX_BIGINT:
             return number
     raise bad_input("after", "is not a cursor of a rejection")
 

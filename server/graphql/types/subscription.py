@@ -18,7 +18,7 @@ from server.limits.estimates import METADATA_KEY, Estimate
 from server.limits.rows import COINS_PER_MESSAGE
 from server.live.feed import COINS, RUNS, Feed, FeedPosition
 
-_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_MAX_BIGINT = 2**63 - 1  # PostgreSQL's bigint
 _UNSET = strawberry.UNSET
 
 
@@ -77,7 +77,7 @@ def decode_position(cursor: str) -> FeedPosition | None:
     except ValueError:
         words = None
     match words:
-        case [int(seq), None | str() as ticker] if 0 <= seq <= _LARGEST:
+        case [int(seq), None | str() as ticker] if 0 <= seq <= _MAX_BIGINT:
             return FeedPosition(seq, ticker)
     return None
 
