@@ -50,14 +50,14 @@ def _parameter(name: str, schema: Schema, description: str) -> Schema:
 
 
 UNCHANGED: Schema = {
-    "description": "The answer with the ETag named by If-None-Match is still right",
+    "description": "The response with the ETag of If-None-Match is still current",
     "headers": {
         "X-Request-ID": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"},
     },
 }
 UNAVAILABLE = _response(
-    "The database is out of reach, or too much is asked at once; see Retry-After", "Error"
+    "The database is unavailable, or there are too many requests; see Retry-After", "Error"
 )
 TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT, "pattern": "^[^\\u0000]*$"}
 # The other spellings of ISO 8601 have no format in JSON Schema.
@@ -69,7 +69,7 @@ DATE: Schema = {
         {"const": ""},
     ]
 }
-NO_PARAMETERS = _response("A parameter was given, and there is none", "BadParameters")
+NO_PARAMETERS = _response("A parameter was given; none is allowed", "BadParameters")
 DATA_PARAMETERS = [
     _parameter(
         "format",
@@ -85,7 +85,7 @@ DATA_PARAMETERS = [
     _parameter(
         "offset",
         {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
-        "Records to skip; with data that moves, `cursor` is the better way",
+        "Records to skip; prefer `cursor` while data changes",
     ),
     _parameter("ticker", TEXT, "A ticker, in upper or lower case"),
     _parameter("source", TEXT, "A source, such as coinpaprika"),
@@ -102,7 +102,7 @@ PATHS: dict[str, dict[str, Schema]] = {
         "get": {
             "operationId": "root",
             "tags": ["Service"],
-            "summary": "What this is, and where everything else is",
+            "summary": "The name of the service and its endpoints",
             "responses": {"200": _response("The endpoints; a page for a browser", "Root")},
         }
     },
@@ -110,7 +110,7 @@ PATHS: dict[str, dict[str, Schema]] = {
         "get": {
             "operationId": "health",
             "tags": ["Service"],
-            "summary": "Whether the database answers, and when data last came in",
+            "summary": "Whether the database answers, and when the last run ended",
             "responses": {
                 "200": _response("The database answers", "Health"),
                 "503": _response("It does not", "Health"),
@@ -131,8 +131,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "tags": ["Service"],
             "summary": "Whether there is a database with fresh data",
             "responses": {
-                "200": _response("Some source was read within three of its polls", "Ready"),
-                "503": _response("The database is away, or its data is old", "Ready"),
+                "200": _response("A source was read within three of its polls", "Ready"),
+                "503": _response("The database is unavailable, or its data is old", "Ready"),
             },
         }
     },
@@ -149,9 +149,7 @@ PATHS: dict[str, dict[str, Schema]] = {
                 "200": _data_response(),
                 "304": UNCHANGED,
                 "404": _response("A file is asked for of a ticker that no record has", "Error"),
-                "422": _response(
-                    "A parameter cannot be used, or is none of these", "BadParameters"
-                ),
+                "422": _response("A parameter is invalid or unknown", "BadParameters"),
                 "501": _response(
                     "The format needs pyarrow, which is not installed on the server", "Error"
                 ),
@@ -163,7 +161,7 @@ PATHS: dict[str, dict[str, Schema]] = {
         "get": {
             "operationId": "stats",
             "tags": ["Data"],
-            "summary": "How many records there are, and the newest runs of either outcome",
+            "summary": "The number of records, and the newest successful and failed runs",
             "responses": {
                 "200": _cacheable(_response("The figures", "Stats")),
                 "304": UNCHANGED,
@@ -183,7 +181,7 @@ PATHS: dict[str, dict[str, Schema]] = {
                     | {"content": {"text/plain": {"schema": {"type": "string"}}}}
                 ),
                 "304": UNCHANGED,
-                "404": _response("Introspection is switched off", "Error"),
+                "404": _response("Introspection is disabled", "Error"),
             },
         }
     },
@@ -191,16 +189,16 @@ PATHS: dict[str, dict[str, Schema]] = {
         "post": {
             "operationId": "triggerEtl",
             "tags": ["Runs"],
-            "summary": "Ask for a run of every enabled source, now",
+            "summary": "Request a run of every enabled source",
             "security": [{"SchedulerToken": []}],
             "responses": {
-                "200": _response("The request is stored and will be carried out", "Triggered"),
+                "200": _response("The request is stored", "Triggered"),
                 "401": _response("The token is wrong or missing", "Error"),
                 "403": _response(
                     "A page of another site asks, which CORS_ORIGINS does not name", "Error"
                 ),
                 "422": NO_PARAMETERS,
-                "429": _response("Too many wrong tokens of one client; see Retry-After", "Error"),
+                "429": _response("The client sent too many wrong tokens; see Retry-After", "Error"),
                 "503": UNAVAILABLE,
             },
         }

@@ -25,7 +25,7 @@ def _object(**properties: Schema) -> Schema:
 
 def _with_demo_mark(schema: Schema) -> Schema:
     """Return the schema with the property that only a demo has."""
-    demo = {"const": True, "description": "The prices are made up; left out where they are not"}
+    demo = {"const": True, "description": "The prices are made up; absent otherwise"}
     return _may_have(schema, demo=demo)
 
 
@@ -92,7 +92,7 @@ SCHEMAS: dict[str, Schema] = {
             database={"enum": ["connected", "disconnected"]},
             last_etl={
                 **TIME_OR_NULL,
-                "description": "When the newest finished run ended; null where none did",
+                "description": "When the newest finished run ended; null without one",
             },
             last_etl_status=STATUS_OR_NULL,
             timestamp=TIME,
@@ -109,7 +109,7 @@ SCHEMAS: dict[str, Schema] = {
         problems={
             "type": "array",
             "items": {"type": "string"},
-            "description": "What keeps the ingestor from its work",
+            "description": "What stops the ingestor",
         },
     ),
     "Stats": _object(
