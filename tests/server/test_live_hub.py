@@ -267,9 +267,9 @@ async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
 async def test_a_cursor_waits_for_a_connection_only_so_long(
     hub: Hub, pool: Pool, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.live.catch_up.ACQUIRE_SECONDS", 0.01)
     await commit(connection, "A")
     async with reading(hub, COINS, 0) as reader, AsyncExitStack() as stack:
+        monkeypatch.setattr("server.live.catch_up.ACQUIRE_SECONDS", 0.01)
         for _ in range(pool.get_max_size()):
             await stack.enter_async_context(pool.acquire())
         with pytest.raises(TimeoutError):
