@@ -26,7 +26,7 @@ MAX_TURN_SECONDS = 0.15
 
 @contextlib.asynccontextmanager
 async def even_turns() -> AsyncIterator[None]:
-    """Fail where the loop's thread works for long without a turn for others."""
+    """Fail where one iteration of the event loop takes too long."""
     longest = 0.0
 
     async def look() -> None:
@@ -102,7 +102,7 @@ async def test_messages_of_the_protocol_are_bounded_too(service: Service) -> Non
 
 
 async def test_a_large_message_arrives_whole(service: Service) -> None:
-    """It is parsed in many steps, with others in between."""
+    """It is parsed in many steps; other tasks run in between."""
     query = "{ sources { name } }" + 40_000 * " "
     async with connected(service) as large, connected(service) as small:
         await large.subscribe(query, {"unused": 200_000 * "x"})

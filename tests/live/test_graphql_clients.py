@@ -84,7 +84,7 @@ async def test_apollo_persists_a_query_once_and_then_sends_its_hash(
     await add_coin("BTC")
     requests = await run_queries("apollo", service, 6)
     summary = [(request["method"], request["hasQuery"]) for request in requests]
-    # One client posts, another one gets: what the first persisted serves both.
+    # One client uses POST, another GET; both use the document that the first persisted.
     assert summary == [
         ("POST", False),
         ("POST", True),

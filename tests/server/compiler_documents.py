@@ -215,13 +215,13 @@ class RandomDocument:
 
 
 class Enum(str):
-    """A value of an enum: a word without quotes in a document, a text in variables."""
+    """A value of an enum: a name in a document, a text in variables."""
 
     __slots__ = ()
 
 
 def literal(value: object) -> str:
-    """Return a value as a document has it."""
+    """Return a value as a literal of a document."""
     if isinstance(value, Enum):
         return str.__str__(value)
     if isinstance(value, list):
@@ -232,7 +232,7 @@ def literal(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """Return a value as JSON has it."""
+    """Return a value as JSON."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict):

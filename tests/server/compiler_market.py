@@ -36,7 +36,7 @@ _REQUEST = (
 
 
 class Market:
-    """What there is, for a client to ask for."""
+    """The ids and cursors of the market."""
 
     def __init__(self, ids: list[str], cursors: dict[str, list[str]]) -> None:
         self.ids = ids

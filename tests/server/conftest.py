@@ -25,7 +25,7 @@ AddSource = Callable[..., Awaitable[None]]
 
 
 class Service:
-    """A server of this process, a client for it, and its inside."""
+    """A server in this process, a client of it, and its state."""
 
     def __init__(self, url: str, client: aiohttp.ClientSession, state: ServerState) -> None:
         self.url = url
@@ -33,7 +33,7 @@ class Service:
         self.state = state
 
     async def get(self, path: str, status: int = 200, **headers: str) -> dict[str, Any]:
-        """Return the JSON of an answer."""
+        """Return the JSON of a response."""
         async with self.client.get(path, headers=headers) as response:
             assert response.status == status, await response.text()
             body: dict[str, Any] = await response.json()

@@ -75,7 +75,7 @@ async def test_a_file_that_keeps_its_name_is_revalidated_and_no_other_can_be_rea
     for name in ("index.html", "LICENSES.md", "index-B_x-91aZ.css", "..%2findex-B_x-91aZ.js"):
         async with service.client.get(f"/static/dashboard/{name}") as response:
             assert response.status == 404, name
-            # The next version may have it.
+            # Another version may have it.
             assert "%2f" in name or response.headers["Cache-Control"] == "no-store"
 
 

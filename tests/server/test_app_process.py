@@ -127,7 +127,7 @@ async def test_a_signal_ends_the_server_in_time_with_a_websocket_open(
         assert await program.stop(number) == 0
         assert time.monotonic() - started < 5
         message = await socket_.receive(timeout=5)
-        # 1012, service restart: clients come back on it.
+        # 1012, service restart: clients reconnect after it.
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
         await socket_.close()
     assert "Traceback" not in program.text()

@@ -118,7 +118,7 @@ async def test_a_trusted_proxys_scheme_and_host_make_the_own_origin(
             X_Forwarded_Host="evil.example, kasparro.example",
         )
         assert status == (101 if trusted else 403)
-        # A host that the proxy passes on is held against ALLOWED_HOSTS like any other.
+        # ALLOWED_HOSTS applies to the host of the proxy too.
         status, _ = await handshake(service, X_Forwarded_Host="evil.example")
         assert status == (421 if trusted else 101)
 
@@ -170,7 +170,7 @@ async def test_only_a_named_proxy_tells_who_the_client_is(
             assert (await handshake(service, X_Forwarded_For="203.0.113.8"))[0] == (
                 101 if trusted else 503
             )
-            # What the client itself put before the proxy's entry counts for nothing.
+            # Entries of the client before that of the proxy are ignored.
             assert (await handshake(service, X_Forwarded_For="203.0.113.9, 203.0.113.7"))[0] == 503
 
 

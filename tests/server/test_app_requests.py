@@ -110,13 +110,13 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
             assert response.status == 503
             assert int(response.headers["Retry-After"]) > 0
             assert "took too long" in (await response.json())["detail"]
-        # Busy is not away.
+        # A busy database is not unavailable.
         assert (await service.get("/health"))["database"] == "connected"
         assert (await service.get("/health/ready", 503))["database"] == "connected"
 
 
 async def _answer_to(error: Exception) -> tuple[int, bytes]:
-    """Return status and body of the answer where a request ends with `error`."""
+    """Return status and body of the response to a request that raises `error`."""
 
     async def fail(_: Request) -> Response:
         raise error

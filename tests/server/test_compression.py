@@ -55,7 +55,7 @@ PATHS = [
 
 
 class EncodedResponse(NamedTuple):
-    """What came, as it was sent."""
+    """A response before it is decoded."""
 
     status: int
     headers: Mapping[str, str]
@@ -68,7 +68,7 @@ class EncodedResponse(NamedTuple):
 
 @pytest.fixture
 async def raw(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that asks for no coding by itself, and unpacks nothing."""
+    """A client that sends no Accept-Encoding by default, and decodes nothing."""
     async with aiohttp.ClientSession(
         service.url, auto_decompress=False, skip_auto_headers=["Accept-Encoding"]
     ) as client:
@@ -267,7 +267,7 @@ async def test_a_file_is_compressed_once_and_again_when_it_changes(
 
 
 async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_once() -> None:
-    """No route here has such an answer yet; any may."""
+    """No route has such a response yet."""
     gate = asyncio.Event()
 
     async def whole(_: Request) -> Response:

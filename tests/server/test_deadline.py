@@ -51,7 +51,7 @@ async def set_pace(
     await rows.coin("BTC")
     await rows.listing("one", "btc", "BTC")
     await connection.execute(SLOW_COINS)
-    # Connections are open, and plans made, before time counts.
+    # Opens connections and compiles plans before the measurement.
     await connection.execute("INSERT INTO pace VALUES (0)")
     await ask(service, "{ coins { totalCount } }")
     await connection.execute("ALTER SEQUENCE reads RESTART")
@@ -64,7 +64,7 @@ async def set_pace(
 
 
 async def reads(connection: Connection) -> int:
-    """Return how many statements have begun to read coins."""
+    """Return how many statements have started to read coins."""
     count: int = await connection.fetchval(
         "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM reads"
     )
@@ -145,7 +145,7 @@ async def test_an_ordinary_answer_that_lacks_something_for_time_says_when_to_com
     service: Service, set_pace: SetPace
 ) -> None:
     await set_pace(60)
-    # A longer document than the fast path takes.
+    # Too long a document for the fast path.
     query = "{ coins { totalCount } }" + " " * 9_000
     async with service.client.post("/graphql", json={"query": query}) as response:
         assert response.status == 200

@@ -55,7 +55,7 @@ def rows(connection: Connection) -> Rows:
 
 @pytest.fixture
 async def coins(rows: Rows) -> list[dict[str, Any]]:
-    """Eighteen coins with ties, nulls and numbers that a float cannot tell apart."""
+    """18 coins with ties, nulls and numbers that are equal as floats."""
     made = []
     for index in range(18):
         number = NUMBERS[index % len(NUMBERS)]
@@ -82,7 +82,7 @@ def key_of(coin: dict[str, Any], field: str) -> Json:
 
 
 def in_order(coins: list[dict[str, Any]], field: str, direction: str) -> list[str]:
-    """The plain twin of the statements: nulls last, ties by ticker."""
+    """The order in Python: nulls last, ties by ticker."""
     known = sorted(
         (coin for coin in coins if key_of(coin, field) is not None), key=lambda coin: coin["ticker"]
     )
@@ -94,7 +94,7 @@ def in_order(coins: list[dict[str, Any]], field: str, direction: str) -> list[st
 async def walk(
     service: Service, order: dict[str, str], size: int, *, backward: bool
 ) -> list[list[str]]:
-    """Page through all coins as a client does."""
+    """Return all coins, page by page."""
     pages: list[list[str]] = []
     cursor = None
     while True:
@@ -137,7 +137,7 @@ async def test_a_slice_between_two_cursors(service: Service, coins: list[dict[st
         expected = in_order(coins, field, direction)
         for start, end in ((0, 17), (3, 9), (12, 17), (15, 17), (14, 16), (5, 6), (9, 3), (17, 0)):
             window = {"order": order, "after": cursors[start], "before": cursors[end]}
-            # Nothing lies between cursors that are given the wrong way round.
+            # Nothing lies between cursors in the wrong order.
             inner = expected[start + 1 : end]
             forward = (await ask(service, PAGE, {**window, "first": 3}))["coins"]
             backward = (await ask(service, PAGE, {**window, "last": 3}))["coins"]

@@ -61,7 +61,7 @@ async def test_every_field_of_a_coin(service: Service, rows: Rows) -> None:
         "id": "merged_btc",
         "ticker": "BTC",
         "name": "Bitcoin",
-        # Half-even: ...2050 has more than half a unit below it only from the sixth zero on.
+        # Half-even: the remainder is more than half a unit only by its last digits.
         "priceUsd": "44456.5143042",
         "priceUsdExact": "44456.5143042050",
         "marketCapUsd": "839030532186.10",

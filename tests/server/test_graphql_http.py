@@ -26,7 +26,7 @@ MUTATION = "mutation { triggerEtl { request { id } } }"
 
 
 async def post(service: Service, body: object, **headers: str) -> tuple[int, str, Json]:
-    """Return status, media type and JSON of an answer."""
+    """Return status, media type and JSON of a response."""
     data = body if isinstance(body, (bytes, str)) else json.dumps(body)
     given = {"Content-Type": "application/json", **headers}
     async with service.client.post("/graphql", data=data, headers=given) as response:
@@ -311,7 +311,7 @@ async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(
         async with service.client.get("/graphql", headers={"Accept": "text/html"}) as response:
             assert response.status == 200
             assert "GraphQL" in await response.text()
-    # The same documents, kept since, where it is on.
+    # The same, now cached documents with introspection.
     async with running_service(settings) as service:
         for query in refused:
             assert "errors" not in await ask_all(service, query)

@@ -44,7 +44,7 @@ async def test_every_field_of_a_listing(service: Service, rows: Rows) -> None:
         total_supply="21000000",
         max_supply="21000000",
     )
-    # A payload of earlier content, and one that came back after it.
+    # A payload of earlier content, and the present content again after it.
     await rows.payload(
         "coingecko", "bitcoin", b"x" * 16, '{"id": "old"}', ingested_at=NOW + 2 * HOUR
     )

@@ -19,7 +19,7 @@ async def test_every_kind_of_node_is_found_by_the_id_that_it_shows(
 ) -> None:
     await rows.source("csv", kind="file")
     await rows.coin("USDC.E")
-    # An external id may hold anything, the separator of our ids too.
+    # An external id may have any characters, also the separator of ids.
     await rows.listing("csv", "usd_coin:e/1", "USDC.E")
     await rows.run("csv")
     shown = await ask(

@@ -308,7 +308,7 @@ async def test_a_trigger_is_stored_and_told_to_the_ingestors(
     for variables in for_all:
         answer = await ask(service, TRIGGER, variables, WITH_TOKEN)
         assert answer["triggerEtl"]["request"]["sources"] == ["coingecko", "csv"]
-    # The same, asked for again before its run has begun, is the same request.
+    # A repeated request before the run has started is the same request.
     stored = await connection.fetch("SELECT sources, full_run FROM etl_requests ORDER BY id")
     assert [tuple(record) for record in stored] == [(["csv"], True), (["coingecko", "csv"], False)]
     assert notifications == ["1", "2", "2", "2", "2"]

@@ -38,7 +38,7 @@ NOT_OURS = ("RESET ALL", "typeinfo_tree", "current_setting('jit')")
 
 
 class CountedQueries:
-    """A context to run documents in, and the statements that they needed."""
+    """A context for documents, and the statements that it executed."""
 
     def __init__(self, context: Context, statements: list[str]) -> None:
         self._context = context

@@ -57,7 +57,7 @@ async def test_what_was_missed_then_what_comes(
         await change_coins(connection, "BTC")
         second = await socket.next()
         assert second["coinUpdates"]["coins"] == [{"ticker": "BTC", "priceUsd": "46000"}]
-    # Another connection goes on where this one stopped: no gap, no duplicate.
+    # Another connection resumes there: no gap, no duplicate.
     await change_coins(connection, "ETH")
     async with connected(service) as socket:
         await socket.subscribe(COINS, {"after": first["coinUpdates"]["cursor"]})
@@ -87,12 +87,12 @@ async def test_without_after_only_what_comes(
     await change_coins(connection, "OLD")
     newest = await connection.fetchval("SELECT max(seq) FROM events")
     async with connected(service) as socket, asyncio.timeout(TIMEOUT_SECONDS):
-        # What the server has yet to read when a client comes is news to it.
+        # A new client gets events that the server has not read yet.
         while service.state.hub.listener._position != newest:
             await asyncio.sleep(0.01)
         await socket.subscribe(COINS)
         update = asyncio.ensure_future(socket.next())
-        # Nothing tells when the server has begun to listen for this client.
+        # There is no signal for the start of a subscription.
         while not update.done():
             await change_coins(connection, "NEW")
             await asyncio.wait((update,), timeout=0.05)
@@ -155,7 +155,7 @@ async def test_runs_as_they_start_advance_and_finish(
         all_updates = [(await socket.next("2"))["runUpdates"] for _ in range(4)]
     at = "2026-02-03T20:21:11.250000Z"
     shared = {"id": f"run_{run}", "source": "csv", "startedAt": at}
-    # Each as it then was.
+    # Each run as it was at its event.
     assert [(update["type"], update["run"]) for update in updates] == [
         ("STARTED", {**shared, "status": "RUNNING", "processed": 0, "finishedAt": None}),
         ("PROGRESS", {**shared, "status": "RUNNING", "processed": 5, "finishedAt": None}),
@@ -193,7 +193,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (COINS, {"after": encode_words(2**63, None)}, "after"),
     (COINS, {"after": encode_words(1, 5)}, "after"),
     (COINS, {"after": encode_words(1.5, None)}, "after"),
-    # Of another database: that sequence number was never given here.
+    # Of another database: this one has not reached that sequence number.
     (COINS, {"after": encode_words(99, None)}, "after"),
     (COINS, {"tickers": []}, "tickers"),
     (COINS, {"tickers": ["\0"]}, "tickers"),
@@ -223,8 +223,7 @@ async def test_updates_leave_nothing_in_memory(
             return len(gc.get_objects())
 
         before = await objects_after(50)
-        # Timers come and go. What graphql-core remembers of an update of each is more than fifty
-        # objects.
+        # The number of timers varies; graphql-core would cache more than 50 objects an update.
         assert await objects_after(200) - before < 400
 
 

@@ -211,7 +211,7 @@ async def test_host_is_checked(service: Service) -> None:
         assert "Host" in json.loads(answer.body)["detail"]
     for host, status in {
         **dict.fromkeys(("localhost", "localhost:8000", "127.0.0.1", "localhost:65535"), 200),
-        # It may be a name, but is none of this server's.
+        # It is a valid name, but not one of this server.
         **dict.fromkeys(
             ("[2001:db8::1]", "[2001:db8::1]:80", "a-b.example.com.", "my_server:"), 421
         ),
@@ -230,7 +230,7 @@ async def test_host_is_checked(service: Service) -> None:
 
 
 async def test_http_1_0_gets_no_chunks(service: Service, add_coin: AddCoin) -> None:
-    """An export has no length: it ends with its connection."""
+    """An export has no length, so it ends with its connection."""
     for number in range(20):
         await add_coin(f"T{number}")
     for version in (b"1.1", b"1.0"):

@@ -119,7 +119,7 @@ async def test_a_broken_handshake_is_answered(service: Service) -> None:
 
 
 async def test_a_handshake_behind_a_request_waits_for_nothing(service: Service) -> None:
-    """Its Upgrade is not taken, which a server may do; both are answered, in their order."""
+    """The server ignores its Upgrade; both requests are answered in their order."""
     found = await exchange(service, SMUGGLED + HANDSHAKE + LAST)
     assert statuses(found) == [404, 400, 200]
 

@@ -51,7 +51,7 @@ def measured(text: str, **variables: object) -> Measure:
 
 
 def refused(text: str, **variables: object) -> str:
-    """Return the name of the limit that refuses a document, "" where none does."""
+    """Return the limit that refuses a document, "" if none does."""
     document = parse(text)
     try:
         check_limits(GRAPHQL_SCHEMA, document, first_operation(document), variables)
@@ -61,7 +61,7 @@ def refused(text: str, **variables: object) -> str:
 
 
 def nested_fragments(levels: int, body: str = "...f{next} ...f{next}", last: str = "id") -> str:
-    """A document whose every fragment spreads the next one, by default twice."""
+    """Return a document in which each fragment spreads the next one, by default twice."""
     fragments = [
         f"fragment f{level} on Coin {{ {body.replace('{next}', str(level + 1))} }}"
         for level in range(levels)
@@ -85,7 +85,7 @@ def test_97_nested_fragments_are_measured_once_each(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Walk, "selections", counted)
     document = parse(nested_fragments(97))
     measure = measure_operation(GRAPHQL_SCHEMA, document, first_operation(document), {}, NOW)
-    # 98 fragments, the operation and its one field.
+    # 98 fragments, the operation and its field.
     assert len(visits) == 100
     assert set(visits.values()) == {1}
     assert measure.cost == 1 + 2**97
@@ -116,7 +116,7 @@ def test_97_nested_fragments_take_under_5_ms() -> None:
             ),
             True,
         ),
-        # Fewer would fit; and what begins at a fixed time has more candles every minute.
+        # The number of candles from a fixed time grows every minute.
         (
             (
                 "query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { "
@@ -178,7 +178,7 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 9}, 1 + 1 + 9),
     ("query ($n: Int = 8) { coins(first: $n) { nodes { ticker } } }", {}, 1 + 1 + 8),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": None}, 1 + 1 + 50),
-    # Refused by its field, with a better word: counted as the most there can be.
+    # The resolver refuses it with a better message; here it counts as the maximum.
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 10**9}, 1 + 1 + 250),
     ("{ coins(first: 9999999999999999999999) { nodes { ticker } } }", {}, 1 + 1 + 250),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": -5}, 1 + 1 + 1),
@@ -190,14 +190,14 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
         {},
         1 + 1 + 4 * (1 + 2 + 3),
     ),
-    # A run has few notes, but more than is assumed of lists.
+    # A run has few notes, but more than the default estimate of a list.
     (
         '{ run(id: "run_1") { noteCount notes { about text } } }',
         {},
         1 + 1 + 1 + 2 * (MAX_NOTES + 1),
     ),
     ("{ runs(first: 1, filter: {hasNotes: true}) { nodes { id } } }", {}, 3 + SCAN_COST),
-    # A fragment on a connection is measured before it is known how many rows that has.
+    # A fragment on a connection is measured before the number of its rows is known.
     (
         (
             "{ a: coins(first: 2) { ...P } b: coins(first: 3) { ...P } } fragment P on "
@@ -213,7 +213,7 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 1.5}, 1 + 1 + 250),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": "9"}, 1 + 1 + 250),
     ("subscription { coinUpdates { coins { id } } }", {}, 1 + 1 + COINS_PER_MESSAGE),
-    # What looks at every row of a table.
+    # Scans of a table.
     ("{ stats { totalNormalized totalListings lastSuccess { id } } }", {}, 1 + 2 * SCAN_COST + 2),
     ("{ sources { name listingCount } }", {}, 1 + 5 + SCAN_COST),
     ('{ coins(first: 1, filter: {search: "bit"}) { nodes { id } } }', {}, 3 + SEARCH_COST),
@@ -394,7 +394,7 @@ REFUSED = [
         "overlaps",
         f"{{ coin(ticker: 1) {{ {spread(33, 'F')} }} }} {fragments(33, 'F', 'Coin', 'id')}",
     ),
-    # Validation looks at operations that do not run, too.
+    # Validation visits operations that do not run, too.
     ("overlaps", "query A { sources { name } } query B { coin(ticker: 1) { " + "id " * 11 + "} }"),
 ]
 

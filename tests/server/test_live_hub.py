@@ -119,7 +119,7 @@ async def test_a_subscriber_catches_up_while_new_events_come(
 async def test_a_cut_listen_connection_loses_and_doubles_nothing(
     hub: Hub, connection: Connection, database: str
 ) -> None:
-    """The LISTEN connection is cut again and again at odd moments while one writer commits."""
+    """The LISTEN connection is terminated repeatedly while one writer commits."""
     rounds = 12
     received: list[ReceivedUpdate] = []
 
@@ -216,7 +216,7 @@ async def test_a_complete_subscription_leaves_nothing_out_however_often_its_queu
     hub: Hub, connection: Connection
 ) -> None:
     batch = QUEUE_LIMIT + 10
-    # What was purged before the first event of its kind is nothing that it missed.
+    # Events that were purged before the first one of the topic are not missed.
     await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)
     async with reading(hub, COINS) as early:
         await commit(connection, "EARLY")
@@ -323,8 +323,7 @@ async def test_subscriptions_end_when_events_were_purged_while_the_hub_was_disco
         blocker = await connect(database, application_name="test")
         transaction = blocker.transaction()
         await transaction.start()
-        # While the table is locked the hub cannot read: what happens meanwhile it finds all at
-        # once.
+        # While the table is locked the hub cannot read: it finds all changes at once.
         await blocker.execute("LOCK TABLE events")
         await connection.execute(CUT_LISTENERS)
         await blocker.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)

@@ -29,7 +29,7 @@ Subscribe = Callable[[aiohttp.ClientSession, str | None], AsyncIterator[Update]]
 async def events_of_socket(
     client: aiohttp.ClientSession, after: str | None
 ) -> AsyncIterator[Update]:
-    """Yield updates over graphql-transport-ws until the server goes."""
+    """Yield updates over graphql-transport-ws until the server stops."""
     async with client.ws_connect("/graphql", protocols=["graphql-transport-ws"]) as socket:
         await socket.send_json({"type": "connection_init"})
         assert (await socket.receive_json())["type"] == "connection_ack"
@@ -75,7 +75,7 @@ async def events_of_multipart(
 
 @asynccontextmanager
 async def received(events: AsyncIterator[Update]) -> AsyncIterator[asyncio.Queue[Update | None]]:
-    """Collect events while the context lasts; None tells that they ended."""
+    """Collect events while the context lasts; None is the end of the stream."""
     queue: asyncio.Queue[Update | None] = asyncio.Queue()
 
     async def collect() -> None:

@@ -58,7 +58,7 @@ CASES = [
 
 
 async def media_type(service: Service, body: dict[str, str], *accept: str) -> str | None:
-    """Return the media type of an answer, None where the request is refused."""
+    """Return the media type of a response, None if the request is refused."""
     headers = CIMultiDict([("Accept", value) for value in accept])
     async with (
         asyncio.timeout(TIMEOUT_SECONDS),

@@ -33,7 +33,7 @@ Ask = Callable[[Service], Coroutine[None, None, str]]
 async def service(
     settings: Settings, add_coin: AddCoin, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Service]:
-    """A server that is as patient as a busy machine needs."""
+    """A server with time-outs for a busy machine."""
     monkeypatch.setattr(concurrency, "WAIT_SECONDS", TIMEOUT_SECONDS)
     monkeypatch.setattr(state, "STATEMENT_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
     monkeypatch.setattr(state, "ACQUIRE_SECONDS", TIMEOUT_SECONDS)
@@ -44,7 +44,7 @@ async def service(
 
 @contextlib.asynccontextmanager
 async def client_at(service: Service, address: str) -> AsyncIterator[Service]:
-    """Be another client, at an address of this machine that is not the usual one."""
+    """Return another client, with another address of this machine."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0)
     async with aiohttp.ClientSession(service.url, connector=connector) as client:
         try:
@@ -81,7 +81,7 @@ async def by_websocket(service: Service) -> str:
 
 @contextlib.asynccontextmanager
 async def blocked(connection: Connection) -> AsyncIterator[None]:
-    """Let no statement that reads the sources end."""
+    """Block all statements that read the sources."""
     async with connection.transaction():
         await connection.execute("LOCK TABLE sources IN ACCESS EXCLUSIVE MODE")
         yield
@@ -119,7 +119,7 @@ async def test_a_client_s_operations_leave_room(
 
 
 async def test_as_many_run_as_the_pools_can_do(service: Service, connection: Connection) -> None:
-    """Then others wait, and are answered when it is their turn; health is not asked to wait."""
+    """Others wait for their turn and are answered; the health endpoints do not wait."""
     limit = service.state.concurrency
     async with contextlib.AsyncExitStack() as stack:
         greedy = [

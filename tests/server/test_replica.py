@@ -51,7 +51,7 @@ async def graphql(service: Service) -> int:
 
 
 async def until(service: Service, total: int) -> None:
-    """Wait until every way of reading tells so many coins; none may fail meanwhile."""
+    """Wait until each kind of read returns so many coins; none may fail meanwhile."""
     async with asyncio.timeout(20):
         while {await rest(service), await graphql(service)} != {total}:
             await asyncio.sleep(0.05)

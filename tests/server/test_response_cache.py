@@ -110,8 +110,7 @@ async def test_who_was_told_of_a_commit_never_reads_what_was_before(
             assert message["type"] == "next", message
             read = int(await price_of(service))
             assert read <= price
-            # What came before the first answer may still be in the queue: this update is of that
-            # price at least.
+            # The queue may have updates from before the first response: this is a later price.
             assert read >= price - 1
     stop.set()
     await asyncio.gather(*readers)

@@ -53,7 +53,7 @@ async def download(service: Service, query: str) -> bytes:
 
 
 def rows_of(form: str, body: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a file, each value as a text, None where there is none."""
+    """Return the rows of a file; values are texts or None."""
     if form == "csv":
         return [
             {key: cell or None for key, cell in row.items()}
@@ -80,7 +80,7 @@ def table_of(form: str, body: bytes) -> Any:  # noqa: ANN401 - pyarrow has no ty
     return pa.ipc.open_stream(body).read_all()
 
 
-# Whatever the condition returns.
+# The value of the condition.
 async def until(condition: Callable[[], Awaitable[object]]) -> Any:  # noqa: ANN401
     async with asyncio.timeout(20):
         while not (value := await condition()):
@@ -296,7 +296,7 @@ async def test_what_fails_before_the_first_byte_is_an_error_as_anywhere(
 async def half_read(
     service: Service, connection: Connection, form: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Begin a long export, and leave it where the database waits for the client."""
+    """Start a long export, and stop reading while the database waits for the client."""
     await connection.execute(FILL, ROWS, NOW)
     async with service.client.get(f"/data?format={form}") as response:
         assert response.status == 200

@@ -16,7 +16,7 @@ OPTIONS = (
     f"--max-time={SECONDS}",
     "--generation-deterministic",
     # Bounds such as `first` from 1 to 250, or what a cursor is, cannot be said in types; our own
-    # check looks at those.
+    # check covers those.
     "--exclude-checks=positive_data_acceptance",
     f"--header=X-Scheduler-Token: {TOKEN}",
     "--no-color",

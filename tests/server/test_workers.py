@@ -58,7 +58,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def connections_of(program: Program) -> dict[int, int]:
-    """Return how many clients each worker holds."""
+    """Return the number of clients of each worker."""
     return {
         worker.pid: sum(
             c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port_of(program)
