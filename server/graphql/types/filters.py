@@ -256,7 +256,7 @@ def run_filter(filter_input: RunFilterInput | None) -> RunFilter:
         statuses=None if statuses is None else [str(status.value) for status in statuses],
         started_from=started_from,
         started_to=started_to,
-        has_notes=given(wanted.has_notes),
+        has_notes=given(conditions.has_notes),
     )
 
 
