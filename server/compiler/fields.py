@@ -8,7 +8,15 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from graphql import GraphQLEnumType, GraphQLField, GraphQLLeafType, get_nullable_type, is_leaf_type
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLLeafType,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_list_type,
+)
 from strawberry.types.field import StrawberryField
 
 from db.notes import Note
@@ -76,20 +84,13 @@ class Column(msgspec.Struct, frozen=True):
     convert: Convert | None
 
 
-LISTS: Mapping[str, Column] = {
-    "EtlRequest.sources": Column("sources", None),
-    "SourceFile.unreadHeaders": Column("unread_headers", None),
-}
-"""The columns that are lists of leaves, which stand in the response as they are."""
-
-
 def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | ComputedColumn | None:
     """Return the columns of a field without arguments and selection; None if it has none."""
     computed = COMPUTED.get(f"{type_name}.{name}")
     if computed is not None:
         return computed
     definition = field.extensions.get("strawberry-definition")
-    leaf_type = get_nullable_type(field.type)
+    leaf_type = get_named_type(field.type)
     if (
         not isinstance(definition, StrawberryField)
         or not is_leaf_type(leaf_type)
@@ -99,8 +100,12 @@ def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed
         or definition.permission_classes
         or definition.python_name not in ROWS[type_name].__struct_fields__
     ):
-        return LISTS.get(f"{type_name}.{name}")
-    return Column(definition.python_name, _convert_of(leaf_type))
+        return None
+    convert = _convert_of(leaf_type)
+    # `convert` takes a column of single values.
+    if convert is not None and is_list_type(get_nullable_type(field.type)):
+        return None
+    return Column(definition.python_name, convert)
 
 
 def _convert_of(leaf_type: GraphQLLeafType) -> Convert | None:

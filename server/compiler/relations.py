@@ -18,7 +18,7 @@ from server.compiler.compiling import SelectedField
 from server.compiler.connections import ConnectionSelection, PageView
 from server.compiler.errors import NotCompiledError
 from server.compiler.fields import Values
-from server.compiler.json_columns import Inside, Notes, ProvenanceRelation, parted
+from server.compiler.json_columns import NestedListPart, split
 from server.compiler.projection import (
     LeafSelection,
     RelationPart,
@@ -29,7 +29,7 @@ from server.compiler.projection import (
     rows_of_structs,
 )
 from server.graphql.execution.loaders import NarrowQuery, Relation
-from server.graphql.types.fields import declaration_of
+from server.graphql.types.fields import NestedList, declaration_of
 from server.graphql.types.history import HISTORY, HistoryValue, candle_span
 from server.graphql.types.rejections import RejectionsValue
 from server.graphql.types.run import REJECTION_COUNTS, REJECTIONS
@@ -104,7 +104,7 @@ class ListRelation(DeclaredRelation):
         lists = [found.get(key, ()) for key in keys]
         flat: list[Any] = list(chain.from_iterable(lists))
         written = await self._selection.write(rows_of_structs(self._selection.needs, flat), run)
-        return parted(written, map(len, lists))
+        return split(written, map(len, lists))
 
 
 class NarrowRelation(DeclaredRelation):
@@ -248,14 +248,9 @@ async def _count(number: int) -> int:
 
 
 COMPILED: Mapping[str, Callable[[SelectedField], ValuePart | RelationPart]] = {
-    "Coin.provenance": ProvenanceRelation,
     "Coin.history": HistoryRelation,
     "Coin.candles": CandlesRelation,
-    "Run.notes": Notes,
     "Run.rejections": RejectionsRelation,
-    "SourceFile.columns": lambda field: Inside(field, "columns"),
-    "SourceFile.notes": lambda field: Inside(field, "notes"),
-    "SourceFile.firstListings": lambda field: Inside(field, "first_listings"),
 }
 """Fields that the compiler reads in another way than by the declaration."""
 
@@ -265,9 +260,13 @@ def relation_part(type_name: str, field: SelectedField) -> ValuePart | RelationP
     make = COMPILED.get(f"{type_name}.{field.name}")
     if make is not None:
         return make(field)
-    relation = declaration_of(field.definition).source
-    if not isinstance(relation, Relation):
-        return None
+    source = declaration_of(field.definition).source
+    if isinstance(source, NestedList):
+        return NestedListPart(field, source)
+    return _declared_part(field, source) if isinstance(source, Relation) else None
+
+
+def _declared_part(field: SelectedField, relation: Relation[Any]) -> RelationPart:
     is_list = is_list_type(get_nullable_type(field.definition.type))
     if relation.narrow is not None:
         return NarrowRelation(field, relation, relation.narrow, is_list=is_list)

@@ -28,7 +28,6 @@ from graphql import (
     is_list_type,
 )
 
-from db.notes import MAX_NOTES
 from server.limits.candles import candle_rows
 from server.limits.estimates import estimate_of
 from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
@@ -39,9 +38,6 @@ LIST_ROWS = 5
 """Assumed for a list without pages, such as a coin's listings."""
 
 KNOWN_ROWS = {
-    "SourceFile.columns": 14,
-    "SourceFile.notes": 50,
-    "Run.notes": MAX_NOTES + 1,
     "__Schema.types": 60,
     "__Schema.directives": 6,
     "__Type.fields": 5,

@@ -32,7 +32,7 @@ from tests.server.compiler_documents import RandomDocument
 from tests.server.compiler_market import Market, fill
 
 DOCUMENTS = int(os.environ.get("COMPILED_DOCUMENTS", "400"))
-MIN_COMPILED = 1_200
+MIN_COMPILED = DOCUMENTS * 3 // 5
 """The minimum of compiled documents; most others are invalid, so Strawberry must answer them."""
 
 REQUEST_ID = "req-compiler"

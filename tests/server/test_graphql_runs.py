@@ -67,7 +67,7 @@ async def test_runs_are_paged_newest_first_and_filtered(service: Service, rows: 
 @pytest.mark.parametrize(
     ("has_notes", "expected"), [(True, [3, 1]), (False, [2]), (None, [3, 2, 1])]
 )
-async def test_runs_with_notes_are_found_and_say_them(
+async def test_runs_are_filtered_by_whether_they_have_notes(
     service: Service, rows: Rows, *, has_notes: bool | None, expected: list[int]
 ) -> None:
     columns: dict[str, Any] = {
@@ -76,12 +76,14 @@ async def test_runs_with_notes_are_found_and_say_them(
         "count": 1,
     }
     caps: dict[str, Any] = {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 40}
-    noted = {1: [columns, caps], 2: [], 3: [caps]}
-    for notes in noted.values():
+    notes_of_runs = {1: [columns, caps], 2: [], 3: [caps]}
+    for notes in notes_of_runs.values():
         await rows.run("csv", notes=notes, note_count=sum(note["count"] for note in notes))
     query = """
     query ($hasNotes: Boolean) {
-      runs(filter: {hasNotes: $hasNotes}) { nodes { id noteCount notes { about text count } } totalCount }
+      runs(filter: {hasNotes: $hasNotes}) {
+        nodes { id noteCount notes { about text count } } totalCount
+      }
     }
     """
     page = (await ask(service, query, {"hasNotes": has_notes}))["runs"]
@@ -89,8 +91,8 @@ async def test_runs_with_notes_are_found_and_say_them(
     assert page["nodes"] == [
         {
             "id": f"run_{number}",
-            "noteCount": sum(note["count"] for note in noted[number]),
-            "notes": noted[number],
+            "noteCount": sum(note["count"] for note in notes_of_runs[number]),
+            "notes": notes_of_runs[number],
         }
         for number in expected
     ]

@@ -92,7 +92,7 @@ async def test_without_after_only_what_comes(
             await asyncio.sleep(0.01)
         await socket.subscribe(COINS)
         update = asyncio.ensure_future(socket.next())
-        # There is no signal for the start of a subscription.
+        # Nothing signals the start of a subscription.
         while not update.done():
             await change_coins(connection, "NEW")
             await asyncio.wait((update,), timeout=0.05)
@@ -169,16 +169,18 @@ async def test_updates_of_runs_carry_their_notes(
     service: Service, rows: Rows, connection: Connection
 ) -> None:
     run = await rows.run("csv", "running")
-    # An event of a version before notes holds none.
+    # An event of an earlier version has no notes.
     await connection.execute(
-        "INSERT INTO events (kind, at, run) SELECT 'run_started', now(), row_to_json(r)::jsonb - '{notes,note_count}'"
-        "::text[] FROM etl_runs AS r"
+        "INSERT INTO events (kind, at, run) SELECT 'run_started', now(),"
+        " row_to_json(r)::jsonb - '{notes,note_count}'::text[] FROM etl_runs AS r"
     )
     note = {"about": "columns", "text": "Columns that are not read: colour", "count": 7}
     await connection.execute("UPDATE etl_runs SET notes = $1, note_count = 7", [note])
     await tell_of_run(connection, "run_progress", run)
     query = """
-    subscription ($after: String) { runUpdates(after: $after) { run { noteCount notes { about text count } } } }
+    subscription ($after: String) {
+      runUpdates(after: $after) { run { noteCount notes { about text count } } }
+    }
     """
     async with connected(service) as socket:
         await socket.subscribe(query, {"after": BEGINNING})

@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -18,7 +17,7 @@ from db.read.listings import (
 )
 from server.graphql.execution.loaders import NarrowQuery, Relation, related_many
 from server.graphql.relay.node import Node
-from server.graphql.types.fields import related, resolved
+from server.graphql.types.fields import nested, related, resolved
 from server.graphql.types.history import (
     HISTORY,
     Candle,
@@ -74,7 +73,7 @@ class FieldProvenance:
     observed_at: datetime.datetime = strawberry.field(description="When the source observed it.")
 
 
-def provenance_of(column: msgspec.Raw, values: Iterable[object]) -> list[Provenance]:
+def _decode_provenance(column: msgspec.Raw, *values: object) -> list[Provenance]:
     """Return the entries of a coin's column `provenance`.
 
     `values` are the coin's columns in the order of PROVENANCE_FIELDS.
@@ -89,10 +88,6 @@ def provenance_of(column: msgspec.Raw, values: Iterable[object]) -> list[Provena
         for field, value in zip(PROVENANCE_FIELDS.values(), values, strict=True)
         if value is not None
     ]
-
-
-def _provenance(root: strawberry.Parent[CoinRow]) -> list[Provenance]:
-    return provenance_of(root.provenance, (getattr(root, column) for column in PROVENANCE_FIELDS))
 
 
 def _listings(*, contributing: bool) -> Relation[list[ListingRow]]:
@@ -139,7 +134,11 @@ class Coin(Node):
     is_stale: bool = strawberry.field(
         description="Whether the values are older than three polls of their source."
     )
-    provenance: list[FieldProvenance] = resolved(_provenance, "Which source gave each field.")
+    provenance: list[FieldProvenance] = nested(
+        ["provenance", *PROVENANCE_FIELDS],
+        "Which source gave each field.",
+        decode=_decode_provenance,
+    )
     listings: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
         related(
             _listings(contributing=True),

@@ -4,7 +4,7 @@ The annotation of a field is its type in the schema; at run time its value is a 
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -29,7 +29,7 @@ class FieldDeclaration(msgspec.Struct, frozen=True):
     """What a field is made of; resolver and compiler both use it.
 
     `arguments` returns the value of the field's arguments. `source` is how the field is read: a
-    `Relation`, a `RootConnection`, or a function of `db`.
+    `Relation`, a `RootConnection`, a `NestedList`, or a function of `db`.
     """
 
     arguments: Callable[..., Any] | None = None
@@ -37,6 +37,13 @@ class FieldDeclaration(msgspec.Struct, frozen=True):
 
 
 _EMPTY = FieldDeclaration()
+
+
+class NestedList(msgspec.Struct, frozen=True, eq=False):
+    """Objects in columns of their parent row; `decode` takes the columns' values."""
+
+    columns: tuple[str, ...]
+    decode: Callable[..., Sequence[Any]]
 
 
 def declaration_of(field: GraphQLField) -> FieldDeclaration:
@@ -108,6 +115,26 @@ def related(
         return await info.context.loaders.load(relation, key_of(root))
 
     return resolved(resolve, description, source=relation, cost=cost, rows=rows)
+
+
+def _unchanged(values: Sequence[Any]) -> Sequence[Any]:
+    return values
+
+
+def nested(
+    columns: Sequence[str],
+    description: str,
+    *,
+    decode: Callable[..., Sequence[Any]] = _unchanged,
+    rows: int | None = None,
+) -> Any:  # noqa: ANN401  (see the module)
+    """Return a list field whose objects are in columns of the parent row."""
+
+    def resolve(root: strawberry.Parent[Any]) -> Sequence[Any]:
+        return decode(*(getattr(root, column) for column in columns))
+
+    source = NestedList(tuple(columns), decode)
+    return resolved(resolve, description, source=source, rows=rows)
 
 
 def figure(read: ReadFigure, description: str, *, cost: int | None = None) -> Any:  # noqa: ANN401

@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from db.connect.types import Connection as DatabaseConnection
-from db.notes import MAX_TEXT, Note, decode_notes
+from db.notes import MAX_NOTES, MAX_TEXT, decode_notes
 from db.read.runs import RejectionRow, RunRow, count_rejections, rejections_of_runs
 from server.graphql.execution.context import Info
 from server.graphql.execution.loaders import related_count, related_many
@@ -16,7 +16,7 @@ from server.graphql.relay.connections import Connection
 from server.graphql.relay.ids import rejection_id, run_id
 from server.graphql.relay.node import Node
 from server.graphql.types.arguments import After, checked_rows, given
-from server.graphql.types.fields import resolved, with_arguments
+from server.graphql.types.fields import nested, resolved, with_arguments
 from server.graphql.types.rejections import (
     RejectionRequest,
     RejectionsValue,
@@ -131,16 +131,13 @@ async def _rejections(
     return RejectionsValue(rows, request, lambda: loaders.load(REJECTION_COUNTS, root.id))
 
 
-def _notes(root: strawberry.Parent[RunRow]) -> list[Note]:
-    return decode_notes(root.notes)
-
-
 @strawberry.type(description="What a run left out, doubts or could not date, though it succeeded.")
 class RunNote:
     """Its value is a `Note`."""
 
     about: str = strawberry.field(
-        description='What it is about, such as "columns" or the path of a field; each once in a run.'
+        description='What it is about, such as "columns" or the path of a field;'
+        " each once in a run."
     )
     text: str = strawberry.field(
         description=f"What to know, in a sentence of at most {MAX_TEXT} characters."
@@ -177,10 +174,13 @@ class Run(Node):
     note_count: int = strawberry.field(
         description="The sum of the notes' counts; 0 where nothing was left out."
     )
-    notes: list[RunNote] = resolved(
-        _notes,
-        "What it left out, doubts or could not date: columns that are not read, fields that are not numbers."
-        " A run that found nothing changed repeats those of the run before it.",
+    notes: list[RunNote] = nested(
+        ["notes"],
+        "What it left out, doubts or could not date: columns that are not read, fields that are"
+        " not numbers. A run that found nothing changed repeats those of the run before it.",
+        decode=decode_notes,
+        # After MAX_NOTES, one note counts all others.
+        rows=MAX_NOTES + 1,
     )
     rejections: Connection[RejectionType] = resolved(
         _rejections, "The records it rejected, in their order.", source=REJECTIONS
