@@ -183,7 +183,7 @@ async def _side(
                 primary=pool,
                 health_pool=pool,
                 readers=Readers(functools.partial(connect, dsn), 1),
-                places=ConcurrencyLimit(1, 1, 1, 1),
+                concurrency=ConcurrencyLimit(1, 1, 1, 1),
                 hub=Hub(dsn, pool),
                 scheduler_token="",
                 version="0",

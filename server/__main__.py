@@ -1,6 +1,6 @@
 """`python -m server`: one server process.
 
-Exit code 2: a setting must change; 1: there is no database to serve from.
+Exit code 2: a setting must change; 1: the database is missing.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ def main() -> int:
         with open_socket(settings.host, settings.port) as listening:
             raise_file_limit()
             if settings.workers == 1:
-                uvloop.run(_serve_until_told(settings, listening))
-            elif uvloop.run(_database_is_there(settings)):
-                run_workers(settings, listening, lambda: _tell(url_of(listening)))
+                uvloop.run(_serve_until_signal(settings, listening))
+            elif uvloop.run(_wait_for_database(settings)):
+                run_workers(settings, listening, lambda: _print_url(url_of(listening)))
     except (SettingsError, AddressError) as error:
         click.echo(displayed(str(error)), err=True)
         return BAD_SETTING
@@ -53,18 +53,19 @@ def main() -> int:
     return 0
 
 
-async def _serve_until_told(settings: Settings, listening: socket.socket) -> None:
-    await serve(settings, listening, _stopped_by_signal(), _tell)
+async def _serve_until_signal(settings: Settings, listening: socket.socket) -> None:
+    await serve(settings, listening, _stopping_event(), _print_url)
 
 
-async def _database_is_there(settings: Settings) -> bool:
-    """Wait for the database, here and not in each worker; return False when told to stop instead."""
-    stopping = _stopped_by_signal()
+async def _wait_for_database(settings: Settings) -> bool:
+    """Wait for the database once for all workers; return False after a signal to stop."""
+    stopping = _stopping_event()
     await wait_for_database(settings, stopping)
     return not stopping.is_set()
 
 
-def _stopped_by_signal() -> asyncio.Event:
+def _stopping_event() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,7 +73,7 @@ def _stopped_by_signal() -> asyncio.Event:
     return stopping
 
 
-def _tell(url: str) -> None:
+def _print_url(url: str) -> None:
     click.echo(f"Listening at {url}")
 
 

@@ -1,4 +1,6 @@
-"""The application: every route in one table, and what each request passes on its way there."""
+"""The application: its routes, and the middleware that each request passes."""
+
+from collections.abc import Iterator
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -7,6 +9,7 @@ from starlette.requests import Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from common.settings import Settings
 from server.compiler.fast_path import FastPath
 from server.compiler.http import FastQueries
 from server.graphql.schema import schema
@@ -38,7 +41,7 @@ from server.state import ServerState
 
 
 class ExplorerOr:
-    """/graphql: GraphiQL for a browser that asks for a page, the GraphQL application for everything else."""
+    """/graphql: GraphiQL for a browser that requests a page, else the GraphQL application."""
 
     def __init__(self, graphql: ASGIApp) -> None:
         self._graphql = graphql
@@ -54,68 +57,76 @@ class ExplorerOr:
         await self._graphql(scope, receive, send)
 
 
+ROUTES = [
+    Route("/", get_root),
+    Route("/health", get_health),
+    Route("/health/live", get_live),
+    Route("/health/ready", get_ready),
+    Route("/data", get_data),
+    Route("/stats", get_stats),
+    Route("/trigger-etl", post_trigger, methods=["POST"]),
+    Route("/openapi.json", get_openapi),
+    Route("/schema.graphql", get_schema),
+    Route("/docs", get_docs),
+    Route("/dashboard", get_dashboard),
+    Route("/dashboard/{page:path}", get_dashboard),
+    Route("/static/{folder}/{name}", get_asset),
+]
+"""All routes but /graphql."""
+
+
 def create_app(state: ServerState) -> Starlette:
-    """Put the application together."""
+    """Return the application: its routes, its middleware and its error handlers."""
     graphql = ExplorerOr(create_graphql_app(state))
-    fast_path = FastPath(
-        schema,
-        state.readers,
-        introspection=state.settings.introspection,
-        documents=state.documents,
-        data_version=lambda: state.data_version,
-        answers_bytes=state.settings.response_cache_bytes,
-    )
-    settings = state.settings
-    origins = settings.cors_origins
     app = Starlette(
-        routes=[
-            # The first ones are found soonest.
-            Route("/graphql", graphql),
-            WebSocketRoute("/graphql", graphql),
-            Route("/", get_root),
-            Route("/health", get_health),
-            Route("/health/live", get_live),
-            Route("/health/ready", get_ready),
-            Route("/data", get_data),
-            Route("/stats", get_stats),
-            Route("/trigger-etl", post_trigger, methods=["POST"]),
-            Route("/openapi.json", get_openapi),
-            Route("/schema.graphql", get_schema),
-            Route("/docs", get_docs),
-            Route("/dashboard", get_dashboard),
-            Route("/dashboard/{page:path}", get_dashboard),
-            Route("/static/{folder}/{name}", get_asset),
-        ],
-        middleware=[
-            *(
-                [Middleware(Forwarded, proxies=Proxies(settings.forwarded_allow_ips))]
-                if settings.forwarded_allow_ips
-                else []
-            ),
-            *([Middleware(Prefix, prefix=settings.root_path)] if settings.root_path else []),
-            Middleware(CacheHeaders),
-            Middleware(RequestLog),
-            Middleware(SecurityHeaders),
-            Middleware(AllowedHosts, hosts=Hosts(settings)),
-            *([_cors(origins)] if origins else []),
-            Middleware(BodyLimit),
-            Middleware(InFlightLimit, places=state.places, health_places=state.health_places),
-            Middleware(WebSocketOrigin, allowed=origins),
-            Middleware(EndStreams, stopping=state.stopping),
-            Middleware(FastQueries, fast_path=fast_path),
-            Middleware(Compression),
-        ],
+        # Starlette tries routes in order: the most frequent ones are first.
+        routes=[Route("/graphql", graphql), WebSocketRoute("/graphql", graphql), *ROUTES],
+        middleware=[*_proxy_middleware(state.settings), *_middleware(state)],
         exception_handlers={
             **ERROR_HANDLERS,
             BadParametersError: on_bad_parameters,
             404: on_not_found,
         },
     )
-    app.router.redirect_slashes = (
-        False  # `on_not_found` redirects, by a path without scheme and host
-    )
+    # `on_not_found` redirects, to a path without scheme and host.
+    app.router.redirect_slashes = False
     app.state.server = state
     return app
+
+
+def _proxy_middleware(settings: Settings) -> Iterator[Middleware]:
+    """Yield the middleware behind a reverse proxy."""
+    if settings.forwarded_allow_ips:
+        yield Middleware(Forwarded, proxies=Proxies(settings.forwarded_allow_ips))
+    if settings.root_path:
+        yield Middleware(Prefix, prefix=settings.root_path)
+
+
+def _middleware(state: ServerState) -> Iterator[Middleware]:
+    """Yield the middleware, outermost first."""
+    settings = state.settings
+    fast_path = FastPath(
+        schema,
+        state.readers,
+        introspection=settings.introspection,
+        documents=state.documents,
+        data_version=lambda: state.data_version,
+        response_cache_bytes=settings.response_cache_bytes,
+    )
+    yield Middleware(CacheHeaders)
+    yield Middleware(RequestLog)
+    yield Middleware(SecurityHeaders)
+    yield Middleware(AllowedHosts, hosts=Hosts(settings))
+    if settings.cors_origins:
+        yield _cors(settings.cors_origins)
+    yield Middleware(BodyLimit)
+    yield Middleware(
+        InFlightLimit, concurrency=state.concurrency, health_concurrency=state.health_concurrency
+    )
+    yield Middleware(WebSocketOrigin, allowed=settings.cors_origins)
+    yield Middleware(EndStreams, stopping=state.stopping)
+    yield Middleware(FastQueries, fast_path=fast_path)
+    yield Middleware(Compression)
 
 
 def _cors(origins: tuple[str, ...]) -> Middleware:
@@ -123,9 +134,8 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=[
-            "*"
-        ],  # whatever the page asks for is named in the answer: clients send headers of their own
+        # Clients send headers of their own; the response names those that the page asks for.
+        allow_headers=["*"],
         expose_headers=["ETag", "X-Request-ID", "Retry-After", "Content-Disposition"],
         max_age=600,
     )

@@ -1,4 +1,4 @@
-"""The deadline of a request: one for all its statements, whichever way it is answered."""
+"""The deadline of a request: all its statements end by it."""
 
 import time
 from typing import TYPE_CHECKING, cast
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 10.0
 ACQUIRE_SECONDS = 5.0
-"""How long a request waits for a connection of a pool before it is told to come back later."""
+"""How long a request waits for a connection of a pool before it is answered with 503."""
 RETRY_AFTER_SECONDS = 5
-"""What a client is told to wait where the database is away or slow."""
+"""How long a client should wait while the database is unavailable or slow."""
 
 SCOPE_KEY = "kasparro.deadline"
-"""Where the ASGI scope of a request holds its deadline, once there is one."""
+"""The key of the deadline in the ASGI scope of a request."""
 
 
 def deadline_from_now() -> float:
-    """Return the deadline of a request that begins now, as an instant of `time.perf_counter`."""
+    """Return the deadline of a request that begins now, as a time of `time.perf_counter`."""
     return time.perf_counter() + REQUEST_SECONDS
 
 
 class DeadlineConnection:
-    """A connection of a pool for as long as the context lasts; what is asked of it ends by the deadline.
+    """A connection of a pool for as long as the context lasts; its statements end by the deadline.
 
-    Raises TimeoutError where none is free in time.
+    Entering it raises TimeoutError where no connection is free in time.
     """
 
     __slots__ = ("_connection", "_deadline", "_pool")
@@ -39,16 +39,16 @@ class DeadlineConnection:
         self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Connection:
-        left = self._deadline - time.perf_counter()
+        remaining = self._deadline - time.perf_counter()
         connection = self._connection = await self._pool.acquire(
-            timeout=max(0, min(left, ACQUIRE_SECONDS))
+            timeout=max(0, min(remaining, ACQUIRE_SECONDS))
         )
-        # A pool's connection passes the call on to our own.
+        # The proxy of the pool passes the call to the TimedConnection.
         cast("TimedConnection", connection).set_deadline(self._deadline)
         return connection
 
     async def __aexit__(self, *_: object) -> None:
         if self._connection is not None:
-            # What the pool does to have it clean again has its own time.
+            # The reset by the pool has a time-out of its own.
             cast("TimedConnection", self._connection).set_deadline(None)
             await self._pool.release(self._connection)

@@ -1,7 +1,7 @@
-"""Documents that a request names and does not carry: persisted by clients as they go, or trusted from the start.
+"""Documents that a request names by id: persisted by clients, or trusted by the operator.
 
-A process remembers what its own clients sent (the protocol of automatic persisted queries lets a
-server forget). Trusted documents come from TRUSTED_DOCUMENTS, and then nothing else runs.
+A process has the documents that its own clients sent; the protocol of automatic persisted queries
+lets a server forget them. With TRUSTED_DOCUMENTS only those documents run.
 """
 
 import hashlib
@@ -14,57 +14,60 @@ import msgspec
 
 from common.settings import SettingsError
 
-KEPT_BYTES = 8 * 1024 * 1024
-"""What the persisted documents of a process may take; the one that was used least recently goes first."""
+MAX_PERSISTED_BYTES = 8 * 1024 * 1024
+"""The memory of the persisted documents of a process; the least recently used one is evicted."""
 
 SUFFIXES = (".graphql", ".gql")
-OF_DASHBOARD = Path(__file__).parent / "static" / "dashboard" / "documents.json"
-"""What our own page sends; its build writes it."""
+DASHBOARD_DOCUMENTS = Path(__file__).parent / "static" / "dashboard" / "documents.json"
+"""The documents of the dashboard; its build writes them."""
 
 
 class Documents:
-    """Texts by their ids.
+    """Texts by id.
 
-    `trusted` of None lets clients persist their own; otherwise only those of it may run.
+    With `trusted` of None clients persist their own documents, else only those in `trusted` run.
     """
 
     def __init__(self, trusted: Mapping[str, str] | None = None) -> None:
         self._trusted = trusted
         self._trusted_texts = None if trusted is None else frozenset(trusted.values())
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._persisted: OrderedDict[str, str] = OrderedDict()
         self._bytes = 0
 
     @property
     def size_bytes(self) -> int:
-        """How much is kept of what clients sent."""
+        """The memory of the documents that clients persisted."""
         return self._bytes
 
     @property
     def only_trusted(self) -> bool:
-        """Whether clients may run nothing but the trusted documents."""
+        """Whether only trusted documents may run."""
         return self._trusted is not None
 
     def get(self, document_id: str) -> str | None:
-        """Return the text with an id; None where it is not known."""
+        """Return the text with an id, None if it is unknown."""
         if self._trusted is not None:
             return self._trusted.get(document_id)
-        text = self._kept.get(document_id)
+        text = self._persisted.get(document_id)
         if text is not None:
-            self._kept.move_to_end(document_id)
+            self._persisted.move_to_end(document_id)
         return text
 
     def may_run(self, text: str) -> bool:
-        """Tell whether a text that was sent may run."""
+        """Return whether a text that a client sent may run."""
         return self._trusted_texts is None or text in self._trusted_texts
 
-    def keep(self, document_id: str, text: str) -> None:
-        """Remember a text that a client persists."""
-        if document_id in self._kept or (cost := _cost(document_id, text)) > KEPT_BYTES:
+    def persist(self, document_id: str, text: str) -> None:
+        """Store a text that a client persists."""
+        if (
+            document_id in self._persisted
+            or (cost := _cost(document_id, text)) > MAX_PERSISTED_BYTES
+        ):
             return
-        self._kept[document_id] = text
+        self._persisted[document_id] = text
         self._bytes += cost
-        while self._bytes > KEPT_BYTES:
-            self._bytes -= _cost(*self._kept.popitem(last=False))
+        while self._bytes > MAX_PERSISTED_BYTES:
+            self._bytes -= _cost(*self._persisted.popitem(last=False))
 
 
 def _cost(document_id: str, text: str) -> int:
@@ -72,7 +75,7 @@ def _cost(document_id: str, text: str) -> int:
 
 
 def hash_of(text: str) -> str:
-    """Return the id of a document in the protocol of automatic persisted queries: SHA-256, in small hex digits."""
+    """Return the id of a document for automatic persisted queries: SHA-256 in lower-case hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -82,19 +85,20 @@ class _ManifestOperation(msgspec.Struct):
 
 
 class _ApolloManifest(msgspec.Struct, tag_field="format", tag="apollo-persisted-query-manifest"):
-    """https://www.apollographql.com/docs/graphos/platform/security/persisted-queries ("manifest format")."""
+    """The manifest format of Apollo.
+
+    https://www.apollographql.com/docs/graphos/platform/security/persisted-queries
+    """
 
     operations: list[_ManifestOperation]
 
 
 def open_documents(trusted: Path | None) -> Documents:
-    """Return the documents of a process: those of a folder or a manifest, or what clients persist.
+    """Return the documents of a folder or a manifest; without one, clients persist theirs.
 
-    Raises SettingsError.
-
-    A folder's documents are its .graphql and .gql files; a manifest is Relay's `{"<id>": "<text>"}`
-    or Apollo's. Each text has the id that the manifest gives, and its SHA-256. The documents of the
-    dashboard are trusted too.
+    A folder has .graphql and .gql files; a manifest is Relay's `{"<id>": "<text>"}` or Apollo's.
+    The ids of a text are that of the manifest and its SHA-256. The documents of the dashboard are
+    trusted too. Raises SettingsError.
     """
     if trusted is None:
         return Documents()
@@ -102,19 +106,20 @@ def open_documents(trusted: Path | None) -> Documents:
         pairs = dict(_of_folder(trusted) if trusted.is_dir() else _of_manifest(trusted))
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise SettingsError(
-            f"TRUSTED_DOCUMENTS must be a folder of .graphql files or a manifest of Relay or Apollo; {trusted}: {error}"
+            "TRUSTED_DOCUMENTS must be a folder of .graphql files or a manifest of Relay or Apollo;"
+            f" {trusted}: {error}"
         ) from None
     if not pairs:
         raise SettingsError(
             f"TRUSTED_DOCUMENTS must name at least one document; {trusted} holds none"
         )
-    if OF_DASHBOARD.is_file():
-        pairs |= _of_manifest(OF_DASHBOARD)
+    if DASHBOARD_DOCUMENTS.is_file():
+        pairs |= _of_manifest(DASHBOARD_DOCUMENTS)
     return Documents({hash_of(text): text for text in pairs.values()} | pairs)
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield each file's text as it is, and without its last line break, as a client would send it."""
+    """Yield the text of each file, with and without the white space around it."""
     for file in sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES):
         text = file.read_text(encoding="utf-8")
         for variant in (text, text.strip()):

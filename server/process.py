@@ -1,4 +1,4 @@
-"""A server process from its first check to its clean end."""
+"""A server process, from its socket to its shutdown."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ from db.schema.logins import login_or_warn, same_login
 from server.address import browser_url
 from server.app import create_app
 from server.http.protocol import HttpProtocol
-from server.live.wire import Wire
+from server.live.wire import WebSocketProtocol
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
 
 SHUTDOWN_GRACE_SECONDS = 5
 UNREAD_SECONDS = 60
 PING_SECONDS = 20.0
-"""Between pings of a websocket, and for how long the pong is waited for."""
+"""The interval of the pings of a websocket, and the time-out of a pong."""
 
 
 class AddressError(Exception):
@@ -34,11 +34,11 @@ class AddressError(Exception):
 
 
 class StartError(Exception):
-    """There is no database to serve from; the message is one line."""
+    """The server cannot start, for lack of a database; the message is one line."""
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Take the address, before anything else is started. Raises AddressError."""
+    """Return a socket that is bound to the address. Raises AddressError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM
@@ -51,8 +51,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # A client that acknowledges but reads nothing would otherwise keep its connection, and
-            # what it was sent.
+            # Closes the connection of a client that acknowledges packets but reads nothing.
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNREAD_SECONDS)
         opened.bind(address)
     except OSError as error:
@@ -72,15 +71,15 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files, and so connections, as the system allows it."""
+    """Raise the limit of open files, and so of connections, to what the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Some systems refuse to be asked for no limit, although they say that there is none.
+    # Some systems report no limit, but refuse to set none.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def url_of(listening: socket.socket) -> str:
-    """Return the URL under which a browser on this machine finds the server."""
+    """Return the URL of the server for a browser on this machine."""
     host, port = listening.getsockname()[:2]
     return browser_url(host, port)
 
@@ -91,7 +90,7 @@ async def serve(
     stopping: asyncio.Event,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serve until `stopping` is set, then let requests finish; `on_ready` is told the URL once they are answered.
+    """Serve until `stopping` is set, then finish open requests; `on_ready` gets the URL.
 
     Raises StartError, DatabaseUnavailableError, TokenFileError, SettingsError.
     """
@@ -104,7 +103,7 @@ async def serve(
 
 
 async def as_server(settings: Settings, dsn: str) -> tuple[Settings, str]:
-    """Return the settings and the DSN with the server's own login in place of the owner's, where there is one.
+    """Return the settings and the DSN with the server's own login, if there is one.
 
     Raises DatabaseUnavailableError.
     """
@@ -116,14 +115,14 @@ async def as_server(settings: Settings, dsn: str) -> tuple[Settings, str]:
 
 
 async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
-    """Return the database's DSN once it answers and has this version's schema, or `stopping` is set.
+    """Return the DSN once the database has this version's schema, or `stopping` is set.
 
     Raises StartError.
     """
     dsn = settings.database_url or running_dsn(settings.home)
     if dsn is None:
         raise StartError(
-            "There is no database: set DATABASE_URL, or start everything with `kasparro up`"
+            "No database is configured: set DATABASE_URL, or start everything with `kasparro up`"
         )
     try:
         await wait_for_schema(dsn, stopping)
@@ -133,30 +132,30 @@ async def wait_for_database(settings: Settings, stopping: asyncio.Event) -> str:
 
 
 def quiet_uvicorn() -> None:
-    """Let uvicorn tell of trouble only: of its own start and stop, ours is one line."""
+    """Let uvicorn log warnings only: the server prints one line of its own at its start."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def http_config(
     app: ASGIApp | str, *, keep_alive_seconds: int, factory: bool = False, workers: int = 1
 ) -> uvicorn.Config:
-    """Return how uvicorn serves an application of ours, or one that each worker makes and opens for itself."""
+    """Return the configuration of uvicorn; with `factory` each worker creates the application."""
     return uvicorn.Config(
         app,
         factory=factory,
         workers=workers,
         lifespan="on" if factory else "off",
         http=HttpProtocol,
-        ws=Wire,
+        ws=WebSocketProtocol,
         ws_max_size=MAX_BODY_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
-        # `Wire` has its own: uvicorn's costs each subscriber hundreds of kilobytes.
+        # `WebSocketProtocol` has its own: uvicorn's takes hundreds of kilobytes for a subscriber.
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
-        # `server.middleware.forwarded` reads them, of the proxies that are named.
+        # `server.middleware.forwarded` reads these headers of the trusted proxies.
         proxy_headers=False,
         timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
@@ -164,7 +163,7 @@ def http_config(
 
 
 class Server(uvicorn.Server):
-    """uvicorn, ended by `stopping`: signals are the business of the process, not of a server within it."""
+    """uvicorn, ended by `stopping`; the process handles the signals."""
 
     def __init__(self, state: ServerState, on_ready: Callable[[], None]) -> None:
         super().__init__(
@@ -174,15 +173,15 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and say so."""
+        """Start listening, then call `on_ready`."""
         await super().startup(sockets)
         self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Return whether to end."""
+        """Return whether the server must end."""
         return await super().on_tick(counter) or self._stopping.is_set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Install no signal handlers."""
         yield

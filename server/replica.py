@@ -1,4 +1,4 @@
-"""The read replica: whether it answers, and what reads go to meanwhile."""
+"""The read replica: while it does not answer, the primary is read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,15 +13,15 @@ from db.connect.readers import ReaderLease, Readers
 from db.connect.types import Connection, OwnConnection, Pool
 from server.deadline import DeadlineConnection
 
-LOOK_SECONDS = 1.0
-BACKOFF = BackoffPolicy(first_seconds=LOOK_SECONDS, longest_seconds=LOOK_SECONDS)
+CHECK_SECONDS = 1.0
+BACKOFF = BackoffPolicy(first_seconds=CHECK_SECONDS, longest_seconds=CHECK_SECONDS)
 ANSWER_SECONDS = 2.0
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class Replica:
-    """Looks after the database of READ_DATABASE_URL: `answers` tells whether reads go there or to the primary."""
+    """Watches the database of READ_DATABASE_URL; while it `answers`, reads go there."""
 
     def __init__(self, dsn: str) -> None:
         self.answers = True
@@ -30,10 +30,11 @@ class Replica:
 
     @property
     def problem(self) -> str | None:
-        """What there is to say of it, None while all is well."""
+        """A sentence about the replica while it does not answer, else None."""
         if self.answers:
             return None
-        return f"The replica {database_location(self._dsn)} (READ_DATABASE_URL) is out of reach: the primary is read."
+        location = database_location(self._dsn)
+        return f"The replica {location} (READ_DATABASE_URL) is out of reach: the primary is read."
 
     def lose(self, error: BaseException) -> None:
         """Send reads to the primary until it answers again."""
@@ -45,14 +46,14 @@ class Replica:
             )
 
     async def watch(self) -> None:
-        """Look whether it answers, until cancelled."""
+        """Check whether it answers, until cancelled."""
         backoff = Backoff(BACKOFF)
         try:
             while True:
-                pause_seconds = LOOK_SECONDS
+                pause_seconds = CHECK_SECONDS
                 try:
                     async with asyncio.timeout(ANSWER_SECONDS):
-                        await self._look()
+                        await self._check()
                 except Exception as error:
                     if database_problem(error) is None:
                         raise
@@ -68,7 +69,7 @@ class Replica:
         finally:
             self._drop()
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         if self._connection is None:
             self._connection = await connect(
                 self._dsn,
@@ -84,9 +85,9 @@ class Replica:
 
     @asynccontextmanager
     async def lend(self, pool: Pool, primary: Pool, deadline: float) -> AsyncIterator[Connection]:
-        """Lend a connection of the replica's `pool` while it answers, else one of the primary, until a deadline.
+        """Lend a connection of the replica's `pool`, or of the primary while it does not answer.
 
-        Raises TimeoutError.
+        Statements end by the deadline. Raises TimeoutError.
         """
         borrowed = DeadlineConnection(pool, deadline)
         connection = await self._of_replica(borrowed) if self.answers else None
@@ -115,7 +116,7 @@ class Replica:
 
 
 class ReplicaReaders:
-    """Readers of the replica while it answers, of the primary else."""
+    """Readers of the replica, or of the primary while the replica does not answer."""
 
     def __init__(self, replica: Replica, of_replica: Readers, of_primary: Readers) -> None:
         self._replica = replica

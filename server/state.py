@@ -1,4 +1,4 @@
-"""What every part of a running server shares."""
+"""The state of a running server, which all its parts share."""
 
 import asyncio
 import datetime
@@ -6,6 +6,7 @@ import functools
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -20,18 +21,18 @@ from server.auth.failed_tokens import FailedTokens
 from server.deadline import ACQUIRE_SECONDS, DeadlineConnection, deadline_from_now
 from server.documents import Documents, open_documents
 from server.limits.concurrency import ConcurrencyLimit
-from server.live.allowance import Allowances
+from server.live.allowance import MessageRateLimits
 from server.live.hub import SUBSCRIPTIONS, Hub
 from server.replica import Replica, ReplicaReaders
 
 POOL_SIZE = 10
-"""Connections for whatever reads or writes, and as many for the fast path."""
-POOL_SIZE_OF_ALL = 40
-"""What all workers share, so that they leave room among the 100 connections that PostgreSQL has by default."""
-# So that the health endpoints tell of the database, not of how busy this server is with it.
+"""Connections of the pool, and as many for the fast path."""
+TOTAL_POOL_SIZE = 40
+"""Shared by all workers: PostgreSQL has 100 connections by default, and others need some."""
+# The health endpoints have their own limits: they report the database, not the load of this server.
 HEALTH_POOL_SIZE = 1
-HEALTH_PLACES = 16
-HEALTH_PLACES_PER_CLIENT = 4
+HEALTH_SLOTS = 16
+HEALTH_SLOTS_PER_CLIENT = 4
 HEALTH_WAITING = 256
 HEALTH_WAITING_PER_CLIENT = 64
 STATEMENT_TIMEOUT_SECONDS = 10.0
@@ -39,22 +40,22 @@ LISTEN_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 3.0
 SHORT_TOKEN = 16
 MAX_EXPORTS = 3
-"""At once; each holds a connection of the pool for as long as it takes."""
+"""At once; each holds a connection of the pool until its end."""
 
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
-    """One server process: made once at its start, handed to every part.
+    """The state of one server process, created at its start.
 
-    `pool` reads, from a replica where READ_DATABASE_URL names one; `primary` is where a trigger is
-    written and the outbox is read; without a replica both are one. `health_pool` reads where `pool`
-    does, for the health endpoints alone; `readers` too, for single statements. While `replica` does
-    not answer, all of them read the primary. Every operation has one of the `places` while it is
-    worked on, those of the health endpoints one of the `health_places`. `scheduler_token` may hold
-    several, as `tokens_of` reads them. `stopping` is set when the server is asked to end. `is_demo`
-    says that the prices are made up; a database is marked so before anything is in it.
+    `pool` reads, from a replica where READ_DATABASE_URL names one. `primary` writes triggers and
+    reads the outbox; without a replica it is the same pool. `health_pool` is for the health
+    endpoints, `readers` for single statements of the fast path; both read where `pool` does. While
+    `replica` does not answer, all of them read the primary. Each operation holds a slot of
+    `concurrency` while it runs, a health check one of `health_concurrency`. `scheduler_token` may
+    hold several tokens, see `tokens_of`. `stopping` is set when the server must end. `is_demo` is
+    true where the prices are made up.
     """
 
     settings: Settings
@@ -62,7 +63,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     primary: Pool
     health_pool: Pool
     readers: Readers | ReplicaReaders
-    places: ConcurrencyLimit
+    concurrency: ConcurrencyLimit
     replica: Replica | None = None
     hub: Hub
     scheduler_token: str
@@ -72,62 +73,72 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     documents: Documents = msgspec.field(default_factory=Documents)
     stopping: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     failed_tokens: FailedTokens = msgspec.field(default_factory=FailedTokens)
-    health_places: ConcurrencyLimit = msgspec.field(
+    health_concurrency: ConcurrencyLimit = msgspec.field(
         default_factory=lambda: ConcurrencyLimit(
-            HEALTH_PLACES, HEALTH_PLACES_PER_CLIENT, HEALTH_WAITING, HEALTH_WAITING_PER_CLIENT
+            HEALTH_SLOTS, HEALTH_SLOTS_PER_CLIENT, HEALTH_WAITING, HEALTH_WAITING_PER_CLIENT
         )
     )
-    allowances: Allowances = msgspec.field(default_factory=Allowances)
+    rate_limits: MessageRateLimits = msgspec.field(default_factory=MessageRateLimits)
     exports: asyncio.Semaphore = msgspec.field(
         default_factory=lambda: asyncio.Semaphore(MAX_EXPORTS)
     )
 
     def reading(self, deadline: float | None = None) -> AbstractAsyncContextManager[Connection]:
-        """Take a connection to read with: `async with state.reading() as connection`. Raises TimeoutError.
+        """Acquire a connection for reading: `async with state.reading() as connection`.
 
-        All that is asked of it has the time of one request, from now on or until the deadline that
-        is given.
+        All its statements end by the deadline, which is that of a request from now on by default.
+        Raises TimeoutError.
         """
-        return self._lent(self.pool, deadline or deadline_from_now())
+        return self._acquire(self.pool, deadline or deadline_from_now())
 
     def writing(self, deadline: float | None = None) -> DeadlineConnection:
-        """Take a connection of the primary, likewise."""
+        """Acquire a connection of the primary, in the same way."""
         return DeadlineConnection(self.primary, deadline or deadline_from_now())
 
     def checking(self) -> AbstractAsyncContextManager[Connection]:
-        """Take the connection kept for the health endpoints, likewise."""
-        return self._lent(self.health_pool, deadline_from_now())
+        """Acquire the connection of the health endpoints, in the same way."""
+        return self._acquire(self.health_pool, deadline_from_now())
 
     def exporting(self) -> AbstractAsyncContextManager[Connection]:
-        """Take a connection to read from for as long as an export takes. Raises TimeoutError."""
+        """Acquire a connection for an export, without a deadline. Raises TimeoutError."""
         if self.replica is not None and not self.replica.answers:
             return self.primary.acquire(timeout=ACQUIRE_SECONDS)
         return self.pool.acquire(timeout=ACQUIRE_SECONDS)
 
-    def _lent(self, pool: Pool, deadline: float) -> AbstractAsyncContextManager[Connection]:
+    def _acquire(self, pool: Pool, deadline: float) -> AbstractAsyncContextManager[Connection]:
         if self.replica is not None:
             return self.replica.lend(pool, self.primary, deadline)
         return DeadlineConnection(pool, deadline)
 
     @property
     def data_version(self) -> tuple[int, int] | None:
-        """What an answer read from now on is at least as new as; None where that cannot be known.
+        """The version of the data: responses that are read from now on are at least as new.
 
-        It changes before any client here is told of a commit. A replica may lag behind what the
-        primary tells of.
+        It advances before subscribers are notified of a commit. None without a LISTEN connection,
+        and with a replica, which may lag behind the primary.
         """
         return None if self.settings.read_database_url else self.hub.listener.version
 
     def __repr__(self) -> str:
-        """Show no secret, whoever logs it."""
+        """Leave out secrets, so that a log cannot show them."""
         return f"ServerState(version={self.version!r}, started_at={self.started_at.isoformat()})"
+
+
+class _Pools(NamedTuple):
+    """The connections of a server; `pool` and `primary` are one without a replica."""
+
+    pool: Pool
+    primary: Pool
+    health_pool: Pool
+    readers: Readers | ReplicaReaders
+    replica: Replica | None
 
 
 @asynccontextmanager
 async def open_state(
     settings: Settings, dsn: str, stopping: asyncio.Event
 ) -> AsyncIterator[ServerState]:
-    """Open what a server shares, for as long as the context lasts; from its start on live updates are followed.
+    """Open the state of a server for as long as the context lasts; live updates start at once.
 
     Raises DatabaseUnavailableError, TokenFileError, SettingsError.
     """
@@ -138,49 +149,60 @@ async def open_state(
             "SCHEDULER_TOKEN is short enough to be guessed; use at least 16 random characters"
         )
     async with AsyncExitStack() as stack:
-        size = max(2, min(POOL_SIZE, POOL_SIZE_OF_ALL // settings.workers))
-        primary = pool = await stack.enter_async_context(_open_pool(dsn, size))
-        replica = None
-        of_primary = await stack.enter_async_context(_open_readers(dsn, size))
-        readers: Readers | ReplicaReaders = of_primary
-        if settings.read_database_url:
-            replica = Replica(settings.read_database_url)
-            pool = await stack.enter_async_context(_open_pool(settings.read_database_url, size))
-            of_replica = await stack.enter_async_context(
-                _open_readers(settings.read_database_url, size)
-            )
-            readers = ReplicaReaders(replica, of_replica, of_primary)
-        health_dsn = settings.read_database_url or dsn
-        health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
-        # A hub that fails in a way nobody foresaw ends the server, which is better than silence.
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        hub = Hub(
-            dsn,
-            primary,
-            connections=settings.live_connections,
-            connections_per_client=settings.live_connections_per_client,
-        )
-        stack.callback(group.create_task(hub.run()).cancel)
-        if replica is not None:
-            stack.callback(group.create_task(replica.watch()).cancel)
-        async with asyncio.timeout(LISTEN_TIMEOUT_SECONDS):
-            await hub.listener.connected.wait()
+        size = max(2, min(POOL_SIZE, TOTAL_POOL_SIZE // settings.workers))
+        pools = await _open_pools(stack, settings, dsn, size)
+        hub = await _start_hub(stack, settings, dsn, pools)
         yield ServerState(
             settings=settings,
-            pool=pool,
-            primary=primary,
-            health_pool=health_pool,
-            readers=readers,
-            places=_open_places(settings, size),
-            replica=replica,
+            pool=pools.pool,
+            primary=pools.primary,
+            health_pool=pools.health_pool,
+            readers=pools.readers,
+            concurrency=_concurrency_limit(settings, size),
+            replica=pools.replica,
             hub=hub,
             scheduler_token=token,
             version=_package_version(),
             started_at=datetime.datetime.now(datetime.UTC),
-            is_demo=await _is_demo(primary),
+            is_demo=await _is_demo(pools.primary),
             documents=documents,
             stopping=stopping,
         )
+
+
+async def _open_pools(stack: AsyncExitStack, settings: Settings, dsn: str, size: int) -> _Pools:
+    primary = pool = await stack.enter_async_context(_open_pool(dsn, size))
+    primary_readers = await stack.enter_async_context(_open_readers(dsn, size))
+    readers: Readers | ReplicaReaders = primary_readers
+    replica = None
+    if settings.read_database_url:
+        replica = Replica(settings.read_database_url)
+        pool = await stack.enter_async_context(_open_pool(settings.read_database_url, size))
+        replica_readers = await stack.enter_async_context(
+            _open_readers(settings.read_database_url, size)
+        )
+        readers = ReplicaReaders(replica, replica_readers, primary_readers)
+    health_dsn = settings.read_database_url or dsn
+    health_pool = await stack.enter_async_context(_open_pool(health_dsn, HEALTH_POOL_SIZE))
+    return _Pools(pool, primary, health_pool, readers, replica)
+
+
+async def _start_hub(stack: AsyncExitStack, settings: Settings, dsn: str, pools: _Pools) -> Hub:
+    """Return a hub that listens; it and the watch of the replica end with the stack."""
+    # An unexpected error of the hub ends the server: without it there would be no live updates.
+    group = await stack.enter_async_context(asyncio.TaskGroup())
+    hub = Hub(
+        dsn,
+        pools.primary,
+        connections=settings.live_connections,
+        connections_per_client=settings.live_connections_per_client,
+    )
+    stack.callback(group.create_task(hub.run()).cancel)
+    if pools.replica is not None:
+        stack.callback(group.create_task(pools.replica.watch()).cancel)
+    async with asyncio.timeout(LISTEN_TIMEOUT_SECONDS):
+        await hub.listener.connected.wait()
+    return hub
 
 
 async def _is_demo(pool: Pool) -> bool:
@@ -188,10 +210,11 @@ async def _is_demo(pool: Pool) -> bool:
         return await is_demo(connection)
 
 
-def _open_places(settings: Settings, size: int) -> ConcurrencyLimit:
-    """Return as many places as the pool and the readers have connections; one client has half of either at most.
+def _concurrency_limit(settings: Settings, size: int) -> ConcurrencyLimit:
+    """Return a limit of one slot for each connection of the pool and the readers.
 
-    What may wait is what all subscriptions there may be would ask for at once, as after a restart.
+    A client has a quarter of them at most. After a restart all subscribers may connect at once, so
+    that many may wait.
     """
     waiting = settings.live_connections
     return ConcurrencyLimit(
@@ -208,8 +231,7 @@ async def _open_pool(dsn: str, size: int) -> AsyncIterator[Pool]:
         dsn,
         application_name="kasparro server",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-        # asyncpg would log a traceback each time that it cannot keep up a minimum: while the
-        # database is away.
+        # With a minimum, asyncpg logs tracebacks while the database is unavailable.
         min_size=0,
         max_size=size,
     )
@@ -230,8 +252,8 @@ async def _open_readers(dsn: str, size: int) -> AsyncIterator[Readers]:
         dsn,
         application_name="kasparro server",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-        # What the compiler asks for has no condition but those that are needed; to plan a statement
-        # over all partitions takes as long as to run it.
+        # The compiler's statements have only the conditions that are needed, and planning one over
+        # all partitions takes as long as running it.
         plans_once=True,
     )
     readers = Readers(open_one, size)
@@ -246,7 +268,7 @@ async def _open_readers(dsn: str, size: int) -> AsyncIterator[Readers]:
 
 
 def _package_version() -> str:
-    """Return the installed version; a checkout that was never installed has none."""
+    """Return the installed version; a checkout that is not installed has none."""
     try:
         return version("kasparro")
     except PackageNotFoundError:

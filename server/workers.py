@@ -1,4 +1,4 @@
-"""Several server processes on one port: uvicorn's own, each with its pool, its LISTEN connection and its caches."""
+"""Several server processes on one port, each with its own pool, LISTEN connection and caches."""
 
 import asyncio
 import functools
@@ -27,7 +27,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Workers(Multiprocess):
-    """Processes that serve one socket until a signal; one that ends or hangs is started anew."""
+    """Processes that serve one socket until a signal; one that ends or hangs is restarted."""
 
     def __init__(
         self, settings: Settings, listening: socket.socket, on_ready: Callable[[], None]
@@ -42,7 +42,7 @@ class Workers(Multiprocess):
         self._on_ready: Callable[[], None] | None = on_ready
 
     def keep_subprocess_alive(self) -> None:
-        """Start again what has ended, and tell once that all are there."""
+        """Restart processes that ended; call `on_ready` once all are ready."""
         super().keep_subprocess_alive()
         if self._on_ready and all(process.is_ready() for process in self.processes):
             self._on_ready()
@@ -50,7 +50,7 @@ class Workers(Multiprocess):
 
 
 class Worker:
-    """The application of one worker: opened before its first request, closed after its last."""
+    """The application of one worker, with the lifespan of its state."""
 
     def __init__(self) -> None:
         self._settings = load_settings()
@@ -60,14 +60,14 @@ class Worker:
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or live from the worker's start to its end."""
+        """Answer one request; the first call is ASGI's lifespan."""
         if self._app is not None:
             await self._app(scope, receive, send)
         else:
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """Hold what a server shares open until uvicorn says that the last request is answered."""
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Hold the state open until uvicorn has answered the last request."""
         await receive()
         end_with_parent()
         stop_with_uvicorn(self._stopping)
@@ -87,8 +87,7 @@ class Worker:
         ) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
         except BaseException:
-            # What ends the live updates in a way that nobody foresaw ends the worker: the next one
-            # starts afresh.
+            # An unexpected error of the live updates ends the worker; it is restarted.
             signal.raise_signal(signal.SIGTERM)
             raise
         else:
@@ -96,7 +95,7 @@ class Worker:
 
 
 def stop_with_uvicorn(stopping: asyncio.Event) -> None:
-    """Let the signals that end uvicorn set `stopping` too, so that open streams end before it waits for them."""
+    """Let the signals that end uvicorn set `stopping` too: open streams must end first."""
     loop = asyncio.get_running_loop()
 
     def stop(
@@ -112,7 +111,7 @@ def stop_with_uvicorn(stopping: asyncio.Event) -> None:
 
 
 def end_with_parent() -> None:
-    """End this worker when its parent was killed: it would hold the port, and nobody would know of it."""
+    """End this worker after its parent was killed, so that it does not hold the port."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:
@@ -124,7 +123,7 @@ def end_with_parent() -> None:
 
 
 def run_workers(settings: Settings, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve with WORKERS processes until a signal; `on_ready` is called once all of them answer.
+    """Serve with WORKERS processes until a signal; `on_ready` is called once all are ready.
 
     Raises StartError.
     """

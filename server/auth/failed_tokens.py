@@ -1,4 +1,4 @@
-"""Wrong scheduler tokens, counted by client: one that guesses is told to wait, all others are not."""
+"""The rate limit on wrong scheduler tokens, by client."""
 
 import ipaddress
 
@@ -9,25 +9,25 @@ from server.compiler.lru_cache import LRUCache
 FAILED_TOKENS = 10
 FAILED_TOKENS_SECONDS = 60.0
 RETRY_AFTER_SECONDS = round(FAILED_TOKENS_SECONDS / FAILED_TOKENS)
-KEPT_CLIENTS = 4_096
-"""Of more clients that guess, those that were heard of least recently are forgotten."""
+MAX_CLIENTS = 4_096
+"""The counts of the least recent clients are dropped above it."""
 _NETWORK_BITS = 64
-"""Of an IPv6 address: a client has all the others of its network too."""
+"""Of an IPv6 address: a client has all addresses of its network."""
 
 
 class FailedTokens:
-    """How many wrong tokens each client sent lately."""
+    """The recent wrong tokens of each client."""
 
     def __init__(self) -> None:
-        self._limiters: LRUCache[str, AsyncLimiter] = LRUCache(KEPT_CLIENTS)
+        self._limiters: LRUCache[str, AsyncLimiter] = LRUCache(MAX_CLIENTS)
 
     async def is_allowed(self, client: str) -> bool:
-        """Count one more of a client; return False once they come too fast."""
+        """Count one more of a client; return False above the limit."""
         name = _network_of(client)
         limiter = self._limiters.get(name)
         if limiter is None:
             limiter = AsyncLimiter(FAILED_TOKENS, FAILED_TOKENS_SECONDS)
-            self._limiters.keep(name, limiter)
+            self._limiters.put(name, limiter)
         if not limiter.has_capacity():
             return False
         await limiter.acquire()

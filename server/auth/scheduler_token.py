@@ -1,4 +1,4 @@
-"""The check of the scheduler token: in constant time; the right one always passes, wrong ones are slowed by client."""
+"""The check of the scheduler token, in constant time; wrong tokens are limited by client."""
 
 import hmac
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from server.state import ServerState
 
 TOKEN_HEADER = "X-Scheduler-Token"  # noqa: S105  (a header's name)
 CHALLENGE = 'SchedulerToken realm="kasparro"'
-"""What the WWW-Authenticate of a 401 says (RFC 9110, 11.6.1)."""
+"""The WWW-Authenticate header of a 401 (RFC 9110, 11.6.1)."""
 
 
 class InvalidTokenError(Exception):
@@ -24,22 +24,23 @@ class TooManyTokensError(Exception):
 
 
 class ForeignPageError(Exception):
-    """A page of another site asks for what only our own, or one that CORS_ORIGINS names, may ask for."""
+    """A page of another site, which CORS_ORIGINS does not name, sent the request."""
 
 
 class PresentedToken(NamedTuple):
-    """What a client shows: its token as Starlette decoded it, its address, and whether a page of another site asks."""
+    """A client's token as Starlette decoded it, its address, and whether it is another site."""
 
     token: str | None = None
     client: str = ""
     is_foreign: bool = False
 
     @classmethod
-    def by(cls, connection: HTTPConnection, origins: tuple[str, ...]) -> "PresentedToken":
-        """Return what a request or a handshake shows; pages of `origins` are not foreign."""
+    def of_connection(
+        cls, connection: HTTPConnection, origins: tuple[str, ...]
+    ) -> "PresentedToken":
+        """Return the token of a request or a handshake; pages of `origins` are not foreign."""
         headers = connection.headers
-        # A browser says so itself, and no page can keep it from that (Fetch Metadata Request
-        # Headers, 2.3).
+        # The browser sets this header; a page cannot (Fetch Metadata Request Headers, 2.3).
         is_foreign = headers.get("sec-fetch-site") == "cross-site" and not (
             "*" in origins or headers.get("origin") in origins
         )
@@ -47,20 +48,23 @@ class PresentedToken(NamedTuple):
 
 
 async def check_token(state: ServerState, presented: PresentedToken) -> None:
-    """Hold a token against those that are good.
+    """Compare a token with the valid ones.
 
-    Raises ForeignPageError, InvalidTokenError, and TooManyTokensError for a wrong one of a client
-    that sent many. A missing one is no guess, and is not counted.
+    Raises ForeignPageError, InvalidTokenError, and TooManyTokensError for a client that sent many
+    wrong tokens. A missing token is not counted.
     """
     if presented.is_foreign:
         raise ForeignPageError(
             "A page of another site cannot do this; if it is yours, name its origin in CORS_ORIGINS"
         )
-    # Starlette decodes headers as Latin-1; this brings back the bytes that were sent.
-    sent = (presented.token or "").encode("latin-1", "replace")
-    if any(hmac.compare_digest(sent, token.encode()) for token in tokens_of(state.scheduler_token)):
+    # Starlette decodes headers as Latin-1; this restores the bytes.
+    token_bytes = (presented.token or "").encode("latin-1", "replace")
+    if any(
+        hmac.compare_digest(token_bytes, token.encode())
+        for token in tokens_of(state.scheduler_token)
+    ):
         return
-    if sent and not await state.failed_tokens.is_allowed(presented.client):
+    if token_bytes and not await state.failed_tokens.is_allowed(presented.client):
         raise TooManyTokensError(
             f"Too many wrong scheduler tokens; try again in {RETRY_AFTER_SECONDS} s"
         )

@@ -1,4 +1,4 @@
-"""What the parts of a plan are given for each request: arguments, coerced as graphql-core and Strawberry do it."""
+"""The arguments of a plan for each request, coerced as graphql-core and Strawberry coerce them."""
 
 import datetime
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.field import StrawberryField
 
 from db.connect.types import Connection
-from server.compiler.errors import NotOursError
+from server.compiler.errors import NotCompiledError
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ Convert = Callable[[dict[str, Any], list[Any]], dict[str, Any]]
 
 
 class RunTime(msgspec.Struct, frozen=True):
-    """One request: a connection that reads, the arguments by their places, and what it means by now."""
+    """One request: a connection for reading, the arguments by index, and the present minute."""
 
     connection: Connection
     arguments: tuple[Any, ...]
@@ -29,21 +29,21 @@ class RunTime(msgspec.Struct, frozen=True):
 
 
 class Argument(Generic[T]):
-    """A place in `RunTime.arguments`."""
+    """An index of `RunTime.arguments`."""
 
-    def __init__(self, place: int) -> None:
-        self._place = place
+    def __init__(self, index: int) -> None:
+        self._index = index
 
     def of(self, run: RunTime) -> T:
-        """Return what a request has there."""
-        value: T = run.arguments[self._place]
+        """Return the argument of a request."""
+        value: T = run.arguments[self._index]
         return value
 
 
-class Slot:
-    """The arguments of one field of a document, and what `resolve` makes of them; nothing else depends on variables.
+class ArgumentSlot:
+    """The arguments of one field of a document, and the function `resolve` of them.
 
-    Raises GraphQLError where they are refused whatever the variables.
+    Only slots depend on variables. Raises GraphQLError where constant arguments are invalid.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Slot:
     ) -> None:
         definition = field.extensions.get("strawberry-definition")
         if not isinstance(definition, StrawberryField):
-            raise NotOursError
+            raise NotCompiledError
         self._field = field
         self._node = node
         self._arguments = definition.arguments
@@ -63,9 +63,9 @@ class Slot:
         self._constant = self._value(NO_VARIABLES) if self._is_constant else None
 
     def value(self, variables: VariableValues) -> object:
-        """Return what the request asks for.
+        """Return the value for the variables of a request.
 
-        Raises GraphQLError, or whatever Strawberry does, for what is refused.
+        Raises GraphQLError, or what Strawberry raises, for invalid arguments.
         """
         return self._constant if self._is_constant else self._value(variables)
 

@@ -1,8 +1,8 @@
-"""From selections to parts: graphql-core itself collects and merges the fields, with their fragments and directives."""
+"""From selections to parts; graphql-core collects the fields, with fragments and directives."""
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -23,52 +23,71 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.arguments import convert_arguments
 
-from server.compiler.arguments import Argument, Slot
-from server.compiler.errors import NotOursError
+from server.compiler.arguments import Argument, ArgumentSlot
+from server.compiler.errors import NotCompiledError
 from server.compiler.fields import Column, leaf_of
 from server.compiler.projection import (
+    ComputedSelection,
     FieldSelection,
-    Function,
     LeafSelection,
-    Link,
-    PlainField,
+    RelationPart,
     TypeName,
+    ValuePart,
 )
+from server.graphql.types.fields import declaration_of
+
+T = TypeVar("T")
 
 Details = list[FieldDetails]
 """The nodes of a document that are one field of the response."""
 
-MakeLink = Callable[["Compiler", "CompileRequest"], Link]
 
+class SelectedField:
+    """A field of an operation, and the compiler for its selection."""
 
-class CompileRequest:
-    """A field that is asked for, and the compiler for what is asked of it."""
-
-    def __init__(self, compiler: "Compiler", field: GraphQLField, details: Details) -> None:
+    def __init__(self, compiler: "Compiler", definition: GraphQLField, details: Details) -> None:
         self._compiler = compiler
-        self.field = field
+        self.definition = definition
         self.details = details
 
     @property
-    def type(self) -> GraphQLObjectType:
-        """The type of its objects."""
-        named = get_named_type(self.field.type)
+    def object_type(self) -> GraphQLObjectType:
+        """The type of its objects. Raises NotCompiledError for any other type."""
+        named = get_named_type(self.definition.type)
         if not isinstance(named, GraphQLObjectType):
-            raise NotOursError
+            raise NotCompiledError
         return named
 
-    def fields(self) -> dict[str, "CompileRequest | None"]:
-        """Return what is asked of its objects, by the names in the response; None is `__typename`."""
-        return self._compiler.fields(self.type, self.details)
+    def fields(self) -> dict[str, "SelectedField | None"]:
+        """Return the fields of its objects by response name; None is `__typename`."""
+        return self._compiler.fields(self.object_type, self.details)
 
     def selection(self, type_name: str | None = None) -> FieldSelection:
-        """Return what is asked of its objects, or of those of one type behind an interface."""
-        object_type = self.type if type_name is None else self._compiler.object_type(type_name)
-        return self._compiler.selection(object_type, self.details)
+        """Return the selection on its objects, or on one type behind an interface."""
+        selected = self.object_type if type_name is None else self._compiler.object_type(type_name)
+        return self._compiler.selection(selected, self.details)
 
-    def argument(self, resolve: Callable[..., Any]) -> Argument[Any]:
-        """Keep a place for what `resolve` makes of its arguments."""
-        return self._compiler.argument(self.field, self.details, resolve)
+    def source(self, kind: type[T]) -> T:
+        """Return how its declaration reads it. Raises NotCompiledError for another kind."""
+        source = declaration_of(self.definition).source
+        if not isinstance(source, kind):
+            raise NotCompiledError
+        found: T = source
+        return found
+
+    def argument(self, then: Callable[[Any], Any] | None = None) -> Argument[Any]:
+        """Reserve a slot for the value of its arguments, passed through `then`.
+
+        Raises NotCompiledError where it declares no arguments, GraphQLError for invalid ones.
+        """
+        arguments = declaration_of(self.definition).arguments
+        if arguments is None:
+            raise NotCompiledError
+        if then is None:
+            return self._compiler.argument(self.definition, self.details, arguments)
+        return self._compiler.argument(
+            self.definition, self.details, lambda **given: then(arguments(**given))
+        )
 
     @property
     def name(self) -> str:
@@ -77,9 +96,9 @@ class CompileRequest:
 
 
 class Compiler:
-    """Compiles one operation; `slots` are arguments, `met` the fields that it met. Raises NotOursError, GraphQLError.
+    """Compiles one operation; `slots` are its arguments, `visited` its fields.
 
-    `switches` are the variables that `@include` and `@skip` ask for.
+    `switches` are the variables of `@include` and `@skip`. Raises NotCompiledError, GraphQLError.
     """
 
     def __init__(
@@ -88,10 +107,10 @@ class Compiler:
         document: DocumentNode,
         operation: OperationDefinitionNode,
         switches: VariableValues,
-        links: Mapping[str, Callable[[CompileRequest], PlainField | Link]],
+        relation_part: Callable[[str, SelectedField], ValuePart | RelationPart | None],
     ) -> None:
-        self.slots: list[Slot] = []
-        self.met: set[str] = set()
+        self.slots: list[ArgumentSlot] = []
+        self.visited: set[str] = set()
         self._schema = schema._schema  # noqa: SLF001  (Strawberry has no other way to it)
         self._convert = functools.partial(
             convert_arguments,
@@ -100,75 +119,77 @@ class Compiler:
         )
         self._operation = operation
         self._switches = switches
-        self._links = links
+        self._relation_part = relation_part
         self._fragments = {
             node.name.value: FragmentDetails(node)
             for node in document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
 
-    def roots(self) -> dict[str, CompileRequest | None]:
-        """Return the fields that the operation asks for; None is `__typename`."""
+    def roots(self) -> Mapping[str, SelectedField | None]:
+        """Return the root fields; None is `__typename`. Raises NotCompiledError."""
         query = self._schema.query_type
         if query is None:
-            raise NotOursError
+            raise NotCompiledError
         found = collect_fields(
             self._schema, self._fragments, self._switches, query, self._operation
         )
-        return self._asked(query, found.grouped_field_set)
+        return self._select(query, found.grouped_field_set)
 
     def fields(
         self, parent: GraphQLObjectType, details: Details
-    ) -> dict[str, CompileRequest | None]:
-        """Return what is asked of an object's type; None is `__typename`."""
+    ) -> dict[str, SelectedField | None]:
+        """Return the selected fields of an object type; None is `__typename`."""
         found = collect_subfields(
             self._schema, self._fragments, self._switches, self._operation, parent, details
         )
-        return self._asked(parent, found.grouped_field_set)
+        return self._select(parent, found.grouped_field_set)
 
     def selection(self, parent: GraphQLObjectType, details: Details) -> FieldSelection:
-        """Return the selection of a type whose objects stand for rows."""
-        asked = self.fields(parent, details)
+        """Return the selection on a type whose objects are rows."""
+        fields = self.fields(parent, details)
         return FieldSelection(
-            {name: self._part(parent.name, field) for name, field in asked.items()}
+            {name: self._part(parent.name, field) for name, field in fields.items()}
         )
 
     def object_type(self, name: str) -> GraphQLObjectType:
-        """Return a type by its name."""
+        """Return a type by its name. Raises NotCompiledError where it is not an object type."""
         found = self._schema.get_type(name)
         if not isinstance(found, GraphQLObjectType):
-            raise NotOursError
+            raise NotCompiledError
         return found
 
     def argument(
-        self, field: GraphQLField, details: Details, resolve: Callable[..., Any]
+        self, definition: GraphQLField, details: Details, resolve: Callable[..., Any]
     ) -> Argument[Any]:
-        """Keep a place for what `resolve` makes of a field's arguments."""
-        self.slots.append(Slot(field, details[0].node, resolve, self._convert))
+        """Reserve a slot for the value that `resolve` makes of a field's arguments."""
+        self.slots.append(ArgumentSlot(definition, details[0].node, resolve, self._convert))
         return Argument(len(self.slots) - 1)
 
-    def _asked(
+    def _select(
         self, parent: GraphQLObjectType, grouped: GroupedFieldSet
-    ) -> dict[str, CompileRequest | None]:
-        asked: dict[str, CompileRequest | None] = {}
+    ) -> dict[str, SelectedField | None]:
+        selected: dict[str, SelectedField | None] = {}
         for response_name, details in grouped.items():
             if any(detail.defer_usage or detail.fragment_variable_values for detail in details):
-                raise NotOursError
+                raise NotCompiledError
             name = details[0].node.name.value
-            field = parent.fields.get(name)
-            if field is None and name != "__typename":
-                raise NotOursError
-            self.met.add(f"{parent.name}.{name}")
-            asked[response_name] = None if field is None else CompileRequest(self, field, details)
-        return asked
+            definition = parent.fields.get(name)
+            if definition is None and name != "__typename":
+                raise NotCompiledError
+            self.visited.add(f"{parent.name}.{name}")
+            selected[response_name] = (
+                None if definition is None else SelectedField(self, definition, details)
+            )
+        return selected
 
-    def _part(self, type_name: str, asked: CompileRequest | None) -> PlainField | Link:
-        if asked is None:
+    def _part(self, type_name: str, field: SelectedField | None) -> ValuePart | RelationPart:
+        if field is None:
             return TypeName(type_name)
-        make = self._links.get(f"{type_name}.{asked.name}")
-        if make is not None:
-            return make(asked)
-        leaf = leaf_of(type_name, asked.name, asked.field)
+        part = self._relation_part(type_name, field)
+        if part is not None:
+            return part
+        leaf = leaf_of(type_name, field.name, field.definition)
         if leaf is None:
-            raise NotOursError
-        return LeafSelection(leaf) if isinstance(leaf, Column) else Function(leaf)
+            raise NotCompiledError
+        return LeafSelection(leaf) if isinstance(leaf, Column) else ComputedSelection(leaf)

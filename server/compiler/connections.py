@@ -1,4 +1,4 @@
-"""Connections: what is asked of one, and how a page that was read is written as it."""
+"""Connections: the selection on one, and how it writes a page."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 
 from server.compiler.arguments import RunTime
-from server.compiler.compiling import CompileRequest
-from server.compiler.errors import NotOursError
+from server.compiler.compiling import SelectedField
+from server.compiler.errors import NotCompiledError
 from server.compiler.projection import FieldSelection, Rows, object_type
 
-_LARGEST = 2**31 - 1  # GraphQL's Int
+_MAX_INT = 2**31 - 1  # GraphQL's Int
 
-_ENDS = {
+_PAGE_INFO = {
     "hasNextPage": "has_next_page",
     "hasPreviousPage": "has_previous_page",
     "startCursor": "start_cursor",
@@ -20,19 +20,19 @@ _ENDS = {
 }
 
 
-class View(msgspec.Struct, frozen=True):
-    """A page: its rows, and how to get what few ask for.
+class PageView(msgspec.Struct, frozen=True):
+    """A page: its rows, and functions for what is rarely selected.
 
-    `ends` has the attributes of PageInfo, some to be awaited.
+    `page_info` has the attributes of PageInfo; some are awaitable.
     """
 
     rows: Rows
     cursors: Callable[[], Sequence[str]]
-    ends: object
+    page_info: object
     count: Callable[[], Awaitable[int]]
 
 
-class Nodes(msgspec.Struct, frozen=True):
+class NodesPart(msgspec.Struct, frozen=True):
     """`nodes`."""
 
     selection: FieldSelection
@@ -42,27 +42,27 @@ class Nodes(msgspec.Struct, frozen=True):
         """The columns of the nodes."""
         return self.selection.needs
 
-    async def write(self, view: View, run: RunTime) -> object:
+    async def write(self, view: PageView, run: RunTime) -> object:
         """Return the nodes."""
         return await self.selection.write(view.rows, run)
 
 
-class Edges:
-    """`edges`; a part is `cursor`, a selection of nodes, or the name of the type."""
+class EdgesPart:
+    """`edges`; a part is the selection on the nodes, a type name, or None for `cursor`."""
 
-    def __init__(self, asked: CompileRequest) -> None:
+    def __init__(self, edges: SelectedField) -> None:
         self._parts: list[FieldSelection | str | None] = []
-        fields = asked.fields()
+        fields = edges.fields()
         for field in fields.values():
             if field is None:
-                self._parts.append(asked.type.name)
+                self._parts.append(edges.object_type.name)
             else:
                 self._parts.append(None if field.name == "cursor" else field.selection())
         self._make = object_type(tuple(fields))
         selections = [part.needs for part in self._parts if isinstance(part, FieldSelection)]
         self.needs: frozenset[str] = frozenset().union(*selections)
 
-    async def write(self, view: View, run: RunTime) -> object:
+    async def write(self, view: PageView, run: RunTime) -> object:
         """Return the edges."""
         values: list[Sequence[Any]] = []
         for part in self._parts:
@@ -75,84 +75,89 @@ class Edges:
         return list(map(self._make, *values))
 
 
-class Ends:
+class PageInfoPart:
     """`pageInfo`."""
 
     needs: frozenset[str] = frozenset()
 
-    def __init__(self, asked: CompileRequest) -> None:
+    def __init__(self, page_info: SelectedField) -> None:
         self._names = {
-            name: None if field is None else _ENDS[field.name]
-            for name, field in asked.fields().items()
+            name: None if field is None else _PAGE_INFO[field.name]
+            for name, field in page_info.fields().items()
         }
-        self._type_name = asked.type.name
+        self._type_name = page_info.object_type.name
 
-    async def write(self, view: View, _: RunTime) -> object:
-        """Return what is asked of the page's ends."""
+    async def write(self, view: PageView, _: RunTime) -> object:
+        """Return the selected fields of PageInfo."""
         written: dict[str, object] = {}
         for name, attribute in self._names.items():
-            value = self._type_name if attribute is None else getattr(view.ends, attribute)
+            value = self._type_name if attribute is None else getattr(view.page_info, attribute)
             written[name] = await value if isinstance(value, Awaitable) else value
         return written
 
 
-class TotalCount(msgspec.Struct, frozen=True):
+class TotalCountPart(msgspec.Struct, frozen=True):
     """`totalCount`."""
 
     needs: frozenset[str] = frozenset()
 
-    async def write(self, view: View, _: RunTime) -> object:
+    async def write(self, view: PageView, _: RunTime) -> object:
         """Return how many rows there are on all pages.
 
-        Raises NotOursError for more than an Int can tell.
+        Raises NotCompiledError for a number that GraphQL's Int does not hold.
         """
         count = await view.count()
-        if count > _LARGEST:
-            raise NotOursError
+        if count > _MAX_INT:
+            raise NotCompiledError
         return count
 
 
-class TypeOf(msgspec.Struct, frozen=True):
+class TypeNamePart(msgspec.Struct, frozen=True):
     """`__typename`."""
 
     name: str
     needs: frozenset[str] = frozenset()
 
-    async def write(self, _: View, __: RunTime) -> object:
-        """Return the type's name."""
+    async def write(self, _: PageView, __: RunTime) -> object:
+        """Return the name of the type."""
         return self.name
 
 
 class ConnectionSelection:
-    """What is asked of a connection; `needs` are the columns of its nodes, `needs_page` whether it must be read."""
+    """The selection on a connection.
 
-    def __init__(self, asked: CompileRequest) -> None:
-        self._parts = {name: _part(asked, field) for name, field in asked.fields().items()}
+    `needs` are the columns of its nodes, `needs_page` is whether the page must be read.
+    """
+
+    def __init__(self, connection: SelectedField) -> None:
+        self._parts = {
+            name: _part(connection, field) for name, field in connection.fields().items()
+        }
         self.needs: frozenset[str] = frozenset().union(
             *(part.needs for part in self._parts.values())
         )
         self.needs_page = any(
-            isinstance(part, (Nodes, Edges, Ends)) for part in self._parts.values()
+            isinstance(part, (NodesPart, EdgesPart, PageInfoPart)) for part in self._parts.values()
         )
-        self.counts = any(isinstance(part, TotalCount) for part in self._parts.values())
+        self.counts = any(isinstance(part, TotalCountPart) for part in self._parts.values())
 
-    async def write(self, view: View, run: RunTime) -> object:
+    async def write(self, view: PageView, run: RunTime) -> object:
         """Return the connection."""
         return {name: await part.write(view, run) for name, part in self._parts.items()}
 
 
 def _part(
-    asked: CompileRequest, field: CompileRequest | None
-) -> Nodes | Edges | Ends | TotalCount | TypeOf:
+    connection: SelectedField, field: SelectedField | None
+) -> NodesPart | EdgesPart | PageInfoPart | TotalCountPart | TypeNamePart:
     if field is None:
-        return TypeOf(asked.type.name)
+        return TypeNamePart(connection.object_type.name)
     match field.name:
         case "nodes":
-            return Nodes(field.selection())
+            return NodesPart(field.selection())
         case "edges":
-            return Edges(field)
+            return EdgesPart(field)
         case "pageInfo":
-            return Ends(field)
+            return PageInfoPart(field)
         case "totalCount":
-            return TotalCount()
-    raise NotOursError
+            return TotalCountPart()
+    raise NotCompiledError

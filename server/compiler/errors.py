@@ -1,9 +1,9 @@
-"""How a part of the compiler says that an operation is not for it."""
+"""The errors that end an attempt to answer a request by a plan."""
 
 
-class NotOursError(Exception):
-    """The operation, or this request of it, runs the ordinary way, which knows it or can tell what is wrong."""
+class NotCompiledError(Exception):
+    """A plan cannot answer the request; Strawberry executes it, or reports what is wrong."""
 
 
 class OutOfTimeError(Exception):
-    """The request has had its time; the ordinary way would only take more of it."""
+    """The time of the request is over, so Strawberry must not execute it either."""

@@ -1,4 +1,4 @@
-"""The fast path: from a request's body to the response's, without a resolver."""
+"""The fast path: from the body of a request to the body of the response, without resolvers."""
 
 import datetime
 from collections.abc import Callable
@@ -10,54 +10,50 @@ from strawberry.types.graphql import OperationType
 
 from db.connect.pool import TOO_SLOW, is_passing
 from db.connect.readers import Readers
-from server.compiler.errors import NotOursError, OutOfTimeError
+from server.compiler.errors import NotCompiledError, OutOfTimeError
 from server.compiler.lru_cache import LRUCache
 from server.compiler.plans import BoundPlan, CompiledOperation
 from server.compiler.response_cache import ResponseCache, Version
 from server.deadline import deadline_from_now
 from server.documents import Documents
 from server.graphql.execution.context import end_of_minute
-from server.graphql.execution.execute import (
-    KEPT_CHARACTERS,
-    DocumentRefusedError,
-    ParsedOperation,
-    Schema,
-)
+from server.graphql.execution.document import MAX_CACHED_CHARACTERS, DocumentRefusedError
+from server.graphql.execution.execute import ParsedOperation, Schema
 from server.graphql.execution.persisted import text_of
 from server.graphql.transport.request_body import RequestBody
 from server.http.compression import Encoded, encode
 from server.replica import ReplicaReaders
 
-KEPT_OPERATIONS = 512
-KEPT_REQUESTS = 1_024
-KEPT_REQUEST_BYTES = 4_096
-"""A larger body is read each time, so that the kept ones take a few megabytes at most."""
+MAX_OPERATIONS = 512
+MAX_REQUESTS = 1_024
+MAX_CACHED_REQUEST_BYTES = 4_096
+"""Larger bodies are not cached, so that the cache takes a few megabytes at most."""
 
-KEPT_FOR = datetime.timedelta(minutes=10)
-"""For so long it is known that a request will be within the limits."""
+REQUEST_LIFETIME = datetime.timedelta(minutes=10)
+"""How long a cached request is known to be within the limits."""
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class PlainBody(RequestBody, forbid_unknown_fields=True):
-    """A request with nothing in it that would have to be looked at closer."""
+    """A request with the fields of `RequestBody` only."""
 
 
-FORESEEN = (
-    NotOursError,
+FALLBACK_ERRORS = (
+    NotCompiledError,
     DocumentRefusedError,
     GraphQLError,
     msgspec.DecodeError,
     UnicodeDecodeError,
     RecursionError,
 )
-"""What it means when a request is none, or is refused, or asks for what is not compiled."""
+"""Raised for requests that are malformed, refused or not compiled; Strawberry answers those."""
 
 
 class CachedRequest(msgspec.Struct, frozen=True):
-    """A request that is known, and until when it may run without being looked at again.
+    """A request that was checked, and until when it may run without another check.
 
-    `identity` is its plan's, for one whose answer may be kept.
+    `identity` is that of its bound plan where the response may be cached, else None.
     """
 
     bound: BoundPlan
@@ -65,8 +61,8 @@ class CachedRequest(msgspec.Struct, frozen=True):
     until: datetime.datetime
 
 
-def _nobody_tells() -> None:
-    """Return the version of data whose changes nobody would tell of."""
+def _no_version() -> None:
+    """Return the version of data whose changes are not announced."""
 
 
 _DECODER = msgspec.json.Decoder(PlainBody)
@@ -74,11 +70,11 @@ _READING = frozenset({OperationType.QUERY})
 
 
 class FastPath:
-    """Answers queries that were compiled.
+    """Answers queries by compiled plans.
 
-    `answered` and `passed_on` count what it did and what it left to the ordinary way, `failed` what
-    of that should not have been. Up to `answers_bytes` of `answers` are kept while `data_version`
-    can tell what they are answers of.
+    `answered` counts its responses, `fallbacks` the requests that it left to Strawberry, `failed`
+    those of them that failed unexpectedly. Up to `response_cache_bytes` of `responses` are cached
+    while `data_version` returns a version.
     """
 
     def __init__(
@@ -88,123 +84,124 @@ class FastPath:
         *,
         introspection: bool,
         documents: Documents | None = None,
-        data_version: Callable[[], Version | None] = _nobody_tells,
-        answers_bytes: int = 0,
+        data_version: Callable[[], Version | None] = _no_version,
+        response_cache_bytes: int = 0,
     ) -> None:
         self.answered = 0
-        self.passed_on = 0
+        self.fallbacks = 0
         self.failed = 0
-        self.answers = ResponseCache(answers_bytes)
+        self.responses = ResponseCache(response_cache_bytes)
         self._data_version = data_version
         self._schema = schema
         self._readers = readers
         self._introspection = introspection
         self._documents = documents or Documents()
         self._operations: LRUCache[tuple[str, str | None], CompiledOperation] = LRUCache(
-            KEPT_OPERATIONS
+            MAX_OPERATIONS
         )
-        self._requests: LRUCache[bytes, CachedRequest] = LRUCache(KEPT_REQUESTS)
+        self._requests: LRUCache[bytes, CachedRequest] = LRUCache(MAX_REQUESTS)
 
     async def answer(
         self, body: bytes, coding: str | None = None, deadline: float | None = None
     ) -> Encoded | None:
-        """Return the body of the response to a request with status 200; None where it goes the ordinary way.
+        """Return the body of a response with status 200; None where Strawberry must execute it.
 
-        It is written in the content coding `coding`, unless it is small. Whatever goes wrong goes
-        wrong again there, where it is told as the specification says. Raises OutOfTimeError where
-        it was time that failed: by the deadline, or where one of the statements took too long.
+        The body has the content coding `coding`, unless it is small. After an error Strawberry
+        executes the request too, and reports the error as the specification requires. Raises
+        OutOfTimeError after the deadline, or where a statement took too long.
         """
         try:
             now = end_of_minute()
             request = self._requests.get(body)
             if request is None or request.until < now:
-                request = self._look_at(body, now)
+                request = self._check(body, now)
             deadline = deadline or deadline_from_now()
             if coding is None:
-                answer: Encoded = await self._answer(request, now, deadline), None
+                response: Encoded = await self._respond(request, now, deadline), None
             else:
-                answer = await self._encoded(request, now, coding, deadline)
+                response = await self._respond_encoded(request, now, coding, deadline)
         except TOO_SLOW as error:
-            log.warning(
-                "a query failed for the database", reason=str(error) or type(error).__name__
-            )
+            log.warning("the database failed a query", reason=str(error) or type(error).__name__)
             raise OutOfTimeError from error
         except Exception as error:  # noqa: BLE001  (see above)
-            self._pass_on(error)
+            self._fall_back(error)
             return None
         self.answered += 1
-        return answer
+        return response
 
-    async def _answer(
+    async def _respond(
         self, request: CachedRequest, now: datetime.datetime, deadline: float
     ) -> bytes:
-        # Read before the data are: an answer may be newer than what it is kept as, never older.
+        # Read before the data: a response may be newer than its version, never older.
         version = self._data_version()
         if version is None or request.identity is None:
-            return await self._work_out(request, now, deadline)
+            return await self._execute(request, now, deadline)
         key = request.identity, now
-        answer = self.answers.get(version, key)
-        if answer is None:
-            answer = await self._work_out(request, now, deadline)
-            self.answers.keep(version, key, answer)
-        return answer
+        response = self.responses.get(version, key)
+        if response is None:
+            response = await self._execute(request, now, deadline)
+            self.responses.put(version, key, response)
+        return response
 
-    async def _encoded(
+    async def _respond_encoded(
         self, request: CachedRequest, now: datetime.datetime, coding: str, deadline: float
     ) -> Encoded:
-        """Return the answer in a content coding; it is kept so, too, and compressed once."""
+        """Return the response in a content coding; it is cached in that coding, too."""
         version = self._data_version()
         if version is None or request.identity is None:
-            return await encode(await self._work_out(request, now, deadline), coding)
+            return await encode(await self._execute(request, now, deadline), coding)
         key = request.identity, now, coding
-        body = self.answers.get(version, key)
+        body = self.responses.get(version, key)
         if body is not None:
             return body, coding
-        body, written = await encode(await self._answer(request, now, deadline), coding)
+        body, written = await encode(await self._respond(request, now, deadline), coding)
         if written is not None:
-            self.answers.keep(version, key, body)
+            self.responses.put(version, key, body)
         return body, written
 
-    async def _work_out(
+    async def _execute(
         self, request: CachedRequest, now: datetime.datetime, deadline: float
     ) -> bytes:
         async with self._readers.lend(deadline) as connection:
             return await request.bound.run(connection, now)
 
-    def _pass_on(self, error: Exception) -> None:
-        self.passed_on += 1
-        if isinstance(error, FORESEEN) or is_passing(error):
-            log.debug("a request goes the ordinary way", reason=repr(error))
+    def _fall_back(self, error: Exception) -> None:
+        self.fallbacks += 1
+        if isinstance(error, FALLBACK_ERRORS) or is_passing(error):
+            log.debug("a request is left to Strawberry", reason=repr(error))
             return
-        # Slow, but right: only we can find out why.
+        # The client gets a correct response, but slowly: the log must show the cause.
         self.failed += 1
-        log.warning("the fast path failed, and the request goes the ordinary way", exc_info=error)
+        log.warning("the fast path failed; the request is left to Strawberry", exc_info=error)
 
-    def _look_at(self, body: bytes, now: datetime.datetime) -> CachedRequest:
-        """Return the plan with the request's arguments; raises what makes it somebody else's."""
-        request = _DECODER.decode(body)
-        text = text_of(request, self._documents)
-        if len(text or "") > KEPT_CHARACTERS:
-            raise NotOursError  # parsing it once is enough
+    def _check(self, body: bytes, now: datetime.datetime) -> CachedRequest:
+        """Return the plan with the request's arguments. Raises FALLBACK_ERRORS."""
+        request_body = _DECODER.decode(body)
+        text = text_of(request_body, self._documents)
+        if len(text or "") > MAX_CACHED_CHARACTERS:
+            raise NotCompiledError  # it is not cached, so it should be parsed once only
         prepared = self._schema.prepare(
             text,
-            request.variables,
-            request.operation_name,
+            request_body.variables,
+            request_body.operation_name,
             _READING,
             introspection=self._introspection,
         )
-        bound = self._compiled(prepared).bind(prepared.variables)
-        known = CachedRequest(bound, bound.identity() if bound.told else None, now + KEPT_FOR)
-        if len(body) <= KEPT_REQUEST_BYTES and self._schema.fits_until(prepared, known.until):
-            self._requests.keep(body, known)
-        return known
+        bound = self._compile(prepared).bind(prepared.variables)
+        identity = bound.identity() if bound.cacheable else None
+        request = CachedRequest(bound, identity, now + REQUEST_LIFETIME)
+        if len(body) <= MAX_CACHED_REQUEST_BYTES and self._schema.fits_until(
+            prepared, request.until
+        ):
+            self._requests.put(body, request)
+        return request
 
-    def _compiled(self, prepared: ParsedOperation) -> CompiledOperation:
+    def _compile(self, prepared: ParsedOperation) -> CompiledOperation:
         key = prepared.text, prepared.name
         compiled = self._operations.get(key)
         if compiled is None:
             compiled = CompiledOperation(
                 self._schema, prepared.text, prepared.document, prepared.node
             )
-            self._operations.keep(key, compiled)
+            self._operations.put(key, compiled)
         return compiled

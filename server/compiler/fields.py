@@ -1,6 +1,6 @@
-"""What each field is made of: columns of the row that its object stands for.
+"""The columns of each field: of the row that is the value of its object.
 
-Only what is listed here is compiled.
+Only fields of these types are compiled.
 """
 
 import datetime
@@ -8,7 +8,15 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from graphql import GraphQLEnumType, GraphQLField, GraphQLLeafType, get_nullable_type, is_leaf_type
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLLeafType,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_list_type,
+)
 from strawberry.types.field import StrawberryField
 
 from db.notes import Note
@@ -46,9 +54,9 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "SourceFileColumn": FileColumn,
     "SourceFileNote": Note,
 }
-"""The row that an object of each type stands for.
+"""The row that is the value of an object of each type.
 
-A field without a resolver is the column that it is named for.
+A field without a resolver is the column of the same name.
 """
 
 
@@ -70,26 +78,19 @@ COMPUTED: Mapping[str, ComputedColumn] = {
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A field that is a column; `convert` makes what the response has of its values."""
+    """A field that is a column; `convert` returns its values as the response writes them."""
 
     name: str
     convert: Convert | None
 
 
-LISTS: Mapping[str, Column] = {
-    "EtlRequest.sources": Column("sources", None),
-    "SourceFile.unreadHeaders": Column("unread_headers", None),
-}
-"""The columns that are lists of leaves, which stand in the response as they are."""
-
-
 def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | ComputedColumn | None:
-    """Return what a field without arguments and without fields of its own is made of; None for one not known here."""
+    """Return the columns of a field without arguments and selection; None if it has none."""
     computed = COMPUTED.get(f"{type_name}.{name}")
     if computed is not None:
         return computed
     definition = field.extensions.get("strawberry-definition")
-    leaf_type = get_nullable_type(field.type)
+    leaf_type = get_named_type(field.type)
     if (
         not isinstance(definition, StrawberryField)
         or not is_leaf_type(leaf_type)
@@ -99,12 +100,16 @@ def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed
         or definition.permission_classes
         or definition.python_name not in ROWS[type_name].__struct_fields__
     ):
-        return LISTS.get(f"{type_name}.{name}")
-    return Column(definition.python_name, _convert_of(leaf_type))
+        return None
+    convert = _convert_of(leaf_type)
+    # `convert` takes a column of single values.
+    if convert is not None and is_list_type(get_nullable_type(field.type)):
+        return None
+    return Column(definition.python_name, convert)
 
 
 def _convert_of(leaf_type: GraphQLLeafType) -> Convert | None:
-    """Return what a leaf's type does with values of the database; the columns' own types make the rest sure."""
+    """Return how a type serializes values of the database; None where msgspec writes them as is."""
     if isinstance(leaf_type, GraphQLEnumType):
         serialize = functools.cache(leaf_type.serialize)
         return lambda values: [None if value is None else serialize(value) for value in values]
@@ -115,13 +120,13 @@ _UTC = datetime.UTC
 
 
 def instants(values: Values) -> Values:
-    """Return instants as msgspec writes them in RFC 3339: by itself it leaves out a fraction that is naught."""
+    """Return instants that msgspec writes in RFC 3339; it leaves out a fraction of zero itself."""
     return [
-        value if value is None or (value.microsecond and value.tzinfo is _UTC) else _written(value)  # type: ignore[attr-defined]  # a column of instants
+        value if value is None or (value.microsecond and value.tzinfo is _UTC) else _format(value)  # type: ignore[attr-defined]  # a column of instants
         for value in values
     ]
 
 
 @functools.lru_cache(maxsize=4_096)
-def _written(value: datetime.datetime) -> str:
+def _format(value: datetime.datetime) -> str:
     return format_instant(value)

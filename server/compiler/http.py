@@ -1,4 +1,4 @@
-"""The fast path's way in: a query sent to /graphql is answered here, before it meets a router, or is passed on."""
+"""The middleware of the fast path: it answers queries to /graphql, or passes them on."""
 
 from urllib.parse import parse_qsl
 
@@ -11,7 +11,7 @@ from server.compiler.errors import OutOfTimeError
 from server.compiler.fast_path import FastPath
 from server.deadline import SCOPE_KEY, deadline_from_now
 from server.graphql.execution.errors import DATABASE_SLOW, retry_after, unavailable
-from server.graphql.transport.media_types import GRAPHQL_RESPONSE, JSON, wanted
+from server.graphql.transport.media_types import GRAPHQL_RESPONSE, JSON, accepted_types
 from server.http.compression import coding_for
 from server.http.etags import etag_of_body, matches
 from server.http.weighted import field_value
@@ -20,12 +20,12 @@ PATH = "/graphql"
 VARY = b"Accept, Accept-Encoding"
 
 _JSON = JSON.encode()
-# Each may say which document is meant.
-_NAMES_OF_DOCUMENTS = frozenset({"query", "extensions", "documentId", "doc_id"})
+# Each may name the document.
+_DOCUMENT_PARAMETERS = frozenset({"query", "extensions", "documentId", "doc_id"})
 
 
 class FastQueries:
-    """Answers the queries that the fast path knows; every other request goes to the application as it came."""
+    """Answers the queries that the fast path can answer; passes on all other requests."""
 
     def __init__(self, app: ASGIApp, fast_path: FastPath) -> None:
         self._app = app
@@ -44,12 +44,12 @@ class FastQueries:
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         content_type, accept = _media_types(scope["headers"])
-        media_type = _media_type_of_answer(accept)
+        media_type = _response_media_type(accept)
         if media_type is None or content_type.partition(b";")[0].strip().lower() != _JSON:
             await self._app(scope, receive, send)
             return
-        sent = CompiledResponse(receive)
-        body = await sent.read()
+        buffered = BufferedBody(receive)
+        body = await buffered.read()
         deadline = deadline_from_now()
         try:
             answer = (
@@ -62,7 +62,7 @@ class FastQueries:
             return
         if answer is None:
             scope[SCOPE_KEY] = deadline
-            await self._app(scope, sent.receive, send)
+            await self._app(scope, buffered.receive, send)
             return
         written, coding = answer
         headers = [
@@ -75,8 +75,8 @@ class FastQueries:
         await send({"type": "http.response.body", "body": written})
 
     async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with an entity tag, so that who asks again is told when nothing has changed."""
-        media_type = _media_type_of_answer(_media_types(scope["headers"])[1])
+        """Answer with an entity tag: the client gets 304 while nothing has changed."""
+        media_type = _response_media_type(_media_types(scope["headers"])[1])
         body = None if media_type is None else body_of_query_string(scope["query_string"])
         deadline = deadline_from_now()
         try:
@@ -93,7 +93,7 @@ class FastQueries:
             await self._app(scope, receive, send)
             return
         written, coding = answer
-        # The tag is of what is sent, so that it differs by media type and by coding.
+        # The tag is of the bytes that are sent: it differs by media type and coding.
         etag = etag_of_body(media_type + written)
         headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", VARY)]
         status = 304 if matches(etag, field_value(scope["headers"], b"if-none-match")) else 200
@@ -109,7 +109,7 @@ class FastQueries:
 
 
 def body_of_query_string(query_string: bytes) -> bytes | None:
-    """Return the request that a query string makes, as it would be posted; None for what is to be looked at closer."""
+    """Return the body of the equivalent POST; None where the application must read it."""
     try:
         given = parse_qsl(
             query_string.decode("ascii"),
@@ -118,21 +118,21 @@ def body_of_query_string(query_string: bytes) -> bytes | None:
             errors="strict",
         )
         parameters = dict(given)
-        if len(parameters) != len(given) or parameters.keys().isdisjoint(_NAMES_OF_DOCUMENTS):
+        if len(parameters) != len(given) or parameters.keys().isdisjoint(_DOCUMENT_PARAMETERS):
             return None
-        asked: dict[str, object] = dict(parameters)
+        request: dict[str, object] = dict(parameters)
         for name in ("variables", "extensions"):
             if name in parameters:
-                asked[name] = msgspec.Raw(
+                request[name] = msgspec.Raw(
                     msgspec.json.encode(msgspec.json.decode(parameters[name]))
                 )
-        return msgspec.json.encode(asked)
+        return msgspec.json.encode(request)
     except (ValueError, msgspec.DecodeError, RecursionError):
         return None
 
 
 def _media_types(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Return the first Content-Type and all that Accept says."""
+    """Return the first Content-Type, and all fields of Accept joined."""
     accept = content_type = b""
     for name, value in headers:
         if name == b"content-type":
@@ -142,16 +142,16 @@ def _media_types(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
     return content_type, accept
 
 
-def _media_type_of_answer(accept: bytes) -> bytes | None:
-    """Return the media type of a query's answer; None where it is to be a stream."""
-    client_wants = wanted(accept)
-    return None if client_wants.prefers_stream else client_wants.answer.encode()
+def _response_media_type(accept: bytes) -> bytes | None:
+    """Return the media type of the response to a query; None where the client prefers a stream."""
+    accepted = accepted_types(accept)
+    return None if accepted.prefers_stream else accepted.answer.encode()
 
 
 def _out_of_time(media_type: bytes | None) -> Response:
-    """Return the answer to a request that had its time: nothing of it is told, so it is an error of the request."""
+    """Return the response to a request after its deadline: an error without data."""
     error = unavailable(DATABASE_SLOW)
-    # With plain JSON, 200 for whatever was a GraphQL request (GraphQL over HTTP, 6.4.1).
+    # With plain JSON, 200 for every GraphQL request (GraphQL over HTTP, 6.4.1).
     status = 503 if media_type == GRAPHQL_RESPONSE.encode() else 200
     headers = {
         "Content-Type": f"{(media_type or _JSON).decode()}; charset=utf-8",
@@ -161,8 +161,8 @@ def _out_of_time(media_type: bytes | None) -> Response:
     return Response(msgspec.json.encode({"errors": [error.formatted]}), status, headers)
 
 
-class CompiledResponse:
-    """A body that is read here and can be received once more."""
+class BufferedBody:
+    """A body that is read here and can be received again."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -170,7 +170,7 @@ class CompiledResponse:
         self._refusal: HTTPException | None = None
 
     async def read(self) -> bytes | None:
-        """Return the whole body; None where the client left, or sent more than it may."""
+        """Return the whole body; None where the client left, or the body is too large."""
         try:
             message = await self._receive()
             self._messages.append(message)
@@ -178,7 +178,7 @@ class CompiledResponse:
                 message = await self._receive()
                 self._messages.append(message)
         except HTTPException as error:
-            self._refusal = error  # the application's business: it writes the answer
+            self._refusal = error  # raised again by `receive`: the application answers
             return None
         if message["type"] != "http.request":
             return None
@@ -188,7 +188,7 @@ class CompiledResponse:
         return b"".join(part.get("body", b"") for part in self._messages)
 
     async def receive(self) -> Message:
-        """Return the next message: first what was read here."""
+        """Return the next message: first those that were read here. Raises HTTPException."""
         if self._messages:
             return self._messages.pop(0)
         if self._refusal is not None:

@@ -1,4 +1,4 @@
-"""A bounded memory: what was used least recently goes first."""
+"""A bounded cache that evicts the least recently used value."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 
 
 class LRUCache(Generic[Key, Value]):
-    """Up to `limit` values by their keys."""
+    """Up to `limit` values by key."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -19,14 +19,14 @@ class LRUCache(Generic[Key, Value]):
         return len(self._values)
 
     def get(self, key: Key) -> Value | None:
-        """Return what is kept under a key."""
+        """Return the value of a key, None if it is not cached."""
         value = self._values.get(key)
         if value is not None:
             self._values.move_to_end(key)
         return value
 
-    def keep(self, key: Key, value: Value) -> None:
-        """Keep a value, and let go of the one that nobody asked for the longest."""
+    def put(self, key: Key, value: Value) -> None:
+        """Cache a value; evicts the least recently used one above the limit."""
         self._values[key] = value
         if len(self._values) > self._limit:
             self._values.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Plans: an operation compiled once, bound to the variables of a request, and run on one connection."""
+"""Plans: an operation is compiled once, bound to the variables of a request, and run."""
 
 import datetime
 import hashlib
@@ -17,50 +17,55 @@ from graphql.execution.values import VariableValues, get_variable_values
 from strawberry import Schema
 
 from db.connect.types import Connection
-from server.compiler.arguments import NO_VARIABLES, RunTime, Slot
-from server.compiler.compiling import Compiler, CompileRequest
-from server.compiler.errors import NotOursError
+from server.compiler.arguments import NO_VARIABLES, ArgumentSlot, RunTime
+from server.compiler.compiling import Compiler, SelectedField
+from server.compiler.errors import NotCompiledError
 from server.compiler.lru_cache import LRUCache
-from server.compiler.relations import LINKS
+from server.compiler.relations import relation_part
 from server.compiler.roots import ROOTS, Root
 
 MAX_VARIABLE_ERRORS = 1
-"""Enough to know that the variables are refused."""
+"""One is enough to know that the variables are invalid."""
 
-KEPT_PLANS = 8
-"""Of one operation: three switches in all their ways."""
+MAX_PLANS = 8
+"""Cached for each operation: all combinations of three switches."""
 
-UNTOLD = frozenset({"Coin.isStale", "Query.node", "Query.nodes", "Query.sources"})
-"""Fields whose values change though no event tells of it: with the time, or with the ingestor's plans."""
+UNCACHEABLE_FIELDS = frozenset({"Coin.isStale", "Query.node", "Query.nodes", "Query.sources"})
+"""Fields whose values change without an event: with the time, or with the ingestor's schedule."""
 
 _ENCODER = msgspec.json.Encoder()
 
 
 class OperationPlan:
-    """A compiled operation; `told` where events tell of every change of what it asks for.
+    """A compiled operation; it is `cacheable` where every change of its data has an event.
 
-    `identity` is a digest of document, name and switches: the same in every process.
+    `identity` is a digest of document, name and switches, equal in every process.
     """
 
     def __init__(
-        self, identity: bytes, roots: Mapping[str, Root | None], slots: list[Slot], *, told: bool
+        self,
+        identity: bytes,
+        roots: Mapping[str, Root | None],
+        slots: list[ArgumentSlot],
+        *,
+        cacheable: bool,
     ) -> None:
         self.identity = identity
-        self.told = told
+        self.cacheable = cacheable
         self._roots = roots
         self._slots = slots
 
     def bind(self, variables: VariableValues) -> "BoundPlan":
         """Return the plan with its arguments.
 
-        Raises GraphQLError, or whatever Strawberry does, for refused ones.
+        Raises GraphQLError, or what Strawberry raises, for invalid ones.
         """
         return BoundPlan(self, tuple(slot.value(variables) for slot in self._slots))
 
     async def run(
         self, arguments: tuple[Any, ...], connection: Connection, now: datetime.datetime
     ) -> bytes:
-        """Return the response's body. Raises NotOursError, and whatever the database does."""
+        """Return the body of the response. Raises NotCompiledError and errors of the database."""
         run = RunTime(connection, arguments, now)
         data = {
             name: "Query" if root is None else await root.read(run)
@@ -76,25 +81,28 @@ class BoundPlan(msgspec.Struct, frozen=True):
     arguments: tuple[Any, ...]
 
     @property
-    def told(self) -> bool:
-        """Whether the answer stays the same until an event tells that the data have changed, or the minute is over."""
-        return self.plan.told and all(
-            getattr(argument, "told", True) for argument in self.arguments
+    def cacheable(self) -> bool:
+        """Whether the response stays the same until the next event, or the end of the minute."""
+        return self.plan.cacheable and all(
+            getattr(argument, "cacheable", True) for argument in self.arguments
         )
 
     def identity(self) -> bytes:
-        """Return a digest of the plan's identity and of what the arguments mean, however they were written."""
+        """Return a digest of the plan's identity and the values of the arguments."""
         return hashlib.blake2b(
             self.plan.identity + _ENCODER.encode(self.arguments), digest_size=16
         ).digest()
 
     async def run(self, connection: Connection, now: datetime.datetime) -> bytes:
-        """Return the response's body. Raises NotOursError, and whatever the database does."""
+        """Return the body of the response. Raises NotCompiledError and errors of the database."""
         return await self.plan.run(self.arguments, connection, now)
 
 
 class CompiledOperation:
-    """One operation of a document: its plans, by the values of its switches (what `@include` and `@skip` ask for)."""
+    """One operation of a document: its plans by the values of its switches.
+
+    Switches are the variables of `@include` and `@skip`.
+    """
 
     def __init__(
         self, schema: Schema, text: str, document: DocumentNode, node: OperationDefinitionNode
@@ -104,26 +112,26 @@ class CompiledOperation:
         self._document = document
         self._node = node
         self._switches = switches_of(document)
-        self._plans: LRUCache[tuple[object, ...], OperationPlan | NotOursError] = LRUCache(
-            KEPT_PLANS
+        self._plans: LRUCache[tuple[object, ...], OperationPlan | NotCompiledError] = LRUCache(
+            MAX_PLANS
         )
 
     def bind(self, given: dict[str, Any]) -> BoundPlan:
         """Return the plan for a request's variables.
 
-        Raises NotOursError; GraphQLError for arguments out of bounds.
+        Raises NotCompiledError, and GraphQLError for invalid arguments.
         """
-        variables = self._coerced(given)
+        variables = self._coerce(given)
         switches = tuple(variables.coerced.get(name) for name in self._switches)
         plan = self._plans.get(switches)
         if plan is None:
-            plan = self._compiled(variables, switches)
-            self._plans.keep(switches, plan)
-        if isinstance(plan, NotOursError):
+            plan = self._compile(variables, switches)
+            self._plans.put(switches, plan)
+        if isinstance(plan, NotCompiledError):
             raise plan
         return plan.bind(variables)
 
-    def _coerced(self, given: dict[str, Any]) -> VariableValues:
+    def _coerce(self, given: dict[str, Any]) -> VariableValues:
         """Return the variables as graphql-core coerces them."""
         if not self._node.variable_definitions:
             return NO_VARIABLES
@@ -134,36 +142,37 @@ class CompiledOperation:
             max_errors=MAX_VARIABLE_ERRORS,
         )
         if isinstance(values, list):
-            raise NotOursError
+            raise NotCompiledError
         return values
 
-    def _compiled(
+    def _compile(
         self, variables: VariableValues, switches: tuple[object, ...]
-    ) -> OperationPlan | NotOursError:
-        compiler = Compiler(self._schema, self._document, self._node, variables, LINKS)
+    ) -> OperationPlan | NotCompiledError:
+        compiler = Compiler(self._schema, self._document, self._node, variables, relation_part)
         try:
             roots = {
-                name: None if asked is None else _root(asked)
-                for name, asked in compiler.roots().items()
+                name: None if field is None else _root(field)
+                for name, field in compiler.roots().items()
             }
-        except (NotOursError, GraphQLError):
-            return NotOursError()
+        except (NotCompiledError, GraphQLError):
+            return NotCompiledError()
         name = None if self._node.name is None else self._node.name.value
         digest = hashlib.blake2b(
             msgspec.json.encode([self._text, name, switches]), digest_size=16
         ).digest()
-        return OperationPlan(digest, roots, compiler.slots, told=UNTOLD.isdisjoint(compiler.met))
+        cacheable = UNCACHEABLE_FIELDS.isdisjoint(compiler.visited)
+        return OperationPlan(digest, roots, compiler.slots, cacheable=cacheable)
 
 
-def _root(asked: CompileRequest) -> Root:
-    make = ROOTS.get(asked.name)
+def _root(field: SelectedField) -> Root:
+    make = ROOTS.get(field.name)
     if make is None:
-        raise NotOursError
-    return make(asked)
+        raise NotCompiledError
+    return make(field)
 
 
 def switches_of(document: DocumentNode) -> tuple[str, ...]:
-    """Return the variables that the directives of a document ask for, sorted."""
+    """Return the variables that the directives of a document use, sorted."""
     found: set[str] = set()
     pending: list[Any] = [
         node for node in document.definitions if isinstance(node, ExecutableDefinitionNode)

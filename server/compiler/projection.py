@@ -1,4 +1,4 @@
-"""Selections: rows of the database in, objects that msgspec writes as JSON out, column by column."""
+"""Selections turn rows of the database into objects that msgspec writes as JSON, by column."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -12,7 +12,7 @@ from server.compiler.fields import Column, ComputedColumn, Values
 
 
 class Rows(msgspec.Struct, frozen=True, gc=False):
-    """Rows, column by column."""
+    """Rows by column."""
 
     count: int
     columns: Mapping[str, Values]
@@ -21,36 +21,36 @@ class Rows(msgspec.Struct, frozen=True, gc=False):
 def rows_of_records(
     names: Sequence[str], records: Sequence[Iterable[object]], skip: int = 0
 ) -> Rows:
-    """Return records whose columns, after the first `skip`, have these names."""
+    """Return records as rows; their columns, after the first `skip`, have these names."""
     columns = zip(*records, strict=True) if records else ((),) * (len(names) + skip)
     return Rows(len(records), dict(zip(names, islice(columns, skip, None), strict=True)))
 
 
 def rows_of_structs(names: Iterable[str], rows: Sequence[object]) -> Rows:
-    """Return these attributes of the rows."""
+    """Return these attributes of structs as rows."""
     return Rows(len(rows), {name: list(map(attrgetter(name), rows)) for name in names})
 
 
 class ProjectionPart(Protocol):
-    """What stands under one name of a selection."""
+    """One name of a selection."""
 
     @property
     def needs(self) -> frozenset[str]:
-        """The columns that it is made of."""
+        """The columns that it reads."""
 
 
-class PlainField(ProjectionPart, Protocol):
-    """A part that is made of its row alone."""
+class ValuePart(ProjectionPart, Protocol):
+    """A part that reads only columns of its row."""
 
     def values(self, rows: Rows) -> Values:
         """Return its value for each row."""
 
 
-class Link(ProjectionPart, Protocol):
-    """A part that has to be read."""
+class RelationPart(ProjectionPart, Protocol):
+    """A part that reads further rows."""
 
     async def read(self, rows: Rows, run: RunTime) -> Values:
-        """Read what belongs to all of the rows, and return its value for each."""
+        """Read what belongs to all the rows, and return the value for each."""
 
 
 class LeafSelection(msgspec.Struct, frozen=True):
@@ -64,19 +64,19 @@ class LeafSelection(msgspec.Struct, frozen=True):
         return frozenset({self.column.name})
 
     def values(self, rows: Rows) -> Values:
-        """Return the column as the response has it."""
+        """Return the column as the response writes it."""
         values = rows.columns[self.column.name]
         return values if self.column.convert is None else self.column.convert(values)
 
 
-class Function(msgspec.Struct, frozen=True):
+class ComputedSelection(msgspec.Struct, frozen=True):
     """A function of columns."""
 
     computed: ComputedColumn
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it is a function of."""
+        """The columns that the function takes."""
         return frozenset(self.computed.columns)
 
     def values(self, rows: Rows) -> Values:
@@ -93,42 +93,42 @@ class TypeName(msgspec.Struct, frozen=True):
     needs: frozenset[str] = frozenset()
 
     def values(self, rows: Rows) -> Values:
-        """Return the type's name as often as there are rows."""
+        """Return the name of the type for each row."""
         return [self.name] * rows.count
 
 
 class FieldSelection:
-    """What is asked of the objects of one type; `needs` are the columns that their rows must have."""
+    """The selection on the objects of one type; `needs` are the columns that it reads."""
 
-    def __init__(self, parts: Mapping[str, PlainField | Link]) -> None:
+    def __init__(self, parts: Mapping[str, ValuePart | RelationPart]) -> None:
         self.parts = parts
         self.needs: frozenset[str] = frozenset().union(*(part.needs for part in parts.values()))
         self._parts = [(part, hasattr(part, "read")) for part in parts.values()]
-        self._has_links = any(is_link for _, is_link in self._parts)
+        self._has_relations = any(is_relation for _, is_relation in self._parts)
         self._make = object_type(tuple(parts))
 
     async def write(self, rows: Rows, run: RunTime) -> list[Any]:
-        """Return an object for each row, and read what belongs to them."""
-        if not self._has_links:
+        """Return an object for each row; reads the relations of the rows."""
+        if not self._has_relations:
             return self.write_plain(rows)
         values = [
-            # is_link tells which it is.
-            await part.read(rows, run) if is_link else part.values(rows)  # type: ignore[union-attr]
-            for part, is_link in self._parts
+            # `is_relation` says which of the two it is.
+            await part.read(rows, run) if is_relation else part.values(rows)  # type: ignore[union-attr]
+            for part, is_relation in self._parts
         ]
         return list(map(self._make, *values)) if rows.count else []
 
     def write_plain(self, rows: Rows) -> list[Any]:
-        """Return an object for each row, where nothing belongs to them."""
+        """Return an object for each row of a selection without relations."""
         if not self._parts:
             return [self._make() for _ in range(rows.count)]
-        return list(map(self._make, *(part.values(rows) for part, _ in self._parts)))  # type: ignore[union-attr]  # there are no links
+        return list(map(self._make, *(part.values(rows) for part, _ in self._parts)))  # type: ignore[union-attr]  # no relations
 
 
 def object_type(names: tuple[str, ...]) -> Callable[..., msgspec.Struct]:
-    """Return a struct that is written as an object with these names, made of their values in order.
+    """Return a struct type that takes the values of these names in order and is written as JSON.
 
-    The names are a client's; as fields they could be words of Python.
+    Clients choose the names; as names of fields they could be keywords of Python.
     """
     fields = [(f"f{number}", Any) for number in range(len(names))]
     renamed = {field: name for (field, _), name in zip(fields, names, strict=True)}

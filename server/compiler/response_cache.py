@@ -1,19 +1,18 @@
-"""Answers that were given already, for as long as the data that they tell of is the newest."""
+"""A cache of responses, valid for one version of the data."""
 
 from collections import OrderedDict
 
 Version = tuple[int, int]
-"""What the database has told of last; see `ServerState.data_version`."""
+"""The newest event that the database has announced; see `ServerState.data_version`."""
 
 OVERHEAD_BYTES = 200
-"""What an answer costs here beside its body."""
+"""The memory of an entry without its body."""
 
 
 class ResponseCache:
-    """Bodies of responses by what was asked, up to `limit_bytes`: what was asked for least recently goes first.
+    """Response bodies by request, up to `limit_bytes`; evicts the least recently used one.
 
-    All of them are of one version of the data. `hits` counts the answers that were not worked out
-    again.
+    All bodies have the same version of the data. `hits` counts the bodies that were found.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -25,11 +24,11 @@ class ResponseCache:
 
     @property
     def size_bytes(self) -> int:
-        """How much is kept."""
+        """The memory of all entries."""
         return self._bytes
 
     def get(self, version: Version, key: object) -> bytes | None:
-        """Return the answer of this version, which is the newest that is known of: older ones are forgotten."""
+        """Return the body for the newest version; a new version clears the cache."""
         if version != self._version:
             self._version, self._bytes = version, 0
             self._bodies.clear()
@@ -39,8 +38,8 @@ class ResponseCache:
             self.hits += 1
         return body
 
-    def keep(self, version: Version, key: object, body: bytes) -> None:
-        """Keep an answer; `version` was the newest before it was read."""
+    def put(self, version: Version, key: object, body: bytes) -> None:
+        """Cache a body; `version` was the newest before the data was read."""
         cost = OVERHEAD_BYTES + len(body)
         if version != self._version or cost > self._limit_bytes or key in self._bodies:
             return

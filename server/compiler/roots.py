@@ -1,20 +1,17 @@
-"""The fields of Query: each reads with one statement what it is asked for, and leaves the rest to the links."""
+"""The fields of Query: each reads its rows with one statement; relations read the rest."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from db.connect.types import Connection
-from db.demo import is_demo
-from db.read.coins import count_coins
-from db.read.listings import count_listings
-from db.read.runs import RunRow
+from graphql import get_nullable_type, is_leaf_type
+
 from db.read.sources import all_sources
-from db.read.stats import last_failure, last_success
 from server.compiler.arguments import RunTime
-from server.compiler.compiling import CompileRequest
-from server.compiler.nodes import NodeById, coin, listing, nodes_by_id, run_by_id
-from server.compiler.pages import coins, listings, runs
+from server.compiler.compiling import SelectedField
+from server.compiler.nodes import NodeById, NodesById, coin, listing, run_by_id
+from server.compiler.pages import ConnectionRoot
 from server.compiler.projection import FieldSelection, rows_of_structs
+from server.graphql.types.fields import ReadFigure, declaration_of
 
 
 class Root(Protocol):
@@ -27,11 +24,11 @@ class Root(Protocol):
 class SourcesRoot:
     """sources."""
 
-    def __init__(self, asked: CompileRequest) -> None:
-        self._selection = asked.selection()
+    def __init__(self, field: SelectedField) -> None:
+        self._selection = field.selection()
 
     async def read(self, run: RunTime) -> object:
-        """Read all of them."""
+        """Read all sources."""
         rows = await all_sources(run.connection)
         return await self._selection.write(rows_of_structs(self._selection.needs, rows), run)
 
@@ -39,51 +36,44 @@ class SourcesRoot:
 class StatsRoot:
     """stats: each field reads for itself."""
 
-    _VALUES: Mapping[str, Callable[[Connection], Awaitable[int | bool]]] = {
-        "isDemo": is_demo,
-        "totalNormalized": count_coins,
-        "totalListings": count_listings,
-    }
-    _RUNS: Mapping[str, Callable[[Connection], Awaitable[RunRow | None]]] = {
-        "lastSuccess": last_success,
-        "lastFailure": last_failure,
-    }
-
-    def __init__(self, asked: CompileRequest) -> None:
-        self._type_name = asked.type.name
-        self._fields = {
-            name: None
-            if field is None
-            else (field.name, field.selection() if field.name in self._RUNS else None)
-            for name, field in asked.fields().items()
+    def __init__(self, field: SelectedField) -> None:
+        self._type_name = field.object_type.name
+        self._figures = {
+            name: None if figure is None else _figure(figure)
+            for name, figure in field.fields().items()
         }
 
     async def read(self, run: RunTime) -> object:
-        """Read what is asked for."""
-        return {name: await self._value(field, run) for name, field in self._fields.items()}
+        """Read the selected figures."""
+        return {name: await self._value(figure, run) for name, figure in self._figures.items()}
 
-    async def _value(self, field: tuple[str, FieldSelection | None] | None, run: RunTime) -> object:
-        if field is None:
+    async def _value(
+        self, figure: tuple[ReadFigure, FieldSelection | None] | None, run: RunTime
+    ) -> object:
+        if figure is None:
             return self._type_name
-        name, selection = field
-        if selection is None:
-            return await self._VALUES[name](run.connection)
-        row = await self._RUNS[name](run.connection)
-        written = await selection.write(
-            rows_of_structs(selection.needs, [] if row is None else [row]), run
-        )
-        return written[0] if written else None
+        read, selection = figure
+        value: Any = await read(run.connection)
+        if selection is None or value is None:
+            return value
+        return (await selection.write(rows_of_structs(selection.needs, [value]), run))[0]
 
 
-ROOTS: Mapping[str, Callable[[CompileRequest], Root]] = {
+def _figure(field: SelectedField) -> tuple[ReadFigure, FieldSelection | None]:
+    read: ReadFigure = declaration_of(field.definition).source
+    is_leaf = is_leaf_type(get_nullable_type(field.definition.type))
+    return read, None if is_leaf else field.selection()
+
+
+ROOTS: Mapping[str, Callable[[SelectedField], Root]] = {
     "coin": coin,
-    "coins": coins,
+    "coins": ConnectionRoot,
     "listing": listing,
-    "listings": listings,
+    "listings": ConnectionRoot,
     "node": NodeById,
-    "nodes": nodes_by_id,
+    "nodes": NodesById,
     "run": run_by_id,
-    "runs": runs,
+    "runs": ConnectionRoot,
     "sources": SourcesRoot,
     "stats": StatsRoot,
 }

@@ -1,5 +1,5 @@
-"""The GraphQL interface: a schema that describes the rows of `db`, and the way a document takes through it.
+"""The GraphQL interface: the schema, the execution of documents, and the transports.
 
-The run-time value of an object type is the row struct that `db` read, never a copy: the type
-classes here are the schema's words, and the few fields that a row does not hold have resolvers.
+The value of an object type at run time is the row that `db` read, not a copy. The classes in
+`types` describe the schema; fields that a row does not have are resolved.
 """

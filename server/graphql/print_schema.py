@@ -4,7 +4,10 @@ import sys
 
 from server.graphql.schema import schema
 
-HEADER = "# Printed by `python -m server.graphql.print_schema > schema.graphql`; a test holds it against the code.\n\n"
+HEADER = (
+    "# Printed by `python -m server.graphql.print_schema > schema.graphql`;"
+    " a test holds it against the code.\n\n"
+)
 
 
 def printed_schema() -> str:

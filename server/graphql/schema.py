@@ -1,4 +1,4 @@
-"""The schema: the roots, the types that only a Node leads to, the scalars, and how documents run through it."""
+"""The schema: its roots, the types that only Node leads to, its scalars and its execution."""
 
 from strawberry.schema.config import StrawberryConfig
 

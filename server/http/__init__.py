@@ -1,1 +1,1 @@
-"""HTTP below the application: arrival, headers, content codings, entity tags, and client addresses."""
+"""HTTP below the application: the protocol, headers, codings, entity tags, client addresses."""

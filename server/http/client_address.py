@@ -1,4 +1,4 @@
-"""Who a request comes from: the peer of its connection, or what a trusted proxy says of it."""
+"""The client of a request: the peer of its connection, or the one that a trusted proxy names."""
 
 import functools
 import ipaddress
@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 _IPV6_CLIENT_BITS = 64
-"""One subscriber line has at least a /64 of IPv6 addresses: they are one client."""
+"""A subscriber has at least a /64 of IPv6 addresses: they count as one client."""
 
 
 def client_address(scope: Scope) -> str:
-    """Return the client's address, by which its share of the server is counted; "" where the socket has none.
+    """Return the client's address, for limits by client; "" where the socket has none.
 
-    X-Forwarded-For of a trusted proxy has taken the peer's place by now
-    (`server.middleware.forwarded`). IPv6 addresses are cut to their /64, and an IPv4 address that
-    arrives within an IPv6 one is that IPv4 address.
+    `server.middleware.forwarded` has replaced the peer by the client of a trusted proxy. An IPv6
+    address becomes its /64, an IPv4-mapped address becomes the IPv4 address.
     """
     client = scope.get("client")
     return _client_of(client[0]) if client else ""
@@ -35,14 +34,14 @@ def _client_of(host: str) -> str:
 
 
 class Proxies:
-    """The addresses and networks of the proxies that are believed."""
+    """The addresses and networks of trusted proxies."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks = [ipaddress.ip_network(network) for network in networks]
         self.trusts = functools.lru_cache(maxsize=1024)(self._trusts)
 
     def _trusts(self, host: str) -> bool:
-        """Tell whether a proxy stands at this address."""
+        """Return whether the address is that of a trusted proxy."""
         try:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
@@ -52,10 +51,10 @@ class Proxies:
         return any(address in network for network in self._networks)
 
     def client_behind(self, forwarded_for: str) -> str | None:
-        """Return the last address of X-Forwarded-For that is no trusted proxy; None where it names no address.
+        """Return the last address of X-Forwarded-For that is not a trusted proxy, None without one.
 
-        Each proxy adds at the end whom it was asked by, so what stands before that address is only
-        the client's claim.
+        Each proxy appends the address of its peer, so the client may have forged all addresses
+        before that one.
         """
         client = None
         for item in reversed(forwarded_for.split(",")):

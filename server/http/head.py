@@ -1,4 +1,4 @@
-"""The head of a request: what it must fulfil (RFC 9110, RFC 9112), and the answer to one that does not."""
+"""The head of a request: its checks (RFC 9110, RFC 9112), and the response to an invalid one."""
 
 import functools
 import ipaddress
@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 
 MAX_HEAD_BYTES = 65_536
-"""Of the request line and the fields together; beyond it 414 where the target is the longer part, else 431."""
+"""Of the request line and the fields; above it 414 where the target is longer, else 431."""
 MAX_FIELDS = 100
 
 Field = tuple[bytes, bytes]
@@ -17,11 +17,11 @@ Field = tuple[bytes, bytes]
 _HOST = re.compile(
     rb"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|[A-Za-z0-9._-]{1,255})(?::(?P<port>[0-9]{1,5})?)?"
 )
-_LARGEST_PORT = 65_535
+_MAX_PORT = 65_535
 
 
 class HeadError(Exception):
-    """A request is refused for what its head says: with this status, and for this reason."""
+    """The head of a request is invalid; the response has this status and this reason."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -31,9 +31,9 @@ class HeadError(Exception):
 
 @functools.lru_cache(maxsize=256)
 def is_host(value: bytes) -> bool:
-    """Return whether a Host field names a host that can exist, with or without a port (RFC 9110, 7.2)."""
+    """Return whether a Host field is a valid host, with or without a port (RFC 9110, 7.2)."""
     found = _HOST.fullmatch(value)
-    if found is None or int(found["port"] or 0) > _LARGEST_PORT:
+    if found is None or int(found["port"] or 0) > _MAX_PORT:
         return False
     if found["v6"] is None:
         return True
@@ -65,19 +65,20 @@ def check_size(url: bytes, fields: Sequence[Field]) -> None:
 
 
 def too_large(url: bytes) -> HeadError:
-    """Return what is wrong with a head of more than MAX_HEAD_BYTES."""
+    """Return the error for a head of more than MAX_HEAD_BYTES."""
     if len(url) > MAX_HEAD_BYTES // 2:
         return HeadError(
             414, "The request's target is too long; send a query in the body of a POST"
         )
     return HeadError(
         431,
-        f"The request's head is larger than {MAX_HEAD_BYTES:,} bytes; send fewer or shorter headers",
+        f"The request's head is larger than {MAX_HEAD_BYTES:,} bytes;"
+        " send fewer or shorter headers",
     )
 
 
 def names_websocket(fields: Iterable[Field]) -> bool:
-    """Return whether a head whose Connection holds `upgrade` asks for a websocket first of all (RFC 6455, 4.2.1)."""
+    """Return whether the first protocol of the Upgrade field is a websocket (RFC 6455, 4.2.1)."""
     for name, value in fields:
         if name == b"upgrade":
             return value.partition(b",")[0].strip().lower() == b"websocket"
@@ -94,14 +95,14 @@ def check_no_body(fields: Iterable[Field]) -> None:
 
 
 def without_upgrade(method: bytes, url: bytes, version: str, fields: Iterable[Field]) -> bytes:
-    """Return a head as it was sent, but for its Upgrade: a server may ignore that (RFC 9110, 7.8)."""
+    """Return a head without its Upgrade field, which a server may ignore (RFC 9110, 7.8)."""
     lines = [b"%s %s HTTP/%s" % (method, url, version.encode())]
     lines += [b"%s: %s" % field for field in fields if field[0] != b"upgrade"]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def refusal(error: HeadError, default_fields: Iterable[Field]) -> bytes:
-    """Return the whole response to a request that is refused before it reaches the application."""
+def error_response(error: HeadError, default_fields: Iterable[Field]) -> bytes:
+    """Return the whole response to a request that does not reach the application."""
     body = msgspec.json.encode({"detail": error.detail})
     status = HTTPStatus(error.status)
     fields = [

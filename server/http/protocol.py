@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with bounds on what arrives, and with each request answered for what it is.
+"""uvicorn's HTTP protocol with time-outs and size limits.
 
-A connection is in one phase at a time. A request's head and its body have a time each to arrive in,
-an idle connection has one too; one timer a connection looks after all three. What is refused is
-answered in its turn, after the responses to the requests before it.
+A connection is in one phase at a time. The head of a request, its body, and an idle connection
+have a time-out each; one timer of the connection checks all three. The response to an invalid
+request comes in its turn, after those to earlier requests.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ from typing import Final, cast
 
 import httptools
 import structlog
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -22,25 +21,25 @@ from server.http.head import (
     check_host,
     check_no_body,
     check_size,
+    error_response,
     is_host,
     names_websocket,
-    refusal,
     too_large,
     without_upgrade,
 )
-from server.http.transport import WriteTogether
+from server.http.http10 import disable_chunks
+from server.http.transport import CoalescingTransport
 
 HEAD_SECONDS = 10.0
-"""From a request's first byte, or a connection's start, until the head is complete."""
+"""From the first byte of a request, or the start of the connection, to the end of the head."""
 BODY_SECONDS = 30.0
-"""From then on until the body is complete: the largest that is taken needs 9 kB a second."""
+"""From then to the end of the body: the largest allowed one needs 9 kB a second."""
 LINGER_SECONDS = 2.0
-"""For so long a refused client may still send: a socket that is closed on unread bytes takes the answer back."""
+"""How long a refused client may still send: closing a socket with unread input discards output."""
 SLICE_BYTES = 16_384
-"""Parsed at once; a slice may hold several hundred pipelined requests, and the next one waits until those are
-answered."""
-MOST_UNFED_BYTES = 262_144
-"""Beyond, a connection is not read until its pipelined requests are answered."""
+"""Parsed in one call; the next slice waits for the responses to pipelined requests."""
+MAX_UNFED_BYTES = 262_144
+"""Above it, the connection is not read until its pipelined requests are answered."""
 
 _IDLE: Final = 0
 _HEAD: Final = 1
@@ -55,33 +54,31 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
-        """Begin a connection."""
-        super().connection_made(cast("asyncio.Transport", WriteTogether(transport)))
+        """Start the connection."""
+        super().connection_made(cast("asyncio.Transport", CoalescingTransport(transport)))
         self._phase = _IDLE
         self._hosts: list[bytes] = []
         self._unfed = b""
         self._quiet_bytes = 0
-        """Parsed without any of it completing a head or being a body."""
+        """Bytes parsed since the last complete head or part of a body."""
         self._is_timed = False
-        """Whether the phase has its deadline already."""
-        self._refusal: bytes | None = None
-        """What is written once the requests before are answered."""
-        # No deadline is ever nearer than this, so a timer that looks as often never comes late.
+        """Whether the phase has its deadline."""
+        self._error_response: bytes | None = None
+        """The response to write after those to earlier requests."""
+        # No time-out is shorter than this period, so the timer is never late.
         self._period = min(HEAD_SECONDS, BODY_SECONDS, LINGER_SECONDS, self.timeout_keep_alive)
         self._deadline = self.loop.time() + HEAD_SECONDS
-        self._timer = self.loop.call_later(self._period, self._look_at_clock)
+        self._timer = self.loop.call_later(self._period, self._check_deadline)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End a connection."""
+        """End the connection."""
         self._timer.cancel()
         self._unfed = b""
         super().connection_lost(exc)
 
-    # What arrives
-
     def data_received(self, data: bytes) -> None:
-        """Parse what came, in slices."""
-        if self._refusal is not None or self._phase == _LINGER:
+        """Parse input in slices."""
+        if self._error_response is not None or self._phase == _LINGER:
             return
         if len(data) <= SLICE_BYTES and not self._unfed:
             self._feed(data)
@@ -89,11 +86,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._unfed += data
         if self._unfed:
             self._feed_rest()
-            if len(self._unfed) > MOST_UNFED_BYTES:
+            if len(self._unfed) > MAX_UNFED_BYTES:
                 self.flow.pause_reading()
 
     def _feed_rest(self) -> None:
-        """Parse what waits, until requests are pipelined."""
+        """Parse the remaining input while no request is pipelined."""
         while self._unfed and not self.pipeline and self.parser is not None:
             data, self._unfed = self._unfed[:SLICE_BYTES], self._unfed[SLICE_BYTES:]
             self._feed(data)
@@ -115,7 +112,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._count(len(data))
 
     def _count(self, length: int) -> None:
-        """Bound what has not arrived wholly, in time and in size."""
+        """Limit incomplete input in time and size."""
         if not self._is_timed:
             self._is_timed = True
             self._quiet_bytes = 0
@@ -130,14 +127,14 @@ class HttpProtocol(HttpToolsProtocol):
     # The parser's callbacks
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         self._phase = _HEAD
         self._is_timed = False
         self._hosts = []
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field, without the white space around its value (RFC 9110, 5.5)."""
+        """Add a field, without the white space around its value (RFC 9110, 5.5)."""
         if self._phase != _HEAD:
             return  # a trailer must not be merged into the head (RFC 9110, 6.5.1)
         name = name.lower()
@@ -149,7 +146,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Begin to answer a request. Raises HeadError."""
+        """Start the response to a request. Raises HeadError."""
         if self.parser.should_upgrade():
             self._phase = _UPGRADE
             return
@@ -158,10 +155,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_timed = False
         super().on_headers_complete()
         if self.scope["http_version"] != "1.1":
-            _answer_without_chunks(self.cycle)
+            disable_chunks(self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Add a part of the body."""
         self._quiet_bytes = 0
         cycle = self.cycle
         if cycle.response_complete:
@@ -172,7 +169,7 @@ class HttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """End a request's arrival."""
+        """End the body of a request."""
         if self._phase == _UPGRADE:
             return
         self._phase = _IDLE
@@ -185,24 +182,24 @@ class HttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or wait for one."""
+        """Continue with the next request, or wait for one."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._refusal is not None:
-            self._hang_up(self._refusal)
+        elif self._error_response is not None:
+            self._close_after(self._error_response)
         elif self._phase == _IDLE:
             self._deadline = self.loop.time() + self.timeout_keep_alive
         if self._unfed and not self.pipeline:
             self.loop.call_soon(self._feed_rest)
 
-    # Refusals
+    # Errors
 
     def _check_head(self) -> None:
-        """Raise HeadError for a head that no request may have."""
+        """Raise HeadError for an invalid head."""
         hosts = self._hosts
         if len(hosts) != 1 or not is_host(hosts[0]):
             check_host(hosts, self.parser.get_http_version())
@@ -210,12 +207,12 @@ class HttpProtocol(HttpToolsProtocol):
             check_size(self.url, self.headers)
 
     def _refuse(self, error: HeadError) -> None:
-        """Answer the request that is arriving with an error, and take no other."""
+        """Answer the incoming request with an error; later requests are not read."""
         log.info(
             "a request was refused", status=error.status, reason=error.detail, client=self.client
         )
         self._unfed = b""
-        answer = refusal(error, self.server_state.default_headers)
+        response = error_response(error, self.server_state.default_headers)
         cycle = self.cycle
         if self._phase != _BODY:
             waits = self._is_answering
@@ -231,53 +228,50 @@ class HttpProtocol(HttpToolsProtocol):
             waits = False
         if waits:
             self._deadline = math.inf
-            self._refusal = answer
+            self._error_response = response
         else:
-            self._hang_up(answer)
+            self._close_after(response)
 
     @property
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
         return cycle is not None and not cycle.response_complete
 
-    def _hang_up(self, answer: bytes) -> None:
-        """Send a last answer, and let the client read it before the connection ends."""
-        self._refusal = None
+    def _close_after(self, response: bytes) -> None:
+        """Send a last response; the client can read it before the connection ends."""
+        self._error_response = None
         self._phase = _LINGER
         self._deadline = self.loop.time() + LINGER_SECONDS
-        self.transport.write(answer)
+        self.transport.write(response)
         self.transport.write_eof()
         self.flow.resume_reading()
 
-    def _look_at_clock(self) -> None:
-        """End what is overdue, and come back when the next thing can be."""
+    def _check_deadline(self) -> None:
+        """Handle an expired deadline, and set the timer again."""
         now = self.loop.time()
         if self._deadline <= now:
-            self._end_overdue(now)
+            self._handle_expired(now)
         if not self.transport.is_closing():
             self._timer = self.loop.call_at(
-                min(self._deadline, now + self._period), self._look_at_clock
+                min(self._deadline, now + self._period), self._check_deadline
             )
 
-    def _end_overdue(self, now: float) -> None:
+    def _handle_expired(self, now: float) -> None:
         if self._phase not in {_HEAD, _BODY}:
             self.transport.close()
         elif self.flow.read_paused or self._unfed:
-            self._deadline = now + BODY_SECONDS  # it waits for us
+            self._deadline = now + BODY_SECONDS  # the input waits for the server
         else:
             what = "head" if self._phase == _HEAD else "body"
             self._refuse(
                 HeadError(408, f"The request's {what} took too long to arrive; send it again")
             )
 
-    # Upgrades
-
     def _upgrade(self, rest: bytes) -> None:
-        """Hand the connection to a websocket, or parse the request once more, without its Upgrade."""
+        """Pass the connection to a websocket, or parse the request again without its Upgrade."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
         is_websocket = method == b"GET" and version == "1.1" and names_websocket(self.headers)
-        # A websocket's frames could not wait for the responses before; a server may ignore an
-        # Upgrade at any time.
+        # Frames of a websocket could not wait for earlier responses; an Upgrade may be ignored.
         if is_websocket and not self._is_answering:
             self._open_websocket(rest + self._unfed)
         elif method == b"CONNECT":
@@ -299,27 +293,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._timer.cancel()
         self.scope["method"] = "GET"
-        if isinstance(self.transport, WriteTogether):
+        if isinstance(self.transport, CoalescingTransport):
             self.transport = self.transport.plain
         self.handle_websocket_upgrade()
         if rest:
             cast("asyncio.Protocol", self.transport.get_protocol()).data_received(rest)
-
-
-def _answer_without_chunks(cycle: RequestResponseCycle) -> None:
-    """Let a response without a length end with its connection: HTTP/1.0 knows no chunks (RFC 9112, 6.1 and 6.3)."""
-    send, has_length = cycle.send, True
-
-    async def send_plainly(message: ASGISendEvent) -> None:
-        nonlocal has_length
-        if message["type"] == "http.response.start":
-            has_length = any(
-                name.lower() == b"content-length" for name, _ in message.get("headers", ())
-            )
-            cycle.chunked_encoding = None if has_length else False
-        elif message["type"] == "http.response.body" and not has_length:
-            cycle.expected_content_length = len(message.get("body", b""))
-        await send(message)
-
-    cycle.send = send_plainly  # type: ignore[method-assign]  # uvicorn makes the cycle, of a class of its own
-    cycle.waiting_for_100_continue = False

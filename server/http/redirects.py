@@ -1,4 +1,4 @@
-"""An address that ends in a slash too many."""
+"""Redirects of paths with a trailing slash."""
 
 from urllib.parse import quote
 
@@ -11,22 +11,22 @@ from server.state import ServerState
 
 
 async def on_not_found(request: Request, error: Exception) -> Response:
-    """Redirect (307) to the same path without its last slash where a route has that, else answer 404.
+    """Redirect (307) to the path without trailing slashes if a route has it, else answer 404.
 
-    The address is a path below ROOT_PATH: scheme and host are the client's, which a proxy may have
-    changed.
+    Location is a path below ROOT_PATH: a proxy may have changed scheme and host.
     """
     path: str = request.scope["path"]
-    bare = path.rstrip("/")
-    if bare != path and bare and _leads_somewhere(request, bare):
+    stripped = path.rstrip("/")
+    if stripped != path and stripped and _has_route(request, stripped):
         state: ServerState = request.app.state.server
         query = f"?{request.url.query}" if request.url.query else ""
         return Response(
-            status_code=307, headers={"Location": f"{state.settings.root_path}{quote(bare)}{query}"}
+            status_code=307,
+            headers={"Location": f"{state.settings.root_path}{quote(stripped)}{query}"},
         )
     return await on_http_error(request, error)
 
 
-def _leads_somewhere(request: Request, path: str) -> bool:
+def _has_route(request: Request, path: str) -> bool:
     scope = {**request.scope, "path": path}
     return any(route.matches(scope)[0] is not Match.NONE for route in request.app.router.routes)

@@ -1,6 +1,6 @@
-"""Header fields that list alternatives with weights (RFC 9110, sections 12.4.2 and 12.5): Accept, Accept-Encoding.
+"""Header fields with weighted alternatives (RFC 9110, 12.4.2 and 12.5): Accept, Accept-Encoding.
 
-An element that cannot be read is left out, as if it had not been sent.
+Invalid elements are ignored.
 """
 
 import functools
@@ -8,13 +8,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-KEPT_VALUES = 256
-KEPT_CHARACTERS = 1_024
-"""A longer value is parsed each time, so that the kept ones take a few megabytes at most."""
+MAX_CACHED_VALUES = 256
+MAX_CACHED_CHARACTERS = 1_024
+"""Longer values are parsed each time, so that the cache takes a few megabytes at most."""
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# A quoted string runs to its closing quote, an unclosed one to the end: either way each character
-# is read once.
+# A quoted string ends at its closing quote, an unclosed one at the end: parsing is linear.
 _QUOTED = r'"(?:[^"\\]|\\.)*+(?:"|\\?$)'
 _ELEMENTS = re.compile(rf'(?:{_QUOTED}|[^",]++)++', re.DOTALL)
 _PARTS = re.compile(rf'(?:{_QUOTED}|[^";]++)++', re.DOTALL)
@@ -23,7 +22,7 @@ _PARAMETER = re.compile(rf'({_WORD})\s*=\s*({_WORD}|"(?:[^"\\]|\\.)*+")', re.DOT
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # Java's HttpURLConnection writes ".2".
 _WEIGHT = re.compile(r"(?:0?\.\d+|[01](?:\.\d*)?)", re.ASCII)
-# RFC 9110, section 8.4.1: recipients take these for the same.
+# Equivalent names (RFC 9110, section 8.4.1).
 _CODING_ALIASES = {"x-gzip": "gzip", "x-compress": "compress"}
 
 ANY = 0
@@ -32,7 +31,7 @@ NAMED = 2
 
 
 class Alternative(NamedTuple):
-    """One element of a list: its name and the names of its parameters are in lower case, its weight is 0 to 1."""
+    """One element of a list; names are in lower case, the weight is from 0 to 1."""
 
     name: str
     parameters: Mapping[str, str]
@@ -40,9 +39,9 @@ class Alternative(NamedTuple):
 
 
 class Match(NamedTuple):
-    """How much something is wanted, 0 to 1 (0: not at all), by the most specific element that matches it.
+    """The weight of the most specific element that matches; 0 is not acceptable.
 
-    `specificity` is ANY, ANY_SUBTYPE, NAMED, or more where the element's parameters match too.
+    `specificity` is ANY, ANY_SUBTYPE, NAMED, or more where parameters match too.
     """
 
     weight: float
@@ -53,23 +52,23 @@ NO_MATCH = Match(0.0, -1)
 
 
 def field_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """Return what a request's lines of one field say together (RFC 9110, section 5.3); None where it has none."""
+    """Return all lines of a field joined (RFC 9110, section 5.3), None if there are none."""
     lines = [value for key, value in headers if key == name]
     return b", ".join(lines) if lines else None
 
 
 def parse(value: bytes) -> tuple[Alternative, ...]:
     """Return the alternatives of a list, in its order."""
-    return _parse_kept(value) if len(value) <= KEPT_CHARACTERS else _parse(value)
+    return _cached_parse(value) if len(value) <= MAX_CACHED_CHARACTERS else _parse(value)
 
 
 def match_media_type(
     accept: bytes | None, media_type: str, parameters: Mapping[str, str] | None = None
 ) -> Match:
-    """Return how much a client wants a media type, such as "application/json" (RFC 9110, section 12.5.1).
+    """Return how an Accept header matches a media type, such as "application/json" (12.5.1).
 
-    A range with parameters matches only where the type has the same in `parameters`. Without an
-    Accept, or with an empty one, everything is wanted.
+    A range with parameters matches only equal `parameters`. An empty or missing header accepts
+    everything.
     """
     alternatives = parse(accept or b"")
     if not alternatives:
@@ -83,10 +82,7 @@ def match_media_type(
 
 
 def match_coding(accept_encoding: bytes | None, coding: str) -> Match:
-    """Return how much a client wants a content coding, such as "gzip" or "identity" (RFC 9110, section 12.5.3).
-
-    Identity is wanted, though least of all, unless the list refuses it.
-    """
+    """Return how an Accept-Encoding header matches a coding, such as "gzip" (12.5.3)."""
     found = NO_MATCH
     for alternative in parse(accept_encoding or b""):
         name = _CODING_ALIASES.get(alternative.name, alternative.name)
@@ -97,16 +93,16 @@ def match_coding(accept_encoding: bytes | None, coding: str) -> Match:
 
 
 def best_coding(accept_encoding: bytes | None, offered: Sequence[str]) -> str | None:
-    """Return the coding that a client wants most of those that are offered; None for identity.
+    """Return the offered coding with the greatest weight, the first of equal ones.
 
-    Where several are wanted alike, the first one offered is taken.
+    Returns None for identity.
     """
     identity = match_coding(accept_encoding, "identity")
     best, weight = None, identity.weight if identity.specificity == NAMED else 0.0
     for coding in offered:
-        wanted = match_coding(accept_encoding, coding).weight
-        if wanted > weight or (wanted == weight > 0 and best is None):
-            best, weight = coding, wanted
+        offer = match_coding(accept_encoding, coding).weight
+        if offer > weight or (offer == weight > 0 and best is None):
+            best, weight = coding, offer
     return best
 
 
@@ -129,7 +125,9 @@ def _parse(value: bytes) -> tuple[Alternative, ...]:
     return tuple(found for element in elements if (found := _alternative(element)) is not None)
 
 
-_parse_kept: Callable[[bytes], tuple[Alternative, ...]] = functools.lru_cache(KEPT_VALUES)(_parse)
+_cached_parse: Callable[[bytes], tuple[Alternative, ...]] = functools.lru_cache(MAX_CACHED_VALUES)(
+    _parse
+)
 
 
 def _alternative(element: str) -> Alternative | None:
@@ -141,12 +139,12 @@ def _alternative(element: str) -> Alternative | None:
         found = _PARAMETER.fullmatch(part)
         if found is None:
             return None
-        parameters[found[1].lower()] = _unquoted(found[2])
+        parameters[found[1].lower()] = _unquote(found[2])
     weight = parameters.pop("q", "1")
     if not _WEIGHT.fullmatch(weight):
         return None
     return Alternative(name.lower(), parameters, min(1.0, float(weight)))
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     return _QUOTED_PAIR.sub(r"\1", value[1:-1]) if value.startswith('"') else value

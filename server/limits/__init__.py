@@ -1,4 +1,4 @@
-"""Limits on documents, checked before anything walks them in ways that a hostile one makes slow."""
+"""Limits on documents, checked before the steps that a hostile document makes slow."""
 
 from server.limits.bounds import (
     LIMITS,

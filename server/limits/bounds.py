@@ -1,4 +1,4 @@
-"""How much one operation may ask for, and why so much."""
+"""The limits of one operation, with the reason for each."""
 
 import datetime
 
@@ -9,7 +9,7 @@ from server.limits.measure import Measure, measure_operation
 
 
 class LimitExceededError(Exception):
-    """An operation asks for more than is allowed; the message says of what, and how to ask for less."""
+    """An operation exceeds a limit; the message names the limit and a remedy."""
 
     def __init__(self, message: str, limit: str, allowed: int) -> None:
         super().__init__(message)
@@ -18,35 +18,39 @@ class LimitExceededError(Exception):
 
 
 class DocumentLimits(msgspec.Struct, frozen=True):
-    """What one document may hold and one operation may ask for, fragments spread out.
+    """The limits of one document and one operation, with its fragments expanded.
 
-    Figures were taken with graphql-core 3.3 on the 2-core machine that this was built on; they are
-    rough everywhere.
+    The times were measured with graphql-core 3.3 on a machine with 2 cores; they are rough.
     """
 
     characters: int = 50_000
-    """Commas, blanks and comments are no tokens, but are read too."""
+    """Commas, blanks and comments are not tokens, but the parser reads them too."""
     tokens: int = 2_000
-    """GraphiQL's introspection query has about 350; the widest query of all coin and listing fields about 100."""
+    """GraphiQL's introspection query has about 350; a query of all coin and listing fields 100."""
     depth: int = 15
-    """The deepest sensible path (coins edges node listings coin rivals payload) has 7; introspection is exempt."""
+    """The deepest useful path (coins edges node listings coin rivals payload) has 7.
+
+    Introspection is exempt.
+    """
     aliases: int = 30
-    """A dashboard names a few fields anew; hundreds of aliases are a loop over one expensive field."""
+    """A dashboard has a few aliases; hundreds of them are a loop over one expensive field."""
     directives: int = 50
     root_fields: int = 20
-    """Root fields run side by side, each with a connection of its own."""
+    """Root fields run concurrently, each with its own connection."""
     overlaps: int = 500
-    """Fields of one name, or fragments, side by side: validation compares each pair. 500 are 50 pairs of fields or 32
-    fragments in one selection, about 40 ms; without this limit 2,000 tokens hold validation up for
-    0.9 s.
+    """Validation compares each pair of fields of one name, or of fragments, in a selection.
+
+    500 are 50 pairs of fields or 32 fragments in one selection, about 40 ms. Without this limit
+    2,000 tokens keep validation busy for 0.9 s.
     """
     name: int = 100
-    """Characters; an alias stands in each row of a response, and in the path of each error."""
+    """Characters; an alias is in each row of a response, and in the path of each error."""
     cost: int = 100_000
-    """Rows x fields: each value costs about 3 microseconds to complete, so this is about 0.3 s of one core. It allows
-    coins(first: 250) with every field, and with the listings and rivals of each. What looks at
-    every row of a table
-    costs as many values as could be written meanwhile; see `scans`."""
+    """Rows x fields: a value takes about 3 microseconds to complete, so this is 0.3 s of one core.
+
+    It allows coins(first: 250) with every field, and with the listings and rivals of each. A scan
+    of a table costs as many values as could be written in its time; see `scans`.
+    """
 
 
 LIMITS = DocumentLimits()
@@ -60,8 +64,8 @@ _REMEDIES = {
     "name": "use shorter aliases",
     "cost": "ask for fewer rows (first, last), fields, counts or searches",
 }
-_UNREADABLE = "the most that there can be"
-"""A variable with a value that no argument takes counts as much as any can."""
+_UNREADABLE = "the maximum"
+"""A variable whose value is valid for no argument counts as the maximum."""
 _NAMES = {
     "root_fields": "root fields",
     "overlaps": "overlapping fields and fragments",
@@ -75,7 +79,7 @@ def cost_of(
     operation: OperationDefinitionNode,
     variables: dict[str, object],
 ) -> int:
-    """Return about how many values an operation asks for now."""
+    """Return the approximate number of values that an operation selects now."""
     return measure_operation(
         schema, document, operation, variables, datetime.datetime.now(datetime.UTC)
     ).cost
@@ -88,8 +92,8 @@ def check_limits(
     variables: dict[str, object],
     limits: DocumentLimits = LIMITS,
 ) -> Measure:
-    """Return what an operation asks for. Raises LimitExceededError."""
-    return _checked(
+    """Return the measure of an operation. Raises LimitExceededError."""
+    return _check(
         measure_operation(
             schema, document, operation, variables, datetime.datetime.now(datetime.UTC)
         ),
@@ -100,7 +104,7 @@ def check_limits(
 def always_fits(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
 ) -> bool:
-    """Tell whether an operation is within the limits whatever its variables are, and whenever it is asked for."""
+    """Return whether an operation is within the limits with any variables, at any time."""
     names = [definition.variable.name.value for definition in operation.variable_definitions or ()]
     latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
     return fits_until(schema, document, operation, dict.fromkeys(names, _UNREADABLE), latest)
@@ -113,22 +117,25 @@ def fits_until(
     variables: dict[str, object],
     at: datetime.datetime,
 ) -> bool:
-    """Tell whether an operation with these variables is within the limits until then: time only adds candles to it."""
+    """Return whether an operation with these variables is within the limits until then.
+
+    It is enough to check the last moment: the number of candles only grows.
+    """
     try:
-        _checked(measure_operation(schema, document, operation, variables, at), LIMITS)
+        _check(measure_operation(schema, document, operation, variables, at), LIMITS)
     except LimitExceededError:
         return False
     return True
 
 
-def _checked(measure: Measure, limits: DocumentLimits) -> Measure:
+def _check(measure: Measure, limits: DocumentLimits) -> Measure:
     for limit, remedy in _REMEDIES.items():
-        asked, allowed = getattr(measure, limit), getattr(limits, limit)
-        if asked > allowed:
+        actual, allowed = getattr(measure, limit), getattr(limits, limit)
+        if actual > allowed:
             name = _NAMES.get(limit, limit)
             raise LimitExceededError(
-                f"The operation is too complex: its {name} come to {_short(asked)}, at most {allowed:,} are allowed;"
-                f" {remedy}",
+                f"The operation is too complex: its {name} come to {_short(actual)}, at most"
+                f" {allowed:,} are allowed; {remedy}",
                 limit,
                 allowed,
             )
@@ -136,5 +143,5 @@ def _checked(measure: Measure, limits: DocumentLimits) -> Measure:
 
 
 def _short(number: int) -> str:
-    # Nested fragments multiply to numbers of a hundred digits.
+    # Nested fragments multiply to numbers of hundreds of digits.
     return f"{number:,}" if number < 10**12 else "more than a billion"

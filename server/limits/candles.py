@@ -1,4 +1,4 @@
-"""How many candles a field may give, told from its arguments alone."""
+"""The maximum number of candles of a field, by its arguments."""
 
 import datetime
 
@@ -10,7 +10,10 @@ from server.limits.rows import DEFAULT_CANDLES
 
 
 def candle_rows(node: FieldNode, variables: dict[str, object], now: datetime.datetime) -> int:
-    """Return the most candles of one coin; arguments that cannot be read are refused later, and count in full."""
+    """Return the maximum number of candles of one coin.
+
+    Invalid arguments count as the maximum; they are refused later.
+    """
     given = {
         argument.name.value: _value(argument.value, variables) for argument in node.arguments or ()
     }

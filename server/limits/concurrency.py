@@ -1,7 +1,7 @@
-"""Places: how many operations run at once, of all clients and of each, over all transports.
+"""The limit on operations that run at once: in total and of each client, over all transports.
 
-An operation for which there is no place waits for its turn. Clients take turns, so one that asks
-for much waits for itself; each has a few places, so it never has them all.
+An operation without a free slot waits. Waiting clients get free slots in turn, and no client can
+hold all slots, so a client that sends much waits for itself.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from typing import NamedTuple
 from server.live.admission import FullError
 
 WAIT_SECONDS = 5.0
-"""How long an operation waits for a place."""
-MOST_WAITING_BYTES = 64 * 1024 * 1024
-"""Of the operations that wait, as they were sent."""
-MOST_WAITING_BYTES_PER_CLIENT = 16 * 1024 * 1024
+"""How long an operation waits for a slot."""
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Of the bodies of waiting operations."""
+MAX_WAITING_BYTES_PER_CLIENT = 16 * 1024 * 1024
 
 
 class _SlotWaiter(NamedTuple):
@@ -24,8 +24,8 @@ class _SlotWaiter(NamedTuple):
     deadline: float
 
 
-class _Queue:
-    """What waits of one client."""
+class _ClientQueue:
+    """The waiting operations of one client."""
 
     def __init__(self) -> None:
         self.waiters: deque[_SlotWaiter] = deque()
@@ -33,81 +33,81 @@ class _Queue:
 
 
 class ConcurrencyLimit:
-    """`total` places, `per_client` of them for one client at most; so many operations may wait, and of one client."""
+    """`total` slots, at most `per_client` of one client, and limits on the waiting operations."""
 
     def __init__(self, total: int, per_client: int, waiting: int, waiting_per_client: int) -> None:
         self._total = total
         self._per_client = per_client
-        self._most_waiting = waiting
-        self._most_waiting_per_client = waiting_per_client
-        self._taken = 0
-        self._taken_by: dict[str, int] = {}
-        self._queues: dict[str, _Queue] = {}
+        self._max_waiting = waiting
+        self._max_waiting_per_client = waiting_per_client
+        self._used = 0
+        self._used_by: dict[str, int] = {}
+        self._queues: dict[str, _ClientQueue] = {}
         """By client, in the order of their turns."""
         self._waiting = 0
         self._waiting_bytes = 0
-        self._arrived: deque[_SlotWaiter] = deque()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._by_deadline: deque[_SlotWaiter] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def taken(self) -> int:
+    def used(self) -> int:
         """How many operations run."""
-        return self._taken
+        return self._used
 
     @property
     def waiting(self) -> int:
         """How many operations wait."""
         return self._waiting
 
-    def hold(self, client: str, size: int) -> "ConcurrencySlot":
-        """Have a place for as long as the context lasts: `async with places.hold(client, size)`.
+    def slot(self, client: str, size: int) -> "ConcurrencySlot":
+        """Return a context that holds a slot: `async with limit.slot(client, size)`.
 
-        Raises FullError.
+        Entering it raises FullError.
         """
         return ConcurrencySlot(self, client, size)
 
-    def take(self, client: str) -> bool:
-        """Take a place, to be left; return False where the operation has to `wait`."""
-        # A place is free only while each client that waits has all of its own.
-        if self._taken >= self._total or self._taken_by.get(client, 0) >= self._per_client:
+    def try_acquire(self, client: str) -> bool:
+        """Take a slot, to be released; return False where the operation has to `wait`."""
+        # A slot is free only while each waiting client has as many as it may have.
+        if self._used >= self._total or self._used_by.get(client, 0) >= self._per_client:
             return False
-        self._taken += 1
-        self._taken_by[client] = self._taken_by.get(client, 0) + 1
+        self._used += 1
+        self._used_by[client] = self._used_by.get(client, 0) + 1
         return True
 
-    def leave(self, client: str) -> None:
-        """Leave a place, and let the next run."""
-        self._taken -= 1
-        left = self._taken_by[client] - 1
-        if left:
-            self._taken_by[client] = left
+    def release(self, client: str) -> None:
+        """Release a slot; the next operation gets it."""
+        self._used -= 1
+        remaining = self._used_by[client] - 1
+        if remaining:
+            self._used_by[client] = remaining
         else:
-            del self._taken_by[client]
+            del self._used_by[client]
         if self._queues:
-            self._let_in()
+            self._grant()
 
     async def wait(self, client: str, size: int) -> None:
-        """Wait for a place, to be left; `size` is how many bytes the operation has.
+        """Wait for a slot, to be released; `size` is the number of bytes of the operation.
 
         Raises FullError.
         """
-        waiter = self._join(client, size)
+        waiter = self._enqueue(client, size)
         try:
             await waiter.future
         except asyncio.CancelledError:
             if waiter.future.cancelled():
-                self._forget(waiter)
+                self._remove(waiter)
             elif waiter.future.exception() is None:
-                self.leave(client)  # the place came just as its client gave up
+                self.release(client)  # granted while the task was being cancelled
             raise
 
-    def _join(self, client: str, size: int) -> _SlotWaiter:
-        queue = self._queues.get(client) or _Queue()
+    def _enqueue(self, client: str, size: int) -> _SlotWaiter:
+        queue = self._queues.get(client) or _ClientQueue()
         if (
-            self._waiting >= self._most_waiting
-            or self._waiting_bytes + size > MOST_WAITING_BYTES
-            or len(queue.waiters) >= self._most_waiting_per_client
-            or queue.size + size > MOST_WAITING_BYTES_PER_CLIENT
+            self._waiting >= self._max_waiting
+            or self._waiting_bytes + size > MAX_WAITING_BYTES
+            or len(queue.waiters) >= self._max_waiting_per_client
+            or queue.size + size > MAX_WAITING_BYTES_PER_CLIENT
         ):
             raise FullError("Too many requests are being worked on; try again in a moment")
         loop = asyncio.get_running_loop()
@@ -115,23 +115,23 @@ class ConcurrencyLimit:
         self._queues[client] = queue
         queue.waiters.append(waiter)
         self._count(queue, size, 1)
-        while self._arrived and self._arrived[0].future.done():
-            self._arrived.popleft()
-        self._arrived.append(waiter)
-        if self._alarm is None:
-            self._alarm = loop.call_at(waiter.deadline, self._expire)
+        while self._by_deadline and self._by_deadline[0].future.done():
+            self._by_deadline.popleft()
+        self._by_deadline.append(waiter)
+        if self._timer is None:
+            self._timer = loop.call_at(waiter.deadline, self._expire)
         return waiter
 
-    def _count(self, queue: _Queue, size: int, number: int) -> None:
+    def _count(self, queue: _ClientQueue, size: int, number: int) -> None:
         queue.size += size
         self._waiting_bytes += size
         self._waiting += number
 
-    def _let_in(self) -> None:
-        """Give the free places to those who wait, a client after the other."""
-        while self._taken < self._total:
+    def _grant(self) -> None:
+        """Grant the free slots to waiting operations, one client after the other."""
+        while self._used < self._total:
             client = next(
-                (name for name in self._queues if self._taken_by.get(name, 0) < self._per_client),
+                (name for name in self._queues if self._used_by.get(name, 0) < self._per_client),
                 None,
             )
             if client is None:
@@ -140,11 +140,11 @@ class ConcurrencyLimit:
             waiter = queue.waiters.popleft()
             self._count(queue, -waiter.size, -1)
             if queue.waiters:
-                self._queues[client] = queue  # as the last one
-            if not waiter.future.done() and self.take(client):
+                self._queues[client] = queue  # now the last one
+            if not waiter.future.done() and self.try_acquire(client):
                 waiter.future.set_result(None)
 
-    def _forget(self, waiter: _SlotWaiter) -> None:
+    def _remove(self, waiter: _SlotWaiter) -> None:
         queue = self._queues.get(waiter.client)
         if queue is not None and waiter in queue.waiters:
             queue.waiters.remove(waiter)
@@ -153,33 +153,36 @@ class ConcurrencyLimit:
                 del self._queues[waiter.client]
 
     def _expire(self) -> None:
-        """Turn away who has waited too long; one alarm is set for all, since a timer costs as much as the rest here."""
-        self._alarm = None
+        """Refuse operations that waited too long.
+
+        All share one timer: a timer for each would double the cost of waiting.
+        """
+        self._timer = None
         loop = asyncio.get_running_loop()
-        while self._arrived and (
-            self._arrived[0].future.done() or self._arrived[0].deadline <= loop.time()
+        while self._by_deadline and (
+            self._by_deadline[0].future.done() or self._by_deadline[0].deadline <= loop.time()
         ):
-            waiter = self._arrived.popleft()
+            waiter = self._by_deadline.popleft()
             if not waiter.future.done():
-                self._forget(waiter)
+                self._remove(waiter)
                 waiter.future.set_exception(
                     FullError("No operation ended in time for this one; try again in a moment")
                 )
-        if self._arrived:
-            self._alarm = loop.call_at(self._arrived[0].deadline, self._expire)
+        if self._by_deadline:
+            self._timer = loop.call_at(self._by_deadline[0].deadline, self._expire)
 
 
 class ConcurrencySlot:
-    """One of them, for as long as the context lasts."""
+    """Holds a slot for as long as the context lasts."""
 
-    def __init__(self, places: ConcurrencyLimit, client: str, size: int) -> None:
-        self._places = places
+    def __init__(self, limit: ConcurrencyLimit, client: str, size: int) -> None:
+        self._limit = limit
         self._client = client
         self._size = size
 
     async def __aenter__(self) -> None:
-        if not self._places.take(self._client):
-            await self._places.wait(self._client, self._size)
+        if not self._limit.try_acquire(self._client):
+            await self._limit.wait(self._client, self._size)
 
     async def __aexit__(self, *_: object) -> None:
-        self._places.leave(self._client)
+        self._limit.release(self._client)

@@ -1,29 +1,29 @@
-"""How long the lists are that variables hold, found without a look at what is in them but for lists."""
+"""The lengths of the lists in variables."""
 
 from typing import NamedTuple
 
 
 class FoundList(NamedTuple):
-    """A list's length and its place, such as `filter.ticker.in`."""
+    """A list's length and its path, such as `filter.ticker.in`."""
 
     length: int
-    place: str
+    path: str
 
 
-def longest_list(value: object, place: str) -> FoundList | None:
-    """Return the longest list within a JSON value; None where there is none."""
+def longest_list(value: object, path: str) -> FoundList | None:
+    """Return the longest list within a JSON value, None if it has none."""
     longest: FoundList | None = None
-    pending = [(value, place)]
+    pending = [(value, path)]
     while pending:
-        value, place = pending.pop()
+        value, path = pending.pop()
         if isinstance(value, dict):
             pending += [
-                (inner, f"{place}.{name}")
+                (inner, f"{path}.{name}")
                 for name, inner in value.items()
                 if isinstance(inner, (list, dict))
             ]
         elif isinstance(value, list):
             if longest is None or len(value) > longest.length:
-                longest = FoundList(len(value), place)
-            pending += [(inner, place) for inner in value if isinstance(inner, (list, dict))]
+                longest = FoundList(len(value), path)
+            pending += [(inner, path) for inner in value if isinstance(inner, (list, dict))]
     return longest

@@ -1,7 +1,6 @@
-"""What an operation asks for, found in one walk: each fragment is measured once, however often it is spread.
+"""The measure of an operation, found in one walk; each fragment is measured once.
 
-A name that does not exist counts as one value, a cycle of fragments as nothing: validation refuses
-both.
+An unknown name counts as one value, a cycle of fragments as nothing: validation refuses both.
 """
 
 import datetime
@@ -29,21 +28,16 @@ from graphql import (
     is_list_type,
 )
 
-from db.notes import MAX_NOTES
 from server.limits.candles import candle_rows
-from server.limits.rows import COINS_PER_MESSAGE, DEFAULT_ROWS, MAX_ROWS
-from server.limits.scans import KNOWN_COSTS, scan_cost
+from server.limits.estimates import estimate_of
+from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
+from server.limits.scans import COUNTED_CONNECTIONS, SCAN_COST, scan_cost
 from server.limits.survey import in_order, survey
 
 LIST_ROWS = 5
-"""Assumed for a list that cannot be paged, such as a coin's listings."""
+"""Assumed for a list without pages, such as a coin's listings."""
 
 KNOWN_ROWS = {
-    "CoinUpdate.coins": COINS_PER_MESSAGE,
-    "Source.files": 20,
-    "SourceFile.columns": 14,
-    "SourceFile.notes": 50,
-    "Run.notes": MAX_NOTES + 1,
     "__Schema.types": 60,
     "__Schema.directives": 6,
     "__Type.fields": 5,
@@ -53,16 +47,15 @@ KNOWN_ROWS = {
     "__Type.possibleTypes": 1,
     "__Field.args": 1,
 }
-"""Lists of which more is known; those that describe the schema are shorter in truth."""
+"""Lists of the introspection; most are shorter."""
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """What a selection asks for, fragments spread out.
+    """The measure of a selection with its fragments expanded.
 
-    `cost` counts values; `cost_per_row` those that come once more for each row of the connection
-    that the selection stands in. `root_fields` counts the fields of the selection itself, not those
-    below. `overlaps` and `name` are the document's; `name` is the length of its longest response
-    name.
+    `cost` counts values; `cost_per_row` counts those that repeat for each row of the connection
+    around the selection. `root_fields` counts the fields of the selection itself. `overlaps` and
+    `name` are the document's; `name` is the length of its longest response name.
     """
 
     depth: int = 0
@@ -97,7 +90,7 @@ def measure_operation(
     variables: dict[str, object],
     now: datetime.datetime,
 ) -> Measure:
-    """Return what an operation of the document asks for with these variables, at this time."""
+    """Return the measure of an operation with these variables, at this time."""
     known = survey(document)
     walk = Walk(schema, _with_defaults(operation, variables), now)
     for name in in_order(known, operation.selection_set):
@@ -124,13 +117,13 @@ def _with_defaults(
 
 
 def _default(node: ValueNode) -> object:
-    """Return the size of a default, or, where it has none, the node itself; None for null."""
+    """Return the size of a default value, else its node; None for null."""
     size = _size(node, {})
     return node if size is None and not isinstance(node, NullValueNode) else size
 
 
 class Walk:
-    """One walk over one operation; `measures` holds the fragments measured so far."""
+    """A walk over one operation; `measures` has the measures of its fragments."""
 
     def __init__(
         self, schema: GraphQLSchema, variables: dict[str, object], now: datetime.datetime
@@ -143,7 +136,7 @@ class Walk:
     def selections(
         self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None
     ) -> Measure:
-        """Return what a selection on a type asks for; None is a type that does not exist."""
+        """Return the measure of a selection on a type; None is an unknown type."""
         total = NOTHING
         for selection in selection_set.selections:
             measure = NOTHING
@@ -169,7 +162,11 @@ class Walk:
             )
         cost, cost_per_row = 1 + inner.cost, inner.cost_per_row
         if field is not None and parent is not None:
-            cost = KNOWN_COSTS.get(f"{parent.name}.{node.name.value}", cost)
+            declared = estimate_of(field).cost
+            if declared is not None:
+                cost = declared
+            elif node.name.value == "totalCount" and parent.name in COUNTED_CONNECTIONS:
+                cost = SCAN_COST
             if is_list_type(get_nullable_type(field.type)):
                 if _is_connection(parent):
                     cost, cost_per_row = 1, inner.cost
@@ -183,7 +180,7 @@ class Walk:
                 if "filter" in field.args:
                     cost += scan_cost(node, self._variables)
         return Measure(
-            # What describes the schema is as deep as it is; graphql-core bounds its own lists.
+            # Introspection is exempt; graphql-core limits the depth of its lists.
             depth=1 if node.name.value in ("__schema", "__type") else 1 + inner.depth,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
@@ -198,7 +195,7 @@ class Walk:
         return self._schema.get_field(parent, node.name.value)
 
     def _rows(self, node: FieldNode, field: GraphQLField, parent: GraphQLNamedType) -> int:
-        """Return how many rows a field gives at most; an argument out of bounds is refused by its field."""
+        """Return the maximum number of rows of a field; the resolver refuses invalid arguments."""
         for argument in node.arguments or ():
             if argument.name.value in ("first", "last", "ids"):
                 size = _size(argument.value, self._variables)
@@ -208,7 +205,8 @@ class Walk:
             return DEFAULT_ROWS
         if "interval" in field.args:
             return candle_rows(node, self._variables, self._now)
-        return KNOWN_ROWS.get(f"{parent.name}.{node.name.value}", LIST_ROWS)
+        known = KNOWN_ROWS.get(f"{parent.name}.{node.name.value}", LIST_ROWS)
+        return estimate_of(field).rows or known
 
 
 def _is_connection(parent: GraphQLNamedType) -> bool:
@@ -216,7 +214,7 @@ def _is_connection(parent: GraphQLNamedType) -> bool:
 
 
 def _size(value: ValueNode | None, variables: dict[str, object]) -> int | None:
-    """Return the number, or the length of the list, that an argument has; None where it has no value."""
+    """Return the number, or the length of the list, of an argument; None without a value."""
     if isinstance(value, VariableNode):
         return _size_of_variable(variables.get(value.name.value))
     if isinstance(value, IntValueNode):
@@ -231,5 +229,5 @@ def _size_of_variable(value: object) -> int | None:
         return value
     if isinstance(value, list):
         return len(value)
-    # graphql-core takes 250.0 for an Int; what it takes for none counts as the most there can be.
+    # graphql-core accepts 250.0 as an Int; a value that it refuses counts as the maximum.
     return int(value) if isinstance(value, float) and value.is_integer() else MAX_ROWS

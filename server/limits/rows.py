@@ -1,15 +1,15 @@
-"""How many rows a page, or a message of a subscription, has."""
+"""The number of rows of a page, and of a message of a subscription."""
 
 DEFAULT_ROWS = 50
-"""Where a client does not say."""
+"""Without `first` and `last`."""
 
 MAX_ROWS = 250
 
 DEFAULT_CANDLES = 100
-"""Where a client does not say from when on."""
+"""Without `from`."""
 
 MAX_LIST_ITEMS = 1_000
-"""In a list that a client sends."""
+"""In one list of arguments or variables."""
 
 COINS_PER_MESSAGE = 1_000
-"""A commit that changed more coins comes in several messages, so that none of them blocks the others for long."""
+"""A commit of more coins becomes several messages, so that none of them takes long to write."""

@@ -1,4 +1,4 @@
-"""What a page costs beyond its rows: a filter, a search or an order for which there is no index looks at every row."""
+"""The cost of scans: a filter, search or order without an index reads every row of a table."""
 
 from collections.abc import Collection
 
@@ -12,28 +12,22 @@ from graphql import (
 )
 
 SCAN_COST = 5_000
-"""Rows are compared, sorted or counted by PostgreSQL, far faster than values are written: 0.3 to 2 s for 600,000 coins
-on the machine of `LIMITS`, so some 0.02 s for the 20,000 that there are."""
+"""PostgreSQL takes 0.3 to 2 s for 600,000 coins on the machine of `LIMITS`, 0.02 s for 20,000."""
 SEARCH_COST = 30_000
-"""The words of each name are compared: ten times as long."""
+"""A search compares the words of each name."""
 
-KNOWN_COSTS = {
-    "CoinConnection.totalCount": SCAN_COST,
-    "ListingConnection.totalCount": SCAN_COST,
-    "RunConnection.totalCount": SCAN_COST,
-    "Stats.totalNormalized": SCAN_COST,
-    "Stats.totalListings": SCAN_COST,
-    # One statement counts for all sources, of which some five are assumed.
-    "Source.listingCount": SCAN_COST // 5,
-}
-"""Fields that count a whole table."""
+COUNTED_CONNECTIONS = frozenset({"CoinConnection", "ListingConnection", "RunConnection"})
+"""Connections whose `totalCount` counts a whole table."""
 
 _INDEXED_CONDITIONS = frozenset({"ticker", "source", "isStale", "isDisputed"})
 _INDEXED_ORDERS = frozenset({"MARKET_CAP_USD", "TICKER"})
 
 
 def scan_cost(node: FieldNode, variables: dict[str, object]) -> int:
-    """Return what the filter and the order of a field cost; what cannot be read is refused later, and costs in full."""
+    """Return the cost of a field's filter and order.
+
+    Invalid arguments cost the maximum; they are refused later.
+    """
     given = {
         argument.name.value: _value(argument.value, variables) for argument in node.arguments or ()
     }
@@ -66,7 +60,7 @@ def _order_cost(value: object, variables: dict[str, object]) -> int:
 
 
 def _given_names(value: object, variables: dict[str, object]) -> Collection[str] | None:
-    """Return the conditions that are not null, None where they cannot be read."""
+    """Return the names of the conditions that are not null, None where they are invalid."""
     if value is None:
         return ()
     if isinstance(value, ObjectValueNode):
@@ -79,7 +73,7 @@ def _given_names(value: object, variables: dict[str, object]) -> Collection[str]
 
 
 def _value(node: ValueNode, variables: dict[str, object]) -> object:
-    """Return a variable's value, or the node of any other; None for null."""
+    """Return the value of a variable, or a node of another kind; None for null."""
     if isinstance(node, VariableNode):
         return variables.get(node.name.value)
     return None if isinstance(node, NullValueNode) else node

@@ -1,4 +1,4 @@
-"""What a document holds, found by looking at every selection once: which fragments each part spreads, and overlaps."""
+"""One pass over all selections of a document finds its fragments and overlaps."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from graphql import (
 )
 
 REPEAT_WEIGHT = 10
-"""Two fields of one name are compared with all that is below them, two fragments only by their fields."""
+"""A pair of fields is compared with all fields below, a pair of fragments only by its fields."""
 
 
 class OperationSurvey(msgspec.Struct, frozen=True):
-    """The fragments of a document by name, what each spreads, and how much validation has to compare.
+    """The fragments of a document by name, what each spreads, and the work of validation.
 
-    `overlaps` counts the pairs of fields of one name in one selection, tenfold, and the pairs of
-    fragments spread in one: validation (OverlappingFieldsCanBeMerged) looks at each pair, and at
-    each pair below it again. `longest_name` has the characters of the longest response name.
+    `overlaps` counts the pairs of fields of one name in a selection, times REPEAT_WEIGHT, and the
+    pairs of fragments: the rule OverlappingFieldsCanBeMerged compares each pair, and the pairs
+    below it again. `longest_name` is the length of the longest response name.
     """
 
     fragments: dict[str, FragmentDefinitionNode]
@@ -33,7 +33,7 @@ class OperationSurvey(msgspec.Struct, frozen=True):
 
 
 def survey(document: DocumentNode) -> OperationSurvey:
-    """Look at a whole document, the operations that are not executed too: validation does so as well."""
+    """Return the survey of a document, with all operations, since validation visits all."""
     fragments: dict[str, FragmentDefinitionNode] = {}
     spreads: dict[str, list[str]] = {}
     overlaps = longest_name = 0
@@ -54,13 +54,13 @@ def survey(document: DocumentNode) -> OperationSurvey:
 
 
 def in_order(known: OperationSurvey, selection_set: SelectionSetNode) -> list[str]:
-    """Return the fragments that a selection leads to, each once and after those that it spreads itself."""
+    """Return the fragments of a selection, each once and after those that it spreads."""
     ordered: list[str] = []
     done: set[str] = set()
     pending = [(name, False) for _, spread in _selections(selection_set) for name in spread]
     while pending:
-        name, is_left = pending.pop()
-        if is_left:
+        name, is_visited = pending.pop()
+        if is_visited:
             ordered.append(name)
         elif name in known.fragments and name not in done:
             done.add(name)
@@ -74,20 +74,20 @@ def _pairs(count: int) -> int:
 
 
 def _selections(selection_set: SelectionSetNode) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the response names and the spread fragments of each selection; inline fragments belong to theirs."""
+    """Yield the response names and fragments of each selection, with those of inline fragments."""
     pending = [selection_set]
     while pending:
         names: list[str] = []
         spread: list[str] = []
-        same = [pending.pop()]
-        while same:
-            for selection in same.pop().selections:
+        parts = [pending.pop()]
+        while parts:
+            for selection in parts.pop().selections:
                 if isinstance(selection, FieldNode):
                     names.append((selection.alias or selection.name).value)
                     if selection.selection_set is not None:
                         pending.append(selection.selection_set)
                 elif isinstance(selection, InlineFragmentNode):
-                    same.append(selection.selection_set)
+                    parts.append(selection.selection_set)
                 elif isinstance(selection, FragmentSpreadNode):
                     spread.append(selection.name.value)
         yield names, spread

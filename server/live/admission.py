@@ -1,19 +1,19 @@
-"""How many may be there at once: of one client, and of all."""
+"""Limits on open connections, subscriptions and operations: of one client, and in total."""
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 RETRY_AFTER_SECONDS = 30
-"""What a client is told to wait where there is no room for it."""
+"""How long a refused client should wait."""
 
 
 class FullError(Exception):
-    """There is no room for one more; the message is for the client."""
+    """A limit is reached; the message is for the client."""
 
 
 class Admission:
-    """Counts what is there, by client; `noun` is what it is called in messages."""
+    """Counts what is open, by client; `noun` is its name in messages."""
 
     def __init__(self, noun: str, total: int, per_client: int) -> None:
         self._noun = noun
@@ -24,7 +24,7 @@ class Admission:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many are open."""
         return self._count
 
     def enter(self, client: str) -> None:
@@ -57,11 +57,11 @@ class Admission:
             self.leave(client)
 
 
-class WordingAdmission:
-    """Counts in how many different words subscriptions are asked for: of each client, and of all.
+class OperationAdmission:
+    """Counts the different operations that are subscribed to: of each client, and in total.
 
-    Each costs the execution of all that changes, where subscriptions in the same words cost next to
-    nothing.
+    Each operation is executed for every change. Further subscriptions to the same operation cost
+    almost nothing.
     """
 
     def __init__(self, total: int, per_client: int) -> None:
@@ -71,22 +71,25 @@ class WordingAdmission:
         self._by_client: Counter[str] = Counter()
 
     def enter(self, client: str, *, is_new: bool) -> None:
-        """Count words that are new to a client, or to all. Raises FullError."""
+        """Count an operation that the client, or with `is_new` every client, did not have yet.
+
+        Raises FullError.
+        """
         if is_new and self._count >= self._total:
             raise FullError(
-                f"This server has subscriptions in {self._total:,} different wordings, as many as it may;"
-                " try again later, or use variables for `tickers`, `source` and `after`"
+                f"This server has subscriptions to {self._total:,} different operations, as many as"
+                " it may; try again later, or use variables for `tickers`, `source` and `after`"
             )
         if self._by_client[client] >= self._per_client:
             raise FullError(
-                f"There may be subscriptions in {self._per_client:,} different wordings of one client; end one first,"
-                " or use variables for `tickers`, `source` and `after`"
+                f"There may be subscriptions to {self._per_client:,} different operations of one"
+                " client; end one first, or use variables for `tickers`, `source` and `after`"
             )
         self._by_client[client] += 1
         self._count += is_new
 
     def leave(self, client: str, *, was_last: bool) -> None:
-        """Count words that a client, or nobody any more, uses."""
+        """Count an operation that the client, or with `was_last` every client, has ended."""
         self._count -= was_last
         self._by_client[client] -= 1
         if not self._by_client[client]:

@@ -1,50 +1,50 @@
-"""Reading for one subscriber what it missed, up to where its group is."""
+"""Catching up: reads the events that one subscriber missed, up to the position of its group."""
 
 from collections.abc import Sequence
 
 from db.connect.types import Pool
 from db.events import Event, kept_range, read_events
 from server.live.cursor import check_cursor
-from server.live.encoder import Commit
-from server.live.retry import persist
+from server.live.encoder import SharedEvent
+from server.live.retry import retry
 from server.live.subscriber import Subscriber
-from server.live.turns import Turns
+from server.live.turns import FairQueue
 
 BATCH = 200
 ACQUIRE_SECONDS = 5.0
 
 
-async def check_kept(pool: Pool, after: int) -> None:
-    """Raise CursorExpiredError unless all events after the sequence number `after` are kept."""
+async def check_retained(pool: Pool, after: int) -> None:
+    """Raise CursorExpiredError unless the outbox has all events after `after`."""
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         check_cursor(after, await kept_range(connection))
 
 
-async def catch_up(subscriber: Subscriber, pool: Pool, turns: Turns) -> None:
-    """Tell the subscriber of the events after its position, as fast as it takes them and has turns, and make it live.
+async def catch_up(subscriber: Subscriber, pool: Pool, queue: FairQueue) -> None:
+    """Send the subscriber the events after its position, then make it live.
 
-    A database that is away or slow only delays. Raises CursorExpiredError when events were purged
-    meanwhile.
+    It waits while the subscriber is slow, for its turn in the queue, and while the database is
+    unavailable. Raises CursorExpiredError when events were purged meanwhile.
     """
     while True:
-        await _read_on(subscriber, pool, turns)
-        # Whatever the group is told of from here on is held; one more look finds what came before.
-        subscriber.hold()
-        await _read_on(subscriber, pool, turns)
+        await _read_on(subscriber, pool, queue)
+        # From here on the group's messages are buffered; one more read finds what came before.
+        subscriber.start_buffering()
+        await _read_on(subscriber, pool, queue)
         if subscriber.go_live():
             return
 
 
-async def _read_on(subscriber: Subscriber, pool: Pool, turns: Turns) -> None:
-    encoder = subscriber.group.wording.encoder
+async def _read_on(subscriber: Subscriber, pool: Pool, queue: FairQueue) -> None:
+    encoder = subscriber.group.encoder
     while True:
-        events = await persist(_read, subscriber, pool)
+        events = await retry(_read, subscriber, pool)
         for event in events:
-            names = subscriber.feed.names(event)
+            names = subscriber.feed.names_in(event)
             if names:
-                commit = Commit(event, names)
-                async with turns.turn((subscriber.client,), encoder.cost * len(names)):
-                    (messages,) = await persist(encoder.encode, commit, [names])
+                shared = SharedEvent(event, names)
+                async with queue.turn((subscriber.client,), encoder.cost * len(names)):
+                    (messages,) = await retry(encoder.encode, shared, [names])
                 await subscriber.put(event.seq, messages)
             subscriber.position = event.seq
         if len(events) < BATCH:

@@ -1,19 +1,21 @@
-"""Where a subscriber stands in the outbox, and whether the outbox still holds what comes next."""
+"""The check of a subscription's cursor against the events that the outbox holds."""
 
 from db.events import KeptRange
 
 
 class CursorExpiredError(Exception):
-    """Events after a cursor are no longer kept, or it is not of this database; the message is for the client."""
+    """Events after a cursor were purged, or it is another database's; clients see the message."""
 
 
-def check_cursor(after: int, kept: KeptRange) -> None:
-    """Raise CursorExpiredError unless every event after the sequence number `after` is among those kept."""
-    if after < kept.oldest - 1:
+def check_cursor(after: int, available: KeptRange) -> None:
+    """Raise CursorExpiredError unless the outbox has every event after `after`."""
+    if after < available.oldest - 1:
         raise CursorExpiredError(
-            "the cursor is too old: events after it are no longer kept; read the current state, then subscribe anew"
+            "the cursor is too old: events after it are no longer kept;"
+            " read the current state, then subscribe again without it"
         )
-    if after > kept.newest:
+    if after > available.newest:
         raise CursorExpiredError(
-            "the cursor is of another database: read the current state, then subscribe anew"
+            "the cursor is of another database: read the current state, then subscribe again"
+            " without it"
         )

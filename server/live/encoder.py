@@ -1,4 +1,4 @@
-"""How events become messages: once for all subscribers that asked in the same words."""
+"""How events become messages: once for all subscribers to the same operation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -8,35 +8,35 @@ from db.events import Event
 from server.live.message import Message
 
 
-class Commit:
-    """An event on its way, and what is read for it once: by whichever encoder needs it first, for all."""
+class SharedEvent:
+    """An event and its rows; the first encoder that needs the rows reads them for all."""
 
-    def __init__(self, event: Event, asked: Sequence[str]) -> None:
+    def __init__(self, event: Event, names: Sequence[str]) -> None:
         self.event = event
-        self.asked = asked
-        """The names that anybody wants of it, in order."""
+        self.names = names
+        """All names of the event that any subscriber follows, sorted."""
         self._rows: Mapping[str, Any] | None = None
         self._reading = asyncio.Lock()
 
     async def rows(
         self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
     ) -> Mapping[str, Any]:
-        """Return the rows of all names that are asked for."""
+        """Return the rows of `names`."""
         async with self._reading:
             if self._rows is None:
-                self._rows = await read(self.asked)
+                self._rows = await read(self.names)
         return self._rows
 
 
 class UpdateEncoder(Protocol):
-    """Writes the responses of one operation. Errors of the database that pass are raised, and it is asked again.
-
-    `cost` is about what one name costs, in values.
-    """
+    """Writes the responses of one operation; `cost` is about the number of values for one name."""
 
     cost: int
 
     async def encode(
-        self, commit: Commit, wants: Sequence[Sequence[str]]
+        self, shared: SharedEvent, name_lists: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[Message]]:
-        """Return the messages about an event for each list of names that somebody wants of it."""
+        """Return the messages about an event for each list of names.
+
+        Raises errors of the database; on a temporary one it is called again.
+        """

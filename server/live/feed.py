@@ -1,4 +1,4 @@
-"""What a subscription follows: a topic, the names that are wanted of it, and where to begin."""
+"""What a subscription follows: a topic, names within it, and a position to start from."""
 
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from typing import NamedTuple, NoReturn
@@ -10,7 +10,7 @@ from server.live.encoder import UpdateEncoder
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """Events of some kinds. A `complete` one leaves nothing out, however slow a subscriber is."""
+    """Events of some kinds; a `complete` one leaves out no message for a slow subscriber."""
 
     kinds: frozenset[str]
     complete: bool
@@ -22,49 +22,49 @@ TOPICS = (RUNS, COINS)
 
 
 class FeedPosition(NamedTuple):
-    """Where a subscriber stands: after the event `seq`, or within it, after its coin `ticker`."""
+    """A position in the outbox: after the event `seq`, or within it after the coin `ticker`."""
 
     seq: int
     ticker: str | None
 
     @property
     def after(self) -> int:
-        """The sequence number from which the outbox is read on."""
+        """The sequence number after which the outbox is read."""
         return self.seq if self.ticker is None else self.seq - 1
 
 
 def names_of(event: Event) -> Sequence[str]:
-    """Return what an event is about, in order: tickers, or the source of a run."""
+    """Return the names in an event, sorted: tickers, or the source of a run."""
     if event.run is not None:
         return (event.run["source"],)
     return sorted(event.tickers or ())
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """What one subscription follows; `wanted` of None is everything, `place` of None is from now on.
+    """What one subscription follows.
 
-    graphql-core asks of a subscription's resolver something that can be iterated over. It never is:
-    the hub follows it.
+    `names` of None means all names, `start` of None means from now on. graphql-core requires that
+    a subscription's resolver returns an async iterator; nothing iterates over it.
     """
 
     topic: Topic
-    wanted: frozenset[str] | None
-    place: FeedPosition | None
+    names: frozenset[str] | None
+    start: FeedPosition | None
 
-    def names(self, event: Event) -> list[str]:
-        """Return what of an event is wanted and not yet seen."""
-        names = [name for name in names_of(event) if self.wanted is None or name in self.wanted]
-        if self.place is not None and self.place.seq == event.seq and self.place.ticker is not None:
-            names = [name for name in names if name > self.place.ticker]
-        return names
+    def names_in(self, event: Event) -> list[str]:
+        """Return the names in an event that it follows, and that come after its start."""
+        found = [name for name in names_of(event) if self.names is None or name in self.names]
+        if self.start is not None and self.start.seq == event.seq and self.start.ticker is not None:
+            found = [name for name in found if name > self.start.ticker]
+        return found
 
     def __aiter__(self) -> AsyncIterator[NoReturn]:
         raise TypeError("a feed is followed by the hub")
 
 
 class FeedSubscription(msgspec.Struct, frozen=True):
-    """A feed, the words that it was asked for in, and how to write updates in them: equal words share an encoder."""
+    """A feed and its operation: subscriptions with an equal `operation_key` share an encoder."""
 
     feed: Feed
-    words: Hashable
+    operation_key: Hashable
     make_encoder: Callable[[], UpdateEncoder]

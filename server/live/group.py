@@ -1,20 +1,37 @@
-"""Subscribers that asked for the same in the same words: what one is told, all are told."""
+"""Subscribers to the same operation with the same names: all of them get the same messages."""
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Sequence
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from server.live.subscriber import Subscriber
-    from server.live.wording import Wording
+from server.live.encoder import UpdateEncoder
+from server.live.message import Message
 
 
-class Group:
-    """Its members want the same names, and get what is written once in their words."""
+class GroupMember(Protocol):
+    """A subscriber, as its group uses it."""
 
-    __slots__ = ("key", "members", "wanted", "wording")
+    position: int
 
-    def __init__(self, key: Hashable, wanted: frozenset[str] | None, wording: "Wording") -> None:
-        self.key = key
-        self.wanted = wanted
-        self.wording = wording
-        self.members: set[Subscriber] = set()
+    def offer(self, seq: int, messages: Sequence[Message]) -> None:
+        """Pass the messages about an event."""
+
+    def skip(self, seq: int, count: int) -> None:
+        """Report that so many messages about an event are left out."""
+
+    def end(self, error: Exception) -> None:
+        """End the subscription."""
+
+
+class SubscriberGroup:
+    """Its members follow the same `names`, None for all, and share an encoder."""
+
+    __slots__ = ("encoder", "key", "members", "names", "operation_key")
+
+    def __init__(
+        self, operation_key: Hashable, names: frozenset[str] | None, encoder: UpdateEncoder
+    ) -> None:
+        self.key = operation_key, names
+        self.operation_key = operation_key
+        self.names = names
+        self.encoder = encoder
+        self.members: set[GroupMember] = set()

@@ -1,129 +1,130 @@
-"""A lane: the events of one topic on their way to its groups, one after the other."""
+"""The worker of a topic: passes its events to the operations, one event after the other."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from db.events import Event
-from server.live.admission import WordingAdmission
-from server.live.encoder import Commit
+from server.live.admission import OperationAdmission
+from server.live.encoder import SharedEvent
 from server.live.feed import FeedSubscription, Topic, names_of
-from server.live.group import Group
-from server.live.turns import Turns
-from server.live.wording import Wants, Wording
+from server.live.group import SubscriberGroup
+from server.live.turns import FairQueue
+from server.live.wording import NamesByGroup, OperationWriter
 
-WAITING_LIMIT = 64
-"""Events that may wait here; beyond, the listener stops reading: the outbox keeps them."""
+QUEUE_LIMIT = 64
+"""Events that may wait here; beyond, the listener stops reading, and the outbox keeps them."""
 
-PATIENCE_SECONDS = 0.5
-"""How long the next event waits for those that are not behind; who is behind already is not waited for."""
+WAIT_SECONDS = 0.5
+"""How long the next event waits for operations that are up to date; it never waits for others."""
 
 
-class Lane:
-    """Hands each event to all wordings that something of it is wanted in, and waits a while for it to be told.
+class TopicWorker:
+    """Passes each event to all operations that follow a name in it, and waits a while for them.
 
-    Each topic has a lane of its own: coins by the thousand do not hold up a run's progress.
+    Each topic has its own worker: thousands of coins do not delay the progress of a run.
     """
 
-    def __init__(self, topic: Topic, admission: WordingAdmission) -> None:
+    def __init__(self, topic: Topic, admission: OperationAdmission) -> None:
         self.topic = topic
-        self.begun = 0
-        """The newest event that groups are told of: who joins later reads it in the outbox, or does without."""
-        self.turns = Turns()
+        self.position = 0
+        """The newest event passed to groups: a later subscriber does not get it from its group."""
+        self.queue = FairQueue()
         self._admission = admission
-        self._waiting: asyncio.Queue[Event] = asyncio.Queue(WAITING_LIMIT)
-        self._wordings: dict[object, Wording] = {}
-        self._groups: dict[object, Group] = {}
-        self._of_all: dict[Group, None] = {}
-        self._by_name: dict[str, dict[Group, None]] = {}
+        self._events: asyncio.Queue[Event] = asyncio.Queue(QUEUE_LIMIT)
+        self._operations: dict[Hashable, OperationWriter] = {}
+        self._groups: dict[Hashable, SubscriberGroup] = {}
+        self._of_all_names: dict[SubscriberGroup, None] = {}
+        self._by_name: dict[str, dict[SubscriberGroup, None]] = {}
 
     @property
-    def groups(self) -> Iterable[Group]:
+    def groups(self) -> Iterable[SubscriberGroup]:
         """All groups that have members."""
         return self._groups.values()
 
     async def add(self, event: Event) -> None:
-        """Take in an event, as soon as there is room."""
-        await self._waiting.put(event)
+        """Queue an event; waits while the queue is full."""
+        await self._events.put(event)
 
-    def join(self, followed: FeedSubscription, client: str) -> Group:
-        """Return the group of those who want the same names in the same words, for one member more.
-
-        Raises FullError where there are too many different words.
-        """
-        wording = self._worded(followed, client)
-        key = followed.words, followed.feed.wanted
-        group = self._groups.get(key)
+    def join(self, followed: FeedSubscription, client: str) -> SubscriberGroup:
+        """Return the group for one more subscription. Raises FullError for too many operations."""
+        operation = self._operation(followed, client)
+        key, names = followed.operation_key, followed.feed.names
+        group = self._groups.get((key, names))
         if group is None:
-            group = self._groups[key] = Group(key, followed.feed.wanted, wording)
-            wording.groups.add(group)
-            if group.wanted is None:
-                self._of_all[group] = None
-            for name in group.wanted or ():
+            group = SubscriberGroup(key, names, operation.encoder)
+            self._groups[group.key] = group
+            operation.groups.add(group)
+            if names is None:
+                self._of_all_names[group] = None
+            for name in names or ():
                 self._by_name.setdefault(name, {})[group] = None
         return group
 
-    def _worded(self, followed: FeedSubscription, client: str) -> Wording:
-        """Count a subscription in some words."""
-        wording = self._wordings.get(followed.words)
-        if wording is None or client not in wording.clients:
-            self._admission.enter(client, is_new=wording is None)
-        if wording is None:
-            wording = Wording(followed.words, followed.make_encoder(), self.turns)
-            self._wordings[followed.words] = wording
-        wording.clients[client] += 1
-        return wording
+    def _operation(self, followed: FeedSubscription, client: str) -> OperationWriter:
+        """Return the operation, with one more subscription of the client. Raises FullError."""
+        key = followed.operation_key
+        operation = self._operations.get(key)
+        if operation is None or client not in operation.clients:
+            self._admission.enter(client, is_new=operation is None)
+        if operation is None:
+            operation = OperationWriter(followed.make_encoder(), self.queue)
+            self._operations[key] = operation
+        operation.clients[client] += 1
+        return operation
 
-    def leave(self, group: Group, client: str) -> None:
-        """Forget a member; with its last one a group, and with its last group what is written in its words."""
-        wording = group.wording
+    def leave(self, group: SubscriberGroup, client: str) -> None:
+        """Remove a member; removes the group with its last member, then the operation."""
+        operation = self._operations[group.operation_key]
         if not group.members:
-            self._forget(group)
-        if not wording.groups:
-            wording.close()
-            del self._wordings[wording.words]
-        wording.clients[client] -= 1
-        if not wording.clients[client]:
-            del wording.clients[client]
-            self._admission.leave(client, was_last=not wording.groups)
+            self._remove(group, operation)
+        if not operation.groups:
+            operation.close()
+            del self._operations[group.operation_key]
+        operation.clients[client] -= 1
+        if not operation.clients[client]:
+            del operation.clients[client]
+            self._admission.leave(client, was_last=not operation.groups)
 
-    def _forget(self, group: Group) -> None:
+    def _remove(self, group: SubscriberGroup, operation: OperationWriter) -> None:
         del self._groups[group.key]
-        group.wording.groups.remove(group)
-        self._of_all.pop(group, None)
-        for name in group.wanted or ():
+        operation.groups.remove(group)
+        self._of_all_names.pop(group, None)
+        for name in group.names or ():
             of_name = self._by_name[name]
             del of_name[group]
             if not of_name:
                 del self._by_name[name]
 
     async def run(self) -> None:
-        """Hand on one event after the other, until cancelled."""
+        """Pass on one event after the other, until cancelled."""
         while True:
-            await self._pass_on(await self._waiting.get())
+            await self._pass_on(await self._events.get())
 
     async def _pass_on(self, event: Event) -> None:
-        self.begun = event.seq
+        self.position = event.seq
         names = names_of(event)
-        wants: defaultdict[Wording, dict[Group, Sequence[str]]] = defaultdict(dict)
-        for group, wanted in self._wants(names).items():
-            wants[group.wording][group] = wanted
-        commit = Commit(
-            event, names if self._of_all else [name for name in names if name in self._by_name]
+        by_operation: defaultdict[OperationWriter, dict[SubscriberGroup, Sequence[str]]]
+        by_operation = defaultdict(dict)
+        for group, followed in self._names_by_group(names).items():
+            by_operation[self._operations[group.operation_key]][group] = followed
+        shared = SharedEvent(
+            event,
+            names if self._of_all_names else [name for name in names if name in self._by_name],
         )
-        # A client's turns come in the order in which they are asked for: cheap ones first.
+        # The queue serves one client's requests in their order: cheap operations first.
         pending = [
-            wording.put(commit, wants[wording])
-            for wording in sorted(wants, key=lambda one: one.encoder.cost)
+            operation.put(shared, by_operation[operation])
+            for operation in sorted(by_operation, key=lambda one: one.encoder.cost)
         ]
-        in_step = [told for told in pending if told is not None]
-        if in_step:
-            await asyncio.wait(in_step, timeout=PATIENCE_SECONDS)
+        up_to_date = [written for written in pending if written is not None]
+        if up_to_date:
+            await asyncio.wait(up_to_date, timeout=WAIT_SECONDS)
 
-    def _wants(self, names: Sequence[str]) -> Wants:
-        """Return what of some names each group wants, without a look at those that want none of them."""
-        found: dict[Group, list[str]] = {}
+    def _names_by_group(self, names: Sequence[str]) -> NamesByGroup:
+        """Return the names that each group follows, without visiting groups that follow none."""
+        found: dict[SubscriberGroup, list[str]] = {}
         for name in names:
             for group in self._by_name.get(name, ()):
                 found.setdefault(group, []).append(name)
-        return {**dict.fromkeys(self._of_all, names), **found} if names else {}
+        return {**dict.fromkeys(self._of_all_names, names), **found} if names else {}

@@ -1,4 +1,4 @@
-"""The listener: one LISTEN connection a process, which reads the outbox on and comes back when it is lost."""
+"""The listener: the one LISTEN connection of a process, which reads new events of the outbox."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,8 +12,8 @@ from db.events import CHANNEL, Event, kept_range, read_events
 from server.live.cursor import CursorExpiredError, check_cursor
 
 BATCH = 200
-# A NOTIFY can be lost with a connection that nobody has seen die: look at least this often.
-LOOK_SECONDS = 3.0
+# A broken connection may lose a NOTIFY before it is detected: poll at least this often.
+POLL_SECONDS = 3.0
 STATEMENT_TIMEOUT_SECONDS = 10.0
 BACKOFF = BackoffPolicy(first_seconds=0.1, longest_seconds=5.0)
 
@@ -21,11 +21,11 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Listener:
-    """Hands every event to `publish` once, in order, from the moment of the first connection on, and waits for it.
+    """Passes every event to `publish` once, in order, from the first connection on, and awaits it.
 
-    `expire` is called with the reason when events were purged, or the database replaced, while it
-    was out of reach. `connected` is set while a connection listens; what is read from the database
-    then is as new as `version` says.
+    `expire` is called with the reason when events were purged, or the database was replaced, while
+    it was unavailable. `connected` is set while a connection listens; data that is read then is at
+    least as new as `version`.
     """
 
     def __init__(
@@ -39,25 +39,25 @@ class Listener:
         self._publish = publish
         self._expire = expire
         self._position: int | None = None
-        self._told = 0
+        self._newest = 0
         self._connections = 0
         self._backoff = Backoff(BACKOFF)
 
     @property
     def version(self) -> tuple[int, int] | None:
-        """What the database has told of last: which connection heard it, and the event's sequence number.
+        """The number of the LISTEN connection and the newest sequence number that it announced.
 
-        It has changed before anybody here is told of a commit. None while nobody would be told.
+        It advances before subscribers are notified. None while no connection listens.
         """
-        return (self._connections, self._told) if self.connected.is_set() else None
+        return (self._connections, self._newest) if self.connected.is_set() else None
 
     async def run(self) -> None:
-        """Listen until cancelled; after each loss try again, soon at first, at last every few seconds."""
+        """Listen until cancelled; reconnects after 0.1 s at first, after 5 s at most."""
         while True:
             try:
                 await self._connect_and_follow()
             except Exception as error:
-                # An outbox that is slow to read is no reason to end the server either.
+                # A slow outbox must not end the server either.
                 if database_problem(error) is None and not is_passing(error):
                     raise
                 log.warning(
@@ -78,12 +78,12 @@ class Listener:
             connection.terminate()
 
     async def _follow(self, connection: Connection) -> None:
-        """Publish what is new whenever told to look, until the connection ends (OSError)."""
+        """Publish new events at each notification. Raises ConnectionResetError at the end."""
         woken = asyncio.Event()
-        self._told = 0
+        self._newest = 0
 
-        def on_notice(_: object, __: int, ___: str, payload: object) -> None:
-            self._told = max(self._told, int(str(payload) or 0))
+        def on_notification(_: object, __: int, ___: str, payload: object) -> None:
+            self._newest = max(self._newest, int(str(payload) or 0))
             woken.set()
 
         def on_end(_: object) -> None:
@@ -91,7 +91,7 @@ class Listener:
             woken.set()
 
         connection.add_termination_listener(on_end)
-        await connection.add_listener(CHANNEL, on_notice)
+        await connection.add_listener(CHANNEL, on_notification)
         await self._find_position(connection)
         self._connections += 1
         self._backoff.reset()
@@ -100,23 +100,23 @@ class Listener:
             woken.clear()
             await self._read_on(connection)
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(POLL_SECONDS):
                     await woken.wait()
             except TimeoutError:
                 continue
         raise ConnectionResetError("the connection ended")
 
     async def _find_position(self, connection: Connection) -> None:
-        """Start at the newest event; after a loss go on where it stopped, as long as nothing after it was purged."""
-        kept = await kept_range(connection)
-        self._told = max(self._told, kept.newest)
+        """Start at the newest event; after a reconnect continue, unless events were purged."""
+        available = await kept_range(connection)
+        self._newest = max(self._newest, available.newest)
         if self._position is None:
-            self._position = kept.newest
+            self._position = available.newest
             return
         try:
-            check_cursor(self._position, kept)
+            check_cursor(self._position, available)
         except CursorExpiredError as error:
-            self._position = kept.newest
+            self._position = available.newest
             self._expire(error)
 
     async def _read_on(self, connection: Connection) -> None:
@@ -124,7 +124,7 @@ class Listener:
             events = await read_events(connection, self._position or 0, BATCH)
             if events:
                 self._position = events[-1].seq
-                self._told = max(self._told, self._position)
+                self._newest = max(self._newest, self._position)
                 await self._publish(events)
             if len(events) < BATCH:
                 return

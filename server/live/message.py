@@ -1,36 +1,36 @@
-"""What a subscriber is sent: the JSON of one response, made once for all who share it."""
+"""The JSON of one response, shared by all subscribers that get it."""
 
 import msgspec
 
-from server.live.deflate import deflated
+from server.live.deflate import compress
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """A response to the event `seq`, with nothing left out; `holes` are the places in it of the zeros of `lagged`.
+    """A response about the event `seq`, with `lagged` of 0 at the offsets `lagged_offsets`.
 
-    `cursor` is what a client gives as `after` to go on from here.
+    `cursor` is the client's `after` to continue from here.
     """
 
     seq: int
     body: bytes
-    holes: tuple[int, ...] = ()
+    lagged_offsets: tuple[int, ...] = ()
     cursor: str | None = None
     _deflated: bytes | None = None
 
     def deflated(self) -> bytes:
-        """Return the body as deflate blocks, made once for all who share it."""
+        """Return the body as deflate blocks, compressed once for all subscribers."""
         if self._deflated is None:
-            msgspec.structs.force_setattr(self, "_deflated", deflated(self.body))
+            msgspec.structs.force_setattr(self, "_deflated", compress(self.body))
         assert self._deflated is not None  # noqa: S101  (just set)
         return self._deflated
 
-    def telling(self, lagged: int) -> bytes:
-        """Return the response for a subscriber that missed so many before it."""
-        if not lagged or not self.holes:
+    def with_lagged(self, lagged: int) -> bytes:
+        """Return the response for a subscriber that missed so many messages before it."""
+        if not lagged or not self.lagged_offsets:
             return self.body
         parts, start = [], 0
-        for hole in self.holes:
-            parts.append(self.body[start:hole])
-            start = hole + 1
+        for offset in self.lagged_offsets:
+            parts.append(self.body[start:offset])
+            start = offset + 1
         parts.append(self.body[start:])
         return str(lagged).encode().join(parts)

@@ -1,19 +1,19 @@
-"""Long work in short steps, so that a request that comes meanwhile does not wait for all of it."""
+"""Long work in short slices of time, so that other tasks of the event loop can run in between."""
 
 import asyncio
 import time
 
-STEP_SECONDS = 0.001
+SLICE_SECONDS = 0.001
 
 
-class Pace:
-    """Of one piece of work; `rest` often."""
+class TimeSlice:
+    """The time slice of one task; call `end_if_over` often."""
 
     def __init__(self) -> None:
-        self._until = time.perf_counter() + STEP_SECONDS
+        self._until = time.perf_counter() + SLICE_SECONDS
 
-    async def rest(self) -> None:
-        """Let others have their turn, where the step was long enough."""
+    async def end_if_over(self) -> None:
+        """Yield to other tasks if the slice is over, then begin the next one."""
         if time.perf_counter() > self._until:
             await asyncio.sleep(0)
-            self._until = time.perf_counter() + STEP_SECONDS
+            self._until = time.perf_counter() + SLICE_SECONDS

@@ -1,4 +1,4 @@
-"""Waiting for a database that is away or slow: what is followed stays followed."""
+"""Retries after temporary errors of the database."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,8 +13,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def persist(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a call returns, tried again for as long as what it raises may pass."""
+async def retry(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return the result of a call, repeated while it raises temporary errors of the database."""
     backoff = Backoff(BACKOFF)
     while True:
         try:

@@ -1,37 +1,35 @@
-"""One subscriber: what waits to be sent to it, and how much it missed."""
+"""One subscriber: its queue of messages, and how many it missed."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from server.live.feed import Feed
-from server.live.group import Group
+from server.live.group import SubscriberGroup
 from server.live.message import Message
 
 QUEUE_LIMIT = 256
 QUEUE_BYTES = 4 * 1024 * 1024
-"""One event is always let in, however large.
-
-Few bodies are a subscriber's own: most are shared with others.
-"""
+"""An empty queue takes one event of any size. Subscribers share most bodies with others."""
 
 
 class Subscriber:
-    """Messages in order, each once, for one reader: `take` them whenever `wake` is called.
+    """Messages in order, each once, for one reader: `take` them when `wake` is called.
 
-    It is *live* when its group's messages are queued; while it reads what it missed in the outbox
-    they are let pass, and, towards the end of that, *held* until what comes before them is queued.
+    A *live* subscriber queues the messages of its group. While it catches up from the outbox it
+    ignores them; towards the end it *buffers* them until all earlier messages are queued.
     """
 
     __slots__ = (
+        "_buffer",
         "_bytes",
+        "_drained",
         "_fall_behind",
-        "_held",
         "_lagged",
         "_live",
         "_queue",
-        "_room",
         "_wake",
+        "catch_up_task",
         "client",
         "closed",
         "cursor",
@@ -39,13 +37,12 @@ class Subscriber:
         "feed",
         "group",
         "position",
-        "reading",
     )
 
     def __init__(
         self,
         feed: Feed,
-        group: Group,
+        group: SubscriberGroup,
         position: int,
         wake: Callable[[], None],
         fall_behind: Callable[["Subscriber"], None],
@@ -56,27 +53,26 @@ class Subscriber:
         self.client = client
         self.group = group
         self.position = position
-        """The event that was queued, or passed over, last."""
+        """The last event that was queued or skipped."""
         self.closed = False
         self.cursor: str | None = None
-        """The place of the response that was taken last."""
+        """The cursor of the last message that was taken."""
         self.error: Exception | None = None
-        """Why it ended; there is no more once its queue is empty."""
-        self.reading: asyncio.Task[None] | None = None
-        """What reads the outbox for it."""
+        """Why it ended; the messages in its queue can still be taken."""
+        self.catch_up_task: asyncio.Task[None] | None = None
         self._wake = wake
         self._fall_behind = fall_behind
-        self._live = feed.place is None
+        self._live = feed.start is None
         self._queue: deque[Message] = deque()
-        self._held: list[tuple[int, Sequence[Message]]] | None = None
+        self._buffer: list[tuple[int, Sequence[Message]]] | None = None
         self._bytes = 0
         self._lagged = 0
-        self._room: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
 
     def take(self) -> bytes | None:
         """Return the next response, None while there is none."""
-        taken = self.take_message()
-        return None if taken is None else taken[0].telling(taken[1])
+        found = self.take_message()
+        return None if found is None else found[0].with_lagged(found[1])
 
     def take_message(self) -> tuple[Message, int] | None:
         """Return the next message and how many were missed before it, None while there is none."""
@@ -86,35 +82,38 @@ class Subscriber:
         self._bytes -= len(message.body)
         self.cursor = message.cursor
         lagged, self._lagged = self._lagged, 0
-        if not self._queue and self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        if not self._queue and self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
         return message, lagged
 
     @property
     def is_over(self) -> bool:
-        """Whether it ended and everything before was taken."""
+        """Whether it ended and its queue is empty."""
         return self.error is not None and not self._queue
 
     def offer(self, seq: int, messages: Sequence[Message]) -> None:
-        """Take in what the group tells of an event."""
+        """Queue or buffer the group's messages about an event, or ignore them."""
         if self.closed or self.error is not None or seq <= self.position:
             return
         if self._live:
             self.position = seq
             self._append(messages)
             self._wake()
-        elif self._held is not None:
-            self._held.append((seq, messages))
-            if len(self._held) > QUEUE_LIMIT:
-                # They stand in the outbox: it is read on.
-                self._held = None
+        elif self._buffer is not None:
+            self._buffer.append((seq, messages))
+            if len(self._buffer) > QUEUE_LIMIT:
+                # The outbox has them: catching up reads them again.
+                self._buffer = None
 
-    def miss(self, seq: int, count: int) -> None:
-        """Note that so many messages about an event are left out; who may miss nothing finds it in the outbox."""
+    def skip(self, seq: int, count: int) -> None:
+        """Count messages about an event that are left out.
+
+        A complete subscription reads them from the outbox instead.
+        """
         if self.closed or self.error is not None or seq <= self.position:
             return
         if not self._live:
-            self._held = None
+            self._buffer = None
         elif self.feed.topic.complete:
             self._live = False
             self._fall_behind(self)
@@ -123,7 +122,7 @@ class Subscriber:
             self._lagged += count
 
     def _append(self, messages: Sequence[Message]) -> None:
-        """Queue what belongs to one event, all of it or nothing."""
+        """Queue all messages about one event, or none."""
         size = sum(len(message.body) for message in messages)
         if self._queue and (
             len(self._queue) + len(messages) > QUEUE_LIMIT or self._bytes + size > QUEUE_BYTES
@@ -134,10 +133,9 @@ class Subscriber:
             self._bytes += size
 
     def _drop_queue(self) -> None:
-        """Make room: a complete subscription goes back to the outbox, any other leaves out what waits, and says so."""
+        """Empty the queue; a complete subscription catches up from the outbox, others lag."""
         if self.feed.topic.complete:
-            # Nothing of its topic lies before the queue; what was purged there must not count as
-            # lost.
+            # No event of the topic lies before the queue: purged events there are not missed.
             self.position = self._queue[0].seq - 1
             self._live = False
             self._fall_behind(self)
@@ -147,40 +145,40 @@ class Subscriber:
         self._bytes = 0
 
     async def put(self, seq: int, messages: Sequence[Message]) -> None:
-        """Queue what the outbox tells of an event, as soon as the reader has taken all before."""
+        """Queue messages about an event of the outbox; waits until the queue is empty."""
         while self._queue:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
         self._queue.extend(messages)
         self._bytes += sum(len(message.body) for message in messages)
         self.position = seq
         self._wake()
 
-    def hold(self) -> None:
-        """Keep, from now on, what the group tells."""
-        self._held = []
+    def start_buffering(self) -> None:
+        """Buffer the messages of the group from now on."""
+        self._buffer = []
 
     def go_live(self) -> bool:
-        """Queue what was held; return False where it was too much: then the outbox must be read on."""
-        held, self._held = self._held, None
-        if held is None:
+        """Queue the buffered messages; return False where there were too many to buffer."""
+        buffered, self._buffer = self._buffer, None
+        if buffered is None:
             return False
         self._live = True
-        self.reading = None
-        for seq, messages in held:
-            # The outbox may have told of it already.
+        self.catch_up_task = None
+        for seq, messages in buffered:
+            # `offer` ignores those that were read from the outbox.
             self.offer(seq, messages)
         return True
 
     def end(self, error: Exception) -> None:
-        """End it as soon as its queue is empty."""
+        """End the subscription as soon as its queue is empty."""
         if self.error is None:
             self.error = error
-            self.stop_reading()
+            self.stop_catch_up()
             self._wake()
 
-    def stop_reading(self) -> None:
-        """Let the outbox be."""
-        if self.reading is not None:
-            self.reading.cancel()
-            self.reading = None
+    def stop_catch_up(self) -> None:
+        """Stop reading the outbox."""
+        if self.catch_up_task is not None:
+            self.catch_up_task.cancel()
+            self.catch_up_task = None

@@ -1,7 +1,7 @@
-"""uvicorn's websocket, which takes frames at once and reads in small steps.
+"""uvicorn's websocket protocol that writes frames directly and reads in small steps.
 
-An update goes to thousands of websockets without a task for each; what a client sends is parsed a
-kilobyte at a time, and the loop does everything else in between.
+An update goes to thousands of websockets without a task for each. Input is parsed a kilobyte at a
+time, and other tasks of the event loop run in between.
 """
 
 import asyncio
@@ -13,30 +13,29 @@ from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from server.http.head import HeadError, refusal
-from server.live.allowance import Allowance
+from server.http.head import HeadError, error_response
+from server.live.allowance import MessageRateLimit
 from server.live.deflate import Deflate, DeflateFactory
 
-EXTENSION = "kasparro.wire"
-"""Where the ASGI scope of a websocket holds its `Wire`."""
+EXTENSION = "kasparro.websocket"
+"""The ASGI extension that holds the `WebSocketProtocol` of a websocket."""
 
 SLICE_BYTES = 1024
-"""Parsed at once: up to 170 frames, 2 ms."""
+"""Parsed in one call: up to 170 frames, 2 ms."""
 STEP_SECONDS = 0.001
-"""How long slices are parsed in a row."""
-MOST_UNSENT_BYTES = 1024 * 1024
-"""Of pongs and answers that a client does not read; beyond, nothing more that it sends is read either."""
+"""How long slices are parsed without a break."""
+MAX_UNSENT_BYTES = 1024 * 1024
+"""Of responses that a client does not read; above the limit its input is not read either."""
 
 _TEXT = 0x81  # one whole text frame (RFC 6455, 5.2); a server's frames are not masked
 _DEFLATED_TEXT = 0xC1  # the same, compressed (RFC 7692, 6)
 _LARGE = 16 * 1024
 
 
-class Wire(WebSocketsSansIOProtocol):
-    """A websocket; `on_writable` is called when its peer has read what was too much for its buffer.
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A websocket; `on_writable` is called when the full write buffer has been sent.
 
-    `allowance` bounds the messages that are read; it is the client's where somebody sets it, else
-    the wire's own.
+    `rate_limit` limits the messages that are read. The application replaces it by the client's.
     """
 
     on_writable: Callable[[], None] | None = None
@@ -50,7 +49,7 @@ class Wire(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn.available_extensions = [DeflateFactory()]
-        self.allowance = Allowance()
+        self.rate_limit = MessageRateLimit()
         self._unread = bytearray()
         self._next_step: asyncio.Handle | None = None
 
@@ -58,7 +57,7 @@ class Wire(WebSocketsSansIOProtocol):
 
     @property
     def is_writable(self) -> bool:
-        """Whether a frame can be written now, and would not only lie in the buffer."""
+        """Whether a frame can be written now without filling the buffer."""
         return (
             self.writable.is_set()
             and self.handshake_complete
@@ -67,7 +66,7 @@ class Wire(WebSocketsSansIOProtocol):
 
     @property
     def deflates(self) -> bool:
-        """Whether client and server have agreed to compress."""
+        """Whether compression was negotiated."""
         return any(isinstance(extension, Deflate) for extension in self.conn.extensions)
 
     def write_text(self, head: bytes, body: bytes, tail: bytes) -> None:
@@ -84,18 +83,18 @@ class Wire(WebSocketsSansIOProtocol):
         if length < _LARGE:
             self.transport.write(frame + body + tail)
         else:
-            # A large body is shared by many: it is not copied for each.
+            # Many websockets share a large body: it is not copied for each.
             self.transport.writelines((frame, body, tail))
 
     def resume_writing(self) -> None:
-        """Tell that there is room again."""
+        """Call `on_writable`, and read again."""
         super().resume_writing()
         if self.on_writable is not None:
             self.on_writable()
         self._read_on_soon()
 
     def keepalive_timeout(self) -> None:
-        """Let go of a peer that answers no ping; one that does not read either would keep its buffer for ever."""
+        """Close a websocket whose peer answers no ping; aborts it if the buffer is not read."""
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -103,34 +102,34 @@ class Wire(WebSocketsSansIOProtocol):
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, as far as may be now."""
+        """Parse input, as far as the limits allow."""
         if not self.handshake_initiated:
-            self._parse(data)  # the handshake and nothing else, as `HttpProtocol` hands it over
+            self._parse(data)  # `HttpProtocol` passes the handshake alone
             return
         self._unread += data
         if self._next_step is None:
             self._read_on()
 
     async def receive(self) -> ASGIReceiveEvent:
-        """Return the next message; once there are no more, read on."""
+        """Return the next message; reads more input once there are none."""
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
-            self._go_on_reading()
+            self._resume_reading()
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send a message; after an accept, what came before it is read, and after a close the peer's."""
+        """Send a message; after an accept or a close, reads the input that came before."""
         await super().send(message)
         if self._unread and message["type"] != "websocket.send":
             self._read_on_soon()
 
     def _read_on(self) -> None:
-        """Parse slices for a step; then let others have their turn, or the client wait."""
+        """Parse slices for one step; then yield to other tasks, or wait for the rate limit."""
         self._next_step = None
         until = time.perf_counter() + STEP_SECONDS
         while self._unread and self._may_read:
-            seconds = self.allowance.seconds_until_next(self.loop.time())
+            seconds = self.rate_limit.seconds_until_next(self.loop.time())
             if seconds:
                 self._next_step = self.loop.call_later(seconds, self._read_on)
                 break
@@ -151,13 +150,13 @@ class Wire(WebSocketsSansIOProtocol):
     def _may_read(self) -> bool:
         if self.read_paused or not self.handshake_complete or self.transport.is_closing():
             return False
-        return self.writable.is_set() or self.transport.get_write_buffer_size() < MOST_UNSENT_BYTES
+        return self.writable.is_set() or self.transport.get_write_buffer_size() < MAX_UNSENT_BYTES
 
     def _read_on_soon(self) -> None:
         if self._unread and self._next_step is None:
             self._next_step = self.loop.call_soon(self._read_on)
 
-    def _go_on_reading(self) -> None:
+    def _resume_reading(self) -> None:
         if self._unread:
             self._read_on_soon()
         else:
@@ -170,15 +169,15 @@ class Wire(WebSocketsSansIOProtocol):
         elif self.conn.parser_exc is not None:
             self.handle_parser_exception()
         else:
-            self.allowance.spend(len(self.conn.events), self.loop.time())
+            self.rate_limit.spend(len(self.conn.events), self.loop.time())
             self.handle_events()
 
     def _refuse_handshake(self) -> None:
-        """Answer a handshake that cannot be parsed, and hang up."""
-        answer = b"".join(self.conn.data_to_send())
-        bad = HeadError(400, "The handshake of a websocket cannot be read")
+        """Answer a handshake that cannot be parsed, then close the connection."""
+        response = b"".join(self.conn.data_to_send())
+        error = HeadError(400, "The handshake of a websocket cannot be read")
         self.handshake_complete = self.close_sent = True
-        self.transport.write(answer or refusal(bad, self.default_headers))
+        self.transport.write(response or error_response(error, self.default_headers))
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -189,8 +188,8 @@ class Wire(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     async def run_asgi(self) -> None:
-        """Run the application, with this wire in its scope."""
-        # The scope's type lists what ASGI names; servers may add to its extensions.
+        """Run the application, with this protocol in its scope."""
+        # The scope's type lists the extensions of ASGI; servers may add others.
         extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]
         extensions[EXTENSION] = self
         await super().run_asgi()

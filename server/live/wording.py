@@ -1,25 +1,25 @@
-"""Subscriptions in the same words: each event is written once for them, in turn with those in other words."""
+"""Subscriptions to the same operation: each event is encoded once for all of them."""
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from server.limits.rows import COINS_PER_MESSAGE
-from server.live.encoder import Commit, UpdateEncoder
-from server.live.group import Group
-from server.live.pace import Pace
-from server.live.retry import persist
-from server.live.turns import Turns
+from server.live.encoder import SharedEvent, UpdateEncoder
+from server.live.group import SubscriberGroup
+from server.live.pace import TimeSlice
+from server.live.retry import retry
+from server.live.turns import FairQueue
 
 BACKLOG_EVENTS = 64
 BACKLOG_NAMES = 50_000
-"""What may wait to be written in the same words.
+"""How much may wait to be encoded for one operation.
 
-The rows of its coins are held as long: some 1.5 KB each.
+The rows of the coins are held as long: about 1.5 KB each.
 """
 
-Wants = Mapping[Group, Sequence[str]]
+NamesByGroup = Mapping[SubscriberGroup, Sequence[str]]
 
 
 class LaggedUpdate(NamedTuple):
@@ -29,109 +29,115 @@ class LaggedUpdate(NamedTuple):
     messages: int
 
 
-class Pending:
-    """An event that is to be written, and what each group wants of it; `told` is done once all have been told."""
+class BacklogEntry:
+    """An event to encode, and the names in it for each group; `written` is done at its end."""
 
-    __slots__ = ("commit", "told", "wants")
+    __slots__ = ("names_by_group", "shared", "written")
 
-    def __init__(self, commit: Commit, wants: Wants) -> None:
-        self.commit = commit
-        self.wants = wants
-        self.told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, shared: SharedEvent, names_by_group: NamesByGroup) -> None:
+        self.shared = shared
+        self.names_by_group = names_by_group
+        self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def finish(self) -> None:
-        """Say that nothing is left to do."""
-        if not self.told.done():
-            self.told.set_result(None)
+        """Mark the entry as written."""
+        if not self.written.done():
+            self.written.set_result(None)
 
 
-class Wording:
-    """Writes one event after the other for its groups, from its first group's coming to `close`.
+class OperationWriter:
+    """Encodes the events of one operation for its groups, one after the other, until `close`.
 
-    `clients` counts the subscriptions of each client. An event that nobody is left for is not
-    written.
+    `clients` counts the subscriptions of each client. Events that no group is left for are not
+    encoded.
     """
 
-    def __init__(self, words: Hashable, encoder: UpdateEncoder, turns: Turns) -> None:
-        self.words = words
+    def __init__(self, encoder: UpdateEncoder, queue: FairQueue) -> None:
         self.encoder = encoder
-        self.groups: set[Group] = set()
+        self.groups: set[SubscriberGroup] = set()
         self.clients: Counter[str] = Counter()
-        self._turns = turns
-        self._backlog: deque[Pending] = deque()
-        self._names = 0
-        self._writing: Pending | None = None
-        self._left_out: dict[Group, LaggedUpdate] = {}
+        self._queue = queue
+        self._backlog: deque[BacklogEntry] = deque()
+        self._backlog_names = 0
+        self._current: BacklogEntry | None = None
+        self._lagged: dict[SubscriberGroup, LaggedUpdate] = {}
         self._woken = asyncio.Event()
-        self._pace = Pace()
+        self._slice = TimeSlice()
         self._task = asyncio.create_task(self._run())
 
-    def put(self, commit: Commit, wants: Wants) -> "asyncio.Future[None] | None":
-        """Take in an event; return what is done once it is told, None where others are to be told before it."""
-        pending = Pending(commit, wants)
-        in_step = self._writing is None and not self._backlog
-        self._backlog.append(pending)
-        self._names += len(commit.asked)
+    def put(
+        self, shared: SharedEvent, names_by_group: NamesByGroup
+    ) -> "asyncio.Future[None] | None":
+        """Add an event to the backlog; leaves out the oldest events above the limits.
+
+        Returns a future that is done once the event is written, None if the writer is behind.
+        """
+        entry = BacklogEntry(shared, names_by_group)
+        is_up_to_date = self._current is None and not self._backlog
+        self._backlog.append(entry)
+        self._backlog_names += len(shared.names)
         while len(self._backlog) > BACKLOG_EVENTS or (
-            self._names > BACKLOG_NAMES and len(self._backlog) > 1
+            self._backlog_names > BACKLOG_NAMES and len(self._backlog) > 1
         ):
             self._leave_out(self._next())
         self._woken.set()
-        return pending.told if in_step else None
+        return entry.written if is_up_to_date else None
 
     def close(self) -> None:
-        """Write no more, not even what is being written."""
+        """Stop at once; the current event is not finished."""
         self._task.cancel()
-        for pending in (self._writing, *self._backlog):
-            if pending is not None:
-                pending.finish()
+        for entry in (self._current, *self._backlog):
+            if entry is not None:
+                entry.finish()
 
     async def _run(self) -> None:
         while True:
             while not self._backlog:
                 self._woken.clear()
                 await self._woken.wait()
-            self._tell_of_what_is_left_out()
-            self._writing = self._next()
-            await self._write(self._writing)
-            self._writing.finish()
-            self._writing = None
+            self._report_lagged()
+            self._current = self._next()
+            await self._write(self._current)
+            self._current.finish()
+            self._current = None
 
-    def _next(self) -> Pending:
-        pending = self._backlog.popleft()
-        self._names -= len(pending.commit.asked)
-        return pending
+    def _next(self) -> BacklogEntry:
+        entry = self._backlog.popleft()
+        self._backlog_names -= len(entry.shared.names)
+        return entry
 
-    async def _write(self, pending: Pending) -> None:
-        count = min(len(pending.commit.asked), sum(map(len, pending.wants.values())))
+    async def _write(self, entry: BacklogEntry) -> None:
+        count = min(len(entry.shared.names), sum(map(len, entry.names_by_group.values())))
         try:
-            async with self._turns.turn(self.clients, self.encoder.cost * count):
-                wants = {group: names for group, names in pending.wants.items() if group.members}
-                if wants:
-                    await self._tell(pending.commit, wants)
-        except Exception as error:  # noqa: BLE001  (their clients are told why; all others go on)
-            for group in pending.wants:
+            async with self._queue.turn(self.clients, self.encoder.cost * count):
+                remaining = {
+                    group: names for group, names in entry.names_by_group.items() if group.members
+                }
+                if remaining:
+                    await self._encode(entry.shared, remaining)
+        except Exception as error:  # noqa: BLE001  (its clients get the error; all others go on)
+            for group in entry.names_by_group:
                 for member in tuple(group.members):
                     member.end(error)
 
-    async def _tell(self, commit: Commit, wants: Wants) -> None:
-        found = await persist(self.encoder.encode, commit, list(wants.values()))
-        for group, messages in zip(wants, found, strict=True):
+    async def _encode(self, shared: SharedEvent, names_by_group: NamesByGroup) -> None:
+        encoded = await retry(self.encoder.encode, shared, list(names_by_group.values()))
+        for group, messages in zip(names_by_group, encoded, strict=True):
             for member in tuple(group.members):
-                member.offer(commit.event.seq, messages)
-                await self._pace.rest()
+                member.offer(shared.event.seq, messages)
+                await self._slice.end_if_over()
 
-    def _leave_out(self, pending: Pending) -> None:
-        """Remember what is not written: in these words it is too much for the rate at which it changes."""
-        for group, names in pending.wants.items():
+    def _leave_out(self, entry: BacklogEntry) -> None:
+        """Count the messages of an event that is not encoded: the operation is too expensive."""
+        for group, names in entry.names_by_group.items():
             messages = -(-len(names) // COINS_PER_MESSAGE)
-            before = self._left_out[group].messages if group in self._left_out else 0
-            self._left_out[group] = LaggedUpdate(pending.commit.event.seq, before + messages)
-        pending.finish()
+            before = self._lagged[group].messages if group in self._lagged else 0
+            self._lagged[group] = LaggedUpdate(entry.shared.event.seq, before + messages)
+        entry.finish()
 
-    def _tell_of_what_is_left_out(self) -> None:
-        """Tell the members in its order: after what was being written meanwhile."""
-        left_out, self._left_out = self._left_out, {}
-        for group, (seq, messages) in left_out.items():
+    def _report_lagged(self) -> None:
+        """Report messages that were left out to the members, after the event encoded meanwhile."""
+        lagged, self._lagged = self._lagged, {}
+        for group, (seq, messages) in lagged.items():
             for member in tuple(group.members):
-                member.miss(seq, messages)
+                member.skip(seq, messages)

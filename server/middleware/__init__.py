@@ -1,1 +1,1 @@
-"""What every request passes before it reaches a route: plain ASGI, one concern a file."""
+"""The ASGI middleware that each request passes before its route, one concern a file."""

@@ -1,9 +1,9 @@
-"""Answers in the content coding that their client asks for."""
+"""The compression of responses."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.http.compression import LEAST_BYTES, coding_for, encode
+from server.http.compression import MIN_BYTES, coding_for, encode
 
 COMPRESSIBLE = frozenset(
     {
@@ -14,35 +14,35 @@ COMPRESSIBLE = frozenset(
         "text/plain",
     }
 )
-"""Neither streams nor exported files, which are sent while they are made."""
+"""Without streams and exported files, which are sent while they are written."""
 
 
 class Compression:
-    """Compresses each answer that is there as a whole; neither streams nor what is small or encoded already."""
+    """Compresses complete responses, unless they are small or encoded already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; its answer comes back in the best coding."""
+        """Pass on a request; compresses its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        held: Message | None = None
+        start: Message | None = None
 
         async def send_encoded(message: Message) -> None:
-            """Hold the head back until the first part of the body tells whether it is all of it."""
-            nonlocal held
+            """Delay the head until the first part of the body shows whether it is complete."""
+            nonlocal start
             if message["type"] == "http.response.start" and _is_compressible(
                 Headers(raw=message["headers"])
             ):
-                held = message
+                start = message
                 return
-            if held is not None:
-                start, held = held, None
+            if start is not None:
+                head, start = start, None
                 if not message.get("more_body", False):
-                    message = await _encoded(scope, start, message)
-                await send(start)
+                    message = await _encode(scope, head, message)
+                await send(head)
             await send(message)
 
         await self._app(scope, receive, send_encoded)
@@ -53,12 +53,12 @@ def _is_compressible(headers: Headers) -> bool:
     return media_type in COMPRESSIBLE and "content-encoding" not in headers
 
 
-async def _encoded(scope: Scope, start: Message, message: Message) -> Message:
-    """Return the body in the best coding, and say so in the head."""
+async def _encode(scope: Scope, head: Message, message: Message) -> Message:
+    """Return the body in the best coding; sets the headers in `head`."""
     body = message.get("body", b"")
-    if len(body) < LEAST_BYTES:
+    if len(body) < MIN_BYTES:
         return message
-    headers = MutableHeaders(raw=list(start["headers"]))
+    headers = MutableHeaders(raw=list(head["headers"]))
     if "accept-encoding" not in headers.get("vary", "").lower():
         headers.add_vary_header("Accept-Encoding")
     written, coding = await encode(body, coding_for(scope["headers"]))
@@ -67,6 +67,6 @@ async def _encoded(scope: Scope, start: Message, message: Message) -> Message:
         headers["content-length"] = str(len(written))
         etag = headers.get("etag", "")
         if etag.startswith('"'):
-            headers["etag"] = f"W/{etag}"  # a strong one is of bytes that are not sent
-    start["headers"] = headers.raw
+            headers["etag"] = f"W/{etag}"  # a strong one is of the bytes before encoding
+    head["headers"] = headers.raw
     return {**message, "body": written}

@@ -1,4 +1,4 @@
-"""Behind a reverse proxy: the client, scheme and host that a trusted proxy names take the place of the socket's."""
+"""The client, scheme and host that a trusted reverse proxy reports."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -9,10 +9,10 @@ _NAMES = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host
 
 
 class Forwarded:
-    """Reads X-Forwarded-For, -Proto and -Host where the peer is one of FORWARDED_ALLOW_IPS; ignores them elsewhere.
+    """Reads X-Forwarded-For, -Proto and -Host of the proxies in FORWARDED_ALLOW_IPS.
 
-    Of several values the last one counts: the nearest proxy added it, and the client may have sent
-    the others.
+    Of several values it reads the last one, which the nearest proxy added; the client may have
+    sent the others.
     """
 
     def __init__(self, app: ASGIApp, proxies: Proxies) -> None:
@@ -20,7 +20,7 @@ class Forwarded:
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, as its client sent it to the proxy."""
+        """Pass on a request as the client sent it to the proxy."""
         client = scope.get("client")
         if client and self._proxies.trusts(client[0]):
             self._rewrite(scope)
@@ -42,8 +42,8 @@ class Forwarded:
                 scheme = scheme.replace("ws", "http", 1)
                 scope["scheme"] = scheme.replace("http", "ws", 1) if is_websocket else scheme
         if host := _last(given.get(b"x-forwarded-host", [""])):
-            kept = [(name, value) for name, value in scope["headers"] if name != b"host"]
-            scope["headers"] = [(b"host", host.encode("latin-1")), *kept]
+            others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            scope["headers"] = [(b"host", host.encode("latin-1")), *others]
 
 
 def _last(values: list[str]) -> str:

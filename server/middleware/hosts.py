@@ -1,4 +1,4 @@
-"""Only requests for a name of this server: a page that points its own name here (DNS rebinding) gets nothing."""
+"""The check of the Host header, against DNS rebinding."""
 
 import functools
 import ipaddress
@@ -18,12 +18,12 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Hosts:
-    """The names and addresses that a server answers for.
+    """The names and addresses of a server.
 
-    Those are localhost, HOST, the address that the connection was made to, and ALLOWED_HOSTS. A
-    server that listens on every address (0.0.0.0 or ::) also answers for any IP address, since the
-    one that a client sees may be a router's or a container host's, and for the name of its machine.
-    An address needs no DNS, so nobody can rebind it.
+    They are localhost, HOST, the address of the connection, and ALLOWED_HOSTS. A server that
+    listens on every address (0.0.0.0 or ::) also has the name of its machine and any IP address:
+    a client may see the address of a router or of a container's host. DNS rebinding needs a name,
+    so addresses are safe.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,7 +40,7 @@ class Hosts:
         self.allows = functools.lru_cache(maxsize=256)(self._allows)
 
     def _allows(self, host: bytes, local_address: str | None) -> bool:
-        """Tell whether the server answers for the value of a Host header, on a connection made to `local_address`."""
+        """Return whether a Host header is valid on a connection to `local_address`."""
         if self._all:
             return True
         match = _HOST.fullmatch(host.decode("latin-1").lower())
@@ -57,18 +57,18 @@ class Hosts:
 
 
 class AllowedHosts:
-    """Answers 421 to a request, or a websocket's handshake, for a host that is not this server's."""
+    """Answers 421 to a request, or a websocket's handshake, for another host."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
         self._app = app
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or turn it away."""
+        """Pass on a request, or refuse it."""
         server = scope.get("server")
         local_address = server[0] if server else None
         for name, value in scope.get("headers", ()):
-            # A program of HTTP/1.0 may send none, and is no browser.
+            # A client of HTTP/1.0 may send none; it is not a browser.
             if name == b"host" and not self._hosts.allows(value, local_address):
                 await _refuse(value, scope, receive, send)
                 return
@@ -78,9 +78,9 @@ class AllowedHosts:
 async def _refuse(host: bytes, scope: Scope, receive: Receive, send: Send) -> None:
     shown = host.decode("latin-1")[:SHOWN_CHARACTERS]
     detail = (
-        f"This server does not answer for the host {shown!r}. If it should, add the name to ALLOWED_HOSTS; behind a "
-        "proxy, that is the name that the proxy passes on in Host, or in X-Forwarded-Host where FORWARDED_ALLOW_IPS "
-        "names the proxy"
+        f"This server does not answer for the host {shown!r}. If it should, add the name to"
+        " ALLOWED_HOSTS; behind a proxy, that is the name that the proxy passes on in Host, or in"
+        " X-Forwarded-Host where FORWARDED_ALLOW_IPS names the proxy"
     )
     if scope["type"] == "websocket":
         await refuse_websocket(receive, send, MISDIRECTED, detail)

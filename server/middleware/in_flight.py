@@ -1,4 +1,4 @@
-"""Every request has a place while it is worked on: see `server.limits.concurrency`."""
+"""The limit on requests in progress: each holds a slot of `server.limits.concurrency`."""
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,58 +10,59 @@ from server.middleware.body_limit import announced_length
 
 RETRY_AFTER_SECONDS = 1
 LIVE = "/health/live"
-"""Needs no place: it asks nothing but whether this process answers."""
+"""Needs no slot: it only shows that this process answers."""
 HEALTH = "/health"
-"""What begins so has places of its own, since what it tells of must not be how busy this server is."""
+"""Paths with this prefix have slots of their own: they must answer under load too."""
 
 
 class InFlightLimit:
-    """Lets a request wait for a place, and answers 503 with Retry-After where there is none in time.
+    """Lets a request wait for a slot, and answers 503 with Retry-After after the time-out.
 
-    A place is left when the answer begins: then the work is done, but for exports and streams,
-    which have bounds of their own. It stands behind what reads the body, so an unfinished body
-    takes no place.
+    The slot is released when the response starts: then the work is done, except for exports and
+    streams, which have their own limits. The middleware before it reads the body, so an incomplete
+    body holds no slot.
     """
 
     def __init__(
-        self, app: ASGIApp, places: ConcurrencyLimit, health_places: ConcurrencyLimit
+        self, app: ASGIApp, concurrency: ConcurrencyLimit, health_concurrency: ConcurrencyLimit
     ) -> None:
         self._app = app
-        self._places = places
-        self._health_places = health_places
+        self._concurrency = concurrency
+        self._health_concurrency = health_concurrency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on in its turn, or turn it away."""
+        """Pass on a request with a slot, or refuse it."""
         if scope["type"] != "http" or scope["path"] == LIVE:
             await self._app(scope, receive, send)
             return
-        places = self._health_places if scope["path"].startswith(HEALTH) else self._places
+        is_health = scope["path"].startswith(HEALTH)
+        limit = self._health_concurrency if is_health else self._concurrency
         client = client_address(scope)
         try:
-            if not places.take(client):
-                await places.wait(client, announced_length(scope))
+            if not limit.try_acquire(client):
+                await limit.wait(client, announced_length(scope))
         except FullError as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             await JSONResponse({"detail": str(error)}, 503, headers)(scope, receive, send)
             return
-        has_place = True
+        has_slot = True
 
-        async def send_and_leave(message: Message) -> None:
-            nonlocal has_place
-            if has_place:
-                has_place = False
-                places.leave(client)
+        async def send_and_release(message: Message) -> None:
+            nonlocal has_slot
+            if has_slot:
+                has_slot = False
+                limit.release(client)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_leave)
+            await self._app(scope, receive, send_and_release)
         finally:
-            if has_place:
-                places.leave(client)
+            if has_slot:
+                limit.release(client)
 
 
 def is_event_stream(start: Message) -> bool:
-    """Whether the response that begins with this message has no end of its own."""
+    """Return whether the response that starts with this message is a stream without an end."""
     for name, value in start["headers"]:
         if name == b"content-type":
             is_stream: bool = value.startswith((b"text/event-stream", b"multipart/mixed"))

@@ -1,4 +1,4 @@
-"""Websockets only for pages of our own origin or of those that CORS_ORIGINS names."""
+"""The check of the origin of websockets: the server's own, or one of CORS_ORIGINS."""
 
 import re
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """A web origin (RFC 6454, section 4): two are the same where all three parts are."""
+    """A web origin (RFC 6454, section 4)."""
 
     scheme: str
     host: str
@@ -28,7 +28,7 @@ class Origin(NamedTuple):
 
 
 def parse_origin(text: str) -> Origin | None:
-    """Read an Origin header; None for `null` and for what is no origin of a web page."""
+    """Return the origin of an Origin header; None for `null` and other schemes."""
     match = _ORIGIN.fullmatch(text)
     if match is None:
         return None
@@ -38,13 +38,13 @@ def parse_origin(text: str) -> Origin | None:
 
 
 def own_origin(scope: Scope) -> Origin | None:
-    """Return the origin that a request was sent to, by its scheme and its Host header."""
+    """Return the origin of the server, by the scheme and the Host header of a request."""
     scheme = "https" if scope.get("scheme") in ("https", "wss") else "http"
     return parse_origin(f"{scheme}://{Headers(scope=scope).get('host', '')}")
 
 
 class WebSocketOrigin:
-    """Refuses a handshake (403) whose Origin is foreign: the same-origin policy does not cover websockets."""
+    """Refuses a handshake of another origin (403): the same-origin policy excludes websockets."""
 
     def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
         self._app = app
@@ -52,12 +52,12 @@ class WebSocketOrigin:
         self._allowed = frozenset(parse_origin(origin) for origin in allowed if origin != "*")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse the handshake."""
+        """Pass on a request, or refuse the handshake."""
         if scope["type"] == "websocket":
             text = Headers(scope=scope).get("origin")
-            # Programs send none; only a browser can be made to connect without its user's will.
+            # Only browsers send it, and only they connect without the will of their user.
             if text is not None and not self._may_connect(parse_origin(text), own_origin(scope)):
-                await refuse_websocket(receive, send, FORBIDDEN, _why(text, own_origin(scope)))
+                await refuse_websocket(receive, send, FORBIDDEN, _reason(text, own_origin(scope)))
                 return
         await self._app(scope, receive, send)
 
@@ -65,9 +65,9 @@ class WebSocketOrigin:
         return self._all or (origin is not None and (origin == own or origin in self._allowed))
 
 
-def _why(text: str, own: Origin | None) -> str:
+def _reason(text: str, own: Origin | None) -> str:
     return (
-        f"A page of the origin {text[:SHOWN_CHARACTERS]!r} may not connect: this server's own is {own}. Add that "
-        "origin to CORS_ORIGINS; or, behind a proxy, set FORWARDED_ALLOW_IPS to the proxy's address, so that its "
-        "X-Forwarded-Proto and X-Forwarded-Host are believed"
+        f"A page of the origin {text[:SHOWN_CHARACTERS]!r} may not connect: this server's own is"
+        f" {own}. Add that origin to CORS_ORIGINS; or, behind a proxy, set FORWARDED_ALLOW_IPS to"
+        " the proxy's address, so that its X-Forwarded-Proto and X-Forwarded-Host are believed"
     )

@@ -1,12 +1,12 @@
-"""Below a path of a reverse proxy: ROOT_PATH is taken off requests that still carry it."""
+"""ROOT_PATH, the path prefix of a reverse proxy."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Prefix:
-    """Takes the prefix off a request's path, so that it does not matter whether the proxy does.
+    """Removes the prefix from the path of a request, unless the proxy has removed it.
 
-    Routes and checks by path see paths without it; links and redirects put it back.
+    Routes and other middleware see paths without the prefix; links and redirects add it.
     """
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
@@ -14,7 +14,7 @@ class Prefix:
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Pass on a request."""
         path: str = scope.get("path", "")
         if path == self._prefix or path.startswith(f"{self._prefix}/"):
             scope["path"] = path[len(self._prefix) :] or "/"

@@ -1,4 +1,4 @@
-"""A request's id, its line in the log, and the last answer when everything else failed."""
+"""The id of a request, its line in the log, and the response after an unexpected error."""
 
 import logging
 import re
@@ -17,14 +17,14 @@ SWITCHING_PROTOCOLS = 101
 FORBIDDEN = 403
 REFUSED = "websocket.http.response.start"
 CLIENT_CLOSED = 499
-"""The status logged for a client that left before its answer (nginx's number)."""
+"""The status logged for a client that left before the response (nginx's number)."""
 
 log = structlog.stdlib.get_logger(__name__)
 _LINES = logging.getLogger(__name__)
 
 
 def request_id(connection: HTTPConnection) -> str:
-    """Return the id of a request, as its response header and log lines carry it."""
+    """Return the id of a request, as in its response header and log lines."""
     found: str = connection.scope["kasparro.request_id"]
     return found
 
@@ -35,13 +35,16 @@ def elapsed_ms(connection: HTTPConnection) -> float:
 
 
 class RequestLog:
-    """Gives each request an id (a well-formed X-Request-ID is kept) and one log line, without its query string."""
+    """Gives each request an id, or its well-formed X-Request-ID, and one line in the log.
+
+    The line has no query string.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, named and timed."""
+        """Pass on a request with its id and start time."""
         started = time.perf_counter()
         number = _id_of(scope)
         scope["kasparro.request_id"] = number
@@ -68,7 +71,7 @@ class RequestLog:
         except Exception:
             if scope["type"] == "websocket":
                 raise  # uvicorn closes it with 1011
-            log.exception("a request failed in a way that nobody foresaw")
+            log.exception("a request failed unexpectedly")
             if not status:
                 response = JSONResponse({"detail": "Internal Server Error"}, 500)
                 await response(scope, receive, send_with_id)
@@ -85,7 +88,7 @@ def _log(scope: Scope, status: int, started: float) -> None:
         "ms": _elapsed_ms(started),
         "request_id": scope["kasparro.request_id"],
     }
-    # Not by `info`, which would look for the line of code that called it.
+    # `info` would search the stack for the caller, which takes longer.
     _LINES.handle(
         _LINES.makeRecord(
             _LINES.name, logging.INFO, __file__, 0, LogEvent("request", fields), (), None
@@ -106,7 +109,7 @@ def _new_id() -> str:
 
 
 def _path(scope: Scope) -> str:
-    # As it was sent, percent-encoded: a decoded line break would forge a line of the log.
+    # Percent-encoded as sent: a decoded line break could forge a line of the log.
     raw: bytes | None = scope.get("raw_path")
     return raw.decode("ascii", "backslashreplace") if raw else repr(scope["path"])
 

@@ -1,8 +1,8 @@
-"""Headers that tell a browser what our answers may do: nothing that does not come from this origin."""
+"""Security headers: a browser loads only content of this origin."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Swagger UI and GraphiQL draw their icons from data: URLs, GraphiQL carries its font in one.
+# Swagger UI and GraphiQL have icons in data: URLs, GraphiQL a font.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -17,13 +17,13 @@ HEADERS = (
 
 
 class SecurityHeaders:
-    """Adds them to every answer; the Content-Security-Policy too, since any body may be shown as a page."""
+    """Adds the headers to every response, since a browser may show any body as a page."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; its answer gets the headers."""
+        """Pass on a request; adds the headers to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

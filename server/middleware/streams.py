@@ -1,4 +1,4 @@
-"""Event streams end when the server stops, in a way that makes their clients come back."""
+"""The end of event streams when the server stops; their clients reconnect."""
 
 import asyncio
 
@@ -8,10 +8,10 @@ from server.middleware.in_flight import is_event_stream
 
 
 class EndStreams:
-    """Tells the application that the client has left once `stopping` is set, and closes what it leaves open.
+    """Sends the application a disconnect once `stopping` is set, then closes an open stream.
 
-    The stream then ends without its `complete` event: a client takes that for a lost connection and
-    resumes.
+    The stream ends without its `complete` event, which is a lost connection for a client: it
+    reconnects and resumes.
     """
 
     def __init__(self, app: ASGIApp, stopping: asyncio.Event) -> None:
@@ -19,7 +19,7 @@ class EndStreams:
         self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; its answer ends when the server does."""
+        """Pass on a request; its response ends when the server stops."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -35,7 +35,7 @@ class EndStreams:
             body_is_complete = not message.get("more_body", False)
             return message
 
-        async def send_watched(message: Message) -> None:
+        async def send_and_track(message: Message) -> None:
             nonlocal stream_is_open
             if message["type"] == "http.response.start":
                 stream_is_open = is_event_stream(message)
@@ -43,7 +43,7 @@ class EndStreams:
                 stream_is_open = False
             await send(message)
 
-        await self._app(scope, receive_or_stop, send_watched)
+        await self._app(scope, receive_or_stop, send_and_track)
         if stream_is_open:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -1,4 +1,4 @@
-"""The pages for a browser, and the closed list of files that they load; everything comes from our own origin."""
+"""The pages for a browser, and the closed list of files that they load."""
 
 import importlib.resources
 import re
@@ -27,16 +27,15 @@ EXPLORER_SCRIPTS = frozenset(
         "react-dom.production.min.js",
     }
 )
-# Browsers ask again each time and get 304: a new version is seen at once.
+# Browsers revalidate each time and get 304, so they see a new version at once.
 REVALIDATE = "no-cache"
-# Vite names a file for what it holds, such as index-BpleRzdd.js: under one name it is never
-# another.
+# The name has a hash of the content, such as index-BpleRzdd.js, so a file never changes.
 HASHED_NAME = re.compile(r"[a-z][a-z.]*-[\w-]{8}\.(js|css)")
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class Folder:
-    """Some files of a folder, by name; nothing else in it can be reached."""
+    """Some files of a folder, by name; others are not served."""
 
     def __init__(self, path: Path, names: frozenset[str], *, hashed: bool = False) -> None:
         self.path = path
@@ -44,7 +43,7 @@ class Folder:
         self._hashed = hashed
 
     def caching(self, name: str) -> str | None:
-        """Return how long a browser may keep a file; None for one that cannot be reached."""
+        """Return the Cache-Control of a file, None for one that is not served."""
         if self._hashed and HASHED_NAME.fullmatch(name):
             return IMMUTABLE
         return REVALIDATE if name in self._names else None
@@ -59,14 +58,14 @@ FOLDERS = {
 
 
 def wants_html(request: Request) -> bool:
-    """Whether a browser asks for a page: only browsers name text/html, and want it more than JSON."""
+    """Return whether a browser requests a page: only browsers prefer text/html to JSON."""
     accept = field_value(request.scope["headers"], b"accept")
     html, json = match_media_type(accept, "text/html"), match_media_type(accept, "application/json")
     return html.specificity >= NAMED and html.weight > 0 and html.weight >= json.weight
 
 
 async def get_asset(request: Request) -> Response:
-    """Answer a file that a page loads."""
+    """Answer a file that a page loads. Raises HTTPException (404) for any other."""
     folder = FOLDERS.get(request.path_params["folder"])
     name = request.path_params["name"]
     caching = None if folder is None else folder.caching(name)
@@ -81,12 +80,12 @@ async def get_docs(request: Request) -> Response:
 
 
 async def get_dashboard(request: Request) -> Response:
-    """Answer the dashboard, whichever of its pages the address names."""
+    """Answer the dashboard, for the path of any of its pages."""
     return await dashboard_page(request)
 
 
 async def dashboard_page(request: Request, vary: str = "Accept-Encoding") -> Response:
-    """Answer the dashboard, or how to get it and what there is without it: it is built at install time."""
+    """Answer the dashboard, or a page on how to build it."""
     built = DASHBOARD / "index.html"
     return await file_answer(
         request, built if built.is_file() else FILES / "dashboard_missing.html", REVALIDATE, vary
@@ -94,7 +93,7 @@ async def dashboard_page(request: Request, vary: str = "Accept-Encoding") -> Res
 
 
 async def explorer_page(request: Request) -> Response:
-    """Answer GraphiQL, or how to get it: its files are built at install time and may not be there."""
+    """Answer GraphiQL, or a page on how to build its files."""
     built = all((EXPLORER / name).is_file() for name in EXPLORER_SCRIPTS)
     name = "explorer.html" if built else "explorer_missing.html"
     return await file_answer(request, FILES / name, REVALIDATE, "Accept, Accept-Encoding")

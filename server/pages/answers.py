@@ -1,4 +1,4 @@
-"""Files as answers: each is read, put below the path prefix and compressed once, and asked about by its entity tag."""
+"""Responses with files: each is read, prefixed and compressed once, and has an entity tag."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.http.compression import FILE, LEAST_BYTES, coding_for
+from server.http.compression import FILE_CODINGS, MIN_BYTES, coding_for
 from server.http.etags import etag_of_body, not_modified
 from server.state import ServerState
 
@@ -20,18 +20,18 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-KEPT_FILES = 128
-"""In all their codings; together they take a few megabytes."""
+MAX_CACHED_FILES = 128
+"""In all codings; together they take a few megabytes."""
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
-"""For a file that is not there: a page of the version before may ask for it, and the next version may have it."""
+"""For a missing file: a page of another version may request it, and a later version may have it."""
 
-# An address of this server in a page: a prefix goes in front of its first slash.
-_ADDRESS = re.compile(rb'(?<=\s)(href|src|data-root)="/')
+# A path in a page: the prefix is inserted before its first slash.
+_PATH = re.compile(rb'(?<=\s)(href|src|data-root)="/')
 
 
 class EncodedPage(NamedTuple):
-    """A file as it is sent."""
+    """A file in a content coding."""
 
     body: bytes
     coding: str | None
@@ -41,33 +41,35 @@ class EncodedPage(NamedTuple):
 async def file_answer(
     request: Request, path: Path, cache_control: str, vary: str = "Accept-Encoding"
 ) -> Response:
-    """Answer a file, or 304 to a client that has it. Raises HTTPException where there is none."""
+    """Answer a file, or 304 to a client that has it. Raises HTTPException if it is missing."""
     state: ServerState = request.app.state.server
     coding = coding_for(request.scope["headers"])
-    written = await anyio.to_thread.run_sync(_written, path, coding, state.settings.root_path)
-    headers = {"ETag": written.etag, "Cache-Control": cache_control, "Vary": vary}
-    if kept := not_modified(request, written.etag):
-        kept.headers.update(headers)
-        return kept
-    if written.coding is not None:
-        headers["Content-Encoding"] = written.coding
-    return Response(written.body, headers={**headers, "Content-Type": MEDIA_TYPES[path.suffix]})
+    page = await anyio.to_thread.run_sync(_read, path, coding, state.settings.root_path)
+    headers = {"ETag": page.etag, "Cache-Control": cache_control, "Vary": vary}
+    if unchanged := not_modified(request, page.etag):
+        unchanged.headers.update(headers)
+        return unchanged
+    if page.coding is not None:
+        headers["Content-Encoding"] = page.coding
+    return Response(page.body, headers={**headers, "Content-Type": MEDIA_TYPES[path.suffix]})
 
 
-def _written(path: Path, coding: str | None, root_path: str) -> EncodedPage:
+def _read(path: Path, coding: str | None, root_path: str) -> EncodedPage:
     try:
-        found = path.stat()
-        return _kept(path, (found.st_mtime_ns, found.st_size), coding, root_path)
+        status = path.stat()
+        return _encoded(path, (status.st_mtime_ns, status.st_size), coding, root_path)
     except FileNotFoundError:
         raise HTTPException(404, headers=NO_STORE) from None
 
 
-@functools.lru_cache(KEPT_FILES)
-def _kept(path: Path, _changed: tuple[int, int], coding: str | None, root_path: str) -> EncodedPage:
+@functools.lru_cache(MAX_CACHED_FILES)
+def _encoded(
+    path: Path, _changed: tuple[int, int], coding: str | None, root_path: str
+) -> EncodedPage:
     body = path.read_bytes()
     if path.suffix == ".html":
-        body = _ADDRESS.sub(rb'\1="%s/' % root_path.encode(), body)
-    if coding is None or len(body) < LEAST_BYTES:
+        body = _PATH.sub(rb'\1="%s/' % root_path.encode(), body)
+    if coding is None or len(body) < MIN_BYTES:
         return EncodedPage(body, None, etag_of_body(body))
-    body = FILE[coding](body)
+    body = FILE_CODINGS[coding](body)
     return EncodedPage(body, coding, etag_of_body(body))

@@ -1,4 +1,4 @@
-"""How an answer of the REST interface is written: JSON, times in UTC that end in Z, errors as `{"detail": …}`."""
+"""The responses of the REST interface: JSON with times in UTC; errors are `{"detail": …}`."""
 
 import datetime
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,60 +22,57 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Json(Response):
-    """A JSON body; `msgspec.Raw` within it is written as it stands."""
+    """A JSON body; `msgspec.Raw` in it is written unchanged."""
 
     media_type = "application/json"
 
     def render(self, content: object) -> bytes:
-        """Encode; UTC times end in Z."""
+        """Return the JSON; UTC times end in Z."""
         return msgspec.json.encode(content)
 
 
 def now() -> datetime.datetime:
-    """Return the present in UTC."""
+    """Return the current time in UTC."""
     return datetime.datetime.now(datetime.UTC)
 
 
 def demo_mark(state: ServerState) -> dict[str, bool]:
-    """Return what an answer says more where the prices are made up; a real service's answers are what they were."""
+    """Return the property that only responses of a demo have."""
     return {"demo": True} if state.is_demo else {}
 
 
-def refused(detail: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer that a request cannot be fulfilled, in a sentence for its sender."""
+def error_body(detail: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error response with a sentence for the client."""
     return JSONResponse({"detail": detail}, status, headers)
 
 
 async def on_http_error(_: Request, error: Exception) -> Response:
     """Answer 404, 405 and the like."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    return refused(error.detail, error.status_code, error.headers)
+    return error_body(error.detail, error.status_code, error.headers)
 
 
 async def on_database_away(_: Request, error: Exception) -> Response:
-    """Answer 503: nothing of the reason is for a client.
-
-    An error that tells of a mistake of ours goes on as it is.
-    """
+    """Answer 503 without the cause. Raises errors that have another cause."""
     if not is_unavailable(error):
         raise error
     log.warning("the database is out of reach", reason=str(error) or type(error).__name__)
-    return refused(DATABASE_AWAY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return error_body(DATABASE_AWAY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def on_database_held_up(_: Request, error: Exception) -> Response:
-    """Answer 503 where the database is there and refuses: it is read-only, its disk is full, a lock is not free."""
+    """Answer 503 where the database refuses: it is read-only, its disk is full, a lock is taken."""
     log.warning("the database refuses a statement", reason=str(error) or type(error).__name__)
-    return refused(DATABASE_HELD_UP, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return error_body(DATABASE_HELD_UP, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def on_database_slow(_: Request, error: Exception) -> Response:
-    """Answer 503 where the statement time-out, or the wait for a connection, ran out."""
+    """Answer 503 after the time-out of a statement or of a connection."""
     log.warning("the database took too long", reason=str(error) or type(error).__name__)
-    return refused(DATABASE_SLOW, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return error_body(DATABASE_SLOW, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-# Starlette takes the handler of the nearest base class; TimeoutError is an OSError.
+# Starlette uses the handler of the nearest base class; TimeoutError is an OSError.
 ERROR_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     HTTPException: on_http_error,
     **dict.fromkeys(HELD_UP, on_database_held_up),

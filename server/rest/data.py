@@ -1,4 +1,4 @@
-"""GET /data: merged records, filtered, in pages; as a file with `format`."""
+"""GET /data: merged records with filters, as pages or as a file."""
 
 import msgspec
 from starlette.requests import Request
@@ -12,11 +12,11 @@ from server.rest.answers import Json
 from server.rest.export import UNLIMITED, get_export
 from server.rest.parameters import (
     BadParametersError,
-    Reader,
+    ParameterReader,
     choice,
+    decode_cursor,
     encode_cursor,
     integer,
-    position_of,
     text_or_none,
     ticker_or_none,
     time_from,
@@ -27,12 +27,12 @@ from server.state import ServerState
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 JSON = "json"
-# What PostgreSQL adds up to find a page's end must fit into its bigint.
+# The end of a page must fit into PostgreSQL's bigint.
 MAX_OFFSET = 2**63 - 1 - MAX_LIMIT - 1
 
 
 class Pagination(msgspec.Struct, frozen=True):
-    """The older service's words; `next_cursor` stands there only for who pages by cursor, and is null at the end."""
+    """The shape of the older service; `next_cursor` is there with `cursor`, null at the end."""
 
     limit: int
     offset: int
@@ -42,20 +42,20 @@ class Pagination(msgspec.Struct, frozen=True):
 
 
 async def get_data(request: Request) -> Response:
-    """Answer a page by `offset`, or by `cursor`; `cursor=` (empty) begins the latter."""
+    """Answer a page by `offset` or `cursor`; an empty cursor is the first page."""
     state: ServerState = request.app.state.server
-    reader = Reader(request.query_params)
+    reader = ParameterReader(request.query_params)
     form = reader.read("format", choice(JSON, *FORMATS), JSON)
     most, default = (MAX_LIMIT, DEFAULT_LIMIT) if form == JSON else (UNLIMITED, UNLIMITED)
     limit = reader.read("limit", integer(1, most), default)
     offset = reader.read("offset", integer(0, MAX_OFFSET), 0)
-    wanted = RecordFilter(
+    record_filter = RecordFilter(
         ticker=reader.read("ticker", ticker_or_none, None),
         source=reader.read("source", text_or_none, None),
         created_from=reader.read("start_date", time_from, None),
         created_to=reader.read("end_date", time_to, None),
     )
-    after = reader.read("cursor", position_of, None)
+    after = reader.read("cursor", decode_cursor, None)
     by_cursor = "cursor" in request.query_params
     if by_cursor and offset:
         reader.refuse(
@@ -63,12 +63,16 @@ async def get_data(request: Request) -> Response:
         )
     reader.check()
     if form != JSON:
-        return await get_export(request, form, wanted, limit=limit, offset=offset, after=after)
+        return await get_export(
+            request, form, record_filter, limit=limit, offset=offset, after=after
+        )
     etag = etag_of(request)
-    if kept := not_modified(request, etag):
-        return kept
+    if unchanged := not_modified(request, etag):
+        return unchanged
     async with state.reading() as connection:
-        page = await read_records_page(connection, wanted, limit=limit, offset=offset, after=after)
+        page = await read_records_page(
+            connection, record_filter, limit=limit, offset=offset, after=after
+        )
     pagination = Pagination(limit, offset, returned=len(page.records), total=page.total)
     if by_cursor:
         next_cursor = page.next_position and encode_cursor(page.next_position)
@@ -80,6 +84,6 @@ async def get_data(request: Request) -> Response:
 
 
 async def on_bad_parameters(_: Request, error: Exception) -> Response:
-    """Answer 422 with everything that is wrong."""
+    """Answer 422 with all problems."""
     assert isinstance(error, BadParametersError)  # noqa: S101 - registered for it
     return Json({"detail": error.problems}, 422)

@@ -1,4 +1,4 @@
-"""GET /data?format=…: the same records as a file, sent while the database writes it."""
+"""GET /data?format=…: the records as a file, sent while it is written."""
 
 import asyncio
 
@@ -21,13 +21,13 @@ from db.export.rows import (
     write_export,
 )
 from db.read.records import RecordFilter, RecordPosition
-from server.rest.answers import now, refused
+from server.rest.answers import error_body, now
 from server.state import ServerState
 
 TIMEOUT_SECONDS = 900.0
-"""For a whole export; the time-out of other requests does not count for it."""
+"""For a whole export; it has no other time-out."""
 STALL_SECONDS = 60.0
-"""How long a client may leave what was sent untaken."""
+"""How long a client may read nothing."""
 RETRY_AFTER_SECONDS = 10
 UNLIMITED = 2**63 - 1
 BUSY = "Too many exports are being written; try again in a moment"
@@ -38,25 +38,26 @@ log = structlog.stdlib.get_logger(__name__)
 async def get_export(
     request: Request,
     name: str,
-    wanted: RecordFilter,
+    record_filter: RecordFilter,
     *,
     limit: int,
     offset: int,
     after: RecordPosition | None,
 ) -> Response:
-    """Answer a file of the format `name`; without limit, offset and cursor it holds every record, in no order.
+    """Answer a file of the format `name`.
 
-    An empty file could not say that there is no such ticker: that is answered with 404.
+    Without limit, offset and cursor it has every record, unordered. An unknown ticker is answered
+    with 404, since an empty file does not show the problem.
     """
     whole = limit == UNLIMITED and not offset and after is None
     export = Export(
         dataset=RECORDS,
         form=FORMATS[name],
         selection=ExportQuery(
-            tickers=wanted.ticker and (wanted.ticker,),
-            sources=wanted.source and (wanted.source,),
-            start=wanted.created_from,
-            end=wanted.created_to,
+            tickers=record_filter.ticker and (record_filter.ticker,),
+            sources=record_filter.source and (record_filter.source,),
+            start=record_filter.created_from,
+            end=record_filter.created_to,
         ),
         part=None if whole else RecordSlice(limit=limit, offset=offset, after=after),
     )
@@ -66,18 +67,18 @@ async def get_export(
             async with state.reading() as connection:
                 await check_tickers(connection, export)
     except NoSuchTickerError as error:
-        return refused(str(error), 404)
+        return error_body(str(error), 404)
     try:
         encoder = await anyio.to_thread.run_sync(export.encoder)
     except ArrowMissingError as error:
-        return refused(str(error), 501)
+        return error_body(str(error), 501)
     return Download(state, export, encoder)
 
 
 class Download(Response):
-    """A file that begins once its first block is there: until then, whatever fails is answered as anywhere else.
+    """A file whose response starts with its first block: earlier errors get an error response.
 
-    What fails later breaks the connection, so that nobody takes a part for the whole.
+    A later error closes the connection, so that the client sees that the file is incomplete.
     """
 
     def __init__(self, state: ServerState, export: Export, encoder: FormatEncoder) -> None:
@@ -92,7 +93,7 @@ class Download(Response):
                 "Cache-Control": "no-store",
             },
         )
-        del self.headers["Content-Length"]  # nobody knows it yet
+        del self.headers["Content-Length"]  # unknown until the end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file, until it ends or the client leaves."""
@@ -101,11 +102,11 @@ class Download(Response):
             await send({"type": "http.response.body", "body": b""})
             return
         if self._state.exports.locked():
-            busy = refused(BUSY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+            busy = error_body(BUSY, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
             await busy(scope, receive, send)
             return
         async with self._state.exports:
-            await _until_left(receive, asyncio.create_task(self._send(send)))
+            await _wait_or_cancel(receive, asyncio.create_task(self._send(send)))
 
     async def _start(self, send: Send) -> None:
         await send(
@@ -144,9 +145,9 @@ class Download(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _until_left(receive: Receive, sending: asyncio.Task[None]) -> None:
-    """Wait for `sending`, but cancel it when the client leaves or the server stops."""
-    leaving = asyncio.create_task(_left(receive))
+async def _wait_or_cancel(receive: Receive, sending: asyncio.Task[None]) -> None:
+    """Wait for `sending`; cancel it when the client leaves or the server stops."""
+    leaving = asyncio.create_task(_wait_for_disconnect(receive))
     try:
         await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -157,6 +158,6 @@ async def _until_left(receive: Receive, sending: asyncio.Task[None]) -> None:
         sending.result()
 
 
-async def _left(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""GET /health, /health/live and /health/ready: for people, for a supervisor, for a load balancer."""
+"""GET /health, /health/live and /health/ready: for users, supervisors and load balancers."""
 
 import datetime
 from typing import Literal
@@ -18,9 +18,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether this server has something worth serving: a database, and data that was read from a source lately.
+    """Whether the server is ready: it has a database with data that was read recently.
 
-    `problems` says, where there are any, what keeps the ingestor from its work.
+    `problems` has sentences about what stops the ingestor.
     """
 
     status: Literal["ready", "not_ready"]
@@ -31,10 +31,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 async def get_health(request: Request) -> Response:
-    """Answer the older service's words: 200 while the database answers, else 503.
-
-    Only a demo's have one more.
-    """
+    """Answer in the shape of the older service: 200 while the database answers, else 503."""
     state: ServerState = request.app.state.server
     last = await _last_run(state)
     away = last is None
@@ -50,12 +47,12 @@ async def get_health(request: Request) -> Response:
 
 
 async def get_live(_: Request) -> Response:
-    """Answer 200 as long as the process can answer at all."""
+    """Answer 200."""
     return Json({"status": "alive"})
 
 
 async def get_ready(request: Request) -> Response:
-    """Answer 200 while there is a database with fresh data, else 503 with what is missing."""
+    """Answer 200 while the database has fresh data, else 503 with the reason."""
     state: ServerState = request.app.state.server
     instant = now()
     try:
@@ -78,7 +75,7 @@ async def get_ready(request: Request) -> Response:
     ready = Ready(
         status=status,
         database="connected",
-        data=_data_word(freshness),
+        data=_data_state(freshness),
         data_age_seconds=_age(freshness, instant),
         problems=tuple(problems),
     )
@@ -93,7 +90,7 @@ def _age(freshness: Freshness, instant: datetime.datetime) -> int | None:
     )
 
 
-def _data_word(freshness: Freshness) -> Literal["fresh", "stale", "missing"]:
+def _data_state(freshness: Freshness) -> Literal["fresh", "stale", "missing"]:
     if freshness.fresh:
         return "fresh"
     return "missing" if freshness.read_at is None else "stale"

@@ -1,6 +1,7 @@
-"""GET /openapi.json: the REST interface as OpenAPI 3.1, written as data; a test holds every answer against it."""
+"""GET /openapi.json: the REST interface as OpenAPI 3.1, written as data.
 
-from typing import Any
+A test validates the responses against it.
+"""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,172 +9,26 @@ from starlette.responses import Response
 from db.export.formats import FORMATS
 from server.rest.answers import Json
 from server.rest.data import DEFAULT_LIMIT, JSON, MAX_LIMIT, MAX_OFFSET
+from server.rest.openapi_schemas import SCHEMAS, Schema
 from server.rest.parameters import MAX_TEXT
 from server.state import ServerState
 
-Schema = dict[str, Any]
 
-TIME: Schema = {"type": "string", "format": "date-time", "pattern": "Z$", "description": "UTC"}
-NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
-TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time", "description": "UTC"}
-STATUS_OR_NULL: Schema = {"enum": ["success", "partial", "failure", "abandoned", None]}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-
-
-def _object(**properties: Schema) -> Schema:
-    """Describe an object in which every property is there, and no other."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _marked(schema: Schema) -> Schema:
-    """Describe the same object with the mark that only a demo's has."""
-    demo = {"const": True, "description": "The prices are made up; left out where they are not"}
-    return _may_have(schema, demo=demo)
-
-
-def _may_have(schema: Schema, **properties: Schema) -> Schema:
-    """Describe the same object with properties that may be left out."""
-    return {**schema, "properties": {**schema["properties"], **properties}}
-
-
-def _or_null(name: str) -> Schema:
-    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
-
-
-SCHEMAS: dict[str, Schema] = {
-    "Record": _object(
-        id={"type": "string", "examples": ["merged_btc"]},
-        ticker={"type": "string", "examples": ["BTC"]},
-        name={"type": ["string", "null"], "examples": ["Bitcoin"]},
-        price_usd={
-            **NUMBER_OR_NULL,
-            "description": "Always written with 8 decimals, rounded half to even",
-            "examples": [45000.5],
-        },
-        market_cap_usd=NUMBER_OR_NULL,
-        volume_24h_usd=NUMBER_OR_NULL,
-        percent_change_24h={**NUMBER_OR_NULL, "description": "In per cent"},
-        source={
-            "type": "string",
-            "description": "Where price, market cap, volume and change come from",
-        },
-        created_at={**TIME, "description": "When the source observed the values, in UTC"},
-        ingested_at={**TIME, "description": "When the record was last saved, in UTC"},
-    ),
-    "Pagination": {
-        "type": "object",
-        "properties": {
-            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-            "offset": COUNT,
-            "returned": COUNT,
-            "total": {**COUNT, "description": "How many records match in all"},
-            "next_cursor": {
-                "type": ["string", "null"],
-                "description": "Only where `cursor` was given: the next page's, null at the end",
-            },
-        },
-        "required": ["limit", "offset", "returned", "total"],
-        "additionalProperties": False,
-    },
-    "Meta": _object(
-        request_id={"type": "string", "description": "The same as the header X-Request-ID"},
-        api_latency_ms={"type": "number", "minimum": 0},
-    ),
-    "DataPage": _object(
-        data={
-            "type": "array",
-            "items": {"$ref": "#/components/schemas/Record"},
-            "maxItems": MAX_LIMIT,
-        },
-        pagination={"$ref": "#/components/schemas/Pagination"},
-        meta={"$ref": "#/components/schemas/Meta"},
-    ),
-    "Health": _marked(
-        _object(
-            status={"enum": ["ok", "error"]},
-            database={"enum": ["connected", "disconnected"]},
-            last_etl={
-                **TIME_OR_NULL,
-                "description": "When the newest finished run ended; null where none did",
-            },
-            last_etl_status=STATUS_OR_NULL,
-            timestamp=TIME,
-        )
-    ),
-    "Live": _object(status={"const": "alive"}),
-    "Ready": _may_have(
-        _object(
-            status={"enum": ["ready", "not_ready"]},
-            database={"enum": ["connected", "disconnected"]},
-            data={"enum": ["fresh", "stale", "missing", "unknown"]},
-            data_age_seconds={"type": ["integer", "null"], "minimum": 0},
-        ),
-        problems={
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "What keeps the ingestor from its work",
-        },
-    ),
-    "Stats": _object(
-        total_normalized=COUNT,
-        last_success=_or_null("LastSuccess"),
-        last_failure=_or_null("LastFailure"),
-    ),
-    "LastSuccess": _object(
-        source={"type": "string"}, finished_at=TIME, duration_ms=COUNT, processed=COUNT
-    ),
-    "LastFailure": _object(
-        source={"type": "string"}, finished_at=TIME, message={"type": ["string", "null"]}
-    ),
-    "Triggered": _object(status={"const": "triggered"}, timestamp=TIME),
-    "Root": _marked(
-        _object(
-            name={"type": "string"},
-            version={"type": "string"},
-            status={"const": "running"},
-            endpoints={
-                "type": "object",
-                "additionalProperties": {"type": "string", "pattern": "^/"},
-            },
-        )
-    ),
-    "Error": _object(detail={"type": "string"}),
-    "BadParameters": _object(
-        detail={
-            "type": "array",
-            "minItems": 1,
-            "items": _object(
-                loc={
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "examples": [["query", "limit"]],
-                },
-                msg={"type": "string"},
-                type={"type": "string"},
-            ),
-        }
-    ),
-}
-
-
-def _answer(description: str, schema: str) -> Schema:
+def _response(description: str, schema: str) -> Schema:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
     return {"description": description, "headers": headers, "content": content}
 
 
-def _kept(answer: Schema) -> Schema:
-    """Add the header of an answer that a client may keep."""
-    return answer | {"headers": answer["headers"] | {"ETag": {"$ref": "#/components/headers/ETag"}}}
+def _cacheable(response: Schema) -> Schema:
+    """Add the header of a response that a client may cache."""
+    return response | {
+        "headers": response["headers"] | {"ETag": {"$ref": "#/components/headers/ETag"}}
+    }
 
 
-def _data_answer() -> Schema:
-    page = _kept(_answer("A page, or a file", "DataPage"))
+def _data_response() -> Schema:
+    page = _cacheable(_response("A page, or a file", "DataPage"))
     page["headers"] |= {
         "Content-Disposition": {
             "description": "A file's name; not on a page",
@@ -195,14 +50,14 @@ def _parameter(name: str, schema: Schema, description: str) -> Schema:
 
 
 UNCHANGED: Schema = {
-    "description": "The answer with the ETag named by If-None-Match is still right",
+    "description": "The response with the ETag of If-None-Match is still current",
     "headers": {
         "X-Request-ID": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"},
     },
 }
-AWAY = _answer(
-    "The database is out of reach, or too much is asked at once; see Retry-After", "Error"
+UNAVAILABLE = _response(
+    "The database is unavailable, or there are too many requests; see Retry-After", "Error"
 )
 TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT, "pattern": "^[^\\u0000]*$"}
 # The other spellings of ISO 8601 have no format in JSON Schema.
@@ -214,7 +69,7 @@ DATE: Schema = {
         {"const": ""},
     ]
 }
-NO_PARAMETERS = _answer("A parameter was given, and there is none", "BadParameters")
+NO_PARAMETERS = _response("A parameter was given; none is allowed", "BadParameters")
 DATA_PARAMETERS = [
     _parameter(
         "format",
@@ -224,13 +79,13 @@ DATA_PARAMETERS = [
     _parameter(
         "limit",
         {"type": "integer", "minimum": 1},
-        f"Records a page: up to {MAX_LIMIT}, and {DEFAULT_LIMIT} where it is left out. Records in a file: any number, "
-        "and all where it is left out",
+        f"Records a page: up to {MAX_LIMIT}, and {DEFAULT_LIMIT} where it is left out. Records in a"
+        " file: any number, and all where it is left out",
     ),
     _parameter(
         "offset",
         {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
-        "Records to skip; with data that moves, `cursor` is the better way",
+        "Records to skip; prefer `cursor` while data changes",
     ),
     _parameter("ticker", TEXT, "A ticker, in upper or lower case"),
     _parameter("source", TEXT, "A source, such as coinpaprika"),
@@ -247,18 +102,18 @@ PATHS: dict[str, dict[str, Schema]] = {
         "get": {
             "operationId": "root",
             "tags": ["Service"],
-            "summary": "What this is, and where everything else is",
-            "responses": {"200": _answer("The endpoints; a page for a browser", "Root")},
+            "summary": "The name of the service and its endpoints",
+            "responses": {"200": _response("The endpoints; a page for a browser", "Root")},
         }
     },
     "/health": {
         "get": {
             "operationId": "health",
             "tags": ["Service"],
-            "summary": "Whether the database answers, and when data last came in",
+            "summary": "Whether the database answers, and when the last run ended",
             "responses": {
-                "200": _answer("The database answers", "Health"),
-                "503": _answer("It does not", "Health"),
+                "200": _response("The database answers", "Health"),
+                "503": _response("It does not", "Health"),
             },
         }
     },
@@ -267,7 +122,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "operationId": "live",
             "tags": ["Service"],
             "summary": "Whether the process answers at all",
-            "responses": {"200": _answer("It does", "Live")},
+            "responses": {"200": _response("It does", "Live")},
         }
     },
     "/health/ready": {
@@ -276,8 +131,8 @@ PATHS: dict[str, dict[str, Schema]] = {
             "tags": ["Service"],
             "summary": "Whether there is a database with fresh data",
             "responses": {
-                "200": _answer("Some source was read within three of its polls", "Ready"),
-                "503": _answer("The database is away, or its data is old", "Ready"),
+                "200": _response("A source was read within three of its polls", "Ready"),
+                "503": _response("The database is unavailable, or its data is old", "Ready"),
             },
         }
     },
@@ -285,18 +140,20 @@ PATHS: dict[str, dict[str, Schema]] = {
         "get": {
             "operationId": "data",
             "tags": ["Data"],
-            "summary": "Merged records: greatest market cap first, unknown ones last, then by ticker",
-            "description": "A file without limit, offset and cursor holds every record, in no order.",
+            "summary": "Merged records: greatest market cap first, unknown ones last,"
+            " then by ticker",
+            "description": "A file without limit, offset and cursor holds every record,"
+            " in no order.",
             "parameters": DATA_PARAMETERS,
             "responses": {
-                "200": _data_answer(),
+                "200": _data_response(),
                 "304": UNCHANGED,
-                "404": _answer("A file is asked for of a ticker that no record has", "Error"),
-                "422": _answer("A parameter cannot be used, or is none of these", "BadParameters"),
-                "501": _answer(
+                "404": _response("A file is asked for of a ticker that no record has", "Error"),
+                "422": _response("A parameter is invalid or unknown", "BadParameters"),
+                "501": _response(
                     "The format needs pyarrow, which is not installed on the server", "Error"
                 ),
-                "503": AWAY,
+                "503": UNAVAILABLE,
             },
         }
     },
@@ -304,12 +161,12 @@ PATHS: dict[str, dict[str, Schema]] = {
         "get": {
             "operationId": "stats",
             "tags": ["Data"],
-            "summary": "How many records there are, and the newest runs of either outcome",
+            "summary": "The number of records, and the newest successful and failed runs",
             "responses": {
-                "200": _kept(_answer("The figures", "Stats")),
+                "200": _cacheable(_response("The figures", "Stats")),
                 "304": UNCHANGED,
                 "422": NO_PARAMETERS,
-                "503": AWAY,
+                "503": UNAVAILABLE,
             },
         }
     },
@@ -319,12 +176,12 @@ PATHS: dict[str, dict[str, Schema]] = {
             "tags": ["Service"],
             "summary": "The GraphQL schema as text, for code generators",
             "responses": {
-                "200": _kept(
-                    _answer("The schema", "Error")
+                "200": _cacheable(
+                    _response("The schema", "Error")
                     | {"content": {"text/plain": {"schema": {"type": "string"}}}}
                 ),
                 "304": UNCHANGED,
-                "404": _answer("Introspection is switched off", "Error"),
+                "404": _response("Introspection is disabled", "Error"),
             },
         }
     },
@@ -332,17 +189,17 @@ PATHS: dict[str, dict[str, Schema]] = {
         "post": {
             "operationId": "triggerEtl",
             "tags": ["Runs"],
-            "summary": "Ask for a run of every enabled source, now",
+            "summary": "Request a run of every enabled source",
             "security": [{"SchedulerToken": []}],
             "responses": {
-                "200": _answer("The request is stored and will be carried out", "Triggered"),
-                "401": _answer("The token is wrong or missing", "Error"),
-                "403": _answer(
+                "200": _response("The request is stored", "Triggered"),
+                "401": _response("The token is wrong or missing", "Error"),
+                "403": _response(
                     "A page of another site asks, which CORS_ORIGINS does not name", "Error"
                 ),
                 "422": NO_PARAMETERS,
-                "429": _answer("Too many wrong tokens of one client; see Retry-After", "Error"),
-                "503": AWAY,
+                "429": _response("The client sent too many wrong tokens; see Retry-After", "Error"),
+                "503": UNAVAILABLE,
             },
         }
     },
@@ -350,7 +207,7 @@ PATHS: dict[str, dict[str, Schema]] = {
 
 
 def document(version: str, root_path: str = "", *, is_demo: bool = False) -> Schema:
-    """Return the OpenAPI document of a version that is served below a path; a demo's title says that it is one."""
+    """Return the OpenAPI document of a version, served below a path; the title names a demo."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -372,7 +229,8 @@ def document(version: str, root_path: str = "", *, is_demo: bool = False) -> Sch
                     "schema": {"type": "string"},
                 },
                 "ETag": {
-                    "description": "Names the state of the data; missing where nobody could tell of a change",
+                    "description": "Names the state of the data;"
+                    " missing where changes cannot be detected",
                     "schema": {"type": "string"},
                 },
             },

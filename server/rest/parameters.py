@@ -1,4 +1,4 @@
-"""Query parameters: read, or refused the way that clients of the older service (FastAPI) know."""
+"""Query parameters; errors have the shape of the older service, which was FastAPI's."""
 
 import base64
 import datetime
@@ -15,9 +15,9 @@ from common.times import TimeSpan, UnreadableTimeError, read_span
 from db.read.records import RecordPosition
 
 MAX_TEXT = 200
-MOST_UNKNOWN = 10
-"""So many parameters that there are not are named in an answer."""
-# A "+" that nobody encoded arrives as a space.
+MAX_UNKNOWN = 10
+"""The number of unknown parameters that an error names."""
+# A "+" that is not percent-encoded arrives as a space.
 _BARE_PLUS = re.compile(r"(T.*) (\d{2}:?\d{2})$")
 _MARKET_CAP = re.compile(r"-?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class BadParameter(msgspec.Struct, frozen=True):
-    """One entry of a 422 answer's `detail`, as pydantic writes it."""
+    """One entry of `detail` in a 422 response, in the shape of pydantic."""
 
     loc: tuple[str, str]
     msg: str
@@ -33,7 +33,7 @@ class BadParameter(msgspec.Struct, frozen=True):
 
 
 class BadParametersError(Exception):
-    """The query parameters cannot be used."""
+    """The query parameters are invalid."""
 
     def __init__(self, problems: list[BadParameter]) -> None:
         super().__init__("; ".join(f"{problem.loc[1]}: {problem.msg}" for problem in problems))
@@ -41,15 +41,15 @@ class BadParametersError(Exception):
 
 
 class UnreadableError(ValueError):
-    """One value cannot be read: what pydantic says of that, and the name that pydantic gives it."""
+    """A value is invalid; message and kind are those of pydantic."""
 
     def __init__(self, msg: str, kind: str) -> None:
         super().__init__(msg)
         self.kind = kind
 
 
-class Reader:
-    """Reads parameters one after the other and remembers what is wrong with them."""
+class ParameterReader:
+    """Parses parameters one by one and collects their problems."""
 
     def __init__(self, query: QueryParams) -> None:
         self._query = query
@@ -57,7 +57,7 @@ class Reader:
         self._problems: list[BadParameter] = []
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """Return the parsed value, or `default` where the parameter is left out or cannot be read."""
+        """Return the parsed value, or `default` for a missing or invalid parameter."""
         self._known.append(name)
         text = self._query.get(name)
         if text is None:
@@ -69,16 +69,16 @@ class Reader:
             return default
 
     def refuse(self, name: str, msg: str, kind: str) -> None:
-        """Remember a problem that shows only beside other parameters."""
+        """Add a problem of a combination of parameters."""
         self._problems.append(BadParameter(("query", name), msg, kind))
 
     def check(self) -> None:
-        """Raise BadParametersError if anything was wrong, or a parameter was given that nothing has read.
+        """Raise BadParametersError for any problem, and for parameters that were not read.
 
-        A name with a typo would otherwise ask for everything.
+        Without that check a misspelled filter would return all records.
         """
         known = ", ".join(self._known) or "none"
-        for name in [name for name in self._query if name not in self._known][:MOST_UNKNOWN]:
+        for name in [name for name in self._query if name not in self._known][:MAX_UNKNOWN]:
             self.refuse(
                 name[:MAX_TEXT],
                 f"Extra inputs are not permitted; the parameters are: {known}",
@@ -89,7 +89,7 @@ class Reader:
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
-    """Read a whole number from `low` to `high`."""
+    """Return a parser of integers from `low` to `high`, which raises UnreadableError."""
 
     def parse(text: str) -> int:
         try:
@@ -113,7 +113,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def choice(*names: str) -> Callable[[str], str]:
-    """Read one of some names; an empty text counts as the first."""
+    """Return a parser of names, which raises UnreadableError; an empty text is the first name."""
     *others, last = map(repr, names)
 
     def parse(text: str) -> str:
@@ -125,7 +125,7 @@ def choice(*names: str) -> Callable[[str], str]:
 
 
 def text_or_none(text: str) -> str | None:
-    """Read a text; an empty one counts as left out."""
+    """Return a text, None for an empty one. Raises UnreadableError."""
     if len(text) > MAX_TEXT:
         raise UnreadableError(
             f"String should have at most {MAX_TEXT} characters", "string_too_long"
@@ -136,18 +136,24 @@ def text_or_none(text: str) -> str | None:
 
 
 def ticker_or_none(text: str) -> str | None:
-    """Read a ticker in any case, as it is stored."""
+    """Return a ticker as it is stored, None for an empty one. Raises UnreadableError."""
     ticker = text_or_none(text)
     return ticker and (to_ticker(ticker) or None)
 
 
 def time_from(text: str) -> datetime.datetime | None:
-    """Read the beginning of a period: a date-time, or a date or week, which begins at midnight UTC."""
+    """Return the start of a period; a date or week starts at midnight UTC.
+
+    Raises UnreadableError.
+    """
     return _span(text).start if text else None
 
 
 def time_to(text: str) -> datetime.datetime | None:
-    """Read the end of a period, itself within it: a date-time, or a date or week, all of which (UTC) is within."""
+    """Return the inclusive end of a period; a date or week ends with its last moment in UTC.
+
+    Raises UnreadableError.
+    """
     return _span(text).end if text else None
 
 
@@ -161,8 +167,8 @@ def _span(text: str) -> TimeSpan:
 
 
 def encode_cursor(position: RecordPosition) -> str:
-    """Write the place after a record as opaque text for a URL."""
-    # In str() a small or great number would have an exponent.
+    """Return the position after a record as opaque text for a URL."""
+    # str() writes small and large numbers with an exponent.
     words = (
         None if position.market_cap_usd is None else f"{position.market_cap_usd:f}",
         position.ticker,
@@ -170,8 +176,8 @@ def encode_cursor(position: RecordPosition) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(words)).decode().rstrip("=")
 
 
-def position_of(cursor: str) -> RecordPosition | None:
-    """Read a cursor of `encode_cursor`; an empty one stands for the beginning."""
+def decode_cursor(cursor: str) -> RecordPosition | None:
+    """Return the position in a cursor, None for an empty one. Raises UnreadableError."""
     if not cursor:
         return None
     try:

@@ -1,4 +1,4 @@
-"""GET /: what this is and where everything else is; the dashboard for a browser."""
+"""GET /: the name of the service and its endpoints, or the dashboard for a browser."""
 
 from starlette.requests import Request
 from starlette.responses import Response

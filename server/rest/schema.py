@@ -1,4 +1,4 @@
-"""GET /schema.graphql: the GraphQL schema as text, for code generators and people."""
+"""GET /schema.graphql: the GraphQL schema as text."""
 
 import functools
 
@@ -15,17 +15,17 @@ HIDDEN = "This server does not show its schema: INTROSPECTION is off"
 
 
 async def get_schema(request: Request) -> Response:
-    """Answer the text of `schema.graphql`; 404 where introspection is switched off."""
+    """Answer the text of `schema.graphql`. Raises HTTPException (404) without introspection."""
     state: ServerState = request.app.state.server
     if not state.settings.introspection:
         raise HTTPException(404, HIDDEN)
-    body, etag = _printed()
+    body, etag = _schema_text()
     return not_modified(request, etag) or Response(
         body, headers=caching(etag), media_type=MEDIA_TYPE
     )
 
 
 @functools.cache
-def _printed() -> tuple[bytes, str]:
+def _schema_text() -> tuple[bytes, str]:
     body = printed_schema().encode()
     return body, etag_of_body(body)

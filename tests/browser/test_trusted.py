@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from common.settings import Settings
-from server.documents import OF_DASHBOARD
+from server.documents import DASHBOARD_DOCUMENTS
 from tests.server.conftest import AddCoin, add_coin, running_service, settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ async def test_the_dashboard_needs_no_document_but_its_own(
     manifest.write_text('{"a": "{ __typename }"}', encoding="utf-8")
     trusting = msgspec.structs.replace(settings, trusted_documents=manifest)
     async with running_service(trusting) as service:
-        for text in json.loads(OF_DASHBOARD.read_bytes()).values():
+        for text in json.loads(DASHBOARD_DOCUMENTS.read_bytes()).values():
             async with service.client.post("/graphql", json={"query": text}) as response:
                 assert "UNTRUSTED_DOCUMENT" not in await response.text()
         context = await browser.new_context()

@@ -1,4 +1,4 @@
-"""Servers to follow, commits for them to tell of, and clients that never give up."""
+"""Servers, commits, and clients that reconnect until they have all updates."""
 
 import asyncio
 import json
@@ -15,8 +15,14 @@ from server.graphql.relay.cursors import decode_words
 from tests.conftest import Program, StartProgram
 from tests.server.conftest import NOW
 
-COINS = "subscription ($after: String) { updates: coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
-RUNS = "subscription ($after: String) { updates: runUpdates(after: $after) { cursor type run { id processed } } }"
+COINS = (
+    "subscription ($after: String) { updates: coinUpdates(after: $after) { cursor coins "
+    "{ ticker } lagged } }"
+)
+RUNS = (
+    "subscription ($after: String) { updates: runUpdates(after: $after) { cursor type "
+    "run { id processed } } }"
+)
 RETRY_SECONDS = 0.02
 
 _ADD_COIN_EVENTS = """
@@ -45,7 +51,7 @@ async def start_server(
 
 
 async def add_events(connection: Connection, count: int) -> None:
-    """Commit so many events of coins, and of the one run, at once."""
+    """Commit so many events of coins, and of the one run, in one transaction."""
     async with connection.transaction():
         await connection.execute(_ADD_COIN_EVENTS, NOW, count)
         await connection.execute(_ADD_RUN_EVENTS, NOW, count)
@@ -68,7 +74,7 @@ async def over_websocket(url: str, query: str, after: str) -> AsyncGenerator[Upd
 
 
 async def over_sse(url: str, query: str, after: str) -> AsyncGenerator[Update, None]:
-    """Yield updates until the connection is lost; a stream that ended for good would say `complete`."""
+    """Yield updates until the connection is lost; a stream that ends sends `complete`."""
     body = {"query": query, "variables": {"after": after}}
     async with (
         aiohttp.ClientSession(url) as session,
@@ -81,7 +87,7 @@ async def over_sse(url: str, query: str, after: str) -> AsyncGenerator[Update, N
 
 
 class Follower:
-    """A client that comes back whenever it is cut off, and goes on from the last update that it has."""
+    """A client that reconnects after each loss, and resumes after its last update."""
 
     def __init__(self, follow: Follow, url: str, query: str, after: str) -> None:
         self.updates: list[Update] = []
@@ -104,7 +110,7 @@ class Follower:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def has(self, count: int) -> None:
-        """Wait until it has so many updates; fail for what made it give up."""
+        """Wait until it has so many updates. Raises the error that ended it."""
         async with asyncio.timeout(60), self._changed:
             while len(self.updates) < count:
                 waiting = asyncio.ensure_future(self._changed.wait())
@@ -114,24 +120,24 @@ class Follower:
                 await waiting
 
     async def kill(self) -> None:
-        """End it wherever it is."""
+        """End it at once."""
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
 
     async def restart(self) -> None:
-        """End it wherever it is, and start it anew with what it has."""
+        """End it at once, then start it again with its updates."""
         await self.kill()
         self._task = asyncio.create_task(self._run())
 
     @property
     def seqs(self) -> list[int]:
-        """The events that it was told of, in the order in which it was."""
+        """The sequence numbers of its updates, in their order."""
         return [seq_of(update["cursor"]) for update in self.updates]
 
 
 def seq_of(cursor: str) -> int:
-    """Return the event that a cursor stands for."""
+    """Return the sequence number in a cursor."""
     words = decode_words(cursor)
     assert isinstance(words, list)
     return int(words[0])

@@ -1,4 +1,4 @@
-"""A client that is nothing but a socket: it can say half a thing, read nothing, and leave in any way."""
+"""A client that is only a socket: it can send half a message, read nothing, and leave."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ INIT = frame(type="connection_init")
 
 
 class RawClient:
-    """A socket, and what came through it."""
+    """A socket, and the bytes that it received."""
 
     def __init__(self, opened: socket.socket) -> None:
         self.socket = opened
@@ -46,7 +46,7 @@ class RawClient:
         await asyncio.get_running_loop().sock_sendall(self.socket, said)
 
     async def shake_hands(self, *, said: bool = False) -> None:
-        """Become a websocket; the handshake may have been said already."""
+        """Send the handshake, unless it was sent, and read the response."""
         if not said:
             await self.say(HANDSHAKE)
         while b"\r\n\r\n" not in self._buffer:
@@ -89,7 +89,7 @@ class RawClient:
 async def raw_client(
     service: Service, *, receive_bytes: int | None = None
 ) -> AsyncIterator[RawClient]:
-    """Connect, with a small buffer to receive in if one is wanted."""
+    """Connect, with a receive buffer of `receive_bytes` if it is given."""
     host, _, port = service.url.removeprefix("http://").partition(":")
     with socket.socket() as opened:
         if receive_bytes is not None:

@@ -1,4 +1,4 @@
-"""permessage-deflate: where a client asks for it, what is large comes compressed, once for all who share it."""
+"""permessage-deflate: large messages are compressed once for all their subscribers."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.connect.types import Connection
-from server.live.deflate import MOST_STORED_BYTES, WORTH_BYTES, deflated, stored
+from server.live.deflate import MAX_STORED_BYTES, MIN_BYTES, compress, stored_block
 from server.live.message import Message
 from server.middleware.body_limit import MAX_BODY_BYTES
 from tests.live.raw import HANDSHAKE, INIT, raw_client, subscribe
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 60
 def test_parts_that_are_compressed_alone_are_one_message(
     head: bytes, body: bytes, tail: bytes
 ) -> None:
-    payload = stored(head) + deflated(body) + stored(tail, is_last=True)
+    payload = stored_block(head) + compress(body) + stored_block(tail, is_last=True)
     # RFC 7692, 7.2.2
     assert (
         zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff")
@@ -36,8 +36,8 @@ def test_parts_that_are_compressed_alone_are_one_message(
 
 
 def test_the_longest_part_that_is_stored() -> None:
-    longest = MOST_STORED_BYTES * b"x"
-    payload = stored(longest, is_last=True) + b"\x00\x00\xff\xff"
+    longest = MAX_STORED_BYTES * b"x"
+    payload = stored_block(longest, is_last=True) + b"\x00\x00\xff\xff"
     assert zlib.decompressobj(wbits=-15).decompress(payload) == longest
 
 
@@ -61,7 +61,7 @@ async def test_updates_are_the_same_with_and_without(
 ) -> None:
     for ticker in COINS:
         await add_coin(ticker)
-    numbers = ["1", 'a "quoted" one', "ü" * 100, "x" * (MOST_STORED_BYTES + 1)]
+    numbers = ["1", 'a "quoted" one', "ü" * 100, "x" * (MAX_STORED_BYTES + 1)]
     plain, packed = await opened(service.client, 0), await opened(service.client, 15)
     answered = packed.websocket._response.headers["Sec-WebSocket-Extensions"]
     assert answered == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
@@ -77,10 +77,10 @@ async def test_updates_are_the_same_with_and_without(
         ]
         assert set(found[0]) == set(found[1]) == set(numbers)
     await change_coins(connection, *COINS)
-    told = [
+    messages = [
         sorted([json.dumps(await socket.receive()) for _ in numbers]) for socket in (plain, packed)
     ]
-    assert told[0] == told[1]
+    assert messages[0] == messages[1]
     await packed.subscribe(
         "{ coins(first: 200) { edges { node { ticker name } } } }", number="query"
     )
@@ -108,7 +108,7 @@ async def test_only_what_is_large_is_compressed(
         payload = await client.frame()
         text = zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff")
         assert len(json.loads(text)["payload"]["data"]["coinUpdates"]["coins"]) == len(COINS)
-        assert len(text) > WORTH_BYTES
+        assert len(text) > MIN_BYTES
         assert len(payload) < len(text) / 4
 
 

@@ -1,4 +1,4 @@
-"""Updates in many different words: they hold up nobody else, are bounded, and end with those who asked for them."""
+"""Many different operations: they delay no other client, have limits, and end with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -11,10 +11,10 @@ from db.connect.types import Connection, Pool
 from db.events import notify_events
 from server.graphql.transport.media_types import EVENT_STREAM
 from server.live.admission import FullError
-from server.live.encoder import Commit
-from server.live.hub import WORDINGS_PER_CLIENT, Hub
+from server.live.encoder import SharedEvent
+from server.live.hub import OPERATIONS_PER_CLIENT, Hub
 from server.live.message import Message
-from server.live.turns import TURNS_AT_ONCE, Turns
+from server.live.turns import CONCURRENT_TURNS, FairQueue
 from server.live.wording import BACKLOG_EVENTS
 from tests.live.reading import COINS, RUNS, PlainEncoder, reading
 from tests.server.conftest import NOW, Service
@@ -51,7 +51,7 @@ async def hub(database: str, pool: Pool) -> AsyncIterator[Hub]:
 
 
 class Gated(PlainEncoder):
-    """Writes nothing before its gate is open."""
+    """Encodes nothing before its gate is open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,15 +59,15 @@ class Gated(PlainEncoder):
         self.gate = asyncio.Event()
 
     async def encode(
-        self, commit: Commit, wants: Sequence[Sequence[str]]
+        self, commit: SharedEvent, name_lists: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[Message]]:
         self.begun.set()
         await self.gate.wait()
-        return await super().encode(commit, wants)
+        return await super().encode(commit, name_lists)
 
 
-async def test_turns_are_fair_by_client_and_cheap_ones_come_first() -> None:
-    turns = Turns(at_once=1)
+async def test_turns_are_fair_by_client_and_cheap_ones_are_first() -> None:
+    turns = FairQueue(concurrent=1)
     order: list[str] = []
 
     async def take(name: str, clients: Sequence[str], cost: float) -> None:
@@ -79,30 +79,30 @@ async def test_turns_are_fair_by_client_and_cheap_ones_come_first() -> None:
             group.create_task(take(f"many {number}", ("many",), 10))
         group.create_task(take("dear", ("other",), 25))
         group.create_task(take("cheap", ("third",), 1))
-        # What several follow is on the account of whoever has asked for least.
+        # The client with the earliest virtual time pays for a shared turn.
         group.create_task(take("shared", ("many", "fourth"), 12))
-        given_up = group.create_task(take("given up", ("fifth",), 1))
+        cancelled = group.create_task(take("given up", ("fifth",), 1))
         await asyncio.sleep(0)
         assert order == []
-        given_up.cancel()
+        cancelled.cancel()
     assert order == ["cheap", "many 0", "shared", "many 1", "dear", "many 2", "many 3", "many 4"]
-    # All is done and forgotten: there is room, and no account.
+    # The queue is empty: a slot is free, and virtual time starts again.
     async with turns.turn(("many",), 1):
         pass
 
 
-async def test_one_client_has_one_turn_at_a_time_and_others_have_theirs_beside_it() -> None:
-    turns = Turns()
+async def test_a_client_has_one_turn_at_a_time_while_others_have_theirs() -> None:
+    turns = FairQueue()
     async with turns.turn(("one",), 1):
         second = asyncio.create_task(turns.turn(("one",), 1).__aenter__())
-        for number in range(TURNS_AT_ONCE - 1):
+        for number in range(CONCURRENT_TURNS - 1):
             async with asyncio.timeout(TIMEOUT_SECONDS), turns.turn((f"other {number}",), 100):
                 assert not second.done()
     async with asyncio.timeout(TIMEOUT_SECONDS):
         await second
 
 
-async def test_words_that_take_for_ever_hold_up_no_others(hub: Hub, connection: Connection) -> None:
+async def test_a_blocked_operation_delays_no_other(hub: Hub, connection: Connection) -> None:
     stuck = Gated()
     count = BACKLOG_EVENTS + 20
     async with (
@@ -113,17 +113,17 @@ async def test_words_that_take_for_ever_hold_up_no_others(hub: Hub, connection: 
             await change_coins(connection, f"T{number}")
             assert (await quick.next()).names == [f"T{number}"]
         stuck.gate.set()
-        told = [await slow.next()]
-        while told[-1].names != [f"T{count - 1}"]:
-            told.append(await slow.next())
-    # One was being written, so many waited, and the rest was left out, which is said.
-    assert len(told) == 1 + BACKLOG_EVENTS
-    assert [one.lagged for one in told] == [0, count - len(told)] + [0] * (BACKLOG_EVENTS - 1)
+        received = [await slow.next()]
+        while received[-1].names != [f"T{count - 1}"]:
+            received.append(await slow.next())
+    # One was being encoded, BACKLOG_EVENTS waited, and the others count as lagged.
+    assert len(received) == 1 + BACKLOG_EVENTS
+    assert [one.lagged for one in received] == [0, count - len(received)] + [0] * (
+        BACKLOG_EVENTS - 1
+    )
 
 
-async def test_what_may_leave_nothing_out_goes_on_from_the_outbox(
-    hub: Hub, connection: Connection
-) -> None:
+async def test_a_complete_topic_continues_from_the_outbox(hub: Hub, connection: Connection) -> None:
     stuck = Gated()
     count = BACKLOG_EVENTS + 20
     add = "INSERT INTO events (kind, at, run) VALUES ('run_progress', $1, $2)"
@@ -136,14 +136,14 @@ async def test_what_may_leave_nothing_out_goes_on_from_the_outbox(
             await notify_events(connection)
             assert (await quick.next()).names == [f"R{number}"]
         stuck.gate.set()
-        told = await slow.take(count)
-    assert [one.names for one in told] == [[f"R{number}"] for number in range(count)]
+        received = await slow.take(count)
+    assert [one.names for one in received] == [[f"R{number}"] for number in range(count)]
 
 
-async def test_words_that_nobody_is_left_for_are_not_written(
+async def test_an_operation_without_subscribers_is_not_encoded(
     hub: Hub, connection: Connection
 ) -> None:
-    """Neither what waits nor what is being written: others of the same client do not wait for it."""
+    """Neither queued nor current events: other operations of the client do not wait for it."""
     stuck, other = Gated(), PlainEncoder()
     async with reading(hub, COINS, encoder=other, client="one") as reader:
         async with reading(hub, COINS, encoder=stuck, client="one"):
@@ -159,15 +159,13 @@ async def test_words_that_nobody_is_left_for_are_not_written(
     assert hub.group_count == 0
 
 
-async def test_a_group_that_left_is_left_out_while_another_asks_in_its_words(
-    hub: Hub, connection: Connection
-) -> None:
+async def test_a_group_without_members_is_not_encoded_for(hub: Hub, connection: Connection) -> None:
     stuck, shared = Gated(), PlainEncoder()
     async with (
         reading(hub, COINS, encoder=stuck, client="one"),
-        reading(hub, COINS, wanted=frozenset({"A"}), encoder=shared, client="one") as stays,
+        reading(hub, COINS, names=frozenset({"A"}), encoder=shared, client="one") as stays,
     ):
-        async with reading(hub, COINS, wanted=frozenset({"A", "B"}), encoder=shared, client="one"):
+        async with reading(hub, COINS, names=frozenset({"A", "B"}), encoder=shared, client="one"):
             await change_coins(connection, "A")
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await stuck.begun.wait()
@@ -176,20 +174,22 @@ async def test_a_group_that_left_is_left_out_while_another_asks_in_its_words(
     assert [groups for _, groups in shared.written] == [1]
 
 
-async def test_different_words_are_bounded_by_client_and_in_all(database: str, pool: Pool) -> None:
+async def test_different_operations_are_limited_by_client_and_in_total(
+    database: str, pool: Pool
+) -> None:
     async with (
-        running_hub(database, pool, wordings=3, wordings_per_client=2) as hub,
+        running_hub(database, pool, operations=3, operations_per_client=2) as hub,
         AsyncExitStack() as stack,
     ):
         shared = PlainEncoder()
         for encoder in (shared, shared, PlainEncoder()):
             await stack.enter_async_context(reading(hub, COINS, encoder=encoder, client="one"))
-        with pytest.raises(FullError, match="2 different wordings of one client"):
+        with pytest.raises(FullError, match="2 different operations of one client"):
             await stack.enter_async_context(reading(hub, RUNS, client="one"))
         await stack.enter_async_context(reading(hub, RUNS, client="two"))
-        with pytest.raises(FullError, match="3 different wordings, as many as it may"):
+        with pytest.raises(FullError, match="3 different operations, as many as it may"):
             await stack.enter_async_context(reading(hub, COINS, client="three"))
-        # In words that are there already, anybody may join.
+        # Any client may join an operation that exists.
         await stack.enter_async_context(reading(hub, COINS, encoder=shared, client="three"))
         await stack.aclose()
         assert hub.group_count == 0
@@ -197,14 +197,17 @@ async def test_different_words_are_bounded_by_client_and_in_all(database: str, p
             await stack.enter_async_context(reading(hub, COINS, client=client))
 
 
-def worded(number: int) -> str:
-    """Return a subscription in words of its own, none of them cheap."""
-    fields = "id ticker name priceUsd priceUsdExact source createdAt ingestedAt isStale provenance { field }"
+def operation_text(number: int) -> str:
+    """Return a different, expensive operation for each number."""
+    fields = (
+        "id ticker name priceUsd priceUsdExact source createdAt ingestedAt isStale "
+        "provenance { field }"
+    )
     return f"subscription {{ coinUpdates {{ cursor coins {{ w{number}: name {fields} }} }} }}"
 
 
 async def subscribe_in_many_words(sockets: Sequence[Socket], count: int) -> None:
-    """Ask in so many words, of which some are taken and all others refused."""
+    """Subscribe to so many operations; those above the limit are refused."""
     refused: asyncio.Queue[Json] = asyncio.Queue()
 
     async def hear(socket: Socket) -> None:
@@ -213,19 +216,19 @@ async def subscribe_in_many_words(sockets: Sequence[Socket], count: int) -> None
 
     hearing = [asyncio.create_task(hear(socket)) for socket in sockets]
     for number in range(count):
-        await sockets[number % len(sockets)].subscribe(worded(number), number=str(number))
+        await sockets[number % len(sockets)].subscribe(operation_text(number), number=str(number))
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        for _ in range(count - WORDINGS_PER_CLIENT):
+        for _ in range(count - OPERATIONS_PER_CLIENT):
             message = await refused.get()
             assert message["type"] == "error"
             assert message["payload"][0]["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 30}
-            assert "different wordings of one client" in message["payload"][0]["message"]
+            assert "different operations of one client" in message["payload"][0]["message"]
     for task in hearing:
         task.cancel()
     await asyncio.gather(*hearing, return_exceptions=True)
 
 
-async def test_300_wordings_of_one_client_hold_up_no_other(
+async def test_300_operations_of_one_client_delay_no_other_client(
     service: Service, connection: Connection
 ) -> None:
     await connection.execute(ADD_COINS, CHANGED)
@@ -243,19 +246,18 @@ async def test_300_wordings_of_one_client_hold_up_no_other(
         )
         await reader.subscribe('subscription { coinUpdates(tickers: ["T1"]) { coins { ticker } } }')
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while hub.subscriber_count <= WORDINGS_PER_CLIENT:
+            while hub.subscriber_count <= OPERATIONS_PER_CLIENT:
                 await asyncio.sleep(0)
         for _ in range(3):
             await change_coins(connection, *changed)
             assert await reader.next() == {"coinUpdates": {"coins": [{"ticker": "T1"}]}}
             newest = await connection.fetchval("SELECT max(seq) FROM events")
-            # It is told of each commit while that is yet to be written in most of the words of the
-            # other client.
+            # It gets each commit before most operations of the other client have written it.
             positions = [subscriber.position for subscriber in hub.subscribers]
-            assert sum(position < newest for position in positions) > WORDINGS_PER_CLIENT // 2
+            assert sum(position < newest for position in positions) > OPERATIONS_PER_CLIENT // 2
         for socket in sockets:
             await socket.websocket.close()
-        # What they asked for ends with them.
+        # Their operations end with them.
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while hub.subscriber_count > 1:
                 await asyncio.sleep(0.01)
@@ -264,16 +266,16 @@ async def test_300_wordings_of_one_client_hold_up_no_other(
         assert hub.group_count == 1
 
 
-async def test_too_many_words_are_refused_over_an_event_stream_too(
+async def test_too_many_operations_are_refused_over_an_event_stream_too(
     service: Service,
 ) -> None:
     async with connected(service) as socket:
-        for number in range(WORDINGS_PER_CLIENT):
-            await socket.subscribe(worded(number), number=str(number))
+        for number in range(OPERATIONS_PER_CLIENT):
+            await socket.subscribe(operation_text(number), number=str(number))
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while service.state.hub.subscriber_count < WORDINGS_PER_CLIENT:
+            while service.state.hub.subscriber_count < OPERATIONS_PER_CLIENT:
                 await asyncio.sleep(0)
-        body = {"query": worded(WORDINGS_PER_CLIENT)}
+        body = {"query": operation_text(OPERATIONS_PER_CLIENT)}
         async with service.client.post(
             "/graphql", json=body, headers={"Accept": EVENT_STREAM}
         ) as response:

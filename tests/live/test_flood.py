@@ -1,4 +1,4 @@
-"""Clients that say more than anybody can hear: each waits for itself, and the loop goes on between its messages."""
+"""Clients that send too much: each waits for itself, and the event loop goes on."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.live.allowance import MESSAGES_AT_ONCE, MESSAGES_PER_SECOND, Allowance, Allowances
+from server.live.allowance import (
+    BURST_MESSAGES,
+    MESSAGES_PER_SECOND,
+    MessageRateLimit,
+    MessageRateLimits,
+)
 from tests.live.raw import INIT, RawClient, frame, raw_client
 from tests.server.conftest import Service
 from tests.server.graphql_live import connected
@@ -15,13 +20,13 @@ from tests.server.graphql_live import connected
 PING = b"\x89\x80" + bytes(4)
 PONG = b"\x8a\x00"
 TIMEOUT_SECONDS = 60
-MOST_TURN_SECONDS = 0.15
-"""Of processor time between two turns of the loop; the mended server takes a hundredth, the clients here some more."""
+MAX_TURN_SECONDS = 0.15
+"""Of processor time between two iterations of the loop; the server needs a hundredth of it."""
 
 
 @contextlib.asynccontextmanager
 async def even_turns() -> AsyncIterator[None]:
-    """Fail where the loop's thread works for long without a turn for others."""
+    """Fail where one iteration of the event loop takes too long."""
     longest = 0.0
 
     async def look() -> None:
@@ -37,7 +42,7 @@ async def even_turns() -> AsyncIterator[None]:
         yield
     finally:
         looking.cancel()
-    assert longest < MOST_TURN_SECONDS
+    assert longest < MAX_TURN_SECONDS
 
 
 async def pongs(client: RawClient, count: int) -> None:
@@ -48,7 +53,7 @@ async def pongs(client: RawClient, count: int) -> None:
             received += await asyncio.get_running_loop().sock_recv(client.socket, 65_536)
 
 
-async def test_four_megabytes_of_pings_hold_up_nobody(service: Service) -> None:
+async def test_four_megabytes_of_pings_delay_no_other_client(service: Service) -> None:
     async with raw_client(service) as client:
         await client.shake_hands()
         flooding = asyncio.create_task(client.say(700_000 * PING))
@@ -61,7 +66,7 @@ async def test_four_megabytes_of_pings_hold_up_nobody(service: Service) -> None:
 
 
 async def test_messages_are_read_at_a_bounded_pace(service: Service) -> None:
-    count = MESSAGES_AT_ONCE + MESSAGES_PER_SECOND // 2
+    count = BURST_MESSAGES + MESSAGES_PER_SECOND // 2
     async with raw_client(service) as client:
         await client.shake_hands()
         started = time.perf_counter()
@@ -71,7 +76,7 @@ async def test_messages_are_read_at_a_bounded_pace(service: Service) -> None:
 
 
 async def test_the_pace_is_the_client_s_not_the_connection_s(service: Service) -> None:
-    count = (MESSAGES_AT_ONCE + MESSAGES_PER_SECOND // 2) // 2
+    count = (BURST_MESSAGES + MESSAGES_PER_SECOND // 2) // 2
     async with raw_client(service) as one, raw_client(service) as other:
         await one.shake_hands()
         await other.shake_hands()
@@ -83,7 +88,7 @@ async def test_the_pace_is_the_client_s_not_the_connection_s(service: Service) -
 
 
 async def test_messages_of_the_protocol_are_bounded_too(service: Service) -> None:
-    count = MESSAGES_AT_ONCE + MESSAGES_PER_SECOND // 2
+    count = BURST_MESSAGES + MESSAGES_PER_SECOND // 2
     async with raw_client(service) as client:
         await client.shake_hands()
         started = time.perf_counter()
@@ -97,7 +102,7 @@ async def test_messages_of_the_protocol_are_bounded_too(service: Service) -> Non
 
 
 async def test_a_large_message_arrives_whole(service: Service) -> None:
-    """It is parsed in many steps, with others in between."""
+    """It is parsed in many steps; other tasks run in between."""
     query = "{ sources { name } }" + 40_000 * " "
     async with connected(service) as large, connected(service) as small:
         await large.subscribe(query, {"unused": 200_000 * "x"})
@@ -121,20 +126,20 @@ async def test_a_client_that_says_too_much_can_still_close(service: Service) -> 
 
 
 def test_an_allowance_fills_again() -> None:
-    allowance = Allowance()
-    allowance.spend(MESSAGES_AT_ONCE, now=100)
-    assert allowance.seconds_until_next(now=100) == 0
-    allowance.spend(MESSAGES_PER_SECOND, now=100)
-    assert allowance.seconds_until_next(now=100) == pytest.approx(1)
-    assert allowance.seconds_until_next(now=101) == pytest.approx(0)
-    allowance.spend(MESSAGES_AT_ONCE, now=1000)
-    assert allowance.seconds_until_next(now=1000) == 0
+    rate_limit = MessageRateLimit()
+    rate_limit.spend(BURST_MESSAGES, now=100)
+    assert rate_limit.seconds_until_next(now=100) == 0
+    rate_limit.spend(MESSAGES_PER_SECOND, now=100)
+    assert rate_limit.seconds_until_next(now=100) == pytest.approx(1)
+    assert rate_limit.seconds_until_next(now=101) == pytest.approx(0)
+    rate_limit.spend(BURST_MESSAGES, now=1000)
+    assert rate_limit.seconds_until_next(now=1000) == 0
 
 
 def test_a_client_has_one_allowance_for_as_long_as_it_is_there() -> None:
-    allowances = Allowances()
-    one = allowances.of("a")
-    assert allowances.of("a") is one
-    assert allowances.of("b") is not one
+    rate_limits = MessageRateLimits()
+    one = rate_limits.of("a")
+    assert rate_limits.of("a") is one
+    assert rate_limits.of("b") is not one
     del one
-    assert not allowances._by_client
+    assert not rate_limits._by_client

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP with the clients and tools that people use: urql, Apollo Client, Relay's compiler, graphql-http."""
+"""GraphQL over HTTP with urql, Apollo Client, Relay's compiler and graphql-http."""
 
 import asyncio
 import json
@@ -52,15 +52,15 @@ async def test_graphql_http_finds_every_audit_passed(service: Service) -> None:
     assert len(found) == AUDITS
 
 
-async def asked(kind: str, service: Service, times: int) -> list[dict[str, Any]]:
-    """Ask a query so many times, by POST and GET in turn; return the requests, each result looked at."""
+async def run_queries(kind: str, service: Service, times: int) -> list[dict[str, Any]]:
+    """Send a query so many times, by POST and GET in turn; return the requests."""
     request = json.dumps({"query": QUERY, "variables": {"first": 5}})
-    told = json.loads(await run("ask.js", kind, f"{service.url}/graphql", times, request))
-    for result in told["results"]:
+    report = json.loads(await run("ask.js", kind, f"{service.url}/graphql", times, request))
+    for result in report["results"]:
         assert "error" not in result, result
         assert [coin["ticker"] for coin in result["data"]["coins"]["nodes"]] == ["BTC"]
-    assert len(told["results"]) == times
-    requests: list[dict[str, Any]] = told["requests"]
+    assert len(report["results"]) == times
+    requests: list[dict[str, Any]] = report["requests"]
     return requests
 
 
@@ -68,7 +68,7 @@ async def test_every_query_of_urql_is_answered_in_one_piece(
     service: Service, add_coin: AddCoin
 ) -> None:
     await add_coin("BTC")
-    requests = await asked("urql", service, 100)
+    requests = await run_queries("urql", service, 100)
     assert [request["method"] for request in requests] == 50 * ["POST", "GET"]
     assert {request["type"] for request in requests} == {
         "application/graphql-response+json; charset=utf-8"
@@ -82,10 +82,14 @@ async def test_apollo_persists_a_query_once_and_then_sends_its_hash(
     service: Service, add_coin: AddCoin
 ) -> None:
     await add_coin("BTC")
-    requests = await asked("apollo", service, 6)
-    sent = [(request["method"], request["hasQuery"]) for request in requests]
-    # One client posts, another one gets: what the first persisted serves both.
-    assert sent == [("POST", False), ("POST", True), *([("GET", False), ("POST", False)] * 3)[:5]]
+    requests = await run_queries("apollo", service, 6)
+    summary = [(request["method"], request["hasQuery"]) for request in requests]
+    # One client uses POST, another GET; both use the document that the first persisted.
+    assert summary == [
+        ("POST", False),
+        ("POST", True),
+        *([("GET", False), ("POST", False)] * 3)[:5],
+    ]
 
 
 async def test_what_relay_s_compiler_makes_of_the_schema_runs_as_trusted_documents(
@@ -135,7 +139,7 @@ async def test_what_relay_s_compiler_makes_of_the_schema_runs_as_trusted_documen
 )
 def test_the_clients_are_pinned_and_their_lock_names_no_host(package: str) -> None:
     lock = json.loads((FOLDER / "package-lock.json").read_bytes())
-    wanted = json.loads((FOLDER / "package.json").read_bytes())["devDependencies"][package]
-    assert wanted[0].isdigit()
-    assert lock["packages"][f"node_modules/{package}"]["version"] == wanted
+    version = json.loads((FOLDER / "package.json").read_bytes())["devDependencies"][package]
+    assert version[0].isdigit()
+    assert lock["packages"][f"node_modules/{package}"]["version"] == version
     assert not [name for name, found in lock["packages"].items() if "resolved" in found]

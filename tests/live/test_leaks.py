@@ -1,4 +1,4 @@
-"""Clients leave in every way there is, and nothing of them stays: no task, subscriber, queue or socket."""
+"""Clients leave in every way, and nothing remains: no task, subscriber, queue or socket."""
 
 import asyncio
 import gc
@@ -15,9 +15,9 @@ from db.connect.types import Connection
 from server.graphql.transport import websocket
 from server.graphql.transport.event_stream import EventStream
 from server.graphql.transport.subscription_task import SubscriptionTask
-from server.live.group import Group
+from server.live.group import SubscriberGroup
 from server.live.subscriber import Subscriber
-from server.live.wire import Wire
+from server.live.wire import WebSocketProtocol
 from tests.live.outbox import add_events
 from tests.live.raw import HANDSHAKE, INIT, frame, raw_client, subscribe
 from tests.server.conftest import AddCoin, AddRun, Service
@@ -25,15 +25,26 @@ from tests.server.conftest import AddCoin, AddRun, Service
 ROUNDS = 5
 TIMEOUT_SECONDS = 30
 RESET = struct.pack("ii", 1, 0)
-COINS = "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
+COINS = (
+    "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker "
+    "} lagged } }"
+)
 RUNS = "subscription ($after: String) { runUpdates(after: $after) { cursor run { id } } }"
 BEGINNING = "WzAsbnVsbF0"
-KEPT = (websocket.WebSocketConnection, EventStream, SubscriptionTask, Group, Subscriber, Wire)
+CONNECTION_TYPES = (
+    websocket.WebSocketConnection,
+    EventStream,
+    SubscriptionTask,
+    SubscriberGroup,
+    Subscriber,
+    WebSocketProtocol,
+)
 
 
 STREAM = json.dumps({"query": COINS, "variables": {"after": BEGINNING}}).encode()
 POST = (
-    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n"
+    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: "
+    b"text/event-stream\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(STREAM)
 )
 
@@ -71,7 +82,7 @@ async def close(client: socket.socket) -> None:
 
 
 async def finish(client: socket.socket) -> None:
-    """Say that nothing more comes, read what the other side has to say, and leave."""
+    """Shut down the sending side, read to the end, and close."""
     client.shutdown(socket.SHUT_WR)
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while await asyncio.get_running_loop().sock_recv(client, 65_536):
@@ -87,7 +98,7 @@ async def rows(add_coin: AddCoin, add_run: AddRun, connection: Connection) -> No
 
 
 class Inside:
-    """What there is of clients inside a server."""
+    """The state of clients in a server."""
 
     def __init__(self, service: Service) -> None:
         self._hub = service.state.hub
@@ -103,7 +114,10 @@ class Inside:
             "subscriptions": self._hub.subscriptions.count,
             "tasks": len(asyncio.all_tasks()),
             "sockets": len(psutil.Process().net_connections("tcp")),
-            **{kind.__name__: sum(type(found) is kind for found in objects) for kind in KEPT},
+            **{
+                kind.__name__: sum(type(found) is kind for found in objects)
+                for kind in CONNECTION_TYPES
+            },
         }
 
     async def as_before(self) -> None:
@@ -113,7 +127,7 @@ class Inside:
         assert not more
 
     def _more(self) -> dict[str, int]:
-        # Less there may be: a connection that was kept alive.
+        # There may be less: a keep-alive connection.
         return {name: count for name, count in self._count().items() if count > self._before[name]}
 
 
@@ -136,7 +150,7 @@ async def test_nothing_is_left_of_a_client(
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while service.state.hub.subscriber_count < 5:
                     await asyncio.sleep(0.01)
-            # Leave while the server is about to tell all of them something.
+            # Leave while the server is about to send an update to all of them.
             await add_events(connection, 10)
             for client in clients:
                 await leave(client.socket)

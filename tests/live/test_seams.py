@@ -1,4 +1,4 @@
-"""What clients are told is what the outbox holds: each event once and in order, whoever is killed in between."""
+"""Clients get the outbox: each event once and in order, through kills of every process."""
 
 import os
 import random
@@ -32,13 +32,13 @@ WHERE application_name LIKE $1 AND datname = current_database()
 """
 
 
-async def told(connection: Connection, kind: str) -> list[int]:
+async def sequence_numbers(connection: Connection, kind: str) -> list[int]:
     rows = await connection.fetch("SELECT seq FROM events WHERE kind = $1 ORDER BY seq", kind)
     return [row["seq"] for row in rows]
 
 
 class Chaos:
-    """One server, and whatever can happen to it and to its clients."""
+    """One server, and the failures of it and of its clients."""
 
     def __init__(self, start_program: StartProgram, database: str, home: Path, port: int) -> None:
         self._where = database, home, port
@@ -103,8 +103,7 @@ async def test_nothing_is_lost_or_told_twice_at_any_seam(
         for number in range(ROUNDS):
             count = chosen.choice((1, 2, 5, BURST))
             await add_events(connection, count)
-            # Strike when one of them has heard of some of the events: the seam is somewhere in each
-            # of the others.
+            # Strike when one follower has some of the events; each other one has another number.
             await chosen.choice(followers).has(events + chosen.randint(0, count))
             events += count
             await chaos.strike(STRIKES[number % len(STRIKES)], connection, chosen.choice(followers))
@@ -112,12 +111,12 @@ async def test_nothing_is_lost_or_told_twice_at_any_seam(
         for follower in followers:
             await follower.has(events + 1)
         coins, runs = (
-            await told(connection, "coins_changed"),
-            await told(connection, "run_progress"),
+            await sequence_numbers(connection, "coins_changed"),
+            await sequence_numbers(connection, "run_progress"),
         )
         assert len(coins) == len(runs) == events + 1
         assert [follower.seqs for follower in followers] == [coins, runs, coins, runs]
-        # Whoever comes back reads on in the outbox, where nothing waits that could be too much.
+        # A client that resumes reads the outbox, so it lags behind nothing.
         assert all(
             update["lagged"] == 0 for follower in followers[::2] for update in follower.updates
         )
@@ -152,13 +151,13 @@ async def test_every_server_of_one_database_tells_everything(
         await servers[0].stop(signal.SIGKILL)
         await add_events(connection, 20)
         for follower in followers[:2]:
-            # A cursor of one server is as good on any other.
+            # A cursor of one server is valid on any other.
             follower.url = urls[1]
         for follower in followers:
             await follower.has(120)
         coins, runs = (
-            await told(connection, "coins_changed"),
-            await told(connection, "run_progress"),
+            await sequence_numbers(connection, "coins_changed"),
+            await sequence_numbers(connection, "run_progress"),
         )
         assert [follower.seqs for follower in followers] == [coins, runs, coins, runs]
     finally:

@@ -1,4 +1,4 @@
-"""Clients that read slowly or not at all: what they are told, and what they cost."""
+"""Clients that read slowly or not at all: their messages, and their cost."""
 
 import asyncio
 import socket
@@ -31,7 +31,7 @@ FROM etl_runs AS r CROSS JOIN generate_series(1, $2::integer) AS n
 
 @asynccontextmanager
 async def slow_client(service: Service, query: str) -> AsyncIterator[RawClient]:
-    """Subscribe, and read only when told to."""
+    """Subscribe, and read only on demand."""
     before = service.state.hub.subscriber_count
     async with raw_client(service, receive_bytes=4096) as client:
         await client.shake_hands()
@@ -51,14 +51,14 @@ async def add_coin_events(connection: Connection, count: int) -> None:
 
 
 async def dispatched(service: Service, connection: Connection) -> None:
-    """Wait until the hub has told everyone of everything."""
+    """Wait until the hub has passed on all events."""
     newest = await connection.fetchval("SELECT max(seq) FROM events")
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while max(lane.begun for lane in service.state.hub._lanes.values()) < newest:
+        while max(worker.position for worker in service.state.hub._workers.values()) < newest:
             await asyncio.sleep(0.01)
 
 
-async def test_a_slow_websocket_is_told_how_much_it_missed(
+async def test_a_slow_websocket_gets_the_number_of_missed_messages(
     service: Service, add_coin: AddCoin, connection: Connection
 ) -> None:
     await add_coin("BTC", name=NAME)
@@ -70,12 +70,12 @@ async def test_a_slow_websocket_is_told_how_much_it_missed(
         assert sum(update["coinUpdates"]["lagged"] for update in await reading) == 0
         await dispatched(service, connection)
         await add_coin_events(connection, 1)
-        told = missed = 0
-        while told + missed < total + 1:
+        received = missed = 0
+        while received + missed < total + 1:
             update = (await slow.next())["coinUpdates"]
-            told, missed = told + 1, missed + update["lagged"]
+            received, missed = received + 1, missed + update["lagged"]
         assert missed > 0
-        assert told + missed == total + 1
+        assert received + missed == total + 1
 
 
 async def test_runs_are_told_completely_however_slow_the_client_is(
@@ -104,7 +104,7 @@ async def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Asyn
 async def test_who_answers_no_ping_is_forgotten(
     impatient: Service, add_coin: AddCoin, connection: Connection
 ) -> None:
-    """Neither of these clients ever says a word again; one's buffers are full of what it does not read."""
+    """Neither client sends anything again, and the buffers of one are full."""
     await add_coin("BTC", name=NAME)
     hub = impatient.state.hub
     async with (

@@ -1,4 +1,4 @@
-"""What the hub writes once for all is what plain graphql-core would have written for each subscriber alone."""
+"""The hub's shared messages equal those of plain graphql-core for each subscriber."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -72,13 +72,16 @@ def coin_document(coins: Sequence[str], others: Sequence[str] | None, around: Se
     selected = " ".join(body)
     more = ", $more: Boolean = false" if "$more" in selected else ""
     named = "fragment Named on Coin { name ticker }" if "...Named" in selected else ""
-    return f"subscription S($tickers: [String!]{more}) {{ root: coinUpdates(tickers: $tickers) {{ {selected} }} }} {named}"
+    return (
+        f"subscription S($tickers: [String!]{more}) {{ root: coinUpdates(tickers: "
+        f"$tickers) {{ {selected} }} }} {named}"
+    )
 
 
 async def plainly(
     service: Service, document: str, variables: Mapping[str, Any], value: object
 ) -> Json:
-    """Execute an operation for one event and one subscriber, with nothing of ours but resolvers and masking."""
+    """Execute an operation for one event and one subscriber with graphql-core alone."""
     context = Context(service.state, REQUEST)
     result = await await_maybe(
         execute(
@@ -150,7 +153,7 @@ async def last_seq(connection: Connection) -> int:
     coin=selections,
     others=st.none() | selections,
     around=arounds,
-    wanted=st.lists(st.none() | some_tickers, min_size=1, max_size=5),
+    name_sets=st.lists(st.none() | some_tickers, min_size=1, max_size=5),
     changed=st.lists(some_tickers, min_size=1, max_size=3),
     more=st.booleans(),
     fails=st.booleans(),
@@ -159,7 +162,7 @@ async def test_coins(
     coin: list[str],
     others: list[str] | None,
     around: list[str],
-    wanted: list[set[str] | None],
+    name_sets: list[set[str] | None],
     changed: list[set[str]],
     more: bool,  # noqa: FBT001 - hypothesis names its arguments
     fails: bool,  # noqa: FBT001 - the same
@@ -168,22 +171,24 @@ async def test_coins(
 ) -> None:
     document = coin_document([*coin, *([FAILING] if fails else [])], others, around)
     variables = [
-        {"tickers": None if names is None else sorted(names), "more": more} for names in wanted
+        {"tickers": None if names is None else sorted(names), "more": more} for names in name_sets
     ]
     async with AsyncExitStack() as stack:
         readers = await open_all(stack, coins, document, variables)
-        assert coins.state.hub.group_count == len({names and frozenset(names) for names in wanted})
+        assert coins.state.hub.group_count == len(
+            {names and frozenset(names) for names in name_sets}
+        )
         for tickers in changed:
             async with connection.transaction():
                 await add_coins_event(connection, sorted(tickers), NOW)
                 await notify_events(connection)
             rows = await coins_by_ticker(connection, TICKERS)
             cursor = encode_words(await last_seq(connection), None)
-            for reader, names, given_variables in zip(readers, wanted, variables, strict=True):
-                asked = sorted(tickers if names is None else tickers & names)
-                if asked:
+            for reader, names, given_variables in zip(readers, name_sets, variables, strict=True):
+                followed = sorted(tickers if names is None else tickers & names)
+                if followed:
                     value = CoinUpdateValue(
-                        cursor, [rows[ticker] for ticker in asked if ticker in rows], 0
+                        cursor, [rows[ticker] for ticker in followed if ticker in rows], 0
                     )
                     assert await reader.next() == await plainly(
                         coins, document, given_variables, value
@@ -199,13 +204,13 @@ async def test_coins(
     around=st.lists(
         st.sampled_from(("cursor", "type", "__typename", "again: cursor")), max_size=4, unique=True
     ),
-    wanted=st.lists(st.none() | st.sampled_from(["csv", "coingecko"]), min_size=1, max_size=4),
+    names=st.lists(st.none() | st.sampled_from(["csv", "coingecko"]), min_size=1, max_size=4),
     sources=st.lists(st.sampled_from(["csv", "coingecko"]), min_size=1, max_size=3),
 )
 async def test_runs(
     run: list[str],
     around: list[str],
-    wanted: list[str | None],
+    names: list[str | None],
     sources: list[str],
     coins: Service,
     add_run: AddRun,
@@ -213,7 +218,7 @@ async def test_runs(
 ) -> None:
     selected = f"{' '.join(around)} run {{ {' '.join(run)} }}"
     document = f"subscription S($source: String) {{ runUpdates(source: $source) {{ {selected} }} }}"
-    variables = [{"source": name} for name in wanted]
+    variables = [{"source": name} for name in names]
     async with AsyncExitStack() as stack:
         readers = await open_all(stack, coins, document, variables)
         for source in sources:
@@ -230,7 +235,7 @@ async def test_runs(
                 await connection.fetchval("SELECT run FROM events WHERE seq = $1", seq)
             )
             value = RunUpdateValue(encode_words(seq, None), "run_finished", run_from_event(row))
-            for reader, name, given_variables in zip(readers, wanted, variables, strict=True):
+            for reader, name, given_variables in zip(readers, names, variables, strict=True):
                 if name in (None, source):
                     assert await reader.next() == await plainly(
                         coins, document, given_variables, value

@@ -1,4 +1,4 @@
-"""Documents over the whole schema, with variables: mostly right ones, drawn so that a failing one gets smaller."""
+"""Random documents over the whole schema, with variables; most of them are valid."""
 
 import json
 from collections.abc import Sequence
@@ -42,10 +42,11 @@ CURSORS = {"listings": "listings", "runs": "runs", "history": "points", "rejecti
 """Whose cursors a field takes; coins take those of their order."""
 
 
-class Drawn:
-    """One document as it grows.
+class RandomDocument:
+    """One random document.
 
-    Every choice is a byte of hypothesis'; where there are no more, the first is taken.
+    Each byte of hypothesis is a choice; without bytes the first alternative is chosen, so that a
+    failing document shrinks.
     """
 
     def __init__(self, choices: bytes, schema: GraphQLSchema, market: Market) -> None:
@@ -121,7 +122,7 @@ class Drawn:
 
     def _field(self, name: str, field: GraphQLField, depth: int) -> str:
         given = self._arguments(name, field)
-        # Two fields of one name with other arguments are no valid document.
+        # Two fields of one name with different arguments are invalid.
         alias = f"{self._fresh('a')}: " if field.args or self._once_in(6) else ""
         named = get_named_type(field.type)
         inner = ""
@@ -130,16 +131,16 @@ class Drawn:
         return f"{alias}{name}{f'({given})' if given else ''}{self._directive()} {inner}".rstrip()
 
     def _arguments(self, name: str, field: GraphQLField) -> str:
-        wanted = [
+        names = [
             argument
             for argument, definition in field.args.items()
             if is_non_null_type(definition.type) or self._once_in(3)
         ]
-        if "first" in wanted and "last" in wanted and not self._once_in(10):
-            wanted.remove("last")
+        if "first" in names and "last" in names and not self._once_in(10):
+            names.remove("last")
         return ", ".join(
             f"{argument}: {self._argument(f'{name}.{argument}', field.args[argument])}"
-            for argument in wanted
+            for argument in names
         )
 
     def _directive(self) -> str:
@@ -214,13 +215,13 @@ class Drawn:
 
 
 class Enum(str):
-    """A value of an enum: a word without quotes in a document, a text in variables."""
+    """A value of an enum: a name in a document, a text in variables."""
 
     __slots__ = ()
 
 
 def literal(value: object) -> str:
-    """Return a value as a document has it."""
+    """Return a value as a literal of a document."""
     if isinstance(value, Enum):
         return str.__str__(value)
     if isinstance(value, list):
@@ -231,7 +232,7 @@ def literal(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """Return a value as JSON has it."""
+    """Return a value as JSON."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict):

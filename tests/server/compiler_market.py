@@ -1,4 +1,4 @@
-"""A small market with everything in it that makes an answer differ: nulls, rivals, odd names, rejections."""
+"""A small market with all cases that change a response: nulls, rivals, odd names, rejections."""
 
 import datetime
 from typing import Any
@@ -36,7 +36,7 @@ _REQUEST = (
 
 
 class Market:
-    """What there is, for a client to ask for."""
+    """The ids and cursors of the market."""
 
     def __init__(self, ids: list[str], cursors: dict[str, list[str]]) -> None:
         self.ids = ids
@@ -111,7 +111,7 @@ async def _coin(rows: Rows, number: int, ticker: str) -> None:
         volume_24h_usd=[None, "0", "12.50"][number % 3],
         percent_change_24h=[None, "-3.5", "1e-310", "5"][number % 4],
         rank=None if number % 3 == 0 else number,
-        # One that nobody polls any more is stale.
+        # A source that is not polled any more is stale.
         source="gone" if number % 6 == 5 else SOURCES[number % 3],
         created_at=NOW - number * DAY if number % 2 else NOW.replace(microsecond=0),
         price_spread_percent=[None, 1.0, 12.25][number % 3],

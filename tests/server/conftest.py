@@ -25,7 +25,7 @@ AddSource = Callable[..., Awaitable[None]]
 
 
 class Service:
-    """A server of this process, a client for it, and its inside."""
+    """A server in this process, a client of it, and its state."""
 
     def __init__(self, url: str, client: aiohttp.ClientSession, state: ServerState) -> None:
         self.url = url
@@ -33,7 +33,7 @@ class Service:
         self.state = state
 
     async def get(self, path: str, status: int = 200, **headers: str) -> dict[str, Any]:
-        """Return the JSON of an answer."""
+        """Return the JSON of a response."""
         async with self.client.get(path, headers=headers) as response:
             assert response.status == status, await response.text()
             body: dict[str, Any] = await response.json()
@@ -70,7 +70,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
 
 @pytest.fixture
 def settings(database: str, tmp_path: Path) -> Settings:
-    # No answer is kept: a test's rows come by themselves, without the event that tells of them.
+    # Responses are not cached: tests insert rows without their events.
     return Settings(
         home=tmp_path, database_url=database, scheduler_token=TOKEN, response_cache_bytes=0
     )
@@ -97,7 +97,7 @@ VALUES (
 
 @pytest.fixture
 def add_coin(connection: Connection) -> AddCoin:
-    """`await add_coin("BTC", market_cap_usd="850000000000")`; figures are texts, so that every digit arrives."""
+    """`await add_coin("BTC", market_cap_usd="850000000000")`; numbers are texts with all digits."""
 
     async def add(ticker: str, **given: object) -> None:
         coin: dict[str, object] = {
@@ -129,7 +129,7 @@ RETURNING id
 
 @pytest.fixture
 def add_run(connection: Connection) -> AddRun:
-    """`await add_run("csv", "failure", message="No such file")` adds a finished run and returns its number."""
+    """`await add_run("csv", "failure", message="No such file")` returns the number of a run."""
 
     async def add(source: str, status: str, **given: object) -> int:
         run: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Clients of both live protocols, and commits for them to hear of."""
+"""Clients of both live protocols, and commits for them."""
 
 import asyncio
 import json
@@ -26,14 +26,14 @@ class Socket:
         await self.websocket.send_json(message)
 
     async def receive(self) -> Json:
-        """Return the next message; fail when the connection was closed instead."""
+        """Return the next message; fails if the connection was closed instead."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             message = await self.websocket.receive()
         assert message.type is aiohttp.WSMsgType.TEXT, message
         return json.loads(message.data)
 
     async def closed(self) -> tuple[int, str]:
-        """Return code and reason of the close that comes next."""
+        """Return code and reason of the next message, a close."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             message = await self.websocket.receive()
         assert message.type is aiohttp.WSMsgType.CLOSE, message

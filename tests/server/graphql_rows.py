@@ -1,4 +1,4 @@
-"""Rows for GraphQL to serve, and a way to ask for them."""
+"""Rows for GraphQL, and functions that send queries."""
 
 import datetime
 import hashlib
@@ -31,7 +31,7 @@ Json = Any
 
 
 class Rows:
-    """Adds rows; numbers are given as text, so that every digit arrives.
+    """Adds rows; numbers are texts with all digits.
 
     What is left out has a plain value.
     """
@@ -137,7 +137,7 @@ async def ask(
     variables: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Json:
-    """Return `data` of an answer without errors."""
+    """Return `data` of a response without errors."""
     answer = await ask_all(service, query, variables, headers)
     assert "errors" not in answer, answer["errors"]
     return answer["data"]
@@ -149,7 +149,7 @@ async def ask_all(
     variables: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Json:
-    """Return a whole answer."""
+    """Return a whole response."""
     body = {"query": query, "variables": variables}
     async with service.client.post("/graphql", json=body, headers=headers) as response:
         assert response.status == 200, await response.text()
@@ -162,7 +162,7 @@ async def error_of(
     variables: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Json:
-    """Return the one error of an answer."""
+    """Return the only error of a response."""
     answer = await ask_all(service, query, variables, headers)
     (error,) = answer["errors"]
     return error

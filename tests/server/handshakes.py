@@ -1,4 +1,4 @@
-"""Websocket handshakes as a page or a program makes them, and what the server answers."""
+"""Websocket handshakes of pages and programs, and the responses."""
 
 import aiohttp
 
@@ -6,8 +6,8 @@ from tests.server.conftest import Service
 
 
 async def handshake(service: Service, path: str = "/graphql", **headers: str) -> tuple[int, str]:
-    """Return the status of the answer to a handshake, and its body where it was refused; names with `_` for `-`."""
-    sent = {
+    """Return the status of a handshake, and the body of a refusal; headers have `_` for `-`."""
+    all_headers = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
@@ -17,7 +17,7 @@ async def handshake(service: Service, path: str = "/graphql", **headers: str) ->
     }
     async with (
         aiohttp.ClientSession(service.url) as client,
-        client.get(path, headers=sent) as response,
+        client.get(path, headers=all_headers) as response,
     ):
         assert response.headers["X-Request-ID"]
         return response.status, "" if response.status == 101 else await response.text()

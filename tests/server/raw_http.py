@@ -1,4 +1,4 @@
-"""HTTP by hand: bytes that no client library would send, and the responses that come back."""
+"""HTTP by hand: bytes that no client library sends, and the responses."""
 
 import asyncio
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ async def connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.Strea
 
 
 async def exchange(service: Service, *parts: bytes) -> list[Answer]:
-    """Send the parts, one packet each, and return every response until the server hangs up."""
+    """Send the parts, one packet each; return all responses until the server closes."""
     reader, writer = await connect(service)
     try:
         for part in parts:
@@ -43,7 +43,7 @@ def split(data: bytes, size: int) -> Iterable[bytes]:
 
 
 def answers(received: bytes) -> list[Answer]:
-    """Return the responses that a connection's bytes are."""
+    """Return the responses in the bytes of a connection."""
     found = []
     while received:
         head, _, received = received.partition(b"\r\n\r\n")

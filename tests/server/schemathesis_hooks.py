@@ -1,4 +1,4 @@
-"""What schemathesis is told of our GraphQL: values of its scalars, and what each error must say."""
+"""Hooks for schemathesis: values of the scalars, and a check of each error."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ schemathesis.graphql.scalar("DateTime", (_INSTANTS | st.text()).map(nodes.String
 def every_error_is_the_request_s_and_says_which_part(
     _: schemathesis.CheckContext, response: schemathesis.Response, __: schemathesis.Case[Any]
 ) -> None:
-    """Hold what GraphQL's types cannot: an error names its argument, or stands at a place in the document."""
+    """Check each error: it names its argument, or has a location in the document."""
     assert response.status_code == 200
     for error in response.json().get("errors", ()):
         extensions = error["extensions"]

@@ -1,4 +1,4 @@
-"""The dashboard as it is served: one page at many addresses, its files kept for ever, and what is there without it."""
+"""The dashboard: one page at many paths, immutable files, and a page if it is not built."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ async def test_every_address_of_the_dashboard_answers_its_page_anew_each_time(
 
 @pytest.mark.usefixtures("dashboard")
 @pytest.mark.parametrize("encoding", ["zstd", "br", "gzip", "identity"])
-async def test_a_file_named_for_what_it_holds_is_kept_for_ever_and_compressed_where_that_is_understood(
+async def test_a_file_with_a_hash_is_immutable_and_compressed_if_accepted(
     service: Service, encoding: str
 ) -> None:
     async with service.client.get(
@@ -75,7 +75,7 @@ async def test_a_file_that_keeps_its_name_is_revalidated_and_no_other_can_be_rea
     for name in ("index.html", "LICENSES.md", "index-B_x-91aZ.css", "..%2findex-B_x-91aZ.js"):
         async with service.client.get(f"/static/dashboard/{name}") as response:
             assert response.status == 404, name
-            # The next version may have it.
+            # Another version may have it.
             assert "%2f" in name or response.headers["Cache-Control"] == "no-store"
 
 
@@ -102,5 +102,5 @@ async def test_the_built_dashboard_loads_only_our_own_files_and_holds_nothing_in
     for address in loaded.addresses:
         async with service.client.get(address) as response:
             assert response.status == 200, address
-            kept = response.headers.get("Cache-Control", "")
-            assert ("immutable" in kept) == ("-" in address.rpartition("/")[2]), address
+            cache_control = response.headers.get("Cache-Control", "")
+            assert ("immutable" in cache_control) == ("-" in address.rpartition("/")[2]), address

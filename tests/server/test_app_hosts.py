@@ -1,4 +1,4 @@
-"""A page whose name points here by its own DNS (rebinding) is told 421, whatever it asks and however."""
+"""A page that uses DNS rebinding gets 421, for every path and method."""
 
 import asyncio
 import socket

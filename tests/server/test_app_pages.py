@@ -1,4 +1,4 @@
-"""The pages for a browser: every file from our own origin, nothing inline, and the API without them."""
+"""The pages for a browser: all files are of the same origin, and no script is inline."""
 
 import re
 from html.parser import HTMLParser
@@ -16,7 +16,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 class Loaded(HTMLParser):
-    """Collects what a page loads or links to, and whatever a strict policy would block."""
+    """Collects what a page loads and links to, and what a strict policy would block."""
 
     def __init__(self) -> None:
         super().__init__()

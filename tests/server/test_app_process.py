@@ -1,4 +1,4 @@
-"""A server process: what stops its start, what it survives, how it ends."""
+"""A server process: errors at its start, what it survives, how it ends."""
 
 import asyncio
 import signal
@@ -65,7 +65,7 @@ async def test_without_any_database_the_start_says_what_to_do(
     assert await program.wait() == 1
     assert (
         program.text()
-        == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+        == "No database is configured: set DATABASE_URL, or start everything with `kasparro up`\n"
     )
 
 
@@ -127,7 +127,7 @@ async def test_a_signal_ends_the_server_in_time_with_a_websocket_open(
         assert await program.stop(number) == 0
         assert time.monotonic() - started < 5
         message = await socket_.receive(timeout=5)
-        # 1012, service restart: clients come back on it.
+        # 1012, service restart: clients reconnect after it.
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
         await socket_.close()
     assert "Traceback" not in program.text()
@@ -210,7 +210,10 @@ async def test_a_token_is_made_once_for_all_processes_and_for_this_user_alone(
     start_program: StartProgram, tmp_path: Path
 ) -> None:
     home = tmp_path / "not" / "yet"
-    script = f"from pathlib import Path; from common.scheduler_token import *; print(load_or_create_token(Path({str(home)!r})))"
+    script = (
+        f"from pathlib import Path; from common.scheduler_token import *; "
+        f"print(load_or_create_token(Path({str(home)!r})))"
+    )
     programs = [start_program("-c", script) for _ in range(4)]
     assert [await program.wait() for program in programs] == [0, 0, 0, 0]
     (token,) = {program.text().strip() for program in programs}

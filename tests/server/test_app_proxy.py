@@ -1,4 +1,4 @@
-"""Behind a reverse proxy: its path prefix, its clients, its scheme and host, and what a page of its origin may do."""
+"""A reverse proxy: its path prefix, its clients, its scheme and host, and pages of its origin."""
 
 import asyncio
 import json
@@ -118,7 +118,7 @@ async def test_a_trusted_proxys_scheme_and_host_make_the_own_origin(
             X_Forwarded_Host="evil.example, kasparro.example",
         )
         assert status == (101 if trusted else 403)
-        # A host that the proxy passes on is held against ALLOWED_HOSTS like any other.
+        # ALLOWED_HOSTS applies to the host of the proxy too.
         status, _ = await handshake(service, X_Forwarded_Host="evil.example")
         assert status == (421 if trusted else 101)
 
@@ -158,7 +158,7 @@ def test_one_client_is_one_address_or_one_ipv6_network() -> None:
 async def test_only_a_named_proxy_tells_who_the_client_is(
     settings: Settings, *, trusted: bool
 ) -> None:
-    """Two clients behind one proxy have a place each; without trust both are the proxy, whatever they claim."""
+    """Two clients behind a trusted proxy have a slot each; without trust both are the proxy."""
     networks = ("127.0.0.1/32",) if trusted else ()
     one_each = msgspec.structs.replace(
         settings, forwarded_allow_ips=networks, live_connections_per_client=1
@@ -170,7 +170,7 @@ async def test_only_a_named_proxy_tells_who_the_client_is(
             assert (await handshake(service, X_Forwarded_For="203.0.113.8"))[0] == (
                 101 if trusted else 503
             )
-            # What the client itself put before the proxy's entry counts for nothing.
+            # Entries of the client before that of the proxy are ignored.
             assert (await handshake(service, X_Forwarded_For="203.0.113.9, 203.0.113.7"))[0] == 503
 
 
@@ -191,7 +191,7 @@ async def test_an_idle_connection_stays_open_for_the_time_that_is_set(settings: 
 
 async def test_an_allowed_page_may_send_headers_of_its_own(settings: Settings) -> None:
     friend = "https://dash.example.com"
-    asked = {
+    preflight = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "apollo-require-preflight,x-a",
     }
@@ -199,7 +199,7 @@ async def test_an_allowed_page_may_send_headers_of_its_own(settings: Settings) -
         msgspec.structs.replace(settings, cors_origins=(friend,))
     ) as service:
         async with service.client.options(
-            "/graphql", headers={"Origin": friend, **asked}
+            "/graphql", headers={"Origin": friend, **preflight}
         ) as response:
             assert response.status == 200
             assert response.headers["Access-Control-Allow-Origin"] == friend
@@ -207,7 +207,7 @@ async def test_an_allowed_page_may_send_headers_of_its_own(settings: Settings) -
                 response.headers["Access-Control-Allow-Headers"] == "apollo-require-preflight,x-a"
             )
         async with service.client.options(
-            "/graphql", headers={"Origin": "https://evil.example", **asked}
+            "/graphql", headers={"Origin": "https://evil.example", **preflight}
         ) as response:
             assert response.status == 400
             assert "Access-Control-Allow-Origin" not in response.headers

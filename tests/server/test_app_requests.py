@@ -1,4 +1,4 @@
-"""What every request gets: an id, headers, a bound on its body, an answer in JSON, a line in the log."""
+"""Every request: its id, headers, limit of the body, JSON response, line in the log."""
 
 import json
 import re
@@ -110,13 +110,13 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
             assert response.status == 503
             assert int(response.headers["Retry-After"]) > 0
             assert "took too long" in (await response.json())["detail"]
-        # Busy is not away.
+        # A busy database is not unavailable.
         assert (await service.get("/health"))["database"] == "connected"
         assert (await service.get("/health/ready", 503))["database"] == "connected"
 
 
 async def _answer_to(error: Exception) -> tuple[int, bytes]:
-    """Return status and body of the answer where a request ends with `error`."""
+    """Return status and body of the response to a request that raises `error`."""
 
     async def fail(_: Request) -> Response:
         raise error
@@ -162,7 +162,8 @@ async def test_a_replica_is_read_and_the_primary_is_written(
     await migrate(empty_database)
     replica = await connect(empty_database)
     await replica.execute(
-        "INSERT INTO etl_runs (source, started_at, finished_at, status) VALUES ('far', now(), now(), 'success')"
+        "INSERT INTO etl_runs (source, started_at, finished_at, status) VALUES "
+        "('far', now(), now(), 'success')"
     )
     await replica.close()
     await add_source("csv")
@@ -197,12 +198,12 @@ async def test_other_origins_get_nothing_unless_the_settings_name_them(
             "/data", headers={"Origin": "https://evil.example.com"}
         ) as response:
             assert "Access-Control-Allow-Origin" not in response.headers
-        asked = {
+        preflight = {
             "Origin": friend,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type,x-scheduler-token",
         }
-        async with service.client.options("/trigger-etl", headers=asked) as response:
+        async with service.client.options("/trigger-etl", headers=preflight) as response:
             assert response.status == 200
             assert response.headers["Access-Control-Allow-Origin"] == friend
         assert await _websocket_status(service, friend) == 101

@@ -1,4 +1,4 @@
-"""The fast path as clients meet it: what is sent, and what comes back, is the same as on the ordinary way."""
+"""The fast path over HTTP: the same responses as without it."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
 async def test_a_body_may_come_in_pieces(service: Service) -> None:
     async with service.client.post("/graphql", data=in_pieces(QUERY), headers=JSON) as response:
         assert (response.status, await response.json()) == (200, DATA)
-    # One that is not for the fast path is read a second time.
+    # The application reads the body again where the fast path does not answer.
     wrong = b'{"query": "{ coins { nodes { nothing } } }"}'
     async with service.client.post("/graphql", data=in_pieces(wrong), headers=JSON) as response:
         assert (await response.json())["errors"][0]["extensions"][

@@ -1,4 +1,4 @@
-"""Answers in the coding that a client asks for: the same bytes once unpacked, each with a tag of its own."""
+"""Content codings: the same bytes when decoded, and an entity tag for each coding."""
 
 import asyncio
 import gzip
@@ -23,7 +23,13 @@ import server.pages
 from common.settings import Settings
 from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
-from server.http.compression import ANSWER, FILE, LEAST_BYTES, MOST_BYTES_ON_LOOP, encode
+from server.http.compression import (
+    FILE_CODINGS,
+    MAX_BYTES_ON_LOOP,
+    MIN_BYTES,
+    RESPONSE_CODINGS,
+    encode,
+)
 from server.middleware.compression import Compression
 from tests.server.conftest import NOW, AddCoin, Service, running_service
 from tests.server.test_response_cache import until_told
@@ -44,12 +50,12 @@ PATHS = [
     "/static/swagger/swagger-ui.css",
     "/static/pages/explorer.js",
     f"/graphql?query={COINS}",
-    f"/graphql?query={SCHEMA}",  # the ordinary way
+    f"/graphql?query={SCHEMA}",  # not compiled
 ]
 
 
-class Sent(NamedTuple):
-    """What came, as it was sent."""
+class EncodedResponse(NamedTuple):
+    """A response before it is decoded."""
 
     status: int
     headers: Mapping[str, str]
@@ -62,7 +68,7 @@ class Sent(NamedTuple):
 
 @pytest.fixture
 async def raw(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that asks for no coding by itself, and unpacks nothing."""
+    """A client that sends no Accept-Encoding by default, and decodes nothing."""
     async with aiohttp.ClientSession(
         service.url, auto_decompress=False, skip_auto_headers=["Accept-Encoding"]
     ) as client:
@@ -75,10 +81,12 @@ async def _coins(add_coin: AddCoin) -> None:
         await add_coin(f"COIN{number}", market_cap_usd=str(1_000_000 - number))
 
 
-async def ask(client: aiohttp.ClientSession, path: str, coding: str | None, **headers: str) -> Sent:
+async def ask(
+    client: aiohttp.ClientSession, path: str, coding: str | None, **headers: str
+) -> EncodedResponse:
     given = headers if coding is None else {"Accept-Encoding": coding, **headers}
     async with client.get(path, headers=given) as response:
-        return Sent(response.status, response.headers, await response.read())
+        return EncodedResponse(response.status, response.headers, await response.read())
 
 
 @pytest.mark.usefixtures("_coins")
@@ -104,7 +112,7 @@ async def test_every_answer_comes_in_every_coding(
 
 
 @pytest.mark.usefixtures("_coins")
-@pytest.mark.parametrize("query", [COINS, SCHEMA], ids=["compiled", "ordinary"])
+@pytest.mark.parametrize("query", [COINS, SCHEMA], ids=["compiled", "executed"])
 @pytest.mark.parametrize("coding", CODINGS)
 async def test_a_posted_query_is_answered_in_every_coding(
     raw: aiohttp.ClientSession, query: str, coding: str | None
@@ -113,7 +121,7 @@ async def test_a_posted_query_is_answered_in_every_coding(
         plain = await response.read()
     headers = {} if coding is None else {"Accept-Encoding": coding}
     async with raw.post("/graphql", json={"query": query}, headers=headers) as response:
-        sent = Sent(response.status, response.headers, await response.read())
+        sent = EncodedResponse(response.status, response.headers, await response.read())
     assert sent.headers.get("Content-Encoding") == coding
     assert coding is None or "Accept-Encoding" in sent.headers["Vary"]
     assert sent.plain() == plain
@@ -169,11 +177,11 @@ async def test_each_coding_is_revalidated_by_its_own_tag(
 @pytest.mark.usefixtures("_coins")
 async def test_neither_small_answers_nor_streams_are_compressed(raw: aiohttp.ClientSession) -> None:
     small = await ask(raw, "/graphql?query={__typename}", "zstd, br, gzip")
-    assert len(small.body) < LEAST_BYTES
+    assert len(small.body) < MIN_BYTES
     assert "Content-Encoding" not in small.headers
     assert "Content-Encoding" not in (await ask(raw, "/health/live", "gzip")).headers
     export = await ask(raw, "/data?format=csv", "gzip")
-    assert len(export.body) > LEAST_BYTES
+    assert len(export.body) > MIN_BYTES
     assert "Content-Encoding" not in export.headers
     assert b"COIN49" in export.body
     stream = await ask(raw, f"/graphql?query={COINS}", "gzip", Accept="text/event-stream")
@@ -194,10 +202,10 @@ async def test_head_says_what_get_would(raw: aiohttp.ClientSession, path: str) -
 
 @pytest.mark.parametrize("coding", UNPACK)
 async def test_a_long_body_is_compressed_in_a_thread_to_the_same(coding: str) -> None:
-    body = b"0123456789abcdef" * (MOST_BYTES_ON_LOOP // 16 + 1)
+    body = b"0123456789abcdef" * (MAX_BYTES_ON_LOOP // 16 + 1)
     written, found = await encode(body, coding)
     assert found == coding
-    assert written == ANSWER[coding](body)
+    assert written == RESPONSE_CODINGS[coding](body)
     assert UNPACK[coding](written) == body
 
 
@@ -211,8 +219,10 @@ async def test_a_kept_answer_is_compressed_once(
         compressed.append(len(body))
         return gzip.compress(body, mtime=0)
 
-    monkeypatch.setattr(server.http.compression, "ANSWER", {**ANSWER, "gzip": counting})
-    # An answer is kept until its minute is over: which must not be in the middle of a test.
+    monkeypatch.setattr(
+        server.http.compression, "RESPONSE_CODINGS", {**RESPONSE_CODINGS, "gzip": counting}
+    )
+    # A response is cached until its minute is over, which must not happen during a test.
     monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
     keeping = msgspec.structs.replace(settings, response_cache_bytes=1_000_000)
     async with running_service(keeping) as service:
@@ -239,7 +249,7 @@ async def test_a_kept_answer_is_compressed_once(
 async def test_a_file_is_compressed_once_and_again_when_it_changes(
     raw: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "docs.html").write_text("old" * LEAST_BYTES, encoding="ascii")
+    (tmp_path / "docs.html").write_text("old" * MIN_BYTES, encoding="ascii")
     monkeypatch.setattr(server.pages, "FILES", tmp_path)
     compressed: list[bytes] = []
 
@@ -247,27 +257,27 @@ async def test_a_file_is_compressed_once_and_again_when_it_changes(
         compressed.append(body)
         return gzip.compress(body, mtime=0)
 
-    monkeypatch.setattr("server.pages.answers.FILE", {**FILE, "gzip": counting})
+    monkeypatch.setattr("server.pages.answers.FILE_CODINGS", {**FILE_CODINGS, "gzip": counting})
     first = await ask(raw, "/docs", "gzip")
     assert (await ask(raw, "/docs", "gzip")).body == first.body
     assert len(compressed) == 1
-    (tmp_path / "docs.html").write_text("newer" * LEAST_BYTES, encoding="ascii")
+    (tmp_path / "docs.html").write_text("newer" * MIN_BYTES, encoding="ascii")
     second = await ask(raw, "/docs", "gzip", **{"If-None-Match": first.headers["ETag"]})
-    assert (second.status, second.plain()) == (200, b"newer" * LEAST_BYTES)
+    assert (second.status, second.plain()) == (200, b"newer" * MIN_BYTES)
 
 
 async def test_a_strong_tag_of_other_bytes_becomes_weak_and_a_stream_begins_at_once() -> None:
-    """No route here has such an answer yet; any may."""
+    """No route has such a response yet."""
     gate = asyncio.Event()
 
     async def whole(_: Request) -> Response:
         return Response(
-            b"x" * LEAST_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain"
+            b"x" * MIN_BYTES, headers={"ETag": '"x"', "Vary": "Accept"}, media_type="text/plain"
         )
 
     async def parts() -> AsyncIterator[bytes]:
         await gate.wait()
-        yield b"x" * LEAST_BYTES
+        yield b"x" * MIN_BYTES
 
     async def stream(_: Request) -> Response:
         return StreamingResponse(parts(), media_type="text/event-stream")

@@ -1,4 +1,4 @@
-"""One deadline for all statements of a request, on the fast path, the ordinary way, websockets and REST."""
+"""One deadline for all statements of a request, over all transports."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ GRANT SELECT ON normalized_records TO kasparro_server;
 """
 STATEMENT_SECONDS = 0.2
 REQUEST_SECONDS = 0.7
-MOST_READS = 4
+MAX_READS = 4
 """That can begin in time."""
 COUNTS = "{ " + " ".join(f"c{number}: coins {{ totalCount }}" for number in range(10)) + " }"
 LEVELS = '{ coin(ticker: "BTC") ' + "{ listings { coin " * 6 + "{ id }" + " } }" * 6 + " }"
@@ -45,13 +45,13 @@ SetPace = Callable[[float], Awaitable[None]]
 async def set_pace(
     service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> SetPace:
-    """How long each statement takes, in a server that gives a request less time than some of them need."""
+    """The time of each statement; the server's deadline is shorter than some of them."""
     rows = Rows(connection)
     await rows.source("one")
     await rows.coin("BTC")
     await rows.listing("one", "btc", "BTC")
     await connection.execute(SLOW_COINS)
-    # Connections are open, and plans made, before time counts.
+    # Opens connections and compiles plans before the measurement.
     await connection.execute("INSERT INTO pace VALUES (0)")
     await ask(service, "{ coins { totalCount } }")
     await connection.execute("ALTER SEQUENCE reads RESTART")
@@ -64,7 +64,7 @@ async def set_pace(
 
 
 async def reads(connection: Connection) -> int:
-    """Return how many statements have begun to read coins."""
+    """Return how many statements have started to read coins."""
     count: int = await connection.fetchval(
         "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM reads"
     )
@@ -96,7 +96,7 @@ async def test_all_statements_of_a_query_have_one_deadline_and_none_is_done_agai
     (error,) = answer["errors"]
     assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}
     assert "too long" in error["message"]
-    assert 1 <= await reads(connection) <= MOST_READS
+    assert 1 <= await reads(connection) <= MAX_READS
 
 
 async def test_levels_of_the_ordinary_way_have_one_deadline(
@@ -110,12 +110,12 @@ async def test_levels_of_the_ordinary_way_have_one_deadline(
     assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}
     assert error["path"][:2] == ["coin", "listings"]
     assert payload["data"]["coin"] is not None
-    assert 2 <= await reads(connection) <= MOST_READS
+    assert 2 <= await reads(connection) <= MAX_READS
     async with service.client.post(
         "/graphql", json={"query": LEVELS}, headers={"Accept": EVENT_STREAM}
     ) as response:
         assert "UNAVAILABLE" in await response.text()
-    assert await reads(connection) <= 2 * MOST_READS
+    assert await reads(connection) <= 2 * MAX_READS
 
 
 async def test_postgresql_stops_too(
@@ -145,7 +145,7 @@ async def test_an_ordinary_answer_that_lacks_something_for_time_says_when_to_com
     service: Service, set_pace: SetPace
 ) -> None:
     await set_pace(60)
-    # A longer document than the fast path takes.
+    # Too long a document for the fast path.
     query = "{ coins { totalCount } }" + " " * 9_000
     async with service.client.post("/graphql", json={"query": query}) as response:
         assert response.status == 200

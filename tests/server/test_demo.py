@@ -1,4 +1,4 @@
-"""A server on a demo's database says so wherever it is seen; any other says nothing of it."""
+"""A server on a demo's database says so everywhere; any other never does."""
 
 import re
 

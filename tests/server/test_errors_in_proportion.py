@@ -1,4 +1,4 @@
-"""Errors are few and short, over every transport: no answer is much longer than the request that was wrong."""
+"""Errors are few and short over every transport, in proportion to the request."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 import pytest
 
 from db.connect.types import Connection
-from server.graphql.execution.errors import MESSAGE_CHARACTERS, MOST_ERRORS, MOST_LOCATIONS
+from server.graphql.execution.errors import MAX_ERRORS, MAX_LOCATIONS, MESSAGE_CHARACTERS
 from server.graphql.transport.media_types import EVENT_STREAM
 from tests.server.conftest import Service
 from tests.server.graphql_live import change_coins, connected
 from tests.server.graphql_rows import ask, ask_all, error_of
 
-MOST_BYTES = 16_384
+MAX_BYTES = 16_384
 ADD_COINS = """
 INSERT INTO normalized_records
     (ticker, name, price_usd_exact, source, created_at, ingested_at, rival_count, provenance)
@@ -61,7 +61,10 @@ BAD_IDS = (
     + " ".join(f"n{number}: nodes(ids: $ids) {{ id }}" for number in range(20))
     + " }"
 )
-BAD_ROWS = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Coin { history(first: 0) { nodes { at } } } } }"
+BAD_ROWS = (
+    "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Coin { history(first: 0) { nodes { "
+    "at } } } } }"
+)
 GOOD_IDS = {"ids": [f"merged_t{number}" for number in range(1, 251)]}
 CONFLICT = "{ coin(ticker: 1) { " + "x: id " * 9 + "x: name } }"
 WRONG: dict[str, tuple[str, dict[str, Any] | None]] = {
@@ -93,13 +96,13 @@ async def test_errors_are_few_and_short(
     await connection.execute(ADD_COINS)
     answer = await send(service, *WRONG[wrong])
     errors: Errors = json.loads(answer)["errors"]
-    # Nulls in the place of what could not be read are no errors.
-    assert len(json.dumps(errors)) < MOST_BYTES
-    assert 1 <= len(errors) <= MOST_ERRORS + 1
+    # A null for an invalid id is not an error.
+    assert len(json.dumps(errors)) < MAX_BYTES
+    assert 1 <= len(errors) <= MAX_ERRORS + 1
     for error in errors:
         assert "code" in error["extensions"]
         assert len(error["message"]) < MESSAGE_CHARACTERS + 10
-        assert len(error.get("locations", ())) <= MOST_LOCATIONS
+        assert len(error.get("locations", ())) <= MAX_LOCATIONS
 
 
 async def test_the_last_error_says_how_many_are_left_out(
@@ -108,7 +111,7 @@ async def test_the_last_error_says_how_many_are_left_out(
     await connection.execute(ADD_COINS)
     answer = await ask_all(service, BAD_ROWS, GOOD_IDS)
     *shown, last = answer["errors"]
-    assert len(shown) == MOST_ERRORS
+    assert len(shown) == MAX_ERRORS
     assert last["message"] == "And 240 more errors, which are left out"
     assert last["extensions"] == shown[0]["extensions"]
     assert "path" not in last
@@ -161,7 +164,7 @@ async def test_a_list_is_measured_before_anything_looks_at_its_items(
     service: Service, send: Send, query: str, variables: dict[str, Any], place: str
 ) -> None:
     (error,) = json.loads(await send(service, query, variables))["errors"]
-    # Its items are of the wrong type, which nobody has looked at.
+    # The items have the wrong type, but they are not checked.
     assert error["message"] == f'Variable "${place}" must have at most 1,000 items, not 10,000'
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": place}
 
@@ -206,5 +209,5 @@ async def test_an_update_has_few_errors_too(service: Service, connection: Connec
         await change_coins(connection, *(f"T{number}" for number in range(1, 251)))
         message = await socket.receive()
     errors = message["payload"]["errors"]
-    assert 1 <= len(errors) <= MOST_ERRORS + 1
-    assert len(json.dumps(message)) < MOST_BYTES
+    assert 1 <= len(errors) <= MAX_ERRORS + 1
+    assert len(json.dumps(message)) < MAX_BYTES

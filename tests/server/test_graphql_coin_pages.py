@@ -1,4 +1,4 @@
-"""Pages of coins: every order, both ways, nulls last, each coin once, cursors that are checked."""
+"""Pages of coins: every order in both directions, nulls last, checked cursors."""
 
 import datetime
 import itertools
@@ -24,8 +24,10 @@ FIELDS = {
 }
 ORDERS = [(field, direction) for field in FIELDS for direction in ("ASC", "DESC")]
 PAGE = """
-query ($order: CoinOrder, $filter: CoinFilter, $first: Int, $after: String, $last: Int, $before: String) {
-  coins(orderBy: $order, filter: $filter, first: $first, after: $after, last: $last, before: $before) {
+query ($order: CoinOrder, $filter: CoinFilter, $first: Int, $after: String, $last: Int,
+  $before: String) {
+  coins(orderBy: $order, filter: $filter, first: $first, after: $after, last: $last, before:
+    $before) {
     edges { cursor node { ticker } }
     nodes { ticker }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -53,7 +55,7 @@ def rows(connection: Connection) -> Rows:
 
 @pytest.fixture
 async def coins(rows: Rows) -> list[dict[str, Any]]:
-    """Eighteen coins with ties, nulls and numbers that a float cannot tell apart."""
+    """18 coins with ties, nulls and numbers that are equal as floats."""
     made = []
     for index in range(18):
         number = NUMBERS[index % len(NUMBERS)]
@@ -80,7 +82,7 @@ def key_of(coin: dict[str, Any], field: str) -> Json:
 
 
 def in_order(coins: list[dict[str, Any]], field: str, direction: str) -> list[str]:
-    """The plain twin of the statements: nulls last, ties by ticker."""
+    """The order in Python: nulls last, ties by ticker."""
     known = sorted(
         (coin for coin in coins if key_of(coin, field) is not None), key=lambda coin: coin["ticker"]
     )
@@ -92,7 +94,7 @@ def in_order(coins: list[dict[str, Any]], field: str, direction: str) -> list[st
 async def walk(
     service: Service, order: dict[str, str], size: int, *, backward: bool
 ) -> list[list[str]]:
-    """Page through all coins as a client does."""
+    """Return all coins, page by page."""
     pages: list[list[str]] = []
     cursor = None
     while True:
@@ -135,13 +137,13 @@ async def test_a_slice_between_two_cursors(service: Service, coins: list[dict[st
         expected = in_order(coins, field, direction)
         for start, end in ((0, 17), (3, 9), (12, 17), (15, 17), (14, 16), (5, 6), (9, 3), (17, 0)):
             window = {"order": order, "after": cursors[start], "before": cursors[end]}
-            # Nothing lies between cursors that are given the wrong way round.
+            # Nothing lies between cursors in the wrong order.
             inner = expected[start + 1 : end]
             forward = (await ask(service, PAGE, {**window, "first": 3}))["coins"]
             backward = (await ask(service, PAGE, {**window, "last": 3}))["coins"]
             assert [node["ticker"] for node in forward["nodes"]] == inner[:3]
             assert [node["ticker"] for node in backward["nodes"]] == inner[-3:]
-            # The cursors' own coins lie on either side, whatever is cut off.
+            # The coins of the cursors lie on either side of the page.
             for page in (forward, backward):
                 assert page["pageInfo"]["hasNextPage"] is True
                 assert page["pageInfo"]["hasPreviousPage"] is True
@@ -153,7 +155,7 @@ async def test_a_page_stays_right_while_coins_move(
     for index in range(6):
         await rows.coin(f"T{index}", market_cap_usd=str(100 - index))
     first = (await ask(service, PAGE, {"first": 3}))["coins"]
-    # T5 overtakes everyone, a new coin comes first, and the cursor's own coin disappears.
+    # T5 overtakes all others, a new coin comes first, and the cursor's own coin disappears.
     await connection.execute(
         "UPDATE normalized_records SET market_cap_usd = 1000 WHERE ticker = 'T5'"
     )

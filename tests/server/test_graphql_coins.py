@@ -12,7 +12,8 @@ from tests.server.graphql_rows import NOW, Rows, ask, error_of
 COIN = """
 query ($ticker: String!) {
   coin(ticker: $ticker) {
-    id ticker name priceUsd priceUsdExact marketCapUsd volume24hUsd percentChange24h rank source createdAt ingestedAt
+    id ticker name priceUsd priceUsdExact marketCapUsd volume24hUsd percentChange24h rank
+      source createdAt ingestedAt
     isStale priceSpreadPercent provenance { field source externalId observedAt }
     listings { id source } rivals { id source }
   }
@@ -60,7 +61,7 @@ async def test_every_field_of_a_coin(service: Service, rows: Rows) -> None:
         "id": "merged_btc",
         "ticker": "BTC",
         "name": "Bitcoin",
-        # Half-even: ...2050 has more than half a unit below it only from the sixth zero on.
+        # Half-even: the remainder is more than half a unit only by its last digits.
         "priceUsd": "44456.5143042",
         "priceUsdExact": "44456.5143042050",
         "marketCapUsd": "839030532186.10",
@@ -146,7 +147,7 @@ async def test_what_is_missing_is_null(service: Service, rows: Rows) -> None:
     ):
         assert coin[field] is None
     assert coin["provenance"] == coin["listings"] == coin["rivals"] == []
-    # Its source is unknown, so nobody will poll it again.
+    # Its source is unknown, so it is not polled again.
     assert coin["isStale"] is True
 
 
@@ -270,14 +271,15 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 async def test_filters(service: Service) -> None:
     query = """
     query ($filter: CoinFilter) {
-      coins(filter: $filter, orderBy: {field: TICKER, direction: ASC}) { totalCount nodes { ticker } }
+      coins(filter: $filter, orderBy: {field: TICKER, direction: ASC}) { totalCount nodes {
+        ticker } }
     }
     """
-    for wanted, tickers in FILTERS:
-        page = await ask(service, query, {"filter": wanted})
+    for coin_filter, tickers in FILTERS:
+        page = await ask(service, query, {"filter": coin_filter})
         found = [node["ticker"] for node in page["coins"]["nodes"]]
-        assert found == tickers.split(), wanted
-        assert page["coins"]["totalCount"] == len(found), wanted
+        assert found == tickers.split(), coin_filter
+        assert page["coins"]["totalCount"] == len(found), coin_filter
 
 
 async def test_a_filtered_page_is_paged(service: Service, rows: Rows) -> None:
@@ -289,7 +291,8 @@ async def test_a_filtered_page_is_paged(service: Service, rows: Rows) -> None:
         )
     query = """
     query ($after: String) {
-      coins(filter: {source: {eq: "a"}}, first: 2, after: $after) { nodes { ticker } pageInfo { endCursor } }
+      coins(filter: {source: {eq: "a"}}, first: 2, after: $after) { nodes { ticker } pageInfo {
+        endCursor } }
     }
     """
     seen: list[str] = []
@@ -328,10 +331,10 @@ BAD_FILTERS: list[tuple[dict[str, Any], str]] = [
 
 async def test_a_bad_filter_names_its_argument(service: Service) -> None:
     query = "query ($filter: CoinFilter) { coins(filter: $filter) { totalCount } }"
-    for wanted, said in BAD_FILTERS:
-        error = await error_of(service, query, {"filter": wanted})
-        assert error["extensions"]["code"] == "BAD_USER_INPUT", wanted
-        assert said in error["message"], wanted
+    for coin_filter, said in BAD_FILTERS:
+        error = await error_of(service, query, {"filter": coin_filter})
+        assert error["extensions"]["code"] == "BAD_USER_INPUT", coin_filter
+        assert said in error["message"], coin_filter
 
 
 async def test_a_decimal_in_a_document_keeps_its_digits(service: Service, rows: Rows) -> None:

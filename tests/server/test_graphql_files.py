@@ -1,4 +1,4 @@
-"""The files of a source, as the dashboard asks for them after a run has read them."""
+"""The files of a source after a run has read them, in the dashboard's query."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from tests.server.graphql_rows import ask
 
 FILES = """
 { sources { name files {
-    name form rows rejected columns { role header how } unreadHeaders unreadCount notes { text count }
+    name form rows rejected columns { role header how } unreadHeaders unreadCount
+    notes { text count }
     firstListings { ticker name priceUsd marketCapUsd percentChange24h rank observedAt hasOwnTime }
 } } }
 """

@@ -1,4 +1,4 @@
-"""A coin's history and candles, as a client reads them."""
+"""The history and the candles of a coin."""
 
 import datetime
 from decimal import Decimal
@@ -107,7 +107,8 @@ async def test_bad_arguments_of_history_are_named(service: Service) -> None:
 
 CANDLES = """
 query ($interval: CandleInterval!, $from: DateTime, $to: DateTime) {
-  coin(ticker: "BTC") { candles(interval: $interval, from: $from, to: $to) { start open high low close samples } }
+  coin(ticker: "BTC") { candles(interval: $interval, from: $from, to: $to) { start open high
+    low close samples } }
 }
 """
 
@@ -125,12 +126,12 @@ query ($interval: CandleInterval!, $from: DateTime, $to: DateTime) {
 )
 @pytest.mark.usefixtures("remembered")
 async def test_candles_of_every_interval(
-    service: Service, interval: str, wanted: list[tuple[float, str, int]]
+    service: Service, interval: str, expected: list[tuple[float, str, int]]
 ) -> None:
     variables = {"interval": interval, "from": iso(TIMES[0]), "to": iso(TIMES[-1] + MINUTE)}
     found = (await ask(service, CANDLES, variables))["coin"]["candles"]
     assert [(candle["start"], candle["close"], candle["samples"]) for candle in found] == [
-        (iso(FIRST + minutes * MINUTE), close, samples) for minutes, close, samples in wanted
+        (iso(FIRST + minutes * MINUTE), close, samples) for minutes, close, samples in expected
     ]
     assert all(
         Decimal(candle["low"]) <= Decimal(candle[price]) <= Decimal(candle["high"])

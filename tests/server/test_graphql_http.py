@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: media types, status codes, what a GET may do, what is no GraphQL request."""
+"""GraphQL over HTTP: media types, status codes, methods, invalid requests."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ MUTATION = "mutation { triggerEtl { request { id } } }"
 
 
 async def post(service: Service, body: object, **headers: str) -> tuple[int, str, Json]:
-    """Return status, media type and JSON of an answer."""
+    """Return status, media type and JSON of a response."""
     data = body if isinstance(body, (bytes, str)) else json.dumps(body)
     given = {"Content-Type": "application/json", **headers}
     async with service.client.post("/graphql", data=data, headers=given) as response:
@@ -89,7 +89,10 @@ async def test_what_did_not_run_is_400_in_graphql_media_type_and_200_in_plain_js
         "{{ coins(filter: {{priceUsd: {{gte: {value}}}}}) {{ totalCount }} }}",
         "{{ coins(filter: {{createdAt: {{lte: {value}}}}}) {{ totalCount }} }}",
         '{{ coin(ticker: "BTC") {{ candles(interval: H1, from: {value}) {{ start }} }} }}',
-        "query ($price: Decimal = {value}) {{ coins(filter: {{priceUsd: {{gte: $price}}}}) {{ totalCount }} }}",
+        (
+            "query ($price: Decimal = {value}) {{ coins(filter: {{priceUsd: {{gte: "
+            "$price}}}}) {{ totalCount }} }}"
+        ),
     ],
 )
 async def test_an_error_about_a_literal_says_where_it_stands(
@@ -156,7 +159,10 @@ MALFORMED = [
     b'{"query": "{ sources { name } }", "operationName": 5}',
     b'{"query": "{ sources { name } }", "extensions": "no"}',
     b'{"query": "{ sources { name } }", "extensions": {"persistedQuery": "no"}}',
-    b'{"query": "{ sources { name } }", "extensions": {"persistedQuery": {"version": 2, "sha256Hash": "x"}}}',
+    (
+        b'{"query": "{ sources { name } }", "extensions": {"persistedQuery": {"version": '
+        b'2, "sha256Hash": "x"}}}'
+    ),
     b'{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": 5}}}',
     b'{"documentId": 5}',
     b'[{"query": "{ sources { name } }"}]',
@@ -256,14 +262,12 @@ async def test_our_own_failure_is_masked_and_told_to_the_log(
     assert error["message"] == "Something went wrong on our side (request req-of-a-test)"
     assert error["extensions"] == {"code": "INTERNAL"}
     assert error["path"] == ["coin", "provenance"]
-    told = capsys.readouterr()
-    assert "req-of-a-test" in told.out + told.err
-    assert "ValidationError" in told.out + told.err
+    output = capsys.readouterr()
+    assert "req-of-a-test" in output.out + output.err
+    assert "ValidationError" in output.out + output.err
 
 
-def test_what_asyncpg_says_while_a_server_restarts_is_unavailable_and_a_mistake_of_ours_internal() -> (
-    None
-):
+def test_errors_of_a_restarting_database_are_unavailable_and_others_internal() -> None:
     for cause, code in (
         (
             asyncpg.InternalClientError(
@@ -307,15 +311,15 @@ async def test_introspection_that_is_switched_off_is_refused_and_the_rest_works(
         async with service.client.get("/graphql", headers={"Accept": "text/html"}) as response:
             assert response.status == 200
             assert "GraphQL" in await response.text()
-    # The same documents, kept since, where it is on.
+    # The same, now cached documents with introspection.
     async with running_service(settings) as service:
         for query in refused:
             assert "errors" not in await ask_all(service, query)
 
 
 async def test_where_introspection_is_off_no_error_suggests_a_name(settings: Settings) -> None:
-    """Each of these is close to a name of the schema: of a field, an argument, a type, an enum's value, an input."""
-    asked: list[dict[str, object]] = [
+    """Each is close to a name of the schema: a field, argument, type, enum value or input."""
+    requests: list[dict[str, object]] = [
         {"query": "{ coin }"},
         {"query": "{ coins { node { ticker } } }"},
         {"query": "{ coins { nodes } }"},
@@ -334,7 +338,7 @@ async def test_where_introspection_is_off_no_error_suggests_a_name(settings: Set
         async with running_service(
             msgspec.structs.replace(settings, introspection=introspection)
         ) as service:
-            for request in asked:
+            for request in requests:
                 for accept in ("application/json", "text/event-stream"):
                     async with service.client.post(
                         "/graphql", json=request, headers={"Accept": accept}
@@ -367,17 +371,20 @@ async def test_a_database_that_is_away_is_unavailable(
 async def test_a_statement_that_is_cancelled_is_unavailable(
     service: Service, database: str, connection: Connection
 ) -> None:
-    """What a statement time-out does, done by hand: the coins are locked, and who waits for them is cancelled."""
-    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    """Simulates a statement time-out: the coins are locked, and a waiting query is cancelled."""
+    waiting = (
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = "
+        "current_database()"
+    )
     other = await connect(database)
     try:
         async with other.transaction(), asyncio.timeout(30):
             await other.execute("LOCK TABLE normalized_records IN ACCESS EXCLUSIVE MODE")
-            asked = asyncio.create_task(ask_all(service, '{ coin(ticker: "BTC") { id } }'))
+            requests = asyncio.create_task(ask_all(service, '{ coin(ticker: "BTC") { id } }'))
             while (pid := await connection.fetchval(waiting)) is None:
                 await asyncio.sleep(0.01)
             await connection.execute("SELECT pg_cancel_backend($1)", pid)
-            answer = await asked
+            answer = await requests
     finally:
         await other.close()
     assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5}

@@ -12,7 +12,8 @@ from tests.server.graphql_rows import NOW, Rows, ask, error_of
 LISTING = """
 query ($source: String!, $id: String!) {
   listing(source: $source, externalId: $id) {
-    id source externalId ticker symbol name rank priceUsd marketCapUsd volume24hUsd percentChange24h circulatingSupply
+    id source externalId ticker symbol name rank priceUsd marketCapUsd volume24hUsd
+      percentChange24h circulatingSupply
     totalSupply maxSupply observedAt firstSeenAt lastSeenAt active coin { ticker } payload
   }
 }
@@ -43,7 +44,7 @@ async def test_every_field_of_a_listing(service: Service, rows: Rows) -> None:
         total_supply="21000000",
         max_supply="21000000",
     )
-    # A payload of earlier content, and one that came back after it.
+    # A payload of earlier content, and the present content again after it.
     await rows.payload(
         "coingecko", "bitcoin", b"x" * 16, '{"id": "old"}', ingested_at=NOW + 2 * HOUR
     )
@@ -149,7 +150,8 @@ async def test_pages_and_filters_of_listings(service: Service, rows: Rows) -> No
     query = """
     query ($filter: ListingFilter, $first: Int, $after: String, $last: Int, $before: String) {
       listings(filter: $filter, first: $first, after: $after, last: $last, before: $before) {
-        edges { node { source externalId } } pageInfo { endCursor startCursor hasNextPage hasPreviousPage } totalCount
+        edges { node { source externalId } } pageInfo { endCursor startCursor hasNextPage
+          hasPreviousPage } totalCount
       }
     }
     """
@@ -159,9 +161,9 @@ async def test_pages_and_filters_of_listings(service: Service, rows: Rows) -> No
         keys = [f"{edge['node']['source']}/{edge['node']['externalId']}" for edge in page["edges"]]
         return keys, page["pageInfo"], page["totalCount"]
 
-    for wanted, expected in FILTERS:
-        keys, _, total = await read(filter=wanted)
-        assert keys == expected.split(), wanted
+    for listing_filter, expected in FILTERS:
+        keys, _, total = await read(filter=listing_filter)
+        assert keys == expected.split(), listing_filter
         assert total == len(keys)
     keys, info, _ = await read(first=3)
     assert keys == ["a/1", "a/2", "b/1"]

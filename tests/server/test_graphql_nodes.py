@@ -1,4 +1,4 @@
-"""Whatever has an id can be read again by it."""
+"""Every object with an id can be read by it."""
 
 import pytest
 
@@ -19,7 +19,7 @@ async def test_every_kind_of_node_is_found_by_the_id_that_it_shows(
 ) -> None:
     await rows.source("csv", kind="file")
     await rows.coin("USDC.E")
-    # An external id may hold anything, the separator of our ids too.
+    # An external id may have any characters, also the separator of ids.
     await rows.listing("csv", "usd_coin:e/1", "USDC.E")
     await rows.run("csv")
     shown = await ask(
@@ -102,7 +102,7 @@ async def test_nodes_answers_each_id_in_its_place(service: Service, rows: Rows) 
 async def test_an_id_whose_small_letters_lead_to_another_ticker_is_found(
     service: Service, connection: Connection, rows: Rows
 ) -> None:
-    """Not every small letter's capital is the one that it was made of; two of these tickers have one id."""
+    """Lower-casing some capitals is not reversible: two of these tickers have one id."""
     for ticker in ("\u1e9e", "\u00df", "A\u1e9e", "Ss"):
         await rows.coin(ticker)
     ids = [
@@ -144,8 +144,8 @@ async def test_a_run_by_its_id(service: Service, rows: Rows) -> None:
     query = """
     query ($id: ID!) {
       run(id: $id) {
-        source status startedAt finishedAt durationMs processed failed changed unchanged pages message
-        noteCount notes { about text count }
+        source status startedAt finishedAt durationMs processed failed changed unchanged pages
+          message noteCount notes { about text count }
       }
     }
     """
@@ -177,7 +177,8 @@ async def test_the_interface_gives_the_fields_of_each_type(service: Service, row
     answer = await ask(
         service,
         """query ($ids: [ID!]!) {
-          nodes(ids: $ids) { __typename ... on Coin { ticker } ... on Run { status durationMs message } }
+          nodes(ids: $ids) { __typename ... on Coin { ticker } ... on Run { status durationMs
+            message } }
         }""",
         {"ids": ["merged_btc", f"run_{number}"]},
     )

@@ -1,4 +1,4 @@
-"""Documents by their ids: what clients persist as they go, and what an operator trusts, on every transport."""
+"""Documents by id: persisted by clients or trusted by the operator, on every transport."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from common.settings import Settings, SettingsError
-from server.documents import KEPT_BYTES, Documents, hash_of, open_documents
+from server.documents import MAX_PERSISTED_BYTES, Documents, hash_of, open_documents
 from tests.conftest import StartProgram
 from tests.server.conftest import AddCoin, Service, running_service
 from tests.server.graphql_live import connected
@@ -172,16 +172,16 @@ def test_what_clients_persist_is_bounded() -> None:
     documents = Documents()
     texts = [f"{{ a{number} }}" + " " * 50_000 for number in range(400)]
     for text in texts:
-        documents.keep(hash_of(text), text)
+        documents.persist(hash_of(text), text)
         documents.get(hash_of(texts[0]))
-    assert KEPT_BYTES - 60_000 < documents.size_bytes <= KEPT_BYTES
+    assert MAX_PERSISTED_BYTES - 60_000 < documents.size_bytes <= MAX_PERSISTED_BYTES
     found = [documents.get(hash_of(text)) is not None for text in texts]
     assert found[0], "it was used all the time"
     assert not any(found[1:200])
     assert all(found[300:])
     before = documents.size_bytes
-    documents.keep(hash_of(texts[-1]), texts[-1])
-    documents.keep("x", "x" * (KEPT_BYTES + 1))
+    documents.persist(hash_of(texts[-1]), texts[-1])
+    documents.persist("x", "x" * (MAX_PERSISTED_BYTES + 1))
     assert documents.size_bytes == before
     assert documents.get("x") is None
 

@@ -1,4 +1,4 @@
-"""Runs, what they rejected, sources, figures, and asking for a run."""
+"""Runs and their rejections, sources, figures, and requests for a run."""
 
 import datetime
 from typing import Any
@@ -47,9 +47,9 @@ async def test_runs_are_paged_newest_first_and_filtered(service: Service, rows: 
         await rows.run(
             source, status, started_at=at, finished_at=None if status == "running" else at
         )
-    for wanted, expected in RUN_FILTERS:
-        page = (await ask(service, RUNS, {"filter": wanted}))["runs"]
-        assert page["nodes"] == [{"id": f"run_{number}"} for number in expected], wanted
+    for run_filter, expected in RUN_FILTERS:
+        page = (await ask(service, RUNS, {"filter": run_filter}))["runs"]
+        assert page["nodes"] == [{"id": f"run_{number}"} for number in expected], run_filter
         assert page["totalCount"] == len(expected)
     page = (await ask(service, RUNS, {"first": 3}))["runs"]
     assert page["pageInfo"]["hasNextPage"]
@@ -67,7 +67,7 @@ async def test_runs_are_paged_newest_first_and_filtered(service: Service, rows: 
 @pytest.mark.parametrize(
     ("has_notes", "expected"), [(True, [3, 1]), (False, [2]), (None, [3, 2, 1])]
 )
-async def test_runs_with_notes_are_found_and_say_them(
+async def test_runs_are_filtered_by_whether_they_have_notes(
     service: Service, rows: Rows, *, has_notes: bool | None, expected: list[int]
 ) -> None:
     columns: dict[str, Any] = {
@@ -76,12 +76,14 @@ async def test_runs_with_notes_are_found_and_say_them(
         "count": 1,
     }
     caps: dict[str, Any] = {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 40}
-    noted = {1: [columns, caps], 2: [], 3: [caps]}
-    for notes in noted.values():
+    notes_of_runs = {1: [columns, caps], 2: [], 3: [caps]}
+    for notes in notes_of_runs.values():
         await rows.run("csv", notes=notes, note_count=sum(note["count"] for note in notes))
     query = """
     query ($hasNotes: Boolean) {
-      runs(filter: {hasNotes: $hasNotes}) { nodes { id noteCount notes { about text count } } totalCount }
+      runs(filter: {hasNotes: $hasNotes}) {
+        nodes { id noteCount notes { about text count } } totalCount
+      }
     }
     """
     page = (await ask(service, query, {"hasNotes": has_notes}))["runs"]
@@ -89,8 +91,8 @@ async def test_runs_with_notes_are_found_and_say_them(
     assert page["nodes"] == [
         {
             "id": f"run_{number}",
-            "noteCount": sum(note["count"] for note in noted[number]),
-            "notes": noted[number],
+            "noteCount": sum(note["count"] for note in notes_of_runs[number]),
+            "notes": notes_of_runs[number],
         }
         for number in expected
     ]
@@ -171,7 +173,8 @@ async def test_sources_in_the_order_of_their_priority(service: Service, rows: Ro
     answer = await ask(
         service,
         """{ sources {
-          name kind enabled pollSeconds health consecutiveFailures listingCount lastRun { id status } nextRunAt
+          name kind enabled pollSeconds health consecutiveFailures listingCount lastRun { id
+            status } nextRunAt
           checkpoint { lastId lastTimestamp updatedAt }
         } }""",
     )
@@ -278,8 +281,10 @@ async def test_a_trigger_is_stored_and_told_to_the_ingestors(
     await rows.source("csv", priority=2)
     await rows.source("coingecko", priority=1)
     await rows.source("old", enabled=False)
-    told: list[object] = []
-    await connection.add_listener("kasparro_requests", lambda *given: told.append(given[3]))
+    notifications: list[object] = []
+    await connection.add_listener(
+        "kasparro_requests", lambda *given: notifications.append(given[3])
+    )
     answer = await ask(
         service, TRIGGER, {"input": {"sources": ["csv", "csv"], "full": True}}, WITH_TOKEN
     )
@@ -305,10 +310,10 @@ async def test_a_trigger_is_stored_and_told_to_the_ingestors(
     for variables in for_all:
         answer = await ask(service, TRIGGER, variables, WITH_TOKEN)
         assert answer["triggerEtl"]["request"]["sources"] == ["coingecko", "csv"]
-    # The same, asked for again before its run has begun, is the same request.
+    # A repeated request before the run has started is the same request.
     stored = await connection.fetch("SELECT sources, full_run FROM etl_requests ORDER BY id")
     assert [tuple(record) for record in stored] == [(["csv"], True), (["coingecko", "csv"], False)]
-    assert told == ["1", "2", "2", "2", "2"]
+    assert notifications == ["1", "2", "2", "2", "2"]
     run = await rows.run("csv", request_id=1)
     seen = await ask(
         service, '{ node(id: "request_1") { ... on EtlRequest { runs { id source } } } }'

@@ -1,4 +1,4 @@
-"""What a document costs in statements: one a nested field, whatever the size of the page."""
+"""The statements of a document: one for each nested field, for any size of the page."""
 
 import functools
 from collections.abc import AsyncIterator
@@ -23,7 +23,8 @@ from tests.server.graphql_rows import NOW, Json, Rows
 DEEP = """
 query ($first: Int!) {
   coins(first: $first) {
-    nodes { ticker provenance { field } listings { source coin { ticker rivals { externalId payload } } } }
+    nodes { ticker provenance { field } listings { source coin { ticker rivals { externalId
+      payload } } } }
   }
   runs(first: $first) { nodes { id rejections(first: 2) { nodes { error } totalCount } } }
   sources { listingCount lastRun { id } checkpoint { lastId } files { name columns { role } } }
@@ -36,8 +37,8 @@ query ($first: Int!) {
 NOT_OURS = ("RESET ALL", "typeinfo_tree", "current_setting('jit')")
 
 
-class Asked:
-    """A context to run documents in, and the statements that they needed."""
+class CountedQueries:
+    """A context for documents, and the statements that it executed."""
 
     def __init__(self, context: Context, statements: list[str]) -> None:
         self._context = context
@@ -51,7 +52,7 @@ class Asked:
 
 
 @pytest.fixture
-async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
+async def counted(database: str, tmp_path: Path) -> AsyncIterator[CountedQueries]:
     statements: list[str] = []
 
     def note(query: LoggedQuery) -> None:
@@ -67,13 +68,13 @@ async def asked(database: str, tmp_path: Path) -> AsyncIterator[Asked]:
             primary=pool,
             health_pool=pool,
             readers=Readers(functools.partial(connect, database), 1),
-            places=ConcurrencyLimit(1, 1, 1, 1),
+            concurrency=ConcurrencyLimit(1, 1, 1, 1),
             hub=Hub(database, pool),
             scheduler_token=TOKEN,
             version="0",
             started_at=NOW,
         )
-        yield Asked(Context(state, "req-test"), statements)
+        yield CountedQueries(Context(state, "req-test"), statements)
 
 
 @pytest.fixture
@@ -95,11 +96,11 @@ async def market(connection: Connection) -> None:
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_nested_field_costs_one_statement_whatever_the_size_of_the_page(
-    asked: Asked,
+async def test_a_nested_field_costs_one_statement_for_any_size_of_the_page(
+    counted: CountedQueries,
 ) -> None:
-    small, few = await asked(DEEP, first=1)
-    large, many = await asked(DEEP, first=12)
+    small, few = await counted(DEEP, first=1)
+    large, many = await counted(DEEP, first=12)
     assert len(small["coins"]["nodes"]) == 1
     assert len(large["coins"]["nodes"]) == 12
     assert len(large["coins"]["nodes"][11]["listings"]) == 2
@@ -117,70 +118,84 @@ async def test_a_nested_field_costs_one_statement_whatever_the_size_of_the_page(
 COSTS = [
     ("{ coins(first: 5) { nodes { ticker name priceUsd isStale provenance { field } } } }", 1),
     (
-        "{ coins(first: 5) { edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
+        (
+            "{ coins(first: 5) { edges { cursor } pageInfo { hasNextPage hasPreviousPage "
+            "startCursor endCursor } } }"
+        ),
         1,
     ),
     ("{ coins(first: 5) { totalCount } }", 2),
     ("{ stats { totalListings } }", 1),
     ("{ stats { __typename } }", 0),
     (
-        '{ a: coin(ticker: "T1") { name } b: coin(ticker: "t2") { name } c: coin(ticker: "T1") { rank } }',
+        (
+            '{ a: coin(ticker: "T1") { name } b: coin(ticker: "t2") { name } c: '
+            'coin(ticker: "T1") { rank } }'
+        ),
         1,
     ),
     ('{ nodes(ids: ["merged_t1", "merged_t2", "run_1", "run_2", "listing_one_T1-a"]) { id } }', 3),
     ('{ coin(ticker: "T1") { listings { id } rivals { id coin { id } } } }', 3),
     ("{ sources { name health } }", 1),
     (
-        "{ coins(first: 5) { nodes { candles(interval: H1) { close } history(first: 2) { nodes { at } } } } }",
+        (
+            "{ coins(first: 5) { nodes { candles(interval: H1) { close } history(first: "
+            "2) { nodes { at } } } } }"
+        ),
         3,
     ),
 ]
 
 
 @pytest.mark.usefixtures("market")
-async def test_what_is_not_asked_for_is_not_read(asked: Asked) -> None:
+async def test_what_is_not_asked_for_is_not_read(counted: CountedQueries) -> None:
     for query, count in COSTS:
-        _, statements = await asked(query)
+        _, statements = await counted(query)
         assert len(statements) == count, (query, statements)
 
 
 @pytest.mark.usefixtures("market")
-async def test_the_page_before_is_looked_for_only_where_it_is_asked_for(asked: Asked) -> None:
-    page, _ = await asked("{ coins(first: 2) { pageInfo { endCursor } } }")
+async def test_the_page_before_is_looked_for_only_where_it_is_asked_for(
+    counted: CountedQueries,
+) -> None:
+    page, _ = await counted("{ coins(first: 2) { pageInfo { endCursor } } }")
     query = "query ($after: String) { coins(first: 2, after: $after) { pageInfo { %s } } }"
     after = page["coins"]["pageInfo"]["endCursor"]
-    _, without = await asked(query % "hasNextPage", after=after)
-    _, looked = await asked(query % "hasPreviousPage", after=after)
+    _, without = await counted(query % "hasNextPage", after=after)
+    _, looked = await counted(query % "hasPreviousPage", after=after)
     assert (len(without), len(looked)) == (1, 2)
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_context_remembers_nothing(asked: Asked, connection: Connection) -> None:
+async def test_a_context_remembers_nothing(counted: CountedQueries, connection: Connection) -> None:
     query = '{ coin(ticker: "T1") { name } }'
-    before, _ = await asked(query)
+    before, _ = await counted(query)
     await connection.execute("UPDATE normalized_records SET name = 'New' WHERE ticker = 'T1'")
-    after, _ = await asked(query)
+    after, _ = await counted(query)
     assert (before["coin"]["name"], after["coin"]["name"]) == ("T1", "New")
 
 
 PLAIN = """
 {
   coins(first: 3) {
-    nodes { __typename a: ticker ticker name priceUsd createdAt rank isStale percentChange24h provenance { field } }
+    nodes { __typename a: ticker ticker name priceUsd createdAt rank isStale percentChange24h
+      provenance { field } }
     edges { cursor node { ticker marketCapUsd } }
   }
-  runs(first: 2) { nodes { source status startedAt durationMs rejections(first: 1) { nodes { error rejectedAt } } } }
-  nodes(ids: ["merged_t1", "run_1"]) { id ... on Coin { ticker source } ... on Run { processed status } }
+  runs(first: 2) { nodes { source status startedAt durationMs rejections(first: 1) { nodes {
+    error rejectedAt } } } }
+  nodes(ids: ["merged_t1", "run_1"]) { id ... on Coin { ticker source } ... on Run { processed
+    status } }
 }
 """
 
 
 @pytest.mark.usefixtures("market")
 async def test_rows_of_plain_fields_are_what_ordinary_execution_makes_of_them(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch
+    counted: CountedQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once, _ = await asked(PLAIN)
+    at_once, _ = await counted(PLAIN)
     monkeypatch.setattr(PlainRows, "_plan", lambda *_: None)
-    one_by_one, _ = await asked(PLAIN)
+    one_by_one, _ = await counted(PLAIN)
     assert at_once == one_by_one
     assert len(at_once["coins"]["nodes"]) == 3

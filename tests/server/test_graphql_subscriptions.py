@@ -1,4 +1,4 @@
-"""Subscriptions: what they say, where they go on, and that they begin, end and fail cleanly."""
+"""Subscriptions: their messages, where they resume, and how they start, end and fail."""
 
 import asyncio
 import gc
@@ -24,7 +24,8 @@ subscription ($tickers: [String!], $after: String) {
 """
 RUNS = """
 subscription ($source: String, $after: String) {
-  runUpdates(source: $source, after: $after) { cursor type run { id source status processed startedAt finishedAt } }
+  runUpdates(source: $source, after: $after) { cursor type run { id source status processed
+    startedAt finishedAt } }
 }
 """
 
@@ -56,7 +57,7 @@ async def test_what_was_missed_then_what_comes(
         await change_coins(connection, "BTC")
         second = await socket.next()
         assert second["coinUpdates"]["coins"] == [{"ticker": "BTC", "priceUsd": "46000"}]
-    # Another connection goes on where this one stopped: no gap, no duplicate.
+    # Another connection resumes there: no gap, no duplicate.
     await change_coins(connection, "ETH")
     async with connected(service) as socket:
         await socket.subscribe(COINS, {"after": first["coinUpdates"]["cursor"]})
@@ -86,12 +87,12 @@ async def test_without_after_only_what_comes(
     await change_coins(connection, "OLD")
     newest = await connection.fetchval("SELECT max(seq) FROM events")
     async with connected(service) as socket, asyncio.timeout(TIMEOUT_SECONDS):
-        # What the server has yet to read when a client comes is news to it.
+        # A new client gets events that the server has not read yet.
         while service.state.hub.listener._position != newest:
             await asyncio.sleep(0.01)
         await socket.subscribe(COINS)
         update = asyncio.ensure_future(socket.next())
-        # Nothing tells when the server has begun to listen for this client.
+        # Nothing signals the start of a subscription.
         while not update.done():
             await change_coins(connection, "NEW")
             await asyncio.wait((update,), timeout=0.05)
@@ -104,7 +105,8 @@ async def test_a_large_commit_comes_in_parts_and_each_part_can_be_gone_on_from(
     count = 2 * COINS_PER_MESSAGE + 5
     tickers = [f"T{number:05}" for number in range(count)]
     await connection.execute(
-        "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, rival_count, provenance)"
+        "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, "
+        "rival_count, provenance)"
         " SELECT t, 'csv', $2, $2, 0, '[]' FROM unnest($1::text[]) AS t",
         tickers,
         NOW,
@@ -123,9 +125,12 @@ async def test_a_large_commit_comes_in_parts_and_each_part_can_be_gone_on_from(
         assert [ticker for part in parts[:3] for ticker in tickers_of(part)] == tickers
         await socket.subscribe(COINS, {"after": parts[0]["coinUpdates"]["cursor"]}, "2")
         assert [await socket.next("2") for _ in range(3)] == parts[1:]
-        # With other tickers wanted, the place within the commit still holds.
-        wanted = {"after": parts[0]["coinUpdates"]["cursor"], "tickers": [tickers[0], tickers[-1]]}
-        await socket.subscribe(COINS, wanted, "3")
+        # With other tickers, the position within the commit is still valid.
+        variables = {
+            "after": parts[0]["coinUpdates"]["cursor"],
+            "tickers": [tickers[0], tickers[-1]],
+        }
+        await socket.subscribe(COINS, variables, "3")
         assert tickers_of(await socket.next("3")) == [tickers[-1]]
         assert tickers_of(await socket.next("3")) == ["T00000"]
 
@@ -147,33 +152,35 @@ async def test_runs_as_they_start_advance_and_finish(
         await socket.subscribe(RUNS, {"after": BEGINNING, "source": "csv"})
         updates = [(await socket.next())["runUpdates"] for _ in range(3)]
         await socket.subscribe(RUNS, {"after": BEGINNING}, "2")
-        everyone = [(await socket.next("2"))["runUpdates"] for _ in range(4)]
+        all_updates = [(await socket.next("2"))["runUpdates"] for _ in range(4)]
     at = "2026-02-03T20:21:11.250000Z"
     shared = {"id": f"run_{run}", "source": "csv", "startedAt": at}
-    # Each as it then was.
+    # Each run as it was at its event.
     assert [(update["type"], update["run"]) for update in updates] == [
         ("STARTED", {**shared, "status": "RUNNING", "processed": 0, "finishedAt": None}),
         ("PROGRESS", {**shared, "status": "RUNNING", "processed": 5, "finishedAt": None}),
         ("FINISHED", {**shared, "status": "SUCCESS", "processed": 5, "finishedAt": at}),
     ]
-    assert [update["run"]["source"] for update in everyone] == ["csv", "coingecko", "csv", "csv"]
-    assert len({update["cursor"] for update in everyone}) == 4
+    assert [update["run"]["source"] for update in all_updates] == ["csv", "coingecko", "csv", "csv"]
+    assert len({update["cursor"] for update in all_updates}) == 4
 
 
 async def test_updates_of_runs_carry_their_notes(
     service: Service, rows: Rows, connection: Connection
 ) -> None:
     run = await rows.run("csv", "running")
-    # An event of a version before notes holds none.
+    # An event of an earlier version has no notes.
     await connection.execute(
-        "INSERT INTO events (kind, at, run) SELECT 'run_started', now(), row_to_json(r)::jsonb - '{notes,note_count}'"
-        "::text[] FROM etl_runs AS r"
+        "INSERT INTO events (kind, at, run) SELECT 'run_started', now(),"
+        " row_to_json(r)::jsonb - '{notes,note_count}'::text[] FROM etl_runs AS r"
     )
     note = {"about": "columns", "text": "Columns that are not read: colour", "count": 7}
     await connection.execute("UPDATE etl_runs SET notes = $1, note_count = 7", [note])
     await tell_of_run(connection, "run_progress", run)
     query = """
-    subscription ($after: String) { runUpdates(after: $after) { run { noteCount notes { about text count } } } }
+    subscription ($after: String) {
+      runUpdates(after: $after) { run { noteCount notes { about text count } } }
+    }
     """
     async with connected(service) as socket:
         await socket.subscribe(query, {"after": BEGINNING})
@@ -188,7 +195,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (COINS, {"after": encode_words(2**63, None)}, "after"),
     (COINS, {"after": encode_words(1, 5)}, "after"),
     (COINS, {"after": encode_words(1.5, None)}, "after"),
-    # Of another database: that sequence number was never given here.
+    # Of another database: this one has not reached that sequence number.
     (COINS, {"after": encode_words(99, None)}, "after"),
     (COINS, {"tickers": []}, "tickers"),
     (COINS, {"tickers": ["\0"]}, "tickers"),
@@ -208,7 +215,7 @@ async def test_updates_leave_nothing_in_memory(
         await socket.subscribe(RUNS, {"after": BEGINNING}, "2")
 
         async def objects_after(updates: int) -> int:
-            """Return how many objects there are in this process once so many updates more were told of each."""
+            """Return the number of objects in this process after so many more updates."""
             for _ in range(updates):
                 await change_coins(connection, "BTC")
                 await socket.next("1")
@@ -218,8 +225,7 @@ async def test_updates_leave_nothing_in_memory(
             return len(gc.get_objects())
 
         before = await objects_after(50)
-        # Timers come and go. What graphql-core remembers of an update of each is more than fifty
-        # objects.
+        # The number of timers varies; graphql-core would cache more than 50 objects an update.
         assert await objects_after(200) - before < 400
 
 
@@ -310,8 +316,14 @@ MALFORMED = [
     '{"id": 1, "type": "subscribe", "payload": {"query": "{ sources { name } }"}}',
     '{"id": "1", "type": "subscribe", "payload": []}',
     '{"id": "1", "type": "subscribe", "payload": {"query": 5}}',
-    '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", "variables": []}}',
-    '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", "operationName": {}}}',
+    (
+        '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", '
+        '"variables": []}}'
+    ),
+    (
+        '{"id": "1", "type": "subscribe", "payload": {"query": "{ sources { name } }", '
+        '"operationName": {}}}'
+    ),
     '{"type": "complete"}',
     "[" * 2000,
 ]

@@ -1,4 +1,4 @@
-"""Text from clients: whatever it is, it is read or refused with a code, and what was written is read again."""
+"""Any text of a client is read or refused with a code; text that was written is read back."""
 
 import contextlib
 import datetime
@@ -17,7 +17,7 @@ from db.read.keyset import KeysetPosition
 from db.read.listings import LISTING_ORDER
 from db.read.runs import NEWEST_FIRST
 from server.graphql.relay.cursors import decode_cursor, encode_cursor, encode_words
-from server.graphql.relay.ids import parse_id, parse_listing, parse_number
+from server.graphql.relay.ids import parse_key
 from server.graphql.types.arguments import checked_text, checked_ticker
 from server.graphql.types.rejections import decode_rejection_cursor
 from server.graphql.types.scalars import format_instant, parse_decimal, parse_instant
@@ -26,9 +26,9 @@ ORDERS = [*COIN_ORDERS.values(), LISTING_ORDER, NEWEST_FIRST]
 READERS: list[Callable[[str], object]] = [
     lambda text: checked_text(text, "a"),
     lambda text: checked_ticker(text, "a"),
-    lambda text: parse_id(text, "a"),
-    lambda text: parse_number(text, "a"),
-    lambda text: parse_listing(text, "a"),
+    lambda text: parse_key(text, "a"),
+    lambda text: parse_key(f"run_{text}", "a"),
+    lambda text: parse_key(f"listing_{text}", "a"),
     decode_rejection_cursor,
     parse_decimal,
     parse_instant,

@@ -1,4 +1,4 @@
-"""What arrives has bounds: the head in bytes and fields, head and body in time, an idle connection too (RFC 9112)."""
+"""Limits of input: the size of the head, and time-outs of head, body and idle (RFC 9112)."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ POST = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 
 
 async def flood(service: Service, head: bytes, part: bytes) -> tuple[int, int]:
-    """Send a part again and again; return the status of the answer and how many bytes were sent before it came."""
+    """Send a part repeatedly; return the status of the response and the bytes sent before it."""
     reader, writer = await connect(service)
     sent = 0
     receiving = asyncio.create_task(reader.read())
@@ -127,7 +127,7 @@ async def test_an_idle_connection_ends_after_its_last_answer(
 async def test_an_answer_that_takes_long_is_no_idle_connection(
     service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request is complete, whatever the clock says; one that follows it waits without a deadline."""
+    """The request is complete, so it has no deadline; nor has the one after it."""
     for name in ("HEAD_SECONDS", "BODY_SECONDS"):
         monkeypatch.setattr(http_protocol, name, 0.1)
     async with connection.transaction():
@@ -211,7 +211,7 @@ async def test_host_is_checked(service: Service) -> None:
         assert "Host" in json.loads(answer.body)["detail"]
     for host, status in {
         **dict.fromkeys(("localhost", "localhost:8000", "127.0.0.1", "localhost:65535"), 200),
-        # It may be a name, but is none of this server's.
+        # It is a valid name, but not one of this server.
         **dict.fromkeys(
             ("[2001:db8::1]", "[2001:db8::1]:80", "a-b.example.com.", "my_server:"), 421
         ),
@@ -230,7 +230,7 @@ async def test_host_is_checked(service: Service) -> None:
 
 
 async def test_http_1_0_gets_no_chunks(service: Service, add_coin: AddCoin) -> None:
-    """An export has no length: it ends with its connection."""
+    """An export has no length, so it ends with its connection."""
     for number in range(20):
         await add_coin(f"T{number}")
     for version in (b"1.1", b"1.0"):

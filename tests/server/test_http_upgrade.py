@@ -1,4 +1,4 @@
-"""An Upgrade that is not taken: the request is answered as if it were not there (RFC 9110, 7.8; RFC 9112, 6.3)."""
+"""An Upgrade that the server ignores (RFC 9110, 7.8; RFC 9112, 6.3)."""
 
 import asyncio
 import json
@@ -19,7 +19,10 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def post(body: bytes, fields: bytes = H2C, version: bytes = b"1.1") -> bytes:
-    head = b"POST /graphql HTTP/%s\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n"
+    head = (
+        b"POST /graphql HTTP/%s\r\nHost: localhost\r\nContent-Type: "
+        b"application/json\r\nContent-Length: %d\r\n%s\r\n"
+    )
     return head % (version, len(body), fields) + body
 
 
@@ -116,7 +119,7 @@ async def test_a_broken_handshake_is_answered(service: Service) -> None:
 
 
 async def test_a_handshake_behind_a_request_waits_for_nothing(service: Service) -> None:
-    """Its Upgrade is not taken, which a server may do; both are answered, in their order."""
+    """The server ignores its Upgrade; both requests are answered in their order."""
     found = await exchange(service, SMUGGLED + HANDSHAKE + LAST)
     assert statuses(found) == [404, 400, 200]
 
@@ -179,7 +182,7 @@ public class Client {
 
 
 async def test_the_jdk_s_client_gets_its_answer(service: Service, tmp_path: Path) -> None:
-    """It offers HTTP/2 with each request over a plain connection, unless it is told not to."""
+    """It offers HTTP/2 with each request over a plain connection, unless configured otherwise."""
     java = shutil.which("java")
     if java is None or shutil.which("javac") is None:
         pytest.skip("a JDK is not on this machine")

@@ -1,4 +1,4 @@
-"""Limits on documents: what they let through, what they refuse, and that measuring them is cheap."""
+"""Limits on documents: what they allow and refuse, and that measuring is cheap."""
 
 import datetime
 import re
@@ -22,8 +22,8 @@ from graphql import (
 )
 
 from db.notes import MAX_NOTES
+from server.graphql.execution.document import DocumentRefusedError
 from server.graphql.execution.errors import Code
-from server.graphql.execution.execute import DocumentRefusedError
 from server.graphql.schema import schema
 from server.limits import (
     LIMITS,
@@ -51,7 +51,7 @@ def measured(text: str, **variables: object) -> Measure:
 
 
 def refused(text: str, **variables: object) -> str:
-    """Return the name of the limit that refuses a document, "" where none does."""
+    """Return the limit that refuses a document, "" if none does."""
     document = parse(text)
     try:
         check_limits(GRAPHQL_SCHEMA, document, first_operation(document), variables)
@@ -61,12 +61,15 @@ def refused(text: str, **variables: object) -> str:
 
 
 def nested_fragments(levels: int, body: str = "...f{next} ...f{next}", last: str = "id") -> str:
-    """A document whose every fragment spreads the next one, by default twice."""
+    """Return a document in which each fragment spreads the next one, by default twice."""
     fragments = [
         f"fragment f{level} on Coin {{ {body.replace('{next}', str(level + 1))} }}"
         for level in range(levels)
     ]
-    return f'{{ coin(ticker: "BTC") {{ ...f0 }} }} {" ".join(fragments)} fragment f{levels} on Coin {{ {last} }}'
+    return (
+        f'{{ coin(ticker: "BTC") {{ ...f0 }} }} {" ".join(fragments)} fragment f{levels} '
+        f"on Coin {{ {last} }}"
+    )
 
 
 def test_97_nested_fragments_are_measured_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +85,7 @@ def test_97_nested_fragments_are_measured_once_each(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Walk, "selections", counted)
     document = parse(nested_fragments(97))
     measure = measure_operation(GRAPHQL_SCHEMA, document, first_operation(document), {}, NOW)
-    # 98 fragments, the operation and its one field.
+    # 98 fragments, the operation and its field.
     assert len(visits) == 100
     assert set(visits.values()) == {1}
     assert measure.cost == 1 + 2**97
@@ -107,26 +110,38 @@ def test_97_nested_fragments_take_under_5_ms() -> None:
         ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", True),
         ("query ($n: [ID!]!) { nodes(ids: $n) { id } }", True),
         (
-            '{ coin(ticker: "BTC") { candles(interval: M1, from: "2026-01-01T00:00:00Z") { close } } }',
+            (
+                '{ coin(ticker: "BTC") { candles(interval: M1, from: '
+                '"2026-01-01T00:00:00Z") { close } } }'
+            ),
             True,
         ),
-        # Fewer would fit; and what begins at a fixed time has more candles every minute.
+        # The number of candles from a fixed time grows every minute.
         (
-            "query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { start open high close } } } }",
+            (
+                "query ($n: Int) { coins(first: $n) { nodes { candles(interval: M1) { "
+                "start open high close } } } }"
+            ),
             False,
         ),
         (
-            '{ coins { nodes { candles(interval: M1, from: "2099-01-01T00:00:00Z") { start close } } } }',
+            (
+                '{ coins { nodes { candles(interval: M1, from: "2099-01-01T00:00:00Z") { '
+                "start close } } } }"
+            ),
             False,
         ),
         (
-            "query ($to: DateTime) { coins { nodes { candles(interval: D1, from: $to) { open close } } } }",
+            (
+                "query ($to: DateTime) { coins { nodes { candles(interval: D1, from: "
+                "$to) { open close } } } }"
+            ),
             False,
         ),
     ],
 )
 # Pytest names its arguments.
-def test_what_always_fits_fits_whatever_the_variables_and_whenever(text: str, fits: bool) -> None:  # noqa: FBT001
+def test_an_operation_that_always_fits_fits_with_any_variables(text: str, fits: bool) -> None:  # noqa: FBT001
     document = parse(text)
     operation = first_operation(document)
     assert always_fits(GRAPHQL_SCHEMA, document, operation) is fits
@@ -163,7 +178,7 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 9}, 1 + 1 + 9),
     ("query ($n: Int = 8) { coins(first: $n) { nodes { ticker } } }", {}, 1 + 1 + 8),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": None}, 1 + 1 + 50),
-    # Refused by its field, with a better word: counted as the most there can be.
+    # The resolver refuses it with a better message; here it counts as the maximum.
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 10**9}, 1 + 1 + 250),
     ("{ coins(first: 9999999999999999999999) { nodes { ticker } } }", {}, 1 + 1 + 250),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": -5}, 1 + 1 + 1),
@@ -175,16 +190,19 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
         {},
         1 + 1 + 4 * (1 + 2 + 3),
     ),
-    # A run has few notes, but more than is assumed of lists.
+    # A run has few notes, but more than the default estimate of a list.
     (
         '{ run(id: "run_1") { noteCount notes { about text } } }',
         {},
         1 + 1 + 1 + 2 * (MAX_NOTES + 1),
     ),
     ("{ runs(first: 1, filter: {hasNotes: true}) { nodes { id } } }", {}, 3 + SCAN_COST),
-    # A fragment on a connection is measured before it is known how many rows that has.
+    # A fragment on a connection is measured before the number of its rows is known.
     (
-        "{ a: coins(first: 2) { ...P } b: coins(first: 3) { ...P } } fragment P on CoinConnection { nodes { id } }",
+        (
+            "{ a: coins(first: 2) { ...P } b: coins(first: 3) { ...P } } fragment P on "
+            "CoinConnection { nodes { id } }"
+        ),
         {},
         9,
     ),
@@ -195,7 +213,7 @@ COSTS: list[tuple[str, dict[str, Any], int]] = [
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": 1.5}, 1 + 1 + 250),
     ("query ($n: Int) { coins(first: $n) { nodes { ticker } } }", {"n": "9"}, 1 + 1 + 250),
     ("subscription { coinUpdates { coins { id } } }", {}, 1 + 1 + COINS_PER_MESSAGE),
-    # What looks at every row of a table.
+    # Scans of a table.
     ("{ stats { totalNormalized totalListings lastSuccess { id } } }", {}, 1 + 2 * SCAN_COST + 2),
     ("{ sources { name listingCount } }", {}, 1 + 5 + SCAN_COST),
     ('{ coins(first: 1, filter: {search: "bit"}) { nodes { id } } }', {}, 3 + SEARCH_COST),
@@ -287,9 +305,13 @@ def _nest(depth: int) -> str:
 
 
 def test_what_a_client_may_well_ask_is_let_through() -> None:
-    listing = "id source externalId ticker symbol name rank priceUsd marketCapUsd volume24hUsd percentChange24h active"
+    listing = (
+        "id source externalId ticker symbol name rank priceUsd marketCapUsd volume24hUsd "
+        "percentChange24h active"
+    )
     coin = (
-        "id ticker name priceUsd priceUsdExact marketCapUsd volume24hUsd percentChange24h rank source createdAt"
+        "id ticker name priceUsd priceUsdExact marketCapUsd volume24hUsd "
+        "percentChange24h rank source createdAt"
         " ingestedAt isStale priceSpreadPercent provenance { field source externalId observedAt }"
     )
     nested = f"{coin} listings {{ {listing} }} rivals {{ {listing} }}"
@@ -320,7 +342,10 @@ def fragments(count: int, name: str, on: str, body: str) -> str:
 
 
 ALIASES = " ".join(f"a{index}: id" for index in range(30))
-ROOT_FIELDS = "sources { name } stats { totalListings } coins { totalCount } listings { totalCount } runs { totalCount }"
+ROOT_FIELDS = (
+    "sources { name } stats { totalListings } coins { totalCount } listings { totalCount "
+    "} runs { totalCount }"
+)
 # The usual introspection query, its selection on __schema made a fragment.
 INTROSPECTION = "fragment S on __Schema {" + re.sub(
     r"\}\s+\}\s+fragment",
@@ -351,7 +376,10 @@ REFUSED = [
     ("root_fields", f"{{ {spread(5, 'R')} }} {fragments(5, 'R', 'Query', ROOT_FIELDS)}"),
     (
         "cost",
-        "{ coins(first: 250) { nodes { listings { coin { rivals { coin { rivals { id name symbol } } } } } } } }",
+        (
+            "{ coins(first: 250) { nodes { listings { coin { rivals { coin { rivals { id "
+            "name symbol } } } } } } } }"
+        ),
     ),
     ("cost", nested_fragments(30)),
     (
@@ -366,7 +394,7 @@ REFUSED = [
         "overlaps",
         f"{{ coin(ticker: 1) {{ {spread(33, 'F')} }} }} {fragments(33, 'F', 'Coin', 'id')}",
     ),
-    # Validation looks at operations that do not run, too.
+    # Validation visits operations that do not run, too.
     ("overlaps", "query A { sources { name } } query B { coin(ticker: 1) { " + "id " * 11 + "} }"),
 ]
 
@@ -456,8 +484,8 @@ def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch
             text, max_tokens=max_tokens, allow_empty_selection_sets=allow_empty_selection_sets
         )
 
-    monkeypatch.setattr("server.graphql.execution.execute.validate", counted_validate)
-    monkeypatch.setattr("server.graphql.execution.execute.parse", counted_parse)
+    monkeypatch.setattr("server.graphql.execution.document.validate", counted_validate)
+    monkeypatch.setattr("server.graphql.execution.document.parse", counted_parse)
     text = '{ coin(ticker: "of a test of the cache") { id } }'
     assert schema.prepare(text, None, None).document is schema.prepare(text, None, None).document
     assert calls == {"parse": 1, "validate": 1}

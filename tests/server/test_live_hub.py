@@ -1,4 +1,4 @@
-"""Live updates: every event once and in order, whatever happens to connections; slow subscribers cost nothing."""
+"""Live updates: every event once and in order; slow subscribers cost nothing."""
 
 import asyncio
 import datetime
@@ -13,13 +13,13 @@ from db.embedded import EmbeddedPostgres
 from db.events import add_coins_event, notify_events, purge_events
 from db.schema.migrate import migrate
 from server.live.catch_up import BATCH
-from server.live.encoder import Commit
+from server.live.encoder import SharedEvent
 from server.live.feed import COINS, RUNS, Topic
 from server.live.hub import CursorExpiredError, Hub
 from server.live.message import Message
 from server.live.subscriber import QUEUE_LIMIT
 from tests.conftest import FAST_SETTINGS
-from tests.live.reading import PlainEncoder, Told, reading
+from tests.live.reading import PlainEncoder, ReceivedUpdate, reading
 from tests.server.conftest import NOW
 
 ADD_MANY = """
@@ -60,8 +60,8 @@ async def commit(connection: Connection, *tickers: str) -> None:
         await notify_events(connection)
 
 
-def tickers(told: list[Told]) -> list[str]:
-    return [name for one in told for name in one.names]
+def tickers(received: list[ReceivedUpdate]) -> list[str]:
+    return [name for one in received for name in one.names]
 
 
 async def test_what_is_committed_arrives_in_order(hub: Hub, connection: Connection) -> None:
@@ -73,7 +73,7 @@ async def test_what_is_committed_arrives_in_order(hub: Hub, connection: Connecti
     assert [event.seq for event in events] == sorted(event.seq for event in events)
 
 
-async def test_only_the_kinds_that_were_asked_for_arrive(hub: Hub, connection: Connection) -> None:
+async def test_only_the_kinds_of_the_topic_arrive(hub: Hub, connection: Connection) -> None:
     async with reading(hub, RUNS, 0) as reader:
         await commit(connection, "A")
         await connection.execute(
@@ -87,9 +87,7 @@ async def test_only_the_kinds_that_were_asked_for_arrive(hub: Hub, connection: C
     assert event.names == ["csv"]
 
 
-async def test_a_cursor_resumes_right_behind_what_was_seen(
-    hub: Hub, connection: Connection
-) -> None:
+async def test_a_cursor_resumes_after_the_last_message(hub: Hub, connection: Connection) -> None:
     async with reading(hub, COINS) as reader:
         await commit(connection, "A", "B", "C")
         seen = await reader.take(2)
@@ -98,21 +96,21 @@ async def test_a_cursor_resumes_right_behind_what_was_seen(
         await commit(connection, "E")
         found = await reader.take(3)
         assert tickers(found) == ["C", "D", "E"]
-        assert [told.lagged for told in found] == [0, 0, 0]
+        assert [received.lagged for received in found] == [0, 0, 0]
 
 
-async def test_a_long_absence_is_caught_up_while_new_events_come(
+async def test_a_subscriber_catches_up_while_new_events_come(
     hub: Hub, connection: Connection
 ) -> None:
     count = 3 * BATCH + 7
     await connection.execute(ADD_MANY, NOW, count)
     async with reading(hub, COINS, 0) as reader:
-        found: list[Told] = []
+        found: list[ReceivedUpdate] = []
         while len(found) < count + 7:
             found.append(await reader.next())
             if len(found) % 100 == 1:
                 await commit(connection, f"NEW{len(found)}")
-        assert not any(told.lagged for told in found)
+        assert not any(received.lagged for received in found)
     seqs = [event.seq for event in found]
     assert seqs == sorted(set(seqs))
     assert len([ticker for ticker in tickers(found) if ticker.startswith("T")]) == count
@@ -121,9 +119,9 @@ async def test_a_long_absence_is_caught_up_while_new_events_come(
 async def test_a_cut_listen_connection_loses_and_doubles_nothing(
     hub: Hub, connection: Connection, database: str
 ) -> None:
-    """The LISTEN connection is cut again and again at odd moments while one writer commits."""
+    """The LISTEN connection is terminated repeatedly while one writer commits."""
     rounds = 12
-    received: list[Told] = []
+    received: list[ReceivedUpdate] = []
 
     async def receive() -> None:
         async with reading(hub, COINS) as reader:
@@ -194,17 +192,17 @@ async def test_an_event_whose_notice_was_lost_still_arrives(
         assert tickers(await reader.take(1)) == ["QUIET"]
 
 
-async def test_a_slow_subscriber_is_told_how_much_it_missed(
+async def test_a_slow_subscriber_gets_the_number_of_missed_messages(
     hub: Hub, connection: Connection
 ) -> None:
     async with reading(hub, COINS) as slow, reading(hub, COINS) as quick:
         await connection.execute(ADD_MANY, NOW, QUEUE_LIMIT + 10)
         taking = asyncio.create_task(quick.take(QUEUE_LIMIT + 10))
         await notify_events(connection)
-        assert sum(told.lagged for told in await taking) == 0
+        assert sum(received.lagged for received in await taking) == 0
         events = await slow.take(10)
         assert tickers(events) == [f"T{QUEUE_LIMIT + number}" for number in range(1, 11)]
-        assert [told.lagged for told in events] == [QUEUE_LIMIT] + 9 * [0]
+        assert [received.lagged for received in events] == [QUEUE_LIMIT] + 9 * [0]
 
 
 ADD_RUNS = """
@@ -218,14 +216,14 @@ async def test_a_complete_subscription_leaves_nothing_out_however_often_its_queu
     hub: Hub, connection: Connection
 ) -> None:
     batch = QUEUE_LIMIT + 10
-    # What was purged before the first event of its kind is nothing that it missed.
+    # Events that were purged before the first one of the topic are not missed.
     await connection.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)
     async with reading(hub, COINS) as early:
         await commit(connection, "EARLY")
         assert len(await early.take(6)) == 6
     async with reading(hub, RUNS) as quick, reading(hub, RUNS) as slow:
         await purge_events(connection, NOW)
-        seen: list[Told] = []
+        seen: list[ReceivedUpdate] = []
         for _ in range(3):
             await connection.execute(ADD_RUNS, NOW, batch)
             taking = asyncio.create_task(quick.take(batch))
@@ -236,15 +234,15 @@ async def test_a_complete_subscription_leaves_nothing_out_however_often_its_queu
         await connection.execute(ADD_RUNS, NOW, 1)
         await notify_events(connection)
         (last,) = await slow.take(1)
-    seqs = [told.seq for told in [*seen, last]]
+    seqs = [received.seq for received in [*seen, last]]
     assert seqs == list(range(seqs[0], seqs[0] + 3 * batch + 1))
-    assert not any(told.lagged for told in seen)
+    assert not any(received.lagged for received in seen)
 
 
 async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
     hub: Hub, connection: Connection, database: str
 ) -> None:
-    """What a statement time-out does, done by hand: the outbox is locked, and the listener that waits is cancelled."""
+    """Simulates a statement time-out: the outbox is locked, and the listener is cancelled."""
     waiting = """
         SELECT pid FROM pg_stat_activity
         WHERE wait_event_type = 'Lock' AND application_name = 'kasparro server live'
@@ -269,9 +267,9 @@ async def test_a_cancelled_read_of_the_outbox_costs_a_connection_and_no_event(
 async def test_a_cursor_waits_for_a_connection_only_so_long(
     hub: Hub, pool: Pool, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.live.catch_up.ACQUIRE_SECONDS", 0.01)
     await commit(connection, "A")
     async with reading(hub, COINS, 0) as reader, AsyncExitStack() as stack:
+        monkeypatch.setattr("server.live.catch_up.ACQUIRE_SECONDS", 0.01)
         for _ in range(pool.get_max_size()):
             await stack.enter_async_context(pool.acquire())
         with pytest.raises(TimeoutError):
@@ -315,7 +313,7 @@ async def test_the_newest_cursor_stays_good_however_long_nothing_happens(
         assert tickers(await reader.take(1)) == ["NEXT"]
 
 
-async def test_subscribers_are_told_when_events_were_purged_while_the_hub_was_cut_off(
+async def test_subscriptions_end_when_events_were_purged_while_the_hub_was_disconnected(
     hub: Hub, connection: Connection, database: str
 ) -> None:
     async with reading(hub, COINS) as reader:
@@ -325,8 +323,7 @@ async def test_subscribers_are_told_when_events_were_purged_while_the_hub_was_cu
         blocker = await connect(database, application_name="test")
         transaction = blocker.transaction()
         await transaction.start()
-        # While the table is locked the hub cannot read: what happens meanwhile it finds all at
-        # once.
+        # While the table is locked the hub cannot read: it finds all changes at once.
         await blocker.execute("LOCK TABLE events")
         await connection.execute(CUT_LISTENERS)
         await blocker.execute(ADD_MANY, NOW - datetime.timedelta(days=2), 5)
@@ -376,7 +373,7 @@ async def test_two_hubs_follow_one_outbox(
         assert tickers(await one.take(2)) == tickers(await two.take(2)) == ["A", "B"]
 
 
-async def test_who_asks_in_the_same_words_is_written_for_once(
+async def test_one_operation_is_encoded_once_for_all_its_subscribers(
     hub: Hub, connection: Connection
 ) -> None:
     encoder = PlainEncoder()
@@ -386,7 +383,7 @@ async def test_who_asks_in_the_same_words_is_written_for_once(
         ]
         some = [
             await stack.enter_async_context(
-                reading(hub, COINS, wanted=frozenset({name, "Z"}), encoder=encoder)
+                reading(hub, COINS, names=frozenset({name, "Z"}), encoder=encoder)
             )
             for name in 25 * ["A", "B"]
         ]
@@ -396,36 +393,36 @@ async def test_who_asks_in_the_same_words_is_written_for_once(
             await add_coins_event(connection, ["C"], NOW)
             await add_coins_event(connection, ["A", "B"], NOW)
             await notify_events(connection)
-        assert [[told.names for told in await reader.take(3)] for reader in everything] == 50 * [
-            [["A", "C"], ["C"], ["A", "B"]]
-        ]
+        assert [
+            [received.names for received in await reader.take(3)] for reader in everything
+        ] == 50 * [[["A", "C"], ["C"], ["A", "B"]]]
         for reader, name in zip(some, 25 * ["A", "B"], strict=True):
             assert tickers(await reader.take(1 + (name == "A"))) == [name] * (1 + (name == "A"))
-    # How many groups each event was written for, in one go.
+    # The number of groups of each event.
     assert [groups for _, groups in encoder.written] == [2, 1, 3]
     assert hub.subscriber_count == hub.group_count == 0
 
 
-async def test_what_comes_while_the_outbox_is_read_is_found_there(
+async def test_events_during_catching_up_are_read_from_the_outbox(
     hub: Hub, connection: Connection
 ) -> None:
-    """The group is told of it while the reader is not live, nor holds what it is told."""
+    """The group gets the event while the reader is not live and does not buffer."""
 
     class Slow(PlainEncoder):
         async def encode(
-            self, commit_: Commit, wants: Sequence[Sequence[str]]
+            self, commit_: SharedEvent, name_lists: Sequence[Sequence[str]]
         ) -> Sequence[Sequence[Message]]:
             if commit_.event.tickers == ["MISSED"]:
                 await commit(connection, "MEANWHILE", "AFTER")
-                # Once anybody is told of the second, everybody was told of the first.
+                # Once a subscriber has the second event, all have the first.
                 while (await other.next()).names != ["AFTER"]:
                     pass
-            return await super().encode(commit_, wants)
+            return await super().encode(commit_, name_lists)
 
     encoder = Slow()
     async with reading(hub, COINS) as other:
         await commit(connection, "MISSED")
-        # Once the hub has told of it, nothing but the outbox has it: it is encoded once.
+        # The hub has passed it on, so only the outbox has it: it is encoded once.
         assert (await other.next()).names == ["MISSED"]
         async with reading(hub, COINS, 0, encoder=encoder) as reader:
             assert tickers(await reader.take(3)) == ["MISSED", "MEANWHILE", "AFTER"]
@@ -433,16 +430,16 @@ async def test_what_comes_while_the_outbox_is_read_is_found_there(
             assert tickers(await reader.take(1)) == ["LAST"]
 
 
-async def test_what_comes_both_ways_is_told_once_and_in_order(hub: Hub) -> None:
+async def test_events_of_the_outbox_and_the_group_arrive_once_and_in_order(hub: Hub) -> None:
     def message(seq: int) -> Sequence[Message]:
         return [Message(seq, str(seq).encode())]
 
     async with reading(hub, COINS, 0) as reader:
         subscriber = reader.subscriber
-        subscriber.stop_reading()
+        subscriber.stop_catch_up()
         subscriber.offer(1, message(1))  # let pass: the outbox has it
         await subscriber.put(1, message(1))
-        subscriber.hold()
+        subscriber.start_buffering()
         for seq in (2, 3):
             subscriber.offer(seq, message(seq))
         assert subscriber.take() == b"1"
@@ -457,23 +454,23 @@ async def test_a_subscription_that_is_closed_twice_takes_nothing_from_others(
     hub: Hub, connection: Connection
 ) -> None:
     encoder = PlainEncoder()
-    async with reading(hub, COINS, wanted=frozenset({"A"}), encoder=encoder) as first:
+    async with reading(hub, COINS, names=frozenset({"A"}), encoder=encoder) as first:
         hub.close(first.subscriber)
-        async with reading(hub, COINS, wanted=frozenset({"A"}), encoder=encoder) as second:
+        async with reading(hub, COINS, names=frozenset({"A"}), encoder=encoder) as second:
             hub.close(first.subscriber)
             await commit(connection, "A")
             assert tickers(await second.take(1)) == ["A"]
     assert hub.subscriber_count == hub.group_count == 0
 
 
-async def test_one_that_cannot_be_written_for_costs_no_one_else_an_event(
+async def test_an_operation_that_fails_costs_no_other_an_event(
     hub: Hub, connection: Connection
 ) -> None:
     class Failing(PlainEncoder):
         async def encode(
-            self, commit: Commit, wants: Sequence[Sequence[str]]
+            self, commit: SharedEvent, name_lists: Sequence[Sequence[str]]
         ) -> Sequence[Sequence[Message]]:
-            raise ArithmeticError(commit.event.seq, len(wants))
+            raise ArithmeticError(commit.event.seq, len(name_lists))
 
     async with reading(hub, COINS, encoder=Failing()) as failing, reading(hub, COINS) as other:
         await commit(connection, "A", "B")

@@ -1,4 +1,4 @@
-"""Streams over plain HTTP: events that carry their cursors, and parts of a multipart."""
+"""Streams over HTTP: events with cursors, and the parts of a multipart body."""
 
 import asyncio
 import json
@@ -43,11 +43,11 @@ async def first_events(
     service: Service, query: str, count: int, **headers: str
 ) -> list[tuple[str, Json]]:
     """Open a stream as EventSource does, with a GET, and return the first events."""
-    asked = urlencode({"query": query, "variables": json.dumps({"after": BEGINNING})})
+    query_string = urlencode({"query": query, "variables": json.dumps({"after": BEGINNING})})
     found = []
     async with (
         asyncio.timeout(TIMEOUT_SECONDS),
-        service.client.get(f"/graphql?{asked}", headers={**STREAM, **headers}) as response,
+        service.client.get(f"/graphql?{query_string}", headers={**STREAM, **headers}) as response,
     ):
         async for event in events(response):
             found.append(event)
@@ -66,7 +66,7 @@ async def test_the_id_of_an_event_resumes_a_stream_of_coins(
     assert [data["data"]["coinUpdates"]["coins"] for _, data in seen] == [
         [{"ticker": ticker}] for ticker in ("BTC", "ETH", "SOL")
     ]
-    # The query still says `after` as at first; the header knows better.
+    # The query has the first `after`; the header overrides it.
     assert await first_events(service, COINS, 2, **{"Last-Event-ID": seen[0][0]}) == seen[1:]
     assert await first_events(service, COINS, 3, **{"Last-Event-ID": ""}) == seen
 
@@ -99,7 +99,7 @@ async def test_a_last_event_id_that_is_none_of_ours_is_refused(service: Service)
         ((_, answer),) = await first_events(service, COINS, 1, **{"Last-Event-ID": wrong})
         assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
         assert "Last-Event-ID" in answer["errors"][0]["message"]
-    # A query has no place to go on from.
+    # A query has no cursor.
     ((_, answer),) = await first_events(
         service, "{ sources { name } }", 1, **{"Last-Event-ID": "x"}
     )
@@ -129,7 +129,7 @@ async def test_parts_of_a_multipart(
                 b'{"payload":{"data":{"coinUpdates":{"coins":[{"ticker":"%s"}]}}}}'
                 % ticker.encode()
             )
-            # Whole with the boundary after it: only then a client takes it.
+            # A part is complete with the boundary after it.
             assert await _part(response) == update
             if ticker == "BTC":
                 await change_coins(connection, "ETH")

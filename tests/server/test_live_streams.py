@@ -1,4 +1,4 @@
-"""Live updates through the front door: both protocols, and what their clients see when the server goes and returns."""
+"""Live updates over both protocols, also through a restart of the server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,10 @@ from db.events import add_coins_event, notify_events
 from tests.conftest import Program, StartProgram
 from tests.server.conftest import NOW, AddCoin, Service
 
-SUBSCRIPTION = "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker } lagged } }"
+SUBSCRIPTION = (
+    "subscription ($after: String) { coinUpdates(after: $after) { cursor coins { ticker "
+    "} lagged } }"
+)
 TIMEOUT_SECONDS = 20
 RESTARTED = 1012  # what a websocket is closed with by a server that goes: service restart
 
@@ -26,7 +29,7 @@ Subscribe = Callable[[aiohttp.ClientSession, str | None], AsyncIterator[Update]]
 async def events_of_socket(
     client: aiohttp.ClientSession, after: str | None
 ) -> AsyncIterator[Update]:
-    """Yield updates over graphql-transport-ws until the server goes."""
+    """Yield updates over graphql-transport-ws until the server stops."""
     async with client.ws_connect("/graphql", protocols=["graphql-transport-ws"]) as socket:
         await socket.send_json({"type": "connection_init"})
         assert (await socket.receive_json())["type"] == "connection_ack"
@@ -42,7 +45,7 @@ async def events_of_socket(
 async def events_of_stream(
     client: aiohttp.ClientSession, after: str | None
 ) -> AsyncIterator[Update]:
-    """Yield updates over SSE until the server goes; a stream that ended for good would say `complete`."""
+    """Yield updates over SSE until the server stops; a stream that ends sends `complete`."""
     body = {"query": SUBSCRIPTION, "variables": {"after": after}}
     async with client.post(
         "/graphql", json=body, headers={"Accept": "text/event-stream"}
@@ -60,7 +63,7 @@ async def events_of_stream(
 async def events_of_multipart(
     client: aiohttp.ClientSession, after: str | None
 ) -> AsyncIterator[Update]:
-    """Yield updates over a multipart until the server goes; one that ended for good would end with its boundary."""
+    """Yield updates over multipart until the server stops; a stream that ends has its boundary."""
     body = {"query": SUBSCRIPTION, "variables": {"after": after}}
     accept = {"Accept": "multipart/mixed;subscriptionSpec=1.0"}
     async with client.post("/graphql", json=body, headers=accept) as response:
@@ -72,7 +75,7 @@ async def events_of_multipart(
 
 @asynccontextmanager
 async def received(events: AsyncIterator[Update]) -> AsyncIterator[asyncio.Queue[Update | None]]:
-    """Collect events while the context lasts; None tells that they ended."""
+    """Collect events while the context lasts; None is the end of the stream."""
     queue: asyncio.Queue[Update | None] = asyncio.Queue()
 
     async def collect() -> None:

@@ -1,4 +1,4 @@
-"""Where a part has no login of its own its start warns, each time, and the doctor says what to do."""
+"""A part without its own login warns at each start, and the doctor says what to do."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which media type answers: by the weights of Accept, for what can be streamed and what cannot."""
+"""The media type of a response, by the weights of Accept."""
 
 import asyncio
 import gzip
@@ -11,12 +11,18 @@ from server.graphql.transport.media_types import EVENT_STREAM, GRAPHQL_RESPONSE,
 from tests.server.conftest import TOKEN, AddCoin, Service
 
 QUERY = {"query": "{ coins { nodes { ticker } } }"}
-ORDINARY = {
+EXECUTED_QUERY = {
     "query": "query { coins { nodes { ticker } } sources { name } __schema { queryType { name } } }"
 }
 SUBSCRIPTION = {"query": "subscription { coinUpdates { cursor } }"}
-URQL = "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed"
-APOLLO = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9"
+URQL = (
+    "application/graphql-response+json, application/graphql+json, application/json, "
+    "text/event-stream, multipart/mixed"
+)
+APOLLO = (
+    ""
+    "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9"
+)
 TIMEOUT_SECONDS = 20
 
 # An Accept, what a query is answered with, and what a subscription (None: refused).
@@ -52,7 +58,7 @@ CASES = [
 
 
 async def media_type(service: Service, body: dict[str, str], *accept: str) -> str | None:
-    """Return the media type of an answer, None where the request is refused."""
+    """Return the media type of a response, None if the request is refused."""
     headers = CIMultiDict([("Accept", value) for value in accept])
     async with (
         asyncio.timeout(TIMEOUT_SECONDS),
@@ -73,13 +79,13 @@ async def test_the_media_type_is_the_one_that_is_wanted_most(
 ) -> None:
     assert (
         await media_type(service, QUERY, accept) == of_query
-    )  # by the fast path, where it is no stream
-    assert await media_type(service, ORDINARY, accept) == of_query
+    )  # by the fast path, unless it is a stream
+    assert await media_type(service, EXECUTED_QUERY, accept) == of_query
     assert await media_type(service, SUBSCRIPTION, accept) == of_subscription
 
 
 async def test_several_lines_of_accept_are_one_list(service: Service) -> None:
-    for body in (QUERY, ORDINARY):
+    for body in (QUERY, EXECUTED_QUERY):
         assert await media_type(service, body, "text/event-stream", "application/json") == JSON
         assert (
             await media_type(service, body, "text/plain", "application/graphql-response+json")
@@ -128,7 +134,7 @@ async def test_a_get_by_head_is_the_same_without_its_body(
     paths += ["/docs", "/dashboard", "/graphql", "/static/pages/pages.css"]
     paths += [
         f"/graphql?query={body['query']}"
-        for body in (QUERY, ORDINARY, {"query": "{ nope }"}, SUBSCRIPTION)
+        for body in (QUERY, EXECUTED_QUERY, {"query": "{ nope }"}, SUBSCRIPTION)
     ]
     for path in paths:
         async with service.client.get(path) as got:
@@ -171,7 +177,7 @@ async def test_every_answer_of_a_get_says_what_a_cache_may_do(
 ) -> None:
     await add_coin("BTC")
     ask = "/graphql?query="
-    kept = [ask + QUERY["query"], ask + ORDINARY["query"]]
+    paths = [ask + QUERY["query"], ask + EXECUTED_QUERY["query"]]
     refused = [
         ("/graphql", 400),
         (ask + "{", 200),
@@ -181,7 +187,7 @@ async def test_every_answer_of_a_get_says_what_a_cache_may_do(
         (ask + SUBSCRIPTION["query"], 400),
         (ask + "{__typename}&variables={", 400),
     ]
-    for path in kept:
+    for path in paths:
         async with service.client.get(path) as response:
             assert (response.status, response.headers["Cache-Control"]) == (200, "no-cache")
             assert "Accept" in varies(response)

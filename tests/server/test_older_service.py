@@ -1,4 +1,4 @@
-"""The older service's verification steps, each through the front door of a server process of its own."""
+"""The verification steps of the older service, against a server process."""
 
 import datetime
 import re
@@ -79,14 +79,14 @@ async def test_root(client: aiohttp.ClientSession) -> None:
     assert body["name"] == "Kasparro Backend & ETL"
     assert body["status"] == "running"
     assert body["version"]
-    wanted = {
+    expected = {
         "health": "/health",
         "data": "/data",
         "stats": "/stats",
         "trigger_etl": "/trigger-etl",
         "docs": "/docs",
     }
-    assert wanted.items() <= body["endpoints"].items()
+    assert expected.items() <= body["endpoints"].items()
 
 
 async def test_data_while_empty(client: aiohttp.ClientSession) -> None:

@@ -1,4 +1,4 @@
-"""One client's bodies and operations leave room for everybody else's, over each transport."""
+"""A client's bodies and operations leave slots for others, over each transport."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import pytest
 from common.settings import Settings
 from db.connect.pool import Connection
 from server import state
-from server.limits import concurrency as places
+from server.limits import concurrency
 from server.state import POOL_SIZE
 from tests.server.conftest import AddCoin, Service, running_service
 from tests.server.graphql_live import connected
@@ -21,7 +21,10 @@ PER_CLIENT = POOL_SIZE // 2
 BLOCKED = "{ sources { name } }"
 FREE = {"query": "{ coins(first: 1) { edges { node { ticker } } } }"}
 ANSWER = {"data": {"coins": {"edges": [{"node": {"ticker": "BTC"}}]}}}
-UNFINISHED = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+UNFINISHED = (
+    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+    b"application/json\r\nContent-Length: 100\r\n\r\n{"
+)
 
 Ask = Callable[[Service], Coroutine[None, None, str]]
 
@@ -30,8 +33,8 @@ Ask = Callable[[Service], Coroutine[None, None, str]]
 async def service(
     settings: Settings, add_coin: AddCoin, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Service]:
-    """A server that is as patient as a busy machine needs."""
-    monkeypatch.setattr(places, "WAIT_SECONDS", TIMEOUT_SECONDS)
+    """A server with time-outs for a busy machine."""
+    monkeypatch.setattr(concurrency, "WAIT_SECONDS", TIMEOUT_SECONDS)
     monkeypatch.setattr(state, "STATEMENT_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
     monkeypatch.setattr(state, "ACQUIRE_SECONDS", TIMEOUT_SECONDS)
     await add_coin("BTC")
@@ -41,7 +44,7 @@ async def service(
 
 @contextlib.asynccontextmanager
 async def client_at(service: Service, address: str) -> AsyncIterator[Service]:
-    """Be another client, at an address of this machine that is not the usual one."""
+    """Return another client, with another address of this machine."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0)
     async with aiohttp.ClientSession(service.url, connector=connector) as client:
         try:
@@ -78,7 +81,7 @@ async def by_websocket(service: Service) -> str:
 
 @contextlib.asynccontextmanager
 async def blocked(connection: Connection) -> AsyncIterator[None]:
-    """Let no statement that reads the sources end."""
+    """Block all statements that read the sources."""
     async with connection.transaction():
         await connection.execute("LOCK TABLE sources IN ACCESS EXCLUSIVE MODE")
         yield
@@ -94,12 +97,12 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_client_s_operations_leave_room(
     ask: Ask, service: Service, connection: Connection
 ) -> None:
-    of = service.state.places
+    limit = service.state.concurrency
     async with client_at(service, "127.0.0.2") as greedy:
         async with blocked(connection):
             asking = [asyncio.create_task(ask(greedy)) for _ in range(20)]
-            await until(lambda: of.waiting >= len(asking) - PER_CLIENT)
-            assert of.taken == PER_CLIENT
+            await until(lambda: limit.waiting >= len(asking) - PER_CLIENT)
+            assert limit.used == PER_CLIENT
             async with asyncio.timeout(TIMEOUT_SECONDS / 2):
                 async with service.client.post("/graphql", json=FREE) as response:
                     assert await response.json() == ANSWER
@@ -112,12 +115,12 @@ async def test_a_client_s_operations_leave_room(
         for text in await asyncio.gather(*asking):
             assert '"sources": []' in text or '"sources":[]' in text
             assert "errors" not in text
-    assert of.taken == of.waiting == 0
+    assert limit.used == limit.waiting == 0
 
 
 async def test_as_many_run_as_the_pools_can_do(service: Service, connection: Connection) -> None:
-    """Then others wait, and are answered when it is their turn; health is not asked to wait."""
-    of = service.state.places
+    """Others wait for their turn and are answered; the health endpoints do not wait."""
+    limit = service.state.concurrency
     async with contextlib.AsyncExitStack() as stack:
         greedy = [
             await stack.enter_async_context(client_at(service, f"127.0.0.{host}"))
@@ -125,12 +128,12 @@ async def test_as_many_run_as_the_pools_can_do(service: Service, connection: Con
         ]
         async with blocked(connection):
             asking = [asyncio.create_task(by_post(client)) for client in greedy for _ in range(8)]
-            await until(lambda: of.taken + of.waiting == len(asking))
-            assert of.taken == 2 * POOL_SIZE
+            await until(lambda: limit.used + limit.waiting == len(asking))
+            assert limit.used == 2 * POOL_SIZE
             for path in ("/health/live", "/health"):
                 await service.get(path)
             late = asyncio.create_task(service.get("/data?limit=1"))
-            await until(lambda: of.waiting == len(asking) - 2 * POOL_SIZE + 1)
+            await until(lambda: limit.waiting == len(asking) - 2 * POOL_SIZE + 1)
         assert len((await late)["data"]) == 1
         await asyncio.gather(*asking)
 
@@ -138,10 +141,10 @@ async def test_as_many_run_as_the_pools_can_do(service: Service, connection: Con
 async def test_who_finds_no_place_in_time_is_told_when_to_come_back(
     service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(concurrency, "WAIT_SECONDS", 0.1)
     async with blocked(connection):
         asking = [asyncio.create_task(by_post(service)) for _ in range(PER_CLIENT)]
-        await until(lambda: service.state.places.taken == PER_CLIENT)
+        await until(lambda: service.state.concurrency.used == PER_CLIENT)
         async with service.client.post("/graphql", json=FREE) as response:
             assert response.status == 503
             assert response.headers["Retry-After"] == "1"
@@ -162,7 +165,7 @@ async def test_unfinished_bodies_take_no_place(service: Service) -> None:
     opened = [await connect(service) for _ in range(300)]
     for _, writer in opened:
         writer.write(UNFINISHED)
-    assert service.state.places.taken == 0
+    assert service.state.concurrency.used == 0
     for path in ("/health/live", "/health", "/data?limit=1", "/stats", "/openapi.json"):
         await service.get(path)
     async with service.client.post("/graphql", json=FREE) as response:
@@ -177,7 +180,7 @@ async def test_unfinished_bodies_take_no_place(service: Service) -> None:
 async def test_bodies_that_arrive_have_a_bound_of_their_own(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.middleware.body_limit.MOST_ARRIVING_BYTES_PER_CLIENT", 100_000)
+    monkeypatch.setattr("server.middleware.body_limit.MAX_INCOMPLETE_BYTES_PER_CLIENT", 100_000)
     head = UNFINISHED.removesuffix(b"{").replace(b"100\r\n", b"70000\r\nConnection: close\r\n")
     first, second = await connect(service), await connect(service)
     for _, writer in (first, second):

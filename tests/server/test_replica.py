@@ -1,4 +1,4 @@
-"""READ_DATABASE_URL: a dead replica costs no reader its answer, a living one is used, and what is new is found."""
+"""READ_DATABASE_URL: reads go to a live replica, and to the primary without one."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ COUNT = "{ coins(first: 5) { totalCount } }"
 
 @pytest.fixture
 async def replica(state_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
-    """A server of its own with no coin in it: what it answers can be told from what the primary does."""
+    """A separate database without coins, so that its responses differ from the primary's."""
     async with EmbeddedPostgres(state_folder, FAST_SETTINGS) as postgres:
         await migrate(postgres.dsn)
         yield postgres
@@ -51,7 +51,7 @@ async def graphql(service: Service) -> int:
 
 
 async def until(service: Service, total: int) -> None:
-    """Wait until every way of reading tells so many coins; none may fail meanwhile."""
+    """Wait until each kind of read returns so many coins; none may fail meanwhile."""
     async with asyncio.timeout(20):
         while {await rest(service), await graphql(service)} != {total}:
             await asyncio.sleep(0.05)
@@ -100,7 +100,7 @@ async def test_a_frozen_replica_is_noticed_within_seconds(
         await until(service, 0)
 
 
-async def test_a_replica_that_is_away_at_the_start_keeps_nobody_waiting(
+async def test_a_replica_that_is_unavailable_at_the_start_delays_no_reader(
     replica: EmbeddedPostgres, settings: Settings, add_coin: AddCoin
 ) -> None:
     await add_coin("BTC")
@@ -123,7 +123,8 @@ async def test_who_has_just_asked_for_a_run_finds_the_request_though_the_replica
         connection = await connect(str(settings.database_url))
         try:
             await connection.execute(
-                "INSERT INTO etl_runs (source, started_at, request_id) SELECT 'csv', now(), max(id) FROM etl_requests"
+                "INSERT INTO etl_runs (source, started_at, request_id) SELECT 'csv', "
+                "now(), max(id) FROM etl_requests"
             )
         finally:
             await connection.close()

@@ -1,4 +1,4 @@
-"""Answers that are kept: nobody who was told of a commit reads what was true before it."""
+"""The response cache: no client reads old data after the notification of a commit."""
 
 import asyncio
 import json
@@ -15,7 +15,10 @@ from server.compiler.response_cache import OVERHEAD_BYTES, ResponseCache
 from tests.server.conftest import NOW, AddCoin, AddSource, Service, running_service
 
 PRICE = '{ coin(ticker: "BTC") { priceUsdExact } }'
-LIVE = "SELECT pid FROM pg_stat_activity WHERE application_name = 'kasparro server live' AND datname = current_database()"
+LIVE = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'kasparro server live' "
+    "AND datname = current_database()"
+)
 
 
 async def ask(service: Service, query: str, **variables: object) -> dict[str, Any]:
@@ -59,7 +62,7 @@ async def _coin(add_coin: AddCoin) -> None:
 
 @pytest.fixture
 def _minute_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer is kept until its minute is over: which must not be in the middle of a test."""
+    """A response is cached until its minute is over, which must not happen during a test."""
     monkeypatch.setattr("server.compiler.fast_path.end_of_minute", lambda: NOW)
 
 
@@ -68,7 +71,7 @@ async def test_an_answer_is_given_again_until_a_commit_is_told_of(
     service: Service, connection: Connection
 ) -> None:
     assert await price_of(service) == "1"
-    # Behind the back of everybody, which nobody but a test does: so it shows that nothing was read.
+    # Changes the data without an event, so an old response shows that nothing was read.
     await set_price(connection, 2, telling=False)
     assert await price_of(service) == "1"
     assert (await ask(service, PRICE.replace("priceUsdExact", "exact: priceUsdExact")))["coin"][
@@ -96,26 +99,25 @@ async def test_who_was_told_of_a_commit_never_reads_what_was_before(
         assert (await socket.receive_json())["type"] == "connection_ack"
         query = "subscription { coinUpdates { coins { ticker } } }"
         await socket.send_json({"id": "1", "type": "subscribe", "payload": {"query": query}})
-        told = asyncio.create_task(socket.receive_json(timeout=20))
+        update = asyncio.create_task(socket.receive_json(timeout=20))
         price = 1
-        while not told.done():  # the server takes the subscription when it gets to it
+        while not update.done():  # the server takes the subscription when it gets to it
             await set_price(connection, price := price + 1, telling=True)
-            await asyncio.wait([told], timeout=0.05)
+            await asyncio.wait([update], timeout=0.05)
         for _ in range(100):
             await set_price(connection, price := price + 1, telling=True)
             message = await socket.receive_json(timeout=20)
             assert message["type"] == "next", message
             read = int(await price_of(service))
             assert read <= price
-            # What came before the first answer may still be in the queue: this update is of that
-            # price at least.
+            # The queue may have updates from before the first response: this is a later price.
             assert read >= price - 1
     stop.set()
     await asyncio.gather(*readers)
 
 
 @pytest.mark.usefixtures("_coin", "_minute_that_lasts")
-async def test_without_anybody_who_would_tell_every_answer_is_read(
+async def test_without_a_data_version_every_response_is_read(
     service: Service, connection: Connection
 ) -> None:
     assert await price_of(service) == "1"
@@ -244,26 +246,26 @@ async def test_a_get_may_bring_variables(service: Service) -> None:
 
 
 def test_what_is_kept_is_bounded_and_the_least_wanted_goes_first() -> None:
-    answers = ResponseCache(3 * (OVERHEAD_BYTES + 10))
+    cache = ResponseCache(3 * (OVERHEAD_BYTES + 10))
     version = (1, 1)
-    assert answers.get(version, "a") is None
+    assert cache.get(version, "a") is None
     for key in "abc":
-        answers.keep(version, key, b"0123456789")
-    assert answers.get(version, "a")
-    answers.keep(version, "d", b"0123456789")
-    assert [answers.get(version, key) is not None for key in "abcd"] == [True, False, True, True]
-    answers.keep(version, "too long", bytes(10_000))
-    assert answers.get(version, "too long") is None
-    assert answers.size_bytes == 3 * (OVERHEAD_BYTES + 10)
+        cache.put(version, key, b"0123456789")
+    assert cache.get(version, "a")
+    cache.put(version, "d", b"0123456789")
+    assert [cache.get(version, key) is not None for key in "abcd"] == [True, False, True, True]
+    cache.put(version, "too long", bytes(10_000))
+    assert cache.get(version, "too long") is None
+    assert cache.size_bytes == 3 * (OVERHEAD_BYTES + 10)
 
 
 def test_an_answer_of_older_data_is_not_kept() -> None:
-    answers = ResponseCache(10_000)
-    assert answers.get((1, 1), "a") is None
-    assert answers.get((1, 2), "a") is None  # told of a commit while the first was still reading
-    answers.keep((1, 1), "a", b"old")
-    assert answers.get((1, 2), "a") is None
-    answers.keep((1, 2), "a", b"new")
-    assert answers.get((1, 2), "a") == b"new"
-    assert answers.get((2, 2), "a") is None
-    assert answers.size_bytes == 0
+    cache = ResponseCache(10_000)
+    assert cache.get((1, 1), "a") is None
+    assert cache.get((1, 2), "a") is None  # a commit while the first request was reading
+    cache.put((1, 1), "a", b"old")
+    assert cache.get((1, 2), "a") is None
+    cache.put((1, 2), "a", b"new")
+    assert cache.get((1, 2), "a") == b"new"
+    assert cache.get((2, 2), "a") is None
+    assert cache.size_bytes == 0

@@ -172,14 +172,12 @@ async def test_pages_by_cursor_stay_right_while_rows_come_and_go(
         body = await service.get(f"/data?limit={limit}&cursor={quote(cursor)}")
         found += tickers(body)
         cursor = body["pagination"]["next_cursor"]
-        # Ahead of every page that follows: an offset would now show a record twice.
+        # It is first, so an offset would show a record twice.
         await add_coin(f"NEW{len(found)}", market_cap_usd="1000")
     assert found == expected
 
 
-async def test_a_cursor_is_taken_back_whatever_the_market_cap(
-    service: Service, add_coin: AddCoin
-) -> None:
+async def test_a_cursor_is_decoded_for_any_market_cap(service: Service, add_coin: AddCoin) -> None:
     expected = {"GREAT": "1e100", "TEN": "1e1", "SMALL": "0.0000001", "TINY": "1e-100"}
     for ticker, market_cap in expected.items():
         await add_coin(ticker, market_cap_usd=market_cap)
@@ -213,7 +211,7 @@ async def test_a_cursor_is_taken_back_whatever_the_market_cap(
         ("cursor=nonsense", "cursor", "value_error"),
         ("cursor=WyIxZTk5OTk5OSIsIkEiXQ", "cursor", "value_error"),
         ("cursor=%F0%9F%92%A9", "cursor", "value_error"),
-        # ["\u0663", "A"]: a digit, but none that we write.
+        # ["\u0663", "A"]: a digit, but not an ASCII one.
         ("cursor=WyLZoyIsIkEiXQ", "cursor", "value_error"),
         ("cursor=&offset=1", "offset", "value_error"),
     ],

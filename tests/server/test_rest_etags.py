@@ -1,4 +1,4 @@
-"""ETag and 304: a client that has the answer is told so, and never one whose answer has grown old."""
+"""ETag and 304: only a client with the current response gets a 304."""
 
 import asyncio
 
@@ -58,7 +58,7 @@ async def test_a_commit_that_was_told_of_makes_every_tag_old(
         known = await etag_of(service, "/data")
 
 
-async def test_while_nobody_would_tell_of_a_commit_nothing_is_taken_for_unchanged(
+async def test_without_a_data_version_there_is_no_etag_match(
     service: Service, connection: Connection, add_coin: AddCoin
 ) -> None:
     await add_coin("BTC")

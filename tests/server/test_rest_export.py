@@ -1,4 +1,4 @@
-"""GET /data?format=…: the records of /data as a file, whole or not at all."""
+"""GET /data?format=…: the records of /data as a complete file, or none."""
 
 import asyncio
 import csv
@@ -27,8 +27,8 @@ from tests.conftest import StartProgram
 from tests.server.conftest import NOW, AddCoin, Service, running_service
 
 COLUMNS = [
-    "id", "ticker", "name", "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_24h", "rank", "source",
-    "created_at", "ingested_at",
+    "id", "ticker", "name", "price_usd", "market_cap_usd", "volume_24h_usd",
+    "percent_change_24h", "rank", "source", "created_at", "ingested_at",
 ]  # fmt: skip
 FORMATS = ["csv", "ndjson", "parquet", "arrow"]
 ROWS = 50_000
@@ -40,7 +40,10 @@ INSERT INTO normalized_records (
 SELECT 'T' || n, 'Coin ' || n || repeat('x', 700), n, 'csv', $2, $2, 0, '[]'
     FROM generate_series(1, $1::integer) AS n
 """
-COPYING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname = current_database()"
+COPYING = (
+    "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND "
+    "datname = current_database()"
+)
 
 
 async def download(service: Service, query: str) -> bytes:
@@ -50,7 +53,7 @@ async def download(service: Service, query: str) -> bytes:
 
 
 def rows_of(form: str, body: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a file, each value as a text, None where there is none."""
+    """Return the rows of a file; values are texts or None."""
     if form == "csv":
         return [
             {key: cell or None for key, cell in row.items()}
@@ -77,7 +80,7 @@ def table_of(form: str, body: bytes) -> Any:  # noqa: ANN401 - pyarrow has no ty
     return pa.ipc.open_stream(body).read_all()
 
 
-# Whatever the condition returns.
+# The value of the condition.
 async def until(condition: Callable[[], Awaitable[object]]) -> Any:  # noqa: ANN401
     async with asyncio.timeout(20):
         while not (value := await condition()):
@@ -114,9 +117,13 @@ async def test_csv_has_the_columns_of_data_and_every_digit(
     service: Service, add_coin: AddCoin
 ) -> None:
     await add_coin(
-        "BTC", name='The "big", one', price_usd_exact="0.000000000000000004", market_cap_usd="1.50", rank=1,
+        "BTC",
+        name='The "big", one',
+        price_usd_exact="0.000000000000000004",
+        market_cap_usd="1.50",
+        rank=1,
         percent_change_24h="-2.5",
-    )  # fmt: skip
+    )
     assert (await download(service, "format=csv")).decode() == (
         f"{','.join(COLUMNS)}\n"
         'merged_btc,BTC,"The ""big"", one",0.000000000000000004,1.50,,-2.5,1,coinpaprika,'
@@ -244,7 +251,8 @@ async def test_bad_parameters_of_a_file_are_refused_as_those_of_a_page(service: 
 
 
 ARROW_MISSING = (
-    "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install pyarrow` in a checkout, "
+    "Parquet and Arrow need pyarrow, which is not installed: `.venv/bin/pip install "
+    "pyarrow` in a checkout, "
     "`uv tool install --with pyarrow .` or `pipx inject kasparro pyarrow` for a tool"
 )
 
@@ -288,7 +296,7 @@ async def test_what_fails_before_the_first_byte_is_an_error_as_anywhere(
 async def half_read(
     service: Service, connection: Connection, form: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Begin a long export, and leave it where the database waits for the client."""
+    """Start a long export, and stop reading while the database waits for the client."""
     await connection.execute(FILL, ROWS, NOW)
     async with service.client.get(f"/data?format={form}") as response:
         assert response.status == 200

@@ -1,4 +1,4 @@
-"""POST /trigger-etl: who may, what it leaves behind, and how often one may guess."""
+"""POST /trigger-etl: tokens, the stored request, and the limit of wrong tokens."""
 
 import asyncio
 import secrets
@@ -26,8 +26,10 @@ async def test_a_trigger_is_stored_and_told_to_the_ingestors(
     await add_source("coinpaprika", priority=1)
     await add_source("csv", "file", priority=3)
     await add_source("old", enabled=False)
-    told: asyncio.Queue[str] = asyncio.Queue()
-    await connection.add_listener(CHANNEL, lambda *received: told.put_nowait(str(received[-1])))
+    notifications: asyncio.Queue[str] = asyncio.Queue()
+    await connection.add_listener(
+        CHANNEL, lambda *received: notifications.put_nowait(str(received[-1]))
+    )
     async with service.client.post("/trigger-etl", headers=GOOD) as response:
         assert response.status == 200
         body = await response.json()
@@ -35,7 +37,7 @@ async def test_a_trigger_is_stored_and_told_to_the_ingestors(
     assert body["status"] == "triggered"
     assert body["timestamp"].endswith("Z")
     async with asyncio.timeout(10):
-        number = await told.get()
+        number = await notifications.get()
     row = await connection.fetchrow(f"{REQUESTS} WHERE id = $1", int(number))
     assert row is not None
     assert tuple(row) == (["coinpaprika", "csv"], "pending", False)
@@ -124,7 +126,7 @@ async def test_a_page_of_another_site_may_not_trigger(
     )
     foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"}
     async with running_service(settings) as service:
-        # Without a token, too: a form of a foreign page is told nothing about it.
+        # Without a token too: the response to another site's form does not mention it.
         for headers in (foreign, foreign | GOOD, {"Sec-Fetch-Site": "cross-site"} | GOOD):
             async with service.client.post("/trigger-etl", headers=headers) as response:
                 assert response.status == 403
@@ -146,8 +148,8 @@ async def test_several_tokens_are_good_while_they_are_changed(
     await add_source("csv")
     old, new = secrets.token_urlsafe(), secrets.token_urlsafe()
     (tmp_path / "scheduler_token").write_text(f"{new}\n{old}\n")
-    for kept in (f"{new}, {old}", None):
-        settings = Settings(home=tmp_path, database_url=database, scheduler_token=kept)
+    for tokens in (f"{new}, {old}", None):
+        settings = Settings(home=tmp_path, database_url=database, scheduler_token=tokens)
         async with running_service(settings) as service:
             tried = [
                 await status_of(service.client, **{"X-Scheduler-Token": token})

@@ -1,4 +1,4 @@
-"""The schema: as it is printed, as it was promised, described throughout."""
+"""The schema: as printed, as promised, and with descriptions everywhere."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def test_the_printed_schema_keeps_the_contract() -> None:
 
 
 def _parts(named: GraphQLNamedType) -> list[tuple[str, str | None]]:
-    """Return whatever of a type can be described, with its description."""
+    """Return the parts of a type that have a description, with it."""
     parts = [(named.name, named.description)]
     if isinstance(named, GraphQLEnumType):
         parts += [

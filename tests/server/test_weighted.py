@@ -1,4 +1,4 @@
-"""Weighted header lists: weights, refusals, several lines, the most specific element first (RFC 9110, section 12.5)."""
+"""Weighted header lists: weights, refusals, several lines, specificity (RFC 9110, 12.5)."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Several workers on one port: each serves and follows the outbox, none outlives the others' parent."""
+"""Several workers on one port: each follows the outbox, and ends with its parent."""
 
 import asyncio
 import signal
@@ -38,7 +38,7 @@ async def program(
 
 
 def workers_of(program: Program) -> list[psutil.Process]:
-    """Return the processes that serve; the parent has another child, which only counts what they share."""
+    """Return the serving processes; the parent has another child, multiprocessing's tracker."""
     return [
         child
         for child in psutil.Process(program.process.pid).children()
@@ -58,13 +58,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def connections_of(program: Program) -> dict[int, int]:
-    """Return how many clients each worker holds."""
+    """Return the number of clients of each worker."""
     return {
         worker.pid: sum(
-            c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port_of(program) for c in held
+            c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port_of(program)
+            for c in connections
         )
         for worker in workers_of(program)
-        for held in [worker.net_connections("tcp")]
+        for connections in [worker.net_connections("tcp")]
     }
 
 
@@ -89,7 +90,9 @@ async def test_each_worker_follows_what_is_committed(
     await add_coin("BTC")
     async with AsyncExitStack() as stack:
         sockets: list[aiohttp.ClientWebSocketResponse] = []
-        while len(held := await connections_of(program)) < WORKERS or not all(held.values()):
+        while len(connections := await connections_of(program)) < WORKERS or not all(
+            connections.values()
+        ):
             sockets.append(await subscribe(stack, url_of(program)))
             assert len(sockets) < 200, "one worker takes every client"
         hearing = [asyncio.create_task(socket.receive_json(timeout=20)) for socket in sockets]
@@ -138,5 +141,5 @@ async def test_without_a_database_several_workers_say_so_once(
     assert await program.wait() == 1
     assert (
         program.text()
-        == "There is no database: set DATABASE_URL, or start everything with `kasparro up`\n"
+        == "No database is configured: set DATABASE_URL, or start everything with `kasparro up`\n"
     )

@@ -1,4 +1,4 @@
-"""What resolvers are given: one context for a request, an operation of a websocket, or what subscribers share."""
+"""The context of resolvers: of a request, an operation of a websocket, or a subscription."""
 
 import datetime
 from collections.abc import Awaitable, Callable
@@ -19,29 +19,29 @@ from server.state import ServerState
 P = ParamSpec("P")
 T = TypeVar("T")
 
-NOTHING_SHOWN = PresentedToken()
+NO_TOKEN = PresentedToken()
 
 
 def end_of_minute() -> datetime.datetime:
-    """Return the instant at which the present minute ends."""
+    """Return the time at which the present minute ends."""
     return datetime.datetime.now(datetime.UTC).replace(
         second=0, microsecond=0
     ) + datetime.timedelta(minutes=1)
 
 
 class Context:
-    """The server's state, the request's id, what its client shows, and loaders.
+    """The server's state, the request's id, the client's token, and loaders.
 
     `connection_params` is the payload of a websocket's `connection_init`. All statements of a
-    request end by one deadline, set by the first of them; what subscribers share `outlives`
-    requests, and each of its statements has the time of one.
+    request end by one deadline, which the first of them sets. A subscription `outlives` requests:
+    each of its statements has its own deadline.
     """
 
     def __init__(
         self,
         state: ServerState,
         request_id: str,
-        shown: PresentedToken = NOTHING_SHOWN,
+        presented: PresentedToken = NO_TOKEN,
         *,
         deadline: float | None = None,
         outlives: bool = False,
@@ -50,46 +50,48 @@ class Context:
         self.request_id = request_id
         self.connection_params: dict[str, Any] | None = None
         self.loaders = Loaders(self.reading, self.writing)
-        self._shown = shown
+        self._presented = presented
         self._deadline = deadline
         self._outlives = outlives
 
     @classmethod
     def create(cls, state: ServerState, connection: HTTPConnection) -> "Context":
         """Return the context of an HTTP request or a websocket."""
-        shown = PresentedToken.by(connection, state.settings.cors_origins)
-        return cls(state, request_id(connection), shown, deadline=connection.scope.get(SCOPE_KEY))
+        presented = PresentedToken.of_connection(connection, state.settings.cors_origins)
+        return cls(
+            state, request_id(connection), presented, deadline=connection.scope.get(SCOPE_KEY)
+        )
 
     @property
     def hub(self) -> Hub:
-        """Where subscriptions get their events from."""
+        """The source of the events of subscriptions."""
         return self.state.hub
 
     @property
     def client(self) -> str:
         """The client's address."""
-        return self._shown.client
+        return self._presented.client
 
     @property
     def now(self) -> datetime.datetime:
-        """The instant that a request which names no other means, to the minute: all its candles end at the same one."""
+        """The end of the present minute: the default end of candles."""
         return end_of_minute()
 
     @property
     def presented(self) -> PresentedToken:
-        """What the client shows: its token is in the header or in `connection_init`."""
-        if self._shown.token is None:
+        """The client's token, of the header or of `connection_init`."""
+        if self._presented.token is None:
             for name, value in (self.connection_params or {}).items():
                 if name.lower() == TOKEN_HEADER.lower() and isinstance(value, str):
-                    return self._shown._replace(token=value)
-        return self._shown
+                    return self._presented._replace(token=value)
+        return self._presented
 
     def reading(self) -> AbstractAsyncContextManager[Connection]:
-        """Take a connection to read with. Raises TimeoutError."""
+        """Acquire a connection for reading. Raises TimeoutError."""
         return self.state.reading(self._end())
 
     def writing(self) -> DeadlineConnection:
-        """Take a connection of the primary. Raises TimeoutError."""
+        """Acquire a connection of the primary. Raises TimeoutError."""
         return self.state.writing(self._end())
 
     def _end(self) -> float | None:
@@ -103,7 +105,7 @@ class Context:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call a function of `db` with a connection to read with."""
+        """Call a function of `db` with a connection for reading."""
         async with self.reading() as connection:
             return await function(connection, *args, **kwargs)
 

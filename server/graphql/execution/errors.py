@@ -1,7 +1,9 @@
-"""Errors as clients see them: each with a code, none with anything internal."""
+"""Errors as clients see them: each has a code, and shows nothing internal."""
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import structlog
 from graphql import GraphQLError
@@ -14,10 +16,12 @@ from server.live.admission import RETRY_AFTER_SECONDS as FULL_RETRY_AFTER_SECOND
 from server.live.admission import FullError
 from server.live.cursor import CursorExpiredError
 
-MOST_ERRORS = 10
-"""Of one response; who sent something that is wrong a thousand times learns it from a few."""
+MAX_ERRORS = 10
+"""In one response; a request that is wrong a thousand times needs no more."""
 MESSAGE_CHARACTERS = 300
-MOST_LOCATIONS = 10
+MAX_LOCATIONS = 10
+
+Value = TypeVar("Value")
 
 Shorten = Callable[[GraphQLError], GraphQLError]
 
@@ -25,26 +29,26 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Code(enum.StrEnum):
-    """What `extensions.code` of an error may be."""
+    """The values of `extensions.code` of an error."""
 
     BAD_REQUEST = "BAD_REQUEST"
-    """The HTTP request or websocket message is no GraphQL request."""
+    """The HTTP request or websocket message is not a GraphQL request."""
     BAD_USER_INPUT = "BAD_USER_INPUT"
-    """An argument or variable has a value that cannot be used; `extensions.argument` names it where it is known."""
+    """An argument or variable has an invalid value; `extensions.argument` names it if known."""
     FORBIDDEN = "FORBIDDEN"
-    """A page of another site asks for what it may not ask for."""
+    """A page of another site sent the request."""
     GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
     PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
-    """The id of a document is not known here: send its text too."""
+    """The id of the document is unknown: the client must send its text too."""
     UNTRUSTED_DOCUMENT = "UNTRUSTED_DOCUMENT"
-    """Only the documents that the operator trusts may run, and this is none of them."""
+    """Only documents that the operator trusts may run, and this is not one of them."""
     INTERNAL = "INTERNAL"
-    """Our fault; the log has the reason under the request id that the message names."""
+    """An error of the server; the log has the cause with the request id of the message."""
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
-    """The database is out of reach or took too long, or there is no room for more: try again in `retryAfter` s."""
+    """The database is unavailable or slow, or a limit is reached: try again in `retryAfter` s."""
 
 
 DATABASE_AWAY = "The database is out of reach; try again in a moment"
@@ -58,17 +62,17 @@ def coded(message: str, code: Code, **extensions: object) -> GraphQLError:
 
 
 def unavailable(message: str, seconds: int = RETRY_AFTER_SECONDS) -> GraphQLError:
-    """Return the error for what may well succeed after some seconds."""
+    """Return the error for a request that may succeed after some seconds."""
     return coded(message, Code.UNAVAILABLE, retryAfter=seconds)
 
 
 def full(error: FullError) -> GraphQLError:
-    """Return the error for a client that there is no room for."""
+    """Return the error for a client above a limit."""
     return unavailable(str(error), FULL_RETRY_AFTER_SECONDS)
 
 
 def retry_after(errors: Collection[GraphQLError] | None) -> int | None:
-    """Return for how many seconds a client is asked to wait, None where no error says so."""
+    """Return how many seconds a client should wait, None where no error says so."""
     return (
         max((error.extensions or {}).get("retryAfter", 0) for error in errors) or None
         if errors
@@ -77,13 +81,13 @@ def retry_after(errors: Collection[GraphQLError] | None) -> int | None:
 
 
 def bad_input(argument: str, reason: str) -> GraphQLError:
-    """Return the error for an argument that cannot be used; `reason` reads on from the argument's name."""
+    """Return the error for an invalid argument; `reason` continues after the argument's name."""
     return coded(f'Argument "{argument}" {reason}', Code.BAD_USER_INPUT, argument=argument)
 
 
-def bad_variable(place: str, reason: str) -> GraphQLError:
-    """Return the error for what a variable holds in some place, such as `filter.ticker.in`."""
-    return coded(f'Variable "${place}" {reason}', Code.BAD_USER_INPUT, argument=place)
+def bad_variable(path: str, reason: str) -> GraphQLError:
+    """Return the error for a value in a variable, at a path such as `filter.ticker.in`."""
+    return coded(f'Variable "${path}" {reason}', Code.BAD_USER_INPUT, argument=path)
 
 
 def with_code(errors: Iterable[GraphQLError], code: Code) -> list[GraphQLError]:
@@ -94,12 +98,12 @@ def with_code(errors: Iterable[GraphQLError], code: Code) -> list[GraphQLError]:
     ]
 
 
-def in_proportion(errors: Sequence[GraphQLError], shorten: Shorten) -> list[GraphQLError]:
-    """Return the first few errors, each shortened, and one more that tells how many there were besides."""
-    if len(errors) <= MOST_ERRORS + 1:
+def limited(errors: Sequence[GraphQLError], shorten: Shorten) -> list[GraphQLError]:
+    """Return the first errors, each shortened, and one more with the number of the others."""
+    if len(errors) <= MAX_ERRORS + 1:
         return list(map(shorten, errors))
-    shown = list(map(shorten, errors[:MOST_ERRORS]))
-    count = len(errors) - MOST_ERRORS
+    shown = list(map(shorten, errors[:MAX_ERRORS]))
+    count = len(errors) - MAX_ERRORS
     return [
         *shown,
         GraphQLError(
@@ -108,37 +112,62 @@ def in_proportion(errors: Sequence[GraphQLError], shorten: Shorten) -> list[Grap
     ]
 
 
+def deduplicated(values: Sequence[Value | BaseException]) -> list[Value | BaseException | None]:
+    """Return the values, with each error only where it is first; others like it are None.
+
+    The message of the first one says how many others there are.
+    """
+    counts = Counter(str(value) for value in values if isinstance(value, BaseException))
+    unique: list[Value | BaseException | None] = []
+    for value in values:
+        if isinstance(value, BaseException):
+            count = counts.pop(str(value), 0)
+            unique.append(_with_count(value, count) if count else None)
+        else:
+            unique.append(value)
+    return unique
+
+
+def _with_count(error: BaseException, count: int) -> BaseException:
+    if count == 1 or not isinstance(error, GraphQLError):
+        return error
+    return GraphQLError(
+        f"{error.message}; {count - 1:,} others are wrong in the same way",
+        extensions=error.extensions,
+    )
+
+
 def shortened(error: GraphQLError) -> GraphQLError:
-    """Return an error with no longer message, and no more locations, than anybody reads."""
+    """Return an error with at most MESSAGE_CHARACTERS and MAX_LOCATIONS."""
     message, nodes, positions = error.message, error.nodes, error.positions
     if len(message) > MESSAGE_CHARACTERS:
         message = f"{message[:MESSAGE_CHARACTERS]} ..."
-    elif len(positions or ()) <= MOST_LOCATIONS:
+    elif len(positions or ()) <= MAX_LOCATIONS:
         return error
     return GraphQLError(
         message,
-        nodes=nodes and nodes[:MOST_LOCATIONS],
+        nodes=nodes and nodes[:MAX_LOCATIONS],
         source=error.source,
-        positions=positions and list(positions)[:MOST_LOCATIONS],
+        positions=positions and list(positions)[:MAX_LOCATIONS],
         path=error.path,
         extensions=error.extensions,
     )
 
 
 def mask(errors: Iterable[GraphQLError], request_id: str) -> list[GraphQLError]:
-    """Return execution errors as a client may see them, few and short; what is our fault goes to the log."""
-    return in_proportion(list(errors), lambda error: shortened(_masked(error, request_id)))
+    """Return execution errors as a client may see them; logs those of the server."""
+    return limited(list(errors), lambda error: shortened(_mask_one(error, request_id)))
 
 
-def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
+def _mask_one(error: GraphQLError, request_id: str) -> GraphQLError:
     cause = error.original_error
     if "code" in (error.extensions or {}):
         return error
-    told = None if cause is None else _told(cause, error)
-    if told is not None:
-        return _copy(error, told)
+    shown = None if cause is None else _client_error(cause, error)
+    if shown is not None:
+        return _copy(error, shown)
     if error.path is None and (cause is None or error.nodes):
-        # graphql-core's own word on a variable that does not fit its type.
+        # graphql-core's message about a variable of the wrong type.
         return _copy(error, coded(error.message, Code.BAD_USER_INPUT))
     log.error("a field failed", request_id=request_id, path=error.path, exc_info=cause or error)
     return _copy(
@@ -146,8 +175,8 @@ def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
     )
 
 
-def _told(cause: Exception, error: GraphQLError) -> GraphQLError | None:
-    """Return what a client is told of a cause that it can do something about, None for our own mistakes."""
+def _client_error(cause: Exception, error: GraphQLError) -> GraphQLError | None:
+    """Return the error that a client sees for a cause, None for errors of the server."""
     if isinstance(cause, CursorExpiredError):
         return coded(
             f'Argument "after" cannot be used: {cause}', Code.BAD_USER_INPUT, argument="after"
@@ -163,7 +192,7 @@ def _told(cause: Exception, error: GraphQLError) -> GraphQLError | None:
         )
     if is_passing(cause):
         log.warning(
-            "a query failed for the database",
+            "the database failed a query",
             reason=str(cause) or type(cause).__name__,
             path=error.path,
         )
@@ -172,13 +201,13 @@ def _told(cause: Exception, error: GraphQLError) -> GraphQLError | None:
     return None
 
 
-def _copy(error: GraphQLError, told: GraphQLError) -> GraphQLError:
-    """Return what a client is told, in the place of the error and without the exception it came from."""
+def _copy(error: GraphQLError, shown: GraphQLError) -> GraphQLError:
+    """Return the shown error with the locations of the original, without its cause."""
     return GraphQLError(
-        told.message,
+        shown.message,
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,
         path=error.path,
-        extensions=told.extensions,
+        extensions=shown.extensions,
     )

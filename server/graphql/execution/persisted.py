@@ -1,8 +1,8 @@
-"""The document that a request means: sent as text, or named by its id.
+"""The document of a request: sent as text, or named by its id.
 
-Ids come as automatic persisted queries have them
-(https://www.apollographql.com/docs/apollo-server/performance/apq), as `documentId`
-(https://github.com/graphql/graphql-over-http, "Persisted Documents") or as Relay's `doc_id`.
+The id is that of automatic persisted queries
+(https://www.apollographql.com/docs/apollo-server/performance/apq), a `documentId`
+(https://github.com/graphql/graphql-over-http, "Persisted Documents") or Relay's `doc_id`.
 """
 
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from server.documents import Documents, hash_of
+from server.graphql.execution.document import DocumentRefusedError
 from server.graphql.execution.errors import Code, coded
-from server.graphql.execution.execute import DocumentRefusedError
 from server.graphql.transport.request_body import RequestBody
 
 _VERSION = 1
@@ -24,38 +24,35 @@ class _PersistedQuery(msgspec.Struct, rename="camel"):
 
 
 class _NamedDocument(NamedTuple):
-    """`is_hash` tells that the id must be the text's SHA-256."""
+    """With `is_hash` the id must be the SHA-256 of the text."""
 
     document_id: str
     is_hash: bool
 
 
 def text_of(request: RequestBody, documents: Documents) -> str | None:
-    """Return the text of the document that a request means, None where it means none.
-
-    Raises RefusedError.
-    """
+    """Return the text of a request's document, None if it has none. Raises DocumentRefusedError."""
     named = _named(request)
     if request.query:
         if not documents.may_run(request.query):
-            raise _refused(
+            raise _error(
                 "This server runs trusted documents only, and this is not one of them",
                 Code.UNTRUSTED_DOCUMENT,
             )
         if named is not None and named.is_hash and not documents.only_trusted:
             if hash_of(request.query) != named.document_id:
-                raise _refused(
+                raise _error(
                     'The hash in "extensions.persistedQuery" is not that of "query"',
                     Code.BAD_REQUEST,
                 )
-            documents.keep(named.document_id, request.query)
+            documents.persist(named.document_id, request.query)
         return request.query
     if named is None:
         return None
     text = documents.get(named.document_id)
     if text is None:
-        # Clients look for this message, or for this code: they then send the text.
-        raise _refused("PersistedQueryNotFound", Code.PERSISTED_QUERY_NOT_FOUND)
+        # Clients send the text after this message or this code.
+        raise _error("PersistedQueryNotFound", Code.PERSISTED_QUERY_NOT_FOUND)
     return text
 
 
@@ -65,11 +62,11 @@ def _named(request: RequestBody) -> _NamedDocument | None:
         try:
             persisted = msgspec.convert(extension, _PersistedQuery)
         except msgspec.ValidationError as error:
-            raise _refused(
+            raise _error(
                 f'"extensions.persistedQuery" cannot be read: {error}', Code.BAD_REQUEST
             ) from None
         if persisted.version != _VERSION:
-            raise _refused(
+            raise _error(
                 f'"extensions.persistedQuery" must have the version {_VERSION}', Code.BAD_REQUEST
             )
         return _NamedDocument(persisted.sha256_hash.lower(), is_hash=True)
@@ -81,5 +78,5 @@ def _named(request: RequestBody) -> _NamedDocument | None:
     )
 
 
-def _refused(message: str, code: Code) -> DocumentRefusedError:
+def _error(message: str, code: Code) -> DocumentRefusedError:
     return DocumentRefusedError([coded(message, code)])

@@ -1,4 +1,4 @@
-"""Rows of plain fields, executed at once: most of what a long list costs is graphql-core's walk from field to field."""
+"""Fast execution of rows of plain fields, without graphql-core's work for each field."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -13,16 +13,16 @@ from strawberry.types.field import StrawberryField
 
 
 class PlainLeaf(msgspec.Struct, frozen=True, gc=False):
-    """A field without arguments or resolver: an attribute, written by its scalar."""
+    """A field without arguments or resolver: an attribute that its scalar serializes."""
 
     read: Callable[[object], object]
     serialize: Callable[[object], object]
     nullable: bool
 
     def value(self, source: object) -> object:
-        """Return the field's value as the response has it.
+        """Return the field's value in the response.
 
-        Raises whatever the attribute or the scalar does.
+        Raises ValueError for null in a non-null field, and what the scalar raises.
         """
         value = self.read(source)
         if value is None and self.nullable:
@@ -34,23 +34,23 @@ class PlainLeaf(msgspec.Struct, frozen=True, gc=False):
 
 
 class PlainRows(StrawberryGraphQLCoreExecutionContext):
-    """Reads a row of the database whose wanted fields are all leaves without asking graphql-core about each.
+    """Executes a selection of plain fields on a row of the database in one step.
 
-    A row is data: none of its attributes has to be awaited. Whatever goes wrong goes wrong again on
-    the ordinary way, which knows how to tell.
+    No attribute of a row is awaitable. After an error graphql-core executes the selection again,
+    and reports the error.
     """
 
     _plans: dict[int, tuple[GroupedFieldSet, Mapping[str, PlainLeaf] | None]] | None = None
 
     # Graphql-core's signature.
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:  # noqa: ANN401
-        """Return an executor for one event, which remembers its selections for itself.
+        """Return an executor for one event, with its own cache of selections.
 
-        graphql-core's copies all add to one memory, in which none finds what another left: it grew
+        The copies of graphql-core share one cache, whose entries no other copy finds: it would grow
         with every event.
         """
         executor = super().build_per_event_executor(payload)
-        executor._relevant_sub_fields = {}  # noqa: SLF001 - there is no other way to it
+        executor._relevant_sub_fields = {}  # noqa: SLF001 - graphql-core has no other way to it
         return executor
 
     def execute_fields(
@@ -70,27 +70,30 @@ class PlainRows(StrawberryGraphQLCoreExecutionContext):
         if plan is not None:
             try:
                 return {name: leaf.value(source_value) for name, leaf in plan.items()}
-            except Exception:  # noqa: BLE001, S110 - told below
+            except Exception:  # noqa: BLE001, S110 - reported below
                 pass
         return super().execute_fields(
             parent_type, source_value, path, grouped_field_set, position_context
         )
 
     def _plan(
-        self, parent_type: GraphQLObjectType, wanted: GroupedFieldSet
+        self, parent_type: GraphQLObjectType, selection: GroupedFieldSet
     ) -> Mapping[str, PlainLeaf] | None:
-        """Find or make the plan of a selection; all rows of a list share one."""
+        """Return the plan of a selection, None without one; all rows of a list share it."""
         if self._plans is None:
             self._plans = {}
-        known = self._plans.get(id(wanted))
+        known = self._plans.get(id(selection))
         if known is None:
             leaves = {
                 response_name: _leaf(self.schema.get_field(parent_type, details[0].node.name.value))
-                for response_name, details in wanted.items()
+                for response_name, details in selection.items()
             }
             whole = {name: leaf for name, leaf in leaves.items() if leaf is not None}
-            # The selection is kept beside its plan, so that its id stays its own.
-            known = self._plans[id(wanted)] = (wanted, whole if len(whole) == len(leaves) else None)
+            # The entry holds the selection, so that its id stays unique.
+            known = self._plans[id(selection)] = (
+                selection,
+                whole if len(whole) == len(leaves) else None,
+            )
         return known[1]
 
 

@@ -1,11 +1,20 @@
-"""Connections: pages as Relay's specification shapes them, over the keyset pages of `db`."""
+"""Connections in the shape of Relay's specification, over the keyset pages of `db`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
 import strawberry
 
-from db.read.keyset import KeysetPage, KeysetPosition, Order, PageSlice
+from db.connect.types import Connection as DatabaseConnection
+from db.read.keyset import (
+    KeysetPage,
+    KeysetPosition,
+    Order,
+    PageParts,
+    PageQuery,
+    PageSlice,
+)
 from server.graphql.relay.cursors import encode_cursor
 
 Node = TypeVar("Node")
@@ -14,7 +23,7 @@ Row = TypeVar("Row")
 
 @strawberry.type(description="Where a page stands among the rest.")
 class PageInfo:
-    """Its value is a `PageEnds` or a `ForwardEnds`."""
+    """Its value is a `KeysetPageInfo`, or an object with the same attributes."""
 
     has_next_page: bool = strawberry.field(description="Whether anything comes after this page.")
     has_previous_page: bool = strawberry.field(
@@ -40,7 +49,7 @@ class Edge(Generic[Node]):
 
 @strawberry.type(description="One page, and how many there are in all.")
 class Connection(Generic[Node]):
-    """Its value is a `PageValue`, or anything with the same attributes."""
+    """Its value is a `PageValue`, or an object with the same attributes."""
 
     edges: list[Edge[Node]] = strawberry.field(
         description="The nodes of the page, each with its cursor."
@@ -59,18 +68,22 @@ class EdgeValue(NamedTuple):
     node: Any
 
 
-class PageEnds:
-    """What PageInfo tells; to look beyond the side that was not read costs a statement, so only when asked."""
+class KeysetPageInfo:
+    """The values of PageInfo for a keyset page.
+
+    Whether rows exist beyond the side that was not read costs a statement, so `exists` is called
+    only if that is selected.
+    """
 
     def __init__(
         self,
         page: KeysetPage[Any],
-        wanted: PageSlice,
+        requested: PageSlice,
         order: Order,
         exists: Callable[[PageSlice], Awaitable[bool]],
     ) -> None:
         self._page = page
-        self._wanted = wanted
+        self._requested = requested
         self._order = order
         self._exists = exists
 
@@ -87,42 +100,42 @@ class PageEnds:
     @property
     def has_next_page(self) -> bool | Awaitable[bool]:
         """Whether anything comes after the last row."""
-        if self._page.more and not self._wanted.backward:
+        if self._page.more and not self._requested.backward:
             return True
-        if self._wanted.before is None:
+        if self._requested.before is None:
             return False
-        return self._exists(PageSlice(limit=0, after=self._end(-1)))
+        return self._exists(PageSlice(limit=0, after=self._position(-1)))
 
     @property
     def has_previous_page(self) -> bool | Awaitable[bool]:
         """Whether anything comes before the first row."""
-        if self._page.more and self._wanted.backward:
+        if self._page.more and self._requested.backward:
             return True
-        if self._wanted.after is None:
+        if self._requested.after is None:
             return False
-        return self._exists(PageSlice(limit=0, backward=True, before=self._end(0)))
+        return self._exists(PageSlice(limit=0, backward=True, before=self._position(0)))
 
-    def _end(self, index: int) -> KeysetPosition | None:
-        # Beside an empty page lies everything that there is.
+    def _position(self, index: int) -> KeysetPosition | None:
+        # Every row lies beyond an empty page.
         return self._page.positions[index] if self._page.positions else None
 
     def _cursor(self, index: int) -> str | None:
-        end = self._end(index)
-        return None if end is None else encode_cursor(self._order, end)
+        position = self._position(index)
+        return None if position is None else encode_cursor(self._order, position)
 
 
 class PageValue(Generic[Row]):
-    """A connection at run time: a page that was read, and how to read what is asked beyond it."""
+    """A connection at run time: a page that was read, and functions that read the rest."""
 
     def __init__(
         self,
         page: KeysetPage[Row],
         order: Order,
-        ends: PageEnds,
+        page_info: KeysetPageInfo,
         count: Callable[[], Awaitable[int]],
     ) -> None:
         self.nodes = page.rows
-        self.page_info = ends
+        self.page_info = page_info
         self._page = page
         self._order = order
         self._count = count
@@ -141,16 +154,44 @@ class PageValue(Generic[Row]):
         return self._count()
 
 
-async def read_connection(
-    order: Order,
-    wanted: PageSlice,
-    read: Callable[[PageSlice], Awaitable[KeysetPage[Row]]],
-    count: Callable[[], Awaitable[int]],
-) -> PageValue[Row]:
-    """Read a page with `read` and return it as a connection's value."""
+class PageRequest(NamedTuple):
+    """Which page of a root connection is requested.
 
-    async def exists(part: PageSlice) -> bool:
-        return (await read(part)).more
+    It is not `cacheable` where the filter's result changes with the time, without an event.
+    """
 
-    page = await read(wanted)
-    return PageValue(page, order, PageEnds(page, wanted, order, exists), count)
+    filter: Any
+    order: Order
+    slice: PageSlice
+    cacheable: bool = True
+
+
+class RootConnection(msgspec.Struct, frozen=True):
+    """A connection of Query: resolver and compiler both read it by this declaration.
+
+    The parameters of `arguments` are the field's. The resolver uses `read` and `count`, the
+    compiler `query` with the `conditions` that a filter makes.
+    """
+
+    arguments: Callable[..., PageRequest]
+    read: Callable[[DatabaseConnection, PageRequest], Awaitable[KeysetPage[Any]]]
+    count: Callable[[DatabaseConnection, Any], Awaitable[int]]
+    query: PageQuery
+    conditions: Callable[[Any], PageParts]
+
+    async def resolve(
+        self, call: Callable[..., Awaitable[Any]], request: PageRequest
+    ) -> PageValue[Any]:
+        """Read a page; `call` calls a function of `db` with a connection."""
+
+        async def exists(beyond: PageSlice) -> bool:
+            page: KeysetPage[Any] = await call(self.read, request._replace(slice=beyond))
+            return page.more
+
+        async def count() -> int:
+            number: int = await call(self.count, request.filter)
+            return number
+
+        page: KeysetPage[Any] = await call(self.read, request)
+        page_info = KeysetPageInfo(page, request.slice, request.order, exists)
+        return PageValue(page, request.order, page_info, count)

@@ -1,4 +1,4 @@
-"""Cursors: opaque text for a row's place in one order, checked before PostgreSQL sees what is in it."""
+"""Cursors: the position of a row in an order as opaque text, checked when it is decoded."""
 
 import base64
 import binascii
@@ -14,10 +14,9 @@ from server.graphql.execution.errors import bad_input
 MAX_CURSOR_CHARACTERS = 4_096
 _ENCODER = msgspec.json.Encoder()
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_MAX_BIGINT = 2**63 - 1  # PostgreSQL's bigint
 _NUMERIC = re.compile(r"-?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
-# As PostgreSQL writes an instant in a session in UTC; Python reads much that PostgreSQL does not,
-# such as weeks.
+# As PostgreSQL writes a timestamp in UTC; Python also parses formats that PostgreSQL refuses.
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00", re.ASCII)
 _BIGINT = re.compile(r"\d{1,19}", re.ASCII)
 
@@ -34,38 +33,38 @@ def _is_instant(text: str) -> bool:
 
 _CHECKS: dict[str, Callable[[str], bool]] = {
     "numeric": lambda text: _NUMERIC.fullmatch(text) is not None,
-    "bigint": lambda text: _BIGINT.fullmatch(text) is not None and int(text) <= _LARGEST,
+    "bigint": lambda text: _BIGINT.fullmatch(text) is not None and int(text) <= _MAX_BIGINT,
     "timestamptz": _is_instant,
     "text": lambda text: "\0" not in text,
 }
 
 
 def encode_cursor(order: Order, position: KeysetPosition) -> str:
-    """Return the cursor of a row: its order's name, its sort value and its key, as URL-safe text."""
+    """Return the cursor of a row: the name of its order, its sort value and its key."""
     return encode_words(order.name, position.sort, position.key)
 
 
 def encode_cursors(words: Iterable[tuple[object, ...]]) -> list[str]:
-    """Return the text of each tuple of values as `encode_words` gives it, all of them at once."""
+    """Return the text of each tuple of values, as `encode_words` does for one."""
     lines = _ENCODER.encode_lines(list(words)).splitlines()
     joined = b"".join(map(binascii.b2a_base64, lines))  # one line each
     return joined.translate(_URL_SAFE, b"=").decode().split("\n")[: len(lines)]
 
 
 def decode_cursor(text: str, order: Order, argument: str) -> KeysetPosition:
-    """Return the place that a cursor of the same order stands for. Raises GraphQLError."""
+    """Return the position in a cursor of the same order. Raises GraphQLError."""
     try:
         name, sort, key = msgspec.convert(decode_words(text), tuple[str, str | None, str])
     except ValueError:
-        raise bad_input(argument, "is no cursor of this service") from None
+        raise bad_input(argument, "is not a cursor of this service") from None
     if name != order.name:
         raise bad_input(
             argument,
-            f"is a cursor of another order ({name[:40]}, not {order.name}): begin anew without it",
+            f"is a cursor of another order ({name[:40]}, not {order.name}): start without it",
         )
-    known = order.nullable if sort is None else _CHECKS[order.sort_type](sort)
-    if not known or not _CHECKS[order.key_type](key):
-        raise bad_input(argument, "is no cursor of this service")
+    is_valid = order.nullable if sort is None else _CHECKS[order.sort_type](sort)
+    if not is_valid or not _CHECKS[order.key_type](key):
+        raise bad_input(argument, "is not a cursor of this service")
     return KeysetPosition(sort, key)
 
 
@@ -75,7 +74,7 @@ def encode_words(*words: object) -> str:
 
 
 def decode_words(text: str) -> object:
-    """Return the values that `encode_words` made text of. Raises ValueError."""
+    """Return the values in a text of `encode_words`. Raises ValueError."""
     if len(text) > MAX_CURSOR_CHARACTERS:
         raise ValueError(f"longer than {MAX_CURSOR_CHARACTERS} characters")
     decoded: object = msgspec.json.decode(

@@ -1,18 +1,19 @@
-"""Global ids: readable, prefixed by what they name, such as `merged_btc` and `run_42`."""
+"""Global ids: readable, with the kind of node as prefix, such as `merged_btc` and `run_42`."""
 
 import enum
 import re
+from typing import Any
 
 from server.graphql.execution.errors import bad_input
 from server.graphql.types.arguments import checked_text
 
-_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_MAX_BIGINT = 2**63 - 1  # PostgreSQL's bigint
 _NUMBER = re.compile(r"\d{1,30}", re.ASCII)
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 class Kind(enum.StrEnum):
-    """What an id names: its first word."""
+    """The first word of an id: what kind of node it names."""
 
     COIN = "merged"
     LISTING = "listing"
@@ -39,31 +40,43 @@ def rejection_id(number: int) -> str:
 
 
 def listing_id(source: str, external_id: str) -> str:
-    """Return the id of a listing; the name of a source holds no underscore, an external id may hold anything."""
+    """Return the id of a listing; an external id may hold underscores, a source's name may not."""
     return f"{Kind.LISTING}_{source}_{external_id}"
 
 
-def parse_id(text: str, argument: str) -> tuple[Kind, str]:
-    """Return what an id names, and the rest of it.
+NodeKey = tuple[Kind, Any]
+"""The kind of a node and its key: None where no row can have it."""
 
-    Raises GraphQLError for what cannot be an id of ours.
+
+def parse_key(text: str, argument: str) -> NodeKey:
+    """Return the kind and the key of an id: itself, (source, external id) or a number.
+
+    Raises GraphQLError for text that cannot be an id of this service.
     """
+    kind, rest = _parse_id(text, argument)
+    match kind:
+        case Kind.COIN:
+            return kind, text
+        case Kind.LISTING:
+            return kind, _parse_listing(rest, argument)
+    return kind, _parse_number(rest, argument)
+
+
+def _parse_id(text: str, argument: str) -> tuple[Kind, str]:
     word, _, rest = checked_text(text, argument).partition("_")
     if word not in _KINDS or not rest:
         raise bad_input(argument, 'must be an id of this service such as "merged_btc" or "run_42"')
     return Kind(word), rest
 
 
-def parse_number(rest: str, argument: str) -> int | None:
-    """Return the number in an id, None for one that no row can have. Raises GraphQLError."""
+def _parse_number(rest: str, argument: str) -> int | None:
     if not _NUMBER.fullmatch(rest):
         raise bad_input(argument, 'must be an id with a number such as "run_42"')
     number = int(rest)
-    return number if number <= _LARGEST else None
+    return number if number <= _MAX_BIGINT else None
 
 
-def parse_listing(rest: str, argument: str) -> tuple[str, str]:
-    """Return the source and the external id in a listing's id. Raises GraphQLError."""
+def _parse_listing(rest: str, argument: str) -> tuple[str, str]:
     source, separator, external_id = rest.partition("_")
     if not separator or not external_id or not _SOURCE.fullmatch(source):
         raise bad_input(

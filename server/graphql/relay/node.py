@@ -1,4 +1,4 @@
-"""The interface Node: whatever has an id of its own."""
+"""The interface Node: objects with a global id."""
 
 from typing import Any, ClassVar
 
@@ -7,7 +7,7 @@ import strawberry
 
 @strawberry.interface(description="Whatever has an id of its own and can be read again by it.")
 class Node:
-    """Its values are row structs of `db`; `row_type` of each object type tells which."""
+    """Its values are rows of `db`, of the `row_type` of each object type."""
 
     row_type: ClassVar[type]
 
@@ -17,5 +17,5 @@ class Node:
 
     @classmethod
     def is_type_of(cls, value: object, _info: Any) -> bool:  # noqa: ANN401  (graphql-core calls it)
-        """Tell whether a value is of this type."""
+        """Return whether a value is of this type."""
         return isinstance(value, cls.row_type)

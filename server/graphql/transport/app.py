@@ -1,8 +1,7 @@
-"""The HTTP side of GraphQL, held to the specification of GraphQL over HTTP.
+"""GraphQL over HTTP: media types, status codes, and the operations that each method allows.
 
-https://graphql.github.io/graphql-over-http/draft/ : media types, status codes, and which operations
-a GET may ask for. Origins, body sizes and the number of requests in flight are checked by the
-middleware in front.
+https://graphql.github.io/graphql-over-http/draft/
+The middleware checks origins, sizes of bodies and the number of requests in flight.
 """
 
 from typing import Any
@@ -18,8 +17,9 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from server.graphql.execution.context import Context
+from server.graphql.execution.document import DocumentRefusedError, OperationNotAllowedError
 from server.graphql.execution.errors import Code, coded, retry_after, shortened
-from server.graphql.execution.execute import DocumentRefusedError, OperationNotAllowedError, body_of
+from server.graphql.execution.execute import body_of
 from server.graphql.execution.persisted import text_of
 from server.graphql.schema import schema
 from server.graphql.transport.event_stream import EventStream
@@ -29,7 +29,7 @@ from server.graphql.transport.media_types import (
     GRAPHQL_RESPONSE,
     JSON,
     AcceptedTypes,
-    wanted,
+    accepted_types,
 )
 from server.graphql.transport.request_body import RequestBody
 from server.graphql.transport.websocket import PROTOCOL, WebSocketConnection
@@ -50,36 +50,33 @@ class GraphQLApp:
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; one that is not a GraphQL request gets its error in GraphQL's shape."""
+        """Answer a request; errors of HTTP have the shape of GraphQL errors."""
         if scope["type"] != "http":
             await WebSocketConnection(self._state, scope, receive, send).serve()
             return
         request = Request(scope, receive)
-        client_wants = wanted(field_value(scope["headers"], b"accept"))
+        accepted = accepted_types(field_value(scope["headers"], b"accept"))
         try:
-            response = await self._respond(request, client_wants)
+            response = await self._respond(request, accepted)
         except HTTPException as error:
-            response = _refusal(error, client_wants.answer)
+            response = _error_response(error, accepted.answer)
         except ClientDisconnect:
-            return  # in the midst of its request
+            return  # before its request was complete
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request, client_wants: AcceptedTypes) -> ASGIApp:
-        """Return the answer to a request. Raises HTTPException."""
+    async def _respond(self, request: Request, accepted: AcceptedTypes) -> ASGIApp:
+        """Return the response to a request. Raises HTTPException."""
         body = await _read(request)
         allowed = _READING if request.method in _READING_METHODS else _ONCE
-        if client_wants.stream is not None and client_wants.prefers_stream:
-            return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
+        if accepted.stream is not None and accepted.prefers_stream:
+            return EventStream(self._state, body, allowed, FRAMINGS[accepted.stream])
         try:
             result = await self._execute(body, Context.create(self._state, request), allowed)
         except OperationNotAllowedError as error:
-            if (
-                client_wants.stream is not None
-                and error.operation_type is OperationType.SUBSCRIPTION
-            ):
-                return EventStream(self._state, body, allowed, FRAMINGS[client_wants.stream])
+            if accepted.stream is not None and error.operation_type is OperationType.SUBSCRIPTION:
+                return EventStream(self._state, body, allowed, FRAMINGS[accepted.stream])
             raise _not_allowed(error.operation_type) from None
-        return _answer(request, result, client_wants.answer)
+        return _response(request, result, accepted.answer)
 
     async def _execute(
         self, body: RequestBody, context: Context, allowed: frozenset[OperationType]
@@ -104,7 +101,7 @@ def create_graphql_app(state: ServerState) -> ASGIApp:
 
 
 async def _read(request: Request) -> RequestBody:
-    """Return what a request asks. Raises HTTPException for one that is not a GraphQL request."""
+    """Return the body of a GraphQL request. Raises HTTPException for any other."""
     if request.method not in ALLOWED_METHODS:
         raise HTTPException(
             405,
@@ -130,16 +127,16 @@ def _from_query(given: QueryParams) -> dict[str, Any]:
     }
     for name in ("variables", "extensions"):
         text = given.get(name)
-        value[name] = _decoded(text, f'"{name}"') if text else None
+        value[name] = _decode_json(text, f'"{name}"') if text else None
     return value
 
 
 async def _from_body(request: Request) -> object:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != JSON:
-        # Besides, a form or text/plain could be sent by a foreign page without asking (CORS).
+        # A page of another site could send a form or text/plain without a preflight (CORS).
         raise HTTPException(415, f"A request's Content-Type must be {JSON}")
-    value = _decoded(await request.body(), "The body")
+    value = _decode_json(await request.body(), "The body")
     if isinstance(value, list):
         raise HTTPException(
             400, "Batches of operations are not supported: send one operation a request"
@@ -147,8 +144,8 @@ async def _from_body(request: Request) -> object:
     return value
 
 
-def _decoded(text: str | bytes, name: str) -> object:
-    """Read JSON; strictly, so NaN and half surrogate pairs are refused. Raises HTTPException."""
+def _decode_json(text: str | bytes, name: str) -> object:
+    """Return JSON, strictly parsed: NaN and half surrogate pairs raise HTTPException."""
     try:
         value: object = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -156,13 +153,13 @@ def _decoded(text: str | bytes, name: str) -> object:
     return value
 
 
-def _answer(request: Request, result: ExecutionResult, media_type: str) -> Response:
+def _response(request: Request, result: ExecutionResult, media_type: str) -> Response:
     body = msgspec.json.encode(body_of(result))
     content_type = f"{media_type}; charset=utf-8"
     if request.method not in _READING_METHODS or result.errors:
         seconds = retry_after(result.errors)
-        waits = None if seconds is None else {"Retry-After": str(seconds)}
-        return Response(body, _status(result, media_type), waits, media_type=content_type)
+        retry = None if seconds is None else {"Retry-After": str(seconds)}
+        return Response(body, _status(result, media_type), retry, media_type=content_type)
     etag = etag_of_body(media_type.encode() + body)
     headers = {**caching(etag), "Vary": "Accept"}
     if matches(etag, field_value(request.scope["headers"], b"if-none-match")):
@@ -171,7 +168,7 @@ def _answer(request: Request, result: ExecutionResult, media_type: str) -> Respo
 
 
 def _status(result: ExecutionResult, media_type: str) -> int:
-    """Return the status code: with plain JSON, 200 for whatever was a GraphQL request (the draft's section 6.4.1)."""
+    """Return the status code: with plain JSON, 200 for every GraphQL request (draft, 6.4.1)."""
     if not isinstance(result, PreExecutionError):
         return 200
     is_malformed = any(
@@ -192,7 +189,7 @@ def _not_allowed(operation_type: OperationType) -> HTTPException:
     )
 
 
-def _refusal(error: HTTPException, media_type: str) -> Response:
+def _error_response(error: HTTPException, media_type: str) -> Response:
     body = {"errors": [shortened(coded(error.detail, Code.BAD_REQUEST)).formatted]}
     return Response(
         msgspec.json.encode(body),

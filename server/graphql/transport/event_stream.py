@@ -1,4 +1,4 @@
-"""Results of one operation as they come, in an answer that ends when they do."""
+"""The results of one operation as a stream, in one response."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
@@ -13,8 +13,9 @@ from strawberry.types.graphql import OperationType
 from strawberry.utils.aio import aclosing
 
 from server.graphql.execution.context import Context
+from server.graphql.execution.document import DocumentRefusedError, OperationNotAllowedError
 from server.graphql.execution.errors import full, mask
-from server.graphql.execution.execute import DocumentRefusedError, OperationNotAllowedError, body_of
+from server.graphql.execution.execute import body_of
 from server.graphql.execution.persisted import text_of
 from server.graphql.schema import schema
 from server.graphql.transport.follow import follow
@@ -26,14 +27,14 @@ from server.middleware.body_limit import announced_length
 from server.state import ServerState
 
 STALLED_SECONDS = 60.0
-"""How long a client may read nothing of what is sent to it."""
+"""How long a client may read nothing of the response."""
 
 _HEADERS = [(b"cache-control", b"no-cache"), (b"vary", b"Accept"), (b"x-accel-buffering", b"no")]
 LAST_EVENT_ID = "Last-Event-ID"
 
 
 class EventStream:
-    """The answer to one request that asks for results as they come."""
+    """The streamed response to one request."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class EventStream:
         self._size = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send results as they come, until they end or the client leaves."""
+        """Send results until they end or the client leaves."""
         if scope["method"] == "HEAD":
             await self._start(send)
             await send({"type": "http.response.body", "body": b""})
@@ -70,8 +71,8 @@ class EventStream:
                     Context.create(self._state, HTTPConnection(scope)), receive, send
                 )
         except FullError as error:
-            refusal = {"errors": [full(error).formatted]}
-            await JSONResponse(refusal, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})(
+            body = {"errors": [full(error).formatted]}
+            await JSONResponse(body, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})(
                 scope, receive, send
             )
 
@@ -90,9 +91,7 @@ class EventStream:
             if not self._left:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (OSError, TimeoutError):
-            # The client has left, or does not read: what is open of its answer is closed with the
-            # connection.
-            pass
+            pass  # the client has left, or does not read: its connection is closed
         finally:
             leaving.cancel()
 
@@ -107,7 +106,7 @@ class EventStream:
         try:
             try:
                 text = text_of(request, self._state.documents)
-                async with self._state.places.hold(self._client, self._size):
+                async with self._state.concurrency.slot(self._client, self._size):
                     result = await schema.execute(
                         text,
                         request.variables,
@@ -126,7 +125,7 @@ class EventStream:
             yield self._errors(error.errors)
         except FullError as error:
             yield self._errors([full(error)])
-        except Exception as error:  # noqa: BLE001  (whatever it was, the client is told)
+        except Exception as error:  # noqa: BLE001  (the client gets the error)
             yield self._errors(mask([GraphQLError("", original_error=error)], context.request_id))
         if not self._left:
             yield self._framing.complete
@@ -137,9 +136,9 @@ class EventStream:
         )
 
     async def _updates(self, text: str | None, context: Context) -> AsyncGenerator[bytes, None]:
-        """Yield updates and, where there are none for long, heartbeats, until the client leaves."""
+        """Yield updates, and heartbeats between them, until the client leaves."""
         request = self._request
-        async with self._state.places.hold(self._client, self._size):
+        async with self._state.concurrency.slot(self._client, self._size):
             followed = await follow(
                 text,
                 request.variables,

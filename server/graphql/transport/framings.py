@@ -1,4 +1,4 @@
-"""How results are framed in an answer that has no end of its own: as server-sent events, or as parts of a multipart."""
+"""Framings of a stream of results: server-sent events, or the parts of a multipart body."""
 
 from typing import Protocol
 
@@ -6,27 +6,26 @@ from server.graphql.transport.media_types import BOUNDARY, EVENT_STREAM, MULTIPA
 
 
 class Framing(Protocol):
-    """One way to frame results; all of its bytes together are one body."""
+    """One framing of results."""
 
     content_type: str
     heartbeat_seconds: float
-    """How long a stream may be quiet."""
+    """The longest time without a frame."""
     opening: bytes
-    """Sent at once, so that a client knows that the stream stands."""
+    """Sent at once, so that the client sees that the stream is open."""
     heartbeat: bytes
     complete: bytes
     """Sent after the last result."""
 
     def result(self, body: bytes, cursor: str | None) -> bytes:
-        """Return the frame of a response, and of the place in the outbox that it leads to."""
+        """Return the frame of a response, with its cursor."""
 
 
 class ServerSentEvents:
     """GraphQL over SSE, one operation a request.
 
     https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md ("distinct connections mode").
-    An event's id is its cursor: a browser's EventSource sends it as Last-Event-ID when it connects
-    again.
+    The id of an event is its cursor: EventSource sends it as Last-Event-ID when it reconnects.
     """
 
     content_type = f"{EVENT_STREAM}; charset=utf-8"
@@ -37,16 +36,15 @@ class ServerSentEvents:
 
     def result(self, body: bytes, cursor: str | None) -> bytes:
         """Return an event."""
-        place = b"" if cursor is None else b"id: %s\n" % cursor.encode()
-        return b"%sevent: next\ndata: %s\n\n" % (place, body)
+        event_id = b"" if cursor is None else b"id: %s\n" % cursor.encode()
+        return b"%sevent: next\ndata: %s\n\n" % (event_id, body)
 
 
 class MultipartSubscription:
     """Apollo's multipart protocol for subscriptions.
 
-    https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol :
-    a client takes a part for whole when it sees the next boundary, so that is sent along with the
-    part before it.
+    https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
+    A part is complete for a client at the next boundary, so each part is sent with that boundary.
     """
 
     content_type = f'{MULTIPART};boundary="{BOUNDARY}";subscriptionSpec=1.0'
@@ -57,7 +55,7 @@ class MultipartSubscription:
     opening = _boundary + heartbeat
     complete = b"--\r\n"
 
-    def result(self, body: bytes, cursor: str | None) -> bytes:  # noqa: ARG002  (a part has no place for it)
+    def result(self, body: bytes, cursor: str | None) -> bytes:  # noqa: ARG002  (a part has no cursor)
         """Return a part."""
         return b'%s{"payload":%s}%s' % (self._head, body, self._boundary)
 

@@ -1,9 +1,9 @@
-"""Media types of GraphQL over HTTP, and which of them a client wants."""
+"""Media types of GraphQL over HTTP, and those that a client accepts."""
 
 import functools
 from typing import Final, NamedTuple
 
-from server.http.weighted import KEPT_CHARACTERS, KEPT_VALUES, NAMED, match_media_type
+from server.http.weighted import MAX_CACHED_CHARACTERS, MAX_CACHED_VALUES, NAMED, match_media_type
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -16,10 +16,10 @@ _UTF_8 = {"charset": "utf-8"}
 
 
 class AcceptedTypes(NamedTuple):
-    """What an Accept asks for.
+    """The media types that an Accept header selects.
 
-    `answer` is the media type of an answer in one piece, `stream` that of a subscription, None
-    where the client names none. `prefers_stream` tells that any operation is to be streamed.
+    `answer` is for a response in one piece. `stream` is for a subscription, None if the client
+    names no stream. With `prefers_stream` every operation is streamed.
     """
 
     answer: str
@@ -27,26 +27,28 @@ class AcceptedTypes(NamedTuple):
     prefers_stream: bool
 
 
-def wanted(accept: bytes | None) -> AcceptedTypes:
-    """Return what a client wants by its Accept (RFC 9110, section 12.5.1).
+def accepted_types(accept: bytes | None) -> AcceptedTypes:
+    """Return the media types that an Accept header selects (RFC 9110, section 12.5.1).
 
-    An operation with one result is answered in one piece unless the client wants that less than a
-    stream. Where neither JSON is wanted, the answer is in JSON all the same: GraphQL over HTTP lets
-    a server disregard an Accept.
+    An operation with one result is streamed only if the client prefers that. If the client accepts
+    no JSON, the response is JSON anyway: GraphQL over HTTP lets a server disregard Accept.
     """
-    return _wanted_kept(accept) if len(accept or b"") <= KEPT_CHARACTERS else _wanted(accept)
+    return (
+        _cached_types(accept)
+        if len(accept or b"") <= MAX_CACHED_CHARACTERS
+        else _parse_types(accept)
+    )
 
 
-def _wanted(accept: bytes | None) -> AcceptedTypes:
+def _parse_types(accept: bytes | None) -> AcceptedTypes:
     json = match_media_type(accept, JSON, _UTF_8)
     response = match_media_type(accept, GRAPHQL_RESPONSE, _UTF_8)
-    # A wildcard is no sign that a client knows GraphQL's own media type, or that it can read a
-    # stream.
+    # A wildcard does not show that a client knows GraphQL's media type, or reads streams.
     is_named = response.specificity >= NAMED and response.weight > 0
     answer = GRAPHQL_RESPONSE if is_named and response.weight >= json.weight else JSON
     events = match_media_type(accept, EVENT_STREAM, _UTF_8)
     parts = match_media_type(accept, MULTIPART, MULTIPART_PARAMETERS)
-    # Without parameters it means incremental delivery, whose parts are of another shape.
+    # Without parameters it means incremental delivery, whose parts have another shape.
     names_parts = parts.specificity > NAMED and parts.weight > 0
     if (
         events.specificity >= NAMED
@@ -61,4 +63,4 @@ def _wanted(accept: bytes | None) -> AcceptedTypes:
     return AcceptedTypes(answer, stream, prefers_stream=weight > max(json.weight, response.weight))
 
 
-_wanted_kept = functools.lru_cache(KEPT_VALUES)(_wanted)
+_cached_types = functools.lru_cache(MAX_CACHED_VALUES)(_parse_types)

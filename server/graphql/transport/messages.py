@@ -1,4 +1,4 @@
-"""The messages of graphql-transport-ws that a client sends, of the shape that the protocol names.
+"""The messages of graphql-transport-ws that a client sends.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
@@ -26,7 +26,7 @@ class Ping(msgspec.Struct, tag="ping"):
 
 
 class Pong(msgspec.Struct, tag="pong"):
-    """Answers a ping, or tells that the client is there."""
+    """Answers a ping, or is a heartbeat."""
 
     payload: Payload = None
 
@@ -48,6 +48,6 @@ class Complete(msgspec.Struct, tag="complete"):
     id: Id
 
 
-Known = ConnectionInit | Ping | Pong | Subscribe | Complete
-DECODER: msgspec.json.Decoder[Known] = msgspec.json.Decoder(Known)
-"""Raises msgspec.DecodeError for what is none of them, RecursionError for what is nested too deeply."""
+ClientMessage = ConnectionInit | Ping | Pong | Subscribe | Complete
+DECODER: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+"""Raises msgspec.DecodeError for any other message, RecursionError for too deep nesting."""

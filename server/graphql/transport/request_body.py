@@ -1,4 +1,4 @@
-"""A GraphQL request as it is sent."""
+"""The body of a GraphQL request."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class RequestBody(msgspec.Struct, rename="camel"):
-    """A GraphQL request, in a body or in a query string."""
+    """A GraphQL request, of a body or a query string."""
 
     query: str | None = None
     variables: dict[str, Any] | None = None
@@ -17,10 +17,10 @@ class RequestBody(msgspec.Struct, rename="camel"):
 
     @property
     def named_document(self) -> str | None:
-        """The id of a document that is not sent, as GraphQL over HTTP or as Relay names it."""
+        """The id of a document, by the parameter of GraphQL over HTTP or of Relay."""
         return self.document_id if self.document_id is not None else self.doc_id
 
     @property
     def names_document(self) -> bool:
-        """Whether a document is named in any way."""
+        """Whether the request has the id of a document."""
         return self.named_document is not None or "persistedQuery" in (self.extensions or {})

@@ -1,4 +1,4 @@
-"""Writing updates: an operation is executed once for an event, and its response told to all who asked in its words."""
+"""Encoders of updates: an operation is executed once for each event, for all its subscribers."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -15,19 +15,19 @@ from server.graphql.execution.errors import mask
 from server.graphql.relay.cursors import encode_words
 from server.graphql.types.subscription import CoinUpdateValue, RunUpdateValue
 from server.limits.rows import COINS_PER_MESSAGE
-from server.live.encoder import Commit
+from server.live.encoder import SharedEvent
 from server.live.message import Message
-from server.live.pace import Pace
+from server.live.pace import TimeSlice
 
-COINS_AT_ONCE = 50
-"""Executed without a rest: about a millisecond."""
-ROWS_AT_ONCE = 500
+COINS_PER_EXECUTION = 50
+"""About a millisecond."""
+ROWS_PER_STATEMENT = 500
 
-_CURSOR = "the place of a cursor"
+_CURSOR_PLACEHOLDER = "cursor placeholder"
 
 
 def response(data: object, errors: Sequence[GraphQLError] | None) -> dict[str, object]:
-    """Return a result as clients see it; its errors are masked already."""
+    """Return a result as clients see it; its errors are masked."""
     return (
         {"data": data, "errors": [error.formatted for error in errors]}
         if errors
@@ -44,98 +44,103 @@ class Updates:
         self._context = context
 
     async def result(self, value: object) -> ExecutionResult:
-        """Return what the operation makes of a value."""
+        """Return the result of the operation for a value."""
         executed = self._executor.build_per_event_executor(value).execute_operation(serially=False)
         return cast("ExecutionResult", await await_maybe(executed))
 
     async def body(self, value: object) -> bytes:
-        """Return the whole response about a value."""
+        """Return the body of the response for a value."""
         result = await self.result(value)
         errors = mask(result.errors, self._context.request_id) if result.errors else None
         return msgspec.json.encode(response(result.data, errors))
 
 
 class RunUpdates(Updates):
-    """Writes what `runUpdates` tells: the same for all, since an event holds one run."""
+    """Encodes `runUpdates`: one message for all groups, since an event has one run."""
 
     async def encode(
-        self, commit: Commit, wants: Sequence[Sequence[str]]
+        self, shared: SharedEvent, name_lists: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[Message]]:
-        """Return one message for everyone."""
-        event = commit.event
+        """Return the same message for each group."""
+        event = shared.event
         assert event.run is not None  # noqa: S101  (the table checks it)
         cursor = encode_words(event.seq, None)
         value = RunUpdateValue(cursor, event.kind, run_from_event(event.run))
-        return [[Message(event.seq, await self.body(value), cursor=cursor)]] * len(wants)
+        return [[Message(event.seq, await self.body(value), cursor=cursor)]] * len(name_lists)
 
 
 class CoinUpdates(Updates):
-    """Writes what `coinUpdates` tells: each coin once, and of those what each group wants."""
+    """Encodes `coinUpdates`: writes each coin once, and composes the messages of the groups."""
 
     async def encode(
-        self, commit: Commit, wants: Sequence[Sequence[str]]
+        self, shared: SharedEvent, name_lists: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[Message]]:
-        """Return each group's messages: one a commit, or several where it wants many coins of it."""
-        rows = await commit.rows(self._read)
-        wanted = {ticker: rows[ticker] for names in wants for ticker in names if ticker in rows}
-        update = await self._write(wanted)
-        pace = Pace()
-        found = []
-        for names in wants:
+        """Return the messages of each group: one for COINS_PER_MESSAGE coins."""
+        rows = await shared.rows(self._read)
+        update = await self._write(
+            {ticker: rows[ticker] for names in name_lists for ticker in names if ticker in rows}
+        )
+        time_slice = TimeSlice()
+        encoded = []
+        for names in name_lists:
             messages = []
-            for place, part in _parts(commit.event.seq, names):
+            for position, part in _parts(shared.event.seq, names):
                 coins = [ticker for ticker in part if ticker in rows]
                 if update is None:
-                    cursor = encode_words(*place)
+                    cursor = encode_words(*position)
                     value = CoinUpdateValue(cursor, [rows[ticker] for ticker in coins], 0)
                     messages.append(
-                        Message(commit.event.seq, await self.body(value), cursor=cursor)
+                        Message(shared.event.seq, await self.body(value), cursor=cursor)
                     )
                 else:
-                    messages.append(update.message(place, coins))
-                await pace.rest()
-            found.append(messages)
-        return found
+                    messages.append(update.message(position, coins))
+                await time_slice.end_if_over()
+            encoded.append(messages)
+        return encoded
 
     async def _read(self, tickers: Sequence[str]) -> Mapping[str, CoinRow]:
-        """Read coins as they are now; one that is gone was renamed by its source since."""
+        """Read coins as they are now; a coin that its source has renamed since is missing."""
         rows: dict[str, CoinRow] = {}
-        for start in range(0, len(tickers), ROWS_AT_ONCE):
-            # From the primary: a replica may not yet hold what the event tells of.
+        for start in range(0, len(tickers), ROWS_PER_STATEMENT):
+            # From the primary: a replica may not have the changes of the event yet.
             async with self._context.writing() as connection:
-                rows |= await coins_by_ticker(connection, tickers[start : start + ROWS_AT_ONCE])
+                part = tickers[start : start + ROWS_PER_STATEMENT]
+                rows |= await coins_by_ticker(connection, part)
         return rows
 
     async def _write(self, rows: Mapping[str, CoinRow]) -> "EncodedCoins | None":
-        """Write every coin; None where anything went wrong: errors name places in one response, so none is shared."""
+        """Write every coin; return None after an error.
+
+        The path of an error is that of one response, so responses with errors are not shared.
+        """
         update: EncodedCoins | None = None
-        pace = Pace()
+        time_slice = TimeSlice()
         remaining = iter(rows.values())
         while True:
-            coins = list(islice(remaining, COINS_AT_ONCE))
+            coins = list(islice(remaining, COINS_PER_EXECUTION))
             if not coins and update is not None:
                 return update
-            result = await self.result(CoinUpdateValue(_CURSOR, coins, 0))
+            result = await self.result(CoinUpdateValue(_CURSOR_PLACEHOLDER, coins, 0))
             if result.errors or result.data is None:
                 return None
             if update is None:
                 update = EncodedCoins(result.data)
             update.add(result.data, [coin.ticker for coin in coins])
-            await pace.rest()
+            await time_slice.end_if_over()
 
 
 class EncodedCoins:
-    """Responses about coins, put together of parts that were written once.
+    """Responses about coins, composed of parts that are written once.
 
-    A CoinUpdate has one list, its coins, one number, `lagged`, and one text beside its type's name,
-    the cursor: what a value is tells which of them a response name, alias or not, stands for.
+    A CoinUpdate has one list (its coins), one number (`lagged`) and one text beside the name of its
+    type (the cursor), so the type of a value identifies the field of a response name.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         ((self._root, update),) = data.items()
-        self._like: dict[str, Any] = update
+        self._template: dict[str, Any] = update
         self._coins: dict[str, dict[str, bytes]] = {
-            name: {} for name, value in self._like.items() if isinstance(value, list)
+            name: {} for name, value in self._template.items() if isinstance(value, list)
         }
 
     def add(self, data: Mapping[str, Any], tickers: Sequence[str]) -> None:
@@ -144,27 +149,27 @@ class EncodedCoins:
             for ticker, coin in zip(tickers, data[self._root][name], strict=True):
                 written[ticker] = msgspec.json.encode(coin)
 
-    def message(self, place: tuple[int, str | None], tickers: Sequence[str]) -> Message:
-        """Return the response that tells of these coins."""
-        cursor = encode_words(*place)
+    def message(self, position: tuple[int, str | None], tickers: Sequence[str]) -> Message:
+        """Return the response with these coins."""
+        cursor = encode_words(*position)
         body = bytearray(b'{"data":{%s:{' % msgspec.json.encode(self._root))
-        holes = []
-        for number, (name, value) in enumerate(self._like.items()):
+        lagged_offsets = []
+        for number, (name, value) in enumerate(self._template.items()):
             body += b"%s%s:" % (b"," if number else b"", msgspec.json.encode(name))
             if name in self._coins:
                 written = self._coins[name]
                 body += b"[%s]" % b",".join([written[ticker] for ticker in tickers])
             elif isinstance(value, int):
-                holes.append(len(body))
+                lagged_offsets.append(len(body))
                 body += b"0"
             else:
-                body += msgspec.json.encode(cursor if value == _CURSOR else value)
+                body += msgspec.json.encode(cursor if value == _CURSOR_PLACEHOLDER else value)
         body += b"}}}"
-        return Message(place[0], bytes(body), tuple(holes), cursor)
+        return Message(position[0], bytes(body), tuple(lagged_offsets), cursor)
 
 
 def _parts(seq: int, names: Sequence[str]) -> list[tuple[tuple[int, str | None], Sequence[str]]]:
-    """Return the places and the tickers of the messages about one event."""
+    """Return the position and the tickers of each message about one event."""
     starts = range(0, len(names), COINS_PER_MESSAGE)
     parts = [names[start : start + COINS_PER_MESSAGE] for start in starts]
     return [((seq, None if part is parts[-1] else part[-1]), part) for part in parts]

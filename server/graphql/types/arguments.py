@@ -1,4 +1,4 @@
-"""Arguments that many fields share: checked here, each error naming its argument."""
+"""Arguments that many fields share, and their checks; each error names its argument."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ T = TypeVar("T")
 First = Annotated[
     int | None,
     strawberry.argument(
-        description=f"How many from the front, 1 to {MAX_ROWS}; {DEFAULT_ROWS} where neither this nor `last` is given."
+        description=f"How many from the front, 1 to {MAX_ROWS};"
+        f" {DEFAULT_ROWS} where neither this nor `last` is given."
     ),
 ]
 After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
@@ -35,12 +36,12 @@ Before = Annotated[
 
 
 def given(value: T | None) -> T | None:
-    """Return an argument's value, None for one that was left out: the schema shows no default then."""
+    """Return an argument's value, None for one that is left out; the schema shows no default."""
     return None if value is strawberry.UNSET else value
 
 
 def checked_rows(count: int | None, argument: str) -> int:
-    """Return how many rows are wanted. Raises GraphQLError."""
+    """Return the requested number of rows. Raises GraphQLError."""
     if count is None:
         return DEFAULT_ROWS
     if not 1 <= count <= MAX_ROWS:
@@ -51,7 +52,7 @@ def checked_rows(count: int | None, argument: str) -> int:
 def checked_slice(
     order: Order, first: int | None, after: str | None, last: int | None, before: str | None
 ) -> PageSlice:
-    """Return the slice that the four arguments of a connection ask for. Raises GraphQLError."""
+    """Return the slice of the four arguments of a connection. Raises GraphQLError."""
     first, after, last, before = given(first), given(after), given(last), given(before)
     if first is not None and last is not None:
         raise bad_input("last", 'cannot stand together with "first"')
@@ -64,12 +65,12 @@ def checked_slice(
 
 
 def checked_text(text: str, argument: str) -> str:
-    """Return text that PostgreSQL can be asked for. Raises GraphQLError."""
+    """Return a text that PostgreSQL can store. Raises GraphQLError."""
     if len(text) > MAX_TEXT_CHARACTERS:
         raise bad_input(
             argument, f"must have at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}"
         )
-    # NUL has no place in a text of PostgreSQL, half a surrogate pair none in UTF-8.
+    # PostgreSQL stores no NUL, UTF-8 no half of a surrogate pair.
     if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
         raise bad_input(
             argument, "holds a character that no text can hold (U+0000 or half a surrogate pair)"
@@ -85,5 +86,5 @@ def checked_texts(texts: Sequence[str], argument: str) -> list[str]:
 
 
 def checked_ticker(text: str, argument: str) -> str:
-    """Return a ticker as it is stored, whichever way a client writes it. Raises GraphQLError."""
+    """Return a ticker as it is stored. Raises GraphQLError."""
     return to_ticker(checked_text(text, argument))

@@ -1,18 +1,25 @@
 """The type Coin: one merged record for each ticker."""
 
 import datetime
-from collections.abc import Iterable
+import functools
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import strawberry
 
 from db.read.coins import WIDE_SPREAD_PERCENT, CoinRow
-from db.read.listings import MAX_LISTINGS_OF_TICKER, ListingRow
-from server.graphql.execution.context import Info
+from db.read.listings import (
+    LISTINGS,
+    MAX_LISTINGS_OF_TICKER,
+    ListingRow,
+    listings_of_tickers,
+    listings_of_tickers_statement,
+)
+from server.graphql.execution.loaders import NarrowQuery, Relation, related_many
 from server.graphql.relay.node import Node
-from server.graphql.types.fields import resolved
+from server.graphql.types.fields import nested, related, resolved
 from server.graphql.types.history import (
+    HISTORY,
     Candle,
     PricePointConnection,
     resolve_candles,
@@ -43,15 +50,15 @@ class Provenance(msgspec.Struct, frozen=True, gc=False):
     observed_at: datetime.datetime
 
 
-class _Giver(msgspec.Struct, frozen=True, gc=False):
-    """The listing that gave every field there is."""
+class _SingleSource(msgspec.Struct, frozen=True, gc=False):
+    """The one listing that gave every field."""
 
     source: str
     external_id: str
     observed_at: datetime.datetime
 
 
-_PROVENANCE = msgspec.json.Decoder(_Giver | list[Provenance])
+_PROVENANCE = msgspec.json.Decoder(_SingleSource | list[Provenance])
 
 
 @strawberry.type(description="Which source gave one field of a coin.")
@@ -66,8 +73,11 @@ class FieldProvenance:
     observed_at: datetime.datetime = strawberry.field(description="When the source observed it.")
 
 
-def provenance_of(column: msgspec.Raw, values: Iterable[object]) -> list[Provenance]:
-    """Return what a coin's column `provenance` says of its `values`, which are those of PROVENANCE_FIELDS in order."""
+def _decode_provenance(column: msgspec.Raw, *values: object) -> list[Provenance]:
+    """Return the entries of a coin's column `provenance`.
+
+    `values` are the coin's columns in the order of PROVENANCE_FIELDS.
+    """
     found = _PROVENANCE.decode(column)
     if isinstance(found, list):
         return [
@@ -80,16 +90,12 @@ def provenance_of(column: msgspec.Raw, values: Iterable[object]) -> list[Provena
     ]
 
 
-def _provenance(root: strawberry.Parent[CoinRow]) -> list[Provenance]:
-    return provenance_of(root.provenance, (getattr(root, column) for column in PROVENANCE_FIELDS))
-
-
-async def _listings(root: strawberry.Parent[CoinRow], info: Info) -> list[ListingRow]:
-    return await info.context.loaders.contributing.load(root.ticker)
-
-
-async def _rivals(root: strawberry.Parent[CoinRow], info: Info) -> list[ListingRow]:
-    return await info.context.loaders.rivals.load(root.ticker)
+def _listings(*, contributing: bool) -> Relation[list[ListingRow]]:
+    return related_many(
+        ["ticker"],
+        functools.partial(listings_of_tickers, contributing=contributing),
+        narrow=NarrowQuery(LISTINGS, listings_of_tickers_statement, (contributing,)),
+    )
 
 
 @strawberry.type(description="One merged record for each ticker.")
@@ -128,27 +134,33 @@ class Coin(Node):
     is_stale: bool = strawberry.field(
         description="Whether the values are older than three polls of their source."
     )
-    provenance: list[FieldProvenance] = resolved(_provenance, "Which source gave each field.")
+    provenance: list[FieldProvenance] = nested(
+        ["provenance", *PROVENANCE_FIELDS],
+        "Which source gave each field.",
+        decode=_decode_provenance,
+    )
     listings: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
-        resolved(
-            _listings,
-            f"The listings this record is merged from, greatest market cap first; at most {MAX_LISTINGS_OF_TICKER}.",
+        related(
+            _listings(contributing=True),
+            "The listings this record is merged from, greatest market cap first;"
+            f" at most {MAX_LISTINGS_OF_TICKER}.",
         )
     )
     rivals: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
-        resolved(
-            _rivals,
+        related(
+            _listings(contributing=False),
             "Other assets that trade under the same ticker; they give nothing to this record."
             f" Greatest market cap first, at most {MAX_LISTINGS_OF_TICKER}.",
         )
     )
     price_spread_percent: float | None = strawberry.field(
-        description="How far the fresh source prices lie apart: (max - min) / median x 100; null with fewer than two."
-        f" More than {WIDE_SPREAD_PERCENT} is a dispute."
+        description="How far the fresh source prices lie apart: (max - min) / median x 100;"
+        f" null with fewer than two. More than {WIDE_SPREAD_PERCENT} is a dispute."
     )
     history: PricePointConnection = resolved(
         resolve_history,
         "How its price changed, oldest first; a price that stayed the same has no new point.",
+        source=HISTORY,
     )
     candles: list[Candle] = resolved(
         resolve_candles, "Its prices by stretches of time, oldest first."

@@ -1,4 +1,4 @@
-"""Filters and orders as clients write them, and what they mean to `db`."""
+"""Filters and orders of the schema, and their translation for `db`."""
 
 import datetime
 import enum
@@ -26,7 +26,7 @@ _UNSET = strawberry.UNSET
 
 
 class Range(Protocol[T_co]):
-    """What the filters with bounds have in common."""
+    """A filter with bounds."""
 
     @property
     def gte(self) -> T_co | None:
@@ -192,28 +192,28 @@ class CoinOrder:
 
 
 def coin_order(order_by: CoinOrder | None) -> Order:
-    """Return the order that is asked for; the greatest market cap first where none is."""
-    wanted = given(order_by)
-    if wanted is None:
+    """Return the requested order, by default the greatest market cap first."""
+    order = given(order_by)
+    if order is None:
         return COIN_ORDERS["MARKET_CAP_USD:DESC"]
-    return COIN_ORDERS[f"{wanted.field.value}:{wanted.direction.value}"]
+    return COIN_ORDERS[f"{order.field.value}:{order.direction.value}"]
 
 
-def coin_filter(wanted: CoinFilterInput | None) -> CoinFilter:
-    """Return what a filter means. Raises GraphQLError for a text that cannot be asked for."""
-    wanted = given(wanted)
-    if wanted is None:
+def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
+    """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
+    conditions = given(filter_input)
+    if conditions is None:
         return CoinFilter()
-    price_from, price_to = _bounds(wanted.price_usd)
-    cap_from, cap_to = _bounds(wanted.market_cap_usd)
-    volume_from, volume_to = _bounds(wanted.volume_24h_usd)
-    change_from, change_to = _bounds(wanted.percent_change_24h)
-    created_from, created_to = _bounds(wanted.created_at)
-    ingested_from, ingested_to = _bounds(wanted.ingested_at)
+    price_from, price_to = _bounds(conditions.price_usd)
+    cap_from, cap_to = _bounds(conditions.market_cap_usd)
+    volume_from, volume_to = _bounds(conditions.volume_24h_usd)
+    change_from, change_to = _bounds(conditions.percent_change_24h)
+    created_from, created_to = _bounds(conditions.created_at)
+    ingested_from, ingested_to = _bounds(conditions.ingested_at)
     return CoinFilter(
-        tickers=_tickers(wanted.ticker),
-        sources=_texts(wanted.source, "filter.source"),
-        search=_search(wanted.search),
+        tickers=_tickers(conditions.ticker),
+        sources=_texts(conditions.source, "filter.source"),
+        search=_search(conditions.search),
         price_usd_from=price_from,
         price_usd_to=price_to,
         market_cap_usd_from=cap_from,
@@ -226,53 +226,53 @@ def coin_filter(wanted: CoinFilterInput | None) -> CoinFilter:
         created_to=created_to,
         ingested_from=ingested_from,
         ingested_to=ingested_to,
-        is_stale=given(wanted.is_stale),
-        is_disputed=given(wanted.is_disputed),
+        is_stale=given(conditions.is_stale),
+        is_disputed=given(conditions.is_disputed),
     )
 
 
-def listing_filter(wanted: ListingFilterInput | None) -> ListingFilter:
-    """Return what a filter means. Raises GraphQLError for a text that cannot be asked for."""
-    wanted = given(wanted)
-    if wanted is None:
+def listing_filter(filter_input: ListingFilterInput | None) -> ListingFilter:
+    """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
+    conditions = given(filter_input)
+    if conditions is None:
         return ListingFilter()
     return ListingFilter(
-        tickers=_tickers(wanted.ticker),
-        sources=_texts(wanted.source, "filter.source"),
-        active=given(wanted.active),
-        search=_search(wanted.search),
+        tickers=_tickers(conditions.ticker),
+        sources=_texts(conditions.source, "filter.source"),
+        active=given(conditions.active),
+        search=_search(conditions.search),
     )
 
 
-def run_filter(wanted: RunFilterInput | None) -> RunFilter:
-    """Return what a filter means. Raises GraphQLError for a text that cannot be asked for."""
-    wanted = given(wanted)
-    if wanted is None:
+def run_filter(filter_input: RunFilterInput | None) -> RunFilter:
+    """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
+    conditions = given(filter_input)
+    if conditions is None:
         return RunFilter()
-    started_from, started_to = _bounds(wanted.started_at)
-    statuses = given(wanted.status)
+    started_from, started_to = _bounds(conditions.started_at)
+    statuses = given(conditions.status)
     return RunFilter(
-        sources=_texts(wanted.source, "filter.source"),
+        sources=_texts(conditions.source, "filter.source"),
         statuses=None if statuses is None else [str(status.value) for status in statuses],
         started_from=started_from,
         started_to=started_to,
-        has_notes=given(wanted.has_notes),
+        has_notes=given(conditions.has_notes),
     )
 
 
-def _bounds(wanted: Range[T] | None) -> tuple[T | None, T | None]:
-    wanted = given(wanted)
-    return (None, None) if wanted is None else (given(wanted.gte), given(wanted.lte))
+def _bounds(bounds: Range[T] | None) -> tuple[T | None, T | None]:
+    bounds = given(bounds)
+    return (None, None) if bounds is None else (given(bounds.gte), given(bounds.lte))
 
 
 def _texts(
-    wanted: StringFilterInput | None, argument: str, normalize: Callable[[str], str] = str
+    condition: StringFilterInput | None, argument: str, normalize: Callable[[str], str] = str
 ) -> list[str] | None:
-    """Return the texts that are wanted, as they are stored; None for any."""
-    wanted = given(wanted)
-    if wanted is None:
+    """Return the texts that match a condition, as they are stored; None for any."""
+    condition = given(condition)
+    if condition is None:
         return None
-    one, several = given(wanted.eq), given(wanted.in_)
+    one, several = given(condition.eq), given(condition.in_)
     any_of = (
         None
         if several is None
@@ -284,12 +284,12 @@ def _texts(
     return [text] if any_of is None or text in any_of else []
 
 
-def _tickers(wanted: StringFilterInput | None) -> list[str] | None:
-    return _texts(wanted, "filter.ticker", to_ticker)
+def _tickers(condition: StringFilterInput | None) -> list[str] | None:
+    return _texts(condition, "filter.ticker", to_ticker)
 
 
-def _search(wanted: str | None) -> str | None:
-    text = given(wanted)
+def _search(search: str | None) -> str | None:
+    text = given(search)
     if text is None:
         return None
     text = checked_text(text, "filter.search").strip()

@@ -1,8 +1,8 @@
-"""The memory of a coin: its price points as a connection, and its candles."""
+"""The price history of a coin: its points as a connection, and its candles."""
 
 import datetime
 import enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import strawberry
 
@@ -13,13 +13,17 @@ from db.read.candles import (
     CandleSpan,
     HistoryPart,
     PricePointRow,
+    candles_of,
+    history_of,
 )
 from db.read.coins import CoinRow
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input
+from server.graphql.execution.loaders import related_many
 from server.graphql.relay.connections import Edge, EdgeValue, PageInfo
 from server.graphql.relay.cursors import decode_words, encode_words
 from server.graphql.types.arguments import After, Before, First, Last, checked_rows, given
+from server.graphql.types.fields import with_arguments
 from server.graphql.types.scalars import DecimalText, format_instant, parse_instant
 from server.limits.rows import DEFAULT_CANDLES
 
@@ -53,7 +57,8 @@ class PricePointConnection:
 
 
 @strawberry.type(
-    description="The prices of one stretch of time. A stretch in which no price changed has no candle."
+    description="The prices of one stretch of time."
+    " A stretch in which no price changed has no candle."
 )
 class Candle:
     """Its value is a `CandleRow`."""
@@ -94,13 +99,14 @@ FromOfCandles = Annotated[
     strawberry.argument(
         name="from",
         description="From the candle that holds this time on;"
-        f" {DEFAULT_CANDLES} candles before `to` where it is left out. At most {MAX_CANDLES} candles may lie between.",
+        f" {DEFAULT_CANDLES} candles before `to` where it is left out."
+        f" At most {MAX_CANDLES} candles may lie between.",
     ),
 ]
 
 
 def point_cursor(at: datetime.datetime) -> str:
-    """Return the cursor of the point of that time."""
+    """Return the cursor of the point at that time."""
     return encode_words(_WORD, format_instant(at))
 
 
@@ -114,11 +120,15 @@ def _decode(text: str | None, argument: str) -> datetime.datetime | None:
     match words:
         case [str(word), str(instant)] if word == _WORD:
             return parse_instant(instant)
-    raise bad_input(argument, "is no cursor of a price point")
+    raise bad_input(argument, "is not a cursor of a price point")
 
 
-class HistoryEnds:
-    """What PageInfo tells of a page of points; a cursor's own point is beyond the page, and still there."""
+class HistoryPageInfo:
+    """The values of PageInfo for a page of points.
+
+    The point of a cursor lies beyond the page and still exists, so a cursor means that there is
+    more on its side.
+    """
 
     def __init__(self, nodes: list[PricePointRow], part: HistoryPart, *, more: bool) -> None:
         self.has_next_page = part.before is not None if part.backward else more
@@ -128,12 +138,12 @@ class HistoryEnds:
 
 
 class HistoryValue:
-    """A PricePointConnection at run time; `rows` may hold one more than wanted, which tells that there are more."""
+    """A PricePointConnection at run time; one row more than the page means that there are more."""
 
     def __init__(self, rows: list[PricePointRow], part: HistoryPart) -> None:
-        wanted = rows[: part.limit - 1]
-        self.nodes = wanted[::-1] if part.backward else wanted
-        self.page_info = HistoryEnds(self.nodes, part, more=len(rows) == part.limit)
+        page = rows[: part.limit - 1]
+        self.nodes = page[::-1] if part.backward else page
+        self.page_info = HistoryPageInfo(self.nodes, part, more=len(rows) == part.limit)
 
     @property
     def edges(self) -> list[EdgeValue]:
@@ -141,7 +151,7 @@ class HistoryValue:
         return [EdgeValue(point_cursor(row.at), row) for row in self.nodes]
 
 
-def history_part(
+def history_arguments(
     *,
     start: From = strawberry.UNSET,
     end: To = strawberry.UNSET,
@@ -150,7 +160,7 @@ def history_part(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
 ) -> HistoryPart:
-    """Return which points are asked for. Raises GraphQLError."""
+    """Return which points are requested, one more than the page has. Raises GraphQLError."""
     count, count_back = given(first), given(last)
     if count is not None and count_back is not None:
         raise bad_input("last", 'cannot stand together with "first"')
@@ -167,39 +177,54 @@ def history_part(
     )
 
 
+HISTORY = related_many(["ticker"], history_of)
+"""Its argument is a `HistoryPart`."""
+
+
+@with_arguments(history_arguments)
 async def resolve_history(
-    root: strawberry.Parent[CoinRow],
-    info: Info,
-    *,
-    start: From = strawberry.UNSET,
-    end: To = strawberry.UNSET,
-    first: First = strawberry.UNSET,
-    after: After = strawberry.UNSET,
-    last: Last = strawberry.UNSET,
-    before: Before = strawberry.UNSET,
+    root: strawberry.Parent[CoinRow], info: Info, part: HistoryPart
 ) -> HistoryValue:
     """Return a page of the coin's points."""
-    part = history_part(start=start, end=end, first=first, after=after, last=last, before=before)
-    return HistoryValue(await info.context.loaders.history.load((root.ticker, part)), part)
+    return HistoryValue(await info.context.loaders.load(HISTORY, root.ticker, part), part)
 
 
-async def resolve_candles(
-    root: strawberry.Parent[CoinRow],
-    info: Info,
+class CandleRequest(NamedTuple):
+    """The arguments of Coin.candles; an `end` of None is the end of the present minute."""
+
+    interval: str
+    start: datetime.datetime | None
+    end: datetime.datetime | None
+
+
+def candle_arguments(
     interval: Annotated[
         CandleInterval, strawberry.argument(description="How long each candle is.")
     ],
     *,
     start: FromOfCandles = strawberry.UNSET,
     end: To = strawberry.UNSET,
+) -> CandleRequest:
+    """Return which candles are requested."""
+    return CandleRequest(interval.name, given(start), given(end))
+
+
+CANDLES = related_many(["ticker"], candles_of)
+"""Its argument is a `CandleSpan`."""
+
+
+@with_arguments(candle_arguments)
+async def resolve_candles(
+    root: strawberry.Parent[CoinRow], info: Info, request: CandleRequest
 ) -> list[CandleRow]:
     """Return the coin's candles, oldest first."""
-    span = candle_span(interval.name, given(start), given(end) or info.context.now)
-    return await info.context.loaders.candles.load((root.ticker, span))
+    span = candle_span(request, info.context.now)
+    return await info.context.loaders.load(CANDLES, root.ticker, span)
 
 
-def candle_span(name: str, start: datetime.datetime | None, end: datetime.datetime) -> CandleSpan:
-    """Return which candles are asked for. Raises GraphQLError."""
+def candle_span(request: CandleRequest, now: datetime.datetime) -> CandleSpan:
+    """Return the span of the requested candles. Raises GraphQLError."""
+    name, start, end = request.interval, request.start, request.end or now
     interval = INTERVALS[name]
     try:
         begin = end - (DEFAULT_CANDLES - 1) * interval.width if start is None else start
@@ -209,7 +234,7 @@ def candle_span(name: str, start: datetime.datetime | None, end: datetime.dateti
     if span.count > MAX_CANDLES:
         raise bad_input(
             "from",
-            f"and `to` span {span.count:,} candles of {name}; at most {MAX_CANDLES:,} are given at a time:"
-            " ask for a shorter time or a longer interval",
+            f"and `to` span {span.count:,} candles of {name}; at most {MAX_CANDLES:,} are given at"
+            " a time: ask for a shorter time or a longer interval",
         )
     return span

@@ -1,4 +1,4 @@
-"""The type Listing: what one source says of one asset."""
+"""The type Listing: the data of one source about one asset."""
 
 import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import strawberry
 
-from db.read.coins import CoinRow
-from db.read.listings import ListingRow
-from server.graphql.execution.context import Info
+from db.read.coins import COINS, coins_by_ticker
+from db.read.keyset import PageQuery
+from db.read.listings import ListingRow, newest_payloads
+from server.graphql.execution.loaders import NarrowQuery, related_one
 from server.graphql.relay.ids import listing_id
 from server.graphql.relay.node import Node
-from server.graphql.types.fields import resolved
+from server.graphql.types.fields import related, resolved
 from server.graphql.types.scalars import DecimalText
 
 if TYPE_CHECKING:
@@ -22,14 +23,11 @@ def _id(root: strawberry.Parent[ListingRow]) -> strawberry.ID:
     return strawberry.ID(listing_id(root.source, root.external_id))
 
 
-async def _coin(root: strawberry.Parent[ListingRow], info: Info) -> CoinRow | None:
-    return await info.context.loaders.coins.load(root.ticker) if root.contributes else None
+BY_TICKERS = "WHERE n.ticker = ANY ($1::text[])"
 
 
-async def _payload(root: strawberry.Parent[ListingRow], info: Info) -> msgspec.Raw | None:
-    return await info.context.loaders.payloads.load(
-        (root.source, root.external_id, root.content_hash)
-    )
+def _coins_by_tickers(query: PageQuery) -> str:
+    return query.select(BY_TICKERS)
 
 
 @strawberry.type(name="Listing", description="What one source says of one asset.")
@@ -72,7 +70,16 @@ class ListingType(Node):
         description="When the source was last seen to list it."
     )
     active: bool = strawberry.field(description="False once the source has stopped listing it.")
-    coin: Annotated["Coin", strawberry.lazy("server.graphql.types.coin")] | None = resolved(
-        _coin, "The merged record it contributes to; null for a rival."
+    coin: Annotated["Coin", strawberry.lazy("server.graphql.types.coin")] | None = related(
+        related_one(
+            ["ticker"],
+            coins_by_ticker,
+            condition="contributes",
+            narrow=NarrowQuery(COINS, _coins_by_tickers),
+        ),
+        "The merged record it contributes to; null for a rival.",
     )
-    payload: msgspec.Raw | None = resolved(_payload, "The newest raw payload.")
+    payload: msgspec.Raw | None = related(
+        related_one(["source", "external_id", "content_hash"], newest_payloads),
+        "The newest raw payload.",
+    )

@@ -1,4 +1,4 @@
-"""The type Mutation: asking the ingestor for a run."""
+"""The type Mutation: it requests a run of the ingestor."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -46,13 +46,13 @@ class TriggerEtlPayload:
     )
 
 
-def _checked_sources(wanted: Sequence[str] | None, enabled: Sequence[str]) -> Sequence[str]:
+def _checked_sources(sources: Sequence[str] | None, enabled: Sequence[str]) -> Sequence[str]:
     """Return the sources to run. Raises GraphQLError for one that is not enabled."""
     if not enabled:
         raise unavailable("No source is set up yet: the ingestor has not started")
-    if wanted is None:
+    if sources is None:
         return enabled
-    names = list(dict.fromkeys(checked_texts(wanted, "input.sources")))
+    names = list(dict.fromkeys(checked_texts(sources, "input.sources")))
     unknown = [name for name in names if name not in enabled]
     if unknown or not names:
         problem = f"names no enabled source: {unknown[0][:60]!r}" if unknown else "names no source"
@@ -60,11 +60,12 @@ def _checked_sources(wanted: Sequence[str] | None, enabled: Sequence[str]) -> Se
     return names
 
 
-async def _stored(connection: Connection, wanted: TriggerEtlInput | None) -> RequestRow:
+async def _store(connection: Connection, trigger: TriggerEtlInput | None) -> RequestRow:
+    """Store a request for a run. Raises GraphQLError."""
     sources = _checked_sources(
-        None if wanted is None else given(wanted.sources), await enabled_sources(connection)
+        None if trigger is None else given(trigger.sources), await enabled_sources(connection)
     )
-    number = await add_request(connection, sources, full=bool(wanted and wanted.full))
+    number = await add_request(connection, sources, full=bool(trigger and trigger.full))
     return (await requests_by_id(connection, [number]))[number]
 
 
@@ -77,7 +78,7 @@ async def _trigger_etl(
 ) -> TriggerEtlValue:
     await check_token(info.context.state, info.context.presented)
     async with info.context.writing() as connection:
-        return TriggerEtlValue(await _stored(connection, given(input)))
+        return TriggerEtlValue(await _store(connection, given(input)))
 
 
 @strawberry.type(description="What can be asked to happen.")

@@ -1,22 +1,45 @@
-"""The type Query: what can be read."""
+"""The type Query: its fields, and the arguments that resolvers and compiler share."""
 
 import asyncio
-from collections import Counter
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import strawberry
-from graphql import GraphQLError
 
-from db.read.coins import CoinRow, coin_page, count_coins
-from db.read.keyset import KeysetPage, PageSlice
-from db.read.listings import LISTING_ORDER, ListingRow, count_listings, listing_page
-from db.read.requests import RequestRow
-from db.read.runs import NEWEST_FIRST, RunRow, count_runs, run_page
+from db.read.coins import (
+    COINS,
+    CoinRow,
+    coin_conditions,
+    coin_page,
+    coins_by_id,
+    coins_by_ticker,
+    count_coins,
+)
+from db.read.listings import (
+    LISTING_ORDER,
+    LISTINGS,
+    ListingRow,
+    count_listings,
+    listing_conditions,
+    listing_page,
+    listings_by_key,
+)
+from db.read.requests import RequestRow, requests_by_id
+from db.read.runs import (
+    NEWEST_FIRST,
+    RUNS,
+    RunRow,
+    count_runs,
+    run_conditions,
+    run_page,
+    runs_by_id,
+)
 from db.read.sources import SourceRow, all_sources
 from server.graphql.execution.context import Info
-from server.graphql.execution.errors import bad_input
-from server.graphql.relay.connections import Connection, PageValue, read_connection
-from server.graphql.relay.ids import Kind, parse_id, parse_listing, parse_number
+from server.graphql.execution.errors import bad_input, deduplicated
+from server.graphql.execution.loaders import Lookup, lookup_one
+from server.graphql.relay.connections import Connection, PageRequest, PageValue, RootConnection
+from server.graphql.relay.ids import Kind, NodeKey, parse_key
 from server.graphql.relay.node import Node
 from server.graphql.types.arguments import (
     After,
@@ -28,7 +51,7 @@ from server.graphql.types.arguments import (
     checked_ticker,
 )
 from server.graphql.types.coin import Coin
-from server.graphql.types.fields import resolved
+from server.graphql.types.fields import resolved, with_arguments
 from server.graphql.types.filters import (
     CoinFilterInput,
     CoinOrder,
@@ -49,76 +72,110 @@ NodeRow = CoinRow | ListingRow | RunRow | RequestRow
 
 _UNSET = strawberry.UNSET
 
-
-async def _load_node(info: Info, text: str, argument: str) -> NodeRow | None:
-    kind, rest = parse_id(text, argument)
-    loaders = info.context.loaders
-    if kind is Kind.COIN:
-        return await loaders.coins_by_id.load(text)
-    if kind is Kind.LISTING:
-        return await loaders.listings.load(parse_listing(rest, argument))
-    number = parse_number(rest, argument)
-    if number is None:
-        return None
-    return await (loaders.runs if kind is Kind.RUN else loaders.requests).load(number)
+COIN_BY_TICKER = lookup_one(coins_by_ticker)
+LISTING_BY_KEY = lookup_one(listings_by_key)
+RUN_BY_ID = lookup_one(runs_by_id)
+_NODES: Mapping[Kind, Lookup[Any]] = {
+    Kind.COIN: lookup_one(coins_by_id),
+    Kind.LISTING: LISTING_BY_KEY,
+    Kind.RUN: RUN_BY_ID,
+    # A client asks for a request that it has just made: a replica may not have it yet.
+    Kind.REQUEST: lookup_one(requests_by_id, from_primary=True),
+}
 
 
-async def _node(
-    info: Info,
+async def _load_node(info: Info, node: NodeKey) -> NodeRow | None:
+    kind, key = node
+    found: NodeRow | None = (
+        None if key is None else await info.context.loaders.load(_NODES[kind], key)
+    )
+    return found
+
+
+def node_arguments(
     # The schema's name.
     id: Annotated[strawberry.ID, strawberry.argument(description="The id of any Node.")],  # noqa: A002
-) -> NodeRow | None:
-    return await _load_node(info, id, "id")
+) -> NodeKey:
+    """Return which node is requested. Raises GraphQLError."""
+    return parse_key(id, "id")
 
 
-async def _nodes(
-    info: Info,
+@with_arguments(node_arguments)
+async def _node(info: Info, node: NodeKey) -> NodeRow | None:
+    return await _load_node(info, node)
+
+
+def nodes_arguments(
     ids: Annotated[
         list[strawberry.ID],
         strawberry.argument(description=f"Ids of any Nodes, at most {MAX_ROWS}."),
     ],
-) -> list[NodeRow | BaseException | None]:
+) -> Sequence[str]:
+    """Return the requested ids. Raises GraphQLError for too many."""
     if len(ids) > MAX_ROWS:
         raise bad_input("ids", f"must have at most {MAX_ROWS} items, not {len(ids)}")
-    # An id that cannot be one is null, and an error in the first place of its kind; the others are
-    # answered.
-    return _told_once(
-        await asyncio.gather(
-            *(_load_node(info, text, "ids") for text in ids), return_exceptions=True
-        )
+    return ids
+
+
+@with_arguments(nodes_arguments)
+async def _nodes(info: Info, ids: Sequence[str]) -> list[NodeRow | BaseException | None]:
+    # A malformed id is null and an error, once for each kind of error; the other ids are answered.
+    return deduplicated(
+        await asyncio.gather(*(_load_by_id(info, text) for text in ids), return_exceptions=True)
     )
 
 
-def _told_once(found: list[NodeRow | BaseException | None]) -> list[NodeRow | BaseException | None]:
-    """Return what was found with each error in its first place alone, where it says how many more places it has."""
-    counts = Counter(str(value) for value in found if isinstance(value, BaseException))
-    told: list[NodeRow | BaseException | None] = []
-    for value in found:
-        if isinstance(value, BaseException):
-            count = counts.pop(str(value), 0)
-            told.append(_with_count(value, count) if count else None)
-        else:
-            told.append(value)
-    return told
+async def _load_by_id(info: Info, text: str) -> NodeRow | None:
+    return await _load_node(info, parse_key(text, "ids"))
 
 
-def _with_count(error: BaseException, count: int) -> BaseException:
-    if count == 1 or not isinstance(error, GraphQLError):
-        return error
-    return GraphQLError(
-        f"{error.message}; {count - 1:,} others are wrong in the same way",
-        extensions=error.extensions,
-    )
+def coin_arguments(
+    ticker: Annotated[str, strawberry.argument(description="In upper or lower case.")],
+) -> str:
+    """Return the ticker of the requested coin. Raises GraphQLError."""
+    return checked_ticker(ticker, "ticker")
 
 
-async def _coin(
-    info: Info, ticker: Annotated[str, strawberry.argument(description="In upper or lower case.")]
-) -> CoinRow | None:
-    return await info.context.loaders.coins.load(checked_ticker(ticker, "ticker"))
+@with_arguments(coin_arguments)
+async def _coin(info: Info, ticker: str) -> CoinRow | None:
+    return await info.context.loaders.load(COIN_BY_TICKER, ticker)
 
 
-async def _coins(
-    info: Info,
+def listing_arguments(
+    source: Annotated[
+        str, strawberry.argument(description='The name of a source, such as "coinpaprika".')
+    ],
+    external_id: Annotated[
+        str, strawberry.argument(description="The source's own id of the asset.")
+    ],
+) -> tuple[str, str]:
+    """Return the key of the requested listing. Raises GraphQLError."""
+    return checked_text(source, "source"), checked_text(external_id, "externalId")
+
+
+@with_arguments(listing_arguments)
+async def _listing(info: Info, key: tuple[str, str]) -> ListingRow | None:
+    return await info.context.loaders.load(LISTING_BY_KEY, key)
+
+
+def run_arguments(
+    # The schema's name.
+    id: Annotated[strawberry.ID, strawberry.argument(description='Such as "run_42".')],  # noqa: A002
+) -> int | None:
+    """Return the requested run's number, None if no run can have it. Raises GraphQLError."""
+    kind, number = parse_key(id, "id")
+    if kind is not Kind.RUN:
+        raise bad_input("id", 'must be the id of a run such as "run_42"')
+    found: int | None = number
+    return found
+
+
+@with_arguments(run_arguments)
+async def _run(info: Info, number: int | None) -> RunRow | None:
+    return None if number is None else await info.context.loaders.load(RUN_BY_ID, number)
+
+
+def coins_arguments(
     *,
     filter: Annotated[  # noqa: A002 - the schema's name
         CoinFilterInput | None,
@@ -132,35 +189,15 @@ async def _coins(
     after: After = _UNSET,
     last: Last = _UNSET,
     before: Before = _UNSET,
-) -> PageValue[CoinRow]:
-    wanted, order = coin_filter(filter), coin_order(order_by)
-
-    async def read(part: PageSlice) -> KeysetPage[CoinRow]:
-        return await info.context.read(coin_page, wanted, order, part)
-
-    async def count() -> int:
-        return await info.context.read(count_coins, wanted)
-
-    return await read_connection(
-        order, checked_slice(order, first, after, last, before), read, count
-    )
+) -> PageRequest:
+    """Return which coins are requested. Raises GraphQLError."""
+    coins, order = coin_filter(filter), coin_order(order_by)
+    page = checked_slice(order, first, after, last, before)
+    # A coin becomes stale without an event.
+    return PageRequest(coins, order, page, cacheable=coins.is_stale is None)
 
 
-async def _listing(
-    info: Info,
-    source: Annotated[
-        str, strawberry.argument(description='The name of a source, such as "coinpaprika".')
-    ],
-    external_id: Annotated[
-        str, strawberry.argument(description="The source's own id of the asset.")
-    ],
-) -> ListingRow | None:
-    key = checked_text(source, "source"), checked_text(external_id, "externalId")
-    return await info.context.loaders.listings.load(key)
-
-
-async def _listings(
-    info: Info,
+def listings_arguments(
     *,
     filter: Annotated[  # noqa: A002 - the schema's name
         ListingFilterInput | None,
@@ -170,34 +207,13 @@ async def _listings(
     after: After = _UNSET,
     last: Last = _UNSET,
     before: Before = _UNSET,
-) -> PageValue[ListingRow]:
-    wanted = listing_filter(filter)
-
-    async def read(part: PageSlice) -> KeysetPage[ListingRow]:
-        return await info.context.read(listing_page, wanted, part)
-
-    async def count() -> int:
-        return await info.context.read(count_listings, wanted)
-
-    return await read_connection(
-        LISTING_ORDER, checked_slice(LISTING_ORDER, first, after, last, before), read, count
-    )
+) -> PageRequest:
+    """Return which listings are requested. Raises GraphQLError."""
+    page = checked_slice(LISTING_ORDER, first, after, last, before)
+    return PageRequest(listing_filter(filter), LISTING_ORDER, page)
 
 
-async def _run(
-    info: Info,
-    # The schema's name.
-    id: Annotated[strawberry.ID, strawberry.argument(description='Such as "run_42".')],  # noqa: A002
-) -> RunRow | None:
-    kind, rest = parse_id(id, "id")
-    if kind is not Kind.RUN:
-        raise bad_input("id", 'must be the id of a run such as "run_42"')
-    number = parse_number(rest, "id")
-    return None if number is None else await info.context.loaders.runs.load(number)
-
-
-async def _runs(
-    info: Info,
+def runs_arguments(
     *,
     filter: Annotated[  # noqa: A002 - the schema's name
         RunFilterInput | None,
@@ -207,18 +223,43 @@ async def _runs(
     after: After = _UNSET,
     last: Last = _UNSET,
     before: Before = _UNSET,
-) -> PageValue[RunRow]:
-    wanted = run_filter(filter)
+) -> PageRequest:
+    """Return which runs are requested. Raises GraphQLError."""
+    page = checked_slice(NEWEST_FIRST, first, after, last, before)
+    return PageRequest(run_filter(filter), NEWEST_FIRST, page)
 
-    async def read(part: PageSlice) -> KeysetPage[RunRow]:
-        return await info.context.read(run_page, wanted, part)
 
-    async def count() -> int:
-        return await info.context.read(count_runs, wanted)
+COINS_ROOT = RootConnection(
+    coins_arguments,
+    lambda connection, page: coin_page(connection, page.filter, page.order, page.slice),
+    count_coins,
+    COINS,
+    coin_conditions,
+)
+LISTINGS_ROOT = RootConnection(
+    listings_arguments,
+    lambda connection, page: listing_page(connection, page.filter, page.slice),
+    count_listings,
+    LISTINGS,
+    listing_conditions,
+)
+RUNS_ROOT = RootConnection(
+    runs_arguments,
+    lambda connection, page: run_page(connection, page.filter, page.slice),
+    count_runs,
+    RUNS,
+    run_conditions,
+)
 
-    return await read_connection(
-        NEWEST_FIRST, checked_slice(NEWEST_FIRST, first, after, last, before), read, count
-    )
+
+def _paged(root: RootConnection, description: str) -> Any:  # noqa: ANN401  (see `fields`)
+    """Return the field of a root connection."""
+
+    @with_arguments(root.arguments)
+    async def resolve(info: Info, request: PageRequest) -> PageValue[Any]:
+        return await root.resolve(info.context.read, request)
+
+    return resolved(resolve, description, source=root)
 
 
 async def _sources(info: Info) -> list[SourceRow]:
@@ -226,7 +267,7 @@ async def _sources(info: Info) -> list[SourceRow]:
 
 
 def _stats() -> object:
-    return ()  # every field of Stats reads for itself
+    return ()  # each field of Stats reads for itself
 
 
 @strawberry.type(description="What can be read.")
@@ -238,12 +279,12 @@ class Query:
         _nodes, "Whatever has these ids, in their order; null for an id that names nothing."
     )
     coin: Coin | None = resolved(_coin, "The merged coin that owns a ticker; upper or lower case.")
-    coins: Connection[Coin] = resolved(_coins, "The merged coins.")
+    coins: Connection[Coin] = _paged(COINS_ROOT, "The merged coins.")
     listing: ListingType | None = resolved(_listing, "One listing of one source.")
-    listings: Connection[ListingType] = resolved(
-        _listings, "The listings of all sources, by source and external id."
+    listings: Connection[ListingType] = _paged(
+        LISTINGS_ROOT, "The listings of all sources, by source and external id."
     )
     run: Run | None = resolved(_run, "One run.")
-    runs: Connection[Run] = resolved(_runs, "The runs of all sources, newest first.")
+    runs: Connection[Run] = _paged(RUNS_ROOT, "The runs of all sources, newest first.")
     sources: list[SourceType] = resolved(_sources, "The sources, in the order of their priority.")
     stats: Stats = resolved(_stats, "The figures of the whole service.")

@@ -1,6 +1,7 @@
-"""The connection of a run's rejections: forward only, and for all runs of a page with one statement."""
+"""The connection of a run's rejections: forward only, read for all runs with one statement."""
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from db.read.runs import RejectionRow
 from server.graphql.execution.errors import bad_input
@@ -8,7 +9,7 @@ from server.graphql.relay.connections import EdgeValue
 from server.graphql.relay.cursors import decode_words, encode_words
 
 _WORD = "REJECTION"
-_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_MAX_BIGINT = 2**63 - 1  # PostgreSQL's bigint
 
 
 def encode_rejection_cursor(row: RejectionRow) -> str:
@@ -23,35 +24,41 @@ def decode_rejection_cursor(text: str) -> int:
     except ValueError:
         words = None
     match words:
-        case [str(word), int(number)] if word == _WORD and 0 <= number <= _LARGEST:
+        case [str(word), int(number)] if word == _WORD and 0 <= number <= _MAX_BIGINT:
             return number
-    raise bad_input("after", "is no cursor of a rejection")
+    raise bad_input("after", "is not a cursor of a rejection")
 
 
-class RejectionEnds:
-    """What PageInfo tells of a page of rejections."""
+class RejectionPageInfo:
+    """The values of PageInfo for a page of rejections."""
 
     def __init__(self, rows: list[RejectionRow], *, more: bool, after: int | None) -> None:
         self.has_next_page = more
-        # Rejections are never deleted one by one: the cursor's own row is still there, before this
-        # page.
+        # Rejections are never deleted one by one: the cursor's row still exists, before this page.
         self.has_previous_page = after is not None
         self.start_cursor = encode_rejection_cursor(rows[0]) if rows else None
         self.end_cursor = encode_rejection_cursor(rows[-1]) if rows else None
 
 
+class RejectionRequest(NamedTuple):
+    """The arguments of Run.rejections: how many, and the number after which to begin."""
+
+    limit: int
+    after: int | None
+
+
 class RejectionsValue:
-    """A RejectionConnection at run time; `rows` may hold one more than `limit`, which tells that there are more."""
+    """A RejectionConnection at run time; one row more than `limit` means that there are more."""
 
     def __init__(
         self,
         rows: list[RejectionRow],
-        limit: int,
-        after: int | None,
+        request: RejectionRequest,
         count: Callable[[], Awaitable[int]],
     ) -> None:
-        self.nodes = rows[:limit]
-        self.page_info = RejectionEnds(self.nodes, more=len(rows) > limit, after=after)
+        self.nodes = rows[: request.limit]
+        more = len(rows) > request.limit
+        self.page_info = RejectionPageInfo(self.nodes, more=more, after=request.after)
         self._count = count
 
     @property

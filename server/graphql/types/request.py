@@ -1,4 +1,4 @@
-"""The type EtlRequest: a trigger, which waits for an ingestor and survives everyone's restart."""
+"""The type EtlRequest: a request for runs, stored until an ingestor takes it."""
 
 import datetime
 import enum
@@ -6,11 +6,11 @@ import enum
 import strawberry
 
 from db.read.requests import RequestRow
-from db.read.runs import RunRow
-from server.graphql.execution.context import Info
+from db.read.runs import runs_of_requests
+from server.graphql.execution.loaders import related_many
 from server.graphql.relay.ids import request_id
 from server.graphql.relay.node import Node
-from server.graphql.types.fields import resolved
+from server.graphql.types.fields import related, resolved
 from server.graphql.types.run import Run
 
 
@@ -27,10 +27,6 @@ def _id(root: strawberry.Parent[RequestRow]) -> strawberry.ID:
     return strawberry.ID(request_id(root.id))
 
 
-async def _runs(root: strawberry.Parent[RequestRow], info: Info) -> list[RunRow]:
-    return await info.context.loaders.runs_of_requests.load(root.id)
-
-
 @strawberry.type(description="A request for a run of some sources, now.")
 class EtlRequest(Node):
     """Its value is a `RequestRow`."""
@@ -41,4 +37,7 @@ class EtlRequest(Node):
     status: EtlRequestStatus = strawberry.field(description="How far it has come.")
     requested_at: datetime.datetime = strawberry.field(description="When it was made.")
     sources: list[str] = strawberry.field(description="The sources to read.")
-    runs: list[Run] = resolved(_runs, "The runs that it has led to, oldest first.")
+    runs: list[Run] = related(
+        related_many(["id"], runs_of_requests, from_primary=True),
+        "The runs that it has led to, oldest first.",
+    )

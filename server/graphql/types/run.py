@@ -1,20 +1,27 @@
-"""The types Run and Rejection: one attempt to read a source, and what of it could not be read."""
+"""The types Run and Rejection: one attempt to read a source, and the records it rejected."""
 
 import datetime
 import enum
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import strawberry
 
-from db.notes import MAX_TEXT, Note, decode_notes
-from db.read.runs import RejectionRow, RunRow
+from db.connect.types import Connection as DatabaseConnection
+from db.notes import MAX_NOTES, MAX_TEXT, decode_notes
+from db.read.runs import RejectionRow, RunRow, count_rejections, rejections_of_runs
 from server.graphql.execution.context import Info
+from server.graphql.execution.loaders import related_count, related_many
 from server.graphql.relay.connections import Connection
 from server.graphql.relay.ids import rejection_id, run_id
 from server.graphql.relay.node import Node
 from server.graphql.types.arguments import After, checked_rows, given
-from server.graphql.types.fields import resolved
-from server.graphql.types.rejections import RejectionsValue, decode_rejection_cursor
+from server.graphql.types.fields import nested, resolved, with_arguments
+from server.graphql.types.rejections import (
+    RejectionRequest,
+    RejectionsValue,
+    decode_rejection_cursor,
+)
 from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 
 
@@ -94,28 +101,34 @@ FirstOnly = Annotated[
 ]
 
 
-def rejections_part(
+def rejection_arguments(
     first: FirstOnly = strawberry.UNSET, after: After = strawberry.UNSET
-) -> tuple[int, int | None]:
-    """Return how many rejections are asked for, and the number after which. Raises GraphQLError."""
+) -> RejectionRequest:
+    """Return which rejections are requested. Raises GraphQLError."""
     limit, cursor = checked_rows(given(first), "first"), given(after)
-    return limit, None if cursor is None else decode_rejection_cursor(cursor)
+    return RejectionRequest(limit, None if cursor is None else decode_rejection_cursor(cursor))
 
 
+async def _read_rejections(
+    connection: DatabaseConnection, run_ids: Sequence[int], request: RejectionRequest
+) -> Mapping[int, list[RejectionRow]]:
+    """Read one row more than the page has, to see whether there are more."""
+    return await rejections_of_runs(connection, run_ids, request.after, request.limit + 1)
+
+
+REJECTIONS = related_many(["id"], _read_rejections)
+"""Its argument is a `RejectionRequest`."""
+
+REJECTION_COUNTS = related_count(["id"], count_rejections)
+
+
+@with_arguments(rejection_arguments)
 async def _rejections(
-    root: strawberry.Parent[RunRow],
-    info: Info,
-    first: FirstOnly = strawberry.UNSET,
-    after: After = strawberry.UNSET,
+    root: strawberry.Parent[RunRow], info: Info, request: RejectionRequest
 ) -> RejectionsValue:
-    limit, number = rejections_part(first, after)
     loaders = info.context.loaders
-    rows = await loaders.rejections.load((root.id, number, limit + 1))
-    return RejectionsValue(rows, limit, number, lambda: loaders.rejection_counts.load(root.id))
-
-
-def _notes(root: strawberry.Parent[RunRow]) -> list[Note]:
-    return decode_notes(root.notes)
+    rows = await loaders.load(REJECTIONS, root.id, request)
+    return RejectionsValue(rows, request, lambda: loaders.load(REJECTION_COUNTS, root.id))
 
 
 @strawberry.type(description="What a run left out, doubts or could not date, though it succeeded.")
@@ -123,7 +136,8 @@ class RunNote:
     """Its value is a `Note`."""
 
     about: str = strawberry.field(
-        description='What it is about, such as "columns" or the path of a field; each once in a run.'
+        description='What it is about, such as "columns" or the path of a field;'
+        " each once in a run."
     )
     text: str = strawberry.field(
         description=f"What to know, in a sentence of at most {MAX_TEXT} characters."
@@ -160,11 +174,14 @@ class Run(Node):
     note_count: int = strawberry.field(
         description="The sum of the notes' counts; 0 where nothing was left out."
     )
-    notes: list[RunNote] = resolved(
-        _notes,
-        "What it left out, doubts or could not date: columns that are not read, fields that are not numbers."
-        " A run that found nothing changed repeats those of the run before it.",
+    notes: list[RunNote] = nested(
+        ["notes"],
+        "What it left out, doubts or could not date: columns that are not read, fields that are"
+        " not numbers. A run that found nothing changed repeats those of the run before it.",
+        decode=decode_notes,
+        # After MAX_NOTES, one note counts all others.
+        rows=MAX_NOTES + 1,
     )
     rejections: Connection[RejectionType] = resolved(
-        _rejections, "The records it rejected, in their order."
+        _rejections, "The records it rejected, in their order.", source=REJECTIONS
     )

@@ -1,4 +1,4 @@
-"""The scalars of the schema: exact decimals, instants, and JSON as it was sent."""
+"""The scalars of the schema: exact decimals, instants, and raw JSON."""
 
 import datetime
 import re
@@ -23,7 +23,7 @@ from common.times import UnreadableTimeError, read_instant
 T = TypeVar("T")
 
 DecimalText = NewType("DecimalText", str)
-"""A decimal number as PostgreSQL writes it: digits, perhaps a sign and a point, never an exponent."""
+"""A decimal number as PostgreSQL writes it, never with an exponent."""
 
 MAX_DECIMAL_CHARACTERS = 100
 MAX_DECIMAL_EXPONENT = 100
@@ -37,26 +37,27 @@ _MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 def parse_decimal(value: object) -> DecimalText:
     """Return a client's number in plain digits. Raises GraphQLError.
 
-    A JSON number with a fraction is refused: it may have lost digits before it came here.
+    A JSON number with a fraction is refused: the client may have rounded it.
     """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str):
         raise GraphQLError(f'Decimal must be a string such as "44456.51430421", not {value!r}')
     if len(text) > MAX_DECIMAL_CHARACTERS or not _DECIMAL.fullmatch(text):
         raise GraphQLError(
-            f'Decimal must be a number such as "44456.51430421" of at most {MAX_DECIMAL_CHARACTERS} characters,'
-            f" not {text[:MAX_DECIMAL_CHARACTERS]!r}"
+            'Decimal must be a number such as "44456.51430421" of at most'
+            f" {MAX_DECIMAL_CHARACTERS} characters, not {text[:MAX_DECIMAL_CHARACTERS]!r}"
         )
     number = Decimal(text)
     if number and abs(number.adjusted()) > MAX_DECIMAL_EXPONENT:
         raise GraphQLError(
-            f"Decimal must lie within 1e-{MAX_DECIMAL_EXPONENT} and 1e{MAX_DECIMAL_EXPONENT}: {text!r}"
+            f"Decimal must lie within 1e-{MAX_DECIMAL_EXPONENT} and 1e{MAX_DECIMAL_EXPONENT}:"
+            f" {text!r}"
         )
     return DecimalText(format(number, "f") if number else "0")
 
 
 def _decimal_of_literal(node: ValueNode) -> DecimalText:
-    """Read a number in a document: its digits are there, whether it is quoted or not."""
+    """Return a number in a document; the document has all digits, quoted or not."""
     if isinstance(node, (StringValueNode, IntValueNode, FloatValueNode)):
         return parse_decimal(node.value)
     raise GraphQLError(f'Decimal must be a string such as "44456.51430421", not {print_ast(node)}')
@@ -66,8 +67,8 @@ def _instant_of_literal(node: ValueNode) -> datetime.datetime:
     return parse_instant(node.value if isinstance(node, StringValueNode) else print_ast(node))
 
 
-def _placed(parse: Callable[[ValueNode], T]) -> Callable[[ValueNode, object], T]:
-    """Let the errors about a literal say where it stands; graphql-core leaves that to the scalar."""
+def _with_location(parse: Callable[[ValueNode], T]) -> Callable[[ValueNode, object], T]:
+    """Add the location of the literal to errors; graphql-core leaves that to the scalar."""
 
     def parse_literal(node: ValueNode, _variables: object = None) -> T:
         try:
@@ -88,16 +89,16 @@ def parse_instant(value: object) -> datetime.datetime:
 
     Raises GraphQLError.
     """
-    wanted = 'DateTime must be a date-time with its offset such as "2026-02-03T20:21:11.250000Z"'
+    expected = 'DateTime must be a date-time with its offset such as "2026-02-03T20:21:11.250000Z"'
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
-        raise GraphQLError(f"{wanted}, not {value!r}"[:300])
+        raise GraphQLError(f"{expected}, not {value!r}"[:300])
     try:
         return read_instant(_MICROSECONDS.sub(r"\1", value.upper()))
     except UnreadableTimeError:
-        raise GraphQLError(f"{wanted}, not {value!r}") from None
+        raise GraphQLError(f"{expected}, not {value!r}") from None
 
 
-def _as_it_is(value: object) -> object:
+def _unchanged(value: object) -> object:
     return value
 
 
@@ -105,26 +106,28 @@ SCALARS: dict[object, ScalarDefinition] = {
     DecimalText: strawberry.scalar(
         name="Decimal",
         description='An exact decimal number as a string, never with an exponent: "44456.51430421".'
-        f" As input also a number literal, or an exponent, at most {MAX_DECIMAL_CHARACTERS} characters;"
+        " As input also a number literal, or an exponent,"
+        f" at most {MAX_DECIMAL_CHARACTERS} characters;"
         " a JSON number only if it is whole.",
-        serialize=_as_it_is,
+        serialize=_unchanged,
         parse_value=parse_decimal,
-        parse_literal=_placed(_decimal_of_literal),
-        # Digits, a sign and a point, as XML Schema writes a decimal.
+        parse_literal=_with_location(_decimal_of_literal),
+        # The format of a decimal in XML Schema.
         specified_by_url="https://www.w3.org/TR/xmlschema-2/#decimal",
     ),
     datetime.datetime: strawberry.scalar(
         name="DateTime",
-        description='An instant in UTC, RFC 3339: "2026-02-03T20:21:11.250000Z". As input with any offset.',
+        description='An instant in UTC, RFC 3339: "2026-02-03T20:21:11.250000Z".'
+        " As input with any offset.",
         serialize=format_instant,
         parse_value=parse_instant,
-        parse_literal=_placed(_instant_of_literal),
+        parse_literal=_with_location(_instant_of_literal),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
     ),
     msgspec.Raw: strawberry.scalar(
         name="JSON",
         description="Any JSON value, as the provider sent it.",
-        serialize=_as_it_is,
+        serialize=_unchanged,
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
     ),
 }

@@ -1,17 +1,18 @@
-"""The type Source: how a source is set, how it fares, how far it got."""
+"""The type Source: its settings, its health and its checkpoint."""
 
 import datetime
 import enum
 
 import strawberry
 
-from db.read.runs import RunRow
-from db.read.sources import SourceCheckpointRow, SourceRow
-from db.source_files import SourceFileRow
-from server.graphql.execution.context import Info
-from server.graphql.types.fields import resolved
+from db.read.runs import last_runs
+from db.read.sources import checkpoints_of_sources, listing_counts
+from db.source_files import MAX_FILES, files_of_sources
+from server.graphql.execution.loaders import related_count, related_many, related_one
+from server.graphql.types.fields import related
 from server.graphql.types.run import Run
 from server.graphql.types.source_file import SourceFile
+from server.limits.scans import SCAN_COST
 
 
 @strawberry.enum(description="What kind of place a source is.")
@@ -47,22 +48,6 @@ class CheckpointType:
     updated_at: datetime.datetime = strawberry.field(description="When the checkpoint last moved.")
 
 
-async def _listing_count(root: strawberry.Parent[SourceRow], info: Info) -> int:
-    return await info.context.loaders.listing_counts.load(root.name)
-
-
-async def _last_run(root: strawberry.Parent[SourceRow], info: Info) -> RunRow | None:
-    return await info.context.loaders.last_runs.load(root.name)
-
-
-async def _checkpoint(root: strawberry.Parent[SourceRow], info: Info) -> SourceCheckpointRow | None:
-    return await info.context.loaders.checkpoints.load(root.name)
-
-
-async def _files(root: strawberry.Parent[SourceRow], info: Info) -> list[SourceFileRow]:
-    return await info.context.loaders.files.load(root.name)
-
-
 @strawberry.type(name="Source", description="A place that listings come from.")
 class SourceType:
     """Its value is a `SourceRow`."""
@@ -75,10 +60,21 @@ class SourceType:
     consecutive_failures: int = strawberry.field(
         description="How many runs have failed since the last good one."
     )
-    listing_count: int = resolved(_listing_count, "How many listings came from it, active or not.")
-    last_run: Run | None = resolved(_last_run, "Its last run, under way or ended.")
+    listing_count: int = related(
+        related_count(["name"], listing_counts),
+        "How many listings came from it, active or not.",
+        # One statement counts for all sources; about five are assumed.
+        cost=SCAN_COST // 5,
+    )
+    last_run: Run | None = related(
+        related_one(["name"], last_runs), "Its last run, under way or ended."
+    )
     next_run_at: datetime.datetime | None = strawberry.field(description="When it is polled next.")
-    checkpoint: CheckpointType | None = resolved(_checkpoint, "How far it got.")
-    files: list[SourceFile] = resolved(
-        _files, "How its files were read: the one read last first, 20 at most. None for a provider."
+    checkpoint: CheckpointType | None = related(
+        related_one(["name"], checkpoints_of_sources), "How far it got."
+    )
+    files: list[SourceFile] = related(
+        related_many(["name"], files_of_sources),
+        "How its files were read: the one read last first, 20 at most. None for a provider.",
+        rows=MAX_FILES,
     )

@@ -4,7 +4,12 @@ import datetime
 
 import strawberry
 
+from db.notes import MAX_NOTES
+from server.graphql.types.fields import nested
 from server.graphql.types.scalars import DecimalText
+
+MAX_COLUMNS = 14
+"""A file has at most one column for each role."""
 
 
 @strawberry.type(description="What is read as one field of a listing.")
@@ -13,7 +18,8 @@ class SourceFileColumn:
 
     role: str = strawberry.field(description='What it is read as, such as "price".')
     header: str | None = strawberry.field(
-        description="The header of its column; null where the file's name or csv.toml says it for all rows."
+        description="The header of its column;"
+        " null where the file's name or csv.toml says it for all rows."
     )
     how: str = strawberry.field(
         description='Its unit and how its cells are read, such as "US dollars, decimal comma".'
@@ -72,14 +78,14 @@ class SourceFile:
     )
     rows: int = strawberry.field(description="How many rows it had then.")
     rejected: int = strawberry.field(description="How many of them were rejected.")
-    columns: list[SourceFileColumn] = strawberry.field(description="What is read as what.")
+    columns: list[SourceFileColumn] = nested(["columns"], "What is read as what.", rows=MAX_COLUMNS)
     unread_headers: list[str] = strawberry.field(
         description="The headers of columns that are not read, 50 at most."
     )
     unread_count: int = strawberry.field(description="How many columns are not read.")
-    notes: list[SourceFileNote] = strawberry.field(
-        description="What a reader of its prices should know."
+    notes: list[SourceFileNote] = nested(
+        ["notes"], "What a reader of its prices should know.", rows=MAX_NOTES
     )
-    first_listings: list[FirstListingType] = strawberry.field(
-        description="What its first rows become, 5 at most."
+    first_listings: list[FirstListingType] = nested(
+        ["first_listings"], "What its first rows become, 5 at most."
     )

@@ -14,10 +14,11 @@ from server.graphql.types.arguments import checked_text, checked_texts, checked_
 from server.graphql.types.coin import Coin
 from server.graphql.types.fields import streamed
 from server.graphql.types.run import Run
+from server.limits.estimates import METADATA_KEY, Estimate
 from server.limits.rows import COINS_PER_MESSAGE
 from server.live.feed import COINS, RUNS, Feed, FeedPosition
 
-_LARGEST = 2**63 - 1  # PostgreSQL's bigint
+_MAX_BIGINT = 2**63 - 1  # PostgreSQL's bigint
 _UNSET = strawberry.UNSET
 
 
@@ -60,32 +61,35 @@ class CoinUpdate:
     """Its value is a `CoinUpdateValue`."""
 
     cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
-    coins: list[Coin] = strawberry.field(description="The coins as they are now, by ticker.")
+    coins: list[Coin] = strawberry.field(
+        description="The coins as they are now, by ticker.",
+        metadata={METADATA_KEY: Estimate(rows=COINS_PER_MESSAGE)},
+    )
     lagged: int = strawberry.field(
         description="Updates left out because this subscriber was too slow; 0 in a complete stream."
     )
 
 
-def place_of(cursor: str) -> FeedPosition | None:
-    """Return what a cursor stands for; None where it is not one."""
+def decode_position(cursor: str) -> FeedPosition | None:
+    """Return the position in a cursor; None where it is not a cursor."""
     try:
         words = decode_words(cursor)
     except ValueError:
         words = None
     match words:
-        case [int(seq), None | str() as ticker] if 0 <= seq <= _LARGEST:
+        case [int(seq), None | str() as ticker] if 0 <= seq <= _MAX_BIGINT:
             return FeedPosition(seq, ticker)
     return None
 
 
 def _after(cursor: str | None) -> FeedPosition | None:
-    """Return where a subscription goes on. Raises GraphQLError."""
+    """Return where a subscription starts. Raises GraphQLError."""
     if cursor is None:
         return None
-    place = place_of(cursor)
-    if place is None:
-        raise bad_input("after", "is no cursor of this subscription")
-    return place
+    position = decode_position(cursor)
+    if position is None:
+        raise bad_input("after", "is not a cursor of this subscription")
+    return position
 
 
 def _run_updates(
@@ -97,21 +101,21 @@ def _run_updates(
         str | None, strawberry.argument(description="The cursor of the last message seen.")
     ] = _UNSET,
 ) -> Feed:
-    wanted = given(source)
-    if wanted is not None:
-        checked_text(wanted, "source")
-    return Feed(RUNS, None if wanted is None else frozenset({wanted}), _after(given(after)))
+    name = given(source)
+    if name is not None:
+        checked_text(name, "source")
+    return Feed(RUNS, None if name is None else frozenset({name}), _after(given(after)))
 
 
-def _wanted_tickers(tickers: Sequence[str] | None) -> frozenset[str] | None:
+def _checked_tickers(tickers: Sequence[str] | None) -> frozenset[str] | None:
     if tickers is None:
         return None
-    wanted = frozenset(
+    checked = frozenset(
         checked_ticker(ticker, "tickers") for ticker in checked_texts(tickers, "tickers")
     )
-    if not wanted:
+    if not checked:
         raise bad_input("tickers", "must name at least one ticker; leave it out for all")
-    return wanted
+    return checked
 
 
 def _coin_updates(
@@ -124,7 +128,7 @@ def _coin_updates(
         str | None, strawberry.argument(description="The cursor of the last message seen.")
     ] = _UNSET,
 ) -> Feed:
-    return Feed(COINS, _wanted_tickers(given(tickers)), _after(given(after)))
+    return Feed(COINS, _checked_tickers(given(tickers)), _after(given(after)))
 
 
 @strawberry.type(description="What can be followed as it happens.")
@@ -133,7 +137,8 @@ class Subscription:
 
     run_updates: AsyncIterator[RunUpdate] = streamed(
         _run_updates,
-        "Runs as they start, advance and finish; with `after`, first what was missed since that cursor.",
+        "Runs as they start, advance and finish;"
+        " with `after`, first what was missed since that cursor.",
     )
     coin_updates: AsyncIterator[CoinUpdate] = streamed(
         _coin_updates,

@@ -1,6 +1,6 @@
 "use strict";
 
-// No validator badge: it would show this document to a third party. The token typed here is not kept.
+// No validator badge: it would show this document to a third party. The page does not store the token.
 SwaggerUIBundle({
   url: `${document.documentElement.dataset.root}openapi.json`,
   dom_id: "#swagger-ui",

@@ -20,7 +20,7 @@ query Coins {
   }
 }
 `,
-  `# One coin, and what each source says of it.
+  `# One coin, and the data of each source.
 query Coin($ticker: String!) {
   coin(ticker: $ticker) {
     ticker
@@ -46,7 +46,7 @@ query Coin($ticker: String!) {
   }
 }
 `,
-  `# How each source fares.
+  `# The health of each source.
 query Sources {
   sources {
     name
@@ -98,8 +98,8 @@ const address = new URL(`${document.documentElement.dataset.root}graphql`, locat
 const socket = new URL(address);
 socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 
-// Headers are never stored: a scheduler token would lie in the browser's storage. shouldPersistHeaders keeps them
-// out of the tabs, but GraphiQL's history writes them all the same.
+// Headers are never stored: the browser's storage would have the scheduler token.
+// shouldPersistHeaders excludes them from the tabs, but GraphiQL's history stores them.
 const storage = {
   getItem: (key) => localStorage.getItem(key),
   setItem(key, value) {
@@ -128,7 +128,7 @@ ReactDOM.createRoot(document.getElementById("graphiql")).render(
   }),
 );
 
-// The prices of a demo are made up: the page says so before anybody asks for one.
+// The prices of a demo are made up: the page says so first.
 fetch(address, {
   method: "POST",
   headers: { "Content-Type": "application/json" },
@@ -140,4 +140,4 @@ fetch(address, {
     document.getElementById("demo").hidden = false;
     document.title = `Demo - ${document.title}`;
   })
-  .catch(() => {}); // a server that does not answer shows in the first query
+  .catch(() => {}); // the first query shows that the server does not answer
