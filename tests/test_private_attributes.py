@@ -6,6 +6,7 @@ An upgrade that takes one of these away fails here, and nowhere else.
 import ast
 import inspect
 import re
+import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -146,3 +147,13 @@ def test_every_private_attribute_is_named_above() -> None:
                 uses |= set(re.findall(r"^(from \w+\.?\w*\._\w+) import", line))
     assert uses - {"self._schema"} <= set(PRIVATE)
     assert {use for use in PRIVATE if use in uses} == set(PRIVATE)
+
+
+def test_a_package_whose_private_parts_are_used_has_an_upper_bound() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bounded = {
+        re.split(r"[<>=]", requirement)[0]
+        for requirement in project["dependencies"]
+        if "<" in requirement.partition(";")[0]
+    }
+    assert bounded == {"asyncpg", "graphql-core", "httptools", "strawberry-graphql", "uvicorn"}

@@ -11,9 +11,10 @@ from db.embedded.errors import (
     PrivilegesError,
     ServerFailedError,
     SocketFolderError,
+    SystemProgramsMissingError,
 )
-from db.embedded.folders import has_data
-from db.embedded.server import DATABASE, EmbeddedPostgres, running_dsn
+from db.embedded.folders import has_data, running_dsn
+from db.embedded.server import DATABASE, EmbeddedPostgres
 
 __all__ = [
     "DATABASE",
@@ -28,6 +29,7 @@ __all__ = [
     "PrivilegesError",
     "ServerFailedError",
     "SocketFolderError",
+    "SystemProgramsMissingError",
     "has_data",
     "running_dsn",
 ]

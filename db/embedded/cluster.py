@@ -7,7 +7,7 @@ from pathlib import Path
 
 from db.embedded.account import Account
 from db.embedded.errors import DataFolderError, DataFolderVersionError, InitdbFailedError
-from db.embedded.programs import major_version
+from db.embedded.programs import data_version, major_version
 
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 """The environment of the server's programs: no PG variables, no secrets, English messages."""
@@ -33,12 +33,9 @@ def prepare_data(data: Path, programs: Path, account: Account, *, durable: bool)
     again. Raises DataFolderVersionError for a folder of another major version, DataFolderError for
     a folder with other files, InitdbFailedError.
     """
-    mark = data / "PG_VERSION"
-    if mark.exists():
-        found, installed = (
-            mark.read_text(encoding="utf-8").strip(),
-            major_version(programs, account),
-        )
+    found = data_version(data)
+    if found is not None:
+        installed = major_version(programs, account)
         if found != installed:
             raise DataFolderVersionError(folder=data, found=found, wanted=installed)
         return

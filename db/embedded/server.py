@@ -23,9 +23,16 @@ from db.embedded import processes
 from db.embedded.account import Account, server_account
 from db.embedded.cluster import ENVIRONMENT, prepare_data
 from db.embedded.errors import FolderUnusableError, ServerFailedError
-from db.embedded.folders import PORT, make_home, make_room, make_socket_folder, remove_room
+from db.embedded.folders import (
+    PORT,
+    make_home,
+    make_room,
+    make_socket_folder,
+    remove_room,
+    url_file,
+)
 from db.embedded.home_lock import HomeLock
-from db.embedded.programs import programs_for
+from db.embedded.programs import ProgramChoice, programs_for
 from db.embedded.server_log import ServerLog
 
 DATABASE = "kasparro"
@@ -62,17 +69,6 @@ _CONNECT_ERRORS = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConne
 log = logging.getLogger(__name__)
 
 
-def running_dsn(home: Path) -> str | None:
-    """Return the DSN of the server that a process runs in `home`, None where none was started.
-
-    After a kill -9 of that process the DSN may be stale: connect to find out.
-    """
-    try:
-        return _url_file(home).read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 class _SocketAddress(msgspec.Struct, frozen=True):
     """The account, the folders and the socket of a start."""
 
@@ -88,12 +84,18 @@ class _SocketAddress(msgspec.Struct, frozen=True):
 class EmbeddedPostgres:
     """A private PostgreSQL in `home` while the `async with` lasts; `settings` override SETTINGS.
 
-    One process at a time may use a home. `start` and `stop` may also be called directly, each more
-    than once.
+    `programs` chooses between the system's PostgreSQL and the wheel's. One process at a time may
+    use a home. `start` and `stop` may also be called directly, each more than once.
     """
 
-    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        settings: Mapping[str, str] | None = None,
+        programs: ProgramChoice = "wheel",
+    ) -> None:
         self.home = home.absolute()
+        self._programs = programs
         self._settings = {**SETTINGS, **(settings or {})}
         self._lock = HomeLock(self.home)
         self._log = ServerLog(self.home / "postgres.log")
@@ -144,7 +146,7 @@ class EmbeddedPostgres:
             finally:
                 await connection.close()
             await _close_to_public(place)
-            _url_file(self.home).write_text(self.dsn, encoding="utf-8")
+            url_file(self.home).write_text(self.dsn, encoding="utf-8")
         except BaseException:
             await self.stop()
             raise
@@ -166,7 +168,7 @@ class EmbeddedPostgres:
                 self._process.poll()
                 self._process = None
         if self._lock.is_held:
-            _url_file(self.home).unlink(missing_ok=True)
+            url_file(self.home).unlink(missing_ok=True)
             if self._place is not None:
                 processes.sweep_sockets(self._place.sockets)
                 # Best effort: the folder may lie among temporary files.
@@ -203,7 +205,7 @@ class EmbeddedPostgres:
             room = make_room(self.home, account)
             place = _SocketAddress(
                 account,
-                programs_for(account, room),
+                programs_for(account, room, self._programs),
                 room / "data",
                 make_socket_folder(room, account),
             )
@@ -292,7 +294,3 @@ async def _close_to_public(place: _SocketAddress) -> None:
         await connection.execute(CLOSE_TO_PUBLIC)
     finally:
         await connection.close()
-
-
-def _url_file(home: Path) -> Path:
-    return home / "postgres.url"

