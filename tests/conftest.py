@@ -39,6 +39,7 @@ def pytest_configure() -> None:
 SHARED_FIXTURES = ("demo", "wheel", "module_home")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the tests that share such a fixture run on one worker, so that it is made once."""
     for item in items:
