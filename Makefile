@@ -36,7 +36,7 @@ demo: $(RUN_STAMP) $(WEB_STAMP) ## the same against a made-up market: needs no n
 	@exec $(BIN)/kasparro demo $(ARGS)
 
 test: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## all tests, side by side, with coverage; ARGS="tests/db -k name" picks some, without
-	@exec $(BIN)/pytest $(or $(ARGS),--cov --numprocesses 4 --dist loadgroup)
+	@exec $(BIN)/pytest $(or $(ARGS),--cov --numprocesses 4 --dist load)
 
 soak: $(DEV_STAMP) ## the long form of what CI does shortly: kills of every process; compiler, oracle and files held against many more inputs
 	@KILL_ROUNDS=50 COMPILED_DOCUMENTS=10000 ORACLE_EXAMPLES=2000 GENERATED_FILES=100000 exec $(BIN)/pytest --timeout 7200 \

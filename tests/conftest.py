@@ -1,4 +1,4 @@
-"""What every test may ask for: a database of its own, a state folder, the recordings, programs that surely end."""
+"""Fixtures of every test: a database, a state folder, the recordings, programs that end."""
 
 import asyncio
 import itertools
@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from bench.cleanup import cleanup
 from common.dsn import normalize_dsn
@@ -30,27 +32,31 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
-    """Treat SIGTERM as Ctrl-C, so that a run that is cut short still ends its server and its programs."""
+    """Treat SIGTERM as Ctrl-C, so that an interrupted run ends its server and its programs."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-# Fixtures that take long to make and that several tests share: a demo, a wheel, a folder of
-# PostgreSQL.
-SHARED_FIXTURES = ("demo", "wheel", "module_home")
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Sends the tests that share a costly fixture to one worker, so that it is made once.
+
+    xdist's own groups, by mark, have no effect with the pytest of the lock.
+    """
+
+    FOLDERS = ("tests/browser/", "tests/kasparro/test_wheel.py", "tests/db/test_embedded.py")
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in self.FOLDERS if nodeid.startswith(folder)), nodeid)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests that share such a fixture run on one worker, so that it is made once."""
-    for item in items:
-        for name in SHARED_FIXTURES:
-            if isinstance(item, pytest.Function) and name in item.fixturenames:
-                item.add_marker(pytest.mark.xdist_group(name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """Schedule by these groups, whatever `--dist` says."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def started_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let programs start with the default action of every signal, and let none outlive this process.
+    """Start programs with the default action of every signal; let none outlive this process.
 
     A signal that `nohup`, or a shell for its background jobs, has ignored stays without effect on
     the run itself; only a handler, unlike SIG_IGN, is not inherited.
@@ -71,7 +77,7 @@ def with_database(dsn: str, database: str) -> str:
 
 @pytest.fixture
 def state_folder() -> Iterator[Path]:
-    """A KASPARRO_HOME: with a short path, and in reach of the account that PostgreSQL runs as where we are root."""
+    """A KASPARRO_HOME with a short path that the account of PostgreSQL can reach."""
     folder = Path(tempfile.mkdtemp(prefix="kasparro-"))
     folder.chmod(0o711)
     yield folder
@@ -80,7 +86,7 @@ def state_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def server_dsn() -> AsyncIterator[str]:
-    """A DSN of the session's PostgreSQL: TEST_DATABASE_URL, or an embedded one for this process alone."""
+    """A DSN of the session's PostgreSQL: TEST_DATABASE_URL, or an embedded one."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield normalize_dsn(given)
@@ -167,7 +173,7 @@ async def connection(database: str) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 def shared_recordings() -> Path:
-    """The folder of recorded bodies of the real providers, which only the project's own machines have."""
+    """The folder of recorded bodies of the real providers; most machines lack it."""
     if not RECORDED.is_dir():
         pytest.skip("the recorded provider bodies are not on this machine")
     return RECORDED
@@ -201,7 +207,7 @@ class Program:
         return self.output.read_text(encoding="utf-8", errors="replace")
 
     async def wait_for(self, pattern: str, timeout_seconds: float = 30) -> re.Match[str]:
-        """Return the first match in the output; fail when the program ends, or the time is over, before."""
+        """Return the first match in the output; fail when the program or the time ends before."""
         async with asyncio.timeout(timeout_seconds):
             while True:
                 ended = self.process.poll() is not None
@@ -245,7 +251,7 @@ StartProgram = Callable[..., Program]
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> Iterator[StartProgram]:
-    """`start_program("-m", "server", PORT="0")` starts Python so, with these variables added to the environment.
+    """`start_program("-m", "server", PORT="0")` starts Python with these variables added.
 
     With `python` and `folder` it is another Python, in another working folder.
     """
