@@ -18,7 +18,7 @@ REMEDY = "set the clock, for example with `timedatectl set-ntp true`"
 
 
 async def check_clock(urls: list[str], egress: Egress) -> Finding:
-    """Ask the providers one after the other for the time, until one tells."""
+    """Ask the providers for the time, one after the other, until one answers with it."""
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         session = egress.open_session(timeout=timeout)
@@ -47,7 +47,7 @@ def clock_finding(whose: str, ahead: datetime.timedelta) -> Finding:
 async def _ahead(
     session: aiohttp.ClientSession, url: URL, egress: Egress
 ) -> datetime.timedelta | None:
-    """Return how far the clock behind `url` is ahead of ours, None where it does not tell."""
+    """Return how far the clock behind `url` is ahead of ours, None if it does not say."""
     try:
         async with session.head(
             url, allow_redirects=False, **egress.request_options(url)

@@ -1,4 +1,4 @@
-"""The sources: what each gives now, read and normalised by the code of a run; nothing is stored."""
+"""Check the sources: read and normalise what each gives now, as a run does, and store nothing."""
 
 import contextlib
 import time
@@ -19,13 +19,13 @@ from kasparro.cli.common.terminal import with_count
 from kasparro.doctor.clock import check_clock
 from kasparro.doctor.findings import Finding
 
-PATIENCE_SECONDS = 20.0
-AT_ONCE = 100
-"""Records that are normalised before the other sources have their turn."""
+TIMEOUT_SECONDS = 20.0
+YIELD_EVERY = 100
+"""Records that are normalised before the other checks may go on."""
 FILE_SECONDS = 10.0
-"""After so long no further page of a file is read."""
+"""After this time no further page of a file is read."""
 MAX_NOTES = 10
-"""Of one source; the others are counted."""
+"""Notes of one source that are shown; the others are counted."""
 NETWORK = (
     "see that this machine gets there (network, DNS, HTTPS_PROXY) and that the URL is right; "
     "the other sources go on without it"
@@ -65,7 +65,7 @@ async def check_sources(settings: Settings) -> list[Finding]:
     return [*(finding for source in sources for finding in found[source.name]), *clock]
 
 
-class _Seen(msgspec.Struct):
+class _SourceSummary(msgspec.Struct):
     """Counts of a source's records and rejections, and its notes; `whole` if all of it was read."""
 
     records: int = 0
@@ -77,21 +77,21 @@ class _Seen(msgspec.Struct):
 
 async def _check(source: Source) -> list[Finding]:
     try:
-        seen = await _look(source)
+        summary = await _read_source(source)
     except SourceError as error:
-        return [_failed(source, error)]
+        return [_error_finding(source, error)]
     except TimeoutError:
         remedy = NETWORK if source.kind == "api" else "a run may take RUN_TIMEOUT_SECONDS for it"
-        return [Finding("fail", source.name, f"no answer within {PATIENCE_SECONDS:g} s", remedy)]
+        return [Finding("fail", source.name, f"no answer within {TIMEOUT_SECONDS:g} s", remedy)]
     finally:
         await source.close()
     why = source.why_no_page() if isinstance(source, ExplainsNoPage) else None
     if why is not None:
         return [Finding("ok", source.name, why)]
-    return [_answered(source, seen), *_noted(source, seen.notes)]
+    return [_records_finding(source, summary), *_note_findings(source, summary.notes)]
 
 
-def _failed(source: Source, error: SourceError) -> Finding:
+def _error_finding(source: Source, error: SourceError) -> Finding:
     if isinstance(error, SourceUnavailableError):
         return Finding(
             "fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE
@@ -101,57 +101,57 @@ def _failed(source: Source, error: SourceError) -> Finding:
     return Finding("fail", source.name, str(error))  # it says what to change
 
 
-async def _look(source: Source) -> _Seen:
-    """Read the first page of a provider, and of files what FILE_SECONDS allow.
+async def _read_source(source: Source) -> _SourceSummary:
+    """Read the first page of a provider, or as much of files as FILE_SECONDS allow.
 
     Raises SourceError and TimeoutError.
     """
-    seen, started = _Seen(), time.monotonic()
-    with anyio.fail_after(PATIENCE_SECONDS):
+    summary, started = _SourceSummary(), time.monotonic()
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with contextlib.aclosing(source.pages(None, full=True)) as pages:
             async for page in pages:
-                await _add(seen, source, page)
-                seen.seconds = time.monotonic() - started
-                if source.kind == "api" or seen.seconds > FILE_SECONDS:
-                    seen.whole = page.sweep_groups is not None
+                await _count_page(summary, source, page)
+                summary.seconds = time.monotonic() - started
+                if source.kind == "api" or summary.seconds > FILE_SECONDS:
+                    summary.whole = page.sweep_groups is not None
                     break
-    return seen
+    return summary
 
 
-async def _add(seen: _Seen, source: Source, page: Page) -> None:
-    seen.records += len(page.records) + len(page.rejections)
-    seen.rejected += len(page.rejections)
-    notes = [*seen.notes, *page.notes]
+async def _count_page(summary: _SourceSummary, source: Source, page: Page) -> None:
+    summary.records += len(page.records) + len(page.rejections)
+    summary.rejected += len(page.rejections)
+    notes = [*summary.notes, *page.notes]
     for number, record in enumerate(page.records):
-        if number % AT_ONCE == 0:
+        if number % YIELD_EVERY == 0:
             await anyio.lowlevel.checkpoint()
         try:
             notes += source.to_listing(record, page.fetched_at).notes
         except RecordError:
-            seen.rejected += 1
-    seen.notes = gathered(notes)
+            summary.rejected += 1
+    summary.notes = gathered(notes)
 
 
-def _answered(source: Source, seen: _Seen) -> Finding:
+def _records_finding(source: Source, summary: _SourceSummary) -> Finding:
     where = (
         " in its first page"
         if source.kind == "api"
         else ""
-        if seen.whole
+        if summary.whole
         else " in what was read of it"
     )
-    text = f"{seen.records:,} records{where}, {seen.seconds:.1f} s"
-    if seen.rejected:
+    text = f"{summary.records:,} records{where}, {summary.seconds:.1f} s"
+    if summary.rejected:
         return Finding(
             "warn",
             source.name,
-            f"{text}, {seen.rejected:,} of them unreadable",
+            f"{text}, {summary.rejected:,} of them unreadable",
             "look at them after a run",
         )
     return Finding("ok", source.name, text)
 
 
-def _noted(source: Source, notes: list[Note]) -> list[Finding]:
+def _note_findings(source: Source, notes: list[Note]) -> list[Finding]:
     """Return a line for each note, and one for those beyond MAX_NOTES."""
     found = [Finding("warn", source.name, with_count(note)) for note in notes[:MAX_NOTES]]
     beyond = len(notes) - MAX_NOTES

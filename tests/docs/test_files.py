@@ -1,4 +1,4 @@
-"""docs/FILES.md says what is so: its examples are run as they stand, its tables compared with the program."""
+"""docs/FILES.md is correct: its examples run, and its tables match the program."""
 
 import os
 import re

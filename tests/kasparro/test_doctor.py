@@ -190,7 +190,7 @@ async def test_a_rate_limit_is_shown_with_the_providers_time(database: str, tmp_
 async def test_a_provider_that_is_too_slow_is_given_up(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kasparro.doctor.sources.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("kasparro.doctor.sources.TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr("kasparro.doctor.clock.TIMEOUT_SECONDS", 0.1)
     gate = asyncio.Event()
     async with coinpaprika(200, [TICKER], gate=gate) as url:

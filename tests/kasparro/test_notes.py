@@ -1,6 +1,7 @@
-"""What a run left out or doubts is printed by every command that shows the run, and by the doctor before it."""
+"""Every command that shows a run prints its notes, and the doctor prints them before the run."""
 
 import asyncio
+import datetime
 import json
 import re
 from pathlib import Path
@@ -63,15 +64,14 @@ async def test_a_run_and_the_status_show_them(settings: dict[str, str]) -> None:
 async def test_the_status_shows_the_first_three(settings: dict[str, str]) -> None:
     numbers = ["volume_24h", "change_24h", "max_supply", "total_supply"]
     header = ",".join(["symbol", "name", "price_usd", "updated_at", *numbers])
-    cells = ",".join(
-        ["BTC", "Bitcoin", "100", "2026-01-01T00:00:00Z", *["none of it"] * len(numbers)]
-    )
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    cells = ",".join(["BTC", "Bitcoin", "100", now, *["none of it"] * len(numbers)])
     Path(settings["CSV_PATH"]).write_text(f"{header}\n{cells}\n", encoding="utf-8")
     every = (await kasparro("ingest", "--once", **settings)).stdout
-    told = notes_of(every, "csv: note: ")
-    assert len(told) == 4
+    notes = notes_of(every, "csv: note: ")
+    assert len(notes) == 4
     shown = (await kasparro("status", **settings)).stdout
-    assert notes_of(shown, "csv: note: ") == told[:3]
+    assert notes_of(shown, "csv: note: ") == notes[:3]
     assert "csv: and 1 more note\n" in shown
 
 
@@ -99,11 +99,11 @@ async def test_the_doctor_names_them_of_every_file(
     assert re.search(
         r"^warn csv +4 records, \d+\.\d s, 1 of them unreadable$", done.stdout, re.MULTILINE
     )
-    told = re.findall(r"^warn csv +(.+)$", done.stdout, re.MULTILINE)[1:]
-    assert COLUMNS in told
-    assert f"{DATED} (2 times)" in told
-    assert any(line.endswith(CAP) for line in told)
-    assert any(line.endswith("at `$.volume_24h`") for line in told)
+    notes = re.findall(r"^warn csv +(.+)$", done.stdout, re.MULTILINE)[1:]
+    assert COLUMNS in notes
+    assert f"{DATED} (2 times)" in notes
+    assert any(line.endswith(CAP) for line in notes)
+    assert any(line.endswith("at `$.volume_24h`") for line in notes)
     findings = json.loads((await asyncio.wait_for(kasparro("doctor", "--json", **both), 60)).stdout)
     assert [finding["text"] for finding in findings if finding["subject"] == "csv"][1:] != []
 
@@ -144,7 +144,7 @@ async def test_the_doctor_counts_those_beyond_ten(settings: dict[str, str], tmp_
         ]
         (tmp_path / f"{number}.csv").write_text("\n".join(lines), encoding="utf-8")
     shown = (await kasparro("doctor", **settings | {"CSV_PATH": str(tmp_path / "?.csv")})).stdout
-    told = [line for line in shown.splitlines() if line.startswith("warn csv ")]
-    assert len(told) == 11
-    assert told[-1].endswith(" and 3 more notes")
+    notes = [line for line in shown.splitlines() if line.startswith("warn csv ")]
+    assert len(notes) == 11
+    assert notes[-1].endswith(" and 3 more notes")
     assert "`kasparro status --json` lists the notes of the last run" in shown
