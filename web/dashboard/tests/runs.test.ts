@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Run } from "../src/runs/documents";
 import { RunStore } from "../src/runs/store";
-import { trouble } from "../src/sources/health";
-import type { Source } from "../src/sources/documents";
+import { trouble } from "../src/overview/health";
+import type { Source } from "../src/overview/documents";
 
 function run(id: string, change: Partial<Run> = {}): Run {
   return {

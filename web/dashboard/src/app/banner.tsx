@@ -6,11 +6,11 @@ import { useStore } from "../api/store";
 import { behind } from "../coins/live";
 import { whole } from "../format/number";
 import { clockTime } from "../format/time";
-import type { Source } from "../sources/documents";
-import { trouble } from "../sources/health";
-import { useOverview } from "../sources/store";
+import type { Source } from "../overview/documents";
+import { trouble } from "../overview/health";
+import { useOverview } from "../overview/store";
 import { AlertIcon } from "../ui/icons";
-import { Link, paths } from "./router";
+import { Link, paths } from "../navigation/router";
 
 export function Banner() {
   return (

@@ -1,12 +1,11 @@
 // One coin: its price over time, what each source says of it, who else trades under its ticker, and the raw payloads.
 import { useEffect, useRef } from "react";
 import { useQuery } from "../api/query";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import type { Coin } from "../coins/documents";
-import { useCoin } from "../coins/row";
-import { coinStore } from "../coins/store";
+import { coinStore, useCoin } from "../coins/store";
 import { exact, isRounded, spread } from "../format/number";
-import { staleAfter, useOverview } from "../sources/store";
+import { staleAfter, useOverview } from "../overview/store";
 import { BackIcon } from "../ui/icons";
 import { Fact } from "../ui/facts";
 import { Empty, Problem, Waiting } from "../ui/notes";

@@ -2,9 +2,9 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { connection } from "../api/socket";
 import { useStore } from "../api/store";
-import { useSearch } from "../app/router";
+import { useSearch } from "../navigation/router";
 import { whole } from "../format/number";
-import { useOverview } from "../sources/store";
+import { useOverview } from "../overview/store";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { Ago } from "../ui/values";
 import { CoinList } from "./list";

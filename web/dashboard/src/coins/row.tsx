@@ -1,12 +1,12 @@
 import { memo, type ReactNode, useCallback, useEffect, useRef, useSyncExternalStore } from "react";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { spread } from "../format/number";
-import { staleAfter, useOverview } from "../sources/store";
+import { staleAfter, useOverview } from "../overview/store";
 import { useNow } from "../ui/now";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
 import type { Coin } from "./documents";
 import { sparkPath, sparkStore } from "./sparks";
-import { coinStore } from "./store";
+import { useCoin } from "./store";
 
 /** Tells the page of a coin that going back comes to the table as it was left. */
 const FROM_TABLE = { fromTable: true };
@@ -18,11 +18,6 @@ interface RowProps {
   ticker: string;
   index: number;
   top: number;
-}
-
-export function useCoin(ticker: string): Coin | undefined {
-  const subscribe = useCallback((listener: () => void) => coinStore.subscribe(ticker, listener), [ticker]);
-  return useSyncExternalStore(subscribe, () => coinStore.get(ticker));
 }
 
 /** One coin; it draws itself anew when its own ticker changes and not before. */

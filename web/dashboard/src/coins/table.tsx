@@ -1,7 +1,7 @@
 // The table: only the rows that can be seen are in the page, and the next pages come before their end is reached.
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useSyncExternalStore } from "react";
-import { replaceSearch } from "../app/router";
+import { replaceSearch } from "../navigation/router";
 import { whole } from "../format/number";
 import { DownIcon, UpIcon } from "../ui/icons";
 import type { CoinOrder, CoinOrderField } from "./documents";

@@ -1,7 +1,7 @@
 // Search and filters; what is chosen stands in the address.
 import { useEffect, useRef, useState } from "react";
-import { replaceSearch } from "../app/router";
-import { useOverview } from "../sources/store";
+import { replaceSearch } from "../navigation/router";
+import { useOverview } from "../overview/store";
 import { Choice } from "../ui/choice";
 import { SearchIcon } from "../ui/icons";
 import type { CoinOrder, CoinOrderField } from "./documents";

@@ -1,10 +1,10 @@
 // One line a source: what it does now.
 import { useSyncExternalStore } from "react";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import { ago, span } from "../format/time";
-import type { Source } from "../sources/documents";
-import { useOverview } from "../sources/store";
+import type { Source } from "../overview/documents";
+import { useOverview } from "../overview/store";
 import { Waiting } from "../ui/notes";
 import { useNow } from "../ui/now";
 import type { Run } from "./documents";

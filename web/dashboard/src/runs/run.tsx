@@ -2,17 +2,18 @@
 import { useEffect, useState } from "react";
 import { useQuery } from "../api/query";
 import { request } from "../api/request";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { bytes, whole } from "../format/number";
 import { Fact } from "../ui/facts";
 import { BackIcon } from "../ui/icons";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { Ago } from "../ui/values";
-import { OneRun, type Rejection, Rejections, type Run, type RunNote } from "./documents";
+import type { RunNote } from "../overview/documents";
+import { OneRun, type Rejection, Rejections, type Run } from "./documents";
+import { RunDuration } from "./duration";
 import { NoteList } from "./notes";
-import { Took, useRun } from "./page";
 import { StatusBadge } from "./status";
-import { runStore } from "./store";
+import { runStore, useRun } from "./store";
 import { RunAgain } from "./trigger-form";
 
 export function RunDetail({ id }: { id: string }) {
@@ -70,7 +71,7 @@ function Head({ run }: { run: Run }) {
           <Ago instant={run.startedAt} />
         </Fact>
         <Fact label={run.finishedAt === null ? "Takes so far" : "Took"}>
-          <Took run={run} />
+          <RunDuration run={run} />
         </Fact>
         <Fact label="Pages">{whole(run.pages)}</Fact>
         <Fact label="Records read">{whole(run.processed)}</Fact>

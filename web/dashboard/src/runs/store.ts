@@ -1,4 +1,5 @@
 // Every run that the page knows, by id; and of each source the newest.
+import { useSyncExternalStore } from "react";
 import type { Run } from "./documents";
 
 type Listener = () => void;
@@ -43,3 +44,8 @@ export function isFurther(run: Run, known: Run): boolean {
 }
 
 export const runStore = new RunStore();
+
+/** The run with this id, followed; undefined until the page knows it. */
+export function useRun(id: string): Run | undefined {
+  return useSyncExternalStore(runStore.subscribe, () => runStore.get(id));
+}

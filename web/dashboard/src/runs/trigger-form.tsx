@@ -2,8 +2,8 @@
 import { type FormEvent, useEffect, useId, useState } from "react";
 import { useQuery } from "../api/query";
 import { useStore } from "../api/store";
-import { Link, paths } from "../app/router";
-import { useOverview } from "../sources/store";
+import { Link, paths } from "../navigation/router";
+import { useOverview } from "../overview/store";
 import { Problem } from "../ui/notes";
 import { Ago } from "../ui/values";
 import { RequestProgress } from "./documents";

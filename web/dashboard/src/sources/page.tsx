@@ -1,5 +1,5 @@
 // The sources: how each fares, when it is asked next, and how far it got.
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import { ago, duration, period } from "../format/time";
 import { NoteBadge, NoteList } from "../runs/notes";
@@ -8,10 +8,10 @@ import { Fact } from "../ui/facts";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { useNow } from "../ui/now";
 import { Ago, Nothing } from "../ui/values";
-import type { Source } from "./documents";
+import type { Source } from "../overview/documents";
 import { FilesRead } from "./files-read";
-import { trouble } from "./health";
-import { scheduleOverview, useOverview } from "./store";
+import { trouble } from "../overview/health";
+import { scheduleOverview, useOverview } from "../overview/store";
 
 export default function SourcesPage() {
   const { sources, error } = useOverview();
