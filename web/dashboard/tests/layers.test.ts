@@ -67,7 +67,9 @@ function circle(): string[] {
 
 test("the imports are found", () => {
   expect(IMPORTS.length).toBeGreaterThan(150);
-  expect(importsOf('const P = part(() => import("../runs/page"))', "app/rooms")).toEqual([["app/rooms", "runs/page"]]);
+  expect(importsOf('const P = part(() => import("../runs/page"))', "app/rooms")).toEqual([
+    ["app/rooms", "runs/page"],
+  ]);
 });
 
 test("an import upwards is noticed", () => {

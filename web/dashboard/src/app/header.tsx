@@ -83,7 +83,13 @@ const THEMES = {
 function ThemeButton() {
   const { icon, label } = THEMES[useStore(theme)];
   return (
-    <button type="button" className="icon-button" aria-label={label} title={label} onClick={nextTheme}>
+    <button
+      type="button"
+      className="icon-button"
+      aria-label={label}
+      title={label}
+      onClick={nextTheme}
+    >
       {icon}
     </button>
   );

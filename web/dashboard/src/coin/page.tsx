@@ -41,7 +41,11 @@ export default function CoinPage({ ticker }: { ticker: string }) {
         <>
           <CoinHead coin={shown} rivals={detail?.rivals.length ?? 0} />
           <History ticker={ticker} savedAt={shown.ingestedAt} />
-          {detail ? <Sides detail={detail} spreadPercent={shown.priceSpreadPercent} /> : <Waiting rows={5} />}
+          {detail ? (
+            <Sides detail={detail} spreadPercent={shown.priceSpreadPercent} />
+          ) : (
+            <Waiting rows={5} />
+          )}
         </>
       ) : data ? (
         <Empty isPage title={`No coin trades under ${ticker}`}>
@@ -57,7 +61,11 @@ export default function CoinPage({ ticker }: { ticker: string }) {
 }
 
 /** The listings stand behind the coin: read them again when it has moved on. */
-function useReloadOnChange(live: string | undefined, read: string | undefined, reload: () => void): void {
+function useReloadOnChange(
+  live: string | undefined,
+  read: string | undefined,
+  reload: () => void,
+): void {
   const asked = useRef<string>(undefined);
   useEffect(() => {
     if (!live || !read || live <= read || asked.current === live) return;
@@ -79,7 +87,11 @@ function goBack(event: React.MouseEvent): void {
 function Sides({ detail, spreadPercent }: { detail: Detail; spreadPercent: number | null }) {
   return (
     <>
-      <Comparison listings={detail.listings} provenance={detail.provenance} spreadPercent={spreadPercent} />
+      <Comparison
+        listings={detail.listings}
+        provenance={detail.provenance}
+        spreadPercent={spreadPercent}
+      />
       <Rivals ticker={detail.ticker} rivals={detail.rivals} />
       <Payloads listings={[...detail.listings, ...detail.rivals]} />
     </>
@@ -109,7 +121,9 @@ function CoinHead({ coin, rivals }: { coin: Coin; rivals: number }) {
         <Fact label="Volume 24h">
           <Money value={coin.volume24hUsd} />
         </Fact>
-        <Fact label="Spread">{coin.priceSpreadPercent === null ? <Nothing /> : spread(coin.priceSpreadPercent)}</Fact>
+        <Fact label="Spread">
+          {coin.priceSpreadPercent === null ? <Nothing /> : spread(coin.priceSpreadPercent)}
+        </Fact>
         <Fact label="Source">{coin.source}</Fact>
         <Fact label="Observed">
           <Ago instant={coin.createdAt} />
@@ -133,7 +147,9 @@ function Title({ coin, rivals }: { coin: Coin; rivals: number }) {
       <span className="coin-name">{coin.name}</span>
       {coin.rank !== null && <span className="badge">Rank {coin.rank}</span>}
       {stale && <span className="badge caution">Stale</span>}
-      {wide !== null && wide > WIDE_SPREAD && <span className="badge caution">Sources disagree by {spread(wide)}</span>}
+      {wide !== null && wide > WIDE_SPREAD && (
+        <span className="badge caution">Sources disagree by {spread(wide)}</span>
+      )}
       {rivals > 0 && (
         <a className="badge" href="#rivals">
           {rivals} {rivals === 1 ? "rival" : "rivals"}

@@ -26,7 +26,12 @@ export const Row = memo(function Row({ ticker, index, top }: RowProps) {
   if (!coin) return null;
   return (
     // The first row is the head.
-    <div className="row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}>
+    <div
+      className="row"
+      role="row"
+      aria-rowindex={index + 2}
+      style={{ transform: `translateY(${top}px)` }}
+    >
       {cell("c-rank number faint", coin.rank ?? <Nothing />)}
       {cell(
         "c-ticker",
@@ -68,7 +73,10 @@ function LivePrice({ value }: { value: string | null }) {
     shown.current = value;
     if (before === null || value === null || before === value || calm.matches) return;
     const wash = Number(value) > Number(before) ? "var(--up-wash)" : "var(--down-wash)";
-    element.current?.animate({ backgroundColor: [wash, "transparent"] }, { duration: 1_200, easing: "ease-out" });
+    element.current?.animate(
+      { backgroundColor: [wash, "transparent"] },
+      { duration: 1_200, easing: "ease-out" },
+    );
   }, [value]);
   return (
     <span className="live-price" ref={element}>
@@ -79,10 +87,14 @@ function LivePrice({ value }: { value: string | null }) {
 
 function Sparkline({ coin }: { coin: Coin }) {
   const { ticker, createdAt, priceUsdExact } = coin;
-  const subscribe = useCallback((listener: () => void) => sparkStore.subscribe(ticker, listener), [ticker]);
+  const subscribe = useCallback(
+    (listener: () => void) => sparkStore.subscribe(ticker, listener),
+    [ticker],
+  );
   const spark = useSyncExternalStore(subscribe, () => sparkStore.get(ticker));
   useEffect(() => {
-    if (priceUsdExact !== null) sparkStore.extend(ticker, Date.parse(createdAt), Number(priceUsdExact));
+    if (priceUsdExact !== null)
+      sparkStore.extend(ticker, Date.parse(createdAt), Number(priceUsdExact));
   }, [ticker, createdAt, priceUsdExact]);
   const path = spark && sparkPath(spark, SPARK_WIDTH, SPARK_HEIGHT);
   if (!spark || !path) return null;

@@ -83,6 +83,9 @@ export const coinStore = new CoinStore((flush) => {
 
 /** The coin of a ticker, followed; undefined until the page knows it. */
 export function useCoin(ticker: string): Coin | undefined {
-  const subscribe = useCallback((listener: () => void) => coinStore.subscribe(ticker, listener), [ticker]);
+  const subscribe = useCallback(
+    (listener: () => void) => coinStore.subscribe(ticker, listener),
+    [ticker],
+  );
   return useSyncExternalStore(subscribe, () => coinStore.get(ticker));
 }

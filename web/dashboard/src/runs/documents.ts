@@ -89,7 +89,9 @@ export const Rejections = graphql(`
   }
 `);
 
-export type Rejection = NonNullable<ResultOf<typeof Rejections>["run"]>["rejections"]["nodes"][number];
+export type Rejection = NonNullable<
+  ResultOf<typeof Rejections>["run"]
+>["rejections"]["nodes"][number];
 
 export const TriggerEtl = graphql(`
   mutation TriggerEtl($sources: [String!], $full: Boolean) {

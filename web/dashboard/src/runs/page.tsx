@@ -149,7 +149,9 @@ function RunRow({ id }: { id: string }) {
           {whole(count)}
         </td>
       ))}
-      <td className={run.failed > 0 ? "number warn strong" : "number faint"}>{whole(run.failed)}</td>
+      <td className={run.failed > 0 ? "number warn strong" : "number faint"}>
+        {whole(run.failed)}
+      </td>
       <td className="message faint" title={run.message ?? undefined}>
         {run.message}
       </td>

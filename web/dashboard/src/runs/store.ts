@@ -31,7 +31,8 @@ export class RunStore {
       changed = true;
       this.#runs.set(run.id, run);
       const newest = this.#newest.get(run.source);
-      if (!newest || run.id === newest.id || run.startedAt > newest.startedAt) this.#newest.set(run.source, run);
+      if (!newest || run.id === newest.id || run.startedAt > newest.startedAt)
+        this.#newest.set(run.source, run);
     }
     if (changed) for (const listener of [...this.#listeners]) listener();
   }

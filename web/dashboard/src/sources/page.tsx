@@ -55,7 +55,9 @@ const HEALTH = {
 };
 
 function SourceCard({ source, priority }: { source: Source; priority: number }) {
-  const { kind, label } = source.enabled ? HEALTH[source.health] : { kind: "", label: "Switched off" };
+  const { kind, label } = source.enabled
+    ? HEALTH[source.health]
+    : { kind: "", label: "Switched off" };
   const told = trouble(source);
   return (
     <section className="card source" aria-labelledby={`source-${source.name}`}>
@@ -73,17 +75,23 @@ function SourceCard({ source, priority }: { source: Source; priority: number }) 
         <Fact label="Kind">{source.kind === "API" ? "Provider's interface" : "Files"}</Fact>
         <Fact label="Priority">{priority}</Fact>
         <Fact label="Listings">
-          <Link href={`${paths.coins}?source=${encodeURIComponent(source.name)}`}>{whole(source.listingCount)}</Link>
+          <Link href={`${paths.coins}?source=${encodeURIComponent(source.name)}`}>
+            {whole(source.listingCount)}
+          </Link>
         </Fact>
         <Fact label="Next run">
           <NextRun source={source} />
         </Fact>
         <Fact label="Polled every">{period(source.pollSeconds)}</Fact>
         {source.kind === "API" && (
-          <Fact label="Polls a month, at this pace">{whole(Math.round(MONTH_SECONDS / source.pollSeconds))}</Fact>
+          <Fact label="Polls a month, at this pace">
+            {whole(Math.round(MONTH_SECONDS / source.pollSeconds))}
+          </Fact>
         )}
         <Fact label="Failures in a row">
-          <span className={source.consecutiveFailures > 0 ? "warn" : ""}>{source.consecutiveFailures}</span>
+          <span className={source.consecutiveFailures > 0 ? "warn" : ""}>
+            {source.consecutiveFailures}
+          </span>
         </Fact>
       </dl>
       <LastRun source={source} />
@@ -121,7 +129,9 @@ function LastRun({ source: { lastRun } }: { source: Source }) {
           <Fact label="Began">
             <Ago instant={lastRun.startedAt} />
           </Fact>
-          <Fact label="Took">{lastRun.durationMs === null ? <Nothing /> : duration(lastRun.durationMs)}</Fact>
+          <Fact label="Took">
+            {lastRun.durationMs === null ? <Nothing /> : duration(lastRun.durationMs)}
+          </Fact>
           <Fact label="Read, changed, rejected">
             {whole(lastRun.processed)}, {whole(lastRun.changed)},{" "}
             <span className={lastRun.failed > 0 ? "warn" : ""}>{whole(lastRun.failed)}</span>
