@@ -19,6 +19,11 @@ FIND_NPM = if node -e 'const [major, minor] = process.versions.node.split(".").m
 		[ -x $(NODE)/bin/node ] || $(PIP) install --target $(VENV)/node --require-hashes -r requirements-node.lock || exit 1; \
 		PATH="$(NODE)/bin:$$PATH"; npm="node $(NODE)/lib/node_modules/npm/bin/npm-cli.js"; \
 	fi
+# For a recipe's shell: without npm's packages the web part is skipped with a message; in CI that is an error.
+HAS_WEB_TOOLS = if [ ! -x web/dashboard/node_modules/.bin/eslint ]; then \
+		echo "web/ and tests/clients are not checked: 'make web' installs the tools from npm." >&2; \
+		exit $${CI:+1}; \
+	fi
 NPM_OPTIONS := --silent --no-audit --no-fund --fetch-retries=1 --fetch-retry-mintimeout=2000
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock"
@@ -46,15 +51,17 @@ soak: $(DEV_STAMP) ## the long form of what CI does shortly: kills of every proc
 bench: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## measure what docs/PERFORMANCE.md promises, peers included; ARGS=--quick in two minutes, ARGS=--json for machines
 	@exec $(BIN)/python -m bench $(ARGS)
 
-lint: $(DEV_STAMP) ## ruff, mypy and the floors of the architecture
+lint: $(DEV_STAMP) $(WEB_STAMP) ## ruff, mypy, the layers of the architecture; TypeScript, ESLint and prettier
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(FIND_NPM); $(HAS_WEB_TOOLS) && cd web/dashboard && $$npm run check --silent
 
-format: $(DEV_STAMP) ## let ruff mend what it can
+format: $(DEV_STAMP) $(WEB_STAMP) ## let ruff, ESLint and prettier fix what they can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+	@$(FIND_NPM); $(HAS_WEB_TOOLS) && cd web/dashboard && $$npm run format --silent
 
 check: lint test testweb ## what CI runs
 

@@ -1,9 +1,9 @@
 // Audits a server with graphql-http: `node audit.js URL` prints one line of JSON, what each audit found.
-import { serverAudits } from 'graphql-http'
+import { serverAudits } from "graphql-http";
 
-const found = []
+const found = [];
 for (const { id, name, fn } of serverAudits({ url: process.argv[2] })) {
-  const { status, reason } = await fn()
-  found.push({ id, name, status, reason })
+  const { status, reason } = await fn();
+  found.push({ id, name, status, reason });
 }
-process.stdout.write(JSON.stringify(found) + '\n')
+process.stdout.write(JSON.stringify(found) + "\n");

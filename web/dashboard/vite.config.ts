@@ -5,7 +5,9 @@ import { defineConfig } from "vite";
 // writes the prefix into the page, and scripts find each other by where they are.
 export default defineConfig({
   base: "/static/dashboard/",
-  experimental: { renderBuiltUrl: (_, { hostType }) => (hostType === "html" ? undefined : { relative: true }) },
+  experimental: {
+    renderBuiltUrl: (_, { hostType }) => (hostType === "html" ? undefined : { relative: true }),
+  },
   plugins: [react()],
   build: {
     outDir: "../../server/static/dashboard",

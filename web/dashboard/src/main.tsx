@@ -2,11 +2,11 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app/app";
 import { prefetchRooms } from "./app/rooms";
-import { pageOf } from "./app/router";
+import { pageOf } from "./navigation/router";
 import { followCoins } from "./coins/live";
 import { askEarly } from "./coins/page";
 import { followRuns } from "./runs/live";
-import { followOverview } from "./sources/store";
+import { followOverview } from "./overview/store";
 import "./styles/index.css";
 import { Boundary } from "./ui/boundary";
 

@@ -31,7 +31,9 @@ describe("a payload is shown as it was sent", () => {
   test("it is found within an answer, and a namesake deeper down is not taken for it", () => {
     const answer = `{"data":{"other":{"payload":0},"listing":{"x":{"payload":1},"payload":${sent}}}}`;
     expect(valueAt(answer, ["data", "listing", "payload"])).toBe(sent);
-    expect(valueAt('{"data":{"listing":{"payload":12.50}}}', ["data", "listing", "payload"])).toBe("12.50");
+    expect(valueAt('{"data":{"listing":{"payload":12.50}}}', ["data", "listing", "payload"])).toBe(
+      "12.50",
+    );
     expect(valueAt('{"data":{"listing":null}}', ["data", "listing", "payload"])).toBeUndefined();
   });
 });

@@ -87,7 +87,9 @@ describe("whether rows are still in order", () => {
 describe("the view that an address names", () => {
   test("words become a filter and an order", () => {
     const { filter, order } = viewOf(
-      new URLSearchParams("q= bit &source=csv&cap=1B&change=down&disputed=1&sort=PRICE_USD&dir=ASC"),
+      new URLSearchParams(
+        "q= bit &source=csv&cap=1B&change=down&disputed=1&sort=PRICE_USD&dir=ASC",
+      ),
     );
     expect(filter).toEqual({
       search: "bit",

@@ -26,7 +26,9 @@ describe("a file in words", () => {
   test("columns that are not read are named, and counted where they are too many", () => {
     expect(unread(file())).toBeNull();
     expect(unread(file({ unreadHeaders: ["7d", "ath"], unreadCount: 2 }))).toBe("7d, ath");
-    expect(unread(file({ unreadHeaders: ["7d", "ath"], unreadCount: 60 }))).toBe("7d, ath and 58 more");
+    expect(unread(file({ unreadHeaders: ["7d", "ath"], unreadCount: 60 }))).toBe(
+      "7d, ath and 58 more",
+    );
   });
 
   test("a note says how many times it was noted, and none repeats the columns that are not read", () => {

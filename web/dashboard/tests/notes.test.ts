@@ -9,17 +9,25 @@ const text = (markup: string) => markup.replace(/<[^>]*>/g, "");
 
 describe("how notes are shown", () => {
   test("one note is one, many are grouped", () => {
-    expect([notesLabel(1), notesLabel(2), notesLabel(1_204)]).toEqual(["1 note", "2 notes", "1,204 notes"]);
+    expect([notesLabel(1), notesLabel(2), notesLabel(1_204)]).toEqual([
+      "1 note",
+      "2 notes",
+      "1,204 notes",
+    ]);
   });
 
   test("beside a status stands their number, which leads to the run", () => {
-    const badge = renderToStaticMarkup(createElement(NoteBadge, { run: { id: "run_7", noteCount: 3 } }));
+    const badge = renderToStaticMarkup(
+      createElement(NoteBadge, { run: { id: "run_7", noteCount: 3 } }),
+    );
     expect(badge).toContain('href="/dashboard/runs/run_7"');
     expect(text(badge)).toBe("3 notes of run 7");
   });
 
   test("a run without notes has no badge", () => {
-    expect(renderToStaticMarkup(createElement(NoteBadge, { run: { id: "run_7", noteCount: 0 } }))).toBe("");
+    expect(
+      renderToStaticMarkup(createElement(NoteBadge, { run: { id: "run_7", noteCount: 0 } })),
+    ).toBe("");
   });
 
   test("a note says how often it was noted where that is more than once; its text is no markup", () => {
@@ -36,7 +44,8 @@ describe("how notes are shown", () => {
 });
 
 describe("a list of the runs with notes", () => {
-  const run = (noteCount: number) => ({ id: "run_1", source: "csv", status: "SUCCESS", noteCount }) as Run;
+  const run = (noteCount: number) =>
+    ({ id: "run_1", source: "csv", status: "SUCCESS", noteCount }) as Run;
 
   test("takes a run in once it has notes", () => {
     const list = new RunList(null, null, true);

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { compact, exact, isRounded, percent, priceText, showPrice, spread } from "../src/format/number";
+import {
+  compact,
+  exact,
+  isRounded,
+  percent,
+  priceText,
+  showPrice,
+  spread,
+} from "../src/format/number";
 
 describe("a price can be read at any size", () => {
   test.each([
@@ -35,7 +43,9 @@ test("what is shown in full needs no second line", () => {
 });
 
 test("an exact decimal keeps every digit", () => {
-  expect(exact("12345678901234567890.000000000000000001")).toBe("12,345,678,901,234,567,890.000000000000000001");
+  expect(exact("12345678901234567890.000000000000000001")).toBe(
+    "12,345,678,901,234,567,890.000000000000000001",
+  );
   expect(exact("1000")).toBe("1,000");
   expect(exact("0.1234567")).toBe("0.1234567");
 });

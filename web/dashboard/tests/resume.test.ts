@@ -9,19 +9,19 @@ async function followed(connections: [messages: string[], ending: Ending][]) {
   const left = [...connections];
   const following = resume<string>(
     {
-      subscribe: async (after, onMessage) => {
+      subscribe: (after, onMessage) => {
         log.push(`from ${after}`);
         const [messages, ending] = left.shift() ?? [[], "broken"];
         messages.forEach(onMessage);
-        return ending;
+        return Promise.resolve(ending);
       },
       onceStanding: (action) => {
         action();
         return () => undefined;
       },
-      pause: async (attempt) => {
+      pause: (attempt) => {
         log.push(`pause ${attempt}`);
-        if (left.length === 0) throw new Over();
+        return left.length === 0 ? Promise.reject(new Over()) : Promise.resolve();
       },
     },
     {
@@ -52,7 +52,18 @@ test("a cursor that the server no longer holds is given up, and the gap is told 
       [[], "refused"],
       [["b"], "broken"],
     ]),
-  ).toEqual(["gap", "from null", "a", "pause 0", "from cursor of a", "pause 1", "gap", "from null", "b", "pause 0"]);
+  ).toEqual([
+    "gap",
+    "from null",
+    "a",
+    "pause 0",
+    "from cursor of a",
+    "pause 1",
+    "gap",
+    "from null",
+    "b",
+    "pause 0",
+  ]);
 });
 
 test("attempts that bring nothing wait longer and keep the cursor", async () => {
@@ -62,5 +73,14 @@ test("attempts that bring nothing wait longer and keep the cursor", async () => 
       [[], "broken"],
       [[], "broken"],
     ]),
-  ).toEqual(["gap", "from null", "a", "pause 0", "from cursor of a", "pause 1", "from cursor of a", "pause 2"]);
+  ).toEqual([
+    "gap",
+    "from null",
+    "a",
+    "pause 0",
+    "from cursor of a",
+    "pause 1",
+    "from cursor of a",
+    "pause 2",
+  ]);
 });

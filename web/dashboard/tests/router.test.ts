@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Page, pageOf, paths } from "../src/app/router";
+import { type Page, pageOf, paths } from "../src/navigation/router";
 
 test.each<[string, Page]>([
   ["/", { name: "coins" }],

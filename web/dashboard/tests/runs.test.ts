@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Run } from "../src/runs/documents";
 import { RunStore } from "../src/runs/store";
-import { trouble } from "../src/sources/health";
-import type { Source } from "../src/sources/documents";
+import { trouble } from "../src/overview/health";
+import type { Source } from "../src/overview/documents";
 
 function run(id: string, change: Partial<Run> = {}): Run {
   return {
@@ -23,7 +23,12 @@ function run(id: string, change: Partial<Run> = {}): Run {
   };
 }
 
-const ENDED = { status: "SUCCESS", finishedAt: "2026-11-23T10:00:05.000000Z", pages: 2, processed: 100 } as const;
+const ENDED = {
+  status: "SUCCESS",
+  finishedAt: "2026-11-23T10:00:05.000000Z",
+  pages: 2,
+  processed: 100,
+} as const;
 
 describe("the store of runs", () => {
   test("an answer that is older than what is known sets nothing back", () => {
@@ -71,9 +76,9 @@ describe("why a source is not well", () => {
   });
 
   test("rejected records, silence, and nothing at all", () => {
-    expect(trouble(source({ lastRun: { status: "PARTIAL", failed: 5 } as Source["lastRun"] }))).toBe(
-      "5 records of the last run could not be read",
-    );
+    expect(
+      trouble(source({ lastRun: { status: "PARTIAL", failed: 5 } as Source["lastRun"] })),
+    ).toBe("5 records of the last run could not be read");
     expect(trouble(source({}))).toBe("no run has ended for longer than three polls");
     expect(trouble(source({ health: "OK" }))).toBeNull();
   });

@@ -28,7 +28,12 @@ test("durations and periods", () => {
     "3 min 12 s",
     "1 h 2 min",
   ]);
-  expect([10, 300, 5_400, 3_661].map(period)).toEqual(["10 s", "5 min", "1 h 30 min", "1 h 1 min 1 s"]);
+  expect([10, 300, 5_400, 3_661].map(period)).toEqual([
+    "10 s",
+    "5 min",
+    "1 h 30 min",
+    "1 h 1 min 1 s",
+  ]);
 });
 
 test("an exact time names its zone", () => {

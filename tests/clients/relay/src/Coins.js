@@ -1,5 +1,5 @@
 // What a Relay application asks: a page of a connection, its refetch, a node, a mutation, a subscription.
-import { graphql } from 'relay-runtime'
+import { graphql } from "relay-runtime";
 
 export const query = graphql`
   query CoinsQuery($count: Int = 2) {
@@ -8,7 +8,7 @@ export const query = graphql`
       name
     }
   }
-`
+`;
 
 export const page = graphql`
   fragment Coins_page on Query
@@ -23,7 +23,7 @@ export const page = graphql`
       }
     }
   }
-`
+`;
 
 export const coin = graphql`
   fragment Coins_coin on Coin @refetchable(queryName: "CoinsCoinQuery") {
@@ -32,7 +32,7 @@ export const coin = graphql`
     priceUsdExact
     createdAt
   }
-`
+`;
 
 export const trigger = graphql`
   mutation CoinsTriggerMutation {
@@ -42,7 +42,7 @@ export const trigger = graphql`
       }
     }
   }
-`
+`;
 
 export const updates = graphql`
   subscription CoinsUpdatesSubscription($after: String) {
@@ -54,4 +54,4 @@ export const updates = graphql`
       }
     }
   }
-`
+`;

@@ -6,12 +6,16 @@ const RELOADED = "kasparro:reloaded";
 
 /** The files that a page loads: the build names each for what it holds, so that another build has others. */
 export function filesOf(page: ParentNode): string {
-  const loading = page.querySelectorAll("script[src], link[rel=stylesheet], link[rel=modulepreload]");
-  return [...loading].map((element) => element.getAttribute("src") ?? element.getAttribute("href")).join(" ");
+  const loading = page.querySelectorAll(
+    "script[src], link[rel=stylesheet], link[rel=modulepreload]",
+  );
+  return [...loading]
+    .map((element) => element.getAttribute("src") ?? element.getAttribute("href"))
+    .join(" ");
 }
 
 // Read at the start: what is loaded later adds to the document.
-const OURS = globalThis.document ? filesOf(document) : "";
+const OURS = typeof document === "undefined" ? "" : filesOf(document);
 
 /** Whether the server has another build than this page is of. */
 export const isOutdated = new Store(false);
@@ -19,7 +23,10 @@ export const isOutdated = new Store(false);
 /** The build that the server has; null where it does not answer, or has none. */
 async function askForBuild(): Promise<string | null> {
   try {
-    const response = await fetch(`${ROOT}/dashboard`, { cache: "no-cache", headers: { Accept: "text/html" } });
+    const response = await fetch(`${ROOT}/dashboard`, {
+      cache: "no-cache",
+      headers: { Accept: "text/html" },
+    });
     if (!response.ok) return null;
     return filesOf(new DOMParser().parseFromString(await response.text(), "text/html")) || null;
   } catch {

@@ -8,7 +8,8 @@ export function heardTime(header: string | null): void {
   if (Number.isNaN(time)) return;
   const difference = time + 500 - Date.now();
   // A second's difference is the header's coarseness.
-  if (!known || Math.abs(difference - offset) > 2_000) offset = Math.abs(difference) < 2_000 ? 0 : difference;
+  if (!known || Math.abs(difference - offset) > 2_000)
+    offset = Math.abs(difference) < 2_000 ? 0 : difference;
   known = true;
 }
 

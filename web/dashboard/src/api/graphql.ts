@@ -13,4 +13,10 @@ export const graphql = initGraphQLTada<{
   };
 }>();
 
-export { type FragmentOf, type ResultOf, readFragment, type TadaDocumentNode, type VariablesOf } from "gql.tada";
+export {
+  type FragmentOf,
+  type ResultOf,
+  readFragment,
+  type TadaDocumentNode,
+  type VariablesOf,
+} from "gql.tada";

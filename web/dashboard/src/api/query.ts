@@ -41,5 +41,9 @@ export function useQuery<Result, Variables>(
   }, [document, key, version, recovery]);
   const reload = useCallback(() => setVersion((before) => before + 1), []);
   const isCurrent = answered.key === key;
-  return { data: isCurrent ? answered.data : null, error: isCurrent ? answered.error : null, reload };
+  return {
+    data: isCurrent ? answered.data : null,
+    error: isCurrent ? answered.error : null,
+    reload,
+  };
 }

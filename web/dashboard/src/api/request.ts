@@ -20,8 +20,8 @@ export class RefusedError extends Error {
   }
 }
 
-interface Answer<Result> {
-  data?: Result | null;
+interface Answer {
+  data?: unknown;
   errors?: { message: string; extensions?: { code?: string } }[];
   detail?: unknown;
 }
@@ -41,7 +41,7 @@ export async function request<Result, Variables>(
   options: Options = {},
 ): Promise<Result> {
   const text = await requestText(document, variables, options);
-  return read<Result>(text);
+  return read(text) as Result;
 }
 
 /** The same, as the text that came: JSON.parse would round long numbers. */
@@ -76,16 +76,20 @@ export async function requestText<Result, Variables>(
 }
 
 /** The data of an answer. Throws RefusedError. */
-export function read<Result>(text: string): Result {
-  let answer: Answer<Result>;
+export function read(text: string): unknown {
+  let answer: Answer;
   try {
-    answer = JSON.parse(text) as Answer<Result>;
+    answer = JSON.parse(text) as Answer;
   } catch {
     throw new RefusedError("The server's answer is no JSON.", undefined);
   }
   const first = answer.errors?.[0];
   if (first) throw new RefusedError(first.message, first.extensions?.code);
-  if (!answer.data) throw new RefusedError(String(answer.detail ?? "The server answered without data."), undefined);
+  if (!answer.data) {
+    const { detail } = answer;
+    const message = typeof detail === "string" ? detail : "The server responded without data.";
+    throw new RefusedError(message, undefined);
+  }
   return answer.data;
 }
 

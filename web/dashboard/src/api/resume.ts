@@ -27,7 +27,7 @@ export async function resume<Message>(
   { subscribe, onceStanding, pause }: Carrier<Message>,
   { onMessage, onGap }: Follower<Message>,
 ): Promise<never> {
-  let after: string | null = null;
+  let after = null as string | null;
   let attempt = 0;
   for (;;) {
     const leave = after === null ? onceStanding(onGap) : undefined;

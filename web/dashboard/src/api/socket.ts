@@ -14,7 +14,11 @@ export interface Connection {
   epoch: number;
 }
 
-export const connection = new Store<Connection>({ phase: "connecting", since: Date.now(), epoch: 0 });
+export const connection = new Store<Connection>({
+  phase: "connecting",
+  since: Date.now(),
+  epoch: 0,
+});
 
 const PING_MS = 10_000;
 const PONG_MS = 5_000;
@@ -52,7 +56,8 @@ const client = createClient({
 function lost(): void {
   const { phase } = connection.get();
   if (phase === "live") connection.patch({ phase: "connecting", since: Date.now() });
-  if (phase !== "offline") grace ??= setTimeout(() => connection.patch({ phase: "offline" }), GRACE_MS);
+  if (phase !== "offline")
+    grace ??= setTimeout(() => connection.patch({ phase: "offline" }), GRACE_MS);
 }
 
 const waiting = new Set<() => void>();
@@ -104,7 +109,9 @@ function subscribeOnce<Result, Variables extends Record<string, unknown>>(
 function isRefusal(error: unknown): boolean {
   return (
     Array.isArray(error) &&
-    error.some((one: { extensions?: { code?: unknown } }) => one.extensions?.code === "BAD_USER_INPUT")
+    error.some(
+      (one: { extensions?: { code?: unknown } }) => one.extensions?.code === "BAD_USER_INPUT",
+    )
   );
 }
 

@@ -1,13 +1,13 @@
 // The frame around every page: where one is, where one can go, and how live it all is.
 import { useEffect, useRef } from "react";
 import { CoinsPage } from "../coins/page";
-import { useIsDemo } from "../sources/store";
+import { useIsDemo } from "../overview/store";
 import { Boundary } from "../ui/boundary";
 import { Empty } from "../ui/notes";
 import { Banner } from "./banner";
 import { Header, TabBar } from "./header";
 import { CoinPage, RunsPage, SourcesPage } from "./rooms";
-import { Link, type Page, pageOf, paths, usePath } from "./router";
+import { Link, type Page, pageOf, paths, usePath } from "../navigation/router";
 
 function title(page: Page): string {
   switch (page.name) {

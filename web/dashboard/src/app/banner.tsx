@@ -6,11 +6,11 @@ import { useStore } from "../api/store";
 import { behind } from "../coins/live";
 import { whole } from "../format/number";
 import { clockTime } from "../format/time";
-import type { Source } from "../sources/documents";
-import { trouble } from "../sources/health";
-import { useOverview } from "../sources/store";
+import type { Source } from "../overview/documents";
+import { trouble } from "../overview/health";
+import { useOverview } from "../overview/store";
 import { AlertIcon } from "../ui/icons";
-import { Link, paths } from "./router";
+import { Link, paths } from "../navigation/router";
 
 export function Banner() {
   return (
@@ -58,7 +58,8 @@ function Outdated() {
   if (!useStore(isOutdated)) return null;
   return (
     <Line kind="caution">
-      <strong>Updated.</strong> There is a newer version of this page; the next click on a link loads it.{" "}
+      <strong>Updated.</strong> There is a newer version of this page; the next click on a link
+      loads it.{" "}
       <button type="button" className="link" onClick={() => location.reload()}>
         Load it now
       </button>
@@ -71,8 +72,8 @@ function Behind() {
   if (lagged === 0) return null;
   return (
     <Line kind="caution">
-      <strong>Behind.</strong> {whole(lagged)} {lagged === 1 ? "update was" : "updates were"} left out because this page
-      was too slow; reading them again.
+      <strong>Behind.</strong> {whole(lagged)} {lagged === 1 ? "update was" : "updates were"} left
+      out because this page was too slow; reading them again.
     </Line>
   );
 }
@@ -86,7 +87,8 @@ function Stale() {
   if (troubled.length === 0) return null;
   return (
     <Line kind="caution">
-      <strong>Stale or incomplete.</strong> {troubled.map(({ source, told }) => `${source.name}: ${told}`).join("; ")}.{" "}
+      <strong>Stale or incomplete.</strong>{" "}
+      {troubled.map(({ source, told }) => `${source.name}: ${told}`).join("; ")}.{" "}
       <Link href={paths.sources}>Sources</Link>
     </Line>
   );

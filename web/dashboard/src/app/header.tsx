@@ -1,10 +1,10 @@
 import { ROOT } from "../api/root";
 import { connection } from "../api/socket";
 import { useStore } from "../api/store";
-import { useIsDemo } from "../sources/store";
+import { useIsDemo } from "../overview/store";
 import { CoinsIcon, Mark, MoonIcon, RunsIcon, SourcesIcon, SunIcon, SystemIcon } from "../ui/icons";
 import { nextTheme, theme } from "../ui/theme";
-import { Link, type Page, paths } from "./router";
+import { Link, type Page, paths } from "../navigation/router";
 
 const ROOMS = [
   { label: "Coins", href: paths.coins, icon: <CoinsIcon />, names: ["coins", "coin"] },
@@ -83,7 +83,13 @@ const THEMES = {
 function ThemeButton() {
   const { icon, label } = THEMES[useStore(theme)];
   return (
-    <button type="button" className="icon-button" aria-label={label} title={label} onClick={nextTheme}>
+    <button
+      type="button"
+      className="icon-button"
+      aria-label={label}
+      title={label}
+      onClick={nextTheme}
+    >
       {icon}
     </button>
   );

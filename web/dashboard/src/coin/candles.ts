@@ -29,7 +29,12 @@ export interface CandleState {
 const SPAN = 900;
 
 export class CandleFeed {
-  readonly state = new Store<CandleState>({ candles: [], loaded: false, hasOlder: true, error: null });
+  readonly state = new Store<CandleState>({
+    candles: [],
+    loaded: false,
+    hasOlder: true,
+    error: null,
+  });
   #busy = false;
   #again = false;
 
@@ -70,7 +75,10 @@ export class CandleFeed {
     await this.#reading(async () => {
       const to = Date.parse(first.start);
       const older = await this.#read(to - SPAN * INTERVALS[this.interval].ms, to);
-      this.state.patch({ candles: joined(older, this.state.get().candles), hasOlder: older.length > 0 });
+      this.state.patch({
+        candles: joined(older, this.state.get().candles),
+        hasOlder: older.length > 0,
+      });
     });
   }
 

@@ -8,7 +8,7 @@ import {
   LineSeries,
   type UTCTimestamp,
 } from "lightweight-charts";
-import { type KeyboardEvent, useEffect, useImperativeHandle, useRef } from "react";
+import { type KeyboardEvent, useEffect, useEffectEvent, useImperativeHandle, useRef } from "react";
 import { priceText } from "../format/number";
 import { onColours } from "../ui/theme";
 import type { Candle } from "./documents";
@@ -39,18 +39,20 @@ const STEP_BARS = 5;
 export default function Chart({ candles, shape, label, onOlder, ref }: ChartProps) {
   const container = useRef<HTMLDivElement>(null);
   const chart = useRef<IChartApi>(null);
-  const older = useRef(onOlder);
-  older.current = onOlder;
+  const loadOlder = useEffectEvent(onOlder);
   // The library reckons in steps of a smallest move, and 4e-18 is below any: such prices are drawn enlarged.
   const scale = scaleOf(candles);
 
   useEffect(() => {
     if (!container.current) return;
     // The logo would bring a style element, which the page's policy forbids; a link stands below the chart instead.
-    const created = createChart(container.current, { autoSize: true, layout: { attributionLogo: false } });
+    const created = createChart(container.current, {
+      autoSize: true,
+      layout: { attributionLogo: false },
+    });
     chart.current = created;
     created.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range && range.from < OLDER_BARS) older.current();
+      if (range && range.from < OLDER_BARS) loadOlder();
     });
     return () => {
       chart.current = null;
@@ -87,7 +89,8 @@ function useSeries(chart: React.RefObject<IChartApi | null>, shape: Shape, scale
   useEffect(() => {
     const drawn = chart.current;
     if (!drawn) return;
-    const added: Series = shape === "candles" ? drawn.addSeries(CandlestickSeries) : drawn.addSeries(LineSeries);
+    const added: Series =
+      shape === "candles" ? drawn.addSeries(CandlestickSeries) : drawn.addSeries(LineSeries);
     series.current = added;
     added.applyOptions({
       priceFormat: {
@@ -99,10 +102,13 @@ function useSeries(chart: React.RefObject<IChartApi | null>, shape: Shape, scale
     const paint = () => colour(drawn, added);
     paint();
     const stop = onColours(paint);
+    // A chart that has been removed took its series with it.
+    const remove = () => {
+      if (chart.current === drawn) drawn.removeSeries(added);
+    };
     return () => {
       stop();
-      // Removed already where the chart itself is.
-      if (chart.current) drawn.removeSeries(added);
+      remove();
     };
   }, [chart, shape, scale]);
   return series;
@@ -142,7 +148,10 @@ function useShownCandles(
     const added = candles.findIndex(({ start }) => start === firstStart.current);
     setData(series.current, shape, candles, scale);
     if (shown.current === 0 && candles.length > 0) {
-      time.setVisibleLogicalRange({ from: Math.max(-2, candles.length - SHOWN_BARS), to: candles.length + 2 });
+      time.setVisibleLogicalRange({
+        from: Math.max(-2, candles.length - SHOWN_BARS),
+        to: candles.length + 2,
+      });
     } else if (range && added > 0) {
       time.setVisibleLogicalRange({ from: range.from + added, to: range.to + added });
     }
@@ -151,7 +160,12 @@ function useShownCandles(
   }, [candles, scale, shape, chart, series]);
 }
 
-function setData(series: Series | null, shape: Shape, candles: readonly Candle[], scale: number): void {
+function setData(
+  series: Series | null,
+  shape: Shape,
+  candles: readonly Candle[],
+  scale: number,
+): void {
   const time = (candle: Candle) => (Date.parse(candle.start) / 1_000) as UTCTimestamp;
   if (shape === "line") {
     (series as ISeriesApi<"Line"> | null)?.setData(
@@ -194,9 +208,14 @@ function resolve(name: string): string {
 }
 
 function colour(chart: IChartApi, series: Series): void {
-  const [ground, faint, line, up, down, accent] = ["--paper", "--faint", "--line", "--up", "--down", "--accent"].map(
-    resolve,
-  ) as [string, string, string, string, string, string];
+  const [ground, faint, line, up, down, accent] = [
+    "--paper",
+    "--faint",
+    "--line",
+    "--up",
+    "--down",
+    "--accent",
+  ].map(resolve) as [string, string, string, string, string, string];
   chart.applyOptions({
     layout: {
       background: { type: ColorType.Solid, color: ground },

@@ -31,10 +31,25 @@ const LINES: Line[] = [
       </span>
     ),
   },
-  { label: "From the median", tell: (listing, standing) => <FromMedian listing={listing} standing={standing} /> },
-  { label: "24h", field: "percentChange24h", tell: ({ percentChange24h }) => <Change value={percentChange24h} /> },
-  { label: "Market cap", field: "marketCapUsd", tell: ({ marketCapUsd }) => <Dollars value={marketCapUsd} /> },
-  { label: "Volume 24h", field: "volume24hUsd", tell: ({ volume24hUsd }) => <Dollars value={volume24hUsd} /> },
+  {
+    label: "From the median",
+    tell: (listing, standing) => <FromMedian listing={listing} standing={standing} />,
+  },
+  {
+    label: "24h",
+    field: "percentChange24h",
+    tell: ({ percentChange24h }) => <Change value={percentChange24h} />,
+  },
+  {
+    label: "Market cap",
+    field: "marketCapUsd",
+    tell: ({ marketCapUsd }) => <Dollars value={marketCapUsd} />,
+  },
+  {
+    label: "Volume 24h",
+    field: "volume24hUsd",
+    tell: ({ volume24hUsd }) => <Dollars value={volume24hUsd} />,
+  },
   { label: "Rank", field: "rank", tell: ({ rank }) => (rank === null ? <Nothing /> : whole(rank)) },
   { label: "Circulating", tell: ({ circulatingSupply }) => <Units value={circulatingSupply} /> },
   { label: "Total supply", tell: ({ totalSupply }) => <Units value={totalSupply} /> },
@@ -45,7 +60,10 @@ const LINES: Line[] = [
   { label: "Observed", tell: ({ observedAt }) => <Ago instant={observedAt} /> },
   { label: "First seen", tell: ({ firstSeenAt }) => <Ago instant={firstSeenAt} /> },
   { label: "Last seen", tell: ({ lastSeenAt }) => <Ago instant={lastSeenAt} /> },
-  { label: "Still listed", tell: ({ active }) => (active ? "yes" : <span className="warn">no longer</span>) },
+  {
+    label: "Still listed",
+    tell: ({ active }) => (active ? "yes" : <span className="warn">no longer</span>),
+  },
 ];
 
 export function Comparison({ listings, provenance, spreadPercent }: ComparisonProps) {
@@ -107,7 +125,9 @@ function Taken() {
 function FromMedian({ listing, standing }: { listing: Listing; standing: Standing }) {
   if (listing.priceUsd === null || standing.median === null) return <Nothing />;
   if (!standing.fresh.has(listing.id)) return <span className="faint">too old to count</span>;
-  return <span className="faint">{percent(distance(Number(listing.priceUsd), standing.median), 3)}</span>;
+  return (
+    <span className="faint">{percent(distance(Number(listing.priceUsd), standing.median), 3)}</span>
+  );
 }
 
 function Dollars({ value }: { value: string | null }) {
@@ -131,7 +151,9 @@ function Strip({
   const { fresh, low, high } = standing;
   const counted = listings.filter(({ id }) => fresh.has(id));
   if (counted.length < 2) {
-    return <p className="strip-note faint">Only one source has a fresh price, so there is no spread.</p>;
+    return (
+      <p className="strip-note faint">Only one source has a fresh price, so there is no spread.</p>
+    );
   }
   const place = (price: number) => (high === low ? 50 : ((price - low) / (high - low)) * 100);
   return (
@@ -140,7 +162,9 @@ function Strip({
         <span>
           <Price value={String(low)} significant={DIGITS} />
         </span>
-        <span className="strong">{spreadPercent === null ? "" : `spread ${spread(spreadPercent)}`}</span>
+        <span className="strong">
+          {spreadPercent === null ? "" : `spread ${spread(spreadPercent)}`}
+        </span>
         <span>
           <Price value={String(high)} significant={DIGITS} />
         </span>

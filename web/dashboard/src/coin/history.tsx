@@ -37,10 +37,9 @@ function useFeed({ ticker, savedAt }: HistoryProps) {
   const feed = useMemo(() => new CandleFeed(ticker, interval), [ticker, interval]);
   const state = useStore(feed.state);
   useEffect(() => void feed.refresh(), [feed, savedAt]);
-  const shorter = !isChosen && state.loaded && state.candles.length < FEW ? SHORTER[interval] : undefined;
-  useEffect(() => {
-    if (shorter) setInterval(shorter);
-  }, [shorter]);
+  const shorter =
+    !isChosen && state.loaded && state.candles.length < FEW ? SHORTER[interval] : undefined;
+  if (shorter) setInterval(shorter);
   const choose = (next: Interval) => {
     setChosen(true);
     setInterval(next);
@@ -59,7 +58,11 @@ export function History(props: HistoryProps) {
         <h2 id="history">Price</h2>
         <Segments
           label="Interval"
-          options={Object.entries(INTERVALS).map(([key, { label, name }]) => [key as Interval, label, name])}
+          options={Object.entries(INTERVALS).map(([key, { label, name }]) => [
+            key as Interval,
+            label,
+            name,
+          ])}
           value={feed.interval}
           onChange={choose}
         />
@@ -81,7 +84,9 @@ export function History(props: HistoryProps) {
           />
         )}
         {state.loaded && state.candles.length === 0 && (
-          <p className="chart-note faint">No price has changed in the time that this interval shows.</p>
+          <p className="chart-note faint">
+            No price has changed in the time that this interval shows.
+          </p>
         )}
       </div>
       <p className="faint small chart-foot">
@@ -98,13 +103,28 @@ export function History(props: HistoryProps) {
 function ZoomButtons({ handle }: { handle: React.RefObject<ChartHandle | null> }) {
   return (
     <div className="zoom" role="group" aria-label="Zoom">
-      <button type="button" className="icon-button" aria-label="Zoom in" onClick={() => handle.current?.zoom(0.6)}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Zoom in"
+        onClick={() => handle.current?.zoom(0.6)}
+      >
         <PlusIcon />
       </button>
-      <button type="button" className="icon-button" aria-label="Zoom out" onClick={() => handle.current?.zoom(1.6)}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Zoom out"
+        onClick={() => handle.current?.zoom(1.6)}
+      >
         <MinusIcon />
       </button>
-      <button type="button" className="icon-button" aria-label="Show all" onClick={() => handle.current?.fit()}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Show all"
+        onClick={() => handle.current?.fit()}
+      >
         <FitIcon />
       </button>
     </div>

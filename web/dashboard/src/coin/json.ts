@@ -44,14 +44,23 @@ export function valueAt(text: string, names: readonly string[]): string | undefi
     const token = match[0];
     if (isOpening(token)) depth += 1;
     if (isClosing(token)) depth -= 1;
-    if (depth !== found + 1 || tokens[index + 1]?.[0] !== ":" || token !== JSON.stringify(names[found])) continue;
+    if (
+      depth !== found + 1 ||
+      tokens[index + 1]?.[0] !== ":" ||
+      token !== JSON.stringify(names[found])
+    )
+      continue;
     found += 1;
     if (found === names.length) return valueFrom(text, tokens, index + 2);
   }
   return undefined;
 }
 
-function valueFrom(text: string, tokens: readonly RegExpExecArray[], start: number): string | undefined {
+function valueFrom(
+  text: string,
+  tokens: readonly RegExpExecArray[],
+  start: number,
+): string | undefined {
   let depth = 0;
   for (const match of tokens.slice(start)) {
     const token = match[0];

@@ -1,12 +1,11 @@
 // One coin: its price over time, what each source says of it, who else trades under its ticker, and the raw payloads.
 import { useEffect, useRef } from "react";
 import { useQuery } from "../api/query";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import type { Coin } from "../coins/documents";
-import { useCoin } from "../coins/row";
-import { coinStore } from "../coins/store";
+import { coinStore, useCoin } from "../coins/store";
 import { exact, isRounded, spread } from "../format/number";
-import { staleAfter, useOverview } from "../sources/store";
+import { staleAfter, useOverview } from "../overview/store";
 import { BackIcon } from "../ui/icons";
 import { Fact } from "../ui/facts";
 import { Empty, Problem, Waiting } from "../ui/notes";
@@ -42,7 +41,11 @@ export default function CoinPage({ ticker }: { ticker: string }) {
         <>
           <CoinHead coin={shown} rivals={detail?.rivals.length ?? 0} />
           <History ticker={ticker} savedAt={shown.ingestedAt} />
-          {detail ? <Sides detail={detail} spreadPercent={shown.priceSpreadPercent} /> : <Waiting rows={5} />}
+          {detail ? (
+            <Sides detail={detail} spreadPercent={shown.priceSpreadPercent} />
+          ) : (
+            <Waiting rows={5} />
+          )}
         </>
       ) : data ? (
         <Empty isPage title={`No coin trades under ${ticker}`}>
@@ -58,7 +61,11 @@ export default function CoinPage({ ticker }: { ticker: string }) {
 }
 
 /** The listings stand behind the coin: read them again when it has moved on. */
-function useReloadOnChange(live: string | undefined, read: string | undefined, reload: () => void): void {
+function useReloadOnChange(
+  live: string | undefined,
+  read: string | undefined,
+  reload: () => void,
+): void {
   const asked = useRef<string>(undefined);
   useEffect(() => {
     if (!live || !read || live <= read || asked.current === live) return;
@@ -80,7 +87,11 @@ function goBack(event: React.MouseEvent): void {
 function Sides({ detail, spreadPercent }: { detail: Detail; spreadPercent: number | null }) {
   return (
     <>
-      <Comparison listings={detail.listings} provenance={detail.provenance} spreadPercent={spreadPercent} />
+      <Comparison
+        listings={detail.listings}
+        provenance={detail.provenance}
+        spreadPercent={spreadPercent}
+      />
       <Rivals ticker={detail.ticker} rivals={detail.rivals} />
       <Payloads listings={[...detail.listings, ...detail.rivals]} />
     </>
@@ -110,7 +121,9 @@ function CoinHead({ coin, rivals }: { coin: Coin; rivals: number }) {
         <Fact label="Volume 24h">
           <Money value={coin.volume24hUsd} />
         </Fact>
-        <Fact label="Spread">{coin.priceSpreadPercent === null ? <Nothing /> : spread(coin.priceSpreadPercent)}</Fact>
+        <Fact label="Spread">
+          {coin.priceSpreadPercent === null ? <Nothing /> : spread(coin.priceSpreadPercent)}
+        </Fact>
         <Fact label="Source">{coin.source}</Fact>
         <Fact label="Observed">
           <Ago instant={coin.createdAt} />
@@ -134,7 +147,9 @@ function Title({ coin, rivals }: { coin: Coin; rivals: number }) {
       <span className="coin-name">{coin.name}</span>
       {coin.rank !== null && <span className="badge">Rank {coin.rank}</span>}
       {stale && <span className="badge caution">Stale</span>}
-      {wide !== null && wide > WIDE_SPREAD && <span className="badge caution">Sources disagree by {spread(wide)}</span>}
+      {wide !== null && wide > WIDE_SPREAD && (
+        <span className="badge caution">Sources disagree by {spread(wide)}</span>
+      )}
       {rivals > 0 && (
         <a className="badge" href="#rivals">
           {rivals} {rivals === 1 ? "rival" : "rivals"}

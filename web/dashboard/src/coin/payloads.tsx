@@ -14,7 +14,11 @@ export function Payloads({ listings }: { listings: readonly Listing[] }) {
     <section className="card" aria-labelledby="payload">
       <div className="card-head">
         <h2 id="payload">Raw payload</h2>
-        <select aria-label="Listing" value={listing.id} onChange={(event) => setChosen(event.target.value)}>
+        <select
+          aria-label="Listing"
+          value={listing.id}
+          onChange={(event) => setChosen(event.target.value)}
+        >
           {listings.map(({ id, source, externalId }) => (
             <option key={id} value={id}>
               {source} · {externalId}
@@ -39,7 +43,10 @@ function PayloadText({ listing: { source, externalId, observedAt } }: { listing:
     requestText(Payload, { source, externalId }, { signal: aborter.signal })
       .then((answer) => {
         read(answer);
-        setFetched({ text: layOut(valueAt(answer, ["data", "listing", "payload"]) ?? "null"), error: null });
+        setFetched({
+          text: layOut(valueAt(answer, ["data", "listing", "payload"]) ?? "null"),
+          error: null,
+        });
       })
       .catch((reason: unknown) => {
         if (!aborter.signal.aborted) setFetched((before) => ({ ...before, error: reason }));
@@ -48,8 +55,13 @@ function PayloadText({ listing: { source, externalId, observedAt } }: { listing:
     // A newer observation has a newer payload.
   }, [source, externalId, observedAt]);
   if (text === null)
-    return error === null ? <Waiting rows={5} label="Loading the payload" /> : <Problem error={error} />;
-  if (text === "null") return <p className="card-note faint">No payload of this listing is kept.</p>;
+    return error === null ? (
+      <Waiting rows={5} label="Loading the payload" />
+    ) : (
+      <Problem error={error} />
+    );
+  if (text === "null")
+    return <p className="card-note faint">No payload of this listing is kept.</p>;
   return (
     <div className="payload">
       <div className="payload-head faint small">

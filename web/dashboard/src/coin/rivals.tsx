@@ -9,7 +9,9 @@ export function Rivals({ ticker, rivals }: { ticker: string; rivals: readonly Li
       <div className="card-head">
         <h2 id="rivals">Rivals for {ticker}</h2>
         {rivals.length > 0 && (
-          <p className="faint small">Other assets that use the ticker; nothing of them is in the record above.</p>
+          <p className="faint small">
+            Other assets that use the ticker; nothing of them is in the record above.
+          </p>
         )}
       </div>
       {rivals.length === 0 ? (
@@ -31,8 +33,16 @@ const COLUMNS: Column[] = [
   { label: "Source", tell: ({ source }) => source },
   { label: "Id there", tell: ({ externalId }) => <code>{externalId}</code> },
   { label: "Price", isNumber: true, tell: ({ priceUsd }) => <Price value={priceUsd} /> },
-  { label: "24h", isNumber: true, tell: ({ percentChange24h }) => <Change value={percentChange24h} /> },
-  { label: "Market cap", isNumber: true, tell: ({ marketCapUsd }) => <Money value={marketCapUsd} /> },
+  {
+    label: "24h",
+    isNumber: true,
+    tell: ({ percentChange24h }) => <Change value={percentChange24h} />,
+  },
+  {
+    label: "Market cap",
+    isNumber: true,
+    tell: ({ marketCapUsd }) => <Money value={marketCapUsd} />,
+  },
   { label: "Rank", isNumber: true, tell: ({ rank }) => rank ?? <Nothing /> },
   { label: "Observed", isNumber: true, tell: ({ observedAt }) => <Ago instant={observedAt} /> },
 ];

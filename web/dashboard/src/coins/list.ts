@@ -18,7 +18,13 @@ const FIRST_PAGE = 60;
 const NEXT_PAGE = 250;
 
 export class CoinList {
-  readonly state = new Store<ListState>({ tickers: [], total: null, hasMore: true, loading: false, error: null });
+  readonly state = new Store<ListState>({
+    tickers: [],
+    total: null,
+    hasMore: true,
+    loading: false,
+    error: null,
+  });
   /** How far down somebody has scrolled, in pixels; for when they come back. */
   offset = 0;
   #cursor: string | null = null;
@@ -42,7 +48,14 @@ export class CoinList {
     this.#aborter.abort();
     this.#aborter = new AbortController();
     this.offset = 0;
-    await this.#read(null, Math.min(NEXT_PAGE, Math.max(FIRST_PAGE, this.state.get().tickers.length)));
+    await this.#read(
+      null,
+      Math.min(NEXT_PAGE, Math.max(FIRST_PAGE, this.state.get().tickers.length)),
+    );
+  }
+
+  saveOffset(offset: number): void {
+    this.offset = offset;
   }
 
   close(): void {
@@ -54,15 +67,25 @@ export class CoinList {
     this.state.patch({ loading: true, error: null });
     try {
       if (after === null) void this.#count(signal);
-      const { coins } = await request(CoinPage, { filter: this.filter, orderBy: this.order, first, after }, { signal });
+      const { coins } = await request(
+        CoinPage,
+        { filter: this.filter, orderBy: this.order, first, after },
+        { signal },
+      );
       coinStore.put(coins.nodes);
       if (after === null) this.#known.clear();
       // A coin that moved between two pages can stand on both.
-      const fresh = coins.nodes.map((coin) => coin.ticker).filter((ticker) => !this.#known.has(ticker));
+      const fresh = coins.nodes
+        .map((coin) => coin.ticker)
+        .filter((ticker) => !this.#known.has(ticker));
       for (const ticker of fresh) this.#known.add(ticker);
       this.#cursor = coins.pageInfo.endCursor;
       const before = after === null ? [] : this.state.get().tickers;
-      this.state.patch({ tickers: [...before, ...fresh], hasMore: coins.pageInfo.hasNextPage, loading: false });
+      this.state.patch({
+        tickers: [...before, ...fresh],
+        hasMore: coins.pageInfo.hasNextPage,
+        loading: false,
+      });
     } catch (error) {
       if (!signal.aborted) this.state.patch({ loading: false, error });
     }

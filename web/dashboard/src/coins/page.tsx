@@ -2,9 +2,9 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { connection } from "../api/socket";
 import { useStore } from "../api/store";
-import { useSearch } from "../app/router";
+import { useSearch } from "../navigation/router";
 import { whole } from "../format/number";
-import { useOverview } from "../sources/store";
+import { useOverview } from "../overview/store";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { Ago } from "../ui/values";
 import { CoinList } from "./list";
@@ -85,7 +85,9 @@ function NoCoins({ isFiltered }: { isFiltered: boolean }) {
 function Count({ shown, isFiltered }: { shown: number | null; isFiltered: boolean }) {
   return (
     <p className="faint count" aria-live="polite">
-      {shown === null ? " " : `${whole(shown)} ${shown === 1 ? "coin" : "coins"}${isFiltered ? " found" : ""}`}
+      {shown === null
+        ? " "
+        : `${whole(shown)} ${shown === 1 ? "coin" : "coins"}${isFiltered ? " found" : ""}`}
     </p>
   );
 }
@@ -131,7 +133,17 @@ function Figures() {
       </div>
       <div>
         <dt>Last good run</dt>
-        <dd>{stats ? stats.lastSuccess ? <Ago instant={stats.lastSuccess.finishedAt} /> : "none yet" : "…"}</dd>
+        <dd>
+          {stats ? (
+            stats.lastSuccess ? (
+              <Ago instant={stats.lastSuccess.finishedAt} />
+            ) : (
+              "none yet"
+            )
+          ) : (
+            "…"
+          )}
+        </dd>
       </div>
     </dl>
   );

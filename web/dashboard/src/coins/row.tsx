@@ -1,12 +1,12 @@
 import { memo, type ReactNode, useCallback, useEffect, useRef, useSyncExternalStore } from "react";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { spread } from "../format/number";
-import { staleAfter, useOverview } from "../sources/store";
+import { staleAfter, useOverview } from "../overview/store";
 import { useNow } from "../ui/now";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
 import type { Coin } from "./documents";
 import { sparkPath, sparkStore } from "./sparks";
-import { coinStore } from "./store";
+import { useCoin } from "./store";
 
 /** Tells the page of a coin that going back comes to the table as it was left. */
 const FROM_TABLE = { fromTable: true };
@@ -20,18 +20,18 @@ interface RowProps {
   top: number;
 }
 
-export function useCoin(ticker: string): Coin | undefined {
-  const subscribe = useCallback((listener: () => void) => coinStore.subscribe(ticker, listener), [ticker]);
-  return useSyncExternalStore(subscribe, () => coinStore.get(ticker));
-}
-
 /** One coin; it draws itself anew when its own ticker changes and not before. */
 export const Row = memo(function Row({ ticker, index, top }: RowProps) {
   const coin = useCoin(ticker);
   if (!coin) return null;
   return (
     // The first row is the head.
-    <div className="row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}>
+    <div
+      className="row"
+      role="row"
+      aria-rowindex={index + 2}
+      style={{ transform: `translateY(${top}px)` }}
+    >
       {cell("c-rank number faint", coin.rank ?? <Nothing />)}
       {cell(
         "c-ticker",
@@ -73,7 +73,10 @@ function LivePrice({ value }: { value: string | null }) {
     shown.current = value;
     if (before === null || value === null || before === value || calm.matches) return;
     const wash = Number(value) > Number(before) ? "var(--up-wash)" : "var(--down-wash)";
-    element.current?.animate({ backgroundColor: [wash, "transparent"] }, { duration: 1_200, easing: "ease-out" });
+    element.current?.animate(
+      { backgroundColor: [wash, "transparent"] },
+      { duration: 1_200, easing: "ease-out" },
+    );
   }, [value]);
   return (
     <span className="live-price" ref={element}>
@@ -84,10 +87,14 @@ function LivePrice({ value }: { value: string | null }) {
 
 function Sparkline({ coin }: { coin: Coin }) {
   const { ticker, createdAt, priceUsdExact } = coin;
-  const subscribe = useCallback((listener: () => void) => sparkStore.subscribe(ticker, listener), [ticker]);
+  const subscribe = useCallback(
+    (listener: () => void) => sparkStore.subscribe(ticker, listener),
+    [ticker],
+  );
   const spark = useSyncExternalStore(subscribe, () => sparkStore.get(ticker));
   useEffect(() => {
-    if (priceUsdExact !== null) sparkStore.extend(ticker, Date.parse(createdAt), Number(priceUsdExact));
+    if (priceUsdExact !== null)
+      sparkStore.extend(ticker, Date.parse(createdAt), Number(priceUsdExact));
   }, [ticker, createdAt, priceUsdExact]);
   const path = spark && sparkPath(spark, SPARK_WIDTH, SPARK_HEIGHT);
   if (!spark || !path) return null;

@@ -29,7 +29,7 @@ export class SparkStore {
   readonly #askedAt = new Map<string, number>();
   readonly #listeners = new Map<string, () => void>();
   #wanted = new Set<string>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #scheduled = false;
 
   get(ticker: string): Spark | undefined {
     return this.#sparks.get(ticker);
@@ -51,26 +51,38 @@ export class SparkStore {
     const last = spark?.points.at(-1);
     if (spark && spark.span < DAY_MS) this.#askUnlessAskedFor(ticker, GROWING_MS);
     if (!spark || !last || at <= last[0]) return;
-    const points = [...spark.points.filter(([time]) => time > at - spark.span), [at, price] as const];
+    const points = [
+      ...spark.points.filter(([time]) => time > at - spark.span),
+      [at, price] as const,
+    ];
     this.#set(ticker, { ...spark, points });
   }
 
   #askUnlessAskedFor(ticker: string, milliseconds: number): void {
     if (Date.now() - (this.#askedAt.get(ticker) ?? 0) <= milliseconds) return;
     this.#wanted.add(ticker);
-    this.#timer ??= setTimeout(() => void this.#ask(), GATHER_MS);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setTimeout(() => void this.#ask(), GATHER_MS);
   }
 
   async #ask(): Promise<void> {
-    this.#timer = undefined;
+    this.#scheduled = false;
     const tickers = [...this.#wanted].slice(0, BATCH);
     for (const ticker of tickers) {
       this.#wanted.delete(ticker);
       this.#askedAt.set(ticker, Date.now());
     }
-    if (this.#wanted.size > 0) this.#timer = setTimeout(() => void this.#ask(), GATHER_MS);
+    if (this.#wanted.size > 0) this.#schedule();
     const now = serverNow();
-    const [day, hour] = [DAY_MS, HOUR_MS].map((span) => new Date(now - span).toISOString()) as [string, string];
+    const [day, hour] = [DAY_MS, HOUR_MS].map((span) => new Date(now - span).toISOString()) as [
+      string,
+      string,
+    ];
     try {
       const { coins } = await request(Sparklines, { tickers, first: tickers.length, day, hour });
       for (const coin of coins.nodes) this.#set(coin.ticker, choose(coin.day, coin.hour));
@@ -88,7 +100,9 @@ export class SparkStore {
 
 function choose(day: Series, hour: Series): Spark {
   const isLong = day.length >= FEWEST_HOURS;
-  const points = (isLong ? day : hour).map(({ start, close }) => [Date.parse(start), Number(close)] as const);
+  const points = (isLong ? day : hour).map(
+    ({ start, close }) => [Date.parse(start), Number(close)] as const,
+  );
   return { span: isLong ? DAY_MS : HOUR_MS, points };
 }
 
@@ -103,6 +117,7 @@ export function sparkPath({ points }: Spark, width: number, height: number): str
   const low = Math.min(...prices);
   const range = Math.max(...prices) - low;
   const x = (at: number) => (((at - first[0]) / (last[0] - first[0])) * width).toFixed(1);
-  const y = (price: number) => (range === 0 ? height / 2 : height - ((price - low) / range) * height).toFixed(1);
+  const y = (price: number) =>
+    (range === 0 ? height / 2 : height - ((price - low) / range) * height).toFixed(1);
   return `M${points.map(([at, price]) => `${x(at)} ${y(price)}`).join("L")}`;
 }

@@ -1,5 +1,6 @@
 // Every coin that the page knows, by ticker. A row follows its own ticker only, so an update of five hundred coins draws
 // the few rows that can be seen, once.
+import { useCallback, useSyncExternalStore } from "react";
 import type { Coin } from "./documents";
 
 type Listener = () => void;
@@ -79,3 +80,12 @@ export const coinStore = new CoinStore((flush) => {
   if (document.visibilityState === "hidden") setTimeout(flush, 1_000);
   else requestAnimationFrame(flush);
 });
+
+/** The coin of a ticker, followed; undefined until the page knows it. */
+export function useCoin(ticker: string): Coin | undefined {
+  const subscribe = useCallback(
+    (listener: () => void) => coinStore.subscribe(ticker, listener),
+    [ticker],
+  );
+  return useSyncExternalStore(subscribe, () => coinStore.get(ticker));
+}

@@ -1,7 +1,13 @@
 // The table: only the rows that can be seen are in the page, and the next pages come before their end is reached.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useSyncExternalStore } from "react";
-import { replaceSearch } from "../app/router";
+import {
+  type KeyboardEvent,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useSyncExternalStore,
+} from "react";
+import { replaceSearch } from "../navigation/router";
 import { whole } from "../format/number";
 import { DownIcon, UpIcon } from "../ui/icons";
 import type { CoinOrder, CoinOrderField } from "./documents";
@@ -23,7 +29,11 @@ const COLUMNS: Column[] = [
   { name: "name", label: "Name", sort: "NAME" },
   { name: "price", label: "Price", sort: "PRICE_USD", number: true },
   { name: "change", label: "24h", sort: "PERCENT_CHANGE_24H", number: true },
-  { name: "spark", label: "Trend", hint: "The last 24 hours; the last hour where there is no longer past yet" },
+  {
+    name: "spark",
+    label: "Trend",
+    hint: "The last 24 hours; the last hour where there is no longer past yet",
+  },
   { name: "cap", label: "Market cap", sort: "MARKET_CAP_USD", number: true },
   { name: "volume", label: "Volume 24h", sort: "VOLUME_24H_USD", number: true },
   { name: "spread", label: "Spread", number: true },
@@ -51,8 +61,13 @@ interface TableProps {
 }
 
 /** Which rows can be seen, for a table that scrolls within an element. */
-function useRows(scroller: React.RefObject<HTMLDivElement | null>, list: CoinList, tickers: readonly string[]) {
+function useRows(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  list: CoinList,
+  tickers: readonly string[],
+) {
   const rowHeight = useSyncExternalStore(onNarrow, () => (NARROW.matches ? NARROW_ROW_PX : ROW_PX));
+  // eslint-disable-next-line react-hooks/incompatible-library -- the build does not run React Compiler
   const virtualizer = useVirtualizer({
     count: tickers.length,
     getScrollElement: () => scroller.current,
@@ -82,11 +97,17 @@ export function Table({ list, state }: TableProps) {
   const focusRow = (index: number) => {
     virtualizer.scrollToIndex(index);
     requestAnimationFrame(() => {
-      scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus({ preventScroll: true });
+      scroller.current
+        ?.querySelector<HTMLElement>(`[data-index="${index}"]`)
+        ?.focus({ preventScroll: true });
     });
   };
   return (
-    <div className="scroller" ref={scroller} onScroll={(event) => (list.offset = event.currentTarget.scrollTop)}>
+    <div
+      className="scroller"
+      ref={scroller}
+      onScroll={(event) => list.saveOffset(event.currentTarget.scrollTop)}
+    >
       <div
         className="table"
         role="table"
@@ -105,7 +126,9 @@ export function Table({ list, state }: TableProps) {
       </div>
       {hasMore && tickers.length > 0 && (
         <p className="faint more">
-          {error ? "" : `${whole(tickers.length)} of ${total === null ? "more" : whole(total)} read …`}
+          {error
+            ? ""
+            : `${whole(tickers.length)} of ${total === null ? "more" : whole(total)} read …`}
         </p>
       )}
     </div>

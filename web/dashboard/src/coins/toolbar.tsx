@@ -1,7 +1,7 @@
 // Search and filters; what is chosen stands in the address.
 import { useEffect, useRef, useState } from "react";
-import { replaceSearch } from "../app/router";
-import { useOverview } from "../sources/store";
+import { replaceSearch } from "../navigation/router";
+import { useOverview } from "../overview/store";
 import { Choice } from "../ui/choice";
 import { SearchIcon } from "../ui/icons";
 import type { CoinOrder, CoinOrderField } from "./documents";
@@ -44,7 +44,12 @@ export function Toolbar({ search, order }: { search: URLSearchParams; order: Coi
         on={search.has("disputed")}
         hint="Has rivals for its ticker, or sources that disagree by more than 3 %"
       />
-      <Toggle name="stale" label="Stale" on={search.has("stale")} hint="Older than three polls of its source" />
+      <Toggle
+        name="stale"
+        label="Stale"
+        on={search.has("stale")}
+        hint="Older than three polls of its source"
+      />
       <SortChoice order={order} />
     </div>
   );
@@ -53,7 +58,11 @@ export function Toolbar({ search, order }: { search: URLSearchParams; order: Coi
 function SearchBox({ given }: { given: string }) {
   const [text, setText] = useState(given);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => setText(given), [given]);
+  const [previous, setPrevious] = useState(given);
+  if (previous !== given) {
+    setPrevious(given);
+    setText(given);
+  }
   useEffect(() => {
     if (text === given) return;
     const timer = setTimeout(() => replaceSearch({ q: text }), TYPING_MS);
@@ -61,7 +70,8 @@ function SearchBox({ given }: { given: string }) {
   }, [text, given]);
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {
-      const isTyping = event.target instanceof HTMLElement && event.target.closest("input, select, textarea");
+      const isTyping =
+        event.target instanceof HTMLElement && event.target.closest("input, select, textarea");
       if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       input.current?.focus();
@@ -88,7 +98,17 @@ function SearchBox({ given }: { given: string }) {
   );
 }
 
-function Toggle({ name, label, on, hint }: { name: string; label: string; on: boolean; hint: string }) {
+function Toggle({
+  name,
+  label,
+  on,
+  hint,
+}: {
+  name: string;
+  label: string;
+  on: boolean;
+  hint: string;
+}) {
   return (
     <button
       type="button"

@@ -50,7 +50,10 @@ function orderOf(search: URLSearchParams): CoinOrder {
   if (field === null || !(field in SORTS)) return DEFAULT_ORDER;
   const direction = search.get("dir");
   const known = field as CoinOrderField;
-  return { field: known, direction: direction === "ASC" || direction === "DESC" ? direction : firstDirection(known) };
+  return {
+    field: known,
+    direction: direction === "ASC" || direction === "DESC" ? direction : firstDirection(known),
+  };
 }
 
 /** What a click on a column's head changes. */

@@ -17,7 +17,10 @@ const SCIENTIFIC = new Intl.NumberFormat("en", {
 const LETTERLESS = 1e15;
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const PERCENT = grouped(2, 2);
-const SPREAD = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumSignificantDigits: 3 });
+const SPREAD = new Intl.NumberFormat("en", {
+  minimumFractionDigits: 2,
+  maximumSignificantDigits: 3,
+});
 
 /** A price as it is shown: `lead`, then after the point `zeros` zeros that are told as a small number, then `digits`. */
 export interface ShownPrice {
@@ -36,7 +39,8 @@ export function showPrice(decimal: string, significant = SIGNIFICANT): ShownPric
   const value = Number(decimal);
   const size = Math.abs(value);
   if (size >= 1_000 || value === 0) return plain(LARGE.format(value));
-  if (size >= 1) return plain(value.toFixed(Math.max(2, significant - Math.floor(size).toString().length)));
+  if (size >= 1)
+    return plain(value.toFixed(Math.max(2, significant - Math.floor(size).toString().length)));
   const [mantissa = "", exponent = "0"] = value.toExponential(significant - 2).split("e");
   const zeros = -Number(exponent) - 1;
   // 0.99999 is rounded up to 1.
@@ -56,7 +60,8 @@ const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
 /** The same as one text, where no markup can stand: 0.0₁₇478. */
 export function priceText(decimal: string, significant = SIGNIFICANT): string {
   const { lead, zeros, digits } = showPrice(decimal, significant);
-  const count = zeros === 0 ? "" : [...String(zeros)].map((digit) => SUBSCRIPTS[Number(digit)]).join("");
+  const count =
+    zeros === 0 ? "" : String(zeros).replace(/\d/g, (digit) => SUBSCRIPTS.charAt(Number(digit)));
   return `${lead}${count}${digits}`;
 }
 
@@ -85,7 +90,8 @@ export function whole(count: number): string {
 
 /** "+1.24%"; what rounds to nothing has no sign. */
 export function percent(value: number, decimals = 2): string {
-  const text = Math.abs(value) < 1_000 ? Math.abs(value).toFixed(decimals) : PERCENT.format(Math.abs(value));
+  const text =
+    Math.abs(value) < 1_000 ? Math.abs(value).toFixed(decimals) : PERCENT.format(Math.abs(value));
   if (Number(text) === 0) return `${text}%`;
   return `${value < 0 ? "−" : "+"}${text}%`;
 }

@@ -1,4 +1,5 @@
 import { type FragmentOf, graphql, type ResultOf, type VariablesOf } from "../api/graphql";
+import { RunNotes } from "../overview/documents";
 
 export const RunRow = graphql(`
   fragment RunRow on Run @_unmask {
@@ -18,17 +19,6 @@ export const RunRow = graphql(`
   }
 `);
 
-export const RunNotes = graphql(`
-  fragment RunNotes on Run @_unmask {
-    notes {
-      about
-      text
-      count
-    }
-  }
-`);
-
-export type RunNote = FragmentOf<typeof RunNotes>["notes"][number];
 export type Run = FragmentOf<typeof RunRow>;
 export type RunStatus = Run["status"];
 
@@ -99,7 +89,9 @@ export const Rejections = graphql(`
   }
 `);
 
-export type Rejection = NonNullable<ResultOf<typeof Rejections>["run"]>["rejections"]["nodes"][number];
+export type Rejection = NonNullable<
+  ResultOf<typeof Rejections>["run"]
+>["rejections"]["nodes"][number];
 
 export const TriggerEtl = graphql(`
   mutation TriggerEtl($sources: [String!], $full: Boolean) {

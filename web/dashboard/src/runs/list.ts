@@ -51,7 +51,11 @@ export class RunList {
       this.#cursor = runs.pageInfo.endCursor;
       const ids = runs.nodes.map(({ id }) => id);
       const before = after === null ? [] : this.state.get().ids;
-      this.state.patch({ ids: [...new Set([...before, ...ids])], hasMore: runs.pageInfo.hasNextPage, loading: false });
+      this.state.patch({
+        ids: [...new Set([...before, ...ids])],
+        hasMore: runs.pageInfo.hasNextPage,
+        loading: false,
+      });
     } catch (error) {
       this.state.patch({ loading: false, error });
     }

@@ -2,7 +2,7 @@
 import { request } from "../api/request";
 import { follow } from "../api/socket";
 import { Store } from "../api/store";
-import { scheduleOverview } from "../sources/store";
+import { scheduleOverview } from "../overview/store";
 import { type Run, RunPage, RunUpdates } from "./documents";
 import { runStore } from "./store";
 

@@ -1,7 +1,7 @@
 // What runs noted: how much beside a status, and each note with its text.
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
-import type { RunNote } from "./documents";
+import type { RunNote } from "../overview/documents";
 
 /** "1 note", "1,204 notes". */
 export function notesLabel(count: number): string {

@@ -1,10 +1,10 @@
 // One line a source: what it does now.
 import { useSyncExternalStore } from "react";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import { ago, span } from "../format/time";
-import type { Source } from "../sources/documents";
-import { useOverview } from "../sources/store";
+import type { Source } from "../overview/documents";
+import { useOverview } from "../overview/store";
 import { Waiting } from "../ui/notes";
 import { useNow } from "../ui/now";
 import type { Run } from "./documents";
@@ -63,7 +63,11 @@ function Bar({ run, expected, name }: { run: Run | undefined; expected: number; 
       aria-valuemin={0}
       aria-valuemax={100}
       aria-valuenow={isRunning ? Math.round(share * 100) : 100}
-      aria-valuetext={isRunning ? `${whole(run.processed)} of about ${whole(expected)} records` : "no run under way"}
+      aria-valuetext={
+        isRunning
+          ? `${whole(run.processed)} of about ${whole(expected)} records`
+          : "no run under way"
+      }
     >
       <span style={{ width: `${share * 100}%` }} />
     </span>
@@ -73,8 +77,8 @@ function Bar({ run, expected, name }: { run: Run | undefined; expected: number; 
 function Told({ run }: { run: Run }) {
   return (
     <>
-      <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link> {whole(run.processed)} read, {whole(run.changed)}{" "}
-      changed
+      <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link> {whole(run.processed)} read,{" "}
+      {whole(run.changed)} changed
       {run.failed > 0 && <span className="warn">, {whole(run.failed)} rejected</span>}
       {run.noteCount > 0 && <span className="warn">, {notesLabel(run.noteCount)}</span>}
     </>

@@ -1,22 +1,21 @@
 // Runs: what goes on now, what went on, and asking for another.
-import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { useEffect, useMemo } from "react";
 import { useStore } from "../api/store";
-import { Link, paths, useSearch } from "../app/router";
+import { Link, paths, useSearch } from "../navigation/router";
 import { whole } from "../format/number";
-import { duration } from "../format/time";
-import { useOverview } from "../sources/store";
+import { useOverview } from "../overview/store";
 import { Choice } from "../ui/choice";
 import { Empty, Problem, Waiting } from "../ui/notes";
-import { useNow } from "../ui/now";
 import { Ago } from "../ui/values";
-import type { Run, RunStatus } from "./documents";
+import type { RunStatus } from "./documents";
+import { RunDuration } from "./duration";
 import { RunList } from "./list";
 import { runGaps, latest } from "./live";
 import { NoteBadge } from "./notes";
 import { Now } from "./now";
 import { RunDetail } from "./run";
 import { StatusBadge, STATUSES } from "./status";
-import { runStore } from "./store";
+import { useRun } from "./store";
 import { TriggerForm } from "./trigger-form";
 
 export default function RunsPage({ id }: { id?: string }) {
@@ -124,10 +123,6 @@ function RunTable({ ids }: { ids: readonly string[] }) {
   );
 }
 
-export function useRun(id: string): Run | undefined {
-  return useSyncExternalStore(runStore.subscribe, () => runStore.get(id));
-}
-
 function RunRow({ id }: { id: string }) {
   const run = useRun(id);
   if (!run) return null;
@@ -147,25 +142,19 @@ function RunRow({ id }: { id: string }) {
         <Ago instant={run.startedAt} />
       </td>
       <td className="number">
-        <Took run={run} />
+        <RunDuration run={run} />
       </td>
       {[run.pages, run.processed, run.changed, run.unchanged].map((count, index) => (
         <td key={index} className={count === 0 ? "number faint" : "number"}>
           {whole(count)}
         </td>
       ))}
-      <td className={run.failed > 0 ? "number warn strong" : "number faint"}>{whole(run.failed)}</td>
+      <td className={run.failed > 0 ? "number warn strong" : "number faint"}>
+        {whole(run.failed)}
+      </td>
       <td className="message faint" title={run.message ?? undefined}>
         {run.message}
       </td>
     </tr>
   );
-}
-
-export function Took({ run }: { run: Run }) {
-  const since = Date.parse(run.startedAt);
-  const running = useNow((now) =>
-    run.finishedAt === null ? duration(Math.floor(Math.max(0, now - since) / 1_000) * 1_000) : "",
-  );
-  return <>{run.durationMs === null ? running : duration(run.durationMs)}</>;
 }

@@ -1,18 +1,19 @@
 // One run: how it fares or ended, and what it could not read.
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useEffectEvent, useState } from "react";
 import { useQuery } from "../api/query";
 import { request } from "../api/request";
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { bytes, whole } from "../format/number";
 import { Fact } from "../ui/facts";
 import { BackIcon } from "../ui/icons";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { Ago } from "../ui/values";
-import { OneRun, type Rejection, Rejections, type Run, type RunNote } from "./documents";
+import type { RunNote } from "../overview/documents";
+import { OneRun, type Rejection, Rejections, type Run } from "./documents";
+import { RunDuration } from "./duration";
 import { NoteList } from "./notes";
-import { Took, useRun } from "./page";
 import { StatusBadge } from "./status";
-import { runStore } from "./store";
+import { runStore, useRun } from "./store";
 import { RunAgain } from "./trigger-form";
 
 export function RunDetail({ id }: { id: string }) {
@@ -24,8 +25,11 @@ export function RunDetail({ id }: { id: string }) {
   const run = useRun(id) ?? read;
   const noteCount = run?.noteCount ?? 0;
   // What tells of a run that goes on tells how many notes it has, not which.
-  useEffect(() => {
+  const reloadNotes = useEffectEvent(() => {
     if (read && noteCount > read.noteCount) reload();
+  });
+  useEffect(() => {
+    reloadNotes();
   }, [noteCount, run?.status]);
   return (
     <div className="page wide">
@@ -61,7 +65,11 @@ function Head({ run }: { run: Run }) {
         <RunAgain source={run.source} />
       </div>
       {run.message !== null && (
-        <p className={run.status === "FAILURE" || run.status === "ABANDONED" ? "card-note bad" : "card-note"}>
+        <p
+          className={
+            run.status === "FAILURE" || run.status === "ABANDONED" ? "card-note bad" : "card-note"
+          }
+        >
           {run.message}
         </p>
       )}
@@ -70,7 +78,7 @@ function Head({ run }: { run: Run }) {
           <Ago instant={run.startedAt} />
         </Fact>
         <Fact label={run.finishedAt === null ? "Takes so far" : "Took"}>
-          <Took run={run} />
+          <RunDuration run={run} />
         </Fact>
         <Fact label="Pages">{whole(run.pages)}</Fact>
         <Fact label="Records read">{whole(run.processed)}</Fact>
@@ -104,35 +112,44 @@ function Noted({ notes, count }: { notes: readonly RunNote[]; count: number }) {
 
 const PAGE = 25;
 
-interface Read {
+/** The pages of a run's rejected records that have been read. */
+interface RejectionPages {
   nodes: readonly Rejection[];
   total: number;
   cursor: string | null;
   hasMore: boolean;
 }
 
-function useRejections(id: string, failed: number) {
-  const [known, setKnown] = useState<Read | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const load = async (before: Read | null) => {
-    try {
-      const { run } = await request(Rejections, { id, first: PAGE, after: before?.cursor ?? null });
-      if (!run) return;
-      const { nodes, totalCount, pageInfo } = run.rejections;
-      setKnown({
-        nodes: [...(before?.nodes ?? []), ...nodes],
-        total: totalCount,
-        cursor: pageInfo.endCursor,
-        hasMore: pageInfo.hasNextPage,
-      });
-      setError(null);
-    } catch (reason) {
-      setError(reason);
-    }
+async function readRejections(
+  id: string,
+  before: RejectionPages | null,
+): Promise<RejectionPages | null> {
+  const { run } = await request(Rejections, { id, first: PAGE, after: before?.cursor ?? null });
+  if (!run) return before;
+  const { nodes, totalCount, pageInfo } = run.rejections;
+  return {
+    nodes: [...(before?.nodes ?? []), ...nodes],
+    total: totalCount,
+    cursor: pageInfo.endCursor,
+    hasMore: pageInfo.hasNextPage,
   };
-  // A run under way may reject more: what is shown begins anew then.
-  useEffect(() => void load(null), [id, failed]);
-  return { known, error, more: () => void load(known), retry: () => void load(null) };
+}
+
+function useRejections(id: string, failed: number) {
+  const [known, setKnown] = useState<RejectionPages | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const load = useCallback(
+    (before: RejectionPages | null) => {
+      readRejections(id, before).then((pages) => {
+        setKnown(pages);
+        setError(null);
+      }, setError);
+    },
+    [id],
+  );
+  // A running run may reject more records. The list then starts again from its first page.
+  useEffect(() => load(null), [load, failed]);
+  return { known, error, more: () => load(known), retry: () => load(null) };
 }
 
 function Rejected({ id, failed }: { id: string; failed: number }) {
@@ -150,7 +167,9 @@ function Rejected({ id, failed }: { id: string; failed: number }) {
       {error !== null && <Problem error={error} retry={retry} />}
       {!known && error === null && <Waiting rows={2} />}
       {known && known.nodes.length === 0 && (
-        <p className="card-note faint">{failed > 0 ? "They are no longer kept." : "Every record could be read."}</p>
+        <p className="card-note faint">
+          {failed > 0 ? "They are no longer kept." : "Every record could be read."}
+        </p>
       )}
       <ul className="rejections">
         {known?.nodes.map((rejection) => (
@@ -168,7 +187,11 @@ function Rejected({ id, failed }: { id: string; failed: number }) {
   );
 }
 
-function RejectionItem({ rejection: { externalId, error, payload, rejectedAt, id } }: { rejection: Rejection }) {
+function RejectionItem({
+  rejection: { externalId, error, payload, rejectedAt, id },
+}: {
+  rejection: Rejection;
+}) {
   return (
     <li>
       <p>
@@ -184,7 +207,12 @@ function RejectionItem({ rejection: { externalId, error, payload, rejectedAt, id
         )}
         , <Ago instant={rejectedAt} />, {bytes(new TextEncoder().encode(payload).length)}
       </p>
-      <pre className="bytes scroll" tabIndex={0} role="region" aria-label={`The record of ${id.replace("_", " ")}`}>
+      <pre
+        className="bytes scroll"
+        tabIndex={0}
+        role="region"
+        aria-label={`The record of ${id.replace("_", " ")}`}
+      >
         {payload}
       </pre>
     </li>

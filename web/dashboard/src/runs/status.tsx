@@ -8,7 +8,9 @@ const BADGES: Record<RunStatus, { kind: string; label: string }> = {
   ABANDONED: { kind: "bad", label: "Abandoned" },
 };
 
-export const STATUSES = Object.entries(BADGES).map(([status, { label }]) => [status as RunStatus, label] as const);
+export const STATUSES = Object.entries(BADGES).map(
+  ([status, { label }]) => [status as RunStatus, label] as const,
+);
 
 export function StatusBadge({ status }: { status: RunStatus }) {
   const { kind, label } = BADGES[status];

@@ -1,4 +1,5 @@
 // Every run that the page knows, by id; and of each source the newest.
+import { useSyncExternalStore } from "react";
 import type { Run } from "./documents";
 
 type Listener = () => void;
@@ -30,7 +31,8 @@ export class RunStore {
       changed = true;
       this.#runs.set(run.id, run);
       const newest = this.#newest.get(run.source);
-      if (!newest || run.id === newest.id || run.startedAt > newest.startedAt) this.#newest.set(run.source, run);
+      if (!newest || run.id === newest.id || run.startedAt > newest.startedAt)
+        this.#newest.set(run.source, run);
     }
     if (changed) for (const listener of [...this.#listeners]) listener();
   }
@@ -43,3 +45,8 @@ export function isFurther(run: Run, known: Run): boolean {
 }
 
 export const runStore = new RunStore();
+
+/** The run with this id, followed; undefined until the page knows it. */
+export function useRun(id: string): Run | undefined {
+  return useSyncExternalStore(runStore.subscribe, () => runStore.get(id));
+}

@@ -1,9 +1,9 @@
 // The form that asks for a run, and what became of it.
-import { type FormEvent, useEffect, useId, useState } from "react";
+import { type SubmitEvent, useEffect, useId, useState } from "react";
 import { useQuery } from "../api/query";
 import { useStore } from "../api/store";
-import { Link, paths } from "../app/router";
-import { useOverview } from "../sources/store";
+import { Link, paths } from "../navigation/router";
+import { useOverview } from "../overview/store";
 import { Problem } from "../ui/notes";
 import { Ago } from "../ui/values";
 import { RequestProgress } from "./documents";
@@ -19,7 +19,10 @@ export function TriggerForm() {
   const [full, setFull] = useState(false);
   const wanted = enabled.filter((name) => !left.has(name));
   const toggle = (name: string) =>
-    setLeft((before) => new Set(before.has(name) ? [...before].filter((one) => one !== name) : [...before, name]));
+    setLeft(
+      (before) =>
+        new Set(before.has(name) ? [...before].filter((one) => one !== name) : [...before, name]),
+    );
   const { submit, busy, error } = useTrigger(() => trigger(left.size === 0 ? null : wanted, full));
   const requestId = useStore(lastRequest);
   return (
@@ -39,8 +42,15 @@ export function TriggerForm() {
             </label>
           ))}
         </fieldset>
-        <label className="check" title="Ignore checkpoints and what the sources say has not changed">
-          <input type="checkbox" checked={full} onChange={(event) => setFull(event.target.checked)} />
+        <label
+          className="check"
+          title="Ignore checkpoints and what the sources say has not changed"
+        >
+          <input
+            type="checkbox"
+            checked={full}
+            onChange={(event) => setFull(event.target.checked)}
+          />
           From the start
         </label>
         <button type="submit" className="primary" disabled={busy || wanted.length === 0}>
@@ -56,7 +66,7 @@ export function TriggerForm() {
 function useTrigger(ask: () => Promise<void>) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const submit = (event: FormEvent) => {
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (token.get() === "") {
       setError(new Error("It needs the scheduler token: `kasparro token` shows it."));
@@ -144,7 +154,8 @@ function Progress({ id }: { id: string }) {
   return (
     <div className="request" role="status">
       <p>
-        <strong>{id.replace("_", " ")}</strong> {SAID[found.status]}; asked <Ago instant={found.requestedAt} />.
+        <strong>{id.replace("_", " ")}</strong> {SAID[found.status]}; asked{" "}
+        <Ago instant={found.requestedAt} />.
       </p>
       <ul>
         {found.runs.map((run) => (

@@ -19,7 +19,9 @@ export function FilesRead({ stamp }: { stamp: string }) {
           <section key={name} className="card" aria-labelledby={`files-${name}`}>
             <div className="card-head">
               <h2 id={`files-${name}`}>Files of {name}</h2>
-              {files.length > 0 && <p className="faint small">Those read last, as kasparro check shows them</p>}
+              {files.length > 0 && (
+                <p className="faint small">Those read last, as kasparro check shows them</p>
+              )}
             </div>
             {files.length === 0 && <p className="card-note faint">No file was read yet.</p>}
             {files.map((file, index) => (

@@ -1,5 +1,5 @@
 // The sources: how each fares, when it is asked next, and how far it got.
-import { Link, paths } from "../app/router";
+import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import { ago, duration, period } from "../format/time";
 import { NoteBadge, NoteList } from "../runs/notes";
@@ -8,10 +8,10 @@ import { Fact } from "../ui/facts";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { useNow } from "../ui/now";
 import { Ago, Nothing } from "../ui/values";
-import type { Source } from "./documents";
+import type { Source } from "../overview/documents";
 import { FilesRead } from "./files-read";
-import { trouble } from "./health";
-import { scheduleOverview, useOverview } from "./store";
+import { trouble } from "../overview/health";
+import { scheduleOverview, useOverview } from "../overview/store";
 
 export default function SourcesPage() {
   const { sources, error } = useOverview();
@@ -55,7 +55,9 @@ const HEALTH = {
 };
 
 function SourceCard({ source, priority }: { source: Source; priority: number }) {
-  const { kind, label } = source.enabled ? HEALTH[source.health] : { kind: "", label: "Switched off" };
+  const { kind, label } = source.enabled
+    ? HEALTH[source.health]
+    : { kind: "", label: "Switched off" };
   const told = trouble(source);
   return (
     <section className="card source" aria-labelledby={`source-${source.name}`}>
@@ -73,17 +75,23 @@ function SourceCard({ source, priority }: { source: Source; priority: number }) 
         <Fact label="Kind">{source.kind === "API" ? "Provider's interface" : "Files"}</Fact>
         <Fact label="Priority">{priority}</Fact>
         <Fact label="Listings">
-          <Link href={`${paths.coins}?source=${encodeURIComponent(source.name)}`}>{whole(source.listingCount)}</Link>
+          <Link href={`${paths.coins}?source=${encodeURIComponent(source.name)}`}>
+            {whole(source.listingCount)}
+          </Link>
         </Fact>
         <Fact label="Next run">
           <NextRun source={source} />
         </Fact>
         <Fact label="Polled every">{period(source.pollSeconds)}</Fact>
         {source.kind === "API" && (
-          <Fact label="Polls a month, at this pace">{whole(Math.round(MONTH_SECONDS / source.pollSeconds))}</Fact>
+          <Fact label="Polls a month, at this pace">
+            {whole(Math.round(MONTH_SECONDS / source.pollSeconds))}
+          </Fact>
         )}
         <Fact label="Failures in a row">
-          <span className={source.consecutiveFailures > 0 ? "warn" : ""}>{source.consecutiveFailures}</span>
+          <span className={source.consecutiveFailures > 0 ? "warn" : ""}>
+            {source.consecutiveFailures}
+          </span>
         </Fact>
       </dl>
       <LastRun source={source} />
@@ -121,7 +129,9 @@ function LastRun({ source: { lastRun } }: { source: Source }) {
           <Fact label="Began">
             <Ago instant={lastRun.startedAt} />
           </Fact>
-          <Fact label="Took">{lastRun.durationMs === null ? <Nothing /> : duration(lastRun.durationMs)}</Fact>
+          <Fact label="Took">
+            {lastRun.durationMs === null ? <Nothing /> : duration(lastRun.durationMs)}
+          </Fact>
           <Fact label="Read, changed, rejected">
             {whole(lastRun.processed)}, {whole(lastRun.changed)},{" "}
             <span className={lastRun.failed > 0 ? "warn" : ""}>{whole(lastRun.failed)}</span>

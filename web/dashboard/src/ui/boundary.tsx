@@ -31,7 +31,9 @@ export class Boundary extends Component<Props, State> {
     const { error } = this.state;
     return (
       <Empty isPage title="This page could not be shown">
-        <p role="alert">An error of the dashboard itself: {error instanceof Error ? error.message : String(error)}</p>
+        <p role="alert">
+          An error of the dashboard itself: {error instanceof Error ? error.message : String(error)}
+        </p>
         <div className="ways">
           <button type="button" onClick={this.retry}>
             Try again

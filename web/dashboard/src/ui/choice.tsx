@@ -1,5 +1,5 @@
 // One of some values, or any: kept in the address.
-import { replaceSearch } from "../app/router";
+import { replaceSearch } from "../navigation/router";
 
 interface ChoiceProps {
   label: string;

@@ -16,7 +16,8 @@ export async function whenIdle(jobs: (() => Promise<void>)[]): Promise<void> {
   for (const job of jobs) {
     await new Promise<void>((resolve) => {
       // Safari has no such callback.
-      if ("requestIdleCallback" in window) requestIdleCallback(() => resolve(), { timeout: LONGEST_WAIT_MS });
+      if ("requestIdleCallback" in window)
+        requestIdleCallback(() => resolve(), { timeout: LONGEST_WAIT_MS });
       else setTimeout(resolve, 0);
     });
     await job();

@@ -22,7 +22,15 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
 }
 
 /** There is nothing, and why; `isPage` where nothing else is on the page. */
-export function Empty({ title, isPage, children }: { title: string; isPage?: boolean; children?: ReactNode }) {
+export function Empty({
+  title,
+  isPage,
+  children,
+}: {
+  title: string;
+  isPage?: boolean;
+  children?: ReactNode;
+}) {
   const Heading = isPage ? "h1" : "h2";
   return (
     <div className="note empty">

@@ -59,7 +59,9 @@ function Missing({ isPage, retry }: { isPage: boolean; retry: () => void }) {
   return (
     <Empty
       isPage={isPage}
-      title={isOffline ? "No connection to the server" : "This part of the page could not be loaded"}
+      title={
+        isOffline ? "No connection to the server" : "This part of the page could not be loaded"
+      }
     >
       <p role="alert">
         {isOffline

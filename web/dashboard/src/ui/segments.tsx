@@ -7,7 +7,12 @@ interface SegmentsProps<Value extends string> {
 }
 
 /** A choice of one among few, all of them in sight. */
-export function Segments<Value extends string>({ label, options, value, onChange }: SegmentsProps<Value>) {
+export function Segments<Value extends string>({
+  label,
+  options,
+  value,
+  onChange,
+}: SegmentsProps<Value>) {
   return (
     <div className="segments" role="group" aria-label={label}>
       {options.map(([key, text, name]) => (

@@ -6,7 +6,9 @@ export type Theme = "system" | "light" | "dark";
 const KEY = "kasparro:theme";
 const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
 
-export const theme = new Store<Theme>((document.documentElement.dataset.theme as Theme | undefined) ?? "system");
+export const theme = new Store<Theme>(
+  (document.documentElement.dataset.theme as Theme | undefined) ?? "system",
+);
 
 /** From system to light to dark and back. */
 export function nextTheme(): void {

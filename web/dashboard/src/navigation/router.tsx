@@ -58,7 +58,10 @@ function moved(): void {
 /** Go to an address of this page's own; `state` is what is remembered of how one came there. */
 export function navigate(to: string, state: object | null = null): void {
   // The load that a new version needs is here, where a page would begin from its top anyway.
-  if (isOutdated.get()) return location.assign(to);
+  if (isOutdated.get()) {
+    location.assign(to);
+    return;
+  }
   history.pushState(state, "", to);
   window.scrollTo(0, 0);
   moved();
@@ -72,7 +75,11 @@ export function replaceSearch(changes: Record<string, string | null>): void {
     else search.delete(name);
   }
   const text = search.toString();
-  history.replaceState(history.state, "", text ? `${location.pathname}?${text}` : location.pathname);
+  history.replaceState(
+    history.state,
+    "",
+    text ? `${location.pathname}?${text}` : location.pathname,
+  );
   moved();
 }
 

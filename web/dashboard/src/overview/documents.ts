@@ -1,5 +1,14 @@
-import { graphql, type ResultOf } from "../api/graphql";
-import { RunNotes } from "../runs/documents";
+import { type FragmentOf, graphql, type ResultOf } from "../api/graphql";
+
+export const RunNotes = graphql(`
+  fragment RunNotes on Run @_unmask {
+    notes {
+      about
+      text
+      count
+    }
+  }
+`);
 
 export const Overview = graphql(
   `
@@ -49,3 +58,4 @@ export const Overview = graphql(
 
 export type Source = ResultOf<typeof Overview>["sources"][number];
 export type Stats = ResultOf<typeof Overview>["stats"];
+export type RunNote = FragmentOf<typeof RunNotes>["notes"][number];

@@ -1,0 +1,46 @@
+// ESLint for web/, tests/clients and server/pages/files. `npm run check` starts it in the
+// repository's root.
+import js from "@eslint/js";
+import { defineConfig, globalIgnores } from "eslint/config";
+import reactHooks from "eslint-plugin-react-hooks";
+import globals from "globals";
+import tseslint from "typescript-eslint";
+
+const TYPED = ["web/dashboard/{src,tests}/**/*.{ts,tsx}", "web/dashboard/vite.config.ts"];
+
+export default defineConfig(
+  globalIgnores(["**/node_modules/", "**/*.generated.*", "**/__generated__/"]),
+  { linterOptions: { reportUnusedDisableDirectives: "error" } },
+  js.configs.recommended,
+  {
+    files: ["**/*.js"],
+    languageOptions: { globals: globals.node },
+  },
+  {
+    files: ["web/dashboard/public/*.js", "server/pages/files/*.js"],
+    languageOptions: {
+      sourceType: "script",
+      globals: {
+        ...globals.browser,
+        // What the scripts before them in the page define.
+        GraphiQL: "readonly",
+        React: "readonly",
+        ReactDOM: "readonly",
+        SwaggerUIBundle: "readonly",
+      },
+    },
+  },
+  {
+    files: TYPED,
+    extends: [tseslint.configs.strictTypeChecked, reactHooks.configs.flat.recommended],
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      // `() => setOpen(true)` as a handler is the usual form in React.
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      // A number in a template needs no String().
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+    },
+  },
+);

@@ -1,0 +1,86 @@
+// The folders of src stand in layers: a file imports from its own folder and from layers below.
+import { expect, test } from "vitest";
+
+const FILES = import.meta.glob<string>("../src/**/*.{ts,tsx}", {
+  eager: true,
+  import: "default",
+  query: "?raw",
+});
+// From below upwards. What stands in no folder is `main.tsx`, above all of them.
+const LAYERS = [
+  "schema.generated",
+  "format",
+  "api",
+  "navigation",
+  "ui",
+  "overview",
+  "runs",
+  "sources",
+  "coins",
+  "coin",
+  "app",
+  "styles",
+];
+
+/** Each import of a file below src as a pair of paths without endings. */
+function importsOf(text: string, name: string): [importer: string, imported: string][] {
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]*)"/g)].map(([, path = ""]) => [
+    name,
+    new URL(path, `file:///${name}`).pathname.slice(1),
+  ]);
+}
+
+const IMPORTS = Object.entries(FILES)
+  .map(([path, text]) => [path.slice("../src/".length).replace(/\.\w+$/, ""), text] as const)
+  .filter(([name]) => !name.startsWith("schema.generated"))
+  .flatMap(([name, text]) => importsOf(text, name));
+
+function folderOf(path: string): string {
+  return path.split("/")[0] ?? "";
+}
+
+function isUpward([importer, imported]: [string, string]): boolean {
+  if (importer === "main" || folderOf(importer) === folderOf(imported)) return false;
+  const [from, to] = [importer, imported].map((path) => LAYERS.indexOf(folderOf(path)));
+  return from === undefined || to === undefined || from < 0 || to < 0 || to > from;
+}
+
+/** The files on a circle of imports, in their order; empty where there is none. */
+function circle(): string[] {
+  const done = new Set<string>();
+  const visit = (file: string, path: string[]): string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return [];
+    for (const [, imported] of IMPORTS.filter(([importer]) => importer === file)) {
+      const found = visit(imported, [...path, file]);
+      if (found.length > 0) return found;
+    }
+    done.add(file);
+    return [];
+  };
+  for (const [file] of IMPORTS) {
+    const found = visit(file, []);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+test("the imports are found", () => {
+  expect(IMPORTS.length).toBeGreaterThan(150);
+  expect(importsOf('const P = part(() => import("../runs/page"))', "app/rooms")).toEqual([
+    ["app/rooms", "runs/page"],
+  ]);
+});
+
+test("an import upwards is noticed", () => {
+  expect(isUpward(["ui/choice", "app/app"])).toBe(true);
+  expect(isUpward(["app/app", "ui/choice"])).toBe(false);
+});
+
+test("no file imports from a layer above its own", () => {
+  expect(IMPORTS.filter(isUpward).map((pair) => pair.join(" imports "))).toEqual([]);
+});
+
+test("no files import each other in a circle", () => {
+  expect(circle()).toEqual([]);
+});
