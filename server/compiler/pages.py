@@ -7,10 +7,10 @@ import strawberry
 
 from db.read.coins import COINS, coin_conditions
 from db.read.keyset import (
+    FilterParts,
     KeysetPage,
     KeysetPosition,
     Order,
-    PageParts,
     PageQuery,
     PageSlice,
     count_rows,
@@ -44,7 +44,7 @@ class PageRequest(NamedTuple):
 
     order: Order
     part: PageSlice
-    filters: PageParts
+    filters: FilterParts
     told: bool = True
 
 

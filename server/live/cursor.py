@@ -1,13 +1,13 @@
 """Where a subscriber stands in the outbox, and whether the outbox still holds what comes next."""
 
-from db.events import KeptRange
+from db.events import EventRange
 
 
 class CursorExpiredError(Exception):
     """Events after a cursor are no longer kept, or it is not of this database; the message is for the client."""
 
 
-def check_cursor(after: int, kept: KeptRange) -> None:
+def check_cursor(after: int, kept: EventRange) -> None:
     """Raise CursorExpiredError unless every event after the sequence number `after` is among those kept."""
     if after < kept.oldest - 1:
         raise CursorExpiredError(
