@@ -1,1 +1,1 @@
-"""The shared domain: schema, SQL and row types, connections, migrations and the embedded PostgreSQL."""
+"""The database: schema, migrations, connections, SQL with its row types, embedded PostgreSQL."""

@@ -7,11 +7,11 @@ _IS_DEMO = "SELECT EXISTS (SELECT FROM demo)"
 
 
 async def mark_demo(connection: Connection) -> None:
-    """Say for good that the prices in this database are made up."""
+    """Mark the prices in this database as made up; nothing removes the mark."""
     await connection.execute(_MARK)
 
 
 async def is_demo(connection: Connection) -> bool:
-    """Tell whether the prices in this database are made up."""
+    """Return whether the prices in this database are made up."""
     marked: bool = await connection.fetchval(_IS_DEMO)
     return marked

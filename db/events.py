@@ -1,4 +1,4 @@
-"""Events: the outbox that subscriptions resume from, and the word to those who listen."""
+"""Events: the outbox that subscriptions resume from, and the notification of listeners."""
 
 import datetime
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ INSERT INTO events (kind, at, run) SELECT $1, $2, row_to_json(r)::jsonb FROM etl
 """
 _ADD_COINS_EVENT = "INSERT INTO events (kind, at, tickers) VALUES ('coins_changed', $1, $2)"
 _NOTIFY = "SELECT pg_notify('kasparro_events', max(seq)::text) FROM events"
-# The oldest events go and nothing between: a clock that was set back must not tear a hole. The
-# newest event stays: it tells how far the outbox once reached.
+# Deletes a prefix of the outbox only: a clock that was set back must not make a gap. The newest
+# event stays, because it holds the last sequence number.
 _PURGE = """
 DELETE FROM events
 WHERE seq <= (SELECT max(seq) FROM events WHERE at < $1) AND seq < (SELECT max(seq) FROM events)
@@ -30,7 +30,7 @@ WHERE seq > $1 AND ($3::text[] IS NULL OR kind = ANY ($3))
 ORDER BY seq
 LIMIT $2
 """
-_KEPT_RANGE = "SELECT min(seq) AS oldest, max(seq) AS newest FROM events"
+_RANGE = "SELECT min(seq) AS oldest, max(seq) AS newest FROM events"
 
 RunEventKind = Literal["run_started", "run_progress", "run_finished"]
 
@@ -38,30 +38,33 @@ RunEventKind = Literal["run_started", "run_progress", "run_finished"]
 async def add_run_event(
     connection: Connection, kind: RunEventKind, run_id: int, now: datetime.datetime
 ) -> None:
-    """Add an event with the run as it stands; the caller's transaction holds the write lock."""
+    """Add an event with the run as it is now; the caller's transaction holds the write lock."""
     await connection.execute(_ADD_RUN_EVENT, kind, now, run_id)
 
 
 async def add_coins_event(
     connection: Connection, tickers: Sequence[str], now: datetime.datetime
 ) -> None:
-    """Add the event that tells which coins this transaction changed, if any."""
+    """Add the event for the coins that this transaction changed, if any."""
     if tickers:
         await connection.execute(_ADD_COINS_EVENT, now, tickers)
 
 
 async def notify_events(connection: Connection) -> None:
-    """Tell the listeners, at commit, how far the outbox reaches; once a transaction, after its last event."""
+    """Notify the listeners at commit of the newest sequence number, once a transaction."""
     await connection.execute(_NOTIFY)
 
 
 async def purge_events(connection: Connection, before: datetime.datetime) -> None:
-    """Delete events that are older than any client may resume from."""
+    """Delete the events before `before`; no client can resume from them."""
     await connection.execute(_PURGE, before)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event: `run` holds the run as it then was (a row's columns, times as text), `tickers` the changed coins."""
+    """One event: `run` is the run at that time (columns of its row, times as text).
+
+    `tickers` are the changed coins.
+    """
 
     seq: int
     kind: str
@@ -70,8 +73,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     tickers: list[str] | None
 
 
-class KeptRange(msgspec.Struct, frozen=True):
-    """The sequence numbers of the first and the last event kept; 1 and 0 where there never was one."""
+class EventRange(msgspec.Struct, frozen=True):
+    """The sequence numbers of the oldest and the newest event; 1 and 0 before the first event."""
 
     oldest: int
     newest: int
@@ -80,7 +83,7 @@ class KeptRange(msgspec.Struct, frozen=True):
 async def read_events(
     connection: Connection, after: int, limit: int, kinds: frozenset[str] | None = None
 ) -> list[Event]:
-    """Return the first `limit` events after the sequence number `after`, only those of `kinds` where given."""
+    """Return the first `limit` events after the sequence number `after`, if given of `kinds`."""
     rows = await connection.fetch(_READ, after, limit, None if kinds is None else sorted(kinds))
     return [
         Event(
@@ -94,9 +97,9 @@ async def read_events(
     ]
 
 
-async def kept_range(connection: Connection) -> KeptRange:
-    """Return which events are kept; once there was one, the newest always is."""
-    row = await connection.fetchrow(_KEPT_RANGE)
+async def read_event_range(connection: Connection) -> EventRange:
+    """Return the range of stored events, which always include the newest."""
+    row = await connection.fetchrow(_RANGE)
     if row is None or row["newest"] is None:
-        return KeptRange(oldest=1, newest=0)
-    return KeptRange(oldest=row["oldest"], newest=row["newest"])
+        return EventRange(oldest=1, newest=0)
+    return EventRange(oldest=row["oldest"], newest=row["newest"])

@@ -1,4 +1,4 @@
-"""What an ingestor's loops cannot do just now, told to whoever asks how the service fares."""
+"""Problems of an ingestor's loops, for the health check."""
 
 import datetime
 
@@ -7,7 +7,7 @@ import msgspec
 from db.connect.types import Connection
 
 FRESH = datetime.timedelta(seconds=60)
-"""A loop that is held up tries again, and says so, at least every 30 s: what is older is over."""
+"""A paused loop retries and saves its problem at least every 30 s: older ones are solved."""
 
 _SAVE = """
 INSERT INTO loop_problems AS p (loop, problem, since, at) VALUES ($1, $2, clock_timestamp(),
@@ -20,13 +20,13 @@ _READ = """
 SELECT loop, problem, since FROM loop_problems WHERE at > clock_timestamp() - $1::interval
     ORDER BY loop
 """
-# A replica never takes writes; that is no problem of it.
+# A replica never accepts writes, so this is not a problem there.
 _TAKES_WRITES = "SELECT current_setting('transaction_read_only') = 'off' OR pg_is_in_recovery()"
 _READ_ONLY = "The database takes no writes (it is read-only): the ingestor waits until it does."
 
 
 class LoopProblem(msgspec.Struct, frozen=True):
-    """Why a loop of an ingestor cannot go on, and since when."""
+    """Why a loop of an ingestor is paused, and since when."""
 
     loop: str
     problem: str
@@ -34,13 +34,13 @@ class LoopProblem(msgspec.Struct, frozen=True):
 
 
 async def save_problem(connection: Connection, loop: str, problem: str) -> None:
-    """Say what keeps a loop from going on; said again, it is the same problem for as long as it is fresh."""
+    """Save why a loop is paused; `since` stays while the problem is repeated within FRESH."""
     await connection.execute(_SAVE, loop, problem, FRESH)
 
 
 async def read_problems(connection: Connection) -> list[str]:
-    """Return a sentence for everything that keeps an ingestor from its work just now."""
-    found = [f"{row['loop']}: {row['problem']}" for row in await connection.fetch(_READ, FRESH)]
+    """Return a sentence for each present problem of the ingestors."""
+    problems = [f"{row['loop']}: {row['problem']}" for row in await connection.fetch(_READ, FRESH)]
     if not await connection.fetchval(_TAKES_WRITES):
-        found.append(_READ_ONLY)
-    return found
+        problems.append(_READ_ONLY)
+    return problems

@@ -1,4 +1,4 @@
-"""Notes: what a run left out, read with a doubt or could not date, counted by what it is about."""
+"""Notes of a run: what it left out, doubts or could not date, counted by subject."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from db.connect.types import Connection
 
 _READ = "SELECT notes FROM etl_runs WHERE id = $1"
 _WRITE = "UPDATE etl_runs SET notes = $2, note_count = note_count + $3 WHERE id = $1"
-# A failure or a kill before the first page says nothing about the data; what ran before it does.
+# A run that failed before its first page says nothing about the data, so use the run before it.
 _REPEAT = """
 UPDATE etl_runs AS r SET notes = before.notes, note_count = before.note_count
 FROM (
@@ -23,7 +23,7 @@ WHERE r.id = $1 AND before.note_count > 0
 """
 
 MAX_NOTES = 50
-"""Different notes of one run; those after them are counted together."""
+"""Different notes of one run; all others are counted as one."""
 MAX_TEXT = 300
 """Characters of a note's text or subject."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -31,9 +31,9 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
-    """What a run left out, doubts or could not date, though it succeeded.
+    """What a successful run left out, doubts or could not date.
 
-    Notes with equal `about` are one, `count` times.
+    Notes with equal `about` are merged and counted.
     """
 
     about: str
@@ -41,24 +41,24 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     count: int = 1
 
 
-def gathered(notes: Iterable[Note]) -> list[Note]:
-    """Return the notes with those about one thing counted together under the text of the first."""
-    found: dict[str, Note] = {}
+def merge_notes(notes: Iterable[Note]) -> list[Note]:
+    """Merge notes with equal `about`: the text of the first, and the sum of the counts."""
+    merged: dict[str, Note] = {}
     for note in map(_storable, notes):
-        if (before := found.get(note.about)) is None and len(found) < MAX_NOTES:
-            found[note.about] = note
+        if (before := merged.get(note.about)) is None and len(merged) < MAX_NOTES:
+            merged[note.about] = note
             continue
         key = note.about if before else "more"
-        before = before or found.get(key) or Note(key, "More notes than one run keeps", 0)
-        found[key] = msgspec.structs.replace(before, count=before.count + note.count)
-    return list(found.values())
+        before = before or merged.get(key) or Note(key, "More notes than one run keeps", 0)
+        merged[key] = msgspec.structs.replace(before, count=before.count + note.count)
+    return list(merged.values())
 
 
 def _storable(note: Note) -> Note:
-    return Note(_shortened(note.about), _shortened(note.text), note.count)
+    return Note(_shorten(note.about), _shorten(note.text), note.count)
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     text = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
@@ -67,7 +67,7 @@ _NOTES = msgspec.json.Decoder(list[Note])
 
 
 def decode_notes(column: msgspec.Raw) -> list[Note]:
-    """Return the notes that the column `notes` of a run's row holds."""
+    """Decode the column `notes` of a run."""
     return _NOTES.decode(column)
 
 
@@ -75,10 +75,10 @@ async def add_notes(connection: Connection, run_id: int, notes: Sequence[Note]) 
     """Add a page's notes to its run; the caller's transaction holds the source's lock."""
     if notes:
         before = decode_notes(await connection.fetchval(_READ, run_id))
-        together = msgspec.json.encode(gathered([*before, *notes])).decode()
+        together = msgspec.json.encode(merge_notes([*before, *notes])).decode()
         await connection.execute(_WRITE, run_id, together, sum(note.count for note in notes))
 
 
 async def repeat_notes(connection: Connection, run_id: int, source: str) -> None:
-    """Give a run that found nothing changed the notes of the run before it: what they say still holds."""
+    """Copy the notes of the previous run to a run without changes: they are still valid."""
     await connection.execute(_REPEAT, run_id, source)

@@ -1,4 +1,4 @@
-"""Requests for a run: a trigger is a row, so that it survives everyone's restart."""
+"""Requests for a run: each is a row, so that it survives a restart of any program."""
 
 import datetime
 from collections.abc import Sequence
@@ -9,10 +9,9 @@ from db.connect.types import Connection
 
 CHANNEL = "kasparro_requests"
 
-_ADDING_LOCK = 0x4B415351
-# What waits already for runs that have not begun does what is asked for: a trigger tells nothing
-# new by coming twice.
-_SAME = """
+_ADD_LOCK = 0x4B415351
+# An equal request none of whose runs has started does the same, so it is used again.
+_EQUAL = """
 SELECT id
 FROM etl_requests AS r
 WHERE status <> 'done' AND full_run = $2 AND sources @> $1::text[] AND sources <@ $1::text[]
@@ -20,27 +19,26 @@ WHERE status <> 'done' AND full_run = $2 AND sources @> $1::text[] AND sources <
 ORDER BY id
 LIMIT 1
 """
-_LOCK_ADDING = "SELECT pg_advisory_xact_lock($1::integer, 0)"
+_TAKE_ADD_LOCK = "SELECT pg_advisory_xact_lock($1::integer, 0)"
 _ADD = """
 INSERT INTO etl_requests (sources, full_run) VALUES ($1, $2) RETURNING id
 """
 _NOTIFY = "SELECT pg_notify('kasparro_requests', $1::text)"
 
-# Whoever holds a request's advisory lock works on it; a claim ends with its connection, whatever
-# happened to it.
+# The holder of a request's advisory lock works on it; the claim ends with its connection.
 _CLAIM = """
 SELECT id, sources, full_run
 FROM etl_requests AS r
 WHERE status <> 'done' AND id > $1 AND EXISTS (
-    -- Something is left to do that this ingestor can do, or that nobody will ever do.
-    SELECT FROM unnest(r.sources) AS wanted (source)
+    -- A source is left that this ingestor reads, or that no ingestor reads.
+    SELECT FROM unnest(r.sources) AS requested (source)
     WHERE (
-        wanted.source = ANY ($2::text[])
-        OR NOT EXISTS (SELECT FROM sources AS s WHERE s.name = wanted.source AND s.enabled)
+        requested.source = ANY ($2::text[])
+        OR NOT EXISTS (SELECT FROM sources AS s WHERE s.name = requested.source AND s.enabled)
     )
     AND NOT EXISTS (
         SELECT FROM etl_runs AS x
-        WHERE x.request_id = r.id AND x.source = wanted.source
+        WHERE x.request_id = r.id AND x.source = requested.source
             AND x.status IN ('success', 'partial', 'failure')
     )
 )
@@ -54,14 +52,14 @@ _SET_RUNNING = "UPDATE etl_requests SET status = 'running' WHERE id = $1 AND sta
 _FINISH = (
     "UPDATE etl_requests SET status = 'done', finished_at = $2 WHERE id = $1 AND status <> 'done'"
 )
-# A source that nobody is set to read any more is not waited for.
+# A request does not wait for a source that is disabled.
 _OPEN_SOURCES = """
-SELECT wanted.source
-FROM etl_requests AS r CROSS JOIN unnest(r.sources) AS wanted (source)
-JOIN sources AS s ON s.name = wanted.source AND s.enabled
+SELECT requested.source
+FROM etl_requests AS r CROSS JOIN unnest(r.sources) AS requested (source)
+JOIN sources AS s ON s.name = requested.source AND s.enabled
 WHERE r.id = $1 AND NOT EXISTS (
     SELECT FROM etl_runs AS x
-    WHERE x.request_id = r.id AND x.source = wanted.source AND x.status IN ('success', 'partial',
+    WHERE x.request_id = r.id AND x.source = requested.source AND x.status IN ('success', 'partial',
         'failure')
 )
 """
@@ -76,13 +74,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 async def add_request(connection: Connection, sources: Sequence[str], *, full: bool) -> int:
-    """Ask for a run of `sources`; return the request's number. An ingestor is told at commit.
+    """Request a run of `sources` and return the request's number; notify the ingestors at commit.
 
-    Where the same was asked for, and none of its runs has begun, it is that request's number.
+    If there is an equal request without a run, return its number.
     """
     async with connection.transaction():
-        await connection.execute(_LOCK_ADDING, _ADDING_LOCK)
-        same: int | None = await connection.fetchval(_SAME, list(sources), full)
+        await connection.execute(_TAKE_ADD_LOCK, _ADD_LOCK)
+        same: int | None = await connection.fetchval(_EQUAL, list(sources), full)
         request_id: int = (
             same if same is not None else await connection.fetchval(_ADD, list(sources), full)
         )
@@ -91,10 +89,9 @@ async def add_request(connection: Connection, sources: Sequence[str], *, full: b
 
 
 async def claim_request(connection: Connection, sources: Sequence[str]) -> Request | None:
-    """Claim the oldest open request that wants one of `sources` and that nobody alive works on, or return None.
+    """Claim the oldest open request for one of `sources` that has no claim, or return None.
 
-    The claim is an advisory lock of `connection`'s session: what a dead ingestor held is free for
-    the next look.
+    The claim is an advisory lock of `connection`'s session, so the claim of a killed ingestor ends.
     """
     after = 0
     while True:
@@ -109,22 +106,22 @@ async def claim_request(connection: Connection, sources: Sequence[str]) -> Reque
 
 
 async def open_sources(connection: Connection, request: Request) -> frozenset[str]:
-    """Return the sources that have yet to run for this request: after a crash, only the rest."""
+    """Return the sources that have not yet run for this request."""
     return frozenset(row["source"] for row in await connection.fetch(_OPEN_SOURCES, request.id))
 
 
 async def finish_request(connection: Connection, request: Request, now: datetime.datetime) -> None:
-    """Mark a claimed request as done and let go of it."""
+    """Mark a claimed request as done and release it."""
     await connection.execute(_FINISH, request.id, now)
     await release_request(connection, request)
 
 
 async def release_request(connection: Connection, request: Request) -> None:
-    """Let go of a claimed request; unless it is done, the next look claims it again, here or elsewhere."""
+    """Release a claimed request; unless it is done, any ingestor can claim it again."""
     await connection.execute(_UNLOCK, request.id)
 
 
 async def pass_on_request(connection: Connection, request: Request) -> None:
-    """Let go of a claimed request whose rest is for other ingestors, and tell them."""
+    """Release a claimed request whose other sources other ingestors read, and notify them."""
     await release_request(connection, request)
     await connection.execute(_NOTIFY, str(request.id))

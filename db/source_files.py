@@ -1,4 +1,4 @@
-"""How each file of a source was read, for people: its form, its columns, its first rows, what was not read."""
+"""Reports on how each file of a source was read: form, columns, first rows, unread columns."""
 
 import datetime
 from collections import defaultdict
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from db.connect.types import Connection
-from db.notes import Note, gathered
+from db.notes import Note, merge_notes
 
 MAX_FILES = 20
-"""Files of a source whose reports are kept: those that were read last."""
+"""Reports of a source that are stored: those of the files read last."""
 
 _READING = "SELECT reading FROM source_files WHERE source = $1 AND name = $2"
 _SAVE_READING = """
@@ -22,14 +22,14 @@ INSERT INTO source_files (source, name, read_at, report) VALUES ($1, $2, $3, $4)
 ON CONFLICT (source, name) DO UPDATE SET read_at = excluded.read_at, report = excluded.report,
     reading = NULL
 """
-_KEEP_NEWEST = """
+_DELETE_ALL_BUT_NEWEST = """
 DELETE FROM source_files
 WHERE source = $1 AND name IN (
     SELECT name FROM source_files WHERE source = $1 ORDER BY read_at DESC NULLS FIRST,
         name OFFSET $2
 )
 """
-_KEEP_NAMES = "DELETE FROM source_files WHERE source = $1 AND name <> ALL ($2::text[])"
+_DELETE_OTHER_NAMES = "DELETE FROM source_files WHERE source = $1 AND name <> ALL ($2::text[])"
 _FILES = """
 SELECT source, read_at, report
 FROM source_files
@@ -42,10 +42,10 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "sp
 
 
 class FileForm(msgspec.Struct, frozen=True, kw_only=True):
-    """How a file is written. `kind` is `csv`, `json`, `ndjson` or `parquet`; `packed` is "" where it is not packed.
+    """The form of a file: `kind` is `csv`, `json`, `ndjson` or `parquet`.
 
-    `encoding` and `header_line` are None where the kind has none, and `header_line` where the file
-    has no header.
+    `packed` is "" for a file that is not packed. `encoding` and `header_line` are None for a kind
+    without them, and `header_line` for a file without a header.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class FileForm(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def described(self) -> str:
-        """Return it in words."""
+        """The form in words."""
         parts = [
             _KINDS.get(self.kind, self.kind),
             self.encoding,
@@ -74,7 +74,7 @@ class FileForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileColumn(msgspec.Struct, frozen=True, gc=False):
-    """What is read as a listing's `role`, and how; `header` is None where it is not a column that says it."""
+    """How the `role` of a listing is read; `header` is None if it is not from a column."""
 
     role: str
     header: str | None
@@ -82,7 +82,7 @@ class FileColumn(msgspec.Struct, frozen=True, gc=False):
 
 
 class FirstListing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What one of a file's first rows becomes; the figures are those of a listing, decimal ones in plain digits."""
+    """The listing of one of a file's first rows, with decimal numbers in plain digits."""
 
     external_id: str
     ticker: str
@@ -100,10 +100,10 @@ class FirstListing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 
 
 class FileReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file is and how it is read; every list in it is bounded.
+    """What a file is and how it is read; every list is bounded.
 
-    `rows` counts all rows, `rejected` those that are not read; `unread_count` is how many columns
-    are not read, of which `unread` names the first.
+    `rows` counts all rows, `rejected` the unreadable ones. `unread_count` counts the unread
+    columns, and `unread` names the first of them.
     """
 
     name: str
@@ -118,7 +118,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FilePart(msgspec.Struct, frozen=True):
-    """What one page adds to the report of its file; the first one has its first rows, the last one completes it."""
+    """The part of a report from one page; the first has the first rows, the last completes it."""
 
     report: FileReport
     is_first: bool
@@ -137,33 +137,32 @@ async def save_file_part(
     notes: Sequence[Note],
     now: datetime.datetime,
 ) -> None:
-    """Add a page's `rejected` and `notes` to the report of its file; the caller's transaction holds the source's lock.
+    """Add a page's `rejected` and `notes` to the report of its file; the caller holds the lock.
 
-    The report of an earlier reading stays until the last page. Of the files read before the last
-    MAX_FILES none is kept.
+    The previous report stays until the last page. Only the MAX_FILES newest reports are stored.
     """
     report = part.report
     before = None if part.is_first else await connection.fetchval(_READING, source, report.name)
     if before is not None:
-        known = _REPORT.decode(before)
-        report = msgspec.structs.replace(report, first=known.first, rejected=known.rejected)
-        notes = [*known.notes, *notes]
-    together = tuple(gathered([*report.notes, *notes]))
+        previous = _REPORT.decode(before)
+        report = msgspec.structs.replace(report, first=previous.first, rejected=previous.rejected)
+        notes = [*previous.notes, *notes]
+    together = tuple(merge_notes([*report.notes, *notes]))
     report = msgspec.structs.replace(report, rejected=report.rejected + rejected, notes=together)
     if part.is_last:
         await connection.execute(_SAVE, source, report.name, now, report)
-        await connection.execute(_KEEP_NEWEST, source, MAX_FILES)
+        await connection.execute(_DELETE_ALL_BUT_NEWEST, source, MAX_FILES)
     else:
         await connection.execute(_SAVE_READING, source, report.name, report)
 
 
 async def forget_files(connection: Connection, source: str, names: Sequence[str]) -> None:
-    """Forget the reports of all files of `source` but these."""
-    await connection.execute(_KEEP_NAMES, source, list(names))
+    """Delete the reports of all other files of `source`."""
+    await connection.execute(_DELETE_OTHER_NAMES, source, list(names))
 
 
 class SourceFileRow(msgspec.Struct, frozen=True, gc=False):
-    """The report of a file with its parts as they are shown."""
+    """The report of a file as clients see it."""
 
     name: str
     read_at: datetime.datetime
@@ -180,11 +179,11 @@ class SourceFileRow(msgspec.Struct, frozen=True, gc=False):
 async def files_of_sources(
     connection: Connection, sources: Sequence[str]
 ) -> dict[str, list[SourceFileRow]]:
-    """Return the files of each source, the one that was read last first; sources without one are left out."""
-    found: defaultdict[str, list[SourceFileRow]] = defaultdict(list)
+    """Return the files of each source that has any, newest reading first."""
+    files: defaultdict[str, list[SourceFileRow]] = defaultdict(list)
     for source, read_at, report in await connection.fetch(_FILES, list(sources)):
-        found[source].append(_row(_REPORT.decode(report), read_at))
-    return dict(found)
+        files[source].append(_row(_REPORT.decode(report), read_at))
+    return dict(files)
 
 
 def _row(report: FileReport, read_at: datetime.datetime) -> SourceFileRow:

@@ -1,4 +1,4 @@
-"""Sources: what the ingestor is set to read, and how each source fares; written here, read by the server."""
+"""The settings, schedule and failures of the sources, which the ingestor writes."""
 
 import datetime
 from collections.abc import Sequence
@@ -9,8 +9,7 @@ import msgspec
 from db.connect.locks import take_write_lock
 from db.connect.types import Connection
 
-# Sources that are no longer set stay, with their listings, as disabled: where $5 says that these
-# are all.
+# If $5 says that these are all sources, the others become disabled; they and their listings stay.
 _SAVE = """
 WITH given AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS g (name, kind,
@@ -29,8 +28,8 @@ ON CONFLICT (name) DO UPDATE SET
 WHERE (s.kind, s.enabled, s.priority, s.poll_seconds)
     IS DISTINCT FROM (excluded.kind, true, excluded.priority, excluded.poll_seconds)
 """
-# The merge writes it for the coins that change; a source that is polled more rarely makes the
-# others stale later.
+# The merge writes stale_at of the coins that change; a longer poll interval changes it for the
+# others.
 _STAMP_COINS = """
 UPDATE normalized_records AS n SET stale_at = n.created_at + s.poll_seconds * interval '3 seconds'
 FROM sources AS s
@@ -45,7 +44,7 @@ _CLEAR_FAILURES = (
 _SET_NEXT_RUN = (
     "UPDATE sources SET next_run_at = $2 WHERE name = $1 AND next_run_at IS DISTINCT FROM $2"
 )
-_LOOK = """
+_SCHEDULE = """
 SELECT
     (SELECT next_run_at FROM sources WHERE name = $1),
     EXISTS (SELECT FROM etl_runs WHERE source = $1 AND status = 'running' AND kind = 'ingest')
@@ -63,7 +62,7 @@ _ENABLED = "SELECT name FROM sources WHERE enabled ORDER BY priority, name"
 
 
 class SourceSettings(msgspec.Struct, frozen=True):
-    """How a source is set: `priority` orders the sources for name and rank, smaller first."""
+    """The settings of a source: `priority` orders the sources for name and rank, smaller first."""
 
     name: str
     kind: Literal["api", "file"]
@@ -74,9 +73,9 @@ class SourceSettings(msgspec.Struct, frozen=True):
 async def save_sources(
     connection: Connection, sources: Sequence[SourceSettings], *, exclusive: bool = True
 ) -> None:
-    """Make the table say that these sources are enabled, and if `exclusive` no others; writes only what differs.
+    """Enable these sources with their settings, and with `exclusive` disable all others.
 
-    Their coins then become stale after three polls as they are set now.
+    Their coins become stale after three poll intervals.
     """
     async with connection.transaction():
         await take_write_lock(connection)
@@ -92,35 +91,35 @@ async def save_sources(
 
 
 async def stamp_coins(connection: Connection) -> None:
-    """Write down when each coin becomes stale, where that is no longer right; under the write lock."""
+    """Correct when each coin becomes stale; the caller holds the write lock."""
     await connection.execute(_STAMP_COINS)
 
 
 async def count_outcome(connection: Connection, source: str, *, failed: bool) -> None:
-    """Count a failed run of `source`, or forget those before a good one."""
+    """Count a failed run of `source`, or reset the count after a good one."""
     await connection.execute(_COUNT_FAILURE if failed else _CLEAR_FAILURES, source)
 
 
-class SourceAppearance(msgspec.Struct, frozen=True):
-    """When the poll loops run a source next, None for now; whether a run of it is under way, dead or alive."""
+class SourceSchedule(msgspec.Struct, frozen=True):
+    """The next run of a source, None for now; whether a run is under way, perhaps a killed one."""
 
     next_run_at: datetime.datetime | None
     running: bool
 
 
-async def look_at(connection: Connection, source: str) -> SourceAppearance:
-    """Return what a poll loop decides on."""
-    row = await connection.fetchrow(_LOOK, source)
-    return SourceAppearance(None, running=False) if row is None else SourceAppearance(*row)
+async def read_schedule(connection: Connection, source: str) -> SourceSchedule:
+    """Return the schedule of `source` for its poll loop."""
+    row = await connection.fetchrow(_SCHEDULE, source)
+    return SourceSchedule(None, running=False) if row is None else SourceSchedule(*row)
 
 
 async def claim_due_run(connection: Connection, source: str, now: datetime.datetime) -> bool:
-    """Tell whether `source` is due, and if so set its next run one poll ahead, for every ingestor."""
+    """Return whether `source` is due; if so, set its next run, for every ingestor."""
     return await connection.fetchval(_CLAIM_DUE, source, now) is not None
 
 
 async def set_next_run(connection: Connection, source: str, at: datetime.datetime | None) -> None:
-    """Set when the poll loops run `source` next; None: at their next look."""
+    """Set when the poll loops run `source` next; None is at their next check."""
     await connection.execute(_SET_NEXT_RUN, source, at)
 
 

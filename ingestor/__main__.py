@@ -21,7 +21,7 @@ from common.settings import Settings, SettingsError, load_settings
 from db.connect.pool import create_pool
 from db.connect.readiness import DatabaseNotReadyError, wait_for_schema
 from db.schema.logins import login_or_warn
-from ingestor.run.database_pause import persist
+from ingestor.run.database_pause import retry_database
 from ingestor.run.loop import keep_ingesting
 from ingestor.run.startup import close_sources, prepare
 
@@ -46,7 +46,7 @@ async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
         max_size=2 * len(settings.sources) + 4,
     ) as pool:
         preparing = functools.partial(prepare, settings, pool, only, exclusive=not only)
-        sources = await persist("start", pool, preparing)
+        sources = await retry_database("start", pool, preparing)
         await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
         try:
             await keep_ingesting(settings, pool, sources)

@@ -1,14 +1,14 @@
-"""The database's clock, and the time that retention goes by, which no jump of a clock moves far."""
+"""The database's clock, and the retention clock, which a jump of the former hardly moves."""
 
 import datetime
 
 from db.connect.types import Connection
 
 _NOW = "SELECT clock_timestamp()"
-# A clock that jumps by years moves this one by a day, and from then on by two hours an hour: a
-# wrong clock is noticed before history is gone, and what a machine that was off has to catch up
-# with is caught up with. A clock that was set back takes this one along.
-_MOVE_ON = """
+# A clock that jumps by years moves this one by a day, and then by two hours an hour: an operator
+# can notice a wrong clock before history is deleted, and a machine that was off still catches up. A
+# clock that is set back also sets this one back.
+_ADVANCE = """
 UPDATE retention_clock
 SET at = least(
         clock_timestamp(),
@@ -26,9 +26,9 @@ async def database_now(connection: Connection) -> datetime.datetime:
 
 
 async def move_retention_clock(connection: Connection) -> datetime.datetime:
-    """Move the time that retention goes by towards the present, and return it.
+    """Move the retention clock towards the present, by at most a day, and return it.
 
-    It is never ahead of the database's clock, and moves at most a day at once.
+    It is never ahead of the database's clock.
     """
-    at: datetime.datetime = await connection.fetchval(_MOVE_ON)
+    at: datetime.datetime = await connection.fetchval(_ADVANCE)
     return at

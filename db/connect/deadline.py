@@ -1,4 +1,4 @@
-"""Connections whose statements share one deadline: each has the time that those before it have left."""
+"""Connections whose statements share one deadline."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,10 @@ else:
 
 
 class TimedConnection(Base):
-    """A connection that raises TimeoutError, and has PostgreSQL stop, once its deadline has come.
+    """A connection that cancels a statement and raises TimeoutError at its deadline.
 
-    The deadline is an instant of `time.perf_counter`; while there is none, each statement has its
-    own time.
+    The deadline is an instant of `time.perf_counter`. Without one, each statement has its own
+    timeout.
     """
 
     __slots__ = ("_deadline",)
@@ -26,11 +26,10 @@ class TimedConnection(Base):
         self._deadline: float | None = None
 
     def set_deadline(self, deadline: float | None) -> None:
-        """Set the deadline of all statements from now on, or take it away."""
+        """Set the deadline of all statements from now on, or remove it."""
         self._deadline = deadline
 
-    # These return what asyncpg's own return, to be awaited: a coroutine around it would cost each
-    # statement.
+    # These return asyncpg's own awaitables: another coroutine would slow down each statement.
 
     def fetch(
         self,
@@ -70,5 +69,5 @@ class TimedConnection(Base):
         return super().execute(query, *args, timeout=self._left(timeout))
 
     def _left(self, timeout: float | None) -> float | None:
-        # asyncpg raises TimeoutError where nothing is left.
+        # asyncpg raises TimeoutError for a timeout of zero or less.
         return timeout if self._deadline is None else self._deadline - time.perf_counter()

@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL: one way to open them, with our session settings, JSON codecs and readable errors.
+"""Connections to PostgreSQL with our session settings, JSON codecs and readable errors.
 
-`json` and `jsonb` values are never parsed here: they arrive as `msgspec.Raw`, which
-`msgspec.json.encode` embeds as it stands and `msgspec.json.decode` reads. As a parameter,
-`msgspec.Raw`, `bytes` and `str` are JSON text already; anything else is encoded with msgspec.
+Values of `json` and `jsonb` are not parsed here: they arrive as `msgspec.Raw`, which
+`msgspec.json.encode` embeds unchanged and `msgspec.json.decode` reads. As parameters,
+`msgspec.Raw`, `bytes` and `str` are JSON text already; other values are encoded with msgspec.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from common.dsn import database_location, normalize_dsn
 from db.connect.types import Connection, OwnConnection, Pool
 
 __all__ = [
-    "HELD_UP",
+    "CANNOT_EXECUTE",
     "TOO_SLOW",
     "UNAVAILABLE",
     "Connection",
@@ -36,12 +36,11 @@ __all__ = [
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 RELEASE_TIMEOUT_SECONDS = 5.0
-# The server cancels a statement at its own limit; this much later the client stops waiting for
-# that.
+# The server cancels a statement at its own limit; so much later the client stops waiting.
 COMMAND_GRACE_SECONDS = 5.0
 LOCK_TIMEOUT_SECONDS = 60.0
-# Of every session. One that holds locks and does nothing belongs to a program that is frozen, or
-# cut off: others wait.
+# For every session. An idle one that holds locks belongs to a program that is frozen or
+# disconnected, and blocks others.
 _SESSION = {
     "timezone": "UTC",
     "jit": "off",
@@ -50,10 +49,10 @@ _SESSION = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
-# The same from our side, by the names that systems give them; milliseconds where the name says so.
+# The same on the client, by the operating systems' names; TCP_USER_TIMEOUT is in milliseconds.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
-# What InterfaceError says of a connection that broke and of a pool that is being closed, and what
-# InternalClientError says where the server left in the midst of something.
+# Texts of InterfaceError for a broken connection and a closing pool, and of InternalClientError for
+# a server that stops during a statement.
 _LOST = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
 _LOST_MIDWAY = ("cannot switch to state", "not connected")
 _JSONB_VERSION = b"\x01"
@@ -89,12 +88,12 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
 )
-"""What a statement raises when the server is away or leaves while it runs; `is_unavailable` knows of more."""
+"""Errors of a statement while the server is unavailable; `is_unavailable` covers more."""
 
 TOO_SLOW = (TimeoutError, asyncpg.QueryCanceledError)
-"""What a wait for a connection, or a statement, raises when its time is over."""
+"""Errors of a statement, or of a wait for a connection, at its timeout."""
 
-HELD_UP = (
+CANNOT_EXECUTE = (
     asyncpg.InsufficientResourcesError,  # the disk is full, memory or connections are used up
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
@@ -104,14 +103,14 @@ HELD_UP = (
     asyncpg.PostgresSystemError,  # input and output
     asyncpg.InternalServerError,
 )
-"""What a statement raises when the server is there and cannot do just now what it was asked."""
+"""Errors of a server that runs and cannot execute the statement at present."""
 
 
 @contextlib.asynccontextmanager
 async def borrow(pool: Pool) -> AsyncIterator[Connection]:
-    """Lend a connection of the pool, and take it back whole even when the borrower is cancelled.
+    """Lend a connection of the pool, and release it completely even if the borrower is cancelled.
 
-    The pool's own way ends in the background then, and complains there if the pool is closed
+    `pool.acquire()` would then release it in the background, and fail there if the pool is closed
     meanwhile.
     """
     connection = await pool.acquire()
@@ -123,11 +122,10 @@ async def borrow(pool: Pool) -> AsyncIterator[Connection]:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether an error means that the server is away.
+    """Return whether an error means that the server is unavailable.
 
-    On a connection that broke, in a transaction or under load above all, asyncpg raises
-    InterfaceError or InternalClientError, the types of many a mistake in our own code too: only the
-    text tells them apart.
+    On a broken connection asyncpg may raise InterfaceError or InternalClientError, which mistakes
+    in our own code also raise: only the text differs.
     """
     if isinstance(error, asyncpg.InterfaceError):
         return _says(error, _LOST)
@@ -137,12 +135,12 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the same may well succeed later: the server is away, took too long, or cannot do it just now."""
-    return isinstance(error, (*TOO_SLOW, *HELD_UP)) or is_unavailable(error)
+    """Return whether a retry may succeed: the server is unavailable, slow or out of resources."""
+    return isinstance(error, (*TOO_SLOW, *CANNOT_EXECUTE)) or is_unavailable(error)
 
 
 def database_problem(error: BaseException) -> str | None:
-    """Return in one sentence what an error says of PostgreSQL, None for one that says nothing of it."""
+    """Return a sentence about an error of PostgreSQL; None for any other error."""
     if isinstance(error, DatabaseUnavailableError):
         return str(error)
     if is_unavailable(error):
@@ -158,7 +156,7 @@ def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
 
 
 def is_lost(connection: Connection) -> bool:
-    """Tell whether the server has gone from under a connection; the pool takes a borrowed one back by itself then."""
+    """Return whether a connection is broken; the pool takes a borrowed one back by itself then."""
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:
@@ -174,13 +172,13 @@ async def connect(
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     plans_once: bool = False,
 ) -> OwnConnection:
-    """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`; no statement waits for a lock for ever.
+    """Open one connection: times in UTC, no JIT, JSON as `msgspec.Raw`, a timeout for locks.
 
-    Left alone in a transaction for 10 s, the session ends: who holds locks and does nothing is
-    frozen.
+    The server ends the session after 10 s idle in a transaction: a frozen process must hold no
+    lock.
 
-    With `plans_once`, a statement is planned when it is first met, for all parameters, and not for
-    each of them anew. Raises DatabaseUnavailableError, DatabaseUrlError.
+    With `plans_once`, a statement has one generic plan for all parameters. Raises
+    DatabaseUnavailableError, DatabaseUrlError.
     """
     dsn = normalize_dsn(dsn)
     lock_timeout = str(round(lock_timeout_seconds * 1000))
@@ -218,10 +216,9 @@ async def create_pool(
     min_size: int = 1,
     max_size: int = 10,
 ) -> Pool:
-    """Open a pool of what `connect` opens; it is there for `async with`, which closes it.
+    """Open a pool of connections as `connect` opens them; use it with `async with`.
 
-    Raises DatabaseUnavailableError, now and later from `acquire` whenever a new connection cannot
-    be made.
+    Raises DatabaseUnavailableError, as `acquire` does later if it cannot open a connection.
     """
 
     async def open_one(*_: object, **__: object) -> OwnConnection:
@@ -236,7 +233,7 @@ async def create_pool(
 
 
 def _keep_alive(connection: OwnConnection) -> None:
-    """Have the system notice a server that is no longer there, which a socket that only waits never does."""
+    """Let the system detect a server that has gone; a socket that only waits does not."""
     transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg offers no other way
     with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as shared:
         if shared.family == socket.AF_UNIX:
@@ -248,7 +245,7 @@ def _keep_alive(connection: OwnConnection) -> None:
 
 
 async def _prepare_session(connection: OwnConnection) -> None:
-    """Make the connection ours, or end it: nobody else could, who is not given it."""
+    """Set the codecs of the connection, or terminate it: the caller would not receive it."""
     try:
         await connection.set_type_codec(
             "jsonb",

@@ -1,8 +1,8 @@
-"""Connections that only read, one statement at a time: there is nothing to reset between two borrowers.
+"""A pool of connections for single statements that only read, without a reset between borrowers.
 
-asyncpg's pool sends `RESET ALL` and more each time that it takes a connection back, and starts a
-task for it. That is as much work as reading a page of coins. Whoever borrows here runs single
-statements that leave nothing behind: no transaction, no setting, no cursor.
+asyncpg's pool sends `RESET ALL` and more whenever a connection comes back, and starts a task for
+it: as much work as reading a page of coins. The borrowers here leave no transaction, setting or
+cursor behind.
 """
 
 import asyncio
@@ -13,36 +13,35 @@ from typing import NamedTuple
 from db.connect.types import OwnConnection
 
 WAIT_SECONDS = 5.0
-"""How long a borrower waits for a connection before it is told that there is none."""
+"""How long a borrower waits for a connection."""
 
 Open = Callable[[], Awaitable[OwnConnection]]
 
 
 class ReaderWaiter(NamedTuple):
-    """Who waits for a connection, and until when by the loop's clock."""
+    """A borrower that waits for a connection, with its deadline by the loop's clock."""
 
     future: "asyncio.Future[OwnConnection | None]"
     deadline: float
 
 
 class Readers:
-    """Up to `size` connections, each opened by `open_one` when it is first needed; `lend` raises whatever that does."""
+    """Up to `size` connections, opened by `open_one` when needed; `lend` raises its errors."""
 
     def __init__(self, open_one: Open, size: int) -> None:
         self._open_one = open_one
-        self._room = size
+        self._places = size
         self._free: list[OwnConnection] = []
         self._waiting: deque[ReaderWaiter] = deque()
         self._alarm: asyncio.TimerHandle | None = None
         self._is_closed = False
 
     def lend(self, deadline: float | None = None) -> "ReaderLease":
-        """Lend a connection: `async with readers.lend() as connection`. Raises TimeoutError where all stay in use.
+        """Lend a connection: `async with readers.lend() as connection`.
 
-        What is asked of it ends by the deadline, an instant of `time.perf_counter`.
-
-        One whose statement failed, or was broken off, is closed: nobody has to find out what state
-        it is in.
+        Its statements end by the deadline, an instant of `time.perf_counter`. A connection whose
+        statement failed or was cancelled is closed, because its state is unknown. Raises
+        TimeoutError if all connections stay in use.
         """
         return ReaderLease(self, deadline)
 
@@ -52,11 +51,11 @@ class Readers:
             connection = self._free.pop()
             if not connection.is_closed():
                 return connection
-            self._room += 1
-        if self._room > 0:
-            self._room -= 1
-            return await self._opened()
-        return await self._next() or await self._opened()
+            self._places += 1
+        if self._places > 0:
+            self._places -= 1
+            return await self._open()
+        return await self._next() or await self._open()
 
     def give_back(self, connection: OwnConnection) -> None:
         """Take a connection back."""
@@ -65,19 +64,19 @@ class Readers:
         self._pass_on(None if connection.is_closed() else connection)
 
     async def close(self) -> None:
-        """Close what is not in use now, and the rest when it is given back; for the server's end."""
+        """Close the free connections now, and the others when they are given back."""
         self._is_closed = True
         while self._free:
             await self._free.pop().close()
 
     def terminate(self) -> None:
-        """Drop what is not in use, without a word to the server."""
+        """Drop the free connections without a message to the server."""
         self._is_closed = True
         while self._free:
             self._free.pop().terminate()
 
     async def _next(self) -> OwnConnection | None:
-        """Return the next connection that is given back, or None for the room of one that was closed."""
+        """Return the next connection given back, or None if the place of a closed one is free."""
         loop = asyncio.get_running_loop()
         waiter = ReaderWaiter(loop.create_future(), loop.time() + WAIT_SECONDS)
         self._waiting.append(waiter)
@@ -91,11 +90,11 @@ class Readers:
                 and not waiter.future.cancelled()
                 and waiter.future.exception() is None
             ):
-                self._pass_on(waiter.future.result())  # it came just as its borrower gave up
+                self._pass_on(waiter.future.result())  # it came as its borrower gave up
             raise
 
     def _expire(self) -> None:
-        """Turn away who has waited too long; one alarm is set for all, since a timer costs as much as the rest here."""
+        """Reject borrowers at their deadline; one timer serves all, as timers are expensive."""
         self._alarm = None
         loop = asyncio.get_running_loop()
         while self._waiting and (
@@ -107,8 +106,8 @@ class Readers:
         if self._waiting:
             self._alarm = loop.call_at(self._waiting[0].deadline, self._expire)
 
-    async def _opened(self) -> OwnConnection:
-        """Open a connection in a room that is already taken."""
+    async def _open(self) -> OwnConnection:
+        """Open a connection in a place that is already reserved."""
         try:
             return await self._open_one()
         except BaseException:
@@ -116,20 +115,20 @@ class Readers:
             raise
 
     def _pass_on(self, connection: OwnConnection | None) -> None:
-        """Hand a connection, or the room for one, to who has waited longest."""
+        """Pass a connection, or a free place, to the borrower that has waited longest."""
         while self._waiting:
             future = self._waiting.popleft().future
             if not future.done():
                 future.set_result(connection)
                 return
         if connection is None:
-            self._room += 1
+            self._places += 1
         else:
             self._free.append(connection)
 
 
 class ReaderLease:
-    """A connection for as long as the context lasts."""
+    """A connection for the duration of the context."""
 
     def __init__(self, readers: Readers, deadline: float | None) -> None:
         self._readers = readers

@@ -1,4 +1,4 @@
-"""Waiting for a database that answers and has this version's schema: what server and ingestor do first."""
+"""Wait at start for a database that answers and has this version's schema."""
 
 import asyncio
 import contextlib
@@ -16,29 +16,29 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class DatabaseNotReadyError(Exception):
-    """There is no database to work on; the message is one line."""
+    """The database cannot be used; the message is one line."""
 
 
 async def wait_for_schema(dsn: str, stopping: asyncio.Event | None = None) -> None:
     """Return once the database answers and has this version's schema, or `stopping` is set.
 
-    Raises DatabaseNotReadyError after a minute, and at once where the database is newer than this
+    Raises DatabaseNotReadyError after a minute, and at once if the database is newer than this
     code.
     """
     stopping = stopping or asyncio.Event()
     clock = asyncio.get_running_loop().time
     deadline = clock() + WAIT_SECONDS
     backoff = Backoff(BACKOFF)
-    told = False
+    logged = False
     while not stopping.is_set():
         problem = await _problem_of(dsn)
         if problem is None:
             return
         if clock() > deadline:
             raise DatabaseNotReadyError(problem)
-        if not told:
-            log.info("waiting for the database", reason=problem)
-            told = True
+        if not logged:
+            log.info("database.not_ready", reason=problem)
+            logged = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(backoff.next_seconds()):
                 await stopping.wait()

@@ -1,4 +1,4 @@
-"""The names of asyncpg's types as this project uses them: a connection of our own, any connection, a pool."""
+"""Aliases of asyncpg's types: our own connection class, any connection, a pool."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""Candles as the text of JSON objects, written by PostgreSQL: a page of coins has thousands of them.
+"""Candles as the text of JSON objects, written by PostgreSQL.
 
-To read 1,500 rows and to write them anew keeps this process busy for seven times as long as to pass
-their text on.
+A page of coins has thousands of candles. Decoding 1,500 rows and encoding them again takes this
+process seven times as long as passing on their text.
 """
 
 import functools
@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from db.connect.types import Connection
 from db.read.candles import INTERVALS, CandleSpan, Interval
 
-# An object's names are the client's: they come as parameters, the pieces of text between the
-# columns. Every number is quoted text there or an integer, so that no value has a character that
-# JSON would escape.
+# The client chooses the names in an object, so they are parameters: the text between the columns.
+# All numbers are quoted text or integers, so no value has a character that JSON would escape.
 COLUMNS: Mapping[str, str] = {
     "start": """to_char(y.start, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
     "open": "y.open",
@@ -52,20 +51,21 @@ _ROLLED = """
 
 @functools.lru_cache(maxsize=256)
 def candle_statement(interval: Interval, columns: tuple[str, ...]) -> str:
-    """Return the statement: a ticker and its candles, oldest first and parted by commas; null where it has none."""
+    """Return the statement for tickers with their candles, oldest first, joined by commas."""
     if interval.roll_up is None:
-        candles, known = _POINTS, 4
+        candles, parameters = _POINTS, 4
     elif interval.roll_up == interval.name:
-        candles, known = _STORED, 4
+        candles, parameters = _STORED, 4
     else:
-        candles, known = _ROLLED, 5
-    pieces = [f"${known + 1}::text"]
-    for number, name in enumerate(columns, known + 2):
+        candles, parameters = _ROLLED, 5
+    pieces = [f"${parameters + 1}::text"]
+    for number, name in enumerate(columns, parameters + 2):
         pieces += [COLUMNS[name], f"${number}::text"]
     return (
         # Constants, and numbers of parameters.
         "SELECT k.ticker, x.candles FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ("  # noqa: S608
-        f"SELECT string_agg(concat({', '.join(pieces)}), ',' ORDER BY y.start) AS candles FROM ({candles}) AS y) AS x"
+        f"SELECT string_agg(concat({', '.join(pieces)}), ',' ORDER BY y.start) AS candles "
+        f"FROM ({candles}) AS y) AS x"
     )
 
 
@@ -76,7 +76,10 @@ async def candle_texts(
     columns: tuple[str, ...],
     pieces: Sequence[str],
 ) -> dict[str, str | None]:
-    """Return each ticker's candles as JSON objects parted by commas; `pieces` stand before, between, after columns."""
+    """Return each ticker's candles as JSON objects with commas between.
+
+    `pieces` are the texts before, between and after the columns.
+    """
     interval = INTERVALS[span.interval]
     if interval.roll_up is None:
         kind: tuple[object, ...] = (interval.width,)

@@ -1,4 +1,4 @@
-"""Candles and history as they are read: minutes from the points, hours and days from the roll-ups, weeks from days."""
+"""Reading candles (minutes from points, others from hours and days) and the price history."""
 
 import datetime
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ GROUP BY ticker, start
 ORDER BY ticker, start
 """
 
-# H1 and D1 as they lie there.
+# H1 and D1 are stored.
 _STORED = """
 SELECT ticker, start, open::text, high::text, low::text, close::text, samples
 FROM candles
@@ -30,7 +30,7 @@ WHERE ticker = ANY ($1::text[]) AND start >= $2 AND start < $3 AND interval = $4
 ORDER BY ticker, start
 """
 
-# H4 out of four hours, W1 out of seven days: the 5th of January 1970 was a Monday.
+# H4 is made of four hours, W1 of seven days: 5 January 1970 was a Monday.
 _ROLLED = """
 SELECT
     ticker, date_bin($4::interval, start, '1970-01-05T00:00:00Z') AS begins,
@@ -47,7 +47,7 @@ _MONDAY = datetime.datetime(1970, 1, 5, tzinfo=datetime.UTC)
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """How long a candle is, and which roll-up it is read from; None: the points themselves."""
+    """The width of a candle, and the roll-up that it is read from; None is the points."""
 
     name: str
     width: datetime.timedelta
@@ -73,7 +73,7 @@ INTERVALS = {
 
 
 class CandleRow(msgspec.Struct, frozen=True, gc=False):
-    """The prices of one stretch of time, as exact text; `samples` is the number of price changes in it."""
+    """The prices of one period, as exact text; `samples` is its number of price changes."""
 
     start: datetime.datetime
     open: str
@@ -92,7 +92,7 @@ class CandleSpan(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many candles there are at most."""
+        """The largest possible number of candles."""
         width = INTERVALS[self.interval].width
         return max(0, -((self.start - self.end) // width))
 
@@ -100,7 +100,7 @@ class CandleSpan(msgspec.Struct, frozen=True):
 async def candles_of(
     connection: Connection, tickers: Sequence[str], span: CandleSpan
 ) -> dict[str, list[CandleRow]]:
-    """Return each ticker's candles, oldest first; a stretch without a price has none."""
+    """Return each ticker's candles, oldest first; a period without a price has none."""
     interval = INTERVALS[span.interval]
     arguments = list(tickers), span.start, span.end
     if interval.roll_up is None:
@@ -109,10 +109,10 @@ async def candles_of(
         rows = await connection.fetch(_STORED, *arguments, interval.roll_up)
     else:
         rows = await connection.fetch(_ROLLED, *arguments, interval.width, interval.roll_up)
-    found: dict[str, list[CandleRow]] = {ticker: [] for ticker in tickers}
+    by_ticker: dict[str, list[CandleRow]] = {ticker: [] for ticker in tickers}
     for ticker, *values in rows:
-        found[ticker].append(CandleRow(*values))
-    return found
+        by_ticker[ticker].append(CandleRow(*values))
+    return by_ticker
 
 
 class PricePointRow(msgspec.Struct, frozen=True, gc=False):
@@ -126,7 +126,7 @@ class PricePointRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class HistoryPart(msgspec.Struct, frozen=True):
-    """Which points of a coin are wanted: within [start, end) and between two of them, `limit` from the near end."""
+    """A part of a coin's points in [start, end): `limit` from the near end, between two points."""
 
     start: datetime.datetime | None
     end: datetime.datetime | None
@@ -168,7 +168,7 @@ async def history_of(
         part.before,
         part.limit,
     )
-    found: dict[str, list[PricePointRow]] = {ticker: [] for ticker in tickers}
+    by_ticker: dict[str, list[PricePointRow]] = {ticker: [] for ticker in tickers}
     for ticker, *values in rows:
-        found[ticker].append(PricePointRow(*values))
-    return found
+        by_ticker[ticker].append(PricePointRow(*values))
+    return by_ticker

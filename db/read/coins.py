@@ -11,22 +11,21 @@ import msgspec
 from db.connect.types import Connection
 from db.read.expressions import as_float, like_prefix, search_condition
 from db.read.keyset import (
+    FilterParts,
     KeysetPage,
     Order,
-    PageParts,
     PageQuery,
     PageSlice,
     count_rows,
     fetch_page,
-    wanted_of,
+    filter_parts,
 )
 
 WIDE_SPREAD_PERCENT = 3
 """Fresh prices that lie further apart than this are a dispute."""
 
 _IS_STALE = "(n.stale_at < now())"
-# The same as a range, which the index by market cap can answer in a plan that is made before the
-# value is known.
+# The same as a range, which the index by market cap can answer in a generic plan.
 _IS_STALE_AS = (
     "n.stale_at >= CASE WHEN {} THEN '-infinity' ELSE now() END"
     " AND n.stale_at <= CASE WHEN {} THEN now() - interval '1 microsecond' ELSE 'infinity' END"
@@ -38,7 +37,7 @@ _IS_DISPUTED = (
 
 
 class CoinRow(msgspec.Struct, frozen=True, gc=False):
-    """A merged coin as clients see it; `provenance` is JSON, as the column's comment tells."""
+    """A merged coin as clients see it; the column's comment describes the JSON of `provenance`."""
 
     id: str
     ticker: str
@@ -58,7 +57,7 @@ class CoinRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class CoinFilter(msgspec.Struct, frozen=True):
-    """Which coins are wanted; None does not restrict. Bounds are inclusive, decimal ones exact text.
+    """A filter of coins; None does not restrict. Bounds are inclusive, decimals are exact text.
 
     `search` is the start of a ticker or of any word of a name. The order of the fields is that of
     the conditions.
@@ -132,7 +131,7 @@ WHERE n.id = ANY ($1::text[]) AND (
     OR n.id = ANY ($1::text[]) AND n.ticker <> upper(lower(n.ticker))
 )
 """
-"""The coins with these ids: by their tickers, or by the id where its small letters do not lead back to the ticker."""
+"""The coins with these ids: by ticker, or by id if the ticker does not follow from the id."""
 
 _BY_IDS = COINS.select(WITH_IDS)
 
@@ -156,7 +155,7 @@ COIN_ORDERS = {
     for order in (
         *_orders("MARKET_CAP_USD", "n.market_cap_usd", "numeric", nullable=True),
         *_orders("VOLUME_24H_USD", "n.volume_24h_usd", "numeric", nullable=True),
-        # The rounded price would leave the order of the smallest ones open.
+        # The rounded prices of the smallest coins are equal.
         *_orders("PRICE_USD", "n.price_usd_exact", "numeric", nullable=True),
         *_orders("PERCENT_CHANGE_24H", "n.percent_change_24h", "numeric", nullable=True),
         *_orders("TICKER", "n.ticker", "text", nullable=False),
@@ -168,25 +167,25 @@ COIN_ORDERS = {
 """Every order of coins by its name, such as "MARKET_CAP_USD:DESC"."""
 
 
-def coin_conditions(wanted: CoinFilter) -> PageParts:
-    """Return what a filter means to a statement: only what it restricts is in there."""
-    if wanted.search is not None:
-        wanted = msgspec.structs.replace(wanted, search=like_prefix(wanted.search))
-    return wanted_of(msgspec.structs.astuple(wanted))
+def coin_conditions(filters: CoinFilter) -> FilterParts:
+    """Return the conditions of the filter for a statement."""
+    if filters.search is not None:
+        filters = msgspec.structs.replace(filters, search=like_prefix(filters.search))
+    return filter_parts(msgspec.structs.astuple(filters))
 
 
 async def coin_page(
-    connection: Connection, wanted: CoinFilter, order: Order, part: PageSlice
+    connection: Connection, filters: CoinFilter, order: Order, part: PageSlice
 ) -> KeysetPage[CoinRow]:
-    """Return a slice of the coins that the filter wants."""
+    """Return a slice of the matching coins."""
     return await fetch_page(
-        connection, COINS, order, part, make=CoinRow, filters=coin_conditions(wanted)
+        connection, COINS, order, part, make=CoinRow, filters=coin_conditions(filters)
     )
 
 
-async def count_coins(connection: Connection, wanted: CoinFilter = NO_FILTER) -> int:
-    """Return how many coins the filter wants."""
-    return await count_rows(connection, COINS, coin_conditions(wanted))
+async def count_coins(connection: Connection, filters: CoinFilter = NO_FILTER) -> int:
+    """Return the number of matching coins."""
+    return await count_rows(connection, COINS, coin_conditions(filters))
 
 
 async def coins_by_ticker(connection: Connection, tickers: Sequence[str]) -> dict[str, CoinRow]:

@@ -13,7 +13,7 @@ def as_float(column: str) -> str:
 
 
 def search_condition(ticker: str, name: str) -> str:
-    """Return the condition that a parameter (of `like_prefix`) begins a ticker or any word of a name; `{}` is for it.
+    """Return the condition that a ticker, or a word of a name, begins with the parameter `{}`.
 
     Words are parted by blanks and by punctuation; what is searched for may hold punctuation, too.
     """

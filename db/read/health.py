@@ -1,4 +1,4 @@
-"""How the service fares: the newest runs, the number of records, the age of the data."""
+"""The health of the service: the newest runs, the number of records, the age of the data."""
 
 import datetime
 
@@ -13,8 +13,7 @@ _LAST_RUN = """
 SELECT finished_at, status FROM etl_runs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC,
     id DESC LIMIT 1
 """
-# Data is fresh while any enabled source was read within three of its polls; a run that found
-# nothing new counts.
+# Data is fresh if an enabled source was read within three poll intervals, even without changes.
 _FRESHNESS = """
 SELECT max(r.finished_at) AS read_at,
     coalesce(bool_or(r.finished_at > $1::timestamptz - make_interval(secs => 3 * s.poll_seconds)),
@@ -31,7 +30,7 @@ WHERE s.enabled
 
 
 class LastRun(msgspec.Struct, frozen=True):
-    """The run that finished last; None where none ever did."""
+    """The run that finished last; None without one."""
 
     finished_at: datetime.datetime | None
     status: str | None
@@ -47,7 +46,7 @@ class LastSuccess(msgspec.Struct, frozen=True):
 
 
 class LastFailure(msgspec.Struct, frozen=True):
-    """The newest run that did not (failure or abandoned)."""
+    """The newest run that ended as failure or abandoned."""
 
     source: str
     finished_at: datetime.datetime
@@ -55,7 +54,7 @@ class LastFailure(msgspec.Struct, frozen=True):
 
 
 class ServiceStats(msgspec.Struct, frozen=True):
-    """What GET /stats tells."""
+    """The response of GET /stats."""
 
     total_normalized: int
     last_success: LastSuccess | None
@@ -96,7 +95,7 @@ def _as_failure(run: RunRow) -> LastFailure:
 
 
 def _finished(run: RunRow) -> datetime.datetime:
-    # A CHECK of the table: only a running run has none.
+    # A CHECK of the table: only a running run has no end.
     assert run.finished_at is not None  # noqa: S101
     return run.finished_at
 

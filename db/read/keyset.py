@@ -1,7 +1,7 @@
-"""Pages by keyset: where a page begins is a value and a key of its last row, so that it stays right while rows move.
+"""Pages by keyset: a page begins after the sort value and key of a row, so moves do not matter.
 
-SQL is composed here, once for each variant, from the column expressions that the modules of this
-package hold in their own constants; what a client sent is always a parameter.
+SQL is composed here, once for each variant, from column expressions that are constants of this
+package. Input of a client is always a parameter.
 """
 
 import enum
@@ -15,18 +15,18 @@ from db.connect.types import Connection
 
 Row = TypeVar("Row")
 
-KEPT_STATEMENTS = 1_024
-"""Statements that are kept once they were composed; clients can ask for more."""
+MAX_STATEMENTS = 1_024
+"""Composed statements in the cache; clients can request more."""
 
-MOST_ROWS = 1_000
-"""A page may have fewer rows than this."""
+MAX_ROWS = 1_000
+"""A page has fewer rows than this."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A total order of rows: by the expression `sort`, nulls last either way, then by `key`, rising.
+    """A total order of rows: by the expression `sort`, nulls last, then by `key`, ascending.
 
-    Both together are unique. The types are SQL's; a position carries both values as text. `name`
-    tells orders apart.
+    Both together are unique. The types are SQL types; a position holds both values as text. `name`
+    identifies the order.
     """
 
     name: str
@@ -39,14 +39,14 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class KeysetPosition(msgspec.Struct, frozen=True, gc=False):
-    """Where one row stands in an order: its sort value and its key, as PostgreSQL writes them."""
+    """The position of a row in an order: its sort value and key, as text from PostgreSQL."""
 
     sort: str | None
     key: str
 
 
 class PageSlice(msgspec.Struct, frozen=True):
-    """Which rows are wanted: `limit` of those between two positions, from the back where `backward`."""
+    """The slice of a result: `limit` rows between two positions, the last ones if `backward`."""
 
     limit: int
     backward: bool = False
@@ -55,7 +55,7 @@ class PageSlice(msgspec.Struct, frozen=True):
 
 
 class KeysetPage(msgspec.Struct, Generic[Row], frozen=True):
-    """One slice of a result in its order; `more` tells that it was cut at the limit."""
+    """One slice of a result in its order; `more` says that the limit has cut it."""
 
     rows: list[Row]
     positions: list[KeysetPosition]
@@ -63,9 +63,9 @@ class KeysetPage(msgspec.Struct, Generic[Row], frozen=True):
 
 
 class PageQuery(msgspec.Struct, frozen=True):
-    """A closed table of column expressions over some tables, and the conditions that a filter can put on their rows.
+    """A closed set of column expressions over some tables, and the possible conditions of a filter.
 
-    A condition is the cast of its parameter and an expression with `{}` where that stands.
+    A condition is the type of its parameter, and an expression with `{}` for the parameter.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -79,35 +79,35 @@ class PageQuery(msgspec.Struct, frozen=True):
         return f"SELECT {columns} FROM {self.tables} {rest}"  # noqa: S608
 
     def narrow(self, names: Collection[str]) -> "PageQuery":
-        """Return the query with these of its columns only, in their order there."""
-        kept = tuple(column for column in self.columns if column[0] in names)
-        return msgspec.structs.replace(self, columns=kept)
+        """Return the query with only these columns, in their order."""
+        columns = tuple(column for column in self.columns if column[0] in names)
+        return msgspec.structs.replace(self, columns=columns)
 
-    def where(self, filtered: tuple[int, ...]) -> list[str]:
-        """Return the conditions with these places, on the first parameters."""
+    def where(self, places: tuple[int, ...]) -> list[str]:
+        """Return the conditions at these places, on the first parameters."""
         return [
             expression.replace("{}", f"${number}::{cast}")
             for number, (cast, expression) in enumerate(
-                (self.conditions[place] for place in filtered), 1
+                (self.conditions[place] for place in places), 1
             )
         ]
 
 
-class PageParts(msgspec.Struct, frozen=True):
-    """A filter as a statement takes it: the places of the conditions that it makes, and their values."""
+class FilterParts(msgspec.Struct, frozen=True):
+    """A filter as parameters of a statement: the places of its conditions, and their values."""
 
-    filtered: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
     values: tuple[object, ...] = ()
 
 
-def wanted_of(values: Sequence[object]) -> PageParts:
-    """Return what a filter with a value, or None, for each condition of a query wants."""
-    given = [(place, value) for place, value in enumerate(values) if value is not None]
-    return PageParts(tuple(place for place, _ in given), tuple(value for _, value in given))
+def filter_parts(values: Sequence[object]) -> FilterParts:
+    """Return the parts of a filter that has a value, or None, for each condition of a query."""
+    pairs = [(place, value) for place, value in enumerate(values) if value is not None]
+    return FilterParts(tuple(place for place, _ in pairs), tuple(value for _, value in pairs))
 
 
 class Bound(enum.Enum):
-    """What a slice's end is: open, a row with a sort value, or a row among the nulls."""
+    """An end of a slice: open, a row with a sort value, or a row with a null."""
 
     OPEN = enum.auto()
     VALUE = enum.auto()
@@ -121,21 +121,21 @@ def _bound(position: KeysetPosition | None) -> Bound:
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """Everything that a page's statement depends on; its parameters are the filter's, the limit, then the bounds'.
+    """What a page's statement depends on; its parameters are of the filter, the limit, the bounds.
 
-    `filtered` are the places of the query's conditions that the filter makes.
+    `places` are those of the query's conditions that the filter uses.
     """
 
     query: PageQuery
     order: Order
-    filtered: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
     after: Bound = Bound.OPEN
     before: Bound = Bound.OPEN
     backward: bool = False
 
 
 def _parameters(variant: Variant) -> dict[str, str]:
-    """Return the placeholder, cast to its type, of each parameter that the variant has beyond the filter's."""
+    """Return the placeholder, with its type, of each parameter that is not of the filter."""
     names = ["limit"]
     for side, bound in (("after", variant.after), ("before", variant.before)):
         names += {
@@ -143,7 +143,7 @@ def _parameters(variant: Variant) -> dict[str, str]:
             Bound.VALUE: [f"{side}_sort", f"{side}_key"],
             Bound.NULL: [f"{side}_key"],
         }[bound]
-    first = len(variant.filtered) + 1
+    first = len(variant.places) + 1
     types = {"sort": variant.order.sort_type, "key": variant.order.key_type}
     return {
         name: f"${number}::bigint"
@@ -153,77 +153,77 @@ def _parameters(variant: Variant) -> dict[str, str]:
     }
 
 
-def _valued(variant: Variant, given: dict[str, str]) -> list[str]:
+def _valued(variant: Variant, placeholders: dict[str, str]) -> list[str]:
     """Return the conditions on rows that have a sort value.
 
-    The range on `sort` alone lets an index begin there.
+    The range on `sort` alone allows an index scan.
     """
     sort, key = variant.order.sort, variant.order.key
     beyond, short = ("<", ">") if variant.order.descending else (">", "<")
     conditions = []
     if variant.after is Bound.VALUE:
-        value, row = given["after_sort"], given["after_key"]
+        value, row = placeholders["after_sort"], placeholders["after_key"]
         conditions.append(
             f"{sort} {beyond}= {value} AND ({sort} {beyond} {value} OR {key} > {row})"
         )
     if variant.before is Bound.VALUE:
-        value, row = given["before_sort"], given["before_key"]
+        value, row = placeholders["before_sort"], placeholders["before_key"]
         conditions.append(f"{sort} {short}= {value} AND ({sort} {short} {value} OR {key} < {row})")
     return conditions
 
 
-def _nulls(variant: Variant, given: dict[str, str]) -> list[str]:
+def _nulls(variant: Variant, placeholders: dict[str, str]) -> list[str]:
     """Return the conditions on rows without a sort value."""
     conditions = [f"{variant.order.sort} IS NULL"]
     if variant.after is Bound.NULL:
-        conditions.append(f"{variant.order.key} > {given['after_key']}")
+        conditions.append(f"{variant.order.key} > {placeholders['after_key']}")
     if variant.before is Bound.NULL:
-        conditions.append(f"{variant.order.key} < {given['before_key']}")
+        conditions.append(f"{variant.order.key} < {placeholders['before_key']}")
     return conditions
 
 
-def _segments(variant: Variant, given: dict[str, str]) -> list[list[str]]:
-    """Return the conditions of each part of the order that the slice touches: rows with a value, then nulls."""
+def _segments(variant: Variant, placeholders: dict[str, str]) -> list[list[str]]:
+    """Return the conditions of each part of the slice: rows with a value, then nulls."""
     if variant.after is variant.before is Bound.OPEN:
         return [[]]
     segments = []
     if variant.after is not Bound.NULL:
         open_ended = variant.order.nullable and Bound.VALUE not in (variant.after, variant.before)
-        known = [f"{variant.order.sort} IS NOT NULL"] if open_ended else []
-        segments.append(known + _valued(variant, given))
+        conditions = [f"{variant.order.sort} IS NOT NULL"] if open_ended else []
+        segments.append(conditions + _valued(variant, placeholders))
     if variant.order.nullable and variant.before is not Bound.VALUE:
-        segments.append(_nulls(variant, given))
+        segments.append(_nulls(variant, placeholders))
     return segments
 
 
-@functools.lru_cache(maxsize=KEPT_STATEMENTS)
+@functools.lru_cache(maxsize=MAX_STATEMENTS)
 def page_statement(variant: Variant) -> str:
-    """Return the statement of a variant: sort value, key, then the query's columns; its rows come from the near end."""
+    """Return the statement of a variant: sort value, key, the query's columns; near end first."""
     query, order = variant.query, variant.order
-    given = _parameters(variant)
+    placeholders = _parameters(variant)
     direction = "DESC" if order.descending != variant.backward else "ASC"
     nulls = (" NULLS FIRST" if variant.backward else " NULLS LAST") if order.nullable else ""
     key_direction = "DESC" if variant.backward else "ASC"
     columns = "".join(f", {expression} AS {name}" for name, expression in query.columns)
-    # A statement is planned for every limit at once; the number tells that few rows are wanted, and
-    # an index worth it.
-    end = (
-        f"ORDER BY page.sort_ {direction}{nulls}, page.key_ {key_direction} LIMIT {given['limit']}"
-    )
+    # The plan is generic for all limits: the constant makes the planner expect few rows, and use an
+    # index.
+    limit = placeholders["limit"]
+    end = f"ORDER BY page.sort_ {direction}{nulls}, page.key_ {key_direction} LIMIT {limit}"
     parts = []
-    for conditions in _segments(variant, given):
+    for conditions in _segments(variant, placeholders):
         where = " AND ".join(
-            f"({condition})" for condition in query.where(variant.filtered) + conditions
+            f"({condition})" for condition in query.where(variant.places) + conditions
         )
         parts.append(
             # Constants of this package.
             f"SELECT {order.sort} AS sort_, {order.key} AS key_{columns} FROM {query.tables}"  # noqa: S608
             f"{' WHERE ' + where if where else ''}"
-            f" ORDER BY {order.sort} {direction}{nulls}, {order.key} {key_direction} LIMIT {MOST_ROWS}"
+            f" ORDER BY {order.sort} {direction}{nulls}, {order.key} {key_direction}"
+            f" LIMIT {MAX_ROWS}"
         )
     page = parts[0]
     if len(parts) > 1:
-        # Each part is bounded by the limit, so that this sorts two pages at most.
+        # The limit bounds each part, so this sorts two pages at most.
         # Constants of this package.
         page = " UNION ALL ".join(f"(SELECT * FROM ({part}) AS page {end})" for part in parts)  # noqa: S608
     names = "".join(f", {name}" for name, _ in query.columns)
@@ -231,68 +231,69 @@ def page_statement(variant: Variant) -> str:
     return f"SELECT sort_::text, key_::text{names} FROM ({page}) AS page {end}"  # noqa: S608
 
 
-@functools.lru_cache(maxsize=KEPT_STATEMENTS)
-def count_statement(query: PageQuery, filtered: tuple[int, ...]) -> str:
-    """Return the statement that counts the rows a filter wants."""
-    where = " AND ".join(f"({condition})" for condition in query.where(filtered))
+@functools.lru_cache(maxsize=MAX_STATEMENTS)
+def count_statement(query: PageQuery, places: tuple[int, ...]) -> str:
+    """Return the statement that counts the rows of a filter."""
+    where = " AND ".join(f"({condition})" for condition in query.where(places))
     # Constants of this package.
     return f"SELECT count(*) FROM {query.tables}{' WHERE ' + where if where else ''}"  # noqa: S608
 
 
-def _arguments(wanted: PageSlice) -> list[object]:
-    arguments: list[object] = [wanted.limit + 1]
-    for position in (wanted.after, wanted.before):
+def _arguments(part: PageSlice) -> list[object]:
+    arguments: list[object] = [part.limit + 1]
+    for position in (part.after, part.before):
         if position is not None:
             arguments += [position.key] if position.sort is None else [position.sort, position.key]
     return arguments
 
 
 class Records(msgspec.Struct, frozen=True):
-    """The records of a slice in its order, each with its position in the first two columns; `more` is as in Page."""
+    """The records of a slice; the first two columns are positions, `more` is as in KeysetPage."""
 
     records: list[Any]
     more: bool
 
 
 async def fetch_slice(
-    connection: Connection, query: PageQuery, order: Order, wanted: PageSlice, filters: PageParts
+    connection: Connection, query: PageQuery, order: Order, part: PageSlice, filters: FilterParts
 ) -> Records:
-    """Return a slice of the query's rows as records: sort value and key as text, then the query's columns."""
-    if wanted.limit >= MOST_ROWS:
-        raise ValueError(f"a page has fewer than {MOST_ROWS} rows, not {wanted.limit}")
+    """Return a slice as records: sort value and key as text, then the query's columns.
+
+    Raises ValueError for a limit of MAX_ROWS or more.
+    """
+    if part.limit >= MAX_ROWS:
+        raise ValueError(f"a page has fewer than {MAX_ROWS} rows, not {part.limit}")
     variant = Variant(
-        query, order, filters.filtered, _bound(wanted.after), _bound(wanted.before), wanted.backward
+        query, order, filters.places, _bound(part.after), _bound(part.before), part.backward
     )
     if variant.after is Bound.NULL and variant.before is Bound.VALUE:
-        return Records([], more=False)  # nulls come last, so that nothing lies between
-    records = await connection.fetch(page_statement(variant), *filters.values, *_arguments(wanted))
-    kept = records[: wanted.limit]
-    if wanted.backward:
-        kept.reverse()
-    return Records(kept, more=len(records) > wanted.limit)
+        return Records([], more=False)  # nulls are last: nothing is between
+    records = await connection.fetch(page_statement(variant), *filters.values, *_arguments(part))
+    page = records[: part.limit]
+    if part.backward:
+        page.reverse()
+    return Records(page, more=len(records) > part.limit)
 
 
 async def fetch_page(
     connection: Connection,
     query: PageQuery,
     order: Order,
-    wanted: PageSlice,
+    part: PageSlice,
     *,
     make: Callable[..., Row],
-    filters: PageParts,
+    filters: FilterParts,
 ) -> KeysetPage[Row]:
     """Return a slice of the query's rows, each made by `make` from the columns in their order."""
-    found = await fetch_slice(connection, query, order, wanted, filters)
+    result = await fetch_slice(connection, query, order, part, filters)
     return KeysetPage(
-        rows=[make(*record[2:]) for record in found.records],
-        positions=[KeysetPosition(record[0], record[1]) for record in found.records],
-        more=found.more,
+        rows=[make(*record[2:]) for record in result.records],
+        positions=[KeysetPosition(record[0], record[1]) for record in result.records],
+        more=result.more,
     )
 
 
-async def count_rows(connection: Connection, query: PageQuery, filters: PageParts) -> int:
-    """Return how many of the query's rows the filter wants."""
-    count: int = await connection.fetchval(
-        count_statement(query, filters.filtered), *filters.values
-    )
+async def count_rows(connection: Connection, query: PageQuery, filters: FilterParts) -> int:
+    """Return the number of the query's rows that match the filter."""
+    count: int = await connection.fetchval(count_statement(query, filters.places), *filters.values)
     return count

@@ -1,4 +1,4 @@
-"""Reading listings: pages of them, those of given tickers, single ones, and their newest raw payloads."""
+"""Reading listings: pages, single ones, those of tickers, and their newest raw payloads."""
 
 import datetime
 from collections import defaultdict
@@ -9,22 +9,22 @@ import msgspec
 from db.connect.types import Connection
 from db.read.expressions import as_float, like_prefix, search_condition
 from db.read.keyset import (
+    FilterParts,
     KeysetPage,
     Order,
-    PageParts,
     PageQuery,
     PageSlice,
     count_rows,
     fetch_page,
-    wanted_of,
+    filter_parts,
 )
 
 MAX_LISTINGS_OF_TICKER = 250
-"""How many listings of one ticker are read at most; the recorded maximum is 68 (WETH on CoinGecko)."""
+"""The most listings of one ticker that are read; the recorded maximum is 68 (WETH, CoinGecko)."""
 
 
 class ListingRow(msgspec.Struct, frozen=True, gc=False):
-    """What one source says of one asset; numbers as text, every digit of them."""
+    """One source's view of one asset; numbers are text with all digits."""
 
     source: str
     external_id: str
@@ -48,7 +48,7 @@ class ListingRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class ListingFilter(msgspec.Struct, frozen=True):
-    """Which listings are wanted; None does not restrict.
+    """A filter of listings; None does not restrict.
 
     The order of the fields is that of the conditions.
     """
@@ -65,7 +65,7 @@ ListingKey = tuple[str, str]
 PayloadKey = tuple[str, str, bytes]
 """Source, external id and content hash."""
 
-# A listing that is seen again unchanged is not written: its source's last complete sweep saw it.
+# An unchanged listing is not written again: the last complete sweep of its source has seen it.
 _LAST_SEEN_AT = """
     CASE
         WHEN l.active AND l.missing_since IS NULL THEN greatest(l.last_seen_at, c.last_sweep_at)
@@ -106,7 +106,7 @@ LISTINGS = PageQuery(
 
 
 def listings_by_key_statement(query: PageQuery) -> str:
-    """Return the statement that reads columns of the listings with the keys of its parameters."""
+    """Return the statement for the listings with the keys of its parameters."""
     return query.select(
         "JOIN unnest($1::text[], $2::text[]) AS k (source, external_id)"
         " ON k.source = l.source AND k.external_id = l.external_id"
@@ -114,7 +114,7 @@ def listings_by_key_statement(query: PageQuery) -> str:
 
 
 def listings_of_tickers_statement(query: PageQuery) -> str:
-    """Return the statement that reads columns of the listings of some tickers, greatest market cap first."""
+    """Return the statement for the listings of some tickers, greatest market cap first."""
     listings = query.select(
         "WHERE l.ticker = k.ticker AND l.contributes = $2"
         " ORDER BY l.market_cap_usd DESC NULLS LAST, l.source, l.external_id"
@@ -151,26 +151,26 @@ CROSS JOIN LATERAL (
 """
 
 
-def listing_conditions(wanted: ListingFilter) -> PageParts:
-    """Return what a filter means to a statement: only what it restricts is in there."""
-    if wanted.search is not None:
-        wanted = msgspec.structs.replace(wanted, search=like_prefix(wanted.search))
-    return wanted_of(msgspec.structs.astuple(wanted))
+def listing_conditions(filters: ListingFilter) -> FilterParts:
+    """Return the conditions of the filter for a statement."""
+    if filters.search is not None:
+        filters = msgspec.structs.replace(filters, search=like_prefix(filters.search))
+    return filter_parts(msgspec.structs.astuple(filters))
 
 
 async def listing_page(
-    connection: Connection, wanted: ListingFilter, part: PageSlice
+    connection: Connection, filters: ListingFilter, part: PageSlice
 ) -> KeysetPage[ListingRow]:
-    """Return a slice of the listings that the filter wants, by source and external id."""
-    filters = listing_conditions(wanted)
+    """Return a slice of the matching listings, by source and external id."""
+    conditions = listing_conditions(filters)
     return await fetch_page(
-        connection, LISTINGS, LISTING_ORDER, part, make=ListingRow, filters=filters
+        connection, LISTINGS, LISTING_ORDER, part, make=ListingRow, filters=conditions
     )
 
 
-async def count_listings(connection: Connection, wanted: ListingFilter = NO_FILTER) -> int:
-    """Return how many listings the filter wants."""
-    return await count_rows(connection, LISTINGS, listing_conditions(wanted))
+async def count_listings(connection: Connection, filters: ListingFilter = NO_FILTER) -> int:
+    """Return the number of matching listings."""
+    return await count_rows(connection, LISTINGS, listing_conditions(filters))
 
 
 async def listings_by_key(
@@ -187,7 +187,7 @@ async def listings_by_key(
 async def listings_of_tickers(
     connection: Connection, tickers: Sequence[str], *, contributing: bool
 ) -> dict[str, list[ListingRow]]:
-    """Return the listings of each ticker that give to its coin, or those of its rivals; greatest market cap first."""
+    """Return the contributing listings of each ticker, or the rivals; greatest market cap first."""
     listings: defaultdict[str, list[ListingRow]] = defaultdict(list)
     for record in await connection.fetch(_OF_TICKERS, tickers, contributing):
         row = ListingRow(*record)
@@ -198,7 +198,7 @@ async def listings_of_tickers(
 async def newest_payloads(
     connection: Connection, keys: Sequence[PayloadKey]
 ) -> dict[PayloadKey, msgspec.Raw]:
-    """Return the newest raw payload, JSON, that each listing's present content came from."""
+    """Return the newest raw payload, JSON, of each listing's present content."""
     sources, external_ids, hashes = zip(*keys, strict=True)
     records = await connection.fetch(_PAYLOADS, sources, external_ids, hashes)
     return {

@@ -1,4 +1,4 @@
-"""The coins to look at first: those whose record is most in doubt, each with the reason."""
+"""The coins whose records are most doubtful, each with the reason."""
 
 import datetime
 from typing import Literal
@@ -8,9 +8,8 @@ import msgspec
 from db.connect.types import Connection
 from db.read.coins import WIDE_SPREAD_PERCENT
 
-# A dispute about a price and the age of a price have no common measure: the worst of each kind in
-# turn. Where two are alike, the larger coin matters more. What is stale has no price to disagree
-# about.
+# A price spread and the age of a price have no common measure, so the kinds alternate, the worst
+# first. Of two equal coins, the larger one is first. A stale coin has no fresh price to compare.
 _WORST = """
 WITH coin AS MATERIALIZED (
     SELECT
@@ -56,7 +55,7 @@ LIMIT $2
 
 
 class DoubtfulCoin(msgspec.Struct, frozen=True):
-    """A coin and why it is in doubt: its sources' fresh prices lie apart, it is stale, or others claim its ticker."""
+    """A doubtful coin: its fresh prices differ, it is stale, or its ticker has rivals."""
 
     ticker: str
     name: str | None
@@ -70,6 +69,6 @@ class DoubtfulCoin(msgspec.Struct, frozen=True):
 async def worst_coins(
     connection: Connection, now: datetime.datetime, most: int = 10
 ) -> list[DoubtfulCoin]:
-    """Return the coins that are most in doubt, the worst of each kind in turn; fewer where fewer are."""
+    """Return at most `most` doubtful coins, the worst of each kind in turn."""
     rows = await connection.fetch(_WORST, now, most, float(WIDE_SPREAD_PERCENT))
     return [DoubtfulCoin(**row) for row in rows]

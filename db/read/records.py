@@ -1,4 +1,4 @@
-"""A page of merged records in the REST interface's shape, written as JSON by PostgreSQL: every digit passes through."""
+"""Pages of merged records in the shape of the REST interface, as JSON text from PostgreSQL."""
 
 import datetime
 from decimal import Decimal
@@ -7,9 +7,8 @@ import msgspec
 
 from db.connect.types import Connection
 
-# Greatest market cap first, unknown ones last, the ticker breaks ties. Both branches walk the index
-# normalized_records_by_market_cap from where the page begins and stop after as many rows as can be
-# needed.
+# Greatest market cap first, unknown ones last, then by ticker. Both branches scan the index
+# normalized_records_by_market_cap from the start of the page, and stop after the needed rows.
 _PAGE = """
 WITH page AS (
     (SELECT * FROM normalized_records
@@ -51,9 +50,9 @@ ORDER BY page.market_cap_usd DESC NULLS LAST, page.ticker
 
 
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records; None leaves a condition out.
+    """A filter of records; None does not restrict.
 
-    The period holds both its ends and is of the observation time.
+    The period is of the observation time and includes both ends.
     """
 
     ticker: str | None = None
@@ -63,14 +62,14 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordPosition(msgspec.Struct, frozen=True):
-    """The place right after a record in the order of pages; None is an unknown market cap."""
+    """The position after a record in the order of pages; None is an unknown market cap."""
 
     market_cap_usd: Decimal | None
     ticker: str
 
 
 class RecordsPage(msgspec.Struct, frozen=True):
-    """`records` as JSON objects, how many there are in all, and where the next page begins (None: this is the last)."""
+    """`records` as JSON objects, their total number, and the next position (None at the end)."""
 
     records: list[msgspec.Raw]
     total: int
@@ -82,29 +81,29 @@ _START = RecordPosition(Decimal("Infinity"), "")
 
 async def read_records_page(
     connection: Connection,
-    wanted: RecordFilter,
+    filters: RecordFilter,
     *,
     limit: int,
     offset: int = 0,
     after: RecordPosition | None = None,
 ) -> RecordsPage:
-    """Return a page, by `offset` or `after` the place where another one ended; one statement, so one snapshot."""
+    """Return a page by `offset`, or `after` a position; one statement, so one snapshot."""
     start = after or _START
     rows = await connection.fetch(
         _PAGE,
         start.market_cap_usd,
         start.ticker,
-        wanted.ticker,
-        wanted.source,
-        wanted.created_from,
-        wanted.created_to,
-        limit + 1,  # one more tells whether there is a next page
+        filters.ticker,
+        filters.source,
+        filters.created_from,
+        filters.created_to,
+        limit + 1,  # one more shows whether there is a next page
         offset,
     )
-    found = [row for row in rows if row["record"] is not None]
-    last = found[limit - 1] if len(found) > limit else None
+    page = [row for row in rows if row["record"] is not None]
+    last = page[limit - 1] if len(page) > limit else None
     return RecordsPage(
-        records=[row["record"] for row in found[:limit]],
+        records=[row["record"] for row in page[:limit]],
         total=rows[0]["total"],
         next_position=None
         if last is None

@@ -1,4 +1,4 @@
-"""Reading runs and what they rejected: pages of them, the last run of each source, the runs of a request."""
+"""Reading runs and rejections: pages of runs, the last run of each source, runs of a request."""
 
 import datetime
 from collections import defaultdict
@@ -9,23 +9,23 @@ import msgspec
 
 from db.connect.types import Connection
 from db.read.keyset import (
+    FilterParts,
     KeysetPage,
     Order,
-    PageParts,
     PageQuery,
     PageSlice,
     count_rows,
     fetch_page,
-    wanted_of,
+    filter_parts,
 )
 
 MAX_RUNS_OF_REQUEST = 250
 
 
 class RunRow(msgspec.Struct, frozen=True, gc=False):
-    """One attempt to read a source; `notes` is JSON, see `db.notes.decode_notes`, and `note_count` the sum of counts.
+    """One attempt to read a source; `note_count` is the sum of the notes' counts.
 
-    Events of earlier versions hold no notes.
+    `notes` is JSON, see `db.notes.decode_notes`. Events of earlier versions have no notes.
     """
 
     id: int
@@ -44,7 +44,7 @@ class RunRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class RejectionRow(msgspec.Struct, frozen=True, gc=False):
-    """A record that could not be read, with its bytes."""
+    """An unreadable record, with its bytes."""
 
     id: int
     run_id: int
@@ -56,7 +56,7 @@ class RejectionRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class RunFilter(msgspec.Struct, frozen=True):
-    """Which runs are wanted; None does not restrict.
+    """A filter of runs; None does not restrict.
 
     The order of the fields is that of the conditions.
     """
@@ -104,32 +104,34 @@ SELECT x.* FROM unnest($1::bigint[]) AS k (id) CROSS JOIN LATERAL (
     LIMIT $3
 ) AS x
 """
-_COUNT_REJECTIONS = "SELECT run_id, count(*) FROM rejected_records WHERE run_id = ANY ($1::bigint[]) GROUP BY run_id"
+_COUNT_REJECTIONS = """
+SELECT run_id, count(*) FROM rejected_records WHERE run_id = ANY ($1::bigint[]) GROUP BY run_id
+"""
 
 
 def run_from_event(run: dict[str, Any]) -> RunRow:
-    """Return the run that an event holds."""
+    """Return the run of an event."""
     notes = msgspec.Raw(msgspec.json.encode(run.get("notes", [])))
     return msgspec.convert(run | {"notes": notes}, RunRow)
 
 
-def run_conditions(wanted: RunFilter) -> PageParts:
-    """Return what a filter means to a statement: only what it restricts is in there."""
-    return wanted_of(msgspec.structs.astuple(wanted))
+def run_conditions(filters: RunFilter) -> FilterParts:
+    """Return the conditions of the filter for a statement."""
+    return filter_parts(msgspec.structs.astuple(filters))
 
 
 async def run_page(
-    connection: Connection, wanted: RunFilter, part: PageSlice
+    connection: Connection, filters: RunFilter, part: PageSlice
 ) -> KeysetPage[RunRow]:
-    """Return a slice of the runs that the filter wants, newest first."""
+    """Return a slice of the matching runs, newest first."""
     return await fetch_page(
-        connection, RUNS, NEWEST_FIRST, part, make=RunRow, filters=run_conditions(wanted)
+        connection, RUNS, NEWEST_FIRST, part, make=RunRow, filters=run_conditions(filters)
     )
 
 
-async def count_runs(connection: Connection, wanted: RunFilter) -> int:
-    """Return how many runs the filter wants."""
-    return await count_rows(connection, RUNS, run_conditions(wanted))
+async def count_runs(connection: Connection, filters: RunFilter) -> int:
+    """Return the number of matching runs."""
+    return await count_rows(connection, RUNS, run_conditions(filters))
 
 
 async def runs_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, RunRow]:
@@ -138,7 +140,7 @@ async def runs_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Ru
 
 
 async def last_runs(connection: Connection, sources: Sequence[str]) -> dict[str, RunRow]:
-    """Return the last run of each source, under way or ended; sources that never ran are left out."""
+    """Return the last run, under way or ended, of each source that has one."""
     return {
         record["source"]: RunRow(*record)
         for record in await connection.fetch(_LAST_OF_SOURCES, sources)
@@ -148,7 +150,7 @@ async def last_runs(connection: Connection, sources: Sequence[str]) -> dict[str,
 async def runs_of_requests(
     connection: Connection, request_ids: Sequence[int]
 ) -> dict[int, list[RunRow]]:
-    """Return the runs that each request has led to, oldest first."""
+    """Return the runs of each request, oldest first."""
     runs: defaultdict[int, list[RunRow]] = defaultdict(list)
     for record in await connection.fetch(_OF_REQUESTS, request_ids):
         runs[record["request_id"]].append(RunRow(*record[1:]))
@@ -158,7 +160,7 @@ async def runs_of_requests(
 async def rejections_of_runs(
     connection: Connection, run_ids: Sequence[int], after: int | None, limit: int
 ) -> dict[int, list[RejectionRow]]:
-    """Return up to `limit` rejections of each run, in their order, those after the number `after`."""
+    """Return up to `limit` rejections of each run in order, after the number `after`."""
     rejections: defaultdict[int, list[RejectionRow]] = defaultdict(list)
     for record in await connection.fetch(_REJECTIONS, run_ids, after, limit):
         row = RejectionRow(*record)

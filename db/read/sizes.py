@@ -79,7 +79,7 @@ class Growth(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """What a database comes to once everything in it is as old as its retention allows, and how fast it grows now."""
+    """The size of a database whose rows fill the retention, and its present growth."""
 
     raw_bytes: float
     history_bytes: float

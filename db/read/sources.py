@@ -1,4 +1,4 @@
-"""Reading sources: how each is set and fares, how far it got, how many listings it has."""
+"""Reading sources: settings, health, checkpoint and number of listings."""
 
 import datetime
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import msgspec
 
 from db.connect.types import Connection
 
-# Two failures in a row are bad luck, three are an outage.
+# Three failures in a row are an outage.
 _SOURCES = """
 SELECT
     s.name, s.kind, s.enabled, s.poll_seconds, s.consecutive_failures, s.next_run_at,
@@ -51,7 +51,7 @@ class SourceRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class SourceCheckpointRow(msgspec.Struct, frozen=True, gc=False):
-    """How far a source got, as far as it concerns a reader."""
+    """How far a source got, for clients."""
 
     source: str
     last_id: str | None
@@ -60,7 +60,7 @@ class SourceCheckpointRow(msgspec.Struct, frozen=True, gc=False):
 
 
 async def all_sources(connection: Connection) -> list[SourceRow]:
-    """Return every source that the ingestor was ever set to read, by priority."""
+    """Return all sources, also disabled ones, by priority."""
     return [SourceRow(*record) for record in await connection.fetch(_SOURCES)]
 
 
@@ -75,7 +75,7 @@ async def checkpoints_of_sources(
 
 
 async def listing_counts(connection: Connection, sources: Sequence[str]) -> dict[str, int]:
-    """Return how many listings each source has, active or not; sources without one are left out."""
+    """Return the number of listings, active or not, of each source that has any."""
     return {
         record["source"]: record["count"]
         for record in await connection.fetch(_LISTING_COUNTS, sources)

@@ -1,4 +1,4 @@
-"""The newest runs of the whole service: the last that stored what it could read, and the last that did not."""
+"""The newest successful and the newest failed run of the whole service."""
 
 from db.connect.types import Connection
 from db.read.runs import RUNS, RunRow

@@ -1,4 +1,4 @@
-"""Which coins listings would change that are not written: worked out in temporary tables, which hide the real ones."""
+"""Compute which coins new listings would change, in temporary tables that hide the real ones."""
 
 import datetime
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ CREATE TEMP TABLE normalized_records (
 CREATE TEMP TABLE sources (LIKE public.sources INCLUDING DEFAULTS,
     PRIMARY KEY (name)) ON COMMIT DROP;
 """
-"""Statements run in this session find these before the tables of the same names in the schema `public`."""
+"""Statements of this session find these before the tables of the schema `public`."""
 _READ_ONLY = "SET TRANSACTION READ ONLY"  # temporary tables can still be written
 
 _ADD = """
@@ -63,7 +63,7 @@ ON CONFLICT (external_id) DO UPDATE SET
     content_hash = excluded.content_hash, has_own_time = excluded.has_own_time
 WHERE excluded.observed_at >= g.observed_at
 """
-# The tickers of the listings, and those that listings would leave for another.
+# The tickers of the listings, and the former tickers of renamed ones.
 _TOUCH = """
 INSERT INTO touched
 SELECT ticker FROM given
@@ -89,7 +89,7 @@ SELECT
 FROM public.normalized_records
 WHERE ticker IN (SELECT ticker FROM touched)
 """
-# A listing stays as it is where what is given is older; that it is given revives it.
+# An older listing does not overwrite a newer one, but makes it active.
 _COPY_LISTINGS = """
 INSERT INTO listings
 SELECT p.*
@@ -120,7 +120,7 @@ _TICKERS = "SELECT ticker FROM touched ORDER BY ticker"
 
 
 class WhatIf:
-    """Listings of one source that are given and not written; they are gone with the connection, which is its own."""
+    """Unwritten listings of one source; they end with the connection, which is not shared."""
 
     def __init__(self, connection: Connection, source: str, now: datetime.datetime) -> None:
         self._connection = connection
@@ -128,20 +128,20 @@ class WhatIf:
         self._now = now
 
     async def open(self) -> None:
-        """Make the table of what is given."""
+        """Create the table of the listings."""
         await self._connection.execute(GIVEN)
 
     async def add(self, listings: Sequence[Listing]) -> None:
-        """Give some more listings, as the rows of a source's pages; of one listing the newest counts."""
+        """Add listings, as rows of a source's pages; the newest of an external id counts."""
         if listings:
             await self._connection.execute(
                 _ADD, self._source, msgspec.json.encode(listings), self._now
             )
 
-    async def changed(self, priority: int, poll_seconds: int) -> int:
-        """Return how many coins would change; where the source was never run, these are its settings.
+    async def count_changes(self, priority: int, poll_seconds: int) -> int:
+        """Return how many coins would change; the settings are for a source that never ran.
 
-        The transaction may write temporary tables only, takes no lock that others wait for, and is
+        The transaction writes temporary tables only, takes no lock that blocks others, and is
         rolled back.
         """
         transaction = self._connection.transaction(isolation="repeatable_read")

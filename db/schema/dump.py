@@ -1,4 +1,4 @@
-"""`python -m db.schema.dump` writes `db/schema.sql`: what the migrations come to, for people and diffs to read."""
+"""`python -m db.schema.dump` writes `db/schema.sql`, the result of all migrations, for reading."""
 
 import asyncio
 import re
@@ -13,25 +13,30 @@ from db.embedded.programs import wheel_programs
 from db.schema.migrate import migrate
 
 SCHEMA_FILE = Path(__file__).parent.parent / "schema.sql"
-_HEADER = "-- Generated from db/schema/migrations by `python -m db.schema.dump`: change a migration, not this file.\n\n"
+_HEADER = (
+    "-- Generated from db/schema/migrations by `python -m db.schema.dump`: "
+    "change a migration, not this file.\n\n"
+)
 _DUMP_TIMEOUT_SECONDS = 60
-# pg_dump's headings, session settings, the \restrict guard with its random key, and what only the
-# embedded server has.
+# pg_dump's headings, session settings, the \restrict guard with its random key, and statements
+# about the embedded server only.
 _NOISE = re.compile(
-    r"^(--( .*)?|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*|REVOKE ALL ON FUNCTION pg_catalog\..*)$\n?",
+    r"^(--( .*)?|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*"
+    r"|REVOKE ALL ON FUNCTION pg_catalog\..*)$\n?",
     re.MULTILINE,
 )
 
 ROLES = """
 SELECT format('CREATE ROLE %I NOLOGIN;', rolname)
   FROM pg_roles
- WHERE rolname !~ '^pg_' AND NOT rolsuper AND NOT rolcanlogin  -- logins are made by db/schema/logins.py, not by migrations
+ -- db/schema/logins.py makes the logins, not a migration.
+ WHERE rolname !~ '^pg_' AND NOT rolsuper AND NOT rolcanlogin
  ORDER BY rolname
 """
 
 
 async def dump_schema(dsn: str) -> str:
-    """Return the schema of a database as SQL, the same text each time, of a server not newer than the wheel."""
+    """Return the schema as stable SQL text; the server is not newer than the wheel."""
     connection = await connect(dsn, application_name="kasparro schema dump")
     try:
         roles = "".join(f"{row[0]}\n" for row in await connection.fetch(ROLES))

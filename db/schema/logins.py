@@ -1,9 +1,9 @@
-"""Logins of their own for the server and the ingestor, so that neither can do more than its work needs.
+"""Separate logins for the server and the ingestor, with the rights that each needs.
 
-The server reads everything and asks for runs. The ingestor reads and writes rows, and changes of
-the schema only the partitions by time (`db/schema/migrations/0009_logins.sql`). Neither can go back
-to the owner's rights: they are other roles, logged in as such. They are made by whoever has the
-owner's DATABASE_URL, and used in place of it.
+The server reads everything and requests runs. The ingestor reads and writes rows; of the schema it
+changes only the partitions by time (`db/schema/migrations/0009_logins.sql`). Neither can return to
+the owner's rights, because each logs in as a role of its own. A program that has the owner's
+DATABASE_URL makes the logins, and uses them in its place.
 """
 
 import hashlib
@@ -32,15 +32,15 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class LoginError(Exception):
-    """A part cannot have a login of its own; the message says why."""
+    """A part cannot have a separate login; the message says why."""
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """What a session's login may do."""
+    """The rights of a session's login."""
 
     role: str
     owns: bool
-    """May do as the owner of the tables does: it is the owner, one of its members, or a superuser."""
+    """It is the owner of the tables, a member of that role, or a superuser."""
     creates: bool
     """May make tables."""
     writes: bool
@@ -51,7 +51,7 @@ class Rights(msgspec.Struct, frozen=True):
     """May do what an ingestor does."""
 
     def excess_of(self, part: Part) -> str | None:
-        """Return what the login may do beyond what a part needs; None where it is nothing."""
+        """Return a right that the login has and a part does not need, or None."""
         if self.owns:
             return "has the rights of the tables' owner"
         if self.creates:
@@ -59,11 +59,11 @@ class Rights(msgspec.Struct, frozen=True):
         return "may change and delete rows" if part == "server" and self.writes else None
 
     def suffices_for(self, part: Part) -> bool:
-        """Tell whether the login may do what a part needs."""
+        """Return whether the login has the rights that a part needs."""
         return self.serves if part == "server" else self.ingests
 
 
-# The owner's own table is no part's business; what was applied is for reading alone.
+# No part may use the owner's table `logins`; the parts only read the applied migrations.
 _RIGHTS = """
 SELECT current_user::text AS role,
        pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = 'listings'::regclass),
@@ -85,10 +85,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 
 
 async def read_rights(connection: Connection) -> Rights:
-    """Return what the login of a session may do.
-
-    Raises LoginError where the schema is not there yet.
-    """
+    """Return the rights of a session's login. Raises LoginError before the first migration."""
     try:
         row = await connection.fetchrow(_RIGHTS)
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError):
@@ -101,18 +98,18 @@ _STORED = "SELECT role, password FROM logins WHERE part = $1"
 
 
 async def login_dsn(dsn: str, part: Part) -> str:
-    """Return the DSN of a part's own login for the database of `dsn`; make the login where it is missing.
+    """Return the DSN of a part's separate login to the database of `dsn`; create a missing login.
 
-    A DSN whose login can do no more than the part needs is returned as it is. Raises LoginError
-    where there is no such login and none can be made, and DatabaseUnavailableError.
+    A DSN without excess rights is returned unchanged. Raises LoginError if the login is missing and
+    cannot be created, and DatabaseUnavailableError.
     """
     connection = await connect(dsn, application_name="kasparro logins")
     try:
         if (await read_rights(connection)).excess_of(part) is None:
             return normalize_dsn(dsn)
         try:
-            stored = await connection.fetchrow(_STORED, part)
-            if stored is not None and await _is_usable(own := _as_user(dsn, *stored), part):
+            login = await connection.fetchrow(_STORED, part)
+            if login is not None and await _is_usable(own := _as_user(dsn, *login), part):
                 return own
             role, password = await _make(connection, part)
         except asyncpg.InsufficientPrivilegeError as error:
@@ -126,7 +123,7 @@ async def login_dsn(dsn: str, part: Part) -> str:
 
 
 async def login_or_warn(dsn: str, part: Part) -> str:
-    """Return what `login_dsn` does; where there is no login of its own, warn and return `dsn`."""
+    """Return the result of `login_dsn`; without a separate login, warn and return `dsn`."""
     try:
         return await login_dsn(dsn, part)
     except LoginError as error:
@@ -135,12 +132,12 @@ async def login_or_warn(dsn: str, part: Part) -> str:
 
 
 async def same_login(own: str, dsn: str, part: Part) -> str:
-    """Return the DSN of a replica with the login that `own` has for its primary, unless its own can do no more.
+    """Return the DSN of a replica with the primary's login `own`, unless its own has no excess.
 
-    A replica that is away is not asked: it has its primary's roles.
+    For an unavailable replica nothing is checked: it has its primary's roles.
     """
     parts = urlsplit(own)
-    given = _as_user(dsn, parts.username or "", parts.password or "", quoted=True)
+    candidate = _as_user(dsn, parts.username or "", parts.password or "", quoted=True)
     try:
         connection = await connect(dsn, application_name="kasparro logins")
         try:
@@ -148,10 +145,10 @@ async def same_login(own: str, dsn: str, part: Part) -> str:
                 return dsn
         finally:
             await connection.close()
-        if await _is_usable(given, part):
-            return given
+        if await _is_usable(candidate, part):
+            return candidate
     except DatabaseUnavailableError:
-        return given
+        return candidate
     except LoginError as error:
         reason = str(error)
     else:
@@ -162,7 +159,7 @@ async def same_login(own: str, dsn: str, part: Part) -> str:
 
 def _warn(part: Part, reason: str) -> None:
     log.warning(
-        "working with more rights than needed: there is no login of its own",
+        "login.not_separate",
         part=part,
         reason=reason,
         remedy="`kasparro doctor` says what to do",
@@ -170,9 +167,9 @@ def _warn(part: Part, reason: str) -> None:
 
 
 async def write_password_file(dsn: str, part: Part, path: Path) -> str:
-    """Write the password of a part's own login to a file that libpq and asyncpg read (pgpass); return its role.
+    """Write the password of a part's login to a file for libpq and asyncpg; return its role.
 
-    The file is its user's alone, as they want it. Raises LoginError, OSError,
+    The file is in the pgpass format, and only its owner can read it. Raises LoginError, OSError,
     DatabaseUnavailableError.
     """
     parts = urlsplit(await login_dsn(dsn, part))
@@ -190,19 +187,19 @@ async def write_password_file(dsn: str, part: Part, path: Path) -> str:
 
 
 async def find_login(connection: Connection, part: Part) -> str:
-    """Return the role of a part's own login, without making one.
+    """Return the role of a part's login, without creating one.
 
-    Raises LoginError, which says why there is none.
+    Raises LoginError if there is none, with the reason.
     """
     rights = await read_rights(connection)
     if rights.excess_of(part) is None:
         return rights.role
     try:
-        stored = await connection.fetchrow(_STORED, part)
+        login = await connection.fetchrow(_STORED, part)
     except asyncpg.InsufficientPrivilegeError:
-        stored = None
-    if stored is not None and await connection.fetchval(_ROLE_EXISTS, stored["role"]):
-        return str(stored["role"])
+        login = None
+    if login is not None and await connection.fetchval(_ROLE_EXISTS, login["role"]):
+        return str(login["role"])
     if await connection.fetchval(_MAY_MAKE_ROLES):
         raise LoginError("it is made when the service starts next")
     raise LoginError(
@@ -247,11 +244,11 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE O
 
 
 async def _make(connection: Connection, part: Part) -> tuple[str, str]:
-    """Make a part's login, or give it back its password and rights, and return its role and password."""
+    """Create a part's login, or reset its password and rights; return its role and password."""
     async with connection.transaction():
-        await take_logins_lock(connection)  # another process may be at it
-        stored = await connection.fetchrow(_STORED, part)
-        role, password = stored or (
+        await take_logins_lock(connection)  # another process may do the same
+        login = await connection.fetchrow(_STORED, part)
+        role, password = login or (
             role_name(part, await connection.fetchval(_DATABASE)),
             secrets.token_urlsafe(32),
         )
@@ -267,7 +264,7 @@ async def _make(connection: Connection, part: Part) -> tuple[str, str]:
 
 
 def role_name(part: Part, database: str) -> str:
-    """Return the name of a part's role: roles belong to the whole server, so the database stands in it."""
+    """Return the name of a part's role: it names the database, because roles are server-wide."""
     name = f"kasparro_{part}_{database}"
     if len(name.encode()) <= _LONGEST_NAME:
         return name
@@ -275,7 +272,7 @@ def role_name(part: Part, database: str) -> str:
 
 
 async def _is_usable(dsn: str, part: Part) -> bool:
-    """Tell whether a login is let in and may do what a part needs, and nothing more.
+    """Return whether a login is accepted and has the rights of a part, without excess.
 
     Raises as `connect` does.
     """
@@ -299,7 +296,9 @@ def _as_user(dsn: str, role: str, password: str, *, quoted: bool = False) -> str
     """Return a DSN with another user and password."""
     parts = urlsplit(normalize_dsn(dsn))
     user, secret = (role, password) if quoted else (quote(role, safe=""), quote(password, safe=""))
-    kept = [(key, value) for key, value in parse_qsl(parts.query) if key not in _USER_PARAMETERS]
-    query = f"?{urlencode(kept, safe='/', quote_via=quote)}" if kept else ""
+    parameters = [
+        (key, value) for key, value in parse_qsl(parts.query) if key not in _USER_PARAMETERS
+    ]
+    query = f"?{urlencode(parameters, safe='/', quote_via=quote)}" if parameters else ""
     hosts = parts.netloc.rpartition("@")[2]
     return f"postgresql://{user}{f':{secret}' if secret else ''}@{hosts}{parts.path}{query}"

@@ -1,4 +1,4 @@
-"""Forward-only migrations: `db/schema/migrations/NNNN_name.sql`, each applied once, in order, in its own transaction."""
+"""Forward-only migrations: each `db/schema/migrations/NNNN_name.sql` in its own transaction."""
 
 import datetime as dt
 import hashlib
@@ -15,7 +15,7 @@ from db.connect.pool import Connection, connect
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
-# Any number will do, as long as every migrator of a database asks for the same one.
+# An arbitrary number, the same for every migrator of a database.
 LOCK_KEY = 0x4B41_5350_4D49_4752
 LOCK_TIMEOUT_SECONDS = 60.0
 READ_LOCK_TIMEOUT_SECONDS = 5.0
@@ -29,11 +29,11 @@ class MigrationError(Exception):
 
 
 class MigrationNumberingError(MigrationError):
-    """The numbers of the migrations folder do not rise from 0001, each once."""
+    """The numbers of the migrations do not start at 0001, or are not unique."""
 
 
 class MigrationChangedError(MigrationError):
-    """A migration that was applied reads differently now."""
+    """The file of an applied migration was changed."""
 
 
 class DatabaseNewerError(MigrationError):
@@ -49,11 +49,11 @@ class MigrationBusyError(MigrationError):
 
 
 class MigrationFailedError(MigrationError):
-    """PostgreSQL refused a migration's SQL; nothing of that file was kept."""
+    """PostgreSQL refused a migration's SQL; the file was rolled back."""
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """One file: its number, its name, its SQL and the sha256 of that, in hex."""
+    """One file: its number, name and SQL, and the SHA-256 of the SQL in hex."""
 
     version: int
     name: str
@@ -62,7 +62,7 @@ class Migration(msgspec.Struct, frozen=True):
 
     @property
     def file_name(self) -> str:
-        """The name that the file has to have."""
+        """The name of its file."""
         return f"{self.version:04}_{self.name}.sql"
 
 
@@ -76,7 +76,7 @@ class AppliedMigration(msgspec.Struct, frozen=True):
 
 
 class MigrationStatus(msgspec.Struct, frozen=True):
-    """What the database holds, and what it still lacks."""
+    """The applied and the pending migrations of a database."""
 
     applied: list[AppliedMigration]
     pending: list[Migration]
@@ -85,7 +85,7 @@ class MigrationStatus(msgspec.Struct, frozen=True):
 def load_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     """Read the migrations of a folder in order. Raises MigrationNumberingError."""
     migrations = [_load(path) for path in sorted(folder.glob("*.sql"))]
-    # Gaps are allowed: branches that are written side by side take ranges of their own.
+    # Gaps are allowed: concurrent branches use separate ranges.
     for migration, before in zip(migrations, [None, *migrations], strict=False):
         if before is None and migration.version != 1:
             raise MigrationNumberingError(
@@ -99,15 +99,15 @@ def load_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
 
 
 async def migrate(database: str | Connection, folder: Path = MIGRATIONS) -> list[Migration]:
-    """Apply what is pending and return it, in order; many migrators may run at once.
+    """Apply the pending migrations in order and return them; migrators may run concurrently.
 
-    `database` is a DSN or an open connection that is in no transaction. Raises MigrationError, and
-    DatabaseUnavailableError for a DSN that leads nowhere.
+    `database` is a DSN, or an open connection outside a transaction. Raises MigrationError, and
+    DatabaseUnavailableError for a DSN.
     """
     migrations = load_migrations(folder)
     async with _session(database) as connection:
         if not (await _status(connection, migrations)).pending:
-            # To see that takes no rights: the server's and the ingestor's own logins may call this.
+            # This takes no special rights: the server's and the ingestor's logins may do it.
             return []
         return await _migrate(connection, migrations)
 
@@ -120,7 +120,7 @@ async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> l
             try:
                 await connection.execute(CREATE_TABLE)
             except asyncpg.InsufficientPrivilegeError as error:
-                raise _not_allowed(error) from None
+                raise _insufficient_rights(error) from None
         pending = _pending(await _applied(connection), migrations)
         for migration in pending:
             await _apply(connection, migration)
@@ -128,7 +128,7 @@ async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> l
 
 
 async def status(database: str | Connection, folder: Path = MIGRATIONS) -> MigrationStatus:
-    """Say what is applied and what is pending; writes nothing. Raises as `migrate` does."""
+    """Return what is applied and pending, without writing. Raises as `migrate` does."""
     migrations = load_migrations(folder)
     async with _session(database, READ_LOCK_TIMEOUT_SECONDS) as connection:
         return await _status(connection, migrations)
@@ -155,7 +155,7 @@ SELECT_APPLIED = (
 )
 
 
-def _not_allowed(error: asyncpg.PostgresError) -> MigrationFailedError:
+def _insufficient_rights(error: asyncpg.PostgresError) -> MigrationFailedError:
     return MigrationFailedError(
         f"the schema is behind, and the login of DATABASE_URL may not change it ({error}): "
         "run `kasparro migrate` with the database's owner in DATABASE_URL"
@@ -187,14 +187,14 @@ async def _apply(connection: Connection, migration: Migration) -> None:
                 INSERT_APPLIED, migration.version, migration.name, migration.content_hash
             )
     except asyncpg.InsufficientPrivilegeError as error:
-        raise _not_allowed(error) from None
+        raise _insufficient_rights(error) from None
     except asyncpg.PostgresError as error:
         line = _line_of(error, migration.sql)
         raise MigrationFailedError(
             f"migration {migration.file_name} failed{line}: {error}"
         ) from error
     except asyncpg.InterfaceError as error:
-        # The transaction could not even be rolled back; what it was about comes before.
+        # The rollback failed as well; the cause is the error before.
         raise MigrationFailedError(
             f"migration {migration.file_name} failed: {error.__context__ or error}"
         ) from error
@@ -204,7 +204,7 @@ def _load(path: Path) -> Migration:
     match = _FILE_NAME.fullmatch(path.name)
     if match is None:
         raise MigrationNumberingError(
-            f"{path.name} is no name for a migration: NNNN_lower_case_words.sql is"
+            f"{path.name} is not a valid name of a migration: use NNNN_lower_case_words.sql"
         )
     # Text mode turns CRLF into LF, so that a checkout on Windows has the same hash.
     sql = path.read_text(encoding="utf-8")
@@ -217,21 +217,22 @@ def _load(path: Path) -> Migration:
 def _pending(
     applied: Sequence[AppliedMigration], migrations: Sequence[Migration]
 ) -> list[Migration]:
-    """Return the migrations that are not applied, after holding those that are against their files."""
-    known = {migration.version: migration for migration in migrations}
+    """Return the migrations that are not applied, after checking the applied ones."""
+    by_version = {migration.version: migration for migration in migrations}
     for row in applied:
-        migration = known.pop(row.version, None)
+        migration = by_version.pop(row.version, None)
         if migration is None:
             raise DatabaseNewerError(
-                f"the database holds migration {row.version:04}_{row.name}, which this version of Kasparro "
-                "does not know: install the newer version that applied it"
+                f"the database holds migration {row.version:04}_{row.name}, which this version of "
+                "Kasparro does not know: install the newer version that applied it"
             )
         if migration.content_hash != row.content_hash:
             raise MigrationChangedError(
                 f"migration {migration.file_name} was changed after it had been applied on "
-                f"{row.applied_at:%Y-%m-%d}: restore the file and put the change into a new migration"
+                f"{row.applied_at:%Y-%m-%d}: restore the file and put the change into a new "
+                "migration"
             )
-    return list(known.values())
+    return list(by_version.values())
 
 
 @asynccontextmanager
@@ -253,7 +254,7 @@ async def _session(
 
 @asynccontextmanager
 async def _locked(connection: Connection) -> AsyncIterator[None]:
-    """Hold the migrators' lock; it belongs to the session, so a killed migrator leaves none behind."""
+    """Hold the migrators' lock; it ends with the session, also of a killed migrator."""
     version = connection.get_server_version()
     if version.major < OLDEST_SERVER:
         raise DatabaseTooOldError(
@@ -265,7 +266,8 @@ async def _locked(connection: Connection) -> AsyncIterator[None]:
         )
     except (TimeoutError, asyncpg.LockNotAvailableError):
         raise MigrationBusyError(
-            f"another process has been migrating this database for {LOCK_TIMEOUT_SECONDS:g} s: try again later"
+            f"another process has been migrating this database for {LOCK_TIMEOUT_SECONDS:g} s: "
+            "try again later"
         ) from None
     try:
         yield
@@ -282,6 +284,6 @@ _STATEMENT_TIMEOUT = _milliseconds(STATEMENT_TIMEOUT_SECONDS)
 
 
 def _line_of(error: asyncpg.PostgresError, sql: str) -> str:
-    """Return ` at line N` where the server told the character at which its parser stopped."""
+    """Return ` at line N` if the server reports where its parser stopped."""
     position = getattr(error, "position", None)
     return f" at line {sql.count(chr(10), 0, int(position) - 1) + 1}" if position else ""

@@ -1,4 +1,4 @@
-"""Partitions by time of the tables that only grow: made ahead, dropped when their time is over."""
+"""Partitions by time of the growing tables: created in advance, dropped after their retention."""
 
 import datetime
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _HOUR, _DAY, _WEEK = (
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """For how many days payloads and history are kept; `raw_hours`, where given, counts in place of `raw_days`."""
+    """The retention of payloads and history in days; `raw_hours` overrides `raw_days`."""
 
     raw_days: int
     history_days: int
@@ -31,7 +31,7 @@ class Retention(msgspec.Struct, frozen=True):
 
     @property
     def raw(self) -> datetime.timedelta:
-        """For how long payloads are kept."""
+        """The retention of payloads."""
         return (
             datetime.timedelta(days=self.raw_days)
             if self.raw_hours is None
@@ -40,11 +40,11 @@ class Retention(msgspec.Struct, frozen=True):
 
     @property
     def history(self) -> datetime.timedelta:
-        """For how long history is kept."""
+        """The retention of history."""
         return datetime.timedelta(days=self.history_days)
 
     def oldest_raw(self, now: datetime.datetime) -> datetime.datetime:
-        """Return when the oldest payload arrived that is kept for its age alone."""
+        """Return the arrival time of the oldest payload within the retention."""
         return now - self.raw
 
     def oldest_history(self, now: datetime.datetime) -> datetime.datetime:
@@ -57,11 +57,13 @@ _RAW: tuple[Table, ...] = ("raw_api_records", "raw_csv_records")
 _HISTORY: tuple[Table, ...] = ("price_points", "candles")
 _SHORT_HISTORY = 14 * _DAY
 _AHEAD = 3
-"""How many partitions are made ahead; of weeks there are as many as three days reach."""
+"""How many partitions are created in advance; for weeks, those of the next three days."""
 _MONDAY = datetime.datetime(1970, 1, 5, tzinfo=datetime.UTC)
 _BACK = datetime.timedelta(days=730)
-"""How far back partitions are made: what is older lies together in the default one. A century of weeks would be ten
-thousand tables, more than a transaction may lock."""
+"""How far back partitions are created; older rows share the default partition.
+
+A century of weeks would be more tables than a transaction may lock.
+"""
 
 _EXISTING = r"""
 SELECT parent, name, bounds[1]::timestamptz AS start, bounds[2]::timestamptz AS "end"
@@ -79,18 +81,18 @@ FROM (
 ) AS partition
 ORDER BY name
 """
-# Functions of the tables' owner, which may do this and nothing else: an ingestor owns no table.
+# Functions of the tables' owner: an ingestor owns no table.
 _CREATE = "SELECT create_partition($1, $2, $3, $4)"
 _DETACH = "SELECT detach_partition($1, $2)"
 _DROP_EMPTY = "SELECT drop_empty_partition($1, $2)"
 _DROP = "SELECT drop_detached_partition($1, $2)"
-# Making or dropping a partition locks its table for a moment: rather try again later than queue
-# readers behind us.
+# Creating or dropping a partition locks its table for a moment: retry later instead of blocking
+# readers.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 
 
 class Partition(msgspec.Struct, frozen=True):
-    """A partition of `table`: what is of `start` or later and before `end`."""
+    """A partition of `table`: the rows from `start` on and before `end`."""
 
     table: Table
     start: datetime.datetime
@@ -98,28 +100,28 @@ class Partition(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What it is called: for its first day (UTC), or for its hour."""
+        """The name, from its first day (UTC) or its hour."""
         return (
             f"{self.table}_{self.start:{'%Y%m%d%H' if self.end - self.start < _DAY else '%Y%m%d'}}"
         )
 
     def overlaps(self, other: "Partition") -> bool:
-        """Tell whether both hold one time of one table."""
+        """Return whether both are of one table and share a time."""
         return self.table == other.table and self.start < other.end and other.start < self.end
 
 
 def width_of(table: Table, retention: Retention) -> datetime.timedelta:
-    """Return how much time a partition of `table` holds: the shorter the retention, the less may outlive it.
+    """Return the width of a partition of `table`; a short retention needs narrow ones.
 
-    Payloads lie by day, since they are many and soon over; history by week, so that 90 days are 13
-    partitions.
+    Payloads are partitioned by day, because they are many and short-lived; history by week, so that
+    90 days are 13 partitions.
     """
     if table in _RAW:
         return _HOUR if retention.raw < _DAY else _DAY
     return _DAY if retention.history <= _SHORT_HISTORY else _WEEK
 
 
-def _wanted(now: datetime.datetime, retention: Retention) -> Iterator[Partition]:
+def _needed(now: datetime.datetime, retention: Retention) -> Iterator[Partition]:
     for table in (*_RAW, *_HISTORY):
         width = width_of(table, retention)
         first = now if table in _RAW else max(retention.oldest_history(now), now - _BACK)
@@ -137,31 +139,30 @@ async def _existing(connection: Connection) -> dict[str, Partition]:
 async def ensure_partitions(
     connection: Connection, now: datetime.datetime, retention: Retention
 ) -> list[str]:
-    """Make the partitions of the present and of two years of history, where missing; return the new ones' names.
+    """Create the missing partitions of the present and of two years of history; return their names.
 
-    A time whose rows already lie in the default partition stays there: that is slower to drop, and
-    loses nothing. A retention that asks for another width takes effect where the partitions made
-    ahead for the width before are empty.
+    Rows in the default partition stay there, which makes dropping them slower. A new width takes
+    effect where the partitions created in advance are empty.
     """
     existing = await _existing(connection)
-    if not _missing(existing, now, retention) and not _unfit(existing, now, retention):
+    if not _missing(existing, now, retention) and not _of_other_width(existing, now, retention):
         return []
     async with connection.transaction():
-        await take_write_lock(connection)  # another ingestor may be at it
+        await take_write_lock(connection)  # another ingestor may do the same
         await connection.execute(_LOCK_TIMEOUT)
-        for partition in _unfit(await _existing(connection), now, retention):
+        for partition in _of_other_width(await _existing(connection), now, retention):
             await _change(connection, partition.name, _DROP_EMPTY, partition.table, partition.name)
         return [
-            wanted.name
-            for wanted in _missing(await _existing(connection), now, retention)
+            partition.name
+            for partition in _missing(await _existing(connection), now, retention)
             if await _change(
                 connection,
-                wanted.name,
+                partition.name,
                 _CREATE,
-                wanted.table,
-                wanted.name,
-                wanted.start,
-                wanted.end,
+                partition.table,
+                partition.name,
+                partition.start,
+                partition.end,
             )
         ]
 
@@ -169,28 +170,29 @@ async def ensure_partitions(
 def _missing(
     existing: Mapping[str, Partition], now: datetime.datetime, retention: Retention
 ) -> list[Partition]:
-    """Return the wanted partitions whose time nothing holds any of."""
+    """Return the needed partitions that overlap no existing one."""
     return [
-        wanted
-        for wanted in _wanted(now, retention)
-        if wanted.name not in existing
-        and not any(wanted.overlaps(other) for other in existing.values())
+        partition
+        for partition in _needed(now, retention)
+        if partition.name not in existing
+        and not any(partition.overlaps(other) for other in existing.values())
     ]
 
 
-def _unfit(
+def _of_other_width(
     existing: Mapping[str, Partition], now: datetime.datetime, retention: Retention
 ) -> list[Partition]:
-    """Return the partitions of times to come that are wider or narrower than is wanted now."""
+    """Return the partitions of the future whose width differs from the needed one."""
     return [
-        found
-        for found in existing.values()
-        if found.start > now and found.end - found.start != width_of(found.table, retention)
+        partition
+        for partition in existing.values()
+        if partition.start > now
+        and partition.end - partition.start != width_of(partition.table, retention)
     ]
 
 
 async def _change(connection: Connection, name: str, statement: str, *arguments: object) -> bool:
-    """Make or drop a partition; tell whether that was possible now."""
+    """Create or drop a partition; return whether that was possible."""
     try:
         async with connection.transaction():
             await connection.execute(statement, *arguments)
@@ -203,9 +205,9 @@ async def _change(connection: Connection, name: str, statement: str, *arguments:
 async def drop_old_partitions(
     connection: Connection, now: datetime.datetime, retention: Retention
 ) -> list[str]:
-    """Drop the partitions whose time is over, one transaction each; return their names.
+    """Drop the partitions past their retention, one transaction each; return their names.
 
-    A listing's newest payload is kept whatever its age: it moves to the default partition.
+    The newest payload of a listing moves to the default partition, whatever its age.
     """
     dropped = []
     for name, partition in (await _existing(connection)).items():
@@ -248,8 +250,7 @@ _KEEP_NEWEST: dict[Table, str] = {
     "raw_csv_records": _keep_newest("raw_csv_records"),
 }
 
-# What lies in a default partition has outlived its own: delete it once it is neither young nor the
-# newest.
+# Rows of a default partition: delete them when they are past their retention and not the newest.
 _DELETE_OLD = (
     """
 DELETE FROM raw_api_records_default AS r
@@ -275,7 +276,7 @@ _DELETE_OLD_HISTORY = (
 async def delete_old_rows(
     connection: Connection, now: datetime.datetime, retention: Retention
 ) -> None:
-    """Delete what is past its retention and lies in no partition that could be dropped."""
+    """Delete the rows of the default partitions that are past their retention."""
     for statement in _DELETE_OLD:
         await connection.execute(statement, retention.oldest_raw(now))
     for statement in _DELETE_OLD_HISTORY:

@@ -1,4 +1,4 @@
-"""What PostgreSQL stores in place of a password (RFC 5802, RFC 7677), so that no statement, and no log, holds one."""
+"""SCRAM verifiers of passwords (RFC 5802, RFC 7677): no statement and no log has a password."""
 
 import base64
 import hashlib
@@ -9,18 +9,15 @@ ITERATIONS = 4096  # PostgreSQL's own default, scram_iterations
 
 
 def scram_sha_256(password: str, salt: bytes | None = None) -> str:
-    """Return the SCRAM-SHA-256 verifier of a password of ASCII characters, as ALTER ROLE ...
-
-    PASSWORD takes it.
-    """
+    """Return the SCRAM-SHA-256 verifier of an ASCII password, for ALTER ROLE ... PASSWORD."""
     salt = secrets.token_bytes(16) if salt is None else salt
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
-    stored = hashlib.sha256(_keyed(salted, b"Client Key")).digest()
-    server = _keyed(salted, b"Server Key")
-    return f"SCRAM-SHA-256${ITERATIONS}:{_text(salt)}${_text(stored)}:{_text(server)}"
+    salted_password = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
+    stored_key = hashlib.sha256(_hmac(salted_password, b"Client Key")).digest()
+    server_key = _hmac(salted_password, b"Server Key")
+    return f"SCRAM-SHA-256${ITERATIONS}:{_text(salt)}${_text(stored_key)}:{_text(server_key)}"
 
 
-def _keyed(key: bytes, message: bytes) -> bytes:
+def _hmac(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
 
 

@@ -1,4 +1,4 @@
-"""How many calls each source with a monthly budget has had, whoever made them."""
+"""Counts of the API calls of each source with a monthly budget, from all programs."""
 
 import datetime
 
@@ -14,13 +14,13 @@ _COUNT = "SELECT coalesce((SELECT calls FROM api_calls WHERE source = $1 AND mon
 async def add_calls(
     connection: Connection, source: str, calls: int, now: datetime.datetime
 ) -> None:
-    """Count `calls` more for the month (UTC) of `now`; fewer, where some that were counted ahead were not made."""
+    """Add `calls` to the month (UTC) of `now`; a negative number corrects calls not made."""
     if calls:
         await connection.execute(_ADD, source, _month(now), calls)
 
 
 async def count_calls(connection: Connection, source: str, now: datetime.datetime) -> int:
-    """Return how many calls `source` has had in the month (UTC) of `now`."""
+    """Return the number of calls of `source` in the month (UTC) of `now`."""
     calls: int = await connection.fetchval(_COUNT, source, _month(now))
     return calls
 

@@ -1,4 +1,4 @@
-"""Backfill: the coins whose past a source can tell, what it was asked, and what it answered."""
+"""Backfill: the coins whose past a source has, the questions about them, and the answers."""
 
 import datetime
 from collections.abc import Collection, Sequence
@@ -20,29 +20,29 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class PastCoin(msgspec.Struct, frozen=True):
-    """A coin whose past a source can tell: the ticker, and what the source calls it."""
+    """A coin whose past a source has: the ticker, and its external id there."""
 
     ticker: str
     external_id: str
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The last question about a coin: the last day that was asked for, and whether the answer is still to come."""
+    """The last question about a coin: its last day, and whether the answer is pending."""
 
     end: datetime.date
     pending: bool
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of the question for one coin; `points` are those that history did not hold before."""
+    """The answer about one coin; `points` counts those that are new in the history."""
 
     external_id: str
     kind: Kind
     points: int = 0
 
 
-# One listing a ticker, the one that speaks for its source in the merge: two would tell two pasts of
-# one coin.
+# One listing a ticker, the one that the merge takes of its source: two would give two pasts of one
+# coin.
 _COINS = """
 SELECT ticker, external_id
 FROM (
@@ -77,26 +77,28 @@ WHERE b.source = $1 AND b.days = $2 AND b.external_id = a.external_id
 async def past_coins(
     connection: Connection, source: str, tickers: Collection[str] | None
 ) -> list[PastCoin]:
-    """Return the coins that `source` contributes to, or those of `tickers` among them, the largest first."""
-    wanted = None if tickers is None else sorted(tickers)
-    return [PastCoin(**row) for row in await connection.fetch(_COINS, source, wanted)]
+    """Return the coins of `source`, or of `tickers` among them, by market cap, largest first."""
+    rows = await connection.fetch(_COINS, source, None if tickers is None else sorted(tickers))
+    return [PastCoin(**row) for row in rows]
 
 
-async def questions(connection: Connection, window: Window) -> dict[str, Question]:
-    """Return the last question about each coin, by external id, for so many days."""
+async def read_questions(connection: Connection, window: Window) -> dict[str, Question]:
+    """Return the last question about each coin for the days of `window`, by external id."""
     rows = await connection.fetch(_QUESTIONS, window.source, window.days)
     return {row["external_id"]: Question(row["window_end"], row["pending"]) for row in rows}
 
 
-async def ask(connection: Connection, window: Window, external_ids: Collection[str]) -> None:
-    """Write down that these coins are to be asked about."""
+async def save_questions(
+    connection: Connection, window: Window, external_ids: Collection[str]
+) -> None:
+    """Save pending questions about these coins."""
     await connection.execute(_ASK, window.source, window.days, window.end, sorted(external_ids))
 
 
 async def save_answers(
     connection: Connection, window: Window, answers: Sequence[Answer], now: datetime.datetime
 ) -> None:
-    """Note what became of the questions for some coins."""
+    """Save the answers about some coins."""
     if answers:
         await connection.execute(
             _SAVE, window.source, window.days, msgspec.json.encode(answers), now

@@ -1,4 +1,4 @@
-"""Checkpoints: how far each source got, and how far its sweep (one complete reading) is."""
+"""Checkpoints: how far each source got, and the state of its sweep (one complete reading)."""
 
 import datetime
 
@@ -36,12 +36,11 @@ ON CONFLICT (source) DO UPDATE SET updated_at = excluded.updated_at,
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):
-    """A source's checkpoint; `position` is the source's own JSON, None for "from the start".
+    """A source's checkpoint; `position` is the source's own JSON, None at the start.
 
-    `sweep_dirty` and `sweep_emptied` tell of the sweep under way whether a page's ids changed, and
-    whether a page came empty that held some before; `doubted_sweeps` counts the sweeps up to now,
-    in a row, that were not believed. Written, None for `last_id`, `last_timestamp` and
-    `last_sweep_at` leaves what is there.
+    In the sweep under way, `sweep_dirty` says that the ids of a page changed, `sweep_emptied` that
+    a page has become empty. `doubted_sweeps` counts the doubted sweeps up to now, in a row. In a
+    write, None for `last_id`, `last_timestamp` and `last_sweep_at` keeps the stored value.
     """
 
     last_id: str | None
@@ -80,5 +79,5 @@ async def write_checkpoint(
 
 
 async def touch_checkpoint(connection: Connection, source: str, now: datetime.datetime) -> None:
-    """Note that `source` said that nothing changed since its last sweep: all of it was seen just now."""
+    """Save that `source` has not changed since its last sweep, so all of it was seen now."""
     await connection.execute(_TOUCH, source, now)

@@ -1,4 +1,4 @@
-"""History: the price points of merged coins, and the candles rolled up from them in the same transaction."""
+"""History: the price points of coins, and their candles, written in the same transaction."""
 
 import datetime
 from collections.abc import Collection, Sequence
@@ -12,8 +12,8 @@ _CANDLES = (
     "candles AS c (ticker, interval, start, open, high, low, close, open_at, close_at, samples)"
 )
 _UNITS = "(VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)"
-# Each new point widens its hour's and its day's candle; open_at and close_at let it come late. A
-# point that is there already changes nothing, so that a page that is read twice counts once.
+# Each new point widens the candles of its hour and day; open_at and close_at allow late points. An
+# existing point changes nothing, so a page that is read twice counts once.
 _WIDEN = """
 ON CONFLICT (ticker, interval, start) DO UPDATE SET
     open = CASE WHEN excluded.open_at < c.open_at THEN excluded.open ELSE c.open END,
@@ -35,7 +35,7 @@ WITH added AS (
     ON CONFLICT (ticker, at) DO NOTHING
     RETURNING ticker, at, price_usd
 ),
--- One point a coin, which is a candle of its own: nothing to group.
+-- One point for each coin is a candle by itself: nothing to group.
 rolled AS (
     INSERT INTO {_CANDLES}
     SELECT
@@ -48,8 +48,8 @@ rolled AS (
 SELECT count(*) FROM added
 """
 
-# A source's past speaks for the coin that its listing contributes to now. Looked up by an array of
-# keys, not by a join, whatever the planner takes the table for.
+# A source's past belongs to the coin that its listing contributes to now. The array of keys,
+# instead of a join, makes the planner use the index.
 _CONTRIBUTING = """
 SELECT external_id, ticker FROM listings WHERE source = $1 AND external_id = ANY ($2::text[])
     AND contributes
@@ -84,7 +84,7 @@ SELECT count(*) FROM added
 
 
 class PastPrice(msgspec.Struct, frozen=True, gc=False):
-    """What a source said of one listing at one time."""
+    """The price of one listing at one time, from its source."""
 
     external_id: str
     at: datetime.datetime
@@ -96,22 +96,22 @@ class PastPrice(msgspec.Struct, frozen=True, gc=False):
 async def record_prices(
     connection: Connection, tickers: Collection[str], oldest: datetime.datetime
 ) -> int:
-    """Add a point for each of the coins, whose price has just changed; return how many are new.
+    """Add a point for each coin of `tickers`, whose price has changed; return how many are new.
 
-    What was observed before `oldest` is past the retention and is left out.
+    The history begins at `oldest`.
     """
     if not tickers:
         return 0
-    added: int = await connection.fetchval(_RECORD, sorted(tickers), oldest)
-    return added
+    count: int = await connection.fetchval(_RECORD, sorted(tickers), oldest)
+    return count
 
 
 async def backfill_prices(
     connection: Connection, source: str, prices: Sequence[PastPrice], oldest: datetime.datetime
 ) -> int:
-    """Add points of the past for the coins that the listings contribute to; return how many are new.
+    """Add past points to the coins that the listings contribute to; return how many are new.
 
-    The coins themselves, and points that are there, stay as they are.
+    Coins and existing points do not change.
     """
     rows = await connection.fetch(
         _CONTRIBUTING, source, list({price.external_id for price in prices})
@@ -124,5 +124,5 @@ async def backfill_prices(
     ]
     if not points:
         return 0
-    added: int = await connection.fetchval(_BACKFILL, source, msgspec.json.encode(points), oldest)
-    return added
+    count: int = await connection.fetchval(_BACKFILL, source, msgspec.json.encode(points), oldest)
+    return count

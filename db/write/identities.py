@@ -1,4 +1,4 @@
-"""The explicit word on identity: which listings are one asset, and which are not, whatever their names say."""
+"""Explicit identity labels: which listings are one asset, regardless of their names."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import msgspec
 
 from db.connect.types import Connection
 
-# Returns the tickers of every listing whose label came, went or changed.
+# Returns the tickers of every listing whose label was added, removed or changed.
 _REPLACE = """
 WITH given AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS g (source, external_id, asset)
@@ -31,7 +31,7 @@ JOIN listings AS l ON l.source = touched.source AND l.external_id = touched.exte
 
 
 class IdentityLabel(msgspec.Struct, frozen=True):
-    """A listing's label: equal labels are one asset, different ones never are."""
+    """A listing's label: equal labels are one asset, different labels are different assets."""
 
     source: str
     external_id: str
@@ -41,7 +41,7 @@ class IdentityLabel(msgspec.Struct, frozen=True):
 async def replace_identities(
     connection: Connection, identities: Sequence[IdentityLabel]
 ) -> list[str]:
-    """Make the table say exactly this; return the tickers whose coins must be merged anew."""
+    """Replace all labels; return the tickers to merge."""
     rows = await connection.fetch(
         _REPLACE,
         [identity.source for identity in identities],

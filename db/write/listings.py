@@ -1,7 +1,4 @@
-"""Listings: what one source says of one asset.
-
-Writing a page of them, and the payloads that they came from.
-"""
+"""Listings, what one source says of one asset: write a page of them, and their payloads."""
 
 import datetime
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +15,7 @@ from db.notes import Note
 class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One source's view of one asset, normalised; None is missing.
 
-    Money in US dollars, percent as per cent.
+    Prices are in US dollars, percentages in per cent.
     """
 
     external_id: str
@@ -38,38 +35,38 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     observed_at: datetime.datetime
     content_hash: bytes
     has_own_time: bool = True
-    """False where the record does not say when it was observed, and a file's date stands in."""
+    """False if the record has no time, and the file's date is used."""
     notes: tuple[Note, ...] = ()
-    """What of the record could not be read and is missing; not a part of the row."""
+    """What is missing because it could not be read; not a column."""
 
 
 class EncodedListings(msgspec.Struct, frozen=True):
-    """Listings and the payloads that they came from, in the same order, as the statement takes them.
+    """Listings and their payloads in the same order, as parameters of the statement.
 
-    A payload within its row would be read twice more.
+    The payloads are separate, because PostgreSQL would parse them twice more within the rows.
     """
 
     rows: bytes
     payloads: list[str]
 
 
-class ListingsWritten(msgspec.Struct, frozen=True):
-    """What writing listings did: payloads not seen before, and the tickers whose coins must be merged anew."""
+class ListingsResult(msgspec.Struct, frozen=True):
+    """The result of writing listings: the number of new payloads, and the tickers to merge."""
 
     changed: int
     tickers: frozenset[str]
 
 
-# By an array of keys, not by a join: whatever the planner takes the table for, it looks each up in
-# the index. As JSON, because asyncpg takes longer to encode an array.
+# An array of keys instead of a join makes the planner look up each key in the index. It comes as
+# JSON, because asyncpg takes longer to encode an array.
 _KNOWN = """
 SELECT external_id, content_hash, ticker
 FROM listings
 WHERE source = $1 AND external_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))
 """
 
-# The write lock is held: what commits later has a later `moment`, by one clock for all ingestors,
-# which no setting of it turns back.
+# The caller holds the write lock, so a later commit has a later `moment`: one clock for all
+# ingestors, which never goes back.
 MOMENT = """moment AS (
     UPDATE raw_clock SET at = greatest(clock_timestamp(),
         at + interval '1 microsecond') RETURNING at
@@ -82,10 +79,9 @@ reader AS (
         ORDER BY arrived_from DESC LIMIT 1)
 )
 """
-"""The beginning of a statement that writes payloads of the source $1, as code of the digest $2 reads them."""
-# A payload that did not win (it is older than what the listing holds) is kept once, for audit; one
-# that won is a change and is kept always. The newest of an external id within the page goes into
-# the listing.
+"""The start of a statement that writes payloads of the source $1, read by code of digest $2."""
+# The newest record of an external id within the page goes into the listing, and its payload is
+# always stored. The payload of an older record is stored once, for audit.
 _WRITE = f"""
 WITH {MOMENT},
 incoming AS MATERIALIZED (
@@ -118,7 +114,7 @@ newest AS MATERIALIZED (
     FROM incoming
     ORDER BY external_id, observed_at DESC, digest DESC
 ),
--- Whose asset owns a ticker is for the merge to say; of one that nobody had, it will hardly say otherwise.
+-- The merge decides which asset owns a ticker; a new ticker will hardly have another owner.
 taken AS MATERIALIZED (
     SELECT ticker FROM listings WHERE $7::boolean
         AND ticker = ANY (ARRAY(SELECT ticker FROM newest))
@@ -155,7 +151,7 @@ written AS (
         > (l.observed_at, l.fetched_at, l.content_hash)
     RETURNING l.external_id, l.ticker, l.content_hash
 ),
--- By an array of keys, not by a join, as above.
+-- An array of keys instead of a join, as above.
 kept_before AS MATERIALIZED (
     SELECT external_id, content_hash
     FROM raw_api_records
@@ -182,46 +178,9 @@ SELECT
 """  # noqa: S608 - of constants
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
 
-_ANY_TO_REVIVE = (
-    "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL)"
-)
-_REVIVE = """
-UPDATE listings
-SET active = true, missing_since = NULL, last_seen_at = greatest(last_seen_at, $3)
-WHERE source = $1 AND missing_since IS NOT NULL AND external_id = ANY ($2::text[])
-RETURNING ticker
-"""
-
-_COUNT_MISSING = """
-SELECT
-    count(*) FILTER (WHERE external_id NOT IN (SELECT unnest(external_ids) FROM source_pages
-        WHERE source = $1)),
-    count(*)
-FROM listings
-WHERE source = $1 AND active
-"""
-_MARK_MISSING = """
-UPDATE listings
-SET active = $3 = 0 OR ($3 > 1 AND missing_since IS NULL),
-    last_seen_at = CASE WHEN missing_since IS NULL THEN greatest(last_seen_at, $4) ELSE last_seen_at
-        END,
-    missing_since = coalesce(missing_since, $2)
-WHERE source = $1 AND active
-  AND external_id NOT IN (SELECT unnest(external_ids) FROM source_pages WHERE source = $1)
-RETURNING ticker, active
-"""
-_ANY_MISSING = "SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT NULL AND active)"
-
-
-class MissingListings(msgspec.Struct, frozen=True):
-    """How many of the active listings a sweep did not find, and how many are active."""
-
-    missing: int
-    active: int
-
 
 class KnownListing(msgspec.Struct, frozen=True, gc=False):
-    """What a listing holds before a page is written."""
+    """The stored content of a listing before a page is written."""
 
     content_hash: bytes
     ticker: str
@@ -230,7 +189,7 @@ class KnownListing(msgspec.Struct, frozen=True, gc=False):
 async def known_listings(
     connection: Connection, source: str, external_ids: Collection[str]
 ) -> dict[str, KnownListing]:
-    """Return what is known of these listings, by external id; new ones are left out."""
+    """Return the stored listings with these external ids, by external id."""
     rows = await connection.fetch(_KNOWN, source, msgspec.json.encode(list(external_ids)))
     return {
         external_id: KnownListing(content_hash, ticker)
@@ -255,74 +214,32 @@ async def write_listings(
     fetched_at: datetime.datetime,
     code: bytes,
     any_new: bool = True,
-) -> ListingsWritten:
+) -> ListingsResult:
     """Write listings and their payloads; an older observation never overwrites a newer one.
 
-    `code` is the digest of what read them; `any_new` is False where every listing is known to be
-    there already, which saves a look. The caller's transaction holds the write lock. Raises one of
-    UNREADABLE when PostgreSQL cannot hold a value: then none of them is written.
+    `code` is the digest of the code that read them. `any_new=False` says that all listings exist,
+    which saves a lookup. The caller's transaction holds the write lock. Raises one of UNREADABLE if
+    PostgreSQL cannot hold a value; then no listing is written.
     """
     if not listings.payloads:
-        return ListingsWritten(0, frozenset())
+        return ListingsResult(0, frozenset())
     row = await connection.fetchrow(
         _WRITE_TO[kind], source, code, fetched_at, run_id, listings.rows, listings.payloads, any_new
     )
-    if row is None:
-        raise RuntimeError("the statement returns one row")
-    return ListingsWritten(row["changed"], frozenset(row["tickers"]))
+    assert row is not None  # noqa: S101 - the statement returns one row
+    return ListingsResult(row["changed"], frozenset(row["tickers"]))
 
 
-async def revive(
-    connection: Connection,
-    source: str,
-    external_ids: Collection[str],
-    fetched_at: datetime.datetime,
-) -> frozenset[str]:
-    """Make listings active again that a page of `fetched_at` holds; return the tickers to merge."""
-    if not await connection.fetchval(_ANY_TO_REVIVE, source):
-        return frozenset()
-    rows = await connection.fetch(_REVIVE, source, list(external_ids), fetched_at)
-    return frozenset(row["ticker"] for row in rows)
-
-
-async def any_missing(connection: Connection, source: str) -> bool:
-    """Tell whether an active listing was missing from the newest complete sweep."""
-    missing: bool = await connection.fetchval(_ANY_MISSING, source)
-    return missing
-
-
-async def count_missing(connection: Connection, source: str) -> MissingListings:
-    """Return how much of `source` its newest complete sweep did not find."""
-    row = await connection.fetchrow(_COUNT_MISSING, source)
-    return MissingListings(0, 0) if row is None else MissingListings(*row)
-
-
-async def mark_missing(
-    connection: Connection,
-    source: str,
-    *,
-    sweep_started_at: datetime.datetime,
-    previous_sweep_at: datetime.datetime | None,
-    missed_sweeps: Literal[0, 1, 2],
-) -> frozenset[str]:
-    """Note what the sweep did not find; what `missed_sweeps` sweeps missed becomes inactive. Return those tickers.
-
-    With 0 nothing becomes inactive, however often it was missed.
-    """
-    rows = await connection.fetch(
-        _MARK_MISSING, source, sweep_started_at, missed_sweeps, previous_sweep_at
-    )
-    return frozenset(row["ticker"] for row in rows if not row["active"])
-
-
-_READABLE = "SELECT count(*) FROM json_populate_recordset(NULL::listings, $1::json) WHERE $2::jsonb IS NOT NULL"
+_READABLE = """
+SELECT count(*) FROM json_populate_recordset(NULL::listings, $1::json) WHERE $2::jsonb IS NOT NULL
+"""
 
 UNREADABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
-"""What PostgreSQL raises for a value that it cannot hold: out of range, NUL in a text, nested too deep."""
+"""Errors for a value that PostgreSQL cannot hold: out of range, NUL in a text, nested too deep."""
 
 
 async def readable_payload(connection: Connection, listing: Listing, payload: bytes) -> str | None:
-    """Return None when PostgreSQL can hold the listing and the payload that it came from, else its reason."""
+    """Return why PostgreSQL cannot hold a listing and its payload; None if it can."""
     bare = msgspec.structs.replace(listing, content_hash=b"")
     try:
         async with connection.transaction():

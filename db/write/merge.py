@@ -1,22 +1,22 @@
-"""The statement that merges coins: the rule of identity and merging, set-wise for all tickers of a page.
+"""The statement that merges coins: identity and merging, set-wise for all tickers of a page.
 
-It is read from top to bottom:
+Its parts, from top to bottom:
 
-touched  the listings of the tickers in question, with their explicit labels; one that has its ticker to itself is its
-         own asset and its coin's only voice, and goes straight to `merged`
-listing  the others, numbered; a class is the listings of one source with the same label and name, and is compared once,
-         however many they are
-pair     two classes of different sources whose names agree: 0 same label, 1 equal, 2 equal without generic words, 3 one
-         name's words are the other's first
-named    pairs that are each other's best tier towards the other's source; ties all stand
-priced   of the listings that have no name's link to that source: pairs that are near in time, price and cap, and each
-         other's nearest in cap, then in price
-reach    the transitive closure of the links; labels that differ split what it joined
+touched  the listings of the tickers, with their explicit labels; the only listing of a ticker is
+         its own asset, and goes directly to `merged`
+listing  the others, numbered; a class is the listings of one source with the same label and name,
+         and is compared once
+pair     two classes of different sources whose names agree: 0 same label, 1 equal, 2 equal without
+         generic words, 3 one name's words are the other's first
+named    pairs that are each other's best tier towards the other's source; all ties count
+priced   of the listings without a link by name to that source: pairs that are near in time, price
+         and cap, and each other's nearest in cap, then in price
+reach    the transitive closure of the links; different labels split it again
 speaker  the best listing of each source within an asset
 owner    the asset that owns the ticker
-merged   the record: volatile fields from the newest observation, static ones by the sources' priority; its provenance
-         is the listing that gave all of it, else the giver of each field
-compared the records that are not as they stand in the table
+merged   the record: volatile fields from the newest observation, static ones by the sources'
+         priority; its provenance is the listing of all fields, else the listing of each field
+compared the records that differ from those in the table
 """
 
 MERGE = """
@@ -26,7 +26,7 @@ WITH RECURSIVE touched AS MATERIALIZED (
         l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
         l.percent_change_24h, l.observed_at, l.has_own_time, l.active, l.contributes, s.priority,
         i.asset COLLATE "C" AS label,
-        -- A source that is not known will not be polled again.
+        -- An unknown source is not polled again.
         coalesce(l.observed_at + s.poll_seconds * interval '3 seconds', '-infinity') AS stale_at,
         count(*) OVER (PARTITION BY l.ticker) AS sharing,
         jsonb_build_object('source', l.source, 'external_id', l.external_id, 'observed_at',
@@ -123,7 +123,7 @@ priced AS MATERIALIZED (
             WHERE abs(extract(epoch FROM a.observed_at - b.observed_at)) <= 3600
               AND a.price_usd IS NOT NULL AND b.price_usd IS NOT NULL
               AND greatest(a.price_usd, b.price_usd) <= 1.03 * least(a.price_usd, b.price_usd)
-              -- greatest() and least() pass over null: one unknown cap is no obstacle.
+              -- greatest() and least() ignore null: one cap may be unknown.
               AND (
                 a.market_cap_usd IS NULL OR b.market_cap_usd IS NULL
                 OR greatest(a.market_cap_usd, b.market_cap_usd) <= 2 * least(a.market_cap_usd,
@@ -171,7 +171,7 @@ member AS MATERIALIZED (
 speaker AS MATERIALIZED (
     SELECT
         best.*,
-        -- A row that its file dates says nothing of how new the others are.
+        -- A row with its file's date does not show how new the others are.
         coalesce(
             max(observed_at) FILTER (WHERE has_own_time) OVER (PARTITION BY asset),
             max(observed_at) OVER (PARTITION BY asset)
@@ -259,7 +259,7 @@ merged AS MATERIALIZED (
             ranks[rank_v] AS rank,
         sources[coalesce(price_v, 1)] AS source, times[coalesce(price_v, 1)] AS created_at,
         stale_times[coalesce(price_v, 1)] AS stale_at, spread, o.rivals AS rival_count,
-        -- least() and greatest() pass over null.
+        -- least() and greatest() ignore null.
         CASE
             WHEN least(name_v, rank_v, price_v, cap_v, volume_v, percent_v)
                = greatest(name_v, rank_v, price_v, cap_v, volume_v, percent_v)
@@ -338,7 +338,7 @@ gone AS (
     ))
     RETURNING r.ticker
 ),
--- Listings that changed sides: their coin has changed too. The table still shows the statement's past here.
+-- Listings that begin or end to contribute: their coin changes too. This reads the old table.
 moved AS MATERIALIZED (
     SELECT m.ticker, m.source, m.external_id, m.asset = o.asset AS owned
     FROM member AS m JOIN owner AS o ON o.ticker = m.ticker
@@ -346,7 +346,7 @@ moved AS MATERIALIZED (
     UNION ALL
     SELECT ticker, source, external_id, true FROM touched WHERE sharing = 1 AND NOT contributes
 )
--- One row of arrays, for thousands of rows take longer to send and to read.
+-- One row of arrays: thousands of rows take longer to send and to read.
 SELECT *
 FROM
     (SELECT array_agg(ticker) AS written, array_agg(repriced_at) AS repriced_at FROM compared) AS c,
@@ -361,5 +361,5 @@ FROM
 """
 """$1: the tickers; $2: when the records are saved.
 
-One row: what was written, what went, what changed sides.
+Returns one row: the written and deleted tickers, and the listings whose `contributes` changes.
 """

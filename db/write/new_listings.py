@@ -1,8 +1,8 @@
-"""Listings that are not in the database yet, written by COPY, and the coins of tickers that only they have.
+"""New listings, written by COPY, and the coins of tickers that no other listing has.
 
-Each does what `write_listings`, `merge_coins` and `record_prices` do for such rows, in about half
-the time: nothing has to be compared or merged. Where a row turns out to be there already, nothing
-is written, and the caller takes these.
+These functions do what `write_listings`, `merge_coins` and `record_prices` do, in about half the
+time, because new rows need no comparison and no merge. If a row exists already, they write nothing,
+and the caller uses the other functions.
 """
 
 import datetime
@@ -66,10 +66,10 @@ _PAYLOAD_COLUMNS = (
 )
 _PAYLOAD_TABLES = {"api": "raw_api_records", "file": "raw_csv_records"}
 
-# The planner knows nothing of the array's length, so it looks each ticker up in the index, whatever
-# it takes the table for. It comes as JSON, because asyncpg takes longer to encode an array than all
-# else of these statements takes. Rows are those of db/write/merge.py for a ticker of one listing,
-# and of db/write/history.py for its price, a candle by itself.
+# The planner does not know the array's length, so it looks up each ticker in the index, whatever
+# its estimate of the table. The tickers come as JSON: asyncpg takes longer to encode an array than
+# the rest of these statements takes. db/write/merge.py writes the same rows for a ticker of one
+# listing, and db/write/history.py for its price, which is a candle by itself.
 _ADD_COINS = """
 WITH fresh AS MATERIALIZED (
     SELECT
@@ -119,13 +119,14 @@ ORDER BY ticker
 
 _NULL = r"\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-"""What stands for a column's or a row's end in COPY's text format (PostgreSQL's manual, "COPY", "Text Format")."""
+"""Escapes of COPY's text format (PostgreSQL's manual, "COPY", "Text Format")."""
 
 
 class EncodedNewListings(msgspec.Struct, frozen=True):
-    """Listings of different external ids, and for each a line of either table as COPY takes it, without its last cells.
+    """Lines for COPY of listings with different external ids, without their last cells.
 
-    `times` are by ticker when its only listing was observed; `shared` are the tickers of several.
+    `rows` are for the listings, `payloads` for their payloads. `times` says by ticker when its
+    single listing was observed; `shared` are the tickers of several listings.
     """
 
     rows: list[str]
@@ -135,20 +136,21 @@ class EncodedNewListings(msgspec.Struct, frozen=True):
     shared: frozenset[str]
 
 
-class NewListingsWritten(msgspec.Struct, frozen=True):
-    """What copying listings did: `fresh` are the tickers that only one of them has, and when that one was observed.
+class NewListingsResult(msgspec.Struct, frozen=True):
+    """The result of copying listings: `tickers` are those whose coins must be merged.
 
-    `tickers` are the others, whose coins must be merged.
+    `new_tickers` are the tickers of a single listing, a new one, with the time at which it was
+    observed.
     """
 
-    fresh: dict[str, datetime.datetime]
+    new_tickers: dict[str, datetime.datetime]
     tickers: frozenset[str]
 
 
 def encode_new_listings(
     listings: Sequence[Listing], payloads: Iterable[bytes]
 ) -> EncodedNewListings:
-    """Encode listings of different external ids and their payloads, valid JSON each, for `copy_listings`."""
+    """Encode listings with different external ids, and their JSON payloads, for `copy_listings`."""
     tickers = [listing.ticker for listing in listings]
     shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1)
     times = {
@@ -185,9 +187,9 @@ def _row(listing: Listing) -> str:
 
 
 def _texts(texts: Sequence[str | None]) -> str:
-    """Return cells as COPY takes them; most need no escape, which one look at all of them tells."""
+    """Return cells for COPY; one check of all of them finds that most need no escape."""
     if None not in texts:
-        line = "\x1f".join(texts)  # type: ignore[arg-type]  # None is none of them
+        line = "\x1f".join(texts)  # type: ignore[arg-type]  # without None
         if "\\" not in line and line.replace("\x1f", " ").isprintable():
             return line.replace("\x1f", "\t")
     return "\t".join([_NULL if text is None else text.translate(_ESCAPES) for text in texts])
@@ -202,10 +204,10 @@ async def copy_listings(
     run_id: int,
     fetched_at: datetime.datetime,
     code: bytes,
-) -> NewListingsWritten | None:
-    """Write listings that are not there yet, and their payloads; nothing, and None, where one of them is there.
+) -> NewListingsResult | None:
+    """Write new listings and their payloads; if one of them exists, write nothing, return None.
 
-    The caller's transaction holds the write lock. Raises one of UNREADABLE when PostgreSQL cannot
+    The caller's transaction holds the write lock. Raises one of UNREADABLE if PostgreSQL cannot
     hold a value.
     """
     try:
@@ -213,8 +215,7 @@ async def copy_listings(
             row = await connection.fetchrow(
                 _BEGIN, source, code, msgspec.json.encode(listings.tickers)
             )
-            if row is None:
-                raise RuntimeError("the statement returns one row")
+            assert row is not None  # noqa: S101 - the statement returns one row
             taken = frozenset(row["taken"])
             name = _texts([source])
             seen = "\t".join([name, *[fetched_at.isoformat()] * 3])
@@ -231,7 +232,7 @@ async def copy_listings(
     except asyncpg.UniqueViolationError:
         return None
     times = {ticker: at for ticker, at in listings.times.items() if ticker not in taken}
-    return NewListingsWritten(times, taken | listings.shared)
+    return NewListingsResult(times, taken | listings.shared)
 
 
 async def _copy(connection: Connection, table: str, columns: Sequence[str], content: bytes) -> None:
@@ -246,11 +247,10 @@ async def add_coins(
     now: datetime.datetime,
     oldest: datetime.datetime,
 ) -> bool:
-    """Add the coins of tickers that have one listing and no record, and their prices to the history.
+    """Add coins and first prices for tickers that have one listing and no record.
 
-    Returns False, and adds nothing, where a coin, a point or a candle of such a ticker is there
-    already: then they must be merged. What was observed before `oldest` is past the retention and
-    no history.
+    Returns False, and adds nothing, if a coin, a point or a candle of a ticker exists: then they
+    must be merged. The history begins at `oldest`.
     """
     if not tickers:
         return True
@@ -263,7 +263,7 @@ async def add_coins(
 
 
 def without(
-    fresh: Mapping[str, datetime.datetime], tickers: Collection[str]
+    new_tickers: Mapping[str, datetime.datetime], tickers: Collection[str]
 ) -> dict[str, datetime.datetime]:
-    """Return the fresh tickers that are none of `tickers`."""
-    return {ticker: at for ticker, at in fresh.items() if ticker not in tickers}
+    """Return `new_tickers` without those in `tickers`."""
+    return {ticker: at for ticker, at in new_tickers.items() if ticker not in tickers}

@@ -1,4 +1,4 @@
-"""Rejected records: what could not be read, with its bytes and the reason."""
+"""Rejected records: unreadable ones, with their bytes and the reason."""
 
 import datetime
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ async def add_rejections(
     now: datetime.datetime,
     rejections: Sequence[tuple[str | None, str, bytes]],
 ) -> None:
-    """Keep the rejected records of a page: (external id where it could be read, error, bytes)."""
+    """Store the rejected records of a page: (external id or None, error, bytes)."""
     if rejections:
         external_ids, errors, payloads = zip(*rejections, strict=True)
         await connection.execute(_INSERT, run_id, source, now, external_ids, errors, payloads)
 
 
 async def purge_rejections(connection: Connection, before: datetime.datetime) -> None:
-    """Delete rejected records of before that time: one that stays bad is rejected anew by every poll."""
+    """Delete old rejected records: every poll rejects a record that is still unreadable."""
     await connection.execute(_PURGE, before)

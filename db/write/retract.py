@@ -1,4 +1,4 @@
-"""Taking back what a source should never have been told: its listings, their payloads, their prices in history."""
+"""Delete listings that were read by mistake, with their payloads and prices in history."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,19 @@ json_to_recordset($2::json) AS g (
     external_id text, content_hash text, ticker text, observed_at timestamptz, price_usd numeric
 )
 """
-_WAS_READ = "SELECT EXISTS (SELECT FROM source_pages WHERE source = $1 AND page_group = $2)"
-_FORGET_LISTINGS = f"""
+_HAS_READ = "SELECT EXISTS (SELECT FROM source_pages WHERE source = $1 AND page_group = $2)"
+_DELETE_LISTINGS = f"""
 DELETE FROM listings AS l USING {_GIVEN}
 WHERE l.source = $1 AND l.external_id = g.external_id AND l.content_hash = decode(g.content_hash,
     'base64')
 RETURNING l.ticker
 """
-_FORGET_PAYLOADS = f"""
+_DELETE_PAYLOADS = f"""
 DELETE FROM raw_csv_records AS r USING {_GIVEN}
 WHERE r.source = $1 AND r.external_id = g.external_id AND r.content_hash = decode(g.content_hash,
     'base64')
 """
-_FORGET_POINTS = f"""
+_DELETE_POINTS = f"""
 DELETE FROM price_points AS p USING {_GIVEN}
 WHERE p.source = $1 AND p.ticker = g.ticker AND p.at = g.observed_at AND p.price_usd = g.price_usd
 RETURNING p.ticker, p.at
@@ -37,7 +37,7 @@ bucket AS MATERIALIZED (
         (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
 )
 """
-_FORGET_CANDLES = f"""
+_DELETE_CANDLES = f"""
 WITH {_BUCKET}
 DELETE FROM candles AS c USING bucket AS b
 WHERE c.ticker = b.ticker AND c.interval = b.interval AND c.start = b.start
@@ -56,25 +56,25 @@ ORDER BY b.ticker, b.interval, b.start
 """
 
 
-async def was_read(connection: Connection, source: str, group: str) -> bool:
-    """Tell whether the newest sweep of `source` read this group of pages."""
-    found: bool = await connection.fetchval(_WAS_READ, source, group)
-    return found
+async def has_read(connection: Connection, source: str, group: str) -> bool:
+    """Return whether the newest sweep of `source` has read this group of pages."""
+    exists: bool = await connection.fetchval(_HAS_READ, source, group)
+    return exists
 
 
-async def forget_listings(
+async def delete_listings(
     connection: Connection, source: str, listings: Sequence[Listing]
 ) -> list[str]:
-    """Delete what a file source said in just these words, with its traces in history; return the tickers to merge.
+    """Delete listings of a file with exactly this content, and their history.
 
-    A listing that has said something else since then stays. The caller's transaction holds the
-    write lock.
+    Returns the tickers to merge. A listing with other content stays. The caller's transaction holds
+    the write lock.
     """
-    given = msgspec.json.encode(listings)
-    tickers = [row["ticker"] for row in await connection.fetch(_FORGET_LISTINGS, source, given)]
-    await connection.execute(_FORGET_PAYLOADS, source, given)
-    points = await connection.fetch(_FORGET_POINTS, source, given)
-    of_points = [row["ticker"] for row in points], [row["at"] for row in points]
-    await connection.execute(_FORGET_CANDLES, *of_points)
-    await connection.execute(_ROLL_CANDLES, *of_points)
+    encoded = msgspec.json.encode(listings)
+    tickers = [row["ticker"] for row in await connection.fetch(_DELETE_LISTINGS, source, encoded)]
+    await connection.execute(_DELETE_PAYLOADS, source, encoded)
+    points = await connection.fetch(_DELETE_POINTS, source, encoded)
+    points_by_ticker = [row["ticker"] for row in points], [row["at"] for row in points]
+    await connection.execute(_DELETE_CANDLES, *points_by_ticker)
+    await connection.execute(_ROLL_CANDLES, *points_by_ticker)
     return tickers

@@ -1,4 +1,4 @@
-"""Runs: one row for each attempt to read a source, and the events that tell of it."""
+"""Runs: one row for each attempt to read a source."""
 
 import datetime
 
@@ -17,7 +17,7 @@ SET processed = processed + $2, failed = failed + $3, changed = changed + $4,
 WHERE id = $1 AND status = 'running'
 RETURNING id
 """
-# greatest(): the clock may have been set back while the run went on.
+# greatest(): the clock may have been set back during the run.
 _FINISH = """
 UPDATE etl_runs
 SET status = CASE WHEN $2 = 'success' AND failed > 0 THEN 'partial' ELSE $2 END,
@@ -34,9 +34,11 @@ SET status = 'abandoned', message = 'The ingestor that ran it ended before the r
 WHERE source = $1 AND status = 'running' AND kind = 'ingest'
 RETURNING id
 """
-_RUNNING_SOURCES = "SELECT DISTINCT source FROM etl_runs WHERE status = 'running' AND kind = 'ingest' ORDER BY source"
-# The newest run of each outcome stays whatever its age: it tells how its source fares. So do those
-# of an open request, which would otherwise run anew.
+_RUNNING_SOURCES = """
+SELECT DISTINCT source FROM etl_runs WHERE status = 'running' AND kind = 'ingest' ORDER BY source
+"""
+# The newest run of each outcome stays, because the source's health depends on it. So do the runs of
+# an open request, which would otherwise run again.
 _PURGE = """
 DELETE FROM etl_runs WHERE id IN (
     SELECT r.id
@@ -59,7 +61,7 @@ WHERE q.finished_at < $1 AND NOT EXISTS (SELECT FROM etl_runs AS r WHERE r.reque
 
 
 class FinishedRun(msgspec.Struct, frozen=True):
-    """A run that has ended, as its row says; its notes are as in `db.read.runs.RunRow`."""
+    """The row of a run that has ended; its notes are as in `db.read.runs.RunRow`."""
 
     id: int
     source: str
@@ -77,7 +79,7 @@ class FinishedRun(msgspec.Struct, frozen=True):
 
 
 class RunTakenOverError(Exception):
-    """The run's row is no longer running: another ingestor took it for dead."""
+    """The run's row is no longer running: another ingestor has abandoned it."""
 
 
 async def start_run(
@@ -106,25 +108,25 @@ async def advance_run(
 async def finish_run(
     connection: Connection, run_id: int, status: str, message: str | None, now: datetime.datetime
 ) -> FinishedRun | None:
-    """Close a run: a success with rejected records becomes partial.
+    """Finish a run and return it; None if it was finished before.
 
-    None when it was closed before.
+    A success with rejected records becomes partial.
     """
     row = await connection.fetchrow(_FINISH, run_id, status, message, now)
     return None if row is None else FinishedRun(**row)
 
 
 async def abandon_runs(connection: Connection, source: str, now: datetime.datetime) -> list[int]:
-    """Mark every running run of `source` as abandoned; the caller holds the source's lock, so nobody runs them."""
+    """Abandon the running runs of `source`: the caller holds its lock, so their programs ended."""
     return [row["id"] for row in await connection.fetch(_ABANDON, source, now)]
 
 
 async def running_sources(connection: Connection) -> list[str]:
-    """Return the sources that have a run marked as running, dead or alive."""
+    """Return the sources with a running run, whether or not its program is alive."""
     return [row["source"] for row in await connection.fetch(_RUNNING_SOURCES)]
 
 
 async def purge_runs(connection: Connection, before: datetime.datetime) -> None:
-    """Delete runs that began before that time, 10,000 at the most, and the requests that have none left."""
+    """Delete at most 10,000 runs that started before `before`, and requests without runs."""
     await connection.execute(_PURGE, before)
     await connection.execute(_PURGE_REQUESTS, before)

@@ -1,4 +1,4 @@
-"""Source pages: which external ids each page of a source's newest sweep held."""
+"""Source pages: the external ids on each page of a source's newest sweep."""
 
 from collections.abc import Sequence
 
@@ -22,13 +22,13 @@ SELECT EXISTS (SELECT FROM saved), coalesce((SELECT size FROM before), 0) > 0
 _DROP_AFTER = (
     "DELETE FROM source_pages WHERE source = $1 AND page_group = $2 AND number > $3 RETURNING 1"
 )
-_KEEP_GROUPS = (
+_DELETE_OTHER_GROUPS = (
     "DELETE FROM source_pages WHERE source = $1 AND page_group <> ALL ($2::text[]) RETURNING 1"
 )
 
 
-class SavedPage(msgspec.Struct, frozen=True):
-    """Whether the ids of a page, or of those after it, changed; whether it is empty and held some before."""
+class PageChange(msgspec.Struct, frozen=True):
+    """Whether the ids of a page, or of pages after it, changed; whether it has become empty."""
 
     changed: bool
     emptied: bool
@@ -42,17 +42,16 @@ async def save_page(
     external_ids: Sequence[str],
     *,
     ends_group: bool,
-) -> SavedPage:
-    """Save what a page held, sorted; the last one of its group ends it there."""
+) -> PageChange:
+    """Save the sorted ids of a page; the last page of a group deletes the pages after it."""
     row = await connection.fetchrow(_SAVE, source, group, number, external_ids)
-    if row is None:
-        raise RuntimeError("the statement returns one row")
-    changed, held_some = row
+    assert row is not None  # noqa: S101 - the statement returns one row
+    changed, was_filled = row
     if ends_group:
         changed = bool(await connection.fetch(_DROP_AFTER, source, group, number)) or changed
-    return SavedPage(changed, emptied=held_some and not external_ids)
+    return PageChange(changed, emptied=was_filled and not external_ids)
 
 
-async def keep_groups(connection: Connection, source: str, groups: Sequence[str]) -> bool:
-    """Forget the pages of all other groups of `source`. Tell whether there were any."""
-    return bool(await connection.fetch(_KEEP_GROUPS, source, list(groups)))
+async def delete_other_groups(connection: Connection, source: str, groups: Sequence[str]) -> bool:
+    """Delete the pages of all other groups of `source`; return whether there were any."""
+    return bool(await connection.fetch(_DELETE_OTHER_GROUPS, source, list(groups)))

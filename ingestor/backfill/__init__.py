@@ -1,1 +1,1 @@
-"""Backfill: the past of coins, asked from sources that tell it, within their budget."""
+"""Backfill: past prices of coins from sources that have them, within the call budget."""

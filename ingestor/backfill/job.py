@@ -1,7 +1,7 @@
-"""Backfill: the past of a source's coins into their history, coin by coin, one call and one transaction each.
+"""Backfill the history of a source's coins, with one call and one transaction for each coin.
 
-What was answered is durable, so a backfill that is killed, or that has used up the month's calls,
-goes on where it ended.
+Answers are durable, so a backfill that is killed, or that has used up the month's calls, resumes
+where it ended.
 """
 
 import contextlib
@@ -12,10 +12,9 @@ from typing import Protocol
 import msgspec
 
 from db.connect.clock import database_now
-from db.connect.locks import end_when_idle, release_source_lock, take_write_lock, try_source_lock
+from db.connect.locks import end_when_idle, release_source_lock, try_source_lock
 from db.connect.pool import is_lost
 from db.connect.types import Connection
-from db.events import add_coins_event, notify_events
 from db.schema.partitions import Retention, ensure_partitions
 from db.write.api_calls import add_calls, count_calls
 from db.write.backfill import (
@@ -23,39 +22,40 @@ from db.write.backfill import (
     PastCoin,
     Question,
     Window,
-    ask,
     past_coins,
-    questions,
+    read_questions,
     save_answers,
+    save_questions,
 )
 from db.write.history import PastPrice, backfill_prices
+from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
-from ingestor.run.heartbeat import IDLE_SECONDS, kept_alive
+from ingestor.run.heartbeat import IDLE_SECONDS, keep_alive
 from ingestor.sources.errors import SourceMalformedError, SourceMissingError, SourceRefusedError
 from ingestor.sources.records import SupportsBackfill, SupportsCallBudget
 
-MOST_SKIPPED_IN_A_ROW = 10
-"""So many coins in a row that cannot be read are no coins' fault: the address is wrong, or the provider is."""
+MAX_SKIPPED_IN_A_ROW = 10
+"""With so many unreadable coins in a row, the address or the provider is wrong, not a coin."""
 
 
 class BackfillRefusedError(Exception):
-    """The backfill cannot begin; the message says why."""
+    """The backfill cannot start; the message says why."""
 
 
 class BudgetSpentError(Exception):
-    """The month has no calls left beside those of the polls; the message says so."""
+    """The month's budget has no calls left beside those of the polls."""
 
 
 class NamedBackfills(SupportsBackfill, Protocol):
-    """A source that can tell the past, and its name."""
+    """A source that has past prices, and its name."""
 
     name: str
 
 
 class BackfillPlan(msgspec.Struct, frozen=True):
-    """What a backfill is to do: `coins` are to be asked about, `answered` more were so already.
+    """The coins of a backfill that need an answer; `answered` is how many have one already.
 
-    `spare_calls` is what the month's budget bears beside the polls, None where there is no budget.
+    `spare_calls` is the month's budget without the polls' calls, None without a budget.
     """
 
     window: Window
@@ -65,7 +65,7 @@ class BackfillPlan(msgspec.Struct, frozen=True):
 
 
 class BackfillStep(msgspec.Struct, frozen=True):
-    """What came of one coin; `message` says why nothing could be read."""
+    """The answer for one coin; `message` says why it could not be read."""
 
     coin: PastCoin
     answer: Answer
@@ -73,11 +73,11 @@ class BackfillStep(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def exclusively(connection: Connection, source: str) -> AsyncIterator[None]:
-    """Be the only backfill of `source`; its polls go on. Raises BackfillRefusedError."""
+async def exclusive_backfill(connection: Connection, source: str) -> AsyncIterator[None]:
+    """Lock out other backfills of `source`, not its polls. Raises BackfillRefusedError."""
     name = f"backfill of {source}"  # no source's name has a space
     if not await try_source_lock(connection, name):
-        raise BackfillRefusedError(f"another backfill of {source} is at work: wait for it to end")
+        raise BackfillRefusedError(f"another backfill of {source} is under way: wait for it to end")
     await end_when_idle(connection, IDLE_SECONDS)
     try:
         yield
@@ -86,7 +86,7 @@ async def exclusively(connection: Connection, source: str) -> AsyncIterator[None
             await release_source_lock(connection, name)
 
 
-async def plan(
+async def plan_backfill(
     connection: Connection,
     source: NamedBackfills,
     days: int,
@@ -94,19 +94,18 @@ async def plan(
     tickers: Collection[str] | None = None,
     again: bool = False,
 ) -> BackfillPlan:
-    """Write down what is to be asked about the last `days` days of all coins, or of `tickers`, and return it.
+    """Save and return the questions about the last `days` days of all coins, or of `tickers`.
 
-    `again` asks about every coin anew. Raises BackfillRefusedError where there is no coin to ask
-    about.
+    `again` repeats answered questions. Raises BackfillRefusedError without a coin.
     """
     window = Window(source.name, days, utc_now().date())
     coins = await past_coins(connection, source.name, tickers)
     _check(source.name, coins, tickers)
-    asked = {} if again else await questions(connection, window)
-    unasked = _unasked(coins, asked, window)
-    await ask(connection, window, unasked)
+    questions = {} if again else await read_questions(connection, window)
+    new = _new_questions(coins, questions, window)
+    await save_questions(connection, window, new)
     todo = [
-        coin for coin in coins if coin.external_id in unasked or asked[coin.external_id].pending
+        coin for coin in coins if coin.external_id in new or questions[coin.external_id].pending
     ]
     return BackfillPlan(
         window, todo, len(coins) - len(todo), await _spare_calls(connection, source)
@@ -118,54 +117,56 @@ def _check(source: str, coins: Sequence[PastCoin], tickers: Collection[str] | No
         raise BackfillRefusedError(
             f"no coin of {source} is known yet: run `kasparro ingest --once --source {source}`"
         )
-    known = {coin.ticker for coin in coins}
-    unknown = [ticker for ticker in tickers or () if ticker not in known]
+    available = {coin.ticker for coin in coins}
+    unknown = [ticker for ticker in tickers or () if ticker not in available]
     if unknown:
         raise BackfillRefusedError(f"{source} has no coin with the ticker {', '.join(unknown)}")
 
 
-def _unasked(coins: Sequence[PastCoin], asked: Mapping[str, Question], window: Window) -> set[str]:
+def _new_questions(
+    coins: Sequence[PastCoin], questions: Mapping[str, Question], window: Window
+) -> set[str]:
     """Return the external ids of the coins that need a new question.
 
-    A finished backfill is good for its day. An unfinished one is gone on with until nothing of its
-    window is left, and what it has been answered counts as long.
+    The answers of a finished backfill are valid for its day. An unfinished one is resumed, and its
+    answers are valid, until its window has passed.
     """
-    last = {coin.external_id: asked.get(coin.external_id) for coin in coins}
+    last = {coin.external_id: questions.get(coin.external_id) for coin in coins}
     expired = window.end - datetime.timedelta(days=window.days)
     unfinished = any(
         question is not None and question.pending and question.end > expired
         for question in last.values()
     )
-    good_from = expired + datetime.timedelta(days=1) if unfinished else window.end
+    valid_from = expired + datetime.timedelta(days=1) if unfinished else window.end
     return {
         external_id
         for external_id, question in last.items()
-        if question is None or question.end < good_from
+        if question is None or question.end < valid_from
     }
 
 
 async def backfill(
-    connection: Connection, source: NamedBackfills, wanted: BackfillPlan, retention: Retention
+    connection: Connection, source: NamedBackfills, plan: BackfillPlan, retention: Retention
 ) -> AsyncGenerator[BackfillStep, None]:
-    """Ask about the coins of a plan, one by one, and yield what came of each.
+    """Ask about the coins of a plan, one by one, and yield a step for each.
 
-    Raises SourceError when the provider is down or refuses us, BudgetSpentError; what was done
-    until then stays.
+    Raises SourceError if the provider is down or refuses the request, and BudgetSpentError; the
+    steps before it are stored.
     """
     now = await database_now(connection)
     await ensure_partitions(connection, now, retention)
     skipped: list[Answer] = []
-    for coin in wanted.coins:
+    for coin in plan.coins:
         try:
-            prices = await _ask(connection, source, coin, wanted.window.days)
+            prices = await _ask(connection, source, coin, plan.window.days)
         except (SourceMissingError, SourceMalformedError) as error:
             answer = Answer(
                 coin.external_id,
                 "missing" if isinstance(error, SourceMissingError) else "unreadable",
             )
             skipped.append(answer)
-            if len(skipped) >= MOST_SKIPPED_IN_A_ROW:
-                # Their questions stay pending: they are asked about again once the cause is mended.
+            if len(skipped) >= MAX_SKIPPED_IN_A_ROW:
+                # Their questions stay pending, so the next backfill repeats them.
                 raise SourceRefusedError(
                     f"{len(skipped)} coins in a row could not be read, the last one: {error}"
                 ) from None
@@ -173,7 +174,7 @@ async def backfill(
         else:
             answer = await _write(
                 connection,
-                wanted.window,
+                plan.window,
                 coin,
                 prices,
                 skipped=skipped,
@@ -181,7 +182,7 @@ async def backfill(
             )
             skipped = []
             yield BackfillStep(coin, answer)
-    await save_answers(connection, wanted.window, skipped, utc_now())
+    await save_answers(connection, plan.window, skipped, utc_now())
 
 
 async def _spare_calls(connection: Connection, source: NamedBackfills) -> int | None:
@@ -196,19 +197,18 @@ async def _ask(
 ) -> list[PastPrice]:
     """Return a coin's past. Raises SourceError, BudgetSpentError.
 
-    Each call is counted before it is made, its retries too, so that a kill never leaves one
-    uncounted.
+    Each call, and each retry, is counted before it is made, so that a kill leaves none uncounted.
     """
     if not isinstance(source, SupportsCallBudget):
-        async with kept_alive(connection):
+        async with keep_alive(connection):
             return await source.history(coin.external_id, days)
     spare = await _spare_calls(connection, source)
     if not spare:
         raise BudgetSpentError(
-            f"{source.name} has no calls left this month beside those of the polls to come ({source.budget_variable}); "
-            "the same command goes on when it has"
+            f"{source.name} has no calls left this month beside those of the polls to come "
+            f"({source.budget_variable}); the same command goes on when it has"
         )
-    async with kept_alive(connection) as turn:
+    async with keep_alive(connection) as turn:
 
         async def count() -> None:
             async with turn:
@@ -230,15 +230,13 @@ async def _write(
     skipped: Sequence[Answer],
     oldest: datetime.datetime,
 ) -> Answer:
-    """Write a coin's points and that it has answered, with the coins before it that could not be read."""
+    """Write a coin's points and its answer, and the answers of the coins skipped before it."""
     now = utc_now()
-    async with connection.transaction():
-        await take_write_lock(connection)
+    async with write_transaction(connection) as outbox:
         points = await backfill_prices(connection, window.source, prices, oldest)
         answer = Answer(coin.external_id, "filled", points)
         await save_answers(connection, window, [*skipped, answer], now)
         if points:
-            # The coin is the same, its candles are not: whoever shows them looks again.
-            await add_coins_event(connection, [coin.ticker], now)
-            await notify_events(connection)
+            # The coin has not changed, but its candles have: clients read them again.
+            await outbox.add_coins([coin.ticker], now)
     return answer

@@ -1,4 +1,4 @@
-"""The past of the largest coins: asked for once they are known, so that a demo does not begin without any history."""
+"""Backfill the largest coins once they are known, so that a demo begins with a history."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ from ingestor.backfill.job import (
     BudgetSpentError,
     NamedBackfills,
     backfill,
-    exclusively,
-    plan,
+    exclusive_backfill,
+    plan_backfill,
 )
 from ingestor.sources.errors import SourceError
 from ingestor.sources.records import Source, SupportsBackfill
@@ -25,45 +25,45 @@ _log = structlog.stdlib.get_logger(__name__)
 
 COINS = 100
 WINDOWS_DAYS = (3, 1)
-"""A provider tells some days in steps of hours, which all charts begin with, and one day in steps of minutes."""
+"""Providers return some days in steps of hours, and one day in steps of minutes."""
 
 
 async def fill_past(pool: Pool, sources: Sequence[Source], retention: Retention) -> None:
-    """Fill the history of the first COINS coins of a source that can tell it, and end; what is answered stays."""
+    """Backfill the first COINS coins of the first source that can; stored answers stay."""
     source = next((source for source in sources if isinstance(source, SupportsBackfill)), None)
     if source is None:
         return
     async with borrow(pool) as connection:
-        tickers = await _known(connection, source.name)
+        tickers = await _largest_coins(connection, source.name)
         try:
-            async with exclusively(connection, source.name):
+            async with exclusive_backfill(connection, source.name):
                 for days in WINDOWS_DAYS:
                     await _fill(connection, source, days, tickers, retention)
         except (SourceError, BudgetSpentError, BackfillRefusedError) as error:
-            await _log.awarning("past.not_filled", source=source.name, reason=str(error))
+            await _log.awarning("backfill.failed", source=source.name, reason=str(error))
 
 
-async def _known(connection: Connection, source: str) -> list[str]:
-    """Return the tickers of the largest coins, as soon as the source's first page is written."""
-    written = anyio.Event()
+async def _largest_coins(connection: Connection, source: str) -> list[str]:
+    """Return the tickers of the largest coins after the source's first page is written."""
+    notice = anyio.Event()
 
-    def tell(*_: object) -> None:
-        written.set()
+    def notify(*_: object) -> None:
+        notice.set()
 
-    await connection.add_listener(CHANNEL, tell)
-    connection.add_termination_listener(tell)
+    await connection.add_listener(CHANNEL, notify)
+    connection.add_termination_listener(notify)
     try:
         while True:
-            written = anyio.Event()
+            notice = anyio.Event()
             coins = await past_coins(connection, source, None)
             if coins:
                 return [coin.ticker for coin in coins[:COINS]]
-            await written.wait()
+            await notice.wait()
     finally:
         with anyio.CancelScope(shield=True):
             if not is_lost(connection):
-                await connection.remove_listener(CHANNEL, tell)
-                connection.remove_termination_listener(tell)
+                await connection.remove_listener(CHANNEL, notify)
+                connection.remove_termination_listener(notify)
 
 
 async def _fill(
@@ -73,10 +73,10 @@ async def _fill(
     tickers: Sequence[str],
     retention: Retention,
 ) -> None:
-    wanted = await plan(connection, source, days, tickers=tickers)
+    plan = await plan_backfill(connection, source, days, tickers=tickers)
     points = 0
-    async for step in backfill(connection, source, wanted, retention):
+    async for step in backfill(connection, source, plan, retention):
         points += step.answer.points
     await _log.ainfo(
-        "past.filled", source=source.name, days=days, coins=len(wanted.coins), points=points
+        "backfill.finished", source=source.name, days=days, coins=len(plan.coins), points=points
     )

@@ -11,7 +11,7 @@ import anyio
 import asyncpg
 import structlog
 
-from db.connect.locks import holds_up_others, set_lock_timeout, take_write_lock, try_write_lock
+from db.connect.locks import blocks_others, set_lock_timeout, take_write_lock, try_write_lock
 from db.connect.types import Connection
 from db.reprocess.candles import find_buckets, rebuild_candles, report_candles
 from db.reprocess.changes import Change
@@ -116,7 +116,7 @@ class HistoryRebuild:
         raise _PageWaitsError
 
     async def _check_waiting_pages(self) -> None:
-        if await holds_up_others(self._connection):
+        if await blocks_others(self._connection):
             raise _PageWaitsError
 
 

@@ -25,6 +25,7 @@ from db.reprocess.job import (
 )
 from db.schema.partitions import Retention
 from db.write.runs import FinishedRun
+from db.write.transaction import Outbox, write_transaction
 from ingestor.clock import utc_now
 from ingestor.reprocess import runs
 from ingestor.reprocess.placing import ListingReplacement
@@ -172,11 +173,11 @@ async def _rebuild(
     reporter = _ProgressReporter(work.on_progress, writer, run_ids)
     try:
         await _read(work, PayloadReader(reader, writer, job, reporter.notify), writer, reporter)
-        async with writer.transaction():
+        async with write_transaction(writer, lock=False) as outbox:  # `place` takes the lock
             quiet = PayloadReader(reader, writer, job, reporter.count)
-            changes = await _place(work, quiet, writer, job, run_ids)
+            changes = await _place(work, quiet, outbox, job, run_ids)
             progress = await read_progress(writer)
-            finished = await runs.succeed(writer, run_ids, progress, reporter.pages, utc_now())
+            finished = await runs.succeed(outbox, run_ids, progress, reporter.pages, utc_now())
             await clear_job(writer)
     except anyio.get_cancelled_exc_class():
         await _close(
@@ -208,7 +209,7 @@ async def _preview(
     transaction = writer.transaction()
     await transaction.start()
     try:
-        changes = await _place(work, reading, writer, job, {})
+        changes = await _place(work, reading, Outbox(writer), job, {})
         progress = await read_progress(writer)
     finally:
         if not writer.is_closed():
@@ -220,13 +221,18 @@ async def _preview(
 
 
 async def _place(
-    work: _Work, reading: PayloadReader, writer: Connection, job: Job, run_ids: Mapping[str, int]
+    work: _Work, reading: PayloadReader, outbox: Outbox, job: Job, run_ids: Mapping[str, int]
 ) -> list[Change]:
-    await writer.execute(_MEMORY)
+    await outbox.connection.execute(_MEMORY)
     placing = ListingReplacement(
-        writer, job, work.sources, await read_progress(writer), work.retention, run_ids
+        outbox,
+        job,
+        work.sources,
+        await read_progress(outbox.connection),
+        work.retention,
+        run_ids,
     )
-    return await placing.place(reading, await database_now(writer))
+    return await placing.place(reading, await database_now(outbox.connection))
 
 
 async def _close(writer: Connection, run_ids: Mapping[str, int], status: str, message: str) -> None:

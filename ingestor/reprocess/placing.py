@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from db.connect.types import Connection
-from db.events import add_coins_event
 from db.reprocess.changes import Change, merge_changes
 from db.reprocess.expected import HistoryBounds, tickers_of_history
 from db.reprocess.job import Job, Progress, newest_arrival, read_by_other_code, save_readers
@@ -22,6 +21,7 @@ from db.reprocess.staging import analyze, tickers_since
 from db.schema.partitions import Retention
 from db.write.coins import merge_coins
 from db.write.listings import readable_payload
+from db.write.transaction import Outbox
 from ingestor.reprocess.decode import ReprocessedPart, decode_into, keep_greatest
 from ingestor.reprocess.history import HistoryRebuild
 from ingestor.reprocess.reading import PayloadReader
@@ -32,12 +32,17 @@ from ingestor.sources.records import Source, content_hash
 class ListingReplacement(msgspec.Struct, frozen=True):
     """The inputs of placing a rebuild; `run_ids` is empty for a dry run."""
 
-    connection: Connection
+    outbox: Outbox
     job: Job
     sources: Sequence[Source]
     progress: Mapping[str, Progress]
     retention: Retention
     run_ids: Mapping[str, int]
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the transaction that writes the rebuild."""
+        return self.outbox.connection
 
     async def place(self, reading: PayloadReader, now: datetime.datetime) -> list[Change]:
         """Write all differences and return them, counted.
@@ -68,7 +73,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
         changes += await compare_coins(self.connection)
         changes += await self._finish(history, tickers, seen_to if late else None)
         await save_readers(self.connection, self._codes(), self.job.beginning)
-        await add_coins_event(self.connection, merged.changed, now)
+        await self.outbox.add_coins(merged.changed, now)
         return merge_changes(changes)
 
     async def _predict(self, history: HistoryRebuild, now: datetime.datetime) -> None:
@@ -115,11 +120,11 @@ class ListingReplacement(msgspec.Struct, frozen=True):
     async def _retry(
         self, source: Source, record: StoredRejection, readable: ReprocessedPart
     ) -> None:
-        digest_of = content_hash(record.payload)
+        payload_hash = content_hash(record.payload)
         payload = StoredPayload(
             record.external_id,
             record.rejected_at,
-            digest_of,
+            payload_hash,
             record.rejected_at,
             record.payload,
             record.id,

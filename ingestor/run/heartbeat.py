@@ -1,4 +1,4 @@
-"""Telling a holder of locks that waits from one that is frozen: who waits uses its session now and then."""
+"""A heartbeat on a connection that holds locks: the server ends the session of a frozen process."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -8,16 +8,15 @@ import anyio
 from db.connect.types import Connection
 
 IDLE_SECONDS = 8.0
-"""After so long without a word the server ends a session that holds a source or a request; see `end_when_idle`."""
+"""The server ends a session that is idle so long and holds a lock; see `end_when_idle`."""
 BEAT_SECONDS = 2.0
 
 
 @contextlib.asynccontextmanager
-async def kept_alive(connection: Connection) -> AsyncIterator[anyio.Lock]:
-    """Use `connection` every two seconds for as long as the block lasts; what else uses it holds the lock yielded.
+async def keep_alive(connection: Connection) -> AsyncIterator[anyio.Lock]:
+    """Use `connection` every two seconds during the block; hold the yielded lock for other uses.
 
-    A connection that is lost meanwhile, and its locks with it, ends the block with what the
-    database raises.
+    If the connection is lost, and its locks with it, the block ends with the database's error.
     """
     turn = anyio.Lock()
 

@@ -1,4 +1,4 @@
-"""Letting go of what is past its time: events that nobody may resume from, runs, payloads, history."""
+"""Delete what is past its retention: events, runs, payloads, history."""
 
 import datetime
 
@@ -14,33 +14,34 @@ from ingestor.clock import utc_now
 
 _log = structlog.stdlib.get_logger(__name__)
 
-EVENTS_KEPT = datetime.timedelta(days=1)
-RUNS_KEPT = datetime.timedelta(days=30)
-CLOCKS_APART = datetime.timedelta(minutes=2)
-"""What is further apart is no delay of a network: one of the clocks is wrong, and nothing is dropped by either."""
+EVENT_RETENTION = datetime.timedelta(days=1)
+RUN_RETENTION = datetime.timedelta(days=30)
+MAX_CLOCK_DIFFERENCE = datetime.timedelta(minutes=2)
+"""A greater difference is more than network delay: a clock is wrong, and nothing is deleted."""
 
 
-class ClocksApartError(Exception):
-    """Our clock and the database's differ by so much that one of them must be wrong."""
+class ClockDifferenceError(Exception):
+    """The clocks of the ingestor and the database differ by more than MAX_CLOCK_DIFFERENCE."""
 
     def __init__(self, ahead: datetime.timedelta) -> None:
         seconds = round(abs(ahead).total_seconds())
         side = "ahead of" if ahead > datetime.timedelta() else "behind"
         super().__init__(
-            f"The ingestor's clock is {seconds:,} s {side} the database's: nothing that is old is dropped until they "
-            "agree. Set the clocks, for example with `timedatectl set-ntp true`."
+            f"The ingestor's clock is {seconds:,} s {side} the database's: "
+            "nothing that is old is dropped until they agree. "
+            "Set the clocks, for example with `timedatectl set-ntp true`."
         )
 
 
-async def let_go(connection: Connection, retention: Retention) -> None:
-    """Delete what `retention` does not keep, by the database's clock. Raises ClocksApartError."""
+async def purge_expired(connection: Connection, retention: Retention) -> None:
+    """Delete what is past its retention by the database's clock. Raises ClockDifferenceError."""
     ahead = utc_now() - await database_now(connection)
-    if abs(ahead) > CLOCKS_APART:
-        raise ClocksApartError(ahead)
+    if abs(ahead) > MAX_CLOCK_DIFFERENCE:
+        raise ClockDifferenceError(ahead)
     now = await move_retention_clock(connection)
-    await purge_events(connection, now - EVENTS_KEPT)
+    await purge_events(connection, now - EVENT_RETENTION)
     await purge_rejections(connection, retention.oldest_raw(now))
-    await purge_runs(connection, now - RUNS_KEPT)
+    await purge_runs(connection, now - RUN_RETENTION)
     dropped = await drop_old_partitions(connection, now, retention)
     await delete_old_rows(connection, now, retention)
     if dropped:

@@ -1,4 +1,4 @@
-"""The explicit word on identity: read `data/identity.csv`, save it, and merge anew what it touches."""
+"""Explicit identity labels: read `data/identity.csv`, save it, and merge the coins it affects."""
 
 import csv
 from pathlib import Path
@@ -7,14 +7,13 @@ import structlog
 
 from common.settings import SettingsError
 from db.connect.clock import database_now
-from db.connect.locks import take_write_lock
 from db.connect.pool import borrow
 from db.connect.types import Pool
-from db.events import add_coins_event, notify_events
 from db.schema.partitions import DEFAULT_RETENTION, Retention
 from db.write.coins import merge_coins
 from db.write.history import record_prices
 from db.write.identities import IdentityLabel, replace_identities
+from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -23,11 +22,11 @@ _COLUMNS = ("source", "external_id", "asset")
 
 
 def read_identities(path: Path) -> list[IdentityLabel]:
-    """Read the file: columns source, external_id, asset, and others to be passed over.
+    """Read the columns source, external_id and asset of the file; others are ignored.
 
     Raises SettingsError.
     """
-    found: dict[tuple[str, str], IdentityLabel] = {}
+    labels: dict[tuple[str, str], IdentityLabel] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -41,32 +40,31 @@ def read_identities(path: Path) -> list[IdentityLabel]:
                 cells = [(row[column] or "").strip() for column in _COLUMNS]
                 if not all(cells):
                     raise SettingsError(
-                        f"IDENTITY_PATH {path}, line {reader.line_num}: {', '.join(_COLUMNS)} are needed"
+                        f"IDENTITY_PATH {path}, line {reader.line_num}: "
+                        f"{', '.join(_COLUMNS)} are needed"
                     )
                 identity = IdentityLabel(*cells)
-                if (identity.source, identity.external_id) in found:
+                if (identity.source, identity.external_id) in labels:
                     raise SettingsError(
-                        f"IDENTITY_PATH {path}, line {reader.line_num}: {identity.external_id} has two labels"
+                        f"IDENTITY_PATH {path}, line {reader.line_num}: "
+                        f"{identity.external_id} has two labels"
                     )
-                found[identity.source, identity.external_id] = identity
+                labels[identity.source, identity.external_id] = identity
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"IDENTITY_PATH {path} cannot be read: {error}") from error
-    return list(found.values())
+    return list(labels.values())
 
 
 async def save_identities(
     pool: Pool, identities: list[IdentityLabel], retention: Retention = DEFAULT_RETENTION
 ) -> None:
-    """Save the labels and merge the coins anew whose listings gained, lost or changed one."""
+    """Save the labels, and merge the coins whose listings gained, lost or changed one."""
     now = utc_now()
-    async with borrow(pool) as connection, connection.transaction():
-        await take_write_lock(connection)
+    async with borrow(pool) as connection, write_transaction(connection) as outbox:
         oldest = retention.oldest_history(await database_now(connection))
         tickers = await replace_identities(connection, identities)
         coins = await merge_coins(connection, tickers, now)
         await record_prices(connection, coins.repriced, oldest)
-        if coins.changed:
-            await add_coins_event(connection, coins.changed, now)
-            await notify_events(connection)
+        await outbox.add_coins(coins.changed, now)
     if coins.changed:
         await _log.ainfo("identity.changed", coins=len(coins.changed))

@@ -1,4 +1,4 @@
-"""The loops that decide when: polling each source, serving requests for a run, keeping house."""
+"""The loops of the ingestor: poll each source, serve requests for a run, delete old rows."""
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,30 +18,31 @@ from db.requests import (
     pass_on_request,
     release_request,
 )
-from db.sources import look_at
+from db.sources import read_schedule
 from db.write.runs import FinishedRun
 from ingestor.backfill.schedule import fill_past
 from ingestor.clock import utc_now
-from ingestor.run.database_pause import persist
-from ingestor.run.heartbeat import IDLE_SECONDS, kept_alive
-from ingestor.run.housekeeping import let_go
-from ingestor.run.run import Unclosed, run
+from ingestor.run.database_pause import retry_database
+from ingestor.run.heartbeat import IDLE_SECONDS, keep_alive
+from ingestor.run.housekeeping import purge_expired
+from ingestor.run.lifecycle import UnclosedRuns
+from ingestor.run.run import run
 from ingestor.run.startup import close_sources, retention_of
 from ingestor.sources import create_sources
 from ingestor.sources.records import Source
 
-LOOK_SECONDS = 3.0
-"""How long a loop waits at most before it looks again: what a killed ingestor left is found so."""
+CHECK_SECONDS = 3.0
+"""The longest wait between two checks of the database, which find what a killed ingestor left."""
 BUSY_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 3600.0
 
 
 async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
-    """Poll `sources` and serve requests until cancelled; what the database refuses holds up one loop alone.
+    """Poll `sources` and serve requests until cancelled; a database error pauses one loop only.
 
-    A demo fills the past of its largest coins meanwhile.
+    A demo also fills the past of its largest coins.
     """
-    unclosed: Unclosed = {}
+    unclosed: UnclosedRuns = {}
     polls = {f"poll {source.name}": _Poll(settings, pool, source, unclosed) for source in sources}
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         **polls,
@@ -52,11 +53,11 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
         loops["past"] = functools.partial(_fill_past, settings, pool)
     async with anyio.create_task_group() as group:
         for name, loop in loops.items():
-            group.start_soon(functools.partial(persist, name, pool, loop))
+            group.start_soon(functools.partial(retry_database, name, pool, loop))
 
 
 async def _fill_past(settings: Settings, pool: Pool) -> None:
-    """Fill a demo's past through sources of its own: those of the polls count calls on the polls' connections."""
+    """Fill a demo's past with separate sources: a source counts calls for one task only."""
     sources = create_sources(settings)
     try:
         await fill_past(pool, sources, retention_of(settings))
@@ -67,18 +68,20 @@ async def _fill_past(settings: Settings, pool: Pool) -> None:
 class _Poll:
     """Run one source whenever it is due.
 
-    The schedule stands in the database: several ingestors share it.
+    The schedule is in the database, because several ingestors share it.
     """
 
-    def __init__(self, settings: Settings, pool: Pool, source: Source, unclosed: Unclosed) -> None:
+    def __init__(
+        self, settings: Settings, pool: Pool, source: Source, unclosed: UnclosedRuns
+    ) -> None:
         self._settings, self._pool, self._source, self._unclosed = settings, pool, source, unclosed
 
     async def __call__(self) -> None:
         while True:
-            ahead = await self._seconds_ahead()
-            if ahead > 0:
-                await anyio.sleep(min(ahead, LOOK_SECONDS))
-            elif await self._run() is None:  # somebody else is at it
+            wait_seconds = await self._wait_seconds()
+            if wait_seconds > 0:
+                await anyio.sleep(min(wait_seconds, CHECK_SECONDS))
+            elif await self._run() is None:  # another ingestor runs it
                 await anyio.sleep(BUSY_SECONDS)
 
     async def _run(self) -> FinishedRun | None:
@@ -91,55 +94,56 @@ class _Poll:
             unclosed=self._unclosed,
         )
 
-    async def _seconds_ahead(self) -> float:
-        """Return for how long there is nothing to do; 0 where a look at the source's lock is due."""
+    async def _wait_seconds(self) -> float:
+        """Return the seconds until the source is due; 0 if a run may be another ingestor's."""
         async with borrow(self._pool) as connection:
-            look = await look_at(connection, self._source.name)
-        # A running run is another ingestor's, or that of one that was killed.
-        if look.running or look.next_run_at is None:
+            schedule = await read_schedule(connection, self._source.name)
+        # The run under way is another ingestor's, or a killed one's: the source's lock tells.
+        if schedule.running or schedule.next_run_at is None:
             return 0.0
-        ahead = (look.next_run_at - utc_now()).total_seconds()
-        return 0.0 if ahead > self._source.poll_seconds else max(ahead, 0.0)  # see `claim_due_run`
+        seconds = (schedule.next_run_at - utc_now()).total_seconds()
+        # As in `claim_due_run`: the setting was made smaller, or a clock was wrong.
+        return 0.0 if seconds > self._source.poll_seconds else max(seconds, 0.0)
 
 
 class _Requests:
-    """Claim requests, told by NOTIFY or at the next look, and run their sources."""
+    """Claim requests after NOTIFY or at the next check, and run their sources."""
 
     def __init__(
-        self, settings: Settings, pool: Pool, sources: Sequence[Source], unclosed: Unclosed
+        self, settings: Settings, pool: Pool, sources: Sequence[Source], unclosed: UnclosedRuns
     ) -> None:
         self._settings, self._pool, self._unclosed = settings, pool, unclosed
         self._sources: Mapping[str, Source] = {source.name: source for source in sources}
 
     async def __call__(self) -> None:
         async with borrow(self._pool) as connection:
-            await end_when_idle(connection, IDLE_SECONDS)  # it holds the requests that it serves
-            told = anyio.Event()
+            await end_when_idle(connection, IDLE_SECONDS)  # it holds the locks of requests
+            notice = anyio.Event()
 
-            def tell(*_: object) -> None:
-                told.set()
+            def notify(*_: object) -> None:
+                notice.set()
 
-            await connection.add_listener(CHANNEL, tell)
-            connection.add_termination_listener(tell)
+            await connection.add_listener(CHANNEL, notify)
+            connection.add_termination_listener(notify)
             try:
                 while True:
-                    told = anyio.Event()
+                    notice = anyio.Event()
                     while (
                         request := await claim_request(connection, list(self._sources))
                     ) is not None:
                         await self._serve(connection, request)
-                    with anyio.move_on_after(LOOK_SECONDS):
-                        await told.wait()
+                    with anyio.move_on_after(CHECK_SECONDS):
+                        await notice.wait()
             finally:
                 with anyio.CancelScope(shield=True):
                     if not is_lost(connection):
-                        await connection.remove_listener(CHANNEL, tell)
-                        connection.remove_termination_listener(tell)
+                        await connection.remove_listener(CHANNEL, notify)
+                        connection.remove_termination_listener(notify)
 
     async def _serve(self, connection: Connection, request: Request) -> None:
         try:
             names = await open_sources(connection, request)
-            async with kept_alive(connection), anyio.create_task_group() as group:
+            async with keep_alive(connection), anyio.create_task_group() as group:
                 for name in names & self._sources.keys():
                     group.start_soon(self._run_one, self._sources[name], request)
             rest = await open_sources(connection, request)
@@ -154,7 +158,7 @@ class _Requests:
             await finish_request(connection, request, utc_now())
 
     async def _run_one(self, source: Source, request: Request) -> None:
-        """Run `source` for the request, after the run that may be under way."""
+        """Run `source` for the request, after a run that is under way."""
         while True:
             outcome = await run(
                 self._pool,
@@ -171,15 +175,15 @@ class _Requests:
 
 
 class _Housekeeping:
-    """Let go of what is past its time, every hour."""
+    """Delete every hour what is past its retention."""
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
         self._pool, self._retention = pool, retention_of(settings)
-        # Payloads that are kept for hours are not to lie for an hour more.
+        # With a retention in hours, an hour between two deletions would be too long.
         self._seconds = min(HOUSEKEEPING_SECONDS, self._retention.raw.total_seconds() / 12)
 
     async def __call__(self) -> None:
         while True:
             async with borrow(self._pool) as connection:
-                await let_go(connection, self._retention)
+                await purge_expired(connection, self._retention)
             await anyio.sleep(self._seconds)

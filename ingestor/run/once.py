@@ -1,4 +1,4 @@
-"""Every source once, side by side: what `kasparro ingest --once` does."""
+"""Run every source once, concurrently: `kasparro ingest --once`."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from ingestor.run.run import run
 from ingestor.run.startup import close_sources, prepare, retention_of
 from ingestor.sources.records import Source
 
-PATIENCE_SECONDS = 60.0
+BUSY_TIMEOUT_SECONDS = 60.0
 BUSY_SECONDS = 0.2
 
 
 async def run_once(
     settings: Settings, dsn: str, sources: Sequence[str] = (), *, full: bool = False
 ) -> list[FinishedRun]:
-    """Run each of `sources` (all that are set, where none is named) once, and return how they went.
+    """Run each of `sources` (all in the settings if empty) once, and return the runs.
 
-    A source that another ingestor is running just now is waited for, for PATIENCE_SECONDS, and then
-    has no run in what is returned. Raises SettingsError for an unknown name and, once the other
-    sources have run, what the database raised that kept a run from being closed.
+    If another ingestor runs a source for longer than BUSY_TIMEOUT_SECONDS, the result lacks it.
+    Raises SettingsError for an unknown name, and, after the other sources have run, the database's
+    error that kept a run from being closed.
     """
     async with await create_pool(
         dsn, application_name="kasparro ingest", max_size=2 * len(settings.sources)
@@ -40,7 +40,7 @@ async def run_once(
                 errors.append(error)  # the other sources go on
 
         async def run_one(source: Source) -> None:
-            give_up_at = anyio.current_time() + PATIENCE_SECONDS
+            deadline = anyio.current_time() + BUSY_TIMEOUT_SECONDS
             while True:
                 outcome = await run(
                     pool,
@@ -52,7 +52,7 @@ async def run_once(
                 if outcome is not None:
                     finished.append(outcome)
                     return
-                if anyio.current_time() > give_up_at:
+                if anyio.current_time() > deadline:
                     return
                 await anyio.sleep(BUSY_SECONDS)
 

@@ -1,212 +1,246 @@
-"""One page into the database: decode what changed, write it, merge its tickers, tell the world; one transaction."""
+"""Write one page in one transaction: its listings, coins, history, sweep, counts and events."""
 
 import datetime
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 
-import msgspec
 import structlog
 
-from db.connect.locks import take_write_lock
 from db.connect.types import Connection
-from db.events import add_coins_event, add_run_event, notify_events
-from db.notes import Note, add_notes, gathered
+from db.notes import Note, add_notes, merge_notes
 from db.source_files import forget_files, save_file_part
 from db.write.coins import merge_coins
 from db.write.history import PastPrice, backfill_prices, record_prices
-from db.write.listings import UNREADABLE, KnownListing, known_listings, revive
+from db.write.listings import UNREADABLE, KnownListing, known_listings
+from db.write.missing_listings import revive_listings
 from db.write.new_listings import add_coins, without
 from db.write.rejections import add_rejections
 from db.write.runs import advance_run
-from ingestor.run.parts import DecodedPart, Part, decode_parts, without_unreadable, write_parts
-from ingestor.run.prefetch import ahead
-from ingestor.run.sweep import advance_sweep
+from db.write.transaction import Outbox, write_transaction
+from ingestor.run.parts import (
+    DecodedPart,
+    Part,
+    PartsResult,
+    PartsWriter,
+    decode_parts,
+    without_unreadable,
+)
+from ingestor.run.prefetch import prefetch
+from ingestor.run.sweep import SweepStep, advance_sweep
 from ingestor.sources.records import Page, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _WriteContext(msgspec.Struct, frozen=True):
-    """What a page is written for: its run, the present, where history begins, whether any sweep is believed."""
+class PageWriter:
+    """Writes one page of a run.
 
-    run_id: int
-    now: datetime.datetime
-    oldest: datetime.datetime
-    believe: bool
-
-
-async def write_page(
-    connection: Connection,
-    source: Source,
-    run_id: int,
-    page: Page,
-    *,
-    now: datetime.datetime,
-    oldest: datetime.datetime,
-    believe: bool = False,
-    parts: Sequence[Part] | None = None,
-) -> str | None:
-    """Write everything that `page` says, or nothing; what was observed before `oldest` is no history.
-
-    Returns a sentence where the page ends a sweep that lacks so much that no listing was ended;
-    `believe` ends them. `parts` is the page decoded already, where no page was written since that
-    holds one of its records. `connection` holds the source's lock, so nobody else writes this
-    source's listings. Raises RunTakenOverError.
+    `connection` holds the source's lock, so no other program writes this source's listings.
+    `oldest` is where history begins. With `believe`, a complete sweep ends every listing that it
+    misses.
     """
-    writing = _WriteContext(run_id, now, oldest, believe)
-    try:
-        if parts is None:
-            async with ahead(
-                decode_parts(source, page, await _known(connection, source, page))
-            ) as reading:
-                return await _write(connection, source, page, reading, writing)
-        return await _write(connection, source, page, _each(parts), writing)
-    except UNREADABLE:
-        # The page holds a value that PostgreSQL cannot: find it, keep its bytes, and do not let it
-        # cost the others.
-        if parts is None:
-            parts = await decode_page(connection, source, page)
-        parts = [await without_unreadable(connection, part) for part in parts]
-        return await _write(connection, source, page, _each(parts), writing)
+
+    def __init__(
+        self,
+        connection: Connection,
+        source: Source,
+        run_id: int,
+        page: Page,
+        *,
+        now: datetime.datetime,
+        oldest: datetime.datetime,
+        believe: bool = False,
+    ) -> None:
+        self._connection, self._source, self._run_id = connection, source, run_id
+        self._page, self._now, self._oldest, self._believe = page, now, oldest, believe
+
+    async def write(self, parts: Sequence[Part] | None = None) -> str | None:
+        """Write all of the page, or nothing.
+
+        `parts` is the decoded page, if no page with one of its records was written since. Returns
+        a sentence if the page ends a sweep that misses so much that no listing was ended. Raises
+        RunTakenOverError.
+        """
+        try:
+            if parts is None:
+                decoding = decode_parts(self._source, self._page, await self._known())
+                async with prefetch(decoding) as stream:
+                    return await self._write(stream)
+            return await self._write(_iterate(parts))
+        except UNREADABLE:
+            # PostgreSQL cannot hold a value of the page: reject that record, write the others.
+            if parts is None:
+                parts = await decode_page(self._connection, self._source, self._page)
+            parts = [await without_unreadable(self._connection, part) for part in parts]
+            return await self._write(_iterate(parts))
+
+    async def _known(self) -> dict[str, KnownListing]:
+        return await _known_listings(self._connection, self._source, self._page)
+
+    async def _write(self, parts: AsyncIterable[Part]) -> str | None:
+        async with write_transaction(self._connection) as outbox:
+            writer = PartsWriter(
+                self._connection, self._source, self._run_id, self._page.fetched_at
+            )
+            result = await writer.write(parts)
+            tickers = await self._write_presence(result)
+            step = await self._advance_sweep(result.records)
+            coins, too_old = await self._write_coins(result, tickers | step.ended_tickers)
+            await self._write_report(result, too_old)
+            await self._add_events(outbox, coins)
+        await _log.ainfo(
+            "page.written",
+            source=self._source.name,
+            run=self._run_id,
+            group=self._page.group,
+            page=self._page.number,
+            records=self._record_count(),
+            rejected=len(result.records.rejections),
+            changed=result.changed,
+            coins=len(coins),
+        )
+        return step.doubt
+
+    async def _write_presence(self, result: PartsResult) -> frozenset[str]:
+        """Revive the listings of the page, store its rejections; return the tickers to merge."""
+        records = result.records
+        present = records.unchanged + [listing.external_id for listing in records.listings]
+        revived = await revive_listings(
+            self._connection, self._source.name, present, self._page.fetched_at
+        )
+        await add_rejections(
+            self._connection,
+            self._run_id,
+            self._source.name,
+            self._now,
+            [(r.external_id, r.error, r.payload) for r in records.rejections],
+        )
+        return result.tickers | records.former_tickers | revived
+
+    async def _advance_sweep(self, records: DecodedPart) -> SweepStep:
+        return await advance_sweep(
+            self._connection,
+            self._source,
+            self._page,
+            records.listings,
+            self._now,
+            believe=self._believe,
+        )
+
+    async def _write_coins(
+        self, result: PartsResult, tickers: frozenset[str]
+    ) -> tuple[list[str], Note | None]:
+        """Merge the coins of the page and record their prices.
+
+        Returns the tickers of the coins that changed, and a note on prices that are too old.
+        """
+        new_coins = without(result.new_tickers, tickers)
+        if not await add_coins(self._connection, new_coins, self._now, self._oldest):
+            tickers, new_coins = tickers | new_coins.keys(), {}
+        coins = await merge_coins(self._connection, tickers, self._now)
+        await record_prices(self._connection, coins.repriced, self._oldest)
+        too_old = await self._record_history(result.records, {**coins.repriced, **new_coins})
+        return sorted([*coins.changed, *new_coins]), too_old
+
+    async def _record_history(
+        self, records: DecodedPart, repriced: Mapping[str, datetime.datetime]
+    ) -> Note | None:
+        """Add each row of a file to the history of its coin, at its own time.
+
+        Returns a note on the rows that are too old for the history.
+        """
+        if self._source.kind != "file":
+            return None
+        priced = [
+            (listing, price)
+            for listing in records.listings
+            if (price := listing.price_usd) is not None
+        ]
+        past = [
+            PastPrice(
+                external_id=listing.external_id,
+                at=listing.observed_at,
+                price_usd=price,
+                market_cap_usd=listing.market_cap_usd,
+                volume_24h_usd=listing.volume_24h_usd,
+            )
+            for listing, price in priced
+            # The merge has recorded a coin's new price already.
+            if listing.observed_at >= self._oldest
+            and listing.observed_at != repriced.get(listing.ticker)
+        ]
+        if past:
+            await backfill_prices(self._connection, self._source.name, past, self._oldest)
+        too_old = sum(listing.observed_at < self._oldest for listing, _ in priced)
+        return _retention_note(self._oldest, too_old) if too_old else None
+
+    async def _write_report(self, result: PartsResult, too_old: Note | None) -> None:
+        """Write the notes, the report of the file and the counts of the run."""
+        records = result.records
+        await add_notes(self._connection, self._run_id, _notes(self._page, records, too_old))
+        await self._save_file(records)
+        processed, failed = self._record_count(), len(records.rejections)
+        await advance_run(
+            self._connection,
+            self._run_id,
+            processed=processed,
+            failed=failed,
+            changed=result.changed,
+            unchanged=processed - failed - result.changed,
+        )
+
+    async def _save_file(self, records: DecodedPart) -> None:
+        """Add the page to the report of its file; delete the reports of files that have gone."""
+        if self._page.file is not None:
+            await save_file_part(
+                self._connection,
+                self._source.name,
+                self._page.file,
+                rejected=len(records.rejections),
+                notes=[note for listing in records.listings for note in listing.notes],
+                now=self._now,
+            )
+        if self._page.sweep_groups is not None:
+            await forget_files(self._connection, self._source.name, self._page.sweep_groups)
+
+    async def _add_events(self, outbox: Outbox, coins: Sequence[str]) -> None:
+        await outbox.add_coins(coins, self._now)
+        await outbox.add_run("run_progress", self._run_id, self._now)
+
+    def _record_count(self) -> int:
+        return len(self._page.records) + len(self._page.rejections)
 
 
 async def decode_page(connection: Connection, source: Source, page: Page) -> list[Part]:
-    """Decode the records that `page` changes, of what is committed now.
+    """Decode the records of `page` that differ from the committed listings.
 
-    Other tasks go on meanwhile.
+    Other tasks run meanwhile.
     """
-    return [
-        part async for part in decode_parts(source, page, await _known(connection, source, page))
-    ]
+    known = await _known_listings(connection, source, page)
+    return [part async for part in decode_parts(source, page, known)]
 
 
-async def _known(connection: Connection, source: Source, page: Page) -> dict[str, KnownListing]:
+async def _known_listings(
+    connection: Connection, source: Source, page: Page
+) -> dict[str, KnownListing]:
     return await known_listings(
         connection, source.name, {record.external_id for record in page.records}
     )
 
 
-async def _each(parts: Sequence[Part]) -> AsyncGenerator[Part, None]:
+async def _iterate(parts: Sequence[Part]) -> AsyncGenerator[Part, None]:
     for part in parts:
         yield part
 
 
-async def _write(
-    connection: Connection,
-    source: Source,
-    page: Page,
-    parts: AsyncIterable[Part],
-    writing: _WriteContext,
-) -> str | None:
-    now, run_id = writing.now, writing.run_id
-    async with connection.transaction():
-        await take_write_lock(connection)
-        written = await write_parts(connection, source, run_id, page.fetched_at, parts)
-        decoded, changed, tickers = (
-            written.decoded,
-            written.changed,
-            written.tickers | written.decoded.left,
-        )
-        present = decoded.unchanged + [listing.external_id for listing in decoded.listings]
-        tickers |= await revive(connection, source.name, present, page.fetched_at)
-        await add_rejections(
-            connection,
-            run_id,
-            source.name,
-            now,
-            [(r.external_id, r.error, r.payload) for r in decoded.rejections],
-        )
-        step = await advance_sweep(
-            connection, source, page, decoded.listings, now, believe=writing.believe
-        )
-        tickers |= step.ended
-        added = without(written.fresh, tickers)
-        if not await add_coins(connection, added, now, writing.oldest):
-            tickers, added = tickers | added.keys(), {}
-        coins = await merge_coins(connection, tickers, now)
-        await record_prices(connection, coins.repriced, writing.oldest)
-        repriced = {**coins.repriced, **added}
-        too_old = await _record_history(connection, source, decoded, repriced, writing.oldest)
-        processed = len(page.records) + len(page.rejections)
-        failed = len(decoded.rejections)
-        await add_notes(connection, run_id, _notes(page, decoded, too_old))
-        await _save_file(connection, source.name, page, decoded, now)
-        await advance_run(
-            connection,
-            run_id,
-            processed=processed,
-            failed=failed,
-            changed=changed,
-            unchanged=processed - failed - changed,
-        )
-        changed_coins = sorted([*coins.changed, *added])
-        await add_coins_event(connection, changed_coins, now)
-        await add_run_event(connection, "run_progress", run_id, now)
-        await notify_events(connection)
-    await _log.ainfo(
-        "page.written",
-        source=source.name,
-        run=run_id,
-        group=page.group,
-        page=page.number,
-        records=processed,
-        rejected=failed,
-        changed=changed,
-        coins=len(changed_coins),
+def _retention_note(oldest: datetime.datetime, count: int) -> Note:
+    text = (
+        f"Prices from before {oldest:%Y-%m-%d %H:%M} UTC, "
+        "which history does not keep (HISTORY_RETENTION_DAYS)"
     )
-    return step.doubt
+    return Note("retention", text, count)
 
 
-async def _record_history(
-    connection: Connection,
-    source: Source,
-    decoded: DecodedPart,
-    repriced: Mapping[str, datetime.datetime],
-    oldest: datetime.datetime,
-) -> Note | None:
-    """Add a file's rows to the coins' history: each is one of its own time.
-
-    Returns a note on the rows of a file that are too old to be kept.
-    """
-    if source.kind != "file":
-        return None
-    priced = [
-        (listing, price) for listing in decoded.listings if (price := listing.price_usd) is not None
-    ]
-    past = [
-        PastPrice(
-            external_id=listing.external_id,
-            at=listing.observed_at,
-            price_usd=price,
-            market_cap_usd=listing.market_cap_usd,
-            volume_24h_usd=listing.volume_24h_usd,
-        )
-        for listing, price in priced
-        # What the coins have just taken on is recorded already.
-        if listing.observed_at >= oldest and listing.observed_at != repriced.get(listing.ticker)
-    ]
-    if past:
-        await backfill_prices(connection, source.name, past, oldest)
-    too_old = sum(listing.observed_at < oldest for listing, _ in priced)
-    if not too_old:
-        return None
-    text = f"Prices from before {oldest:%Y-%m-%d %H:%M} UTC, which history does not keep (HISTORY_RETENTION_DAYS)"
-    return Note("retention", text, too_old)
-
-
-async def _save_file(
-    connection: Connection, source: str, page: Page, decoded: DecodedPart, now: datetime.datetime
-) -> None:
-    """Add a page to the report of its file, and forget the reports of files that have gone."""
-    if page.file is not None:
-        notes = [note for listing in decoded.listings for note in listing.notes]
-        await save_file_part(
-            connection, source, page.file, rejected=len(decoded.rejections), notes=notes, now=now
-        )
-    if page.sweep_groups is not None:
-        await forget_files(connection, source, page.sweep_groups)
-
-
-def _notes(page: Page, decoded: DecodedPart, too_old: Note | None) -> list[Note]:
-    """Return what a page has to tell: of its body, of records in part unreadable, and of history that is too old."""
-    side = (note for listing in decoded.listings for note in listing.notes)
-    return gathered([*page.notes, *side, *([too_old] if too_old else [])])
+def _notes(page: Page, records: DecodedPart, too_old: Note | None) -> list[Note]:
+    """Return the notes on the page's body, on partly unreadable records, and on old prices."""
+    side = (note for listing in records.listings for note in listing.notes)
+    return merge_notes([*page.notes, *side, *([too_old] if too_old else [])])

@@ -1,4 +1,4 @@
-"""The parts of a page: some of its records told apart, and their listings ready to be written."""
+"""The parts of a page: decode some of its records, and write the listings that changed."""
 
 import datetime
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
@@ -20,59 +20,60 @@ from db.write.new_listings import EncodedNewListings, copy_listings, encode_new_
 from ingestor.run.code_digest import digest
 from ingestor.sources.records import Page, Record, RecordError, Rejection, Source
 
-_AT_ONCE = 25
-"""Records that are decoded before others have their turn: what PostgreSQL is sent meanwhile goes out turn by turn."""
-_PART = 2_500
-"""Records that go to PostgreSQL in one statement; it writes them while the next ones are decoded."""
-_COPY_FROM = 100
-"""New listings of a part that are worth a COPY, which is three statements more."""
+_RECORDS_PER_TURN = 25
+"""Records decoded between two turns of the event loop, which sends data to PostgreSQL meanwhile."""
+_PART_RECORDS = 2_500
+"""Records in one statement; PostgreSQL writes them while the next ones are decoded."""
+_MIN_COPY = 100
+"""New listings of a part from which on COPY is faster; it needs three statements more."""
 
 
 class DecodedPart(msgspec.Struct, frozen=True):
-    """Records told apart: listings of records that changed, rejections, external ids that did not change.
+    """Decoded records: the listings that changed, rejections, and external ids without a change.
 
-    `left` are the tickers that listings have left for another: their source renamed the symbol.
+    `former_tickers` are the old tickers of listings whose source renamed the symbol.
     """
 
     listings: list[Listing]
     rejections: list[Rejection]
     unchanged: list[str]
-    left: frozenset[str]
+    former_tickers: frozenset[str]
 
-    def joined(self, after: Self) -> "DecodedPart":
-        """Return these records and those after them as one."""
+    def join(self, after: Self) -> "DecodedPart":
+        """Return these records and those of `after` as one part."""
         return DecodedPart(
             self.listings + after.listings,
             self.rejections + after.rejections,
             self.unchanged + after.unchanged,
-            self.left | after.left,
+            self.former_tickers | after.former_tickers,
         )
 
 
 class Part(msgspec.Struct, frozen=True):
     """Some of a page's records, and their listings ready to be written.
 
-    The last listings of `decoded`, those of `new_payloads`, are in `new` and were not known; the
-    others are in `encoded`. `any_new` tells whether some of these were not known either.
+    The last listings of `records`, those of `new_payloads`, are new and stand in `new`; the others
+    stand in `encoded`. `any_new` says whether some of these are new as well.
     """
 
-    decoded: DecodedPart
+    records: DecodedPart
     encoded: EncodedListings
     any_new: bool
     new: EncodedNewListings | None = None
     new_payloads: list[bytes] = []
 
 
-class PartsWritten(msgspec.Struct, frozen=True):
-    """What writing the parts of a page did: the whole page, payloads not seen before, the tickers to merge.
+class PartsResult(msgspec.Struct, frozen=True):
+    """The result of writing the parts of a page: all its records, new payloads, tickers to merge.
 
-    `fresh` are the tickers that only a listing of this page has, and when that one was observed.
+    `new_tickers` are the tickers of a single listing, which this page adds, with the time at which
+    it was observed.
     """
 
-    decoded: DecodedPart
+    records: DecodedPart
     changed: int
     tickers: frozenset[str]
-    fresh: dict[str, datetime.datetime]
+    new_tickers: dict[str, datetime.datetime]
 
 
 class _Changes:
@@ -85,7 +86,7 @@ class _Changes:
         self.new_payloads: list[bytes] = []
         self.rejections: list[Rejection] = []
         self.unchanged: list[str] = []
-        self.left: set[str] = set()
+        self.former_tickers: set[str] = set()
 
     def add(self, record: Record, listing: Listing, before: KnownListing | None) -> None:
         if before is None:
@@ -95,36 +96,36 @@ class _Changes:
         self.listings.append(listing)
         self.payloads.append(record.raw)
         if before.ticker != listing.ticker:
-            self.left.add(before.ticker)
+            self.former_tickers.add(before.ticker)
 
-    def part(self, rejections: list[Rejection], *, alone: bool) -> Part:
-        """Return the part; its new listings are copied where they are `alone` of their external ids and many."""
-        decoded = DecodedPart(
+    def part(self, rejections: list[Rejection], *, unique: bool) -> Part:
+        """Return the part; many new listings with `unique` external ids are written by COPY."""
+        records = DecodedPart(
             self.listings + self.new,
             rejections + self.rejections,
             self.unchanged,
-            frozenset(self.left),
+            frozenset(self.former_tickers),
         )
-        if alone and len(self.new) >= _COPY_FROM:
+        if unique and len(self.new) >= _MIN_COPY:
             encoded = encode_listings(self.listings, self.payloads)
             new = encode_new_listings(self.new, self.new_payloads)
-            return Part(decoded, encoded, any_new=False, new=new, new_payloads=self.new_payloads)
-        encoded = encode_listings(decoded.listings, self.payloads + self.new_payloads)
-        return Part(decoded, encoded, any_new=bool(self.new))
+            return Part(records, encoded, any_new=False, new=new, new_payloads=self.new_payloads)
+        encoded = encode_listings(records.listings, self.payloads + self.new_payloads)
+        return Part(records, encoded, any_new=bool(self.new))
 
 
 async def decode_parts(
     source: Source, page: Page, known: Mapping[str, KnownListing]
 ) -> AsyncGenerator[Part, None]:
-    """Yield the records as they change what is known, the page's rejections with the first; one part at least."""
+    """Yield at least one part: records that differ from `known`; the first has all rejections."""
     rejections = list(page.rejections)
-    # Which of two records of one listing counts is for one statement to say.
-    alone = len({record.external_id for record in page.records}) == len(page.records)
-    size = _PART if alone else max(1, len(page.records))
+    # One statement decides which of two records of one listing counts.
+    unique = len({record.external_id for record in page.records}) == len(page.records)
+    size = _PART_RECORDS if unique else max(1, len(page.records))
     for start in range(0, max(1, len(page.records)), size):
         changes = _Changes()
         for number, record in enumerate(page.records[start : start + size]):
-            if number % _AT_ONCE == 0:
+            if number % _RECORDS_PER_TURN == 0:
                 await anyio.lowlevel.checkpoint()
             before = known.get(record.external_id)
             if before is not None and before.content_hash == record.content_hash:
@@ -138,16 +139,16 @@ async def decode_parts(
                 )
                 continue
             changes.add(record, listing, before)
-        yield changes.part(rejections, alone=alone)
+        yield changes.part(rejections, unique=unique)
         rejections = []
 
 
 async def without_unreadable(connection: Connection, part: Part) -> Part:
-    """Return a part without what PostgreSQL cannot hold, which is rejected with its bytes and its reason."""
-    decoded = part.decoded
-    listings, payloads, rejections = [], [], list(decoded.rejections)
+    """Return the part with the records that PostgreSQL cannot hold as rejections."""
+    records = part.records
+    listings, payloads, rejections = [], [], list(records.rejections)
     texts = [*(text.encode() for text in part.encoded.payloads), *part.new_payloads]
-    for listing, payload in zip(decoded.listings, texts, strict=True):
+    for listing, payload in zip(records.listings, texts, strict=True):
         error = await readable_payload(connection, listing, payload)
         if error is None:
             listings.append(listing)
@@ -156,37 +157,14 @@ async def without_unreadable(connection: Connection, part: Part) -> Part:
             rejections.append(
                 Rejection(external_id=listing.external_id, error=error, payload=payload)
             )
-    readable = msgspec.structs.replace(decoded, listings=listings, rejections=rejections)
+    readable = msgspec.structs.replace(records, listings=listings, rejections=rejections)
     return Part(
         readable, encode_listings(listings, payloads), any_new=part.any_new or part.new is not None
     )
 
 
-async def write_parts(
-    connection: Connection,
-    source: Source,
-    run_id: int,
-    fetched_at: datetime.datetime,
-    parts: AsyncIterable[Part],
-) -> PartsWritten:
-    """Write the listings of a page part by part.
-
-    The caller's transaction holds the write lock. Raises one of UNREADABLE where PostgreSQL cannot
-    hold a value.
-    """
-    writing = _Writing(connection, source, run_id, fetched_at)
-    whole = DecodedPart([], [], [], frozenset())
-    async for part in parts:
-        await writing.write(part)
-        whole = whole.joined(part.decoded)
-    # What a later part has written may share the ticker.
-    return PartsWritten(
-        whole, writing.changed, frozenset(writing.tickers), without(writing.fresh, writing.tickers)
-    )
-
-
-class _Writing:
-    """The parts of a page that were written so far."""
+class PartsWriter:
+    """Writes the listings of a page part by part; the caller's transaction holds the write lock."""
 
     def __init__(
         self, connection: Connection, source: Source, run_id: int, fetched_at: datetime.datetime
@@ -196,11 +174,21 @@ class _Writing:
         self._run_id = run_id
         self._fetched_at = fetched_at
         self._code = digest(type(source))
-        self.changed = 0
-        self.tickers: set[str] = set()
-        self.fresh: dict[str, datetime.datetime] = {}
+        self._changed = 0
+        self._tickers: set[str] = set()
+        self._new_tickers: dict[str, datetime.datetime] = {}
 
-    async def write(self, part: Part) -> None:
+    async def write(self, parts: AsyncIterable[Part]) -> PartsResult:
+        """Write all parts. Raises one of UNREADABLE if PostgreSQL cannot hold a value."""
+        records = DecodedPart([], [], [], frozenset())
+        async for part in parts:
+            await self._write(part)
+            records = records.join(part.records)
+        # A later part may have written a listing with the same ticker.
+        new_tickers = without(self._new_tickers, self._tickers)
+        return PartsResult(records, self._changed, frozenset(self._tickers), new_tickers)
+
+    async def _write(self, part: Part) -> None:
         await self._upsert(part.encoded, any_new=part.any_new)
         if part.new is None:
             return
@@ -213,16 +201,16 @@ class _Writing:
             fetched_at=self._fetched_at,
             code=self._code,
         )
-        if copied is None:  # a rebuild has written one of them since the page was decoded
-            new = part.decoded.listings[-len(part.new_payloads) :]
+        if copied is None:  # a rebuild has written one of these since the page was decoded
+            new = part.records.listings[-len(part.new_payloads) :]
             await self._upsert(encode_listings(new, part.new_payloads), any_new=True)
             return
-        self.changed += len(part.new_payloads)
-        self.tickers |= copied.tickers
-        self.fresh |= copied.fresh
+        self._changed += len(part.new_payloads)
+        self._tickers |= copied.tickers
+        self._new_tickers |= copied.new_tickers
 
     async def _upsert(self, listings: EncodedListings, *, any_new: bool) -> None:
-        written = await write_listings(
+        result = await write_listings(
             self._connection,
             self._source.name,
             self._source.kind,
@@ -232,5 +220,5 @@ class _Writing:
             code=self._code,
             any_new=any_new,
         )
-        self.changed += written.changed
-        self.tickers |= written.tickers
+        self._changed += result.changed
+        self._tickers |= result.tickers

@@ -1,4 +1,4 @@
-"""Making the next thing while the last one is used."""
+"""Make the next item while the caller uses the last one."""
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -16,38 +16,37 @@ class _Failure(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def ahead(items: AsyncGenerator[T, None]) -> AsyncIterator[AsyncIterator[T]]:
-    """Yield the items; each is made while the one before is used, and no more than one waits.
+async def prefetch(items: AsyncGenerator[T, None]) -> AsyncIterator[AsyncIterator[T]]:
+    """Yield the items; each is made while the caller uses the previous one, and at most one waits.
 
-    What making one raises is raised where that one would have been used: never in the middle of
-    something else, as a statement of a transaction. Every error comes as it is, without a group
-    around it.
+    An error in making an item is raised where the caller would receive it, never inside a statement
+    of a transaction, and never inside an exception group.
     """
-    made, taken = anyio.create_memory_object_stream[T | _Failure](0)
+    send, receive = anyio.create_memory_object_stream[T | _Failure](0)
 
     async def make() -> None:
-        async with made, contextlib.aclosing(items):
+        async with send, contextlib.aclosing(items):
             try:
                 async for item in items:
-                    await made.send(item)
-            except Exception as error:  # noqa: BLE001 - raised by `_used`
-                await made.send(_Failure(error))
+                    await send.send(item)
+            except Exception as error:  # noqa: BLE001 - raised by `_received`
+                await send.send(_Failure(error))
 
     try:
         async with (
-            taken,
-            contextlib.aclosing(_used(taken)) as used,
+            receive,
+            contextlib.aclosing(_received(receive)) as received,
             anyio.create_task_group() as group,
         ):
             group.start_soon(make)
-            yield used
+            yield received
             group.cancel_scope.cancel()
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
 
 
-async def _used(taken: MemoryObjectReceiveStream[T | _Failure]) -> AsyncGenerator[T, None]:
-    async for item in taken:
+async def _received(receive: MemoryObjectReceiveStream[T | _Failure]) -> AsyncGenerator[T, None]:
+    async for item in receive:
         if isinstance(item, _Failure):
             raise item.error
         yield item

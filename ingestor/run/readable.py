@@ -1,4 +1,4 @@
-"""A body in which nothing can be read is not what it should be, whatever its status was."""
+"""A body without a readable record is malformed, whatever its status."""
 
 import datetime
 from collections.abc import Sequence
@@ -14,10 +14,9 @@ def check_readable(
     rejections: Sequence[Rejection],
     fetched_at: datetime.datetime,
 ) -> None:
-    """Raise SourceMalformedError where there are records and none of them can be read; `what` names their body.
+    """Raise SourceMalformedError if there are records and none is readable; `what` is the body.
 
-    One readable record settles it, so that a good body costs no more than decoding its first
-    record.
+    The check ends at the first readable record, so a good body costs the decoding of one.
     """
     reasons = [rejection.error for rejection in rejections[:1]]
     for record in records:

@@ -1,4 +1,4 @@
-"""What an ingestor does before its first run: make the sources, tell the database of them and of identity."""
+"""Start an ingestor: create the sources, and save their settings and the identity labels."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from db.schema.partitions import Retention
 from db.sources import SourceSettings, save_sources
 from ingestor.reprocess.runs import abandon_if_killed
 from ingestor.run.identity import read_identities, save_identities
-from ingestor.run.run import abandon_orphans
-from ingestor.run.sample import forget_sample
+from ingestor.run.lifecycle import abandon_orphans
+from ingestor.run.sample import delete_sample
 from ingestor.sources import create_sources
 from ingestor.sources.records import Source
 
-MIXED = (
+DEMO_DATABASE = (
     "the prices in this database are made up (a demo's), and no real ones may come beside them: "
     "set KASPARRO_HOME or DATABASE_URL to another place, or start the demo with `kasparro demo`"
 )
@@ -26,11 +26,10 @@ MIXED = (
 async def prepare(
     settings: Settings, pool: Pool, only: Sequence[str] = (), *, exclusive: bool = False
 ) -> list[Source]:
-    """Return the sources that are set, or those named by `only`, ready to run. Raises SettingsError.
+    """Return the sources in the settings, or those named by `only`, ready to run.
 
-    `exclusive` tells the database that no other source is read: by whoever polls them all, for as
-    long as it lives. Unless the sources' prices are made up themselves, a demo's database is
-    refused.
+    `exclusive` disables all other sources in the database: for the ingestor that polls them all.
+    Raises SettingsError, also for the database of a demo unless the sources are a demo's.
     """
     unknown = [name for name in only if name not in settings.sources]
     if unknown:
@@ -41,9 +40,9 @@ async def prepare(
     identities = await anyio.to_thread.run_sync(read_identities, settings.identity_path)
     sources = create_sources(settings)
     try:
-        await save_settings_of(pool, sources, exclusive=exclusive)
+        await save_source_settings(pool, sources, exclusive=exclusive)
         if not settings.demo:
-            await forget_sample(
+            await delete_sample(
                 pool, settings.csv_path or str(settings.csv_folder), retention_of(settings)
             )
         await save_identities(pool, identities, retention_of(settings))
@@ -56,22 +55,22 @@ async def prepare(
 
 
 async def check_real(connection: Connection) -> None:
-    """Raise SettingsError where the database is a demo's."""
+    """Raise SettingsError if the database is a demo's."""
     if await is_demo(connection):
-        raise SettingsError(MIXED)
+        raise SettingsError(DEMO_DATABASE)
 
 
-async def save_settings_of(
+async def save_source_settings(
     pool: Pool, sources: Sequence[Source], *, exclusive: bool = True
 ) -> None:
-    """Tell the database that `sources` are enabled, and how they are set."""
+    """Save the settings of `sources`, which are enabled by that."""
     settings = [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources]
     async with borrow(pool) as connection:
         await save_sources(connection, settings, exclusive=exclusive)
 
 
 def retention_of(settings: Settings) -> Retention:
-    """Return for how long the settings keep what only grows."""
+    """Return the retention of payloads and history in the settings."""
     return Retention(
         raw_days=settings.raw_retention_days,
         history_days=settings.history_retention_days,
@@ -80,7 +79,7 @@ def retention_of(settings: Settings) -> Retention:
 
 
 async def close_sources(sources: Sequence[Source]) -> None:
-    """Let every source go of what it holds, also when cancelled."""
+    """Close every source, also when cancelled."""
     with anyio.CancelScope(shield=True):
         for source in sources:
             await source.close()

@@ -73,7 +73,7 @@ class Comparison:
         """Return how many coins would change, None where that cannot be counted."""
         with self._ending_at_problems():
             if self._comparing is not None:
-                return await self._comparing.changed(CsvFiles.priority, settings.poll_seconds)
+                return await self._comparing.count_changes(CsvFiles.priority, settings.poll_seconds)
         return None
 
     @contextlib.contextmanager

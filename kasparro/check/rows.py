@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from db.notes import Note, gathered
+from db.notes import Note, merge_notes
 from db.source_files import FileReport
 from ingestor.clock import utc_now
 from ingestor.run.readable import check_readable
@@ -81,7 +81,7 @@ class CheckedRows:
 
     def report(self) -> FileReport:
         """Return what is known of the file."""
-        notes = gathered(
+        notes = merge_notes(
             [*self._reading.notes, *([self._doubt] if self._doubt else []), *self._notes]
         )
         reading = self._reading
@@ -109,7 +109,7 @@ class CheckedRows:
     def _note(self, notes: Sequence[Note]) -> None:
         self._notes += notes
         if len(self._notes) > MAX_NOTES_WAITING:
-            self._notes = gathered(self._notes)
+            self._notes = merge_notes(self._notes)
 
     def _reject(self, error: str) -> None:
         """Count a row; those that stand before the header come first."""

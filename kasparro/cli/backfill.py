@@ -25,8 +25,8 @@ from ingestor.backfill.job import (
     BudgetSpentError,
     NamedBackfills,
     backfill,
-    exclusively,
-    plan,
+    exclusive_backfill,
+    plan_backfill,
 )
 from ingestor.run.startup import check_real, retention_of
 from ingestor.sources import create_sources
@@ -140,14 +140,14 @@ async def _backfill(
         try:
             if not settings.demo:
                 await check_real(connection)
-            async with exclusively(connection, name):
+            async with exclusive_backfill(connection, name):
                 limit = settings.history_retention_days
                 if days > limit:
                     say(
                         f"history is kept for {limit:,} days (HISTORY_RETENTION_DAYS): older "
                         "prices are left out"
                     )
-                work = await plan(
+                work = await plan_backfill(
                     connection, source, min(days, limit), tickers=tickers, again=again
                 )
                 say(_announcement(work))

@@ -9,14 +9,14 @@ from common.settings import Settings, SettingsError, load_settings
 from db.schema.logins import login_or_warn
 from db.schema.migrate import migrate
 from db.write.runs import FinishedRun
-from ingestor.run.once import PATIENCE_SECONDS, run_once
+from ingestor.run.once import BUSY_TIMEOUT_SECONDS, run_once
 from kasparro.cli.common.database import open_database
 from kasparro.cli.common.one_shot import run_to_end
 from kasparro.cli.common.reports import end_with_runs, print_runs
 from kasparro.cli.common.sources import check_source_settings
 from kasparro.supervise.single import run_single
 
-BUSY = f"not run: another ingestor was running it for {PATIENCE_SECONDS:g} s"
+BUSY = f"not run: another ingestor was running it for {BUSY_TIMEOUT_SECONDS:g} s"
 
 
 @click.command("ingest")

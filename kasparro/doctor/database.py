@@ -13,7 +13,7 @@ from db.embedded import EmbeddedPostgresError
 from db.embedded.programs import is_wheel, programs_of_server
 from db.loop_problems import read_problems
 from db.schema.migrate import MigrationError, status
-from ingestor.run.housekeeping import CLOCKS_APART
+from ingestor.run.housekeeping import MAX_CLOCK_DIFFERENCE
 from kasparro.cli.common.database import open_database
 from kasparro.doctor.clock import REMEDY, clock_finding
 from kasparro.doctor.findings import Finding
@@ -77,7 +77,7 @@ async def _check(dsn: str, settings: Settings) -> list[Finding]:
 def _clock(ahead: datetime.timedelta) -> Finding:
     """Return the finding of the database's clock; if it is minutes off, old data is kept."""
     finding = clock_finding("the database", ahead)
-    if abs(ahead) <= CLOCKS_APART:
+    if abs(ahead) <= MAX_CLOCK_DIFFERENCE:
         return finding
     return Finding(
         "fail",

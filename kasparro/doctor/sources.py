@@ -8,7 +8,7 @@ import anyio.lowlevel
 import msgspec
 
 from common.settings import Settings, SettingsError
-from db.notes import Note, gathered
+from db.notes import Note, merge_notes
 from ingestor.http.egress import egress_of
 from ingestor.run.identity import read_identities
 from ingestor.run.sample import names_sample
@@ -129,7 +129,7 @@ async def _count_page(summary: _SourceSummary, source: Source, page: Page) -> No
             notes += source.to_listing(record, page.fetched_at).notes
         except RecordError:
             summary.rejected += 1
-    summary.notes = gathered(notes)
+    summary.notes = merge_notes(notes)
 
 
 def _records_finding(source: Source, summary: _SourceSummary) -> Finding:

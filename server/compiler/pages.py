@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from db.read.keyset import (
+    FilterParts,
     KeysetPage,
     KeysetPosition,
     Order,
-    PageParts,
     PageSlice,
     count_rows,
     fetch_slice,
@@ -25,7 +25,7 @@ class CompiledPageRequest(NamedTuple):
 
     order: Order
     slice: PageSlice
-    conditions: PageParts
+    conditions: FilterParts
     cacheable: bool
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from db.connect.types import Pool
-from db.events import Event, kept_range, read_events
+from db.events import Event, read_event_range, read_events
 from server.live.cursor import check_cursor
 from server.live.encoder import SharedEvent
 from server.live.retry import retry
@@ -17,7 +17,7 @@ ACQUIRE_SECONDS = 5.0
 async def check_retained(pool: Pool, after: int) -> None:
     """Raise CursorExpiredError unless the outbox has all events after `after`."""
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-        check_cursor(after, await kept_range(connection))
+        check_cursor(after, await read_event_range(connection))
 
 
 async def catch_up(subscriber: Subscriber, pool: Pool, queue: FairQueue) -> None:
@@ -53,7 +53,7 @@ async def _read_on(subscriber: Subscriber, pool: Pool, queue: FairQueue) -> None
 
 async def _read(subscriber: Subscriber, pool: Pool) -> Sequence[Event]:
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-        check_cursor(subscriber.position, await kept_range(connection))
+        check_cursor(subscriber.position, await read_event_range(connection))
         return await read_events(
             connection, subscriber.position, BATCH, subscriber.feed.topic.kinds
         )

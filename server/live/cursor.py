@@ -1,13 +1,13 @@
 """The check of a subscription's cursor against the events that the outbox holds."""
 
-from db.events import KeptRange
+from db.events import EventRange
 
 
 class CursorExpiredError(Exception):
     """Events after a cursor were purged, or it is another database's; clients see the message."""
 
 
-def check_cursor(after: int, available: KeptRange) -> None:
+def check_cursor(after: int, available: EventRange) -> None:
     """Raise CursorExpiredError unless the outbox has every event after `after`."""
     if after < available.oldest - 1:
         raise CursorExpiredError(

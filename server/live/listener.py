@@ -8,7 +8,7 @@ import structlog
 from common.backoff import Backoff, BackoffPolicy
 from db.connect.pool import connect, database_problem, is_passing
 from db.connect.types import Connection
-from db.events import CHANNEL, Event, kept_range, read_events
+from db.events import CHANNEL, Event, read_event_range, read_events
 from server.live.cursor import CursorExpiredError, check_cursor
 
 BATCH = 200
@@ -108,7 +108,7 @@ class Listener:
 
     async def _find_position(self, connection: Connection) -> None:
         """Start at the newest event; after a reconnect continue, unless events were purged."""
-        available = await kept_range(connection)
+        available = await read_event_range(connection)
         self._newest = max(self._newest, available.newest)
         if self._position is None:
             self._position = available.newest

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from db.connect.pool import HELD_UP, TOO_SLOW, UNAVAILABLE, is_unavailable
+from db.connect.pool import CANNOT_EXECUTE, TOO_SLOW, UNAVAILABLE, is_unavailable
 from server.deadline import RETRY_AFTER_SECONDS
 from server.state import ServerState
 
@@ -75,7 +75,7 @@ async def on_database_slow(_: Request, error: Exception) -> Response:
 # Starlette uses the handler of the nearest base class; TimeoutError is an OSError.
 ERROR_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     HTTPException: on_http_error,
-    **dict.fromkeys(HELD_UP, on_database_held_up),
+    **dict.fromkeys(CANNOT_EXECUTE, on_database_held_up),
     **dict.fromkeys(
         (*UNAVAILABLE, asyncpg.InterfaceError, asyncpg.InternalClientError), on_database_away
     ),

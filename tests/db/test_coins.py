@@ -26,8 +26,8 @@ EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "100"))
 NOW = datetime.datetime(2026, 11, 1, 12, tzinfo=datetime.UTC)
 SOURCES = [SourceSettings(name, "api", priority, 300) for name, priority in oracle.PRIORITY.items()]
 NAMES = [
-    None, "Bitcoin", "bitcoin", "Bit-coin", "Bitcoin Token", "The Bitcoin", "Bitcoin Cats", "Bitcoin Cats Token",
-    "Token", "Coin", "Cats", "∅", "Solana", "Solana (Wormhole)",
+    None, "Bitcoin", "bitcoin", "Bit-coin", "Bitcoin Token", "The Bitcoin", "Bitcoin Cats",
+    "Bitcoin Cats Token", "Token", "Coin", "Cats", "∅", "Solana", "Solana (Wormhole)",
 ]  # fmt: skip
 PRICES = [None, "1", "1.01", "1.03", "1.0300001", "2", "4e-18", "0.123456785", "0.123456775", "1e9"]
 CAPS = [None, "100", "150", "200", "200.5", "1000"]
@@ -230,7 +230,8 @@ async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages
         for page in order:
             await apply(connection, page)
         await connection.execute(
-            "UPDATE listings SET active = false, missing_since = now() WHERE (source, external_id) IN "
+            "UPDATE listings SET active = false, missing_since = now() WHERE (source, "
+            "external_id) IN "
             "(SELECT * FROM unnest($1::text[], $2::text[]))",
             [source for source, _ in inactive],
             [external_id for _, external_id in inactive],

@@ -1,4 +1,4 @@
-"""The guard against formulas: what PostgreSQL writes is no formula, and what we read back is what was there."""
+"""The guard against CSV injection: PostgreSQL writes no formula, and reading restores the text."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -81,9 +81,11 @@ def values(candle: CandleRow) -> tuple[object, ...]:
 async def start_anew(connection: Connection) -> None:
     await connection.execute("TRUNCATE listings, price_points, candles")
     await connection.execute(
-        "INSERT INTO listings (source, external_id, ticker, symbol, name_words, core_words, observed_at, fetched_at, "
+        "INSERT INTO listings (source, external_id, ticker, symbol, name_words, core_words, "
+        "observed_at, fetched_at, "
         "first_seen_at, last_seen_at, content_hash, contributes) "
-        "SELECT 'csv', id, upper(id), id, '', '', now(), now(), now(), now(), '', true FROM unnest($1::text[]) AS id",
+        "SELECT 'csv', id, upper(id), id, '', '', now(), now(), now(), now(), '', true FROM "
+        "unnest($1::text[]) AS id",
         ["a", "b"],
     )
 

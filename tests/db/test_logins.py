@@ -115,7 +115,8 @@ async def test_the_server_reads_everything_asks_for_runs_and_can_do_nothing_else
 ) -> None:
     tables = await connection.fetch(
         "SELECT oid::regclass::text AS name FROM pg_class "
-        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> 'logins'"
+        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> "
+        "'logins'"
     )
     async with logged_in(database, "server") as own:
         for table in tables:
@@ -133,7 +134,8 @@ async def test_the_ingestor_makes_and_drops_partitions_and_can_touch_no_other_ta
         day = NOW.date()
         raw = f"raw_api_records_{day:%Y%m%d}"
         await own.execute(
-            "INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, content_hash) "
+            "INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, "
+            "content_hash) "
             "VALUES ('csv', 'x', '1', now(), 1, '\\x00')"
         )
         assert await own.fetchval(f"SELECT count(*) FROM {raw}") == 1
@@ -156,7 +158,7 @@ async def test_the_ingestor_makes_and_drops_partitions_and_can_touch_no_other_ta
 
 
 async def test_a_function_of_the_owner_is_not_fooled_by_tables_of_the_caller(database: str) -> None:
-    """A temporary table of the same name hides one of public from a session, not from the function."""
+    """A temporary table of the same name hides a public one from a session, not the function."""
     async with logged_in(database, "ingestor") as own:
         await own.execute(
             "CREATE TEMPORARY TABLE candles (start timestamptz) PARTITION BY RANGE (start)"
@@ -164,7 +166,10 @@ async def test_a_function_of_the_owner_is_not_fooled_by_tables_of_the_caller(dat
         await own.execute(
             "SELECT create_partition('candles', 'candles_20010101', '2001-01-01', '2001-01-08')"
         )
-        parent = "SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = 'candles_20010101'::regclass"
+        parent = (
+            "SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = "
+            "'candles_20010101'::regclass"
+        )
         assert await own.fetchval(parent) == "public.candles"
 
 
@@ -225,7 +230,8 @@ async def test_an_owner_that_may_make_roles_makes_them_without_being_a_superuser
         owner = await connect(dsn)
         try:
             await owner.execute(
-                "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)"
+                "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM "
+                "schema_migrations)"
             )
         finally:
             await owner.close()

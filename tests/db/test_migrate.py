@@ -1,4 +1,4 @@
-"""Migrations: forward only, each once, in order, whoever starts them and whenever they are cut short."""
+"""Migrations: forward only, each once, in order, also when concurrent or interrupted."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ Folder = Callable[..., Path]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """`folder(a="CREATE …", b="ALTER …")` writes 0001_a.sql and 0002_b.sql, and removes what else is there."""
+    """`folder(a="CREATE …", b="ALTER …")` writes 0001_a.sql and 0002_b.sql, and removes others."""
 
     def write(**files: str) -> Path:
         for path in tmp_path.glob("*.sql"):
@@ -169,8 +169,8 @@ async def test_a_database_newer_than_the_code_is_left_alone(
     [
         (["0002_b.sql"], "0002_b.sql stands where migration 0001 was expected"),
         (["0001_a.sql", "0001_b.sql"], "0001_b.sql has the number of 0001_a.sql"),
-        (["0001_a.sql", "2_b.sql"], "2_b.sql is no name for a migration"),
-        (["0001_A.sql"], "0001_A.sql is no name for a migration"),
+        (["0001_a.sql", "2_b.sql"], "2_b.sql is not a valid name of a migration"),
+        (["0001_A.sql"], "0001_A.sql is not a valid name of a migration"),
     ],
 )
 async def test_a_wrong_start_and_twins_are_refused_before_anything_happens(

@@ -29,7 +29,8 @@ async def test_a_sole_giver_is_said_once_from_0008_on(empty_database: str, tmp_p
     try:
         for ticker, provenance in before.items():
             await connection.execute(
-                "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, rival_count, provenance) "
+                "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, "
+                "rival_count, provenance) "
                 "VALUES ($1, 'a', now(), now(), 0, $2)",
                 ticker,
                 provenance,

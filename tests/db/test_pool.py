@@ -92,7 +92,8 @@ async def test_a_session_is_in_utc_without_jit_and_named(database: str) -> None:
     )
     settings = await connection.fetchrow(
         """
-        SELECT current_setting('timezone'), current_setting('jit'), current_setting('application_name'),
+        SELECT current_setting('timezone'), current_setting('jit'),
+               current_setting('application_name'),
                current_setting('statement_timeout'), '2026-02-03 20:21:11+01'::timestamptz
         """
     )
@@ -228,7 +229,8 @@ async def test_a_mistake_of_ours_does_not_count_as_unavailable(connection: Conne
             "cannot call Transaction.commit(): the underlying connection is closed"
         ),
         asyncpg.InterfaceError(
-            "cannot call PreparedStatement.fetch(): the underlying connection has been released back to the pool"
+            "cannot call PreparedStatement.fetch(): the underlying connection has been released "
+            "back to the pool"
         ),
         asyncpg.InterfaceError("pool is closing"),
     ],

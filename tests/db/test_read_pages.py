@@ -1,4 +1,4 @@
-"""What is read for clients: every statement fits the schema, and a page begins where an index says."""
+"""Reading pages: every statement fits the schema, and a page begins by an index scan."""
 
 import itertools
 from types import ModuleType
@@ -39,10 +39,10 @@ MODULES = [coin_pages, listing_pages, request_rows, run_pages, source_rows, stat
 def variants() -> list[Variant]:
     """Return every variant of every page's statement that can be asked for."""
     return [
-        Variant(query, order, filtered, after, before, backward)
+        Variant(query, order, places, after, before, backward)
         for query, orders, _, _ in QUERIES
         for order in orders
-        for filtered in ((), tuple(range(len(query.conditions))))
+        for places in ((), tuple(range(len(query.conditions))))
         for backward in (False, True)
         for after, before in itertools.product(Bound, repeat=2)
         if order.nullable or Bound.NULL not in (after, before)

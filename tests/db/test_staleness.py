@@ -1,4 +1,4 @@
-"""When a coin becomes stale is stored: three polls of its source after it was observed, whoever changes either."""
+"""The time at which a coin becomes stale: three polls of its source after its observation."""
 
 from datetime import timedelta
 
@@ -68,9 +68,11 @@ async def test_they_are_told_apart_within_the_index(
 ) -> None:
     """Every thousandth of the coins is what is looked for."""
     await connection.execute(
-        "INSERT INTO normalized_records (ticker, price_usd_exact, market_cap_usd, source, created_at, stale_at, "
+        "INSERT INTO normalized_records (ticker, price_usd_exact, market_cap_usd, source, "
+        "created_at, stale_at, "
         "ingested_at, rival_count, provenance) SELECT 'T' || i, 1, 1 + i, 'coingecko', now(), "
-        "CASE WHEN (i % 1000 = 7) = $1 THEN '-infinity' ELSE 'infinity' END::timestamptz, now(), 0, '[]' "
+        "CASE WHEN (i % 1000 = 7) = $1 THEN '-infinity' ELSE 'infinity' END::timestamptz, now(), "
+        "0, '[]' "
         "FROM generate_series(1, 20000) AS i",
         wanted,
     )
@@ -85,7 +87,7 @@ async def test_they_are_told_apart_within_the_index(
         20_000,
     )
     filters = coin_conditions(only)
-    statement = page_statement(Variant(COINS, order, filtered=filters.filtered))
+    statement = page_statement(Variant(COINS, order, places=filters.places))
     plan = "\n".join(
         row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *filters.values, 6)
     )

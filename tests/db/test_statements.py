@@ -35,7 +35,7 @@ def modules() -> list[ModuleType]:
 
 
 def statements(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """Yield the statements of a module's constants by name; a constant may hold one for each kind of something."""
+    """Yield the statements of a module's constants by name; a constant may hold several."""
     for name, value in vars(module).items():
         several = value if isinstance(value, dict) else {"": value}
         texts = several.values() if not isinstance(value, tuple) else value

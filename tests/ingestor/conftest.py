@@ -1,4 +1,4 @@
-"""A simulated market, sources that read it, and the ingest of them into a database of the test's own."""
+"""A simulated market, sources that read it, and their ingest into a database of the test."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def provider(name: str, url: str) -> Provider:
 
 
 class Ingest:
-    """The three sources over one simulated market; `run` is what an ingestor does when a source is due."""
+    """The three sources over one simulated market; `run` does what a poll loop does."""
 
     def __init__(self, pool: Pool, address: Address, csv_path: Path) -> None:
         self.pool = pool

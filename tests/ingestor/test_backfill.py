@@ -16,15 +16,15 @@ from db.schema.partitions import DEFAULT_RETENTION
 from db.write.api_calls import add_calls, count_calls
 from db.write.history import PastPrice
 from ingestor.backfill.job import (
-    MOST_SKIPPED_IN_A_ROW,
+    MAX_SKIPPED_IN_A_ROW,
     BackfillPlan,
     BackfillRefusedError,
     BackfillStep,
     BudgetSpentError,
     NamedBackfills,
     backfill,
-    exclusively,
-    plan,
+    exclusive_backfill,
+    plan_backfill,
 )
 from ingestor.clock import utc_now
 from ingestor.http.fetch import Fetch
@@ -78,16 +78,16 @@ async def filled(
     *,
     again: bool = False,
 ) -> tuple[BackfillPlan, list[BackfillStep]]:
-    wanted = await plan(connection, source, days, tickers=tickers, again=again)
-    return wanted, [step async for step in backfill(connection, source, wanted, DEFAULT_RETENTION)]
+    plan = await plan_backfill(connection, source, days, tickers=tickers, again=again)
+    return plan, [step async for step in backfill(connection, source, plan, DEFAULT_RETENTION)]
 
 
 async def until_it_stops(
-    connection: Connection, source: NamedBackfills, wanted: BackfillPlan
+    connection: Connection, source: NamedBackfills, plan: BackfillPlan
 ) -> tuple[list[BackfillStep], Exception]:
     steps = []
     try:
-        async for step in backfill(connection, source, wanted, DEFAULT_RETENTION):
+        async for step in backfill(connection, source, plan, DEFAULT_RETENTION):
             steps.append(step)  # noqa: PERF401 - what was done before the error counts
     except (SourceError, BudgetSpentError) as error:
         return steps, error
@@ -143,7 +143,8 @@ async def test_candles_are_those_of_the_points(past: Past, connection: Connectio
     expected = [(day, p[0], max(p), min(p), p[-1], len(p)) for day, p in days.items()]
     assert len(expected) >= 8
     candles = await past.rows(
-        "SELECT start, open, high, low, close, samples FROM candles WHERE ticker = 'BTC' AND interval = 'D1' ORDER BY 1"
+        "SELECT start, open, high, low, close, samples FROM candles WHERE ticker = 'BTC' AND "
+        "interval = 'D1' ORDER BY 1"
     )
     assert candles == expected
 
@@ -161,7 +162,10 @@ async def test_the_present_and_points_that_are_there_stay(
     await filled(connection, past.gecko, 3)
     assert await past.rows(coins) == present
     assert await past.rows("SELECT * FROM listings ORDER BY 1, 2") == listings
-    kept = "SELECT price_usd, market_cap_usd, volume_24h_usd, source FROM price_points WHERE ticker = 'BTC' AND at = $1"
+    kept = (
+        "SELECT price_usd, market_cap_usd, volume_24h_usd, source FROM price_points WHERE ticker "
+        "= 'BTC' AND at = $1"
+    )
     assert await past.rows(kept, at) == [(Decimal("1.5"), Decimal("2.5"), Decimal("3.5"), "csv")]
 
 
@@ -202,8 +206,8 @@ async def test_a_finished_backfill_makes_no_calls_that_day_unless_told_to(
 ) -> None:
     _, first = await filled(connection, past.gecko, 2)
     calls = len(past.asked())
-    wanted, second = await filled(connection, past.gecko, 2)
-    assert (wanted.coins, wanted.answered, second, len(past.asked())) == ([], len(first), [], calls)
+    plan, second = await filled(connection, past.gecko, 2)
+    assert (plan.coins, plan.answered, second, len(past.asked())) == ([], len(first), [], calls)
     assert len((await filled(connection, past.gecko, 3))[1]) == len(
         first
     )  # other days are another question
@@ -230,32 +234,33 @@ async def test_an_unfinished_backfill_is_gone_on_with_and_a_finished_one_begins_
     _, steps = await filled(connection, past.gecko, 7)
     await past.value("UPDATE backfills SET window_end = window_end - $1::integer", days_ago)
     await past.value(
-        "UPDATE backfills SET outcome = 'pending', points = 0, answered_at = NULL WHERE external_id = ANY ($1)",
+        "UPDATE backfills SET outcome = 'pending', points = 0, answered_at = NULL WHERE "
+        "external_id = ANY ($1)",
         [step.coin.external_id for step in steps[:pending]],
     )
-    wanted = await plan(connection, past.gecko, 7)
-    assert len(wanted.coins) == (len(steps) if asked_again == "all" else asked_again)
-    assert wanted.answered == len(steps) - len(wanted.coins)
+    plan = await plan_backfill(connection, past.gecko, 7)
+    assert len(plan.coins) == (len(steps) if asked_again == "all" else asked_again)
+    assert plan.answered == len(steps) - len(plan.coins)
 
 
 async def test_a_backfill_of_one_coin_leaves_that_of_all_where_it_is(
     past: Past, connection: Connection
 ) -> None:
-    wanted = await plan(connection, past.gecko, 7)
+    plan = await plan_backfill(connection, past.gecko, 7)
     await past.value("UPDATE backfills SET window_end = window_end - 2")
     _, [btc] = await filled(connection, past.gecko, 7, ["BTC"])
     assert btc.coin.external_id == "bitcoin"
-    rest = await plan(connection, past.gecko, 7)
-    assert rest.coins == [coin for coin in wanted.coins if coin.ticker != "BTC"]
+    rest = await plan_backfill(connection, past.gecko, 7)
+    assert rest.coins == [coin for coin in plan.coins if coin.ticker != "BTC"]
 
 
 async def test_a_rival_of_the_ticker_is_not_asked_about(past: Past, connection: Connection) -> None:
     await past.value("UPDATE listings SET contributes = false WHERE external_id = 'bitcoin'")
     with pytest.raises(BackfillRefusedError, match=r"coingecko has no coin with the ticker BTC$"):
-        await plan(connection, past.gecko, 1, tickers=["BTC", "ETH"])
+        await plan_backfill(connection, past.gecko, 1, tickers=["BTC", "ETH"])
     assert await past.value("SELECT count(*) FROM backfills") == 0
     assert "bitcoin" not in {
-        coin.external_id for coin in (await plan(connection, past.gecko, 1)).coins
+        coin.external_id for coin in (await plan_backfill(connection, past.gecko, 1)).coins
     }
 
 
@@ -264,7 +269,7 @@ async def test_without_a_coin_there_is_nothing_to_ask(past: Past, connection: Co
     with pytest.raises(
         BackfillRefusedError, match="run `kasparro ingest --once --source coingecko`"
     ):
-        await plan(connection, past.gecko, 1)
+        await plan_backfill(connection, past.gecko, 1)
 
 
 async def test_a_coin_that_the_provider_does_not_know_is_skipped_and_said(
@@ -282,7 +287,7 @@ async def test_a_coin_that_the_provider_does_not_know_is_skipped_and_said(
     messages = {step.coin.ticker: step.message for step in steps if step.message}
     assert "(404): coin not found" in messages["BTC"]
     assert messages["ETH"].startswith("CoinGecko sent no chart of ethereum: ")
-    assert (await plan(connection, past.gecko, 1)).coins == []
+    assert (await plan_backfill(connection, past.gecko, 1)).coins == []
     assert await past.value("SELECT count(*) FROM backfills WHERE answered_at IS NULL") == 0
 
 
@@ -292,29 +297,29 @@ async def test_an_address_that_knows_no_coin_stops_it_and_costs_no_coin_its_answ
     lost = CoinGecko(
         Fetch(provider("CoinGecko", f"{past.url}/elsewhere"), QUICK), monthly_calls=1_000_000
     )
-    wanted = await plan(connection, lost, 1)
-    steps, error = await until_it_stops(connection, lost, wanted)
+    plan = await plan_backfill(connection, lost, 1)
+    steps, error = await until_it_stops(connection, lost, plan)
     assert isinstance(error, SourceRefusedError)
     assert re.search(
         r"10 coins in a row could not be read, the last one: .*Incorrect path", str(error)
     )
     await lost.close()
     assert {step.answer.kind for step in steps} == {"missing"}
-    assert len(steps) == MOST_SKIPPED_IN_A_ROW - 1
-    assert (await plan(connection, past.gecko, 1)).coins == wanted.coins
+    assert len(steps) == MAX_SKIPPED_IN_A_ROW - 1
+    assert (await plan_backfill(connection, past.gecko, 1)).coins == plan.coins
 
 
 async def test_a_provider_that_is_down_stops_it_and_what_was_done_stays(
     past: Past, connection: Connection
 ) -> None:
     past.fault("status", route="*market_chart", after=3, times=None)
-    wanted = await plan(connection, past.gecko, 1)
-    steps, error = await until_it_stops(connection, past.gecko, wanted)
+    plan = await plan_backfill(connection, past.gecko, 1)
+    steps, error = await until_it_stops(connection, past.gecko, plan)
     assert isinstance(error, SourceUnavailableError)
     assert re.search("it answered 503", str(error))
-    assert [step.coin for step in steps] == wanted.coins[:3]
+    assert [step.coin for step in steps] == plan.coins[:3]
     past.simulation.faults.clear()
-    assert (await plan(connection, past.gecko, 1)).coins == wanted.coins[3:]
+    assert (await plan_backfill(connection, past.gecko, 1)).coins == plan.coins[3:]
 
 
 async def test_a_coin_is_written_whole_or_not_at_all(past: Past, connection: Connection) -> None:
@@ -322,9 +327,9 @@ async def test_a_coin_is_written_whole_or_not_at_all(past: Past, connection: Con
         "ALTER TABLE events ADD CONSTRAINT broken CHECK (tickers IS DISTINCT FROM '{ETH}')"
     )
     before = await past.value("SELECT count(*) FROM price_points WHERE ticker = 'ETH'")
-    wanted = await plan(connection, past.gecko, 1)
+    plan = await plan_backfill(connection, past.gecko, 1)
     with pytest.raises(asyncpg.CheckViolationError):
-        await until_it_stops(connection, past.gecko, wanted)
+        await until_it_stops(connection, past.gecko, plan)
     assert await past.value("SELECT count(*) FROM price_points WHERE ticker = 'ETH'") == before
     pending = "SELECT outcome = 'pending' FROM backfills WHERE external_id = $1"
     assert [await past.value(pending, name) for name in ("bitcoin", "ethereum")] == [False, True]
@@ -351,14 +356,14 @@ async def test_it_stops_when_only_the_calls_of_the_polls_are_left(
     source = CoinGecko(past.gecko._fetch, page_count=1, poll_seconds=31 * 86_400, monthly_calls=6)
     await past.value("TRUNCATE api_calls")
     await add_calls(connection, "coingecko", used, utc_now())
-    wanted = await plan(connection, source, 1)
-    assert wanted.spare_calls == 2  # 6 less the 3 that were made and the poll to come
-    steps, error = await until_it_stops(connection, source, wanted)
+    plan = await plan_backfill(connection, source, 1)
+    assert plan.spare_calls == 2  # 6 less the 3 that were made and the poll to come
+    steps, error = await until_it_stops(connection, source, plan)
     assert isinstance(error, BudgetSpentError)
     assert re.search(r"no calls left this month .*\(COINGECKO_MONTHLY_CALLS\)", str(error))
-    assert ([step.coin for step in steps], len(past.asked())) == (wanted.coins[:2], 2)
+    assert ([step.coin for step in steps], len(past.asked())) == (plan.coins[:2], 2)
     assert await count_calls(connection, "coingecko", utc_now()) == used + 2
-    assert (await plan(connection, source, 1)).coins == wanted.coins[2:]
+    assert (await plan_backfill(connection, source, 1)).coins == plan.coins[2:]
 
 
 class Archive:
@@ -375,23 +380,23 @@ class Archive:
 async def test_a_source_without_a_budget_needs_one_method_only(
     past: Past, connection: Connection
 ) -> None:
-    wanted, steps = await filled(connection, Archive(), 4, ["BTC"])
-    assert (wanted.spare_calls, [step.answer.points for step in steps]) == (None, [1])
+    plan, steps = await filled(connection, Archive(), 4, ["BTC"])
+    assert (plan.spare_calls, [step.answer.points for step in steps]) == (None, [1])
     assert (Decimal(7), None, None) in (await points(past, "BTC")).values()
 
 
 async def test_one_backfill_of_a_source_at_a_time_and_its_polls_go_on(
     past: Past, connection: Connection
 ) -> None:
-    async with exclusively(connection, "coingecko"):
+    async with exclusive_backfill(connection, "coingecko"):
         assert (await past.run("coingecko")).status == "success"
         async with past.pool.acquire() as other:
             with pytest.raises(
-                BackfillRefusedError, match="another backfill of coingecko is at work"
+                BackfillRefusedError, match="another backfill of coingecko is under way"
             ):
-                async with exclusively(other, "coingecko"):
+                async with exclusive_backfill(other, "coingecko"):
                     pass
-            async with exclusively(other, "coinpaprika"):
+            async with exclusive_backfill(other, "coinpaprika"):
                 pass
-    async with past.pool.acquire() as other, exclusively(other, "coingecko"):
+    async with past.pool.acquire() as other, exclusive_backfill(other, "coingecko"):
         pass

@@ -1,4 +1,4 @@
-"""Whatever PostgreSQL refuses ends one loop's turn, never the ingestor; it is said, and work goes on after it."""
+"""An error of PostgreSQL pauses one loop, with a message; the ingestor continues."""
 
 import contextlib
 import time
@@ -11,7 +11,8 @@ import pytest
 from db.connect.pool import create_pool
 from db.connect.types import Connection
 from db.loop_problems import read_problems
-from ingestor.run.run import Unclosed, run
+from ingestor.run.lifecycle import UnclosedRuns
+from ingestor.run.run import run
 from tests.conftest import StartProgram
 from tests.ingestor.conftest import Ingest
 from tests.ingestor.test_loop import ingesting, until
@@ -95,7 +96,8 @@ async def test_one_loop_pauses_alone_and_says_why_until_its_run_can_be_closed(
             ]
             await until(
                 lambda: ingest.value(
-                    "SELECT count(*) = 2 FROM etl_runs WHERE status = 'success' AND source = 'coinpaprika'"
+                    "SELECT count(*) = 2 FROM etl_runs WHERE status = 'success' AND source = "
+                    "'coinpaprika'"
                 )
             )
             assert await ingest.rows(RUNS) == [("success", None), ("running", None)]
@@ -111,7 +113,7 @@ async def test_a_run_that_could_not_be_closed_is_closed_with_its_sentence_by_the
     ingest: Ingest,
 ) -> None:
     ingest.csv_path.write_text("symbol,price\nBTC,1\n")
-    unclosed: Unclosed = {}
+    unclosed: UnclosedRuns = {}
 
     async def try_csv() -> None:
         await run(ingest.pool, ingest.sources["csv"], timeout_seconds=60, unclosed=unclosed)
@@ -156,7 +158,8 @@ async def test_a_connection_that_is_terminated_in_the_middle_of_a_run_costs_that
     async with ingesting(ingest, "coingecko"):
         await until(lambda: ingest.value("SELECT pages > 0 FROM etl_runs"))
         await ingest.value(
-            "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database "
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_database AS d ON d.oid "
+            "= l.database "
             "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
         )
         await until(
@@ -212,7 +215,8 @@ async def test_a_database_that_takes_no_writes_is_waited_for(
         trigger = await kasparro("trigger", **environ)
         assert trigger.returncode == 1
         assert trigger.stderr == (
-            "Error: PostgreSQL refused a statement: cannot execute INSERT in a read-only transaction (SQLSTATE 25006)\n"
+            "Error: PostgreSQL refused a statement: cannot execute INSERT in a read-only "
+            "transaction (SQLSTATE 25006)\n"
         )
         once = await kasparro("ingest", "--once", **environ)
         assert (once.returncode, "Traceback" in once.stderr) == (1, False)
@@ -236,5 +240,6 @@ async def test_status_never_hangs_on_a_lock(
     assert time.monotonic() - began < 40  # two looks at a lock of 5 s each, on a busy machine
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "Error: PostgreSQL refused a statement: canceling statement due to lock timeout (SQLSTATE 55P03)\n"
+        "Error: PostgreSQL refused a statement: canceling statement due to lock timeout (SQLSTATE "
+        "55P03)\n"
     )

@@ -1,4 +1,4 @@
-"""An ingestor that is killed, or frozen with locks held: another one goes on, and a woken one writes nothing."""
+"""A killed or frozen ingestor: another one continues, and the frozen one writes nothing later."""
 
 import asyncio
 import signal
@@ -14,8 +14,8 @@ from tests.ingestor.test_loop import until
 
 HOLDER = """
 import asyncio, sys
-from db.locks import take_write_lock
-from db.pool import connect
+from db.connect.locks import take_write_lock
+from db.connect.pool import connect
 
 async def main():
     connection = await connect(sys.argv[1])
@@ -31,7 +31,7 @@ RUNS = "SELECT status, message FROM etl_runs ORDER BY id"
 
 
 class Two:
-    """Two ingestors of one database: the first is in the middle of a run, the second waits for it."""
+    """Two ingestors of one database: the first is in a run, the second waits for it."""
 
     def __init__(self, first: Program, second: Program) -> None:
         self.first, self.second = first, second
@@ -72,7 +72,7 @@ async def test_a_second_ingestor_goes_on_within_15_s_of_a_freeze_and_a_woken_one
         await until(lambda: ingest.value("SELECT bool_or(status = 'success') FROM etl_runs"), 60)
         settled = await ingest.rows(RUNS)
         two.first.process.send_signal(signal.SIGCONT)
-        await two.first.wait_for("database.away .*loop='poll coingecko'", 60)
+        await two.first.wait_for("database.unavailable .*loop='poll coingecko'", 60)
         assert await ingest.rows(RUNS) == settled
         assert settled[0] == ("abandoned", "The ingestor that ran it ended before the run did.")
         assert await two.first.stop() == 0

@@ -62,7 +62,7 @@ async def test_history_keeps_what_the_present_forgets(ingest: Ingest) -> None:
             oldest = utc_now() - 90 * DAY
             seen |= {(ticker, price) for ticker, price, _ in await ingest.rows(PRESENT, oldest)}
         ingest.market.advance()
-    # A coin that is observed anew at the same price has no new point.
+    # A coin that is observed again at the same price has no new point.
     stored = await ingest.rows(POINTS)
     assert seen <= {(ticker, price) for ticker, price, _ in stored}
     assert len(stored) < 4 * 2 * len(await ingest.rows(PRESENT, EVER))
@@ -111,7 +111,8 @@ async def test_rows_that_history_is_too_short_for_are_counted_in_a_note(ingest: 
     [note] = [note for note in notes if note.about == "retention"]
     assert note.count == 4
     assert re.fullmatch(
-        r"Prices from before \d{4}-\d\d-\d\d \d\d:\d\d UTC, which history does not keep \(HISTORY_RETENTION_DAYS\)",
+        r"Prices from before \d{4}-\d\d-\d\d \d\d:\d\d UTC, which history does not keep "
+        r"\(HISTORY_RETENTION_DAYS\)",
         note.text,
     )
     points = await ingest.rows("SELECT ticker, price_usd FROM price_points ORDER BY at")
@@ -193,7 +194,10 @@ async def test_a_century_of_history_needs_no_partition_a_week(ingest: Ingest) ->
     outcome = await run(ingest.pool, ingest.sources["csv"], timeout_seconds=60, retention=retention)
     assert outcome is not None
     assert outcome.status == "success"
-    tables = "SELECT count(*) < 300 FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid WHERE relkind = 'r'"
+    tables = (
+        "SELECT count(*) < 300 FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid WHERE "
+        "relkind = 'r'"
+    )
     assert await ingest.value(tables)
     points = await ingest.rows("SELECT price_usd FROM price_points ORDER BY at")
     assert [price for (price,) in points] == [Decimal(1), Decimal(2), Decimal(100)]

@@ -18,13 +18,19 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
 async def contents(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
     """Everything that a run leaves, but for its own row and the times at which we did things."""
     queries = {
-        "listings": "SELECT source, external_id, ticker, symbol, name, price_usd, market_cap_usd, observed_at, "
-        "content_hash, active, missing_since IS NULL, contributes FROM listings ORDER BY source, external_id",
-        "coins": "SELECT id, ticker, name, price_usd, price_usd_exact, market_cap_usd, volume_24h_usd, rank, source, "
-        "created_at, price_spread_percent, rival_count, provenance::text FROM normalized_records ORDER BY ticker",
+        "listings": "SELECT source, external_id, ticker, symbol, name, price_usd, market_cap_usd, "
+        "observed_at, "
+        "content_hash, active, missing_since IS NULL, contributes FROM listings ORDER BY source, "
+        "external_id",
+        "coins": "SELECT id, ticker, name, price_usd, price_usd_exact, market_cap_usd, "
+        "volume_24h_usd, rank, source, "
+        "created_at, price_spread_percent, rival_count, provenance::text FROM normalized_records "
+        "ORDER BY ticker",
         "raw": "SELECT source, external_id, payload::text FROM raw_api_records ORDER BY 1, 2, 3",
-        "pages": "SELECT source, page_group, number, external_ids::text FROM source_pages ORDER BY 1, 2, 3",
-        "checkpoints": "SELECT source, last_id, last_timestamp, position - 'validators', sweep_started_at IS NULL "
+        "pages": "SELECT source, page_group, number, external_ids::text FROM source_pages ORDER "
+        "BY 1, 2, 3",
+        "checkpoints": "SELECT source, last_id, last_timestamp, position - 'validators', "
+        "sweep_started_at IS NULL "
         "FROM etl_checkpoints ORDER BY 1",
         "rejected": "SELECT count(*) FROM rejected_records",
         "running": "SELECT count(*) FROM etl_runs WHERE status = 'running'",
@@ -33,7 +39,8 @@ async def contents(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
 
 
 EMPTY = (
-    "TRUNCATE listings, normalized_records, raw_api_records, source_pages, etl_checkpoints, etl_runs, events, "
+    "TRUNCATE listings, normalized_records, raw_api_records, source_pages, etl_checkpoints, "
+    "etl_runs, events, "
     "rejected_records CASCADE"
 )
 
@@ -48,10 +55,14 @@ async def test_a_kill_at_any_moment_leaves_what_one_undisturbed_run_leaves(
 
         def start() -> Program:
             return start_program(
-                "-m", "kasparro", "ingest", "--once", "--source", "coingecko", "--source", "coinpaprika",
-                DATABASE_URL=database, COINPAPRIKA_URL=address.coinpaprika_url, COINGECKO_URL=address.coingecko_url,
-                COINGECKO_PAGES="40", KASPARRO_HOME=str(ingest.csv_path.parent),
-            )  # fmt: skip
+                *("-m", "kasparro", "ingest", "--once"),
+                *("--source", "coingecko", "--source", "coinpaprika"),
+                DATABASE_URL=database,
+                COINPAPRIKA_URL=address.coinpaprika_url,
+                COINGECKO_URL=address.coingecko_url,
+                COINGECKO_PAGES="40",
+                KASPARRO_HOME=str(ingest.csv_path.parent),
+            )
 
         program = start()
         await program.wait_for("run.started", 60)

@@ -47,7 +47,8 @@ async def test_every_source_is_polled_at_once_and_then_when_it_is_due(ingest: In
             lambda: ingest.value("SELECT count(*) = 2 FROM etl_runs WHERE status = 'success'")
         )
     due = await ingest.rows(
-        "SELECT name, next_run_at BETWEEN now() + interval '200 s' AND now() + interval '300 s' FROM sources "
+        "SELECT name, next_run_at BETWEEN now() + interval '200 s' AND now() + interval '300 s' "
+        "FROM sources "
         "WHERE name <> 'csv' ORDER BY name"
     )
     assert due == [("coingecko", True), ("coinpaprika", True)]
@@ -57,7 +58,7 @@ async def test_every_source_is_polled_at_once_and_then_when_it_is_due(ingest: In
             lambda: ingest.value("SELECT status = 'done' FROM etl_requests WHERE id = $1", request)
         )
     assert await ingest.value("SELECT count(*) FROM etl_runs WHERE request_id IS NULL") == 2, (
-        "a restart polls nothing anew"
+        "a restart does not poll again"
     )
 
 

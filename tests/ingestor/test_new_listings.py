@@ -1,4 +1,4 @@
-"""Listings that are new are copied, and their coins added without a merge: what is stored is what the upsert stores."""
+"""New listings are copied, and their coins added without a merge, as the upsert would do it."""
 
 import csv
 import datetime
@@ -11,37 +11,47 @@ import pytest
 
 from db.connect.pool import Pool
 from db.write.listings import Listing
-from db.write.new_listings import NewListingsWritten, copy_listings, encode_new_listings
+from db.write.new_listings import NewListingsResult, copy_listings, encode_new_listings
 from ingestor.sources.files.source import CsvFiles
 from tests.ingestor.conftest import START, Ingest
 
 # What one page writes, without the run and without the moment at which it wrote.
 STORED = {
     "listings": (
-        "SELECT source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd::text, "
-        "market_cap_usd::text, volume_24h_usd::text, percent_change_24h::text, circulating_supply::text, "
-        "total_supply::text, max_supply::text, observed_at, content_hash, active, missing_since IS NULL, contributes, "
+        "SELECT source, external_id, ticker, symbol, name, name_words, core_words, rank, "
+        "price_usd::text, "
+        "market_cap_usd::text, volume_24h_usd::text, percent_change_24h::text, "
+        "circulating_supply::text, "
+        "total_supply::text, max_supply::text, observed_at, content_hash, active, missing_since "
+        "IS NULL, contributes, "
         "has_own_time FROM listings"
     ),
     "payloads": "SELECT source, external_id, payload::text, content_hash FROM raw_csv_records",
     "coins": (
-        "SELECT ticker, name, price_usd::text, price_usd_exact::text, market_cap_usd::text, volume_24h_usd::text, "
-        "percent_change_24h::text, rank, source, created_at, stale_at, price_spread_percent, rival_count, "
+        "SELECT ticker, name, price_usd::text, price_usd_exact::text, market_cap_usd::text, "
+        "volume_24h_usd::text, "
+        "percent_change_24h::text, rank, source, created_at, stale_at, price_spread_percent, "
+        "rival_count, "
         "provenance::text FROM normalized_records"
     ),
     "points": (
-        "SELECT ticker, at, price_usd::text, market_cap_usd::text, volume_24h_usd::text, source FROM price_points"
+        "SELECT ticker, at, price_usd::text, market_cap_usd::text, volume_24h_usd::text, source "
+        "FROM price_points"
     ),
     "candles": (
-        "SELECT ticker, interval, start, open::text, high::text, low::text, close::text, open_at, close_at, samples "
+        "SELECT ticker, interval, start, open::text, high::text, low::text, close::text, open_at, "
+        "close_at, samples "
         "FROM candles"
     ),
     "rejections": "SELECT external_id, error, payload FROM rejected_records",
     "events": "SELECT kind, tickers FROM events WHERE kind = 'coins_changed'",
-    "runs": "SELECT status, processed, failed, changed, unchanged, pages, notes::text FROM etl_runs",
+    # A note names the minute at which history begins, which is another one in a later run.
+    "runs": "SELECT status, processed, failed, changed, unchanged, pages, "
+    r"regexp_replace(notes::text, '\d\d:\d\d UTC', 'UTC', 'g') FROM etl_runs",
 }
 EMPTY = (
-    "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, etl_checkpoints, "
+    "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, "
+    "etl_checkpoints, "
     "rejected_records, events, etl_runs"
 )
 HEADER = (
@@ -74,7 +84,7 @@ NUMBERS = ("", "0", "1", "0.000000012345678901", "9e99", "1.50", "-2", "N/A")
 
 
 def rows_of(chance: random.Random) -> str:
-    """A file of listings, some of which share a ticker, lie before the retention or cannot be read."""
+    """A file of listings, some with a shared ticker, an old date or unreadable cells."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(HEADER)
@@ -109,10 +119,10 @@ async def test_copied_listings_are_stored_as_the_upsert_stores_them(
     versions = [rows_of(chance) for _ in range(3)]
     rows_a_page, part = chance.choice([(4, 2), (40, 5), (40, 40)])
     ingest.sources["csv"] = CsvFiles(str(ingest.csv_path), rows_a_page=rows_a_page)
-    monkeypatch.setattr("ingestor.run.parts._PART", part)
+    monkeypatch.setattr("ingestor.run.parts._PART_RECORDS", part)
     found = []
     for copy_from in (1, 1_000_000):
-        monkeypatch.setattr("ingestor.run.parts._COPY_FROM", copy_from)
+        monkeypatch.setattr("ingestor.run.parts._MIN_COPY", copy_from)
         await ingest.value(EMPTY)
         states = []
         for number, version in enumerate(versions):
@@ -131,9 +141,9 @@ async def test_copied_listings_are_stored_as_the_upsert_stores_them(
 async def test_new_listings_of_a_page_are_copied(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copied: list[NewListingsWritten | None] = []
+    copied: list[NewListingsResult | None] = []
 
-    async def copy(*arguments: object, **rest: object) -> NewListingsWritten | None:
+    async def copy(*arguments: object, **rest: object) -> NewListingsResult | None:
         copied.append(await copy_listings(*arguments, **rest))  # type: ignore[arg-type]  # handed on
         return copied[-1]
 
@@ -146,14 +156,14 @@ async def test_new_listings_of_a_page_are_copied(
     assert (await ingest.run("csv")).changed > 0
     (only,) = copied
     assert only is not None
-    assert (len(only.fresh), only.tickers) == (200, frozenset())
+    assert (len(only.new_tickers), only.tickers) == (200, frozenset())
 
 
 async def test_a_ticker_that_comes_back_finds_its_history(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its points and candles are there, though no listing is: the coin is merged as if nothing were new."""
-    monkeypatch.setattr("ingestor.run.parts._COPY_FROM", 1)
+    """Its points and candles exist without a listing, so the coin is merged."""
+    monkeypatch.setattr("ingestor.run.parts._MIN_COPY", 1)
     at = START.replace(minute=10)
     ingest.csv_path.write_text(
         f"symbol,price,date\nBTC,10,{at:%Y-%m-%dT%XZ}\nETH,3,{at:%Y-%m-%dT%XZ}\n"
@@ -190,7 +200,7 @@ async def test_nothing_is_copied_where_a_listing_is_there_already(pool: Pool) ->
                     fetched_at=START,
                     code=b"test",
                 )
-            assert (None if written is None else set(written.fresh)) == wanted
+            assert (None if written is None else set(written.new_tickers)) == wanted
         assert await connection.fetchval("SELECT array_agg(external_id) FROM listings") == ["a"]
         assert await connection.fetchval(
             "SELECT array_agg(payload ->> 'a') FROM raw_csv_records"

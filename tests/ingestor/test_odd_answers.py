@@ -1,4 +1,4 @@
-"""One odd answer of a source ends no listing: what it lacks is believed once the next sweeps say the same."""
+"""One odd response of a source ends no listing until the next sweeps agree with it."""
 
 import json
 from collections.abc import Sequence

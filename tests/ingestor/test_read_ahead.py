@@ -14,8 +14,8 @@ from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.write.runs import finish_run, start_run
 from ingestor.clock import utc_now
 from ingestor.http.fetch import Fetch
-from ingestor.run.page import write_page
-from ingestor.run.prefetch import ahead
+from ingestor.run.page import PageWriter
+from ingestor.run.prefetch import prefetch
 from ingestor.run.run import run
 from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.files.source import CsvFiles
@@ -26,10 +26,10 @@ TIMEOUT_SECONDS = 20
 
 
 class _Markets:
-    """Two pages of one coin each; the first is sent when `go` is set, and `asked` tells of the second."""
+    """Two pages of one coin each; `go` releases the first, `requested` is set by the second."""
 
     def __init__(self) -> None:
-        self.begun, self.asked, self.go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.begun, self.requested, self.go = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def page(self, request: web.Request) -> web.Response:
         number = int(request.query["page"])
@@ -37,7 +37,7 @@ class _Markets:
             self.begun.set()
             await self.go.wait()
         else:
-            self.asked.set()
+            self.requested.set()
         return web.json_response(
             [{"id": f"coin-{number}", "symbol": f"c{number}", "current_price": number}]
         )
@@ -66,7 +66,7 @@ async def test_the_next_page_is_fetched_while_the_last_one_is_written(
         async with other.transaction():
             await take_write_lock(other)
             markets.go.set()
-            await markets.asked.wait()
+            await markets.requested.wait()
             assert await ingest.value("SELECT count(*) FROM listings") == 0
         outcome = await running
     await source.close()
@@ -91,9 +91,11 @@ async def test_a_run_that_was_taken_over_writes_nothing_more_and_ends(
 
 
 STORED = {
-    "listings": "SELECT external_id, ticker, price_usd, observed_at, content_hash, contributes FROM listings",
+    "listings": "SELECT external_id, ticker, price_usd, observed_at, content_hash, contributes "
+    "FROM listings",
     "raw": "SELECT external_id, content_hash, payload::text FROM raw_csv_records",
-    "coins": "SELECT ticker, price_usd_exact, created_at, rival_count, provenance::text FROM normalized_records",
+    "coins": "SELECT ticker, price_usd_exact, created_at, rival_count, provenance::text FROM "
+    "normalized_records",
     "points": "SELECT ticker, at, price_usd FROM price_points",
     "candles": "SELECT ticker, interval, start, open, high, low, close, samples FROM candles",
 }
@@ -106,7 +108,8 @@ def rows_of(chance: random.Random) -> str:
         number = chance.choice([chance.randint(1, 4), chance.randint(5, 60)])
         time = START + datetime.timedelta(days=chance.randint(1, 3))
         lines.append(
-            f"id-{number},T{number % 7},Name {number % 5},{chance.randint(1, 3)},{time:%Y-%m-%dT%XZ}"
+            f"id-{number},T{number % 7},Name "
+            f"{number % 5},{chance.randint(1, 3)},{time:%Y-%m-%dT%XZ}"
         )
     return "\n".join(lines) + "\n"
 
@@ -120,7 +123,10 @@ async def write_in_turn(ingest: Ingest) -> None:
         run_id = await start_run(connection, source.name, now, None)
         async for page in source.pages(None, full=True):
             oldest = DEFAULT_RETENTION.oldest_history(now)
-            await write_page(connection, source, run_id, page, now=now, oldest=oldest, believe=True)
+            writer = PageWriter(
+                connection, source, run_id, page, now=now, oldest=oldest, believe=True
+            )
+            await writer.write()
         await finish_run(connection, run_id, "success", None, utc_now())
 
 
@@ -133,9 +139,10 @@ async def test_reading_ahead_and_writing_in_parts_store_what_reading_in_turn_doe
     versions = [rows_of(chance) for _ in range(3)]
     found = []
     for in_turn, part in ((True, 3), (False, 3), (True, 1), (False, 2)):
-        monkeypatch.setattr("ingestor.run.parts._PART", part)
+        monkeypatch.setattr("ingestor.run.parts._PART_RECORDS", part)
         await ingest.value(
-            "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, source_pages, "
+            "TRUNCATE listings, raw_csv_records, normalized_records, price_points, candles, "
+            "source_pages, "
             "etl_checkpoints"
         )
         for version in versions:
@@ -159,7 +166,7 @@ async def test_what_goes_wrong_ahead_interrupts_nothing_and_is_raised_as_it_is()
     used = []
 
     async def use() -> None:
-        async with ahead(items()) as made:
+        async with prefetch(items()) as made:
             async for item in made:
                 await asyncio.sleep(0.05)  # what makes the next one has failed by now
                 used.append(item)
@@ -181,7 +188,7 @@ class _Broken(CoinGecko):
 async def test_of_a_page_whose_later_part_fails_nothing_is_stored(
     ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingestor.run.parts._PART", 1)
+    monkeypatch.setattr("ingestor.run.parts._PART_RECORDS", 1)
 
     async def page(_: web.Request) -> web.Response:
         coins = [

@@ -13,7 +13,7 @@ from db.connect.pool import Pool
 from ingestor.http.fetch import Fetch
 from ingestor.run.identity import read_identities, save_identities
 from ingestor.run.run import run
-from ingestor.run.startup import save_settings_of
+from ingestor.run.startup import save_source_settings
 from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.coinpaprika import CoinPaprika
 from ingestor.sources.files.source import CsvFiles
@@ -36,7 +36,7 @@ OWNERS = {
 
 async def read(pool: Pool, *sources: Source) -> None:
     """Run each source once, as `kasparro ingest --once` does, one after another."""
-    await save_settings_of(pool, sources)
+    await save_source_settings(pool, sources)
     await save_identities(pool, read_identities(ROOT / "data" / "identity.csv"))
     for source in sources:
         outcome = await run(pool, source, timeout_seconds=120)

@@ -1,4 +1,4 @@
-"""What is dropped for its age: by the database's clock, and little at a time, whatever a clock says."""
+"""Deletion after the retention: by the database's clock, a little at a time after a jump."""
 
 import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from db.loop_problems import read_problems
 from db.schema.partitions import Retention, ensure_partitions
 from db.write.runs import purge_runs
 from ingestor.clock import utc_now
-from ingestor.run.housekeeping import ClocksApartError, let_go
+from ingestor.run.housekeeping import ClockDifferenceError, purge_expired
 from tests.conftest import StartProgram
 
 DAY = datetime.timedelta(days=1)
@@ -28,11 +28,12 @@ sys.exit(main())
 
 
 async def add_points(connection: Connection, now: datetime.datetime) -> int:
-    """Make three months of history, a point a day, as of `now`, and return how many points that is."""
+    """Make three months of history before `now`, a point a day; return the number of points."""
     await ensure_partitions(connection, now, RETENTION)
     await connection.execute(
         "INSERT INTO price_points (ticker, at, price_usd, source) "
-        "SELECT 'BTC', $1::timestamptz - n * interval '1 day', 1, 'csv' FROM generate_series(0, 85) AS n",
+        "SELECT 'BTC', $1::timestamptz - n * interval '1 day', 1, 'csv' FROM generate_series(0, "
+        "85) AS n",
         now,
     )
     return await count_points(connection)
@@ -84,9 +85,10 @@ async def test_clocks_that_differ_by_minutes_drop_nothing(
     monkeypatch.setattr("ingestor.run.housekeeping.utc_now", lambda: wrong)
     before = await connection.fetchrow("SELECT * FROM retention_clock")
     with pytest.raises(
-        ClocksApartError, match=r"The ingestor's clock is 1\d\d s (ahead of|behind) the database's"
+        ClockDifferenceError,
+        match=r"The ingestor's clock is 1\d\d s (ahead of|behind) the database's",
     ):
-        await let_go(connection, RETENTION)
+        await purge_expired(connection, RETENTION)
     assert await connection.fetchrow("SELECT * FROM retention_clock") == before
 
 
@@ -101,12 +103,13 @@ async def test_where_both_clocks_jump_by_400_days_at_most_a_day_is_dropped(
         then - 1000 * DAY,
     )
     await connection.execute(
-        "INSERT INTO events (kind, at, tickers) SELECT 'coins_changed', $1, '{A}' FROM generate_series(1, 3)",
+        "INSERT INTO events (kind, at, tickers) SELECT 'coins_changed', $1, '{A}' FROM "
+        "generate_series(1, 3)",
         then + DAY / 4,
     )
     await set_clock(connection, then, then)
     for _ in range(20):  # an ingestor that is restarted again and again
-        await let_go(connection, RETENTION)
+        await purge_expired(connection, RETENTION)
     assert await count_points(connection) == points, (
         "only what was past its retention already is gone"
     )
@@ -132,7 +135,7 @@ async def test_the_clock_of_retention_catches_up_at_twice_the_speed_and_is_never
 
 async def test_a_lower_retention_counts_at_once(connection: Connection) -> None:
     points = await add_points(connection, utc_now())
-    await let_go(connection, Retention(raw_days=7, history_days=30))
+    await purge_expired(connection, Retention(raw_days=7, history_days=30))
     assert await count_points(connection) < points - 40
 
 
@@ -147,7 +150,8 @@ async def test_old_runs_are_pruned_but_for_the_newest_of_each_outcome_and_those_
         for _ in range(2)
     ]
     await connection.execute(
-        "UPDATE etl_requests SET status = 'done', finished_at = $2, requested_at = $2 WHERE id = $1",
+        "UPDATE etl_requests SET status = 'done', finished_at = $2, requested_at = $2 WHERE id = "
+        "$1",
         requests[0],
         old,
     )

@@ -16,18 +16,18 @@ from db.events import purge_events
 from db.write.rejections import purge_rejections
 from ingestor.clock import utc_now
 from ingestor.http.fetch import Fetch
-from ingestor.run.run import abandon_orphans, run
+from ingestor.run.lifecycle import abandon_orphans
+from ingestor.run.run import run
 from ingestor.run.startup import close_sources, prepare
 from ingestor.sources.coinpaprika import CoinPaprika
 from kasparro.simulator.control import expected_listings
 from kasparro.simulator.market.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
-# Everything that is stored, but for a run's own rows and the outbox's word of it: which row
-# versions are there.
+# All stored row versions, except for the rows of a run and its events.
 TABLES = (
-    "listings", "normalized_records", "raw_api_records", "raw_csv_records", "rejected_records", "source_pages",
-    "sources", "identities", "price_points",
+    "listings", "normalized_records", "raw_api_records", "raw_csv_records", "rejected_records",
+    "source_pages", "sources", "identities", "price_points",
 )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ async def test_of_a_bad_body_nothing_is_stored(ingest: Ingest, kind: str) -> Non
 async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch, kind: str, part: int
 ) -> None:
-    monkeypatch.setattr("ingestor.run.parts._PART", part)
+    monkeypatch.setattr("ingestor.run.parts._PART_RECORDS", part)
     ingest.fault(kind, provider="coinpaprika", record=3)
     outcome = await ingest.run("coinpaprika")
     wanted = expected_listings(ingest.market, "coinpaprika")
@@ -147,10 +147,13 @@ async def test_one_bad_record_is_kept_aside_and_costs_the_others_nothing(
 async def test_what_only_postgresql_refuses_is_rejected_too(
     ingest: Ingest, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
-    monkeypatch.setattr("ingestor.run.parts._PART", part)
+    monkeypatch.setattr("ingestor.run.parts._PART_RECORDS", part)
 
     def record(symbol: str, extra: str) -> str:
-        return f'{{"id": "{symbol}", "symbol": "{symbol}", "quotes": {{"USD": {{"price": 1}}}}, "extra": {extra}}}'
+        return (
+            f'{{"id": "{symbol}", "symbol": "{symbol}", '
+            f'"quotes": {{"USD": {{"price": 1}}}}, "extra": {extra}}}'
+        )
 
     huge = record("HUGE", "1e200000")
     body = f"[{record('A', '1')}, {huge}, {record('B', '2')}]"

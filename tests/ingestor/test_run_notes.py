@@ -1,4 +1,4 @@
-"""What a run notes: once for a file whatever its slices, repeated while nothing changes, gone with its cause."""
+"""Notes of runs: once for a file, repeated without a change, removed with their cause."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import structlog
 
-from db.notes import MAX_NOTES, MAX_TEXT, Note, decode_notes, gathered
+from db.notes import MAX_NOTES, MAX_TEXT, Note, decode_notes, merge_notes
 from db.write.runs import FinishedRun
 from ingestor.clock import utc_now
 from ingestor.sources.records import Page
@@ -139,12 +139,12 @@ def test_notes_about_one_thing_are_one_and_bounded() -> None:
         Note("c", "\ud800"),
     ]
     shortened = "x" * (MAX_TEXT - 1) + "…"
-    assert gathered(notes) == [
+    assert merge_notes(notes) == [
         Note("a", "first", 5),
         Note("b", shortened),
         Note("c", "\N{REPLACEMENT CHARACTER}"),
     ]
-    assert gathered(gathered(notes)) == gathered(notes)
-    many = gathered(Note(str(number), "text", 2) for number in range(MAX_NOTES + 10))
+    assert merge_notes(merge_notes(notes)) == merge_notes(notes)
+    many = merge_notes(Note(str(number), "text", 2) for number in range(MAX_NOTES + 10))
     assert len(many) == MAX_NOTES + 1
     assert (many[-1].about, many[-1].count) == ("more", 20)

@@ -1,4 +1,4 @@
-"""The sample's invented prices: forgotten without a trace where an earlier version read them by default."""
+"""The sample's invented prices, which an earlier version read by default, are deleted."""
 
 import csv
 import shutil
@@ -10,17 +10,22 @@ from common.settings import SAMPLE, Settings, SettingsError
 from db.demo import mark_demo
 from db.schema.partitions import Retention
 from ingestor.run.run import run
-from ingestor.run.sample import forget_sample
+from ingestor.run.sample import delete_sample
 from ingestor.run.startup import prepare
 from ingestor.sources.files.source import CsvFiles
 from ingestor.sources.records import Source
 from tests.ingestor.conftest import Ingest
 
-KEPT = Retention(raw_days=7, history_days=36_500)
-"""So that the sample's day is history whenever this runs."""
+RETENTION = Retention(raw_days=7, history_days=36_500)
+"""The history includes the sample's day whenever this runs."""
 STATE = (
-    "SELECT ticker, name, price_usd_exact, source, created_at, rival_count FROM normalized_records ORDER BY 1",
-    "SELECT source, external_id, ticker, price_usd, active, contributes FROM listings ORDER BY 1, 2",
+    """
+    SELECT ticker, name, price_usd_exact, source, created_at, rival_count FROM normalized_records
+    ORDER BY 1
+    """,
+    """
+    SELECT source, external_id, ticker, price_usd, active, contributes FROM listings ORDER BY 1, 2
+    """,
     "SELECT ticker, at, price_usd, source FROM price_points ORDER BY 1, 2",
     "SELECT * FROM candles ORDER BY ticker, interval, start",
     "SELECT source, external_id, content_hash FROM raw_csv_records ORDER BY 1, 2",
@@ -28,7 +33,7 @@ STATE = (
 
 
 async def read(ingest: Ingest, source: Source) -> None:
-    done = await run(ingest.pool, source, timeout_seconds=60, retention=KEPT)
+    done = await run(ingest.pool, source, timeout_seconds=60, retention=RETENTION)
     assert done is not None
     assert done.status == "success"
 
@@ -49,14 +54,19 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
     btc = next(row for row in sample_rows() if row["symbol"] == "BTC")
     # A point of another source within the sample's hour: its candle is to be what that point makes
     # of it.
-    past = f"INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', '{btc['timestamp']}'::timestamptz"
+    past = (
+        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', "
+        f"'{btc['timestamp']}'::timestamptz"
+    )
     await ingest.rows(f"{past} + interval '5 minutes', 70000, 'coingecko')")
     hour = f"date_bin('1 hour', '{btc['timestamp']}'::timestamptz, 'epoch')"
     for interval, width in (("H1", "1 hour"), ("D1", "1 day")):
         start = hour.replace("1 hour", width)
         await ingest.rows(
-            "INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples) "
-            f"SELECT 'BTC', '{interval}', {start}, 70000, 70000, 70000, 70000, at, at, 1 FROM price_points "
+            "INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, "
+            "close_at, samples) "
+            f"SELECT 'BTC', '{interval}', {start}, 70000, 70000, 70000, 70000, at, at, 1 FROM "
+            "price_points "
             "WHERE ticker = 'BTC' AND price_usd = 70000"
         )
     before = await state(ingest)
@@ -67,7 +77,7 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
         await ingest.value("SELECT count(*) FROM candles WHERE ticker = 'BTC' AND samples = 2") == 2
     )
 
-    await forget_sample(ingest.pool, str(tmp_path / "csv"), KEPT)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
     assert await state(ingest) == before
     told = await ingest.value(
         "SELECT tickers FROM events WHERE kind = 'coins_changed' ORDER BY seq DESC LIMIT 1"
@@ -76,7 +86,7 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
     assert {row["symbol"] for row in sample_rows()} - {ticker for ticker, *_ in before[0]} <= set(
         told
     )
-    await forget_sample(ingest.pool, str(tmp_path / "csv"), KEPT)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
     assert await state(ingest) == before
 
 
@@ -86,7 +96,7 @@ async def test_what_a_user_names_is_kept(
     copy = shutil.copy(SAMPLE, tmp_path / "sample.csv")
     await read(ingest, CsvFiles(str(copy)))
     before = await state(ingest)
-    await forget_sample(ingest.pool, str(copy), KEPT)
+    await delete_sample(ingest.pool, str(copy), RETENTION)
     assert await state(ingest) == before
     assert "the prices in it are invented" in capsys.readouterr().out
 
@@ -98,7 +108,7 @@ async def test_a_users_own_figures_of_the_same_name_are_kept(
     own.write_text("symbol,name,price_usd\nBTC,Bitcoin,1\n", encoding="utf-8")
     await read(ingest, CsvFiles(str(own)))
     before = await state(ingest)
-    await forget_sample(ingest.pool, str(tmp_path / "csv"), KEPT)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
     assert await state(ingest) == before
 
 

@@ -1,4 +1,4 @@
-"""What an ingestor does before its first run: it looks whether the database is what this version works on."""
+"""Before its first run, an ingestor checks that the database has this version's schema."""
 
 from pathlib import Path
 
@@ -18,9 +18,7 @@ async def test_it_waits_for_the_schema_as_the_server_does(
         CSV_PATH=str(tmp_path / "coins.csv"),
         KASPARRO_HOME=str(tmp_path),
     )
-    await program.wait_for(
-        r"waiting for the database .*The database lacks migration 0001_main\.sql", 60
-    )
+    await program.wait_for(r"database.not_ready .*The database lacks migration 0001_main\.sql", 60)
     await migrate(empty_database)
     await program.wait_for("run.finished .*status=success", 60)
     assert await program.stop() == 0

@@ -253,7 +253,7 @@ def test_ingest_refuses_what_it_cannot_do(
 
 
 IMPATIENT = (
-    "import ingestor.run.once; ingestor.run.once.PATIENCE_SECONDS = 0.1; from "
+    "import ingestor.run.once; ingestor.run.once.BUSY_TIMEOUT_SECONDS = 0.1; from "
     "kasparro.__main__ import main; main()"
 )
 

@@ -117,7 +117,7 @@ async def each_process_has_its_own_login(demo: Demo) -> None:
     found = {row["application_name"]: row["usename"] for row in users}
     assert found["kasparro server"] == "kasparro_server_kasparro"
     assert found["kasparro ingestor"] == "kasparro_ingestor_kasparro"
-    assert "more rights than needed" not in demo.program.text()
+    assert "login.not_separate" not in demo.program.text()
     for role in set(found.values()):
         own = await connect(owner_dsn.replace("//postgres@", f"//{role}@"))
         try:

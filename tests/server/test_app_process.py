@@ -73,7 +73,7 @@ async def test_the_start_waits_for_the_migrations(
     start_program: StartProgram, empty_database: str, tmp_path: Path, unused_tcp_port: int
 ) -> None:
     program = start_server(start_program, empty_database, tmp_path, unused_tcp_port)
-    await program.wait_for("waiting for the database.*kasparro migrate")
+    await program.wait_for("database.not_ready.*kasparro migrate")
     await migrate(empty_database)
     await program.wait_for(READY)
     assert await program.stop() == 0
@@ -104,7 +104,7 @@ async def test_a_server_that_still_waits_for_its_database_ends_at_once(
             f"postgresql://user:secret-word@127.0.0.1:{nothing_listens.getsockname()[1]}/kasparro"
         )
         program = start_server(start_program, database, tmp_path, unused_tcp_port)
-        await program.wait_for("waiting for the database")
+        await program.wait_for("database.not_ready")
         assert await program.stop() == 0
     assert "secret-word" not in program.text()
 
@@ -201,7 +201,7 @@ async def test_the_server_logs_in_as_a_role_of_its_own(
         )
         (user,) = [row["usename"] for row in users]
         assert user == await connection.fetchval("SELECT role FROM logins WHERE part = 'server'")
-        assert "more rights than needed" not in program.text()
+        assert "login.not_separate" not in program.text()
     finally:
         await connection.close()
 

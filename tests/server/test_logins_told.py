@@ -12,7 +12,7 @@ from tests.conftest import StartProgram
 from tests.owners import an_owner
 from tests.server.conftest import running_service
 
-WARNING = "working with more rights than needed"
+WARNING = "login.not_separate"
 
 
 @pytest.mark.parametrize("options", ["NOCREATEROLE", "CREATEROLE"])

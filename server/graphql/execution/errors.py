@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from graphql import GraphQLError
 
-from db.connect.pool import HELD_UP, TOO_SLOW, is_passing
+from db.connect.pool import CANNOT_EXECUTE, TOO_SLOW, is_passing
 from server.auth.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
 from server.auth.scheduler_token import ForeignPageError, InvalidTokenError, TooManyTokensError
 from server.deadline import RETRY_AFTER_SECONDS
@@ -196,7 +196,7 @@ def _client_error(cause: Exception, error: GraphQLError) -> GraphQLError | None:
             reason=str(cause) or type(cause).__name__,
             path=error.path,
         )
-        held_up = DATABASE_HELD_UP if isinstance(cause, HELD_UP) else DATABASE_AWAY
+        held_up = DATABASE_HELD_UP if isinstance(cause, CANNOT_EXECUTE) else DATABASE_AWAY
         return unavailable(DATABASE_SLOW if isinstance(cause, TOO_SLOW) else held_up)
     return None
 

@@ -8,10 +8,10 @@ import strawberry
 
 from db.connect.types import Connection as DatabaseConnection
 from db.read.keyset import (
+    FilterParts,
     KeysetPage,
     KeysetPosition,
     Order,
-    PageParts,
     PageQuery,
     PageSlice,
 )
@@ -177,7 +177,7 @@ class RootConnection(msgspec.Struct, frozen=True):
     read: Callable[[DatabaseConnection, PageRequest], Awaitable[KeysetPage[Any]]]
     count: Callable[[DatabaseConnection, Any], Awaitable[int]]
     query: PageQuery
-    conditions: Callable[[Any], PageParts]
+    conditions: Callable[[Any], FilterParts]
 
     async def resolve(
         self, call: Callable[..., Awaitable[Any]], request: PageRequest
