@@ -28,11 +28,11 @@ from server.middleware.requests import RequestLog
 from server.middleware.security_headers import SecurityHeaders
 from server.middleware.streams import EndStreams
 from server.pages import explorer_page, get_asset, get_dashboard, get_docs, wants_html
-from server.rest.answers import ERROR_HANDLERS
 from server.rest.data import get_data, on_bad_parameters
 from server.rest.health import get_health, get_live, get_ready
 from server.rest.openapi import get_openapi
 from server.rest.parameters import BadParametersError
+from server.rest.responses import ERROR_HANDLERS
 from server.rest.root import get_root
 from server.rest.schema import get_schema
 from server.rest.stats import get_stats

@@ -19,7 +19,7 @@ from db.schema.logins import login_or_warn, same_login
 from server.address import browser_url
 from server.app import create_app
 from server.http.protocol import HttpProtocol
-from server.live.wire import WebSocketProtocol
+from server.live.websocket_protocol import WebSocketProtocol
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.state import ServerState, open_state
 

@@ -21,8 +21,8 @@ from server.auth.failed_tokens import FailedTokens
 from server.deadline import ACQUIRE_SECONDS, DeadlineConnection, deadline_from_now
 from server.documents import Documents, open_documents
 from server.limits.concurrency import ConcurrencyLimit
-from server.live.allowance import MessageRateLimits
 from server.live.hub import SUBSCRIPTIONS, Hub
+from server.live.rate_limit import MessageRateLimits
 from server.replica import Replica, ReplicaReaders
 
 POOL_SIZE = 10

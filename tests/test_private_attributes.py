@@ -73,7 +73,7 @@ CYCLE = frozenset(
 )
 SUBCLASSES: list[tuple[str, str, type, frozenset[str]]] = [
     ("server/http/protocol.py", "HttpProtocol", HttpToolsProtocol, HTTP),
-    ("server/live/wire.py", "Wire", WebSocketsSansIOProtocol, WEBSOCKET),
+    ("server/live/websocket_protocol.py", "WebSocketProtocol", WebSocketsSansIOProtocol, WEBSOCKET),
 ]
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from server.rest.answers import on_http_error
+from server.rest.responses import on_http_error
 from server.state import ServerState
 
 

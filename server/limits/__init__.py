@@ -1,6 +1,6 @@
 """Limits on documents, checked before the steps that a hostile document makes slow."""
 
-from server.limits.bounds import (
+from server.limits.document_limits import (
     LIMITS,
     DocumentLimits,
     LimitExceededError,

@@ -6,9 +6,9 @@ from db.connect.types import Pool
 from db.events import Event, read_event_range, read_events
 from server.live.cursor import check_cursor
 from server.live.encoder import SharedEvent
+from server.live.fair_queue import FairQueue
 from server.live.retry import retry
 from server.live.subscriber import Subscriber
-from server.live.turns import FairQueue
 
 BATCH = 200
 ACQUIRE_SECONDS = 5.0

@@ -11,9 +11,9 @@ from server.live.catch_up import catch_up, check_retained
 from server.live.cursor import CursorExpiredError
 from server.live.feed import TOPICS, FeedSubscription
 from server.live.group import GroupMember
-from server.live.lane import TopicWorker
 from server.live.listener import Listener
 from server.live.subscriber import Subscriber
+from server.live.topic_worker import TopicWorker
 
 __all__ = ["CursorExpiredError", "Hub", "Subscriber"]
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.http.weighted import NAMED, field_value, match_media_type
-from server.pages.answers import NO_STORE, file_answer
+from server.pages.file_response import NO_STORE, file_answer
 
 FILES = Path(__file__).parent / "files"
 # The package holds one folder, named for the version of Swagger UI.

@@ -8,7 +8,6 @@ from db.export.formats import FORMATS
 from db.read.records import RecordFilter, read_records_page
 from server.http.etags import caching, etag_of, not_modified
 from server.middleware.requests import elapsed_ms, request_id
-from server.rest.answers import Json
 from server.rest.export import UNLIMITED, get_export
 from server.rest.parameters import (
     BadParametersError,
@@ -22,6 +21,7 @@ from server.rest.parameters import (
     time_from,
     time_to,
 )
+from server.rest.responses import Json
 from server.state import ServerState
 
 DEFAULT_LIMIT = 50

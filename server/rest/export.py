@@ -21,7 +21,7 @@ from db.export.rows import (
     write_export,
 )
 from db.read.records import RecordFilter, RecordPosition
-from server.rest.answers import error_body, now
+from server.rest.responses import error_body, now
 from server.state import ServerState
 
 TIMEOUT_SECONDS = 900.0

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from db.connect.pool import is_passing
 from db.loop_problems import read_problems
 from db.read.health import Freshness, LastRun, read_freshness, read_last_run
-from server.rest.answers import Json, demo_mark, now
+from server.rest.responses import Json, demo_mark, now
 from server.state import ServerState
 
 log = structlog.stdlib.get_logger(__name__)

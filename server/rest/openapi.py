@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.export.formats import FORMATS
-from server.rest.answers import Json
 from server.rest.data import DEFAULT_LIMIT, JSON, MAX_LIMIT, MAX_OFFSET
 from server.rest.openapi_schemas import SCHEMAS, Schema
 from server.rest.parameters import MAX_TEXT
+from server.rest.responses import Json
 from server.state import ServerState
 
 

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.pages import dashboard_page, wants_html
-from server.rest.answers import Json, demo_mark
+from server.rest.responses import Json, demo_mark
 from server.state import ServerState
 
 ENDPOINTS = {

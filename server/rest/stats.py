@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from db.read.health import read_stats
 from server.http.etags import caching, etag_of, not_modified
-from server.rest.answers import Json
 from server.rest.parameters import ParameterReader
+from server.rest.responses import Json
 from server.state import ServerState
 
 

@@ -15,8 +15,8 @@ from server.auth.scheduler_token import (
     check_token,
 )
 from server.deadline import RETRY_AFTER_SECONDS
-from server.rest.answers import Json, error_body, now
 from server.rest.parameters import ParameterReader
+from server.rest.responses import Json, error_body, now
 from server.state import ServerState
 
 NO_SOURCE = "No source is set up yet: the ingestor has not started"

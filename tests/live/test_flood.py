@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.live.allowance import (
+from server.live.rate_limit import (
     BURST_MESSAGES,
     MESSAGES_PER_SECOND,
     MessageRateLimit,

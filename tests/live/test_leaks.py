@@ -17,7 +17,7 @@ from server.graphql.transport.event_stream import EventStream
 from server.graphql.transport.subscription_task import SubscriptionTask
 from server.live.group import SubscriberGroup
 from server.live.subscriber import Subscriber
-from server.live.wire import WebSocketProtocol
+from server.live.websocket_protocol import WebSocketProtocol
 from tests.live.outbox import add_events
 from tests.live.raw import HANDSHAKE, INIT, frame, raw_client, subscribe
 from tests.server.conftest import AddCoin, AddRun, Service

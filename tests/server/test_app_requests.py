@@ -21,7 +21,7 @@ from db.connect.pool import Connection, connect
 from db.schema.migrate import migrate
 from server.middleware.body_limit import MAX_BODY_BYTES
 from server.middleware.requests import RequestLog
-from server.rest.answers import ERROR_HANDLERS
+from server.rest.responses import ERROR_HANDLERS
 from server.state import POOL_SIZE
 from tests.conftest import StartProgram
 from tests.server.conftest import TOKEN, AddSource, Service, running_service

@@ -257,7 +257,9 @@ async def test_a_file_is_compressed_once_and_again_when_it_changes(
         compressed.append(body)
         return gzip.compress(body, mtime=0)
 
-    monkeypatch.setattr("server.pages.answers.FILE_CODINGS", {**FILE_CODINGS, "gzip": counting})
+    monkeypatch.setattr(
+        "server.pages.file_response.FILE_CODINGS", {**FILE_CODINGS, "gzip": counting}
+    )
     first = await ask(raw, "/docs", "gzip")
     assert (await ask(raw, "/docs", "gzip")).body == first.body
     assert len(compressed) == 1

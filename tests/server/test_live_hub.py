@@ -19,7 +19,7 @@ from server.live.hub import CursorExpiredError, Hub
 from server.live.message import Message
 from server.live.subscriber import QUEUE_LIMIT
 from tests.conftest import FAST_SETTINGS
-from tests.live.reading import PlainEncoder, ReceivedUpdate, reading
+from tests.live.hub_reader import PlainEncoder, ReceivedUpdate, reading
 from tests.server.conftest import NOW
 
 ADD_MANY = """

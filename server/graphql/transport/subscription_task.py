@@ -7,7 +7,7 @@ import msgspec
 from server.live.deflate import MAX_STORED_BYTES, MIN_BYTES, stored_block
 from server.live.message import Message
 from server.live.subscriber import Subscriber
-from server.live.wire import WebSocketProtocol
+from server.live.websocket_protocol import WebSocketProtocol
 
 _TAIL = b"}"
 _DEFLATED_TAIL = stored_block(_TAIL, is_last=True)

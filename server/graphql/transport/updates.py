@@ -17,7 +17,7 @@ from server.graphql.types.subscription import CoinUpdateValue, RunUpdateValue
 from server.limits.rows import COINS_PER_MESSAGE
 from server.live.encoder import SharedEvent
 from server.live.message import Message
-from server.live.pace import TimeSlice
+from server.live.time_slice import TimeSlice
 
 COINS_PER_EXECUTION = 50
 """About a millisecond."""

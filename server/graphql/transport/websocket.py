@@ -34,7 +34,7 @@ from server.graphql.transport.request_body import RequestBody
 from server.graphql.transport.subscription_task import SubscriptionTask
 from server.graphql.transport.updates import response
 from server.live.admission import RETRY_AFTER_SECONDS, FullError
-from server.live.wire import EXTENSION, WebSocketProtocol
+from server.live.websocket_protocol import EXTENSION, WebSocketProtocol
 from server.middleware.requests import request_id
 from server.state import ServerState
 

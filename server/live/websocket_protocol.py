@@ -14,8 +14,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from server.http.head import HeadError, error_response
-from server.live.allowance import MessageRateLimit
 from server.live.deflate import Deflate, DeflateFactory
+from server.live.rate_limit import MessageRateLimit
 
 EXTENSION = "kasparro.websocket"
 """The ASGI extension that holds the `WebSocketProtocol` of a websocket."""

@@ -12,11 +12,11 @@ from db.events import notify_events
 from server.graphql.transport.media_types import EVENT_STREAM
 from server.live.admission import FullError
 from server.live.encoder import SharedEvent
+from server.live.fair_queue import CONCURRENT_TURNS, FairQueue
 from server.live.hub import OPERATIONS_PER_CLIENT, Hub
 from server.live.message import Message
-from server.live.turns import CONCURRENT_TURNS, FairQueue
-from server.live.wording import BACKLOG_EVENTS
-from tests.live.reading import COINS, RUNS, PlainEncoder, reading
+from server.live.operation_writer import BACKLOG_EVENTS
+from tests.live.hub_reader import COINS, RUNS, PlainEncoder, reading
 from tests.server.conftest import NOW, Service
 from tests.server.graphql_live import Socket, change_coins, connected
 from tests.server.graphql_rows import Json

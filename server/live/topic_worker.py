@@ -7,10 +7,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from db.events import Event
 from server.live.admission import OperationAdmission
 from server.live.encoder import SharedEvent
+from server.live.fair_queue import FairQueue
 from server.live.feed import FeedSubscription, Topic, names_of
 from server.live.group import SubscriberGroup
-from server.live.turns import FairQueue
-from server.live.wording import NamesByGroup, OperationWriter
+from server.live.operation_writer import NamesByGroup, OperationWriter
 
 QUEUE_LIMIT = 64
 """Events that may wait here; beyond, the listener stops reading, and the outbox keeps them."""

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from server.limits.rows import COINS_PER_MESSAGE
 from server.live.encoder import SharedEvent, UpdateEncoder
+from server.live.fair_queue import FairQueue
 from server.live.group import SubscriberGroup
-from server.live.pace import TimeSlice
 from server.live.retry import retry
-from server.live.turns import FairQueue
+from server.live.time_slice import TimeSlice
 
 BACKLOG_EVENTS = 64
 BACKLOG_NAMES = 50_000
