@@ -1,4 +1,4 @@
-"""A database's owner that is no superuser, as managed PostgreSQL gives out."""
+"""An owner of a database without a superuser's rights, as managed PostgreSQL gives out."""
 
 import secrets
 from collections.abc import AsyncIterator

@@ -29,7 +29,7 @@ _FIGURES = (
 
 
 def lines_of(result: CheckResult) -> Iterator[str]:
-    """Yield the lines; they may hold control characters, which whoever prints them escapes."""
+    """Yield the lines; they may hold control characters, which the caller escapes."""
     for file in result.files:
         yield from _file(file)
         yield ""

@@ -26,7 +26,7 @@ def command(*, paths: tuple[str, ...], as_json: bool, demo: bool | None) -> None
     change.
 
     \b
-    Exit codes: 0 every row is read, 1 rows or files are not, 2 there is no such file.
+    Exit codes: 0 every row is read, 1 rows or files are not, 2 a file does not exist.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     settings = settings_for(demo)
     result = run_to_end(lambda: _check(paths, settings))

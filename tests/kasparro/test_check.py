@@ -248,7 +248,7 @@ async def test_a_check_writes_nothing(
         encoding="utf-8",
     )
     before = await connection.fetchrow(EVERYTHING)
-    # Whoever writes does not wait for it, nor it for them.
+    # A writer does not wait for it, nor does it wait for a writer.
     async with connection.transaction():
         await connection.execute("LOCK TABLE listings, normalized_records IN ROW EXCLUSIVE MODE")
         result = await checked(str(path), database, tmp_path)

@@ -1,4 +1,4 @@
-"""The market itself: seeded, moving as told, with the recordings' proportions and oddities."""
+"""The market itself: seeded, moving on demand, with the recordings' proportions and oddities."""
 
 import gzip
 import json

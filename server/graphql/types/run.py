@@ -25,7 +25,7 @@ from server.graphql.types.rejections import (
 from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 
 
-@strawberry.enum(description="How a run fares, or how it ended.")
+@strawberry.enum(description="The state of a run, or how it ended.")
 class RunStatus(enum.Enum):
     """The values are those of etl_runs.status."""
 
@@ -71,7 +71,7 @@ class RejectionType:
     )
     payload: str = resolved(
         _rejection_payload,
-        "The record as it arrived; a byte that is no UTF-8 is shown as \\xNN.",
+        "The record as it arrived; a byte that is not UTF-8 is shown as \\xNN.",
     )
     rejected_at: datetime.datetime = strawberry.field(description="When it was rejected.")
 
@@ -155,7 +155,7 @@ class Run(Node):
 
     id: strawberry.ID = resolved(_id, 'Such as "run_42".')
     source: str = strawberry.field(description="The source that was read.")
-    status: RunStatus = strawberry.field(description="How it fares, or how it ended.")
+    status: RunStatus = strawberry.field(description="Its state, or how it ended.")
     started_at: datetime.datetime = strawberry.field(description="When it began.")
     finished_at: datetime.datetime | None = strawberry.field(
         description="When it ended; null while it is under way."

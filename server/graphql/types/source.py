@@ -23,7 +23,7 @@ class SourceKind(enum.Enum):
     FILE = strawberry.enum_value("file", description="Files on a disk.")
 
 
-@strawberry.enum(description="How a source fares.")
+@strawberry.enum(description="The health of a source.")
 class SourceHealth(enum.Enum):
     """The values are those of `SourceRow.health`."""
 
@@ -56,7 +56,7 @@ class SourceType:
     kind: SourceKind = strawberry.field(description="What kind of place it is.")
     enabled: bool = strawberry.field(description="Whether it is polled.")
     poll_seconds: int = strawberry.field(description="How long after one run the next begins.")
-    health: SourceHealth = strawberry.field(description="How it fares.")
+    health: SourceHealth = strawberry.field(description="Its health.")
     consecutive_failures: int = strawberry.field(
         description="How many runs have failed since the last good one."
     )
