@@ -72,7 +72,7 @@ CYCLE = frozenset(
 )
 SUBCLASSES: list[tuple[str, str, type, frozenset[str]]] = [
     ("server/http/protocol.py", "HttpProtocol", HttpToolsProtocol, HTTP),
-    ("server/live/wire.py", "Wire", WebSocketsSansIOProtocol, WEBSOCKET),
+    ("server/live/wire.py", "WebSocketProtocol", WebSocketsSansIOProtocol, WEBSOCKET),
 ]
 
 
