@@ -30,10 +30,10 @@ COINS = (
 
 def packages() -> Iterable[str]:
     """Return the names of the packages that the tests need."""
-    wanted: dict[str, str] = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))[
+    versions: dict[str, str] = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))[
         "devDependencies"
     ]
-    return wanted
+    return versions
 
 
 def node() -> str:

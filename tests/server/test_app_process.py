@@ -226,7 +226,7 @@ async def test_a_token_is_made_once_for_all_processes_and_for_this_user_alone(
 
 def test_a_token_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "scheduler_token").write_text("\n")
-    with pytest.raises(TokenFileError, match="is empty: delete the file"):
+    with pytest.raises(TokenFileError, match="is empty: delete it"):
         load_or_create_token(tmp_path)
     (tmp_path / "scheduler_token").write_bytes(b"\xff\xfe")
     with pytest.raises(TokenFileError, match="set SCHEDULER_TOKEN"):

@@ -32,7 +32,7 @@ from server.http.compression import (
 )
 from server.middleware.compression import Compression
 from tests.server.conftest import NOW, AddCoin, Service, running_service
-from tests.server.test_response_cache import until_told
+from tests.server.test_response_cache import until_version_changes
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -238,7 +238,7 @@ async def test_a_kept_answer_is_compressed_once(
             await connection.execute("UPDATE normalized_records SET name = 'Another'")
             await add_coins_event(connection, ["COIN1"], NOW)
             await notify_events(connection)
-        await until_told(service, before)
+        await until_version_changes(service, before)
         async with service.client.post(
             "/graphql", json={"query": COINS}, headers={"Accept-Encoding": "gzip"}
         ) as response:

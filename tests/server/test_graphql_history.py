@@ -114,7 +114,7 @@ query ($interval: CandleInterval!, $from: DateTime, $to: DateTime) {
 
 
 @pytest.mark.parametrize(
-    ("interval", "wanted"),
+    ("interval", "expected"),
     [
         ("M1", [(0, "1.5", 1), (20, PRICES[1], 1), (40, "2.25", 1), (41, "2", 1), (200, "3", 1)]),
         ("M15", [(0, "1.5", 1), (15, PRICES[1], 1), (30, "2", 2), (195, "3", 1)]),

@@ -36,15 +36,15 @@ async def price_of(service: Service) -> str:
     return price
 
 
-async def set_price(connection: Connection, price: int, *, telling: bool) -> None:
+async def set_price(connection: Connection, price: int, *, notify: bool) -> None:
     async with connection.transaction():
         await connection.execute("UPDATE normalized_records SET price_usd_exact = $1", price)
-        if telling:
+        if notify:
             await add_coins_event(connection, ["BTC"], NOW)
             await notify_events(connection)
 
 
-async def until_told(service: Service, before: object) -> None:
+async def until_version_changes(service: Service, before: object) -> None:
     async with asyncio.timeout(20):
         while service.state.data_version in (before, None):
             await asyncio.sleep(0.01)
@@ -72,14 +72,14 @@ async def test_an_answer_is_given_again_until_a_commit_is_told_of(
 ) -> None:
     assert await price_of(service) == "1"
     # Changes the data without an event, so an old response shows that nothing was read.
-    await set_price(connection, 2, telling=False)
+    await set_price(connection, 2, notify=False)
     assert await price_of(service) == "1"
     assert (await ask(service, PRICE.replace("priceUsdExact", "exact: priceUsdExact")))["coin"][
         "exact"
     ] == "2"
     before = service.state.data_version
-    await set_price(connection, 3, telling=True)
-    await until_told(service, before)
+    await set_price(connection, 3, notify=True)
+    await until_version_changes(service, before)
     assert await price_of(service) == "3"
 
 
@@ -102,10 +102,10 @@ async def test_who_was_told_of_a_commit_never_reads_what_was_before(
         update = asyncio.create_task(socket.receive_json(timeout=20))
         price = 1
         while not update.done():  # the server takes the subscription when it gets to it
-            await set_price(connection, price := price + 1, telling=True)
+            await set_price(connection, price := price + 1, notify=True)
             await asyncio.wait([update], timeout=0.05)
         for _ in range(100):
-            await set_price(connection, price := price + 1, telling=True)
+            await set_price(connection, price := price + 1, notify=True)
             message = await socket.receive_json(timeout=20)
             assert message["type"] == "next", message
             read = int(await price_of(service))
@@ -121,14 +121,14 @@ async def test_without_a_data_version_every_response_is_read(
     service: Service, connection: Connection
 ) -> None:
     assert await price_of(service) == "1"
-    await set_price(connection, 2, telling=False)
+    await set_price(connection, 2, notify=False)
     async with asyncio.timeout(20):
         while service.state.data_version is not None:
             for row in await connection.fetch(LIVE):
                 await connection.execute("SELECT pg_terminate_backend($1)", row["pid"])
             await asyncio.sleep(0)
     assert await price_of(service) == "2"
-    await set_price(connection, 3, telling=False)
+    await set_price(connection, 3, notify=False)
     async with asyncio.timeout(20):
         await service.state.hub.listener.connected.wait()
     assert (
@@ -143,7 +143,7 @@ async def test_a_replica_that_may_lag_behind_is_always_read(
     with_replica = msgspec.structs.replace(settings, read_database_url=database)
     async with running_service(with_replica) as service:
         assert await price_of(service) == "1"
-        await set_price(connection, 2, telling=False)
+        await set_price(connection, 2, notify=False)
         assert await price_of(service) == "2"
 
 
@@ -153,7 +153,7 @@ async def test_no_bytes_keep_no_answer(settings: Settings, connection: Connectio
         msgspec.structs.replace(settings, response_cache_bytes=0)
     ) as service:
         assert await price_of(service) == "1"
-        await set_price(connection, 2, telling=False)
+        await set_price(connection, 2, notify=False)
         assert await price_of(service) == "2"
 
 
@@ -221,8 +221,8 @@ async def test_a_get_that_has_the_answer_is_told_so(
         0
     ] == 200
     before = service.state.data_version
-    await set_price(connection, 2, telling=True)
-    await until_told(service, before)
+    await set_price(connection, 2, notify=True)
+    await until_version_changes(service, before)
     status, newer, body = await get(**{"If-None-Match": etag})
     assert (status, json.loads(body)) == (200, {"data": {"coin": {"priceUsdExact": "2"}}})
     assert newer != etag
