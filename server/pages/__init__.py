@@ -1,4 +1,4 @@
-"""The pages for a browser, and the closed list of files that they load; everything comes from our own origin."""
+"""The pages for a browser, and the closed list of files that they load, all of our own origin."""
 
 import re
 from pathlib import Path
@@ -56,7 +56,7 @@ FOLDERS = {
 
 
 def wants_html(request: Request) -> bool:
-    """Whether a browser asks for a page: only browsers name text/html, and want it more than JSON."""
+    """Whether a browser asks for a page: it names text/html and prefers it to JSON."""
     accept = field_value(request.scope["headers"], b"accept")
     html, json = match_media_type(accept, "text/html"), match_media_type(accept, "application/json")
     return html.specificity >= NAMED and html.weight > 0 and html.weight >= json.weight
@@ -86,7 +86,7 @@ async def get_dashboard(request: Request) -> Response:
 
 
 async def dashboard_page(request: Request, vary: str = "Accept-Encoding") -> Response:
-    """Answer the dashboard, or how to get it and what there is without it: it is built at install time."""
+    """Answer the dashboard, or how to build it where its files are missing."""
     built = DASHBOARD / "index.html"
     return await file_answer(
         request, built if built.is_file() else FILES / "dashboard_missing.html", REVALIDATE, vary

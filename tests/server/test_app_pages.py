@@ -1,4 +1,4 @@
-"""The pages for a browser: every file from our own origin, nothing inline, and the API without them."""
+"""The pages for a browser: files of our own origin, nothing inline, and the API without them."""
 
 import re
 from html.parser import HTMLParser
