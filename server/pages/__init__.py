@@ -1,6 +1,5 @@
 """The pages for a browser, and the closed list of files that they load."""
 
-import importlib.resources
 import re
 from pathlib import Path
 
@@ -12,13 +11,10 @@ from server.http.weighted import NAMED, field_value, match_media_type
 from server.pages.file_response import NO_STORE, file_answer
 
 FILES = Path(__file__).parent / "files"
-# The package holds one folder, named for the version of Swagger UI.
-SWAGGER = next(
-    Path(str(importlib.resources.files("swagger_ui_bundle"))).glob("vendor/swagger-ui-*")
-)
 STATIC = Path(__file__).parent.parent / "static"
 DASHBOARD = STATIC / "dashboard"
 EXPLORER = STATIC / "explorer"
+SWAGGER = STATIC / "swagger"
 EXPLORER_SCRIPTS = frozenset(
     {
         "graphiql.min.css",
@@ -27,6 +23,7 @@ EXPLORER_SCRIPTS = frozenset(
         "react-dom.production.min.js",
     }
 )
+SWAGGER_FILES = frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})
 # Browsers revalidate each time and get 304, so they see a new version at once.
 REVALIDATE = "no-cache"
 # The name has a hash of the content, such as index-BpleRzdd.js, so a file never changes.
@@ -51,7 +48,7 @@ class Folder:
 
 FOLDERS = {
     "pages": Folder(FILES, frozenset({"pages.css", "docs.js", "explorer.js"})),
-    "swagger": Folder(SWAGGER, frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})),
+    "swagger": Folder(SWAGGER, SWAGGER_FILES),
     "explorer": Folder(EXPLORER, EXPLORER_SCRIPTS),
     "dashboard": Folder(DASHBOARD, frozenset({"theme.js", "icon.svg"}), hashed=True),
 }
@@ -75,8 +72,11 @@ async def get_asset(request: Request) -> Response:
 
 
 async def get_docs(request: Request) -> Response:
-    """Answer the page that shows /openapi.json."""
-    return await file_answer(request, FILES / "docs.html", REVALIDATE)
+    """Answer the page that shows /openapi.json, or how to build it where its files are missing."""
+    built = all((SWAGGER / name).is_file() for name in SWAGGER_FILES)
+    return await file_answer(
+        request, FILES / ("docs.html" if built else "docs_missing.html"), REVALIDATE
+    )
 
 
 async def get_dashboard(request: Request) -> Response:

@@ -76,7 +76,7 @@ async def test_a_rejected_record_is_shown_with_its_bytes(visitor: Visitor, demo:
     async with visitor.visit("/dashboard/runs?status=PARTIAL") as page:
         await page.get_by_role("region", name="Table of runs").get_by_role("link").first.click()
         rejected = page.locator("section", has=page.get_by_role("heading", name="Rejected records"))
-        await rejected.get_by_text("1 kept, byte for byte").wait_for()
+        await rejected.get_by_text("1 stored byte for byte").wait_for()
         assert '"price"' in await rejected.inner_text()
 
 

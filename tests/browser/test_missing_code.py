@@ -161,12 +161,12 @@ async def test_an_open_page_sees_an_upgrade_and_the_next_click_loads_it(
     async with visitor.visit("/dashboard", url=upgraded.url, prepare=count_navigations) as page:
         await page.wait_for_function(IS_LIVE)
         demo.server().kill()
-        await page.get_by_text("There is a newer version of this page").wait_for()
+        await page.get_by_text("A newer version of this page is available").wait_for()
         await page.get_by_role("link", name="Sources", exact=True).first.click()
         await page.get_by_role("heading", name="Sources", exact=True).wait_for()
         assert await page.evaluate(NAVIGATIONS) == 2
         await page.wait_for_function(IS_LIVE)
-        assert await page.get_by_text("There is a newer version of this page").count() == 0
+        assert await page.get_by_text("A newer version of this page is available").count() == 0
 
 
 async def test_the_same_server_that_comes_back_is_no_upgrade(visitor: Visitor, demo: Demo) -> None:
@@ -178,7 +178,7 @@ async def test_the_same_server_that_comes_back_is_no_upgrade(visitor: Visitor, d
         ):
             demo.server().kill()
         await page.wait_for_function(IS_LIVE)
-        assert await page.get_by_text("There is a newer version of this page").count() == 0
+        assert await page.get_by_text("A newer version of this page is available").count() == 0
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

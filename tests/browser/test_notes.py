@@ -87,7 +87,7 @@ async def test_notes_are_counted_in_the_list_and_told_by_the_run(
         await visitor.shoot(page)
         await table.get_by_role("link", name="6,172 notes of run 1").click()
         notes = page.locator("section", has=page.get_by_role("heading", name="Notes", exact=True))
-        await notes.get_by_text("noted 6,172 times in all").wait_for()
+        await notes.get_by_text("6,172 notes in total").wait_for()
         told = [text.split("\n") for text in await notes.get_by_role("listitem").all_inner_texts()]
         assert [" ".join(lines) for lines in told] == [
             DATED,
@@ -117,7 +117,7 @@ async def test_the_card_of_a_source_has_the_notes_of_its_last_run(
 async def test_notes_appear_as_their_run_goes_on(visitor: Visitor, noted: Noted) -> None:
     async with visitor.visit("/dashboard/runs?notes=some", url=noted.url) as page:
         await page.wait_for_function(IS_LIVE)
-        await page.get_by_text("No run is like that").wait_for()
+        await page.get_by_text("No matches").wait_for()
         await noted.run()
         table = page.get_by_role("region", name="Table of runs")
         await table.get_by_role("link", name="6,172 notes of run 1").wait_for()

@@ -16,7 +16,11 @@ from kasparro.supervise.ports import free_port
 from tests.conftest import ROOT, StartProgram
 
 TIMEOUT_SECONDS = 240
-PAGES = ("server/static/dashboard/index.html", "server/static/explorer/graphiql.min.js")
+PAGES = (
+    "server/static/dashboard/index.html",
+    "server/static/explorer/graphiql.min.js",
+    "server/static/swagger/swagger-ui-bundle.js",
+)
 PACKAGES = ("common", "db", "ingestor", "kasparro", "server")
 TYPED = tuple(f"{package}/py.typed" for package in PACKAGES)
 NOT_MINE = "raise SystemExit('this file of the working folder was imported')\n"

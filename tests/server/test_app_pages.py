@@ -103,6 +103,15 @@ async def test_an_explorer_that_was_never_built_says_how_to_build_it(
         assert (await response.json())["data"] == {"__typename": "Query"}
 
 
+async def test_docs_that_were_never_built_say_how_to_build_them(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.pages, "SWAGGER", tmp_path)
+    text = await page(service, "/docs")
+    assert "make web" in text
+    assert "/openapi.json" in text
+
+
 async def test_a_browser_may_still_send_a_query_in_the_address(service: Service) -> None:
     async with service.client.get(
         "/graphql", params={"query": "{ __typename }"}, headers=HTML

@@ -1,21 +1,33 @@
-// Copies what the explorer's page loads, and its licences, out of the packages to where the server looks for it.
+// Copies what the pages of GraphiQL and Swagger UI load, and the licences, out of the packages to
+// where the server looks for it.
 import { copyFileSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const target = join(here, "..", "..", "server", "static", "explorer");
-const files = {
-  "graphiql.min.css": "graphiql/graphiql.min.css",
-  "graphiql.min.js": "graphiql/graphiql.min.js",
-  "graphiql.LICENSE.txt": "graphiql/LICENSE",
-  "react.production.min.js": "react/umd/react.production.min.js",
-  "react-dom.production.min.js": "react-dom/umd/react-dom.production.min.js",
-  "react.LICENSE.txt": "react/LICENSE",
+const target = join(here, "..", "..", "server", "static");
+const pages = {
+  explorer: {
+    "graphiql.min.css": "graphiql/graphiql.min.css",
+    "graphiql.min.js": "graphiql/graphiql.min.js",
+    "graphiql.LICENSE.txt": "graphiql/LICENSE",
+    "react.production.min.js": "react/umd/react.production.min.js",
+    "react-dom.production.min.js": "react-dom/umd/react-dom.production.min.js",
+    "react.LICENSE.txt": "react/LICENSE",
+  },
+  swagger: {
+    "swagger-ui.css": "swagger-ui-dist/swagger-ui.css",
+    "swagger-ui-bundle.js": "swagger-ui-dist/swagger-ui-bundle.js",
+    "swagger-ui-bundle.LICENSE.txt": "swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt",
+    "swagger-ui.LICENSE.txt": "swagger-ui-dist/LICENSE",
+    "swagger-ui.NOTICE.txt": "swagger-ui-dist/NOTICE",
+  },
 };
 
-mkdirSync(target, { recursive: true });
-for (const [name, source] of Object.entries(files)) {
-  copyFileSync(join(here, "node_modules", source), join(target, name));
+for (const [page, files] of Object.entries(pages)) {
+  mkdirSync(join(target, page), { recursive: true });
+  for (const [name, source] of Object.entries(files)) {
+    copyFileSync(join(here, "node_modules", source), join(target, page, name));
+  }
+  console.log(`${page}: ${Object.keys(files).length} files in server/static/${page}`);
 }
-console.log(`explorer: ${Object.keys(files).length} files in server/static/explorer`);

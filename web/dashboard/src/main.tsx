@@ -1,21 +1,21 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app/app";
-import { prefetchRooms } from "./app/rooms";
+import { prefetchPages } from "./app/rooms";
 import { pageOf } from "./navigation/router";
 import { followCoins } from "./coins/live";
-import { askEarly } from "./coins/page";
+import { prefetchCoins } from "./coins/page";
 import { followRuns } from "./runs/live";
 import { followOverview } from "./overview/store";
 import "./styles/index.css";
 import { Boundary } from "./ui/boundary";
 
 // Before anything is drawn.
-if (pageOf(location.pathname).name === "coins") askEarly();
+if (pageOf(location.pathname).name === "coins") prefetchCoins();
 followCoins();
 followRuns();
 followOverview();
-prefetchRooms();
+prefetchPages();
 
 const root = document.getElementById("root");
 if (root)

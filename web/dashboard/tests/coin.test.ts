@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { joined } from "../src/coin/candles";
+import { mergeCandles } from "../src/coin/candles";
 import type { Candle, Listing } from "../src/coin/documents";
 import { layOut, valueAt } from "../src/coin/json";
 import { distance, standingOf } from "../src/coin/standing";
@@ -49,13 +49,16 @@ describe("stretches of candles", () => {
   });
 
   test("where they overlap the newer tells", () => {
-    const all = joined([candle("a", "1"), candle("b", "1")], [candle("b", "2"), candle("c", "1")]);
+    const all = mergeCandles(
+      [candle("a", "1"), candle("b", "1")],
+      [candle("b", "2"), candle("c", "1")],
+    );
     expect(all.map(({ start, close }) => start + close)).toEqual(["a1", "b2", "c1"]);
   });
 
   test("nothing new changes nothing", () => {
     const known = [candle("a", "1")];
-    expect(joined(known, [])).toBe(known);
+    expect(mergeCandles(known, [])).toBe(known);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { counts, type File, noted, unread } from "../src/sources/files";
+import { counts, type File, notesOf, unread } from "../src/sources/files";
 
 function file(change: Partial<File> = {}): File {
   return {
@@ -31,13 +31,13 @@ describe("a file in words", () => {
     );
   });
 
-  test("a note says how many times it was noted, and none repeats the columns that are not read", () => {
+  test("a note says how many times it was notesOf, and none repeats the columns that are not read", () => {
     const notes = [
       { text: "Columns that are not read: 7d", count: 1 },
       { text: "'lots' is no number - at `$.cap`", count: 3 },
       { text: "Rows are dated by the file", count: 1 },
     ];
-    expect(noted(file({ notes }))).toEqual([
+    expect(notesOf(file({ notes }))).toEqual([
       { text: "'lots' is no number - at `$.cap`", times: "3 times" },
       { text: "Rows are dated by the file", times: "" },
     ]);

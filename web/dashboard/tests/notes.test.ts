@@ -30,7 +30,7 @@ describe("how notes are shown", () => {
     ).toBe("");
   });
 
-  test("a note says how often it was noted where that is more than once; its text is no markup", () => {
+  test("a note says how often it was notesOf where that is more than once; its text is no markup", () => {
     const notes = [
       { about: "columns", text: "Columns that are not read: <b>", count: 1 },
       { about: "$.cap", text: "'much' is no number", count: 1_041 },

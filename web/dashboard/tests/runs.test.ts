@@ -70,7 +70,7 @@ describe("why a source is not well", () => {
   test("failures come with what went wrong", () => {
     const lastRun = { status: "FAILURE", message: "The source answered 503." } as Source["lastRun"];
     expect(trouble(source({ health: "DOWN", consecutiveFailures: 3, lastRun }))).toBe(
-      "3 failures in a row (The source answered 503)",
+      "3 consecutive failures (The source answered 503)",
     );
     expect(trouble(source({ consecutiveFailures: 1 }))).toBe("1 failure");
   });
@@ -79,7 +79,7 @@ describe("why a source is not well", () => {
     expect(
       trouble(source({ lastRun: { status: "PARTIAL", failed: 5 } as Source["lastRun"] })),
     ).toBe("5 records of the last run could not be read");
-    expect(trouble(source({}))).toBe("no run has ended for longer than three polls");
+    expect(trouble(source({}))).toBe("no run has finished within three polls");
     expect(trouble(source({ health: "OK" }))).toBeNull();
   });
 });

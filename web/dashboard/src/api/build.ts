@@ -42,12 +42,12 @@ export async function lookForBuild(): Promise<void> {
 
 /**
  * Load the page again because a part of its code is missing: after an upgrade the new page asks for what there is. By
- * itself a page does so once for each build; with `isWanted` a person asked for it. Does nothing where the server does
+ * itself a page does so once for each build; with `isForced` a person asked for it. Does nothing where the server does
  * not answer.
  */
-export async function reload({ isWanted }: { isWanted: boolean }): Promise<void> {
+export async function reload({ isForced }: { isForced: boolean }): Promise<void> {
   const build = await askForBuild();
-  if (build === null || (build === sessionStorage.getItem(RELOADED) && !isWanted)) return;
+  if (build === null || (build === sessionStorage.getItem(RELOADED) && !isForced)) return;
   sessionStorage.setItem(RELOADED, build);
   location.reload();
 }

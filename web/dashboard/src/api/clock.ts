@@ -1,9 +1,9 @@
-// The server's time: ages are told by its clock, not by that of whoever looks.
+// The server's time: ages are measured by its clock, not by the browser's.
 let offset = 0;
 let known = false;
 
 /** Learn from an answer's Date header, which has whole seconds. */
-export function heardTime(header: string | null): void {
+export function recordServerTime(header: string | null): void {
   const time = header === null ? Number.NaN : Date.parse(header);
   if (Number.isNaN(time)) return;
   const difference = time + 500 - Date.now();

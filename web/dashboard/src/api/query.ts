@@ -5,7 +5,7 @@ import { request } from "./request";
 import { connection } from "./socket";
 import { useStore } from "./store";
 
-export interface Queried<Result> {
+export interface QueryState<Result> {
   /** The last answer; what is shown stays while it is asked for again. */
   data: Result | null;
   error: unknown;
@@ -22,7 +22,7 @@ interface Answered<Result> {
 export function useQuery<Result, Variables>(
   document: TadaDocumentNode<Result, Variables>,
   variables: Variables,
-): Queried<Result> {
+): QueryState<Result> {
   const key = JSON.stringify(variables);
   const [answered, setAnswered] = useState<Answered<Result>>({ key, data: null, error: null });
   const [version, setVersion] = useState(0);

@@ -1,6 +1,6 @@
 // One GraphQL operation over HTTP.
 import { print } from "@0no-co/graphql.web";
-import { heardTime } from "./clock";
+import { recordServerTime } from "./clock";
 import type { TadaDocumentNode } from "./graphql";
 import { ROOT } from "./root";
 
@@ -62,12 +62,12 @@ export async function requestText<Result, Variables>(
       body: JSON.stringify({ query: print(document), variables }),
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
-    heardTime(response.headers.get("Date"));
+    recordServerTime(response.headers.get("Date"));
     return await response.text();
   } catch (error) {
     signal?.throwIfAborted();
     throw new UnreachableError(
-      timeout.aborted ? "The server did not answer in time." : "The server cannot be reached.",
+      timeout.aborted ? "The server did not respond in time." : "The server cannot be reached.",
       {
         cause: error,
       },
@@ -81,7 +81,7 @@ export function read(text: string): unknown {
   try {
     answer = JSON.parse(text) as Answer;
   } catch {
-    throw new RefusedError("The server's answer is no JSON.", undefined);
+    throw new RefusedError("The server's response is not JSON.", undefined);
   }
   const first = answer.errors?.[0];
   if (first) throw new RefusedError(first.message, first.extensions?.code);

@@ -15,7 +15,7 @@ export interface Carrier<Message> {
 export interface Follower<Message> {
   /** Take in a message and return its cursor. */
   onMessage: (message: Message) => string;
-  /** What happened before this moment was not, or may not have been, told: read the present state. */
+  /** Messages before this moment may be missing: read the present state. */
   onGap: () => void;
 }
 

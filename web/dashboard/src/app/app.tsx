@@ -71,7 +71,7 @@ function Room({ page }: { page: Page }) {
       return <SourcesPage />;
     case "missing":
       return (
-        <Empty isPage title="There is no such page">
+        <Empty isPage title="Page not found">
           <p>
             <Link href={paths.coins}>All coins</Link>
           </p>

@@ -1,4 +1,4 @@
-// What a person must know before trusting what is shown: no connection, updates left out, sources that say nothing new.
+// Warnings above every page: no connection, a newer version, missed updates, stale sources.
 import { type ReactNode, useEffect } from "react";
 import { isOutdated, lookForBuild } from "../api/build";
 import { connection, reconnect } from "../api/socket";
@@ -39,9 +39,9 @@ function Offline() {
     <Line kind="bad">
       <strong>Offline.</strong>{" "}
       {epoch > 0
-        ? `No connection since ${clockTime(since)}: what is shown is from then.`
-        : "The live connection cannot be made."}{" "}
-      Trying again by itself.{" "}
+        ? `No connection since ${clockTime(since)}. The values shown are from that time.`
+        : "The live connection failed."}{" "}
+      The page reconnects automatically.{" "}
       <button type="button" className="link" onClick={reconnect}>
         Try now
       </button>
@@ -51,14 +51,14 @@ function Offline() {
 
 function Outdated() {
   const { epoch } = useStore(connection);
-  // Whoever answers after a break may be of another version.
+  // After a break the server may be of another version.
   useEffect(() => {
     if (epoch > 1) void lookForBuild();
   }, [epoch]);
   if (!useStore(isOutdated)) return null;
   return (
     <Line kind="caution">
-      <strong>Updated.</strong> There is a newer version of this page; the next click on a link
+      <strong>Updated.</strong> A newer version of this page is available. The next click on a link
       loads it.{" "}
       <button type="button" className="link" onClick={() => location.reload()}>
         Load it now
@@ -81,14 +81,14 @@ function Behind() {
 function Stale() {
   const { sources } = useOverview();
   const troubled = (sources ?? []).flatMap((source: Source) => {
-    const told = trouble(source);
-    return told && source.enabled ? [{ source, told }] : [];
+    const problem = trouble(source);
+    return problem && source.enabled ? [{ source, problem }] : [];
   });
   if (troubled.length === 0) return null;
   return (
     <Line kind="caution">
       <strong>Stale or incomplete.</strong>{" "}
-      {troubled.map(({ source, told }) => `${source.name}: ${told}`).join("; ")}.{" "}
+      {troubled.map(({ source, problem }) => `${source.name}: ${problem}`).join("; ")}.{" "}
       <Link href={paths.sources}>Sources</Link>
     </Line>
   );

@@ -75,9 +75,9 @@ function LiveSign() {
 }
 
 const THEMES = {
-  system: { icon: <SystemIcon />, label: "Theme: as the system; change to light" },
-  light: { icon: <SunIcon />, label: "Theme: light; change to dark" },
-  dark: { icon: <MoonIcon />, label: "Theme: dark; change to the system's" },
+  system: { icon: <SystemIcon />, label: "Theme: system. Switch to light" },
+  light: { icon: <SunIcon />, label: "Theme: light. Switch to dark" },
+  dark: { icon: <MoonIcon />, label: "Theme: dark. Switch to system" },
 };
 
 function ThemeButton() {

@@ -12,6 +12,6 @@ export const RunsPage = part(() => import("../runs/page"), options);
 export const SourcesPage = part(() => import("../sources/page"), options);
 
 /** Load the code of every page ahead: once the server is away, or has another version, it cannot be had. */
-export function prefetchRooms(): void {
+export function prefetchPages(): void {
   void whenIdle([CoinPage, RunsPage, SourcesPage, Chart].map(({ prefetch }) => prefetch));
 }

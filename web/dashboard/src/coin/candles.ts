@@ -1,4 +1,4 @@
-// The candles of one coin at one interval: the newest first, older ones as somebody looks back, the last ones again as
+// The candles of one coin at one interval: the newest first, older ones as the user scrolls back, the last ones again as
 // prices come in.
 import { serverNow } from "../api/clock";
 import { request } from "../api/request";
@@ -55,7 +55,7 @@ export class CandleFeed {
       const from = last ? Date.parse(last.start) : serverNow() - SPAN * INTERVALS[this.interval].ms;
       const fresh = await this.#read(from, null);
       this.state.set({
-        candles: joined(candles, fresh),
+        candles: mergeCandles(candles, fresh),
         loaded: true,
         hasOlder: hasOlder && (candles.length > 0 || fresh.length > 0),
         error: null,
@@ -76,7 +76,7 @@ export class CandleFeed {
       const to = Date.parse(first.start);
       const older = await this.#read(to - SPAN * INTERVALS[this.interval].ms, to);
       this.state.patch({
-        candles: joined(older, this.state.get().candles),
+        candles: mergeCandles(older, this.state.get().candles),
         hasOlder: older.length > 0,
       });
     });
@@ -105,7 +105,10 @@ export class CandleFeed {
 }
 
 /** Two stretches that may overlap; where they do the later one tells. */
-export function joined(older: readonly Candle[], newer: readonly Candle[]): readonly Candle[] {
+export function mergeCandles(
+  older: readonly Candle[],
+  newer: readonly Candle[],
+): readonly Candle[] {
   const first = newer[0];
   return first ? [...older.filter(({ start }) => start < first.start), ...newer] : older;
 }

@@ -83,7 +83,7 @@ export default function Chart({ candles, shape, label, onOlder, ref }: ChartProp
   );
 }
 
-/** What the prices are drawn as; made anew where that changes. */
+/** What the prices are drawn as; created again when that changes. */
 function useSeries(chart: React.RefObject<IChartApi | null>, shape: Shape, scale: number) {
   const series = useRef<Series>(null);
   useEffect(() => {
@@ -114,7 +114,7 @@ function useSeries(chart: React.RefObject<IChartApi | null>, shape: Shape, scale
   return series;
 }
 
-/** What the keys of somebody without a mouse do. */
+/** Move and zoom by keyboard. */
 function moveBy(event: KeyboardEvent, chart: IChartApi): void {
   const time = chart.timeScale();
   const actions: Record<string, () => void> = {

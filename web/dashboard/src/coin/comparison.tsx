@@ -1,4 +1,4 @@
-// The sources side by side: each fact as each source tells it, and which of them the merged record took.
+// The sources side by side: each value of each source, and which of them the merged record uses.
 import type { ReactNode } from "react";
 import { compact, exact, percent, spread, whole } from "../format/number";
 import { Ago, Change, Nothing, Price } from "../ui/values";
@@ -32,7 +32,7 @@ const LINES: Line[] = [
     ),
   },
   {
-    label: "From the median",
+    label: "Deviation from median",
     tell: (listing, standing) => <FromMedian listing={listing} standing={standing} />,
   },
   {
@@ -51,18 +51,21 @@ const LINES: Line[] = [
     tell: ({ volume24hUsd }) => <Dollars value={volume24hUsd} />,
   },
   { label: "Rank", field: "rank", tell: ({ rank }) => (rank === null ? <Nothing /> : whole(rank)) },
-  { label: "Circulating", tell: ({ circulatingSupply }) => <Units value={circulatingSupply} /> },
+  {
+    label: "Circulating supply",
+    tell: ({ circulatingSupply }) => <Units value={circulatingSupply} />,
+  },
   { label: "Total supply", tell: ({ totalSupply }) => <Units value={totalSupply} /> },
-  { label: "Greatest supply", tell: ({ maxSupply }) => <Units value={maxSupply} /> },
+  { label: "Max supply", tell: ({ maxSupply }) => <Units value={maxSupply} /> },
   { label: "Name", field: "name", tell: ({ name }) => name ?? <Nothing /> },
-  { label: "Symbol as sent", tell: ({ symbol }) => <code>{symbol}</code> },
-  { label: "Id there", tell: ({ externalId }) => <code>{externalId}</code> },
+  { label: "Original symbol", tell: ({ symbol }) => <code>{symbol}</code> },
+  { label: "Provider id", tell: ({ externalId }) => <code>{externalId}</code> },
   { label: "Observed", tell: ({ observedAt }) => <Ago instant={observedAt} /> },
   { label: "First seen", tell: ({ firstSeenAt }) => <Ago instant={firstSeenAt} /> },
   { label: "Last seen", tell: ({ lastSeenAt }) => <Ago instant={lastSeenAt} /> },
   {
     label: "Still listed",
-    tell: ({ active }) => (active ? "yes" : <span className="warn">no longer</span>),
+    tell: ({ active }) => (active ? "yes" : <span className="warn">no</span>),
   },
 ];
 
@@ -73,7 +76,7 @@ export function Comparison({ listings, provenance, spreadPercent }: ComparisonPr
       <div className="card-head">
         <h2 id="sources">Sources side by side</h2>
         <p className="faint small">
-          <span className="taken" aria-hidden="true" /> marks what the merged record took
+          <span className="taken" aria-hidden="true" /> marks the values that the merged record uses
         </p>
       </div>
       <Strip listings={listings} standing={standing} spreadPercent={spreadPercent} />
@@ -95,7 +98,7 @@ export function Comparison({ listings, provenance, spreadPercent }: ComparisonPr
                 <th scope="row">{label}</th>
                 {listings.map((listing) => (
                   <td key={listing.id} className="number">
-                    {field !== undefined && isTaken(provenance, field, listing) && <Taken />}
+                    {field !== undefined && isUsed(provenance, field, listing) && <UsedMark />}
                     {tell(listing, standing)}
                   </td>
                 ))}
@@ -108,23 +111,23 @@ export function Comparison({ listings, provenance, spreadPercent }: ComparisonPr
   );
 }
 
-function isTaken(provenance: Provenance, field: string, { source, externalId }: Listing): boolean {
+function isUsed(provenance: Provenance, field: string, { source, externalId }: Listing): boolean {
   return provenance.some(
     (entry) => entry.field === field && entry.source === source && entry.externalId === externalId,
   );
 }
 
-function Taken() {
+function UsedMark() {
   return (
-    <span className="taken" title="The merged record took this one">
-      <span className="unseen">taken: </span>
+    <span className="taken" title="Used by the merged record">
+      <span className="unseen">used: </span>
     </span>
   );
 }
 
 function FromMedian({ listing, standing }: { listing: Listing; standing: Standing }) {
   if (listing.priceUsd === null || standing.median === null) return <Nothing />;
-  if (!standing.fresh.has(listing.id)) return <span className="faint">too old to count</span>;
+  if (!standing.fresh.has(listing.id)) return <span className="faint">stale, not counted</span>;
   return (
     <span className="faint">{percent(distance(Number(listing.priceUsd), standing.median), 3)}</span>
   );

@@ -20,7 +20,7 @@ const VIEWS: [View, string][] = [
   ["table", "Table"],
 ];
 
-// Where there is little past yet, a shorter interval shows more of it; until somebody chooses.
+// Where there is little past yet, a shorter interval shows more of it; until the user chooses.
 const SHORTER: Partial<Record<Interval, Interval>> = { H1: "M15", M15: "M1" };
 const FEW = 24;
 
@@ -66,7 +66,7 @@ export function History(props: HistoryProps) {
           value={feed.interval}
           onChange={choose}
         />
-        <Segments label="Shown as" options={VIEWS} value={view} onChange={setView} />
+        <Segments label="Chart type" options={VIEWS} value={view} onChange={setView} />
         {view !== "table" && <ZoomButtons handle={handle} />}
       </div>
       {state.error !== null && <Problem error={state.error} retry={() => void feed.refresh()} />}
@@ -84,13 +84,11 @@ export function History(props: HistoryProps) {
           />
         )}
         {state.loaded && state.candles.length === 0 && (
-          <p className="chart-note faint">
-            No price has changed in the time that this interval shows.
-          </p>
+          <p className="chart-note faint">No price has changed in this time range.</p>
         )}
       </div>
       <p className="faint small chart-foot">
-        Times in UTC; a stretch in which no price changed has no candle. Charts by{" "}
+        Times are in UTC. An interval without a price change has no candle. Charts by{" "}
         <a href="https://www.tradingview.com/" rel="noreferrer">
           TradingView Lightweight Charts
         </a>
@@ -149,7 +147,7 @@ function CandleTable({ candles }: { candles: readonly Candle[] }) {
         <thead>
           <tr>
             <th scope="col">Begins (UTC)</th>
-            {["Open", "High", "Low", "Close", "Points"].map((label) => (
+            {["Open", "High", "Low", "Close", "Samples"].map((label) => (
               <th key={label} scope="col" className="number">
                 {label}
               </th>

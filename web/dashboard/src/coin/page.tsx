@@ -48,7 +48,7 @@ export default function CoinPage({ ticker }: { ticker: string }) {
           )}
         </>
       ) : data ? (
-        <Empty isPage title={`No coin trades under ${ticker}`}>
+        <Empty isPage title={`No coin has the ticker ${ticker}`}>
           <p>
             <Link href={`${paths.coins}?q=${encodeURIComponent(ticker)}`}>Search for it</Link>
           </p>

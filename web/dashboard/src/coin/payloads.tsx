@@ -61,11 +61,13 @@ function PayloadText({ listing: { source, externalId, observedAt } }: { listing:
       <Problem error={error} />
     );
   if (text === "null")
-    return <p className="card-note faint">No payload of this listing is kept.</p>;
+    return <p className="card-note faint">No payload is stored for this listing.</p>;
   return (
     <div className="payload">
       <div className="payload-head faint small">
-        <span>{bytes(new TextEncoder().encode(text).length)}, every number as it was sent</span>
+        <span>
+          {bytes(new TextEncoder().encode(text).length)}, every number exactly as the source sent it
+        </span>
         <CopyButton text={text} />
       </div>
       <pre className="scroll tall" tabIndex={0} role="region" aria-label="Payload">

@@ -1,4 +1,4 @@
-// Other assets under the same ticker: they give nothing to the record, and are shown so that nobody mistakes one for it.
+// Other assets under the same ticker: the merged record does not use their values.
 import type { ReactNode } from "react";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
 import type { Listing } from "./documents";
@@ -10,12 +10,12 @@ export function Rivals({ ticker, rivals }: { ticker: string; rivals: readonly Li
         <h2 id="rivals">Rivals for {ticker}</h2>
         {rivals.length > 0 && (
           <p className="faint small">
-            Other assets that use the ticker; nothing of them is in the record above.
+            Other assets with this ticker. The record above does not use their values.
           </p>
         )}
       </div>
       {rivals.length === 0 ? (
-        <p className="card-note faint">No other asset trades under this ticker.</p>
+        <p className="card-note faint">No other asset uses this ticker.</p>
       ) : (
         <RivalTable rivals={rivals} />
       )}
@@ -31,7 +31,7 @@ interface Column {
 
 const COLUMNS: Column[] = [
   { label: "Source", tell: ({ source }) => source },
-  { label: "Id there", tell: ({ externalId }) => <code>{externalId}</code> },
+  { label: "Provider id", tell: ({ externalId }) => <code>{externalId}</code> },
   { label: "Price", isNumber: true, tell: ({ priceUsd }) => <Price value={priceUsd} /> },
   {
     label: "24h",

@@ -25,7 +25,7 @@ export class CoinList {
     loading: false,
     error: null,
   });
-  /** How far down somebody has scrolled, in pixels; for when they come back. */
+  /** The scroll position in pixels, restored when the user comes back. */
   offset = 0;
   #cursor: string | null = null;
   #known = new Set<string>();
@@ -96,7 +96,7 @@ export class CoinList {
       const { coins } = await request(CoinCount, { filter: this.filter }, { signal });
       this.state.patch({ total: coins.totalCount });
     } catch {
-      // The page itself tells of what is wrong; without a count the table is as good.
+      // The page request reports the error. The table works without a count.
     }
   }
 }

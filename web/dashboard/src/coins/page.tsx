@@ -14,21 +14,21 @@ import { Table } from "./table";
 import { Toolbar } from "./toolbar";
 import { viewOf } from "./view";
 
-// The list outlives the page: whoever comes back from a coin finds it as it was.
-let kept: { key: string; list: CoinList } | undefined;
+// The list outlives the page: on the way back from a coin it is as it was.
+let current: { key: string; list: CoinList } | undefined;
 
 function listFor(search: URLSearchParams): CoinList {
   const view = viewOf(search);
   const key = JSON.stringify(view);
-  if (kept?.key !== key) {
-    kept?.list.close();
-    kept = { key, list: new CoinList(view.filter, view.order) };
+  if (current?.key !== key) {
+    current?.list.close();
+    current = { key, list: new CoinList(view.filter, view.order) };
   }
-  return kept.list;
+  return current.list;
 }
 
 /** Ask for the first page before anything is drawn. */
-export function askEarly(): void {
+export function prefetchCoins(): void {
   void listFor(new URLSearchParams(location.search)).loadMore();
 }
 
@@ -71,13 +71,13 @@ export function CoinsPage() {
 function NoCoins({ isFiltered }: { isFiltered: boolean }) {
   if (isFiltered)
     return (
-      <Empty title="No coin is like that">
-        <p>Change the search or take a filter away.</p>
+      <Empty title="No matches">
+        <p>Change the search or remove a filter.</p>
       </Empty>
     );
   return (
     <Empty title="No coins yet">
-      <p>They appear here as soon as the first run has stored some.</p>
+      <p>Coins appear here after the first run has stored some.</p>
     </Empty>
   );
 }
@@ -105,7 +105,7 @@ function SortAgain({ list }: { list: CoinList }) {
   if (!moved) return null;
   return (
     <button type="button" className="quiet" onClick={() => void list.reload()}>
-      Values have moved: sort again
+      Values have changed: sort again
     </button>
   );
 }
@@ -126,13 +126,13 @@ function Figures() {
         <dd>{stats ? whole(stats.totalListings) : "…"}</dd>
       </div>
       <div>
-        <dt>Sources well</dt>
+        <dt>Healthy sources</dt>
         <dd className={failing.length > 0 ? "warn" : ""}>
           {sources ? `${sources.length - failing.length} of ${sources.length}` : "…"}
         </dd>
       </div>
       <div>
-        <dt>Last good run</dt>
+        <dt>Last successful run</dt>
         <dd>
           {stats ? (
             stats.lastSuccess ? (

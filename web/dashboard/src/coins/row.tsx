@@ -20,7 +20,7 @@ interface RowProps {
   top: number;
 }
 
-/** One coin; it draws itself anew when its own ticker changes and not before. */
+/** One coin; it draws itself again only when its own ticker changes. */
 export const Row = memo(function Row({ ticker, index, top }: RowProps) {
   const coin = useCoin(ticker);
   if (!coin) return null;

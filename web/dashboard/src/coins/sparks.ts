@@ -1,4 +1,4 @@
-// The small curve of each coin: its last day, or its last hour where there is no longer past yet. Asked for only for rows
+// The small curve of each coin: its last day, or its last hour while there is less history. Asked for only for rows
 // that are looked at, a batch of them at a time.
 import { serverNow } from "../api/clock";
 import { type ResultOf } from "../api/graphql";
@@ -26,9 +26,9 @@ type Series = ResultOf<typeof Sparklines>["coins"]["nodes"][number]["day"];
 
 export class SparkStore {
   readonly #sparks = new Map<string, Spark>();
-  readonly #askedAt = new Map<string, number>();
+  readonly #requestedAt = new Map<string, number>();
   readonly #listeners = new Map<string, () => void>();
-  #wanted = new Set<string>();
+  #pending = new Set<string>();
   #scheduled = false;
 
   get(ticker: string): Spark | undefined {
@@ -38,10 +38,10 @@ export class SparkStore {
   /** Follow the curve of a row that is looked at; it is asked for unless it is known and fresh. */
   subscribe(ticker: string, listener: () => void): () => void {
     this.#listeners.set(ticker, listener);
-    this.#askUnlessAskedFor(ticker, FRESH_MS);
+    this.#requestUnlessRecent(ticker, FRESH_MS);
     return () => {
       if (this.#listeners.get(ticker) === listener) this.#listeners.delete(ticker);
-      this.#wanted.delete(ticker);
+      this.#pending.delete(ticker);
     };
   }
 
@@ -49,7 +49,7 @@ export class SparkStore {
   extend(ticker: string, at: number, price: number): void {
     const spark = this.#sparks.get(ticker);
     const last = spark?.points.at(-1);
-    if (spark && spark.span < DAY_MS) this.#askUnlessAskedFor(ticker, GROWING_MS);
+    if (spark && spark.span < DAY_MS) this.#requestUnlessRecent(ticker, GROWING_MS);
     if (!spark || !last || at <= last[0]) return;
     const points = [
       ...spark.points.filter(([time]) => time > at - spark.span),
@@ -58,26 +58,26 @@ export class SparkStore {
     this.#set(ticker, { ...spark, points });
   }
 
-  #askUnlessAskedFor(ticker: string, milliseconds: number): void {
-    if (Date.now() - (this.#askedAt.get(ticker) ?? 0) <= milliseconds) return;
-    this.#wanted.add(ticker);
+  #requestUnlessRecent(ticker: string, milliseconds: number): void {
+    if (Date.now() - (this.#requestedAt.get(ticker) ?? 0) <= milliseconds) return;
+    this.#pending.add(ticker);
     this.#schedule();
   }
 
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setTimeout(() => void this.#ask(), GATHER_MS);
+    setTimeout(() => void this.#request(), GATHER_MS);
   }
 
-  async #ask(): Promise<void> {
+  async #request(): Promise<void> {
     this.#scheduled = false;
-    const tickers = [...this.#wanted].slice(0, BATCH);
+    const tickers = [...this.#pending].slice(0, BATCH);
     for (const ticker of tickers) {
-      this.#wanted.delete(ticker);
-      this.#askedAt.set(ticker, Date.now());
+      this.#pending.delete(ticker);
+      this.#requestedAt.set(ticker, Date.now());
     }
-    if (this.#wanted.size > 0) this.#schedule();
+    if (this.#pending.size > 0) this.#schedule();
     const now = serverNow();
     const [day, hour] = [DAY_MS, HOUR_MS].map((span) => new Date(now - span).toISOString()) as [
       string,
@@ -87,8 +87,8 @@ export class SparkStore {
       const { coins } = await request(Sparklines, { tickers, first: tickers.length, day, hour });
       for (const coin of coins.nodes) this.#set(coin.ticker, choose(coin.day, coin.hour));
     } catch {
-      // A row without its curve still says everything; whoever looks again asks again.
-      for (const ticker of tickers) this.#askedAt.delete(ticker);
+      // A row works without its curve. The next look at it requests the curve again.
+      for (const ticker of tickers) this.#requestedAt.delete(ticker);
     }
   }
 

@@ -33,7 +33,7 @@ export class CoinStore {
     };
   }
 
-  /** Be told once a flush in which anything changed. */
+  /** Call `listener` once for each flush in which anything changed. */
   subscribeAny(listener: Listener): () => void {
     this.#anyListeners.add(listener);
     return () => this.#anyListeners.delete(listener);
@@ -59,7 +59,7 @@ export class CoinStore {
     });
   }
 
-  // An answer may have been written before, and come after, a message that tells more.
+  // An answer may have been written before, and come after, a newer message.
   #isNews(coin: Coin): boolean {
     const known = this.#coins.get(coin.ticker);
     return !known || coin.ingestedAt >= known.ingestedAt;

@@ -32,7 +32,7 @@ const COLUMNS: Column[] = [
   {
     name: "spark",
     label: "Trend",
-    hint: "The last 24 hours; the last hour where there is no longer past yet",
+    hint: "The last 24 hours, or the last hour while there is less history",
   },
   { name: "cap", label: "Market cap", sort: "MARKET_CAP_USD", number: true },
   { name: "volume", label: "Volume 24h", sort: "VOLUME_24H_USD", number: true },
@@ -128,7 +128,7 @@ export function Table({ list, state }: TableProps) {
         <p className="faint more">
           {error
             ? ""
-            : `${whole(tickers.length)} of ${total === null ? "more" : whole(total)} read …`}
+            : `${whole(tickers.length)} of ${total === null ? "more" : whole(total)} loaded …`}
         </p>
       )}
     </div>

@@ -36,7 +36,7 @@ export function Toolbar({ search, order }: { search: URLSearchParams; order: Coi
           ["up", "Gainers"],
           ["down", "Losers"],
         ]}
-        any="Any 24h"
+        any="Any change"
       />
       <Toggle
         name="disputed"
@@ -140,7 +140,7 @@ function SortChoice({ order }: { order: CoinOrder }) {
       </select>
       <button
         type="button"
-        aria-label={order.direction === "ASC" ? "Ascending; turn" : "Descending; turn"}
+        aria-label={order.direction === "ASC" ? "Ascending; reverse" : "Descending; reverse"}
         onClick={() => replaceSearch(sortedBy(order, order.field))}
       >
         {directions}

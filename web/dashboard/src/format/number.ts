@@ -22,7 +22,7 @@ const SPREAD = new Intl.NumberFormat("en", {
   maximumSignificantDigits: 3,
 });
 
-/** A price as it is shown: `lead`, then after the point `zeros` zeros that are told as a small number, then `digits`. */
+/** A price as it is shown: `lead`, then after the point `zeros` zeros that are shown as a small number, then `digits`. */
 export interface ShownPrice {
   lead: string;
   zeros: number;
@@ -78,7 +78,7 @@ export function isRounded(decimal: string): boolean {
   return zeros > 0 || Number(lead.replaceAll(",", "")) !== Number(decimal);
 }
 
-/** "1.70T", "12.34M", "812.00", and where there are no such letters "1.14E24". */
+/** "1.70T", "12.34M", "812.00", and beyond those letters "1.14E24". */
 export function compact(decimal: string): string {
   const value = Number(decimal);
   return (value < LETTERLESS ? COMPACT : SCIENTIFIC).format(value);

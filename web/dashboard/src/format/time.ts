@@ -30,7 +30,7 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(milliseconds / HOUR)} h ${Math.floor((milliseconds % HOUR) / MINUTE)} min`;
 }
 
-/** A period that somebody set: "10 s", "5 min", "1 h 30 min". */
+/** A configured period: "10 s", "5 min", "1 h 30 min". */
 export function period(seconds: number): string {
   const parts = [
     [Math.floor(seconds / 3600), "h"],
@@ -48,7 +48,7 @@ export function exactTime(instant: string | number): string {
   return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
 }
 
-/** "10:31:05", in the time zone of whoever looks. */
+/** "10:31:05", in the browser's time zone. */
 export function clockTime(instant: number): string {
   return new Date(instant).toLocaleTimeString("en-GB");
 }

@@ -6,10 +6,10 @@ import { scheduleOverview } from "../overview/store";
 import { type Run, RunPage, RunUpdates } from "./documents";
 import { runStore } from "./store";
 
-/** The run that was told of last, for lists to put in front. */
+/** The run of the newest message; lists put it in front. */
 export const latest = new Store<Run | null>(null);
 
-/** How often the stream was broken off with something lost: lists read themselves anew when it moves. */
+/** How often the stream was broken off with something lost: lists load again when it changes. */
 export const runGaps = new Store(0);
 
 const NEWEST = 20;
@@ -32,6 +32,6 @@ async function catchUp(): Promise<void> {
     runStore.put(runs.nodes);
     runGaps.set(runGaps.get() + 1);
   } catch {
-    // Offline again: the next connection tells of a gap, too.
+    // Offline again: the next connection reports a gap, too.
   }
 }

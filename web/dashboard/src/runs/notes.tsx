@@ -1,4 +1,4 @@
-// What runs noted: how much beside a status, and each note with its text.
+// What runs notesOf: how much beside a status, and each note with its text.
 import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import type { RunNote } from "../overview/documents";
@@ -19,7 +19,7 @@ export function NoteBadge({ run: { id, noteCount } }: { run: { id: string; noteC
   );
 }
 
-/** Each note, and how often it was noted where that is more than once. */
+/** Each note, and how often it was notesOf where that is more than once. */
 export function NoteList({ notes }: { notes: readonly RunNote[] }) {
   return (
     <ul className="run-notes">

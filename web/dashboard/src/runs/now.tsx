@@ -40,10 +40,10 @@ function SourceNow({ source }: { source: Source }) {
       {run ? (
         <StatusBadge status={run.status} />
       ) : (
-        <span className="badge">{source.enabled ? "Never run" : "Switched off"}</span>
+        <span className="badge">{source.enabled ? "Never run" : "Disabled"}</span>
       )}
       <Bar run={run} expected={source.listingCount} name={source.name} />
-      <span className="faint now-told">{run && <Told run={run} />}</span>
+      <span className="faint now-counts">{run && <RunCounts run={run} />}</span>
       <span className="faint number">
         <NextRun source={source} run={run} />
       </span>
@@ -66,7 +66,7 @@ function Bar({ run, expected, name }: { run: Run | undefined; expected: number; 
       aria-valuetext={
         isRunning
           ? `${whole(run.processed)} of about ${whole(expected)} records`
-          : "no run under way"
+          : "no run in progress"
       }
     >
       <span style={{ width: `${share * 100}%` }} />
@@ -74,7 +74,7 @@ function Bar({ run, expected, name }: { run: Run | undefined; expected: number; 
   );
 }
 
-function Told({ run }: { run: Run }) {
+function RunCounts({ run }: { run: Run }) {
   return (
     <>
       <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link> {whole(run.processed)} read,{" "}
@@ -88,7 +88,7 @@ function Told({ run }: { run: Run }) {
 function NextRun({ source, run }: { source: Source; run: Run | undefined }) {
   const isRunning = run?.status === "RUNNING";
   const text = useNow((now) => {
-    if (isRunning) return `for ${span(now - Date.parse(run.startedAt))}`;
+    if (isRunning) return `running for ${span(now - Date.parse(run.startedAt))}`;
     if (!source.enabled || source.nextRunAt === null) return "not polled";
     const next = Date.parse(source.nextRunAt);
     return next <= now ? "due" : `next ${ago(next, now)}`;

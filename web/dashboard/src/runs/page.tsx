@@ -71,7 +71,7 @@ function Runs() {
           name="notes"
           value={withNotes ? WITH_NOTES : null}
           options={[[WITH_NOTES, "With notes"]]}
-          any="With or without notes"
+          any="Any notes"
         />
       </div>
       {error !== null && <Problem error={error} retry={() => void list.reload()} />}
@@ -80,12 +80,12 @@ function Runs() {
       ) : loading ? (
         <Waiting />
       ) : (
-        error === null && <Empty title="No run is like that" />
+        error === null && <Empty title="No matches" />
       )}
       {hasMore && ids.length > 0 && (
         <p className="card-note">
           <button type="button" disabled={loading} onClick={() => void list.loadMore()}>
-            {loading ? "Reading …" : "Older runs"}
+            {loading ? "Loading …" : "Older runs"}
           </button>
         </p>
       )}
@@ -93,7 +93,7 @@ function Runs() {
   );
 }
 
-const NUMBERS = ["Took", "Pages", "Read", "Changed", "Unchanged", "Rejected"];
+const NUMBERS = ["Duration", "Pages", "Read", "Changed", "Unchanged", "Rejected"];
 
 function RunTable({ ids }: { ids: readonly string[] }) {
   return (
@@ -104,7 +104,7 @@ function RunTable({ ids }: { ids: readonly string[] }) {
             <th scope="col">Run</th>
             <th scope="col">Source</th>
             <th scope="col">Status</th>
-            <th scope="col">Began</th>
+            <th scope="col">Started</th>
             {NUMBERS.map((label) => (
               <th key={label} scope="col" className="number">
                 {label}

@@ -1,4 +1,4 @@
-// One run: how it fares or ended, and what it could not read.
+// One run: its state, its notes and its rejected records.
 import { useCallback, useEffect, useEffectEvent, useState } from "react";
 import { useQuery } from "../api/query";
 import { request } from "../api/request";
@@ -24,7 +24,7 @@ export function RunDetail({ id }: { id: string }) {
   }, [read]);
   const run = useRun(id) ?? read;
   const noteCount = run?.noteCount ?? 0;
-  // What tells of a run that goes on tells how many notes it has, not which.
+  // An update of a running run has the number of its notes, not their text.
   const reloadNotes = useEffectEvent(() => {
     if (read && noteCount > read.noteCount) reload();
   });
@@ -40,12 +40,12 @@ export function RunDetail({ id }: { id: string }) {
       {run ? (
         <>
           <Head run={run} />
-          {read && read.notes.length > 0 && <Noted notes={read.notes} count={read.noteCount} />}
-          <Rejected id={id} failed={run.failed} />
+          {read && read.notes.length > 0 && <Notes notes={read.notes} count={read.noteCount} />}
+          <RejectionList id={id} failed={run.failed} />
         </>
       ) : data ? (
-        <Empty isPage title={`There is no ${id.replace("_", " ")}`}>
-          <p>Its address may be wrong.</p>
+        <Empty isPage title={`${id.replace("_", " ").replace("run", "Run")} not found`}>
+          <p>Check the address.</p>
         </Empty>
       ) : (
         error === null && <Waiting label="Loading the run" />
@@ -74,10 +74,10 @@ function Head({ run }: { run: Run }) {
         </p>
       )}
       <dl className="facts run-facts">
-        <Fact label="Began">
+        <Fact label="Started">
           <Ago instant={run.startedAt} />
         </Fact>
-        <Fact label={run.finishedAt === null ? "Takes so far" : "Took"}>
+        <Fact label={run.finishedAt === null ? "Duration so far" : "Duration"}>
           <RunDuration run={run} />
         </Fact>
         <Fact label="Pages">{whole(run.pages)}</Fact>
@@ -95,14 +95,14 @@ function Head({ run }: { run: Run }) {
   );
 }
 
-function Noted({ notes, count }: { notes: readonly RunNote[]; count: number }) {
+function Notes({ notes, count }: { notes: readonly RunNote[]; count: number }) {
   return (
     <section className="card" aria-labelledby="noted">
       <div className="card-head">
         <h2 id="noted">Notes</h2>
         <p className="faint small">
-          What was left out, is in doubt or has no time of its own
-          {count > notes.length && `; noted ${whole(count)} times in all`}
+          Data that was left out, is in doubt or has no time of its own
+          {count > notes.length && `; ${whole(count)} notes in total`}
         </p>
       </div>
       <NoteList notes={notes} />
@@ -152,7 +152,7 @@ function useRejections(id: string, failed: number) {
   return { known, error, more: () => load(known), retry: () => load(null) };
 }
 
-function Rejected({ id, failed }: { id: string; failed: number }) {
+function RejectionList({ id, failed }: { id: string; failed: number }) {
   const { known, error, more, retry } = useRejections(id, failed);
   return (
     <section className="card" aria-labelledby="rejected">
@@ -160,7 +160,7 @@ function Rejected({ id, failed }: { id: string; failed: number }) {
         <h2 id="rejected">Rejected records</h2>
         {known && known.total > 0 && (
           <p className="faint small">
-            {whole(known.total)} kept, byte for byte; a byte that is no UTF-8 is shown as \xNN
+            {whole(known.total)} stored byte for byte; bytes that are not UTF-8 are shown as \xNN
           </p>
         )}
       </div>
@@ -168,7 +168,9 @@ function Rejected({ id, failed }: { id: string; failed: number }) {
       {!known && error === null && <Waiting rows={2} />}
       {known && known.nodes.length === 0 && (
         <p className="card-note faint">
-          {failed > 0 ? "They are no longer kept." : "Every record could be read."}
+          {failed > 0
+            ? "The rejected records are no longer stored."
+            : "The run rejected no records."}
         </p>
       )}
       <ul className="rejections">
@@ -179,7 +181,7 @@ function Rejected({ id, failed }: { id: string; failed: number }) {
       {known?.hasMore && (
         <p className="card-note">
           <button type="button" onClick={more}>
-            More of them
+            Load more
           </button>
         </p>
       )}
@@ -199,7 +201,7 @@ function RejectionItem({
       </p>
       <p className="faint small">
         {externalId === null ? (
-          "Its id could not be read"
+          "Its id is not readable"
         ) : (
           <>
             Id <code>{externalId}</code>

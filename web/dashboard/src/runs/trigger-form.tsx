@@ -15,21 +15,23 @@ import { lastRequest, token, trigger } from "./trigger";
 export function TriggerForm() {
   const { sources } = useOverview();
   const enabled = (sources ?? []).filter((source) => source.enabled).map(({ name }) => name);
-  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
+  const [excluded, setExcluded] = useState<ReadonlySet<string>>(new Set());
   const [full, setFull] = useState(false);
-  const wanted = enabled.filter((name) => !left.has(name));
+  const selected = enabled.filter((name) => !excluded.has(name));
   const toggle = (name: string) =>
-    setLeft(
+    setExcluded(
       (before) =>
         new Set(before.has(name) ? [...before].filter((one) => one !== name) : [...before, name]),
     );
-  const { submit, busy, error } = useTrigger(() => trigger(left.size === 0 ? null : wanted, full));
+  const { submit, busy, error } = useTrigger(() =>
+    trigger(excluded.size === 0 ? null : selected, full),
+  );
   const requestId = useStore(lastRequest);
   return (
     <section className="card" aria-labelledby="trigger">
       <div className="card-head">
-        <h2 id="trigger">Ask for a run</h2>
-        <p className="faint small">The token stays in this page's memory and is gone with it.</p>
+        <h2 id="trigger">Start a run</h2>
+        <p className="faint small">The token is held in this page's memory only.</p>
       </div>
       <form className="trigger" onSubmit={submit}>
         <TokenField />
@@ -37,24 +39,24 @@ export function TriggerForm() {
           <legend>Sources</legend>
           {enabled.map((name) => (
             <label key={name} className="check">
-              <input type="checkbox" checked={!left.has(name)} onChange={() => toggle(name)} />
+              <input type="checkbox" checked={!excluded.has(name)} onChange={() => toggle(name)} />
               {name}
             </label>
           ))}
         </fieldset>
         <label
           className="check"
-          title="Ignore checkpoints and what the sources say has not changed"
+          title="Ignore checkpoints, and read data that a source reports as unchanged"
         >
           <input
             type="checkbox"
             checked={full}
             onChange={(event) => setFull(event.target.checked)}
           />
-          From the start
+          Full refresh
         </label>
-        <button type="submit" className="primary" disabled={busy || wanted.length === 0}>
-          {busy ? "Asking …" : "Run now"}
+        <button type="submit" className="primary" disabled={busy || selected.length === 0}>
+          {busy ? "Requesting …" : "Run now"}
         </button>
       </form>
       {error !== null && <Problem error={error} />}
@@ -69,7 +71,7 @@ function useTrigger(ask: () => Promise<void>) {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (token.get() === "") {
-      setError(new Error("It needs the scheduler token: `kasparro token` shows it."));
+      setError(new Error("Enter the scheduler token. `kasparro token` prints it."));
       return;
     }
     setBusy(true);
@@ -108,7 +110,7 @@ export function RunAgain({ source }: { source: string }) {
   const [isOpen, setOpen] = useState(false);
   const { submit, busy, error } = useTrigger(() => trigger([source], false));
   const requestId = useStore(lastRequest);
-  const [asked, setAsked] = useState(false);
+  const [isRequested, setRequested] = useState(false);
   return (
     <form
       className="again"
@@ -118,29 +120,35 @@ export function RunAgain({ source }: { source: string }) {
           setOpen(true);
           return;
         }
-        setAsked(true);
+        setRequested(true);
         submit(event);
       }}
     >
       {isOpen && <TokenField />}
       <button type="submit" className={isOpen ? "primary" : ""} disabled={busy}>
-        {busy ? "Asking …" : `Run ${source} again`}
+        {busy ? "Requesting …" : `Run ${source} again`}
       </button>
       {error !== null && <Problem error={error} />}
-      {asked && error === null && requestId !== null && <Progress key={requestId} id={requestId} />}
+      {isRequested && error === null && requestId !== null && (
+        <Progress key={requestId} id={requestId} />
+      )}
     </form>
   );
 }
 
 const ASK_AGAIN_MS = 2_000;
 
-const SAID = { PENDING: "waits for an ingestor", RUNNING: "is under way", DONE: "is done" };
+const REQUEST_STATUS = {
+  PENDING: "is waiting for an ingestor",
+  RUNNING: "is running",
+  DONE: "is done",
+};
 
 function Progress({ id }: { id: string }) {
   const { data, reload } = useQuery(RequestProgress, { id });
   const found = data?.node?.__typename === "EtlRequest" ? data.node : null;
   const isDone = found?.status === "DONE";
-  // A run that moves tells of its request; where none has begun yet nothing tells, so it is asked for.
+  // Each update of a run reloads its request. Before the first run has begun, a timer does.
   useEffect(() => {
     if (isDone) return;
     const stop = runStore.subscribe(reload);
@@ -154,7 +162,7 @@ function Progress({ id }: { id: string }) {
   return (
     <div className="request" role="status">
       <p>
-        <strong>{id.replace("_", " ")}</strong> {SAID[found.status]}; asked{" "}
+        <strong>{id.replace("_", " ")}</strong> {REQUEST_STATUS[found.status]}; asked{" "}
         <Ago instant={found.requestedAt} />.
       </p>
       <ul>

@@ -4,7 +4,7 @@ import { useQuery } from "../api/query";
 import { Problem } from "../ui/notes";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
 import { exactTime } from "../format/time";
-import { counts, type File, noted, SourceFiles, unread } from "./files";
+import { counts, type File, notesOf, SourceFiles, unread } from "./files";
 
 /** `stamp` changes when a run of such a source has ended. */
 export function FilesRead({ stamp }: { stamp: string }) {
@@ -20,10 +20,10 @@ export function FilesRead({ stamp }: { stamp: string }) {
             <div className="card-head">
               <h2 id={`files-${name}`}>Files of {name}</h2>
               {files.length > 0 && (
-                <p className="faint small">Those read last, as kasparro check shows them</p>
+                <p className="faint small">The most recent files, as kasparro check shows them</p>
               )}
             </div>
-            {files.length === 0 && <p className="card-note faint">No file was read yet.</p>}
+            {files.length === 0 && <p className="card-note faint">No file has been read yet.</p>}
             {files.map((file, index) => (
               <FileRead key={file.name} file={file} isOpen={index === 0} />
             ))}
@@ -34,7 +34,7 @@ export function FilesRead({ stamp }: { stamp: string }) {
 }
 
 function FileRead({ file, isOpen }: { file: File; isOpen: boolean }) {
-  const notes = noted(file);
+  const notes = notesOf(file);
   const left = unread(file);
   return (
     <details className="file" open={isOpen}>
@@ -134,7 +134,7 @@ function FirstRows({ file }: { file: File }) {
               </td>
               <td>
                 <time dateTime={listing.observedAt}>{exactTime(listing.observedAt)}</time>
-                {!listing.hasOwnTime && <span className="faint"> (the file's)</span>}
+                {!listing.hasOwnTime && <span className="faint"> (file time)</span>}
               </td>
             </tr>
           ))}

@@ -54,8 +54,8 @@ export function unread({ unreadHeaders, unreadCount }: File): string | null {
   return unreadHeaders.join(", ") + (more > 0 ? ` and ${whole(more)} more` : "");
 }
 
-/** What is noted of a file; the columns that are not read have a line of their own. */
-export function noted({ notes }: File): { text: string; times: string }[] {
+/** What is notesOf of a file; the columns that are not read have a line of their own. */
+export function notesOf({ notes }: File): { text: string; times: string }[] {
   return notes
     .filter(({ text }) => !text.startsWith("Columns that are not read"))
     .map(({ text, count }) => ({ text, times: count > 1 ? `${whole(count)} times` : "" }));

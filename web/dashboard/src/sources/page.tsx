@@ -1,4 +1,4 @@
-// The sources: how each fares, when it is asked next, and how far it got.
+// The sources: the health of each, its next poll and its checkpoint.
 import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import { ago, duration, period } from "../format/time";
@@ -22,8 +22,8 @@ export default function SourcesPage() {
       {sources === null ? (
         error === null && <Waiting />
       ) : sources.length === 0 ? (
-        <Empty title="No source is set up">
-          <p>The ingestor sets them up when it first starts.</p>
+        <Empty title="No sources configured">
+          <p>The ingestor adds them when it first starts.</p>
         </Empty>
       ) : (
         <>
@@ -48,31 +48,29 @@ function runsOfFiles(sources: readonly Source[]): string {
 }
 
 const HEALTH = {
-  OK: { kind: "good", label: "Well" },
+  OK: { kind: "good", label: "Healthy" },
   DEGRADED: { kind: "caution", label: "Degraded" },
   DOWN: { kind: "bad", label: "Down" },
-  UNKNOWN: { kind: "", label: "Not yet known" },
+  UNKNOWN: { kind: "", label: "Unknown" },
 };
 
 function SourceCard({ source, priority }: { source: Source; priority: number }) {
-  const { kind, label } = source.enabled
-    ? HEALTH[source.health]
-    : { kind: "", label: "Switched off" };
-  const told = trouble(source);
+  const { kind, label } = source.enabled ? HEALTH[source.health] : { kind: "", label: "Disabled" };
+  const problem = trouble(source);
   return (
     <section className="card source" aria-labelledby={`source-${source.name}`}>
       <div className="card-head">
         <h2 id={`source-${source.name}`}>{source.name}</h2>
         <span className={`badge ${kind}`}>{label}</span>
       </div>
-      {told !== null && source.enabled && (
+      {problem !== null && source.enabled && (
         <p className="card-note warn">
-          {told[0]?.toUpperCase()}
-          {told.slice(1)}.
+          {problem[0]?.toUpperCase()}
+          {problem.slice(1)}.
         </p>
       )}
       <dl className="pairs">
-        <Fact label="Kind">{source.kind === "API" ? "Provider's interface" : "Files"}</Fact>
+        <Fact label="Kind">{source.kind === "API" ? "API" : "Files"}</Fact>
         <Fact label="Priority">{priority}</Fact>
         <Fact label="Listings">
           <Link href={`${paths.coins}?source=${encodeURIComponent(source.name)}`}>
@@ -82,13 +80,13 @@ function SourceCard({ source, priority }: { source: Source; priority: number }) 
         <Fact label="Next run">
           <NextRun source={source} />
         </Fact>
-        <Fact label="Polled every">{period(source.pollSeconds)}</Fact>
+        <Fact label="Poll interval">{period(source.pollSeconds)}</Fact>
         {source.kind === "API" && (
-          <Fact label="Polls a month, at this pace">
+          <Fact label="Polls per month">
             {whole(Math.round(MONTH_SECONDS / source.pollSeconds))}
           </Fact>
         )}
-        <Fact label="Failures in a row">
+        <Fact label="Consecutive failures">
           <span className={source.consecutiveFailures > 0 ? "warn" : ""}>
             {source.consecutiveFailures}
           </span>
@@ -105,7 +103,7 @@ const MONTH_SECONDS = 30 * 86_400;
 function NextRun({ source: { enabled, nextRunAt, lastRun } }: { source: Source }) {
   const text = useNow((now) => {
     if (!enabled || nextRunAt === null) return "not polled";
-    if (lastRun?.status === "RUNNING") return "under way";
+    if (lastRun?.status === "RUNNING") return "running";
     const next = Date.parse(nextRunAt);
     return next <= now ? "due" : ago(next, now);
   });
@@ -126,10 +124,10 @@ function LastRun({ source: { lastRun } }: { source: Source }) {
               <StatusBadge status={lastRun.status} />
             </span>
           </Fact>
-          <Fact label="Began">
+          <Fact label="Started">
             <Ago instant={lastRun.startedAt} />
           </Fact>
-          <Fact label="Took">
+          <Fact label="Duration">
             {lastRun.durationMs === null ? <Nothing /> : duration(lastRun.durationMs)}
           </Fact>
           <Fact label="Read, changed, rejected">
@@ -177,7 +175,7 @@ function CheckpointFacts({ source: { checkpoint } }: { source: Source }) {
           <Fact label="Newest observation">
             <Ago instant={checkpoint.lastTimestamp} />
           </Fact>
-          <Fact label="Moved">
+          <Fact label="Updated">
             <Ago instant={checkpoint.updatedAt} />
           </Fact>
         </dl>

@@ -32,7 +32,7 @@ export class Boundary extends Component<Props, State> {
     return (
       <Empty isPage title="This page could not be shown">
         <p role="alert">
-          An error of the dashboard itself: {error instanceof Error ? error.message : String(error)}
+          Error in the dashboard: {error instanceof Error ? error.message : String(error)}
         </p>
         <div className="ways">
           <button type="button" onClick={this.retry}>

@@ -10,7 +10,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
       <AlertIcon />
       <p>
         {sentence(error)}
-        {error instanceof UnreachableError && " What is shown here may be old."}
+        {error instanceof UnreachableError && " The values shown may be out of date."}
       </p>
       {retry && (
         <button type="button" onClick={retry}>

@@ -1,4 +1,4 @@
-// One clock for all that tells an age: it ticks once a second, and not at all while nobody looks.
+// One clock for every age on the page. It ticks once a second, and not while the page is hidden.
 import { useSyncExternalStore } from "react";
 import { serverNow } from "../api/clock";
 
@@ -20,7 +20,9 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** What `tell` makes of the server's time in milliseconds; draws again only when that changes. */
-export function useNow<Told extends string | number | boolean>(tell: (now: number) => Told): Told {
-  return useSyncExternalStore(subscribe, () => tell(serverNow()));
+/** What `derive` makes of the server's time in milliseconds; draws again only when that changes. */
+export function useNow<Derived extends string | number | boolean>(
+  derive: (now: number) => Derived,
+): Derived {
+  return useSyncExternalStore(subscribe, () => derive(serverNow()));
 }

@@ -30,13 +30,13 @@ export function part<Props extends object>(
 ): Part<Props> {
   const code = new Store<Code<Props>>({ Loaded: null, failed: false });
   const fetch = async () => code.set({ Loaded: (await load()).default, failed: false });
-  const fetchOrReload = async (isWanted: boolean) => {
+  const fetchOrReload = async (isForced: boolean) => {
     try {
       await fetch();
     } catch {
       code.patch({ failed: true });
       // Some browsers remember that a script could not be loaded, until the page is loaded again.
-      await reload({ isWanted });
+      await reload({ isForced });
     }
   };
 
@@ -65,8 +65,8 @@ function Missing({ isPage, retry }: { isPage: boolean; retry: () => void }) {
     >
       <p role="alert">
         {isOffline
-          ? "This part of the page has not been loaded yet. It appears by itself as soon as the server can be reached."
-          : "The server answers, but not with this part of the page."}
+          ? "This part of the page has not been loaded yet. It loads as soon as the server can be reached."
+          : "The server responds, but it does not have this part of the page."}
       </p>
       <button type="button" onClick={retry}>
         Try again

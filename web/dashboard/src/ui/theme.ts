@@ -1,4 +1,4 @@
-// Dark or light: as the system has it, until somebody chooses.
+// Dark or light: as the system has it, until the user chooses.
 import { Store } from "../api/store";
 
 export type Theme = "system" | "light" | "dark";
@@ -23,7 +23,7 @@ export function nextTheme(): void {
   theme.set(chosen);
 }
 
-/** Call `listener` when colours change, whoever changed them. */
+/** Call `listener` when the colours change, by the button or by the system. */
 export function onColours(listener: () => void): () => void {
   const media = matchMedia("(prefers-color-scheme: dark)");
   const stop = theme.subscribe(listener);
