@@ -63,9 +63,7 @@ async def test_what_is_not_json_is_refused_whatever_its_label_says(
     server = await serve(saying(200, body, Content_Type=kind))
     with pytest.raises(SourceMalformedError) as caught:
         await get(server.url)
-    assert (
-        str(caught.value) == f"CoinGecko sent {shown!r} where JSON was wanted; check COINGECKO_URL"
-    )
+    assert str(caught.value) == f"CoinGecko sent {shown!r} instead of JSON; check COINGECKO_URL"
     assert len(server.requests) == 1
 
 

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from common.settings import Settings
+from common.settings import Settings, load_settings
 from ingestor.sources.coinpaprika import CoinPaprika, create
 from ingestor.sources.decode import split
 from ingestor.sources.errors import SourceMalformedError
@@ -391,11 +391,12 @@ async def source(host: Host, aiohttp_server: AiohttpServer) -> AsyncIterator[Coi
     app.router.add_get("/v1/tickers", host.tickers)
     server = await aiohttp_server(app)
     made = create(
-        Settings(
-            home=Path(),
-            coinpaprika_url=str(server.make_url("/v1")),
-            api_source_key="our-key",
-            poll_seconds=60,
+        load_settings(
+            {
+                "COINPAPRIKA_URL": str(server.make_url("/v1")),
+                "API_SOURCE_KEY": "our-key",
+                "POLL_SECONDS": "60",
+            }
         )
     )
     yield made
@@ -468,5 +469,5 @@ async def test_an_empty_list_does_not_end_every_listing(source: CoinPaprika, hos
     ],
 )
 def test_a_key_turns_the_free_host_into_the_pro_one(key: str | None, url: str, asked: str) -> None:
-    source = create(Settings(home=Path(), api_source_key=key, coinpaprika_url=url))
+    source = create(load_settings({"API_SOURCE_KEY": key or "", "COINPAPRIKA_URL": url}))
     assert source._fetch.provider.url == asked
