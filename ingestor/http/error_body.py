@@ -1,4 +1,4 @@
-"""Errors that a provider answers with, in whatever shape: the code in the body, and its own words in one short line."""
+"""The error in a provider's body: its code, and its message in one short line."""
 
 import re
 from typing import Any
@@ -96,7 +96,7 @@ def read_error(body: bytes) -> ErrorAnswer:
 
 
 def error_in(body: bytes) -> ErrorAnswer | None:
-    """Return the error that a body of status 200 holds in place of data, None where it holds none."""
+    """Return the error that a body of status 200 holds instead of data, else None."""
     if len(body) > MAX_ERROR_BODY_BYTES or body[:16].lstrip().startswith(b"["):
         return None
     answer = read_error(body)
@@ -114,7 +114,7 @@ def error_in(body: bytes) -> ErrorAnswer | None:
 
 
 def _is_error(value: dict[str, Any]) -> bool:
-    """Tell whether an object says that something went wrong; `"error_code": 0` and `"error": null` do not."""
+    """Return whether an object is an error; `"error_code": 0` and `"error": null` are not."""
     status = value.get("status")
     says = [value.get(key) for key in ("error", "errors", "error_code", "error_message")]
     if isinstance(status, dict):

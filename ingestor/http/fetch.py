@@ -19,7 +19,7 @@ from ingestor.http.egress import Egress, egress_of
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES, ErrorAnswer, error_in, read_error
 from ingestor.http.limits import FetchLimits, limits_of
 from ingestor.http.provider import Provider
-from ingestor.http.response import ResponseBody, Validators
+from ingestor.http.response import CHUNK_BYTES, ResponseBody, Validators, read_start
 from ingestor.http.retry import retry_after_seconds
 from ingestor.sources.errors import (
     SourceMalformedError,
@@ -42,7 +42,6 @@ __all__ = [
 RETRIED = frozenset({408, 425, 429})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
-CHUNK_BYTES = 65_536
 MAX_SHOWN = 80
 HTTPS_PORT = 443
 
@@ -230,7 +229,7 @@ class Fetch:
             content = await self._body(response)
             found = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
             return ResponseBody(content, utc_now(), found)
-        raise self._refusal(response, read_error(await _start_of(response)))
+        raise self._refusal(response, read_error(await read_start(response)))
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Return the JSON of a response with status 200, in UTF-8, whatever its Content-Type."""
@@ -288,19 +287,6 @@ class Fetch:
 def open_fetch(settings: Settings, provider: Provider) -> Fetch:
     """Return a fetch with the time limit, proxies and certificates of the settings."""
     return Fetch(provider, limits_of(settings), egress_of(settings))
-
-
-async def _start_of(response: aiohttp.ClientResponse) -> bytes:
-    """Return the first bytes of an error's body, also if the connection breaks off."""
-    content = bytearray()
-    try:
-        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-            content += chunk
-            if len(content) >= MAX_ERROR_BODY_BYTES:
-                break
-    except aiohttp.ClientError:
-        pass
-    return bytes(content[:MAX_ERROR_BODY_BYTES])
 
 
 def _clock(moment: datetime.datetime) -> str:

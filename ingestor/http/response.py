@@ -1,8 +1,13 @@
-"""A response body, and the validators of its version."""
+"""The body of a response, and the validators of its version."""
 
 import datetime
 
+import aiohttp
 import msgspec
+
+from ingestor.http.error_body import MAX_ERROR_BODY_BYTES
+
+CHUNK_BYTES = 65_536
 
 
 class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,3 +28,16 @@ class ResponseBody(msgspec.Struct, frozen=True):
     content: bytes | None
     fetched_at: datetime.datetime
     validators: Validators
+
+
+async def read_start(response: aiohttp.ClientResponse) -> bytes:
+    """Return the first bytes of an error's body, also if the connection breaks off."""
+    content = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            content += chunk
+            if len(content) >= MAX_ERROR_BODY_BYTES:
+                break
+    except aiohttp.ClientError:
+        pass
+    return bytes(content[:MAX_ERROR_BODY_BYTES])

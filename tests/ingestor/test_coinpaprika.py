@@ -220,13 +220,13 @@ def test_other_currencies_and_new_fields_do_no_harm() -> None:
         ({"symbol": None}, "Expected `str`, got `null` - at `$.symbol`"),
         ({"symbol": " "}, "The symbol is empty - at `$.symbol`"),
         ({"symbol": "", "rank": ""}, "The symbol is empty - at `$.symbol`"),
-        ({"last_updated": "soon"}, "'soon' is no time - at `$.last_updated`"),
-        ({"last_updated": 5}, "'5' is no time - at `$.last_updated`"),
+        ({"last_updated": "soon"}, "'soon' is not a time - at `$.last_updated`"),
+        ({"last_updated": 5}, "'5' is not a time - at `$.last_updated`"),
         (
             {"last_updated": True},
             "Expected `int | float | str | null`, got `bool` - at `$.last_updated`",
         ),
-        ({"last_updated": 1e300}, "is no time - at `$.last_updated`"),
+        ({"last_updated": 1e300}, "is not a time - at `$.last_updated`"),
         ({"quotes": []}, "Expected `object`, got `array` - at `$.quotes`"),
         ({"quotes": quoted(price="high")}, "Invalid decimal string - at `$.quotes.USD.price`"),
         (
@@ -319,32 +319,41 @@ def test_of_two_records_with_one_id_both_are_kept() -> None:
         (b'{"error": "x"}', "sent no list of coins: Expected `array`, got `object` - at `$`"),
         (b'"Throttled"', "sent no list of coins: Expected `array`, got `str` - at `$`"),
         (b"null", "sent no list of coins: Expected `array`, got `null` - at `$`"),
-        (b"", "sent a body that is no JSON: Input data was truncated - at `$`"),
+        (b"", "sent a body that is not JSON: Input data was truncated - at `$`"),
         (
             b'[{"id": "a"}, {"id": "b"',
-            "sent a body that is no JSON: Input data was truncated - at `$`",
+            "sent a body that is not JSON: Input data was truncated - at `$`",
         ),
-        (b'[{"id": "a"}', "sent a body that is no JSON: Input data was truncated - at `$`"),
+        (b'[{"id": "a"}', "sent a body that is not JSON: Input data was truncated - at `$`"),
         (
             b'[{"id": "a"}] trailing',
-            "sent a body that is no JSON: JSON is malformed: trailing characters (byte 15) - at `$`",
+            (
+                "sent a body that is not JSON: JSON is malformed: trailing characters (byte "
+                "15) - at `$`"
+            ),
         ),
         (
             b'[{"id": "a"}}',
-            "sent a body that is no JSON: JSON is malformed: expected ',' or ']' (byte 12) - at `$`",
+            (
+                "sent a body that is not JSON: JSON is malformed: expected ',' or ']' (byte "
+                "12) - at `$`"
+            ),
         ),
-        (b'[{"id": "a', "sent a body that is no JSON: Input data was truncated - at `$`"),
+        (b'[{"id": "a', "sent a body that is not JSON: Input data was truncated - at `$`"),
         (
             b"[not json]",
-            "sent a body that is no JSON: JSON is malformed: invalid character (byte 2) - at `$`",
+            "sent a body that is not JSON: JSON is malformed: invalid character (byte 2) - at `$`",
         ),
         (
             b"<html>",
-            "sent a body that is no JSON: JSON is malformed: invalid character (byte 0) - at `$`",
+            "sent a body that is not JSON: JSON is malformed: invalid character (byte 0) - at `$`",
         ),
         (
             b"[" * 100_000,
-            "sent a body that is no JSON: maximum recursion depth exceeded while deserializing an object - at `$`",
+            (
+                "sent a body that is not JSON: maximum recursion depth exceeded while "
+                "deserializing an object - at `$`"
+            ),
         ),
     ],
 )

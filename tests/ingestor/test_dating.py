@@ -1,4 +1,4 @@
-"""A record without a usable time of its own is as old as the newest of its body, never as young as the poll."""
+"""A record without a usable time is as old as the newest of its body, not as young as the poll."""
 
 import datetime
 import json
@@ -75,9 +75,7 @@ async def test_such_a_record_takes_the_newest_time_of_its_body_and_keeps_it_in_a
     assert (outcome.changed, outcome.unchanged) == (0, 6), "the mark is no part of what is compared"
 
 
-def test_the_hash_stays_that_of_the_bytes_that_arrived_and_a_body_without_any_time_stays_as_it_is() -> (
-    None
-):
+def test_the_hash_is_that_of_the_bytes_and_a_body_without_any_time_stays_as_it_is() -> None:
     plain, dated = (
         json.dumps(record("a", MISSING)).encode(),
         json.dumps(record("b", iso(NEWEST))).encode(),
@@ -96,7 +94,8 @@ def test_the_hash_stays_that_of_the_bytes_that_arrived_and_a_body_without_any_ti
 async def test_a_csv_row_of_a_time_to_come_is_rejected_by_its_cell(ingest: Ingest) -> None:
     path = ingest.csv_path.with_name(f"coins-{NEWEST:%Y-%m-%d}.csv")
     path.write_text(
-        f"symbol,price,date\nABC,1,{iso(utc_now() + datetime.timedelta(days=2))}\nXYZ,1,{iso(OLDER)}\n"
+        f"symbol,price,date\nABC,1,{iso(utc_now() + datetime.timedelta(days=2))}\n"
+        f"XYZ,1,{iso(OLDER)}\n"
     )
     source = ingest.sources["csv"]
     source._csv_path = str(path)  # type: ignore[attr-defined]
