@@ -53,27 +53,27 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
     @property
     def is_rate_limit(self) -> bool:
-        """Tell whether the provider refuses because there were too many requests."""
+        """Return whether the provider refuses because there were too many requests."""
         return self.code == TOO_MANY_REQUESTS or (
             not self._says_status and bool(_RATE_LIMIT.search(self.message))
         )
 
     @property
     def is_missing(self) -> bool:
-        """Tell whether the provider does not know the coin or the path."""
+        """Return whether the provider does not know the coin or the path."""
         return self.code == NOT_FOUND or (
             not self._says_status and bool(_MISSING.search(self.message))
         )
 
     @property
     def _says_status(self) -> bool:
-        """Tell whether the code is an HTTP status of an error: then words alone decide nothing."""
+        """Return whether the code is an HTTP status of an error: then words alone decide nothing."""
         # RFC 9110, section 15.5.
         return self.code is not None and 400 <= self.code < 500  # noqa: PLR2004
 
     @property
     def is_about_key(self) -> bool:
-        """Tell whether the provider refuses the key, or wants one."""
+        """Return whether the provider refuses the key, or wants one."""
         return self.code in _KEY_CODES or bool(_KEY.search(self.message))
 
 

@@ -143,7 +143,7 @@ class PairEvidence:
             self.quotes.add(pair[1])
 
     def decided(self) -> bool:
-        """Tell whether they are."""
+        """Return whether the cells are trading pairs."""
         return self._all and self._any
 
 

@@ -37,7 +37,7 @@ class FileIdentity(msgspec.Struct, frozen=True, array_like=True):
     mapping: str = ""
 
     def grew_from(self, before: "FileIdentity") -> bool:
-        """Tell whether the file may be the one before with bytes added at its end."""
+        """Return whether the file may be the one before with bytes added at its end."""
         same = (self.device, self.inode, self.mapping) == (
             before.device,
             before.inode,

@@ -146,7 +146,7 @@ class CsvReading:
         return FileSlice(records, rejections, self.table.offset, at_end=False)
 
     def _is_being_written(self) -> bool:
-        """Tell whether the file has just changed, so that a last line without an end may go on."""
+        """Return whether the file has just changed, so that a last line without an end may go on."""
         if self.table.form.is_undone:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
@@ -182,7 +182,7 @@ class CsvReading:
 
 
 def repeats(record: Record) -> bool:
-    """Tell whether a record's row repeats an earlier one of its file."""
+    """Return whether a record's row repeats an earlier one of its file."""
     return _REPEATED in record.raw
 
 

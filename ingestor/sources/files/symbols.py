@@ -166,12 +166,12 @@ _NAMES_FILE = DATA / "coin_names.csv"
 
 
 def is_dollar(quote: str) -> bool:
-    """Tell whether a currency is read as US dollars."""
+    """Return whether a currency is read as US dollars."""
     return quote.strip().upper() in DOLLARS
 
 
 def is_quote(currency: str) -> bool:
-    """Tell whether a text names a currency that prices are given in."""
+    """Return whether a text names a currency that prices are given in."""
     return currency.strip().upper() in _QUOTES
 
 

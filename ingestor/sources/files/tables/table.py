@@ -36,7 +36,7 @@ class Form(msgspec.Struct, frozen=True):
 
     @property
     def is_undone(self) -> bool:
-        """Tell whether rows are read of other bytes than those of the file."""
+        """Return whether rows are read of other bytes than those of the file."""
         return bool(self.packed or self.encoding)
 
 
