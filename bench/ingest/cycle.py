@@ -4,9 +4,8 @@ import contextlib
 import datetime
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-from common.settings import Settings
+from common.settings import load_settings
 from db.connect.pool import create_pool
 from db.connect.types import Pool
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
@@ -73,7 +72,7 @@ class Cycles:
 @contextlib.asynccontextmanager
 async def cycles(dsn: str, url: str, coins: int) -> AsyncIterator[Cycles]:
     """Create a migrated database for cycles."""
-    source = coinpaprika.create(Settings(home=Path(), coinpaprika_url=url))
+    source = coinpaprika.create(load_settings({"COINPAPRIKA_URL": url}))
     try:
         async with await create_pool(dsn, max_size=2) as pool:
             async with pool.acquire() as connection:

@@ -1,13 +1,12 @@
 """The database of the queries: 10,000 coins of two sources, ingested, and their daily candles."""
 
 import datetime
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from bench.postgres import Server
-from common.settings import Settings
+from common.settings import load_settings
 from db.connect.pool import connect, create_pool
 from db.read.coins import count_coins
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
@@ -78,11 +77,12 @@ async def fill(server: Server, *, quick: bool) -> World:
 async def _ingest(dsn: str, now: datetime.datetime, coingecko_pages: int) -> None:
     market = SimulatedMarket(LISTED_COINS, start=now, moving=1.0)
     async with serving(create_app(market)) as address, await create_pool(dsn, max_size=2) as pool:
-        settings = Settings(
-            home=Path(),
-            coinpaprika_url=address.coinpaprika_url,
-            coingecko_url=address.coingecko_url,
-            coingecko_pages=coingecko_pages,
+        settings = load_settings(
+            {
+                "COINPAPRIKA_URL": address.coinpaprika_url,
+                "COINGECKO_URL": address.coingecko_url,
+                "COINGECKO_PAGES": str(coingecko_pages),
+            }
         )
         async with pool.acquire() as connection:
             rows = [

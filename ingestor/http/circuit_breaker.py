@@ -1,13 +1,13 @@
-"""A circuit breaker: a provider that keeps failing is left alone for a while, then asked once."""
+"""A circuit breaker: a provider that keeps failing is not called for a while, then once."""
 
 import time
 from collections.abc import Callable
 
 
 class Circuit:
-    """Closed: every attempt may go. Open after `threshold` failures in a row: none may, for `open_seconds`.
+    """Closed: every attempt may go. Open after `threshold` failures: none may, for `open_seconds`.
 
-    Then half open: attempts may go again, and the first failure opens it anew. Times are of a
+    Then half open: attempts may go again, and the first failure opens it again. Times are of a
     monotonic clock.
     """
 
@@ -22,7 +22,7 @@ class Circuit:
         self.reason = ""
 
     def remaining_seconds(self) -> float:
-        """Return for how long no attempt may go; 0 where one may."""
+        """Return the seconds until an attempt may go, 0 if it may now."""
         return max(0.0, self._open_until - self._clock())
 
     def failed(self, reason: str) -> None:
@@ -33,7 +33,7 @@ class Circuit:
             self.open_for(self._open_seconds, reason)
 
     def open_for(self, seconds: float, reason: str) -> None:
-        """Let no attempt go for that long, whatever was counted."""
+        """Let no attempt go for `seconds`, whatever the count."""
         self._open_until = max(self._open_until, self._clock() + seconds)
         self.reason = reason
 

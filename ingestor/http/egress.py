@@ -1,4 +1,4 @@
-"""Outgoing connections: through the proxy and with the trusted certificates that the settings name."""
+"""Outgoing connections: the proxies and trusted certificates of the settings."""
 
 import functools
 import ipaddress
@@ -19,7 +19,7 @@ from ingestor.sources.errors import SourceRefusedError
 
 
 class Egress(msgspec.Struct, frozen=True):
-    """The proxies by the scheme of a request's URL, the names that are asked directly, and the trusted certificates."""
+    """The proxies by a URL's scheme, the hosts without one, and the trusted certificates."""
 
     proxies: dict[str, str] = {}
     no_proxy: str = ""
@@ -62,7 +62,7 @@ class Egress(msgspec.Struct, frozen=True):
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted), **options)
 
     def request_options(self, url: URL, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Return the keyword arguments of a request to a URL with such headers, those of its proxy among them."""
+        """Return the keyword arguments of a request to a URL, with its proxy and headers."""
         proxy, sent = self.proxy_for(url), dict(headers or {})
         if proxy is None:
             return {"headers": sent}
@@ -91,11 +91,13 @@ class Egress(msgspec.Struct, frozen=True):
         return None
 
     def refusal(self, url: URL, status: int) -> str | None:
-        """Return the sentence about a 407, which the proxy of a URL answers itself; None for another status."""
+        """Return the message for a 407, which the proxy itself sends; None for another status."""
         proxy = self.proxy_for(url)
         if proxy is None or status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return None
-        return f"the proxy {displayed(str(proxy))} wants a user and a password (407); check {url.scheme.upper()}_PROXY"
+        variable = f"{url.scheme.upper()}_PROXY"
+        shown = displayed(str(proxy))
+        return f"the proxy {shown} wants a user and a password (407); check {variable}"
 
 
 def egress_of(settings: Settings) -> Egress:
@@ -107,7 +109,7 @@ def egress_of(settings: Settings) -> Egress:
 
 @functools.lru_cache(maxsize=4)
 def _trusting(cert_file: Path | None, cert_dir: Path | None) -> ssl.SSLContext:
-    """Return a context that trusts a file and a folder, the system's in place of one that is None, as OpenSSL does."""
+    """Return a context that trusts a file and a folder; None stands for the system's."""
     system = ssl.get_default_verify_paths()
     return ssl.create_default_context(
         cafile=cert_file or system.cafile, capath=cert_dir or system.capath

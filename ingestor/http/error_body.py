@@ -1,4 +1,4 @@
-"""Errors that a provider answers with, in whatever shape: the code in the body, and its own words in one short line."""
+"""The error in a provider's body: its code, and its message in one short line."""
 
 import re
 from typing import Any
@@ -53,27 +53,27 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
     @property
     def is_rate_limit(self) -> bool:
-        """Tell whether the provider refuses because there were too many requests."""
+        """Return whether the provider refuses because there were too many requests."""
         return self.code == TOO_MANY_REQUESTS or (
             not self._says_status and bool(_RATE_LIMIT.search(self.message))
         )
 
     @property
     def is_missing(self) -> bool:
-        """Tell whether the provider does not know the coin or the path."""
+        """Return whether the provider does not know the coin or the path."""
         return self.code == NOT_FOUND or (
             not self._says_status and bool(_MISSING.search(self.message))
         )
 
     @property
     def _says_status(self) -> bool:
-        """Tell whether the code is an HTTP status of an error: then words alone decide nothing."""
+        """Return whether the code is an HTTP status of an error: then words alone decide nothing."""
         # RFC 9110, section 15.5.
         return self.code is not None and 400 <= self.code < 500  # noqa: PLR2004
 
     @property
     def is_about_key(self) -> bool:
-        """Tell whether the provider refuses the key, or wants one."""
+        """Return whether the provider refuses the key, or wants one."""
         return self.code in _KEY_CODES or bool(_KEY.search(self.message))
 
 
@@ -96,7 +96,7 @@ def read_error(body: bytes) -> ErrorAnswer:
 
 
 def error_in(body: bytes) -> ErrorAnswer | None:
-    """Return the error that a body of status 200 holds in place of data, None where it holds none."""
+    """Return the error that a body of status 200 holds instead of data, else None."""
     if len(body) > MAX_ERROR_BODY_BYTES or body[:16].lstrip().startswith(b"["):
         return None
     answer = read_error(body)
@@ -114,7 +114,7 @@ def error_in(body: bytes) -> ErrorAnswer | None:
 
 
 def _is_error(value: dict[str, Any]) -> bool:
-    """Tell whether an object says that something went wrong; `"error_code": 0` and `"error": null` do not."""
+    """Return whether an object is an error; `"error_code": 0` and `"error": null` are not."""
     status = value.get("status")
     says = [value.get(key) for key in ("error", "errors", "error_code", "error_message")]
     if isinstance(status, dict):

@@ -1,4 +1,4 @@
-"""One body over HTTP: bounded in time and size, retried while that makes sense, and never asked for too often."""
+"""Fetch a JSON body over HTTP: with limits of time and size, retries and a rate limit."""
 
 import asyncio
 import datetime
@@ -7,18 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import aiohttp
-import msgspec
 import structlog
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
-from common.backoff import Backoff, BackoffPolicy
+from common.backoff import Backoff
 from common.settings import Settings
 from ingestor.clock import utc_now
 from ingestor.http.circuit_breaker import Circuit
-from ingestor.http.egress import Egress
+from ingestor.http.egress import Egress, egress_of
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES, ErrorAnswer, error_in, read_error
+from ingestor.http.limits import FetchLimits, limits_of
 from ingestor.http.provider import Provider
+from ingestor.http.response import CHUNK_BYTES, ResponseBody, Validators, read_start
 from ingestor.http.retry import retry_after_seconds
 from ingestor.sources.errors import (
     SourceMalformedError,
@@ -26,14 +27,21 @@ from ingestor.sources.errors import (
     SourceRefusedError,
     SourceUnavailableError,
 )
-from ingestor.sources.json_bytes import is_cut, is_json, to_utf_8
+from ingestor.sources.json_bytes import is_json, is_truncated, to_utf_8
 
-__all__ = ["Fetch", "FetchLimits", "OnCall", "Provider", "ResponseBody", "Validators", "patience"]
+__all__ = [
+    "Fetch",
+    "FetchLimits",
+    "OnCall",
+    "Provider",
+    "ResponseBody",
+    "Validators",
+    "open_fetch",
+]
 
 RETRIED = frozenset({408, 425, 429})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
-CHUNK_BYTES = 65_536
 MAX_SHOWN = 80
 HTTPS_PORT = 443
 
@@ -43,65 +51,16 @@ _log = structlog.stdlib.get_logger(__name__)
 OnCall = Callable[[], Awaitable[None]]
 
 
-class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a fetch.
-
-    Times are seconds; `total_seconds` is for one attempt, `patience_seconds` for all of them.
-    """
-
-    total_seconds: float = 60.0
-    connect_seconds: float = 10.0
-    patience_seconds: float = 300.0
-    attempts: int = 5
-    first_backoff_seconds: float = 0.5
-    longest_backoff_seconds: float = 30.0
-    longest_retry_after_seconds: float = 120.0
-    max_body_bytes: int = 64 * 1024 * 1024
-    circuit_threshold: int = 5
-    circuit_open_seconds: float = 60.0
-
-    def backoff_policy(self) -> BackoffPolicy:
-        """Return the delays between attempts."""
-        return BackoffPolicy(
-            first_seconds=self.first_backoff_seconds, longest_seconds=self.longest_backoff_seconds
-        )
-
-
-class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a provider calls one version of a body (RFC 9110, section 8.8)."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-    def headers(self) -> dict[str, str]:
-        """Return the request headers that ask for any other version only."""
-        pairs = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in pairs.items() if value}
-
-
-class ResponseBody(msgspec.Struct, frozen=True):
-    """A body as it arrived; `content` is None where it is still the version that the validators named."""
-
-    content: bytes | None
-    fetched_at: datetime.datetime
-    validators: Validators
-
-
-class _PassingError(Exception):
-    """An attempt failed as the next one may not; `retry_after` is the wait in seconds that was asked for."""
+class _RetryableError(Exception):
+    """The next attempt may succeed, after the `retry_after` seconds that the provider asks for."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
 
 
-def patience(settings: Settings) -> float:
-    """Return for how many seconds one body is worth trying: a run has other pages to read before its deadline."""
-    return min(FetchLimits().patience_seconds, settings.run_timeout_seconds)
-
-
 class Fetch:
-    """The one way to a provider: a session, a token bucket and a circuit breaker, kept as long as its source."""
+    """The client of one provider: a session, a token bucket and a circuit breaker."""
 
     def __init__(
         self, provider: Provider, limits: FetchLimits | None = None, egress: Egress | None = None
@@ -115,16 +74,15 @@ class Fetch:
         self._bucket = AsyncLimiter(provider.calls, provider.per_seconds)
         self._session: aiohttp.ClientSession | None = None
         self.on_call: OnCall | None = None
-        """Awaited before each request is sent, every attempt and redirect of them; what it raises is raised."""
+        """Awaited before each request, retries and redirects included; its exceptions propagate."""
 
     async def get(
         self, path: str, query: Mapping[str, str], validators: Validators | None = None
     ) -> ResponseBody:
         """Return the body at `path` below the provider's URL.
 
-        Raises SourceUnavailableError when it is down or has had enough of us, SourceRefusedError
-        when it says no, SourceMalformedError when it answers with something else than JSON of a
-        bearable size.
+        Raises SourceUnavailableError if the provider is down or limits the rate, SourceRefusedError
+        if it refuses the request, SourceMalformedError if the body is not JSON or too large.
         """
         url = URL(f"{self.provider.url}/{path}").with_query(query)
         give_up_at = time.monotonic() + self._limits.patience_seconds
@@ -133,7 +91,7 @@ class Fetch:
             self._check_circuit()
             try:
                 body = await self._attempt(url, validators or Validators())
-            except _PassingError as failure:
+            except _RetryableError as failure:
                 wait_seconds = self._wait_after(failure, backoff, give_up_at - time.monotonic())
                 await _log.awarning(
                     "fetch.retry",
@@ -143,7 +101,7 @@ class Fetch:
                 )
                 await asyncio.sleep(wait_seconds)
             except (SourceRefusedError, SourceMalformedError):
-                self._circuit.succeeded()  # whatever it says, it answers
+                self._circuit.succeeded()
                 raise
             else:
                 self._circuit.succeeded()
@@ -160,27 +118,28 @@ class Fetch:
         if seconds > 0:
             retry_at = utc_now() + datetime.timedelta(seconds=seconds)
             raise SourceUnavailableError(
-                f"{self.provider.name} is left alone until {_clock(retry_at)}: {self._circuit.reason}",
+                f"{self.provider.name} is not called until {_clock(retry_at)}: "
+                f"{self._circuit.reason}",
                 retry_at,
             )
 
-    def _wait_after(self, failure: _PassingError, backoff: Backoff, left_seconds: float) -> float:
+    def _wait_after(self, failure: _RetryableError, backoff: Backoff, left_seconds: float) -> float:
         """Return the seconds to wait before the next attempt.
 
-        Raises SourceUnavailableError where there is none.
+        Raises SourceUnavailableError after the last attempt.
         """
         limits, name, reason = self._limits, self.provider.name, str(failure)
-        asked = failure.retry_after
+        retry_after = failure.retry_after
         wait_seconds = backoff.next_seconds()
         failures = backoff.failures
-        if asked is not None:
-            if asked > min(limits.longest_retry_after_seconds, left_seconds):
-                self._circuit.open_for(asked, reason)
-                retry_at = utc_now() + datetime.timedelta(seconds=asked)
+        if retry_after is not None:
+            if retry_after > min(limits.longest_retry_after_seconds, left_seconds):
+                self._circuit.open_for(retry_after, reason)
+                retry_at = utc_now() + datetime.timedelta(seconds=retry_after)
                 raise SourceUnavailableError(
                     f"{name} asks to wait until {_clock(retry_at)}: {reason}", retry_at
                 )
-            wait_seconds += asked
+            wait_seconds += retry_after
         self._circuit.failed(reason)
         if failures >= limits.attempts or wait_seconds > left_seconds:
             raise SourceUnavailableError(
@@ -193,7 +152,7 @@ class Fetch:
             await self._bucket.acquire()
             if self.on_call is not None:
                 await self.on_call()
-            answer = await self._ask(url, validators)
+            answer = await self._send(url, validators)
             if isinstance(answer, ResponseBody):
                 return answer
             url = answer
@@ -201,8 +160,8 @@ class Fetch:
             f"{self.provider.name} redirected more than {MAX_REDIRECTS} times"
         )
 
-    async def _ask(self, url: URL, validators: Validators) -> ResponseBody | URL:
-        """Send one request; return the body, or where it is said to be."""
+    async def _send(self, url: URL, validators: Validators) -> ResponseBody | URL:
+        """Send one request; return the body, or the URL of a redirect."""
         if self._session is None:
             self._session = self._open_session()
         try:
@@ -212,7 +171,7 @@ class Fetch:
                     return self._redirected(response)
                 return await self._read(response, validators)
         except TimeoutError:
-            raise _PassingError("it did not answer in time") from None
+            raise _RetryableError("it did not answer in time") from None
         except aiohttp.ClientError as error:
             raise self._failure(url, error) from None
 
@@ -228,7 +187,7 @@ class Fetch:
             and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
         ):
             return SourceRefusedError(f"{self.provider.name} cannot be reached: {problem}")
-        return _PassingError(problem)
+        return _RetryableError(problem)
 
     def _open_session(self) -> aiohttp.ClientSession:
         headers = {"Accept": "application/json", "User-Agent": "kasparro"}
@@ -242,9 +201,9 @@ class Fetch:
         )
 
     def _redirected(self, response: aiohttp.ClientResponse) -> URL:
-        """Return where to go on.
+        """Return the URL of a redirect.
 
-        Raises SourceMalformedError for another host, which must never see our key.
+        Raises SourceMalformedError for another host, which must not receive the key.
         """
         try:
             target = response.url.join(URL(response.headers.get("Location", "")))
@@ -270,39 +229,38 @@ class Fetch:
             content = await self._body(response)
             found = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
             return ResponseBody(content, utc_now(), found)
-        raise self._refusal(response, read_error(await _start_of(response)))
+        raise self._refusal(response, read_error(await read_start(response)))
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """Return the JSON of a response with status 200, in UTF-8, judged by its bytes."""
+        """Return the JSON of a response with status 200, in UTF-8, whatever its Content-Type."""
         content = await self._content(response)
         try:
             content = to_utf_8(content)
         except UnicodeDecodeError as error:
-            raise _PassingError(f"the body is not {error.encoding}: {error.reason}") from None
-        if is_cut(
-            content
-        ):  # by a proxy, or by a packed body that ended early: its status says nothing of that
-            raise _PassingError(f"the body ended too early, after {len(content):,} bytes")
+            raise _RetryableError(f"the body is not {error.encoding}: {error.reason}") from None
+        # A proxy, or a compressed body that ended early: the status does not show it.
+        if is_truncated(content):
+            raise _RetryableError(f"the body ended too early, after {len(content):,} bytes")
         answer = error_in(content)
         if answer is not None:
             raise self._refusal(response, answer)
         if not is_json(content):
             what = self.provider.shown(read_error(content[:MAX_ERROR_BODY_BYTES]).message)
             raise SourceMalformedError(
-                f"{self.provider.name} sent {what[:MAX_SHOWN]!r} where JSON was wanted; "
+                f"{self.provider.name} sent {what[:MAX_SHOWN]!r} instead of JSON; "
                 f"check {self.provider.url_variable}"
             )
         return content
 
     def _refusal(self, response: aiohttp.ClientResponse, answer: ErrorAnswer) -> Exception:
-        """Return the error that an answer without data stands for."""
+        """Return the error of a response without data."""
         status, provider = response.status, self.provider
         message = provider.shown(answer.message)
         reason = f"it answered {status}" + (f", {message}" if message else "")
         is_ok = status == HTTPStatus.OK
-        is_passing = status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        if is_passing or (is_ok and answer.is_rate_limit):
-            return _PassingError(
+        is_retryable = status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_retryable or (is_ok and answer.is_rate_limit):
+            return _RetryableError(
                 reason, retry_after_seconds(response.headers.get("Retry-After"), utc_now())
             )
         if refusal := self._egress.refusal(response.url, status):
@@ -314,31 +272,21 @@ class Fetch:
         return SourceMalformedError(f"{provider.name} cannot be understood: {reason}")
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
-        """Return the whole body, unpacked.
-
-        Raises SourceMalformedError as soon as it is larger than allowed.
-        """
+        """Return the whole body, decompressed. Raises SourceMalformedError beyond the limit."""
         content = bytearray()
         async for chunk in response.content.iter_chunked(CHUNK_BYTES):
             content += chunk
             if len(content) > self._limits.max_body_bytes:
                 raise SourceMalformedError(
-                    f"{self.provider.name} sent a body of more than {self._limits.max_body_bytes:,} bytes"
+                    f"{self.provider.name} sent a body of more than "
+                    f"{self._limits.max_body_bytes:,} bytes"
                 )
         return bytes(content)
 
 
-async def _start_of(response: aiohttp.ClientResponse) -> bytes:
-    """Return the first bytes of an error's body; one that breaks off says what it says."""
-    content = bytearray()
-    try:
-        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-            content += chunk
-            if len(content) >= MAX_ERROR_BODY_BYTES:
-                break
-    except aiohttp.ClientError:
-        pass
-    return bytes(content[:MAX_ERROR_BODY_BYTES])
+def open_fetch(settings: Settings, provider: Provider) -> Fetch:
+    """Return a fetch with the time limit, proxies and certificates of the settings."""
+    return Fetch(provider, limits_of(settings), egress_of(settings))
 
 
 def _clock(moment: datetime.datetime) -> str:

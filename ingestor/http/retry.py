@@ -8,7 +8,7 @@ MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 
 def retry_after_seconds(header: str | None, now: datetime.datetime) -> float | None:
-    """Return the wait that a Retry-After header asks for, in either form (RFC 9110, section 10.2.3).
+    """Return the wait of a Retry-After header in either form (RFC 9110, section 10.2.3).
 
     None without a header or with one that cannot be read; 0 for a time in the past; at most a day.
     """

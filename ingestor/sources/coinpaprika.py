@@ -10,22 +10,14 @@ from yarl import URL
 
 from common.display import without_user_info
 from common.settings import Settings
-from ingestor.http.egress import egress_of
-from ingestor.http.fetch import Fetch, FetchLimits, Provider, Validators, patience
+from ingestor.http.fetch import Fetch, Provider, Validators, open_fetch
+from ingestor.sources.built_in import CoinPaprikaSettings
 from ingestor.sources.decode import decode_record, split
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.lenient import Field, number, read_leniently, text
+from ingestor.sources.listing import ListingPaths, make_listing
 from ingestor.sources.nonfinite import REPLACED, replacement_notes
-from ingestor.sources.normalize import (
-    name_key,
-    normalize_name,
-    normalize_ticker,
-    not_negative,
-    observed_at,
-    positive,
-    rank_of,
-    signed,
-)
+from ingestor.sources.normalize import not_negative, positive, rank_of, signed
 from ingestor.sources.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
 
 FREE_HOST = "api.coinpaprika.com"
@@ -71,14 +63,14 @@ _FIELDS = (
 
 
 class _BodyPosition(msgspec.Struct, frozen=True):
-    """What the newest body that was stored is known by."""
+    """The URL and validators of the newest stored body."""
 
     url: str
     validators: Validators
 
 
 class CoinPaprika:
-    """One array, unsorted, unpaged; a body that was stored already is not sent again (304)."""
+    """All tickers in one array without pages; a body that is stored is not sent again (304)."""
 
     kind: Literal["api", "file"] = "api"
     priority = 10
@@ -92,7 +84,7 @@ class CoinPaprika:
     async def pages(
         self, checkpoint: Checkpoint | None, *, full: bool
     ) -> AsyncGenerator[Page, None]:
-        """Yield the one page there is, or none when it did not change. Raises SourceError."""
+        """Yield the only page, or none if it did not change. Raises SourceError."""
         body = await self._fetch.get(
             "tickers", {"quotes": "USD"}, None if full else self._validators(checkpoint)
         )
@@ -100,7 +92,7 @@ class CoinPaprika:
             return
         records, rejections = split(body.content, self._fetch.provider.name, body.fetched_at)
         if not records and not rejections:
-            # Taken at its word it would end every listing.
+            # It would end every listing.
             raise SourceMalformedError(
                 f"{self._fetch.provider.name} sent an empty list of coins - at `$`"
             )
@@ -135,41 +127,43 @@ class CoinPaprika:
             )
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._fetch.close()
+
+
+_PATHS = ListingPaths(
+    price_usd="$.quotes.USD.price",
+    market_cap_usd="$.quotes.USD.market_cap",
+    volume_24h_usd="$.quotes.USD.volume_24h",
+    percent_change_24h="$.quotes.USD.percent_change_24h",
+)
 
 
 def _listing(ticker: _TickerRow, record: Record, fetched_at: datetime.datetime) -> Listing:
     usd = ticker.quotes.usd
-    name = normalize_name(ticker.name)
-    name_words, core_words = name_key(name)
-    return Listing(
-        external_id=record.external_id,
-        ticker=normalize_ticker(ticker.symbol),
+    return make_listing(
+        record,
+        fetched_at,
         symbol=ticker.symbol,
-        name=name,
-        name_words=name_words,
-        core_words=core_words,
-        rank=rank_of(ticker.rank, "$.rank"),
-        price_usd=positive(usd.price, "$.quotes.USD.price"),
-        market_cap_usd=positive(usd.market_cap, "$.quotes.USD.market_cap"),
-        volume_24h_usd=not_negative(usd.volume_24h, "$.quotes.USD.volume_24h"),
-        percent_change_24h=signed(usd.percent_change_24h, "$.quotes.USD.percent_change_24h"),
-        circulating_supply=positive(ticker.circulating_supply, "$.circulating_supply"),
-        total_supply=positive(ticker.total_supply, "$.total_supply"),
-        max_supply=positive(ticker.max_supply, "$.max_supply"),
-        observed_at=observed_at(
-            ticker.observed or ticker.last_updated, fetched_at, "$.last_updated"
-        ),
-        content_hash=record.content_hash,
+        name=ticker.name,
+        rank=ticker.rank,
+        price_usd=usd.price,
+        market_cap_usd=usd.market_cap,
+        volume_24h_usd=usd.volume_24h,
+        percent_change_24h=usd.percent_change_24h,
+        circulating_supply=ticker.circulating_supply,
+        total_supply=ticker.total_supply,
+        max_supply=ticker.max_supply,
+        observed=ticker.observed or ticker.last_updated,
         notes=replacement_notes(ticker.replaced) if ticker.replaced else (),
+        paths=_PATHS,
     )
 
 
 def create(settings: Settings, *, name: str = "coinpaprika") -> CoinPaprika:
-    """Make the source that the settings describe; a key turns the free host into the pro one."""
-    key = settings.api_source_key
-    url = settings.coinpaprika_url
+    """Make the source of the settings; a key selects the pro host. Raises SettingsError."""
+    own = CoinPaprikaSettings.load(settings)
+    key, url = own.api_source_key, own.coinpaprika_url
     if key and URL(url).host == FREE_HOST:
         url = PRO_URL
     provider = Provider(
@@ -183,7 +177,7 @@ def create(settings: Settings, *, name: str = "coinpaprika") -> CoinPaprika:
         per_seconds=1,
     )
     return CoinPaprika(
-        Fetch(provider, FetchLimits(patience_seconds=patience(settings)), egress_of(settings)),
+        open_fetch(settings, provider),
         name=name,
         poll_seconds=settings.poll_seconds,
     )

@@ -1,4 +1,4 @@
-"""When the records of one body were observed that do not say so themselves: when the newest of the others was."""
+"""The time of records without one of their own: the newest time in the same body."""
 
 import datetime
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _SHORTEST = len('"2026-11-23"')
 def dated(
     records: list[Record], times: Sequence[bytes], fetched_at: datetime.datetime
 ) -> list[Record]:
-    """Return the records of a body, those without a usable time with one: the newest of the others as OBSERVED_AT.
+    """Return the records; those without a usable time get the newest of the others as OBSERVED_AT.
 
-    `times` are what the records say, in their order, as JSON; nothing where they say none. A time
-    is no use that is missing, or lies ahead of `fetched_at` by more than clocks differ. Hashes stay
+    `times` are the times of the records, in their order, as JSON; empty for none. A time is not
+    usable if it is missing, or ahead of `fetched_at` by more than FUTURE. Hashes stay
     those of the bytes that arrived.
     """
     if not records or _all_usable(times, fetched_at):
@@ -40,7 +40,7 @@ def dated(
 
 
 def _all_usable(times: Sequence[bytes], fetched_at: datetime.datetime) -> bool:
-    """Tell it by one look at most bodies: of times in one form the greatest text is the latest."""
+    """Check most bodies at once: of times in one form the greatest text is the latest."""
     shortest, longest = len(min(times, key=len)), len(max(times, key=len))
     return shortest == longest >= _SHORTEST and _usable(max(times), fetched_at) is not None
 
@@ -54,7 +54,7 @@ def _usable(time: bytes, fetched_at: datetime.datetime) -> datetime.datetime | N
 
 
 def _is_unreadable(time: bytes) -> bool:
-    """Tell whether a record names a time that nobody can read: it is rejected for that, with its bytes."""
+    """Return whether a record has an unreadable time: it is rejected for that, with its bytes."""
     try:
         text = time_text(_TIME.decode(time))
         if text.strip():

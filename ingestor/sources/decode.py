@@ -41,22 +41,22 @@ def split(
     others as OBSERVED_AT. Raises SourceMalformedError for any other body.
     """
     try:
-        return _told_apart(_ELEMENTS.decode(body), fetched_at)
+        return _identified(_ELEMENTS.decode(body), fetched_at)
     except msgspec.ValidationError as error:
         raise SourceMalformedError(
             f"{provider} sent no list of coins: {with_path(error)}"
         ) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        # Half a surrogate pair in one record is no reason to lose the others; half a body is.
-        records, rejections = _told_apart(_elements(body), fetched_at)
+        # Half a surrogate pair in one record must not cost the others; half a body must.
+        records, rejections = _identified(_elements(body), fetched_at)
         if not records:
             raise SourceMalformedError(
-                f"{provider} sent a body that is no JSON: {with_path(error)}"
+                f"{provider} sent a body that is not JSON: {with_path(error)}"
             ) from None
         return records, rejections
 
 
-def _told_apart(
+def _identified(
     elements: Iterable[bytes], fetched_at: datetime.datetime | None
 ) -> tuple[list[Record], list[Rejection]]:
     records: list[Record] = []
@@ -81,7 +81,7 @@ def _told_apart(
 
 
 def _elements(body: bytes) -> list[bytes]:
-    """Return the elements of a JSON array by its brackets and commas alone, none where these do not match."""
+    """Return the elements of a JSON array by its brackets and commas, none if they mismatch."""
     body = body.strip()
     elements: list[bytes] = []
     depth = start = 0
@@ -151,7 +151,7 @@ def _check_storable(raw: bytes) -> None:
 
 
 def with_path(error: Exception) -> str:
-    """Return the error's sentence with a path: msgspec leaves the root's out."""
+    """Return the error's message with a path: msgspec omits that of the root."""
     text = str(error)
     return text if " - at `$" in text else f"{text} - at `$`"
 

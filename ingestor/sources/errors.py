@@ -1,10 +1,10 @@
-"""Why a source could not be read, named by what happens next.
+"""The errors of a source, named by what happens next.
 
 SourceError
-├── SourceUnavailableError  it is down, slow or has had enough of us: the next poll tries again
+├── SourceUnavailableError  it is down, slow or limits the rate: the next poll tries again
 ├── SourceRefusedError      our key, request or path is wrong: a person has to act
-│   └── SourceMissingError  it has not what was asked for: of several things the others may be there
-└── SourceMalformedError    it answered with something that is not what it should be: nothing of it is stored
+│   └── SourceMissingError  it does not have this item; others may be there
+└── SourceMalformedError    its body cannot be understood: nothing of it is stored
 """
 
 import datetime
@@ -21,10 +21,10 @@ __all__ = [
 
 
 class SourceError(Exception):
-    """A source cannot be read; the message is a sentence for people and holds no secret.
+    """A source cannot be read; the message says why.
 
-    It is kept with the run and shown to everybody: it is one printable line, without the user info
-    of URLs.
+    The run stores the message and everyone can read it: it is one printable line, without secrets
+    and without the user info of URLs.
     """
 
     def __init__(self, message: str) -> None:
@@ -32,7 +32,7 @@ class SourceError(Exception):
 
 
 class SourceUnavailableError(SourceError):
-    """The source may answer later; `retry_at` is when it asked to be left alone until, where it said so."""
+    """The source may answer later; `retry_at` is the time that it asks to wait until, if any."""
 
     def __init__(self, message: str, retry_at: datetime.datetime | None = None) -> None:
         super().__init__(message)
@@ -40,18 +40,18 @@ class SourceUnavailableError(SourceError):
 
 
 class SourceRefusedError(SourceError):
-    """The source understood us and said no; the message says what to change."""
+    """The source refuses the request; the message says what to change."""
 
 
 class SourceMissingError(SourceRefusedError):
-    """The source does not know what was asked for (404)."""
+    """The source does not know the item (404)."""
 
 
 class SourceMalformedError(SourceError):
     """The body is not what it should be; the message names the path inside it, or the columns.
 
-    `seen` is what was found instead, for the terminal of whoever looks into it and for nothing that
-    is published: it quotes a file, which may be one that nobody meant to be read.
+    `seen` is the text that was found instead. It is for the terminal only, and is never published:
+    it quotes a file, which may be the wrong one.
     """
 
     def __init__(self, message: str, seen: str | None = None) -> None:

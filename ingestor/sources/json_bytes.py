@@ -1,4 +1,4 @@
-"""Whether bytes are JSON, judged by themselves: a Content-Type can be wrong, and a byte order mark may stand first."""
+"""Detect JSON by its bytes: a Content-Type can be wrong, and a byte order mark may come first."""
 
 import json
 
@@ -6,9 +6,9 @@ import msgspec
 
 
 def to_utf_8(content: bytes) -> bytes:
-    """Return JSON in UTF-8 without a byte order mark, whatever Unicode encoding its bytes are in.
+    """Return JSON in UTF-8 without a byte order mark, from any Unicode encoding.
 
-    RFC 4627, section 3, tells the encoding by the first four bytes. Raises UnicodeDecodeError.
+    The first four bytes show the encoding (RFC 4627, section 3). Raises UnicodeDecodeError.
     """
     encoding = json.detect_encoding(content)
     if encoding == "utf-8":
@@ -19,12 +19,12 @@ def to_utf_8(content: bytes) -> bytes:
 
 
 def is_json(content: bytes) -> bool:
-    """Tell whether bytes can be JSON: by their beginning, those of a number, a text or a literal by all of them."""
+    """Return whether bytes can be JSON; of an array or object only the first byte is checked."""
     return content[:64].lstrip()[:1] in (b"[", b"{") or _problem(content) is None
 
 
-def is_cut(content: bytes) -> bool:
-    """Tell whether JSON ends before it is whole; a last byte that closes what the first one opens is believed."""
+def is_truncated(content: bytes) -> bool:
+    """Return whether JSON ends too early; a last bracket that fits the first counts as its end."""
     body = content.strip()
     if (body[:1], body[-1:]) in ((b"[", b"]"), (b"{", b"}")):
         return False

@@ -1,4 +1,4 @@
-"""Records of JSON providers, read field by field: what cannot be read is null, except ticker, price and time."""
+"""JSON records read field by field: unreadable is null, except ticker, price and time."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -56,7 +56,7 @@ def read_leniently(
     fields: Sequence[Field],
     build: Callable[[T], Listing],
 ) -> Listing:
-    """Return the listing that `build` makes of a record which could not be read in one go, with notes on its fields.
+    """Return the listing of `build` for a record that failed as a whole, with notes on its fields.
 
     Each of the `fields` is looked at by itself. Raises RecordError.
     """
@@ -99,7 +99,7 @@ def _number(value: Any, path: str) -> Decimal:  # noqa: ANN401 - JSON is anythin
 
 
 def _is_undefined(value: Any) -> bool:  # noqa: ANN401 - JSON is anything
-    """Tell whether a text stands for NaN or infinity, as Decimal reads it: the source has no such number."""
+    """Return whether a text stands for NaN or infinity, as Decimal reads it."""
     try:
         return not msgspec.convert(value, Decimal).is_finite()
     except msgspec.ValidationError:

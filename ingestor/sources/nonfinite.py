@@ -1,4 +1,4 @@
-"""NaN and Infinity in JSON: RFC 8259, section 6, has no such literals, but Python's json module writes them."""
+"""NaN and Infinity in JSON: not in RFC 8259, section 6, but Python's json module writes them."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def null_literals(raw: bytes) -> bytes:
 
 
 def null_constants(raw: bytes) -> bytes:
-    """Return a record's object with null in place of each literal, and REPLACED at its end; other bytes as they are."""
+    """Return an object with null in place of each literal, and REPLACED at its end."""
     nulled = null_literals(raw)
     if nulled == raw:
         return raw

@@ -1,4 +1,4 @@
-"""From a source's words to ours: tickers, names, numbers and times, each by one rule for all sources."""
+"""Normalisation of tickers, names, numbers and times, each by one rule for all sources."""
 
 import datetime
 import decimal
@@ -16,7 +16,7 @@ MAX_EXTERNAL_ID = 256
 """Characters. Keys of an index: PostgreSQL's take 2,704 bytes."""
 
 MAX_EXPONENT = 100
-"""The largest power of ten of a number, either way: far beyond any market, and a ratio of two still fits a float."""
+"""The largest power of ten of a number, either way; a ratio of two still fits a float."""
 
 MAX_DIGITS = 1_000
 """Digits of a number; PostgreSQL keeps 16,383 behind the point."""
@@ -40,9 +40,9 @@ _BOUNDS = decimal.Context(
     Emax=MAX_EXPONENT,
     traps=[decimal.Overflow, decimal.Subnormal, decimal.Rounded],
 )
-"""Complains of a number that is out of bounds, in a sixth of the time that counting its characters takes."""
+"""Raises for a number out of bounds, in a sixth of the time that counting its digits takes."""
 _CACHED = 32_768
-"""How many symbols and names are remembered: more than most sources have, and they come again at each poll."""
+"""Symbols and names in the cache: more than most sources have; they recur at each poll."""
 
 
 @functools.lru_cache(maxsize=_CACHED)
@@ -77,7 +77,7 @@ def _check_length(text: str, most: int, path: str) -> None:
 
 
 class _WordCharacters(dict[int, int]):
-    """For str.translate: letters, digits and marks of any script stay, everything else parts words."""
+    """For str.translate: letters, digits and marks of any script stay, the rest become spaces."""
 
     def __missing__(self, code: int) -> int:
         char = chr(code)
@@ -91,7 +91,7 @@ _WORD_CHARACTERS = _WordCharacters()
 
 @functools.lru_cache(maxsize=_CACHED)
 def name_key(name: str | None) -> tuple[str, str]:
-    """Return what a name is compared by: its words, and its words without generic ones, joined by one space.
+    """Return the key of a name: its words, and its words without generic ones.
 
     Computed here and stored, because PostgreSQL's lower() and regular expressions depend on its
     locale.
@@ -165,7 +165,7 @@ def rank_of(number: Decimal | None, path: str) -> int | None:
 def observed_at(
     time: str | float | None, fetched_at: datetime.datetime, path: str
 ) -> datetime.datetime:
-    """Return when the source observed a record: `fetched_at` where it does not say, or says the future.
+    """Return when the source observed a record: `fetched_at` if it has no time, or a future one.
 
     A number is a count since 1970. Raises RecordError with `path`.
     """

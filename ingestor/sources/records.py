@@ -1,4 +1,4 @@
-"""What a source yields: pages of records, and the listing that a record says."""
+"""The types of a source: pages of records, checkpoints, and the listing of a record."""
 
 import datetime
 import hashlib
@@ -32,11 +32,11 @@ __all__ = [
 
 
 OBSERVED_AT = "@observed_at"
-"""The key that a payload gets where its record has no usable time of its own: a file's, or the newest of its body."""
+"""The key that a payload without a usable time gets: the time of its file or of its body."""
 
 
 def content_hash(raw: bytes) -> bytes:
-    """Return the 16-byte BLAKE2b digest of a record's bytes: two records are the same when these are."""
+    """Return the 16-byte BLAKE2b digest of a record's bytes: equal records have equal digests."""
     return hashlib.blake2b(raw, digest_size=16).digest()
 
 
@@ -53,7 +53,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):
-    """A record that could not even be told apart, or not be read; its bytes are kept."""
+    """A record that has no usable id or cannot be read, with its bytes."""
 
     external_id: str | None
     error: str
@@ -61,7 +61,7 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """How far a source got: what its page said, to be handed back when it goes on."""
+    """How far a source got: the position of its last page, handed back when it resumes."""
 
     position: Any
     last_id: str | None = None
@@ -92,7 +92,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Source(Protocol):
-    """One place that listings come from; a contributor adds one in one file.
+    """One place that listings come from; docs/ADD_A_SOURCE.md adds one in one file.
 
     `missed_sweeps` is how many complete sweeps in a row must miss a listing before it becomes
     inactive: 1 where one body holds everything, 2 where listings move between pages while they are
@@ -106,7 +106,7 @@ class Source(Protocol):
     missed_sweeps: Literal[1, 2]
 
     def pages(self, checkpoint: Checkpoint | None, *, full: bool) -> AsyncGenerator[Page, None]:
-        """Yield the pages from `checkpoint` on; none at all when nothing changed. `full` ignores validators.
+        """Yield the pages after `checkpoint`, none if nothing changed; `full` ignores validators.
 
         Raises SourceError when the source cannot be read.
         """
@@ -117,25 +117,25 @@ class Source(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""
         ...
 
 
 @runtime_checkable
 class ExplainsNoPage(Protocol):
-    """What a source has beside `Source` when it may yield no page for another reason than that nothing changed."""
+    """A source that may yield no page for another reason than that nothing changed."""
 
     def why_no_page(self) -> str | None:
-        """Return why the last reading had no page, in a sentence; None where nothing changed."""
+        """Return why the last reading had no page, None if nothing changed."""
         ...
 
 
 @runtime_checkable
 class SupportsBackfill(Protocol):
-    """What a source has beside `Source` when it can tell the past: `kasparro backfill` needs no more."""
+    """A source with past prices, for `kasparro backfill`."""
 
     async def history(self, external_id: str, days: int) -> list[PastPrice]:
-        """Return what one listing was worth during the last `days` days; one call, apart from its retries.
+        """Return the prices of one listing in the last `days` days, by one call without retries.
 
         Raises SourceError; SourceMissingError where the source does not know the listing.
         """
@@ -152,9 +152,9 @@ class SupportsCallBudget(Protocol):
     budget_variable: str
 
     def count_calls(self, on_call: Callable[[], Awaitable[None]] | None) -> None:
-        """From now on await `on_call` before each call: what is counted before it is made, no kill leaves out."""
+        """Await `on_call` before each call from now on: a call counts before it is made."""
         ...
 
     def spare_calls(self, used: int, now: datetime.datetime) -> int:
-        """Return how many calls are left this month beside those of the polls to come; `used` were made so far."""
+        """Return the calls left this month after `used` and the polls still to come."""
         ...

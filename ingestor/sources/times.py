@@ -1,4 +1,4 @@
-"""Times as sources write them: ISO 8601, counts since 1970, RFC 2822, and dates with slashes, dots or month names."""
+"""Times of sources: ISO 8601, counts since 1970, RFC 2822, and dates in other forms."""
 
 import datetime
 import email.utils
@@ -25,14 +25,16 @@ _ZONE_NAME = re.compile(
 _SPACED_OFFSET = re.compile(r"\s+(?=[+-]\d{2}:?\d{2}$)")
 _FRACTION = re.compile(r"(?<=:\d\d)[.,](\d+)")
 _CLOCK = (
-    r"(?:[T ,]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?)?"
+    r"(?:[T ,]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})"
+    r"(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?)?"
     r"[\s-]*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
 )
 _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            ("jan", "january"), ("feb", "february"), ("mar", "march"), ("apr", "april"), ("may",), ("jun", "june"),
+            ("jan", "january"), ("feb", "february"), ("mar", "march"), ("apr", "april"),
+            ("may",), ("jun", "june"),
             ("jul", "july"), ("aug", "august"), ("sep", "sept", "september"), ("oct", "october"),
             ("nov", "november"), ("dec", "december"),
         ), start=1
@@ -75,11 +77,11 @@ def parse_time(
         return moment.astimezone(datetime.UTC)
     except (ValueError, OverflowError) as error:
         reason = f": {error}" if isinstance(error, _AmbiguousError) else ""
-        raise RecordError(f"{stripped[:40]!r} is no time{reason} - at `{path}`") from None
+        raise RecordError(f"{stripped[:40]!r} is not a time{reason} - at `{path}`") from None
 
 
 def time_text(value: str | float | None) -> str:
-    """Return a time of JSON as `parse_time` takes it: a number is a count since 1970, null is ""."""
+    """Return a JSON time for `parse_time`: a number counts since 1970, null is ""."""
     if value is None or isinstance(value, str):
         return value or ""
     return format(Decimal(repr(value)), "f")  # never 1.7644608e+18
@@ -160,7 +162,7 @@ def _numbers(text: str, day_first: bool | None) -> datetime.datetime | None:  # 
 
 
 def shows_day_first(text: str) -> bool | None:
-    """Return whether the day comes first in a date such as `31/01/2026`; None where the text does not show it."""
+    """Return whether the day comes first in `31/01/2026`; None if the text does not show it."""
     match = _YEAR_LAST.fullmatch(text.strip())
     if match is None:
         return None

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from common.logs import configure_logging
 from common.settings import Settings
+from ingestor.sources import all_specs
 from kasparro.cli.common.errors import FAILED
 from kasparro.cli.common.one_shot import run_to_end
 from kasparro.cli.common.terminal import cell, say_json
@@ -28,6 +29,9 @@ def command(*, as_json: bool, demo: bool | None) -> None:
     Exit codes: 0 no errors, 1 a check failed, 2 a setting is invalid.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     settings = settings_for(demo, market=True)
+    for spec in all_specs():
+        if spec.name in settings.sources:
+            spec.settings.load(settings)
     # The findings include what a retry would log.
     configure_logging(msgspec.structs.replace(settings, log_level="ERROR"))
     findings = run_to_end(lambda: _examine(settings, quiet=as_json))

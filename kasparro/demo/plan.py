@@ -43,7 +43,7 @@ def simulator_command(market: str, coins: int, moving: float = MOVING) -> tuple[
 def demo_plan(settings: Settings, market: str) -> ProcessPlan:
     """Return the plan of a demo; `settings` are those of `demo_settings`."""
     environment = {
-        **market_environment(market),
+        **market_environment(market, settings.sources),
         "KASPARRO_HOME": str(settings.home),
         "POLL_SECONDS": str(_poll_seconds(settings)),
         "CSV_PATH": str(settings.csv_path),

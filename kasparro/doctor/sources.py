@@ -12,7 +12,7 @@ from db.notes import Note, merge_notes
 from ingestor.http.egress import egress_of
 from ingestor.run.identity import read_identities
 from ingestor.run.sample import names_sample
-from ingestor.sources import create_sources
+from ingestor.sources import create_sources, source_specs
 from ingestor.sources.errors import SourceError, SourceMalformedError, SourceUnavailableError
 from ingestor.sources.records import ExplainsNoPage, Page, RecordError, Source
 from kasparro.cli.common.terminal import with_count
@@ -161,5 +161,5 @@ def _note_findings(source: Source, notes: list[Note]) -> list[Finding]:
 
 
 def _provider_urls(settings: Settings) -> list[str]:
-    urls = {"coinpaprika": settings.coinpaprika_url, "coingecko": settings.coingecko_url}
-    return [url for name, url in urls.items() if name in settings.sources]
+    urls = (spec.provider_url(settings) for spec in source_specs(settings.sources))
+    return [url for url in urls if url is not None]

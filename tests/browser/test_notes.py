@@ -25,9 +25,9 @@ UNREAD = "Columns that are not read: " + ", ".join(
     f"a_rather_long_column_name_{number}" for number in range(6)
 )
 DATED = "No column holds a time: rows are dated by the file"
-CAPS = "'much' is no number - at `$.market_cap_usd`"
+CAPS = "'much' is not a number - at `$.market_cap_usd`"
 SIDES = ("volume_24h", "change_24h", "total_supply", "max_supply")
-SEEN = [DATED, UNREAD, CAPS, *(f"'odd' is no number - at `$.{side}`" for side in SIDES)]
+SEEN = [DATED, UNREAD, CAPS, *(f"'odd' is not a number - at `$.{side}`" for side in SIDES)]
 
 
 class Noted:

@@ -140,7 +140,7 @@ async def running_demo(
                 ("-m", *simulator_command(market, coins, MOVING)), {}, home / "market.log"
             )
             programs.callback(simulator.reap)
-            environ |= market_environment(market)
+            environ |= market_environment(market, ())
         up = ("up", "--demo") if coins is None else ("up",)
         program = Program(("-m", "kasparro", *up), environ, home / "demo.log")
         programs.callback(program.reap)

@@ -22,7 +22,7 @@ from ingestor.sources.records import Source
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault
 from kasparro.simulator.market.market import SimulatedMarket
-from tests.ingestor.served import Asked, Handler
+from tests.ingestor.served import RequestLog, Handler
 
 START = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=22)
 """Young enough for history, whenever the tests run."""
@@ -111,8 +111,8 @@ async def ingest(pool: Pool, tmp_path: Path) -> AsyncIterator[Ingest]:
 
 
 @pytest.fixture
-def serve(aiohttp_server: AiohttpServer) -> Callable[[Handler], Awaitable[Asked]]:
-    async def start(handler: Handler) -> Asked:
+def serve(aiohttp_server: AiohttpServer) -> Callable[[Handler], Awaitable[RequestLog]]:
+    async def start(handler: Handler) -> RequestLog:
         requests: list[web.Request] = []
 
         async def record(request: web.Request) -> web.StreamResponse:
@@ -122,6 +122,6 @@ def serve(aiohttp_server: AiohttpServer) -> Callable[[Handler], Awaitable[Asked]
         app = web.Application()
         app.router.add_get("/{path:.*}", record)
         server = await aiohttp_server(app)
-        return Asked(str(server.make_url("/api/v3")), requests)
+        return RequestLog(str(server.make_url("/api/v3")), requests)
 
     return start

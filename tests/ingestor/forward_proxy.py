@@ -1,4 +1,4 @@
-"""A forward proxy on loopback: CONNECT for https, absolute addresses for http; every name leads to one server."""
+"""A forward proxy on loopback: CONNECT for https, absolute URLs for http, one server for all."""
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ BLOCK_BYTES = 65_536
 
 
 class ForwardProxy:
-    """What a proxy was asked for; `wants` is the user and password that it demands, as `user:password`."""
+    """The requests to a proxy; it demands the user and password of `wants`, `user:password`."""
 
     def __init__(self, target_port: int, wants: str | None = None) -> None:
         self.port = 0

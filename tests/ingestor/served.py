@@ -23,7 +23,7 @@ def provider(url: str, *, key: str | None = OUR_KEY) -> Provider:
     )
 
 
-class Asked:
+class RequestLog:
     """A server with one route, and every request that it got."""
 
     def __init__(self, url: str, requests: list[web.Request]) -> None:
@@ -31,7 +31,7 @@ class Asked:
         self.requests = requests
 
 
-Serve = Callable[[Handler], Awaitable[Asked]]
+Serve = Callable[[Handler], Awaitable[RequestLog]]
 
 
 def saying(status: int, body: str | bytes, **headers: str) -> Handler:

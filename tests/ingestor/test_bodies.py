@@ -63,9 +63,7 @@ async def test_what_is_not_json_is_refused_whatever_its_label_says(
     server = await serve(saying(200, body, Content_Type=kind))
     with pytest.raises(SourceMalformedError) as caught:
         await get(server.url)
-    assert (
-        str(caught.value) == f"CoinGecko sent {shown!r} where JSON was wanted; check COINGECKO_URL"
-    )
+    assert str(caught.value) == f"CoinGecko sent {shown!r} instead of JSON; check COINGECKO_URL"
     assert len(server.requests) == 1
 
 
@@ -109,8 +107,10 @@ async def test_half_a_character_of_utf_16_is_a_body_that_may_be_whole_the_next_t
 
 
 RANGE = (
-    '{"error": {"status": {"timestamp": "2026-11-29", "error_code": 10012, "error_message": "Your request exceeds the '
-    "allowed time range. Public API users are limited to querying historical data within the past 365 days. Upgrade "
+    '{"error": {"status": {"timestamp": "2026-11-29", "error_code": 10012, '
+    '"error_message": "Your request exceeds the '
+    "allowed time range. Public API users are limited to querying historical data within "
+    "the past 365 days. Upgrade "
     'to a paid plan."}}}'
 )
 
@@ -217,7 +217,10 @@ RATE_LIMITS = [
     ('{"message": "Too Many Requests", "statusCode": "429"}', "Too Many Requests"),
     ('{"error": {"code": 88, "message": "Rate-limit reached"}}', "Rate-limit reached"),
     (
-        '{"success": false, "error": {"info": "?", "message": "Your monthly usage limit has been reached"}}',
+        (
+            '{"success": false, "error": {"info": "?", "message": "Your monthly usage limit '
+            'has been reached"}}'
+        ),
         "Your mon",
     ),
     (
@@ -258,7 +261,10 @@ async def test_a_rate_limit_with_status_200_may_say_how_long_to_wait(serve: Serv
 @pytest.mark.parametrize(
     "words",
     [
-        "Your request exceeds the allowed time range. Public API users are limited to the past 365 days.",
+        (
+            "Your request exceeds the allowed time range. Public API users are limited to the "
+            "past 365 days."
+        ),
         "This request is limited to PRO API subscribers.",
         "page size exceeds 250",
         "invalid vs_currency",

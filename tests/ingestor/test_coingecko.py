@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from common.settings import Settings
+from common.settings import Settings, load_settings
 from ingestor.sources.coingecko.source import CoinGecko, create
 from ingestor.sources.decode import split
 from ingestor.sources.errors import SourceError, SourceMalformedError, SourceRefusedError
@@ -145,10 +145,16 @@ def market_of(aiohttp_server: AiohttpServer) -> Callable[..., Awaitable[tuple[Ma
         app.router.add_get("/api/v3/coins/markets", market.handle)
         url = str((await aiohttp_server(app)).make_url("/api/v3"))
         return market, create(
-            Settings(home=Path(), coingecko_url=url, coingecko_pages=pages, coingecko_api_key=key)
+            settings_with(
+                COINGECKO_URL=url, COINGECKO_PAGES=str(pages), COINGECKO_API_KEY=key or ""
+            )
         )
 
     return start
+
+
+def settings_with(**environ: str) -> Settings:
+    return load_settings(environ)
 
 
 MarketOf = Callable[..., Awaitable[tuple[Market, CoinGecko]]]
@@ -221,7 +227,7 @@ async def test_a_page_that_came_short_and_was_not_the_last_is_a_note(market_of: 
         [],
     ]
     assert pages[1].notes[0].text == (
-        "A page came with fewer than the 250 coins asked for, and was not the last: page 1 with 249"
+        "A page had fewer than 250 coins and was not the last: page 1 with 249"
     )
 
 
@@ -237,13 +243,14 @@ async def test_the_past_beyond_a_year_is_refused_with_what_to_do(
     app = web.Application()
     app.router.add_get("/api/v3/coins/bitcoin/market_chart", refuse)
     url = str((await aiohttp_server(app)).make_url("/api/v3"))
-    source = create(Settings(home=Path(), coingecko_url=url, coingecko_api_key="our-key"))
+    source = create(settings_with(COINGECKO_URL=url, COINGECKO_API_KEY="our-key"))
     with pytest.raises(SourceRefusedError) as caught:
         await source.history("bitcoin", 400)
     await source.close()
     assert str(caught.value) == (
-        f"CoinGecko refused the request (401): {words[:-1]}; without a paid plan it gives the last 365 days only: ask "
-        "for no more (kasparro backfill --days 365), or set COINGECKO_API_KEY to the key of a paid plan"
+        f"CoinGecko refused the request (401): {words[:-1]}; without a paid plan it gives the last "
+        "365 days only: use kasparro backfill --days 365, or set COINGECKO_API_KEY to the key of a "
+        "paid plan"
     )
 
 
@@ -307,9 +314,7 @@ async def test_the_key_of_another_host_is_a_demo_key(market_of: MarketOf) -> Non
 def test_each_host_gets_its_header_and_no_more_calls_than_its_plan(
     url: str, key: str | None, header: str, calls: int
 ) -> None:
-    provider = create(
-        Settings(home=Path(), coingecko_url=url, coingecko_api_key=key)
-    )._fetch.provider
+    provider = create(settings_with(COINGECKO_URL=url, COINGECKO_API_KEY=key or ""))._fetch.provider
     assert (provider.key_header, provider.calls, provider.per_seconds) == (header, calls, 60)
 
 
@@ -325,11 +330,10 @@ def test_each_host_gets_its_header_and_no_more_calls_than_its_plan(
 def test_polls_are_spread_over_nine_tenths_of_the_calls_of_a_month(
     pages: int, budget: int, poll_seconds: int, spread: int
 ) -> None:
-    settings = Settings(
-        home=Path(),
-        coingecko_pages=pages,
-        coingecko_monthly_calls=budget,
-        poll_seconds=poll_seconds,
+    settings = settings_with(
+        COINGECKO_PAGES=str(pages),
+        COINGECKO_MONTHLY_CALLS=str(budget),
+        POLL_SECONDS=str(poll_seconds),
     )
     source = create(settings)
     assert source.poll_seconds == spread

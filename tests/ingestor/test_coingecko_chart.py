@@ -19,8 +19,10 @@ def body(text: str) -> ResponseBody:
 def test_a_chart_keeps_every_digit_and_leaves_out_what_is_no_price_yet() -> None:
     found = decode_chart(
         body(
-            '{"prices": [[1779027899041, 77953.825503824071234567], [1779028199661, null], [1779028299661, 0], '
-            '[1893456000000, 5], [1779028399661, 3.84e-18]], "market_caps": [[1779027899041, 0], [1779028399661, 9]], '
+            '{"prices": [[1779027899041, 77953.825503824071234567], [1779028199661, null], '
+            "[1779028299661, 0], "
+            '[1893456000000, 5], [1779028399661, 3.84e-18]], "market_caps": '
+            "[[1779027899041, 0], [1779028399661, 9]], "
             '"total_volumes": [[1779027899041, 18688431751.857048]]}'
         ),
         "bitcoin",
@@ -80,7 +82,7 @@ def test_a_line_that_is_none_is_missing(line: object) -> None:
         ('{"prices": [[1, "NaN"]]}', "`$.prices[...][1]`"),
         ('{"prices": [[1, "x"]]}', "`$.prices[0][1]`"),
         ('{"prices": [[1, 1e400]]}', "`$.prices[...][1]`"),
-        ('{"prices": [[1e40, 1]]}', "1E+40 is no time - at `$.prices[...][0]`"),
+        ('{"prices": [[1e40, 1]]}', "1E+40 is not a time - at `$.prices[...][0]`"),
     ],
 )
 def test_what_is_no_chart_is_refused_with_its_path(text: str, reason: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from common.settings import Settings
+from common.settings import Settings, load_settings
 from ingestor.sources.coinpaprika import CoinPaprika, create
 from ingestor.sources.decode import split
 from ingestor.sources.errors import SourceMalformedError
@@ -220,13 +220,13 @@ def test_other_currencies_and_new_fields_do_no_harm() -> None:
         ({"symbol": None}, "Expected `str`, got `null` - at `$.symbol`"),
         ({"symbol": " "}, "The symbol is empty - at `$.symbol`"),
         ({"symbol": "", "rank": ""}, "The symbol is empty - at `$.symbol`"),
-        ({"last_updated": "soon"}, "'soon' is no time - at `$.last_updated`"),
-        ({"last_updated": 5}, "'5' is no time - at `$.last_updated`"),
+        ({"last_updated": "soon"}, "'soon' is not a time - at `$.last_updated`"),
+        ({"last_updated": 5}, "'5' is not a time - at `$.last_updated`"),
         (
             {"last_updated": True},
             "Expected `int | float | str | null`, got `bool` - at `$.last_updated`",
         ),
-        ({"last_updated": 1e300}, "is no time - at `$.last_updated`"),
+        ({"last_updated": 1e300}, "is not a time - at `$.last_updated`"),
         ({"quotes": []}, "Expected `object`, got `array` - at `$.quotes`"),
         ({"quotes": quoted(price="high")}, "Invalid decimal string - at `$.quotes.USD.price`"),
         (
@@ -319,32 +319,41 @@ def test_of_two_records_with_one_id_both_are_kept() -> None:
         (b'{"error": "x"}', "sent no list of coins: Expected `array`, got `object` - at `$`"),
         (b'"Throttled"', "sent no list of coins: Expected `array`, got `str` - at `$`"),
         (b"null", "sent no list of coins: Expected `array`, got `null` - at `$`"),
-        (b"", "sent a body that is no JSON: Input data was truncated - at `$`"),
+        (b"", "sent a body that is not JSON: Input data was truncated - at `$`"),
         (
             b'[{"id": "a"}, {"id": "b"',
-            "sent a body that is no JSON: Input data was truncated - at `$`",
+            "sent a body that is not JSON: Input data was truncated - at `$`",
         ),
-        (b'[{"id": "a"}', "sent a body that is no JSON: Input data was truncated - at `$`"),
+        (b'[{"id": "a"}', "sent a body that is not JSON: Input data was truncated - at `$`"),
         (
             b'[{"id": "a"}] trailing',
-            "sent a body that is no JSON: JSON is malformed: trailing characters (byte 15) - at `$`",
+            (
+                "sent a body that is not JSON: JSON is malformed: trailing characters (byte "
+                "15) - at `$`"
+            ),
         ),
         (
             b'[{"id": "a"}}',
-            "sent a body that is no JSON: JSON is malformed: expected ',' or ']' (byte 12) - at `$`",
+            (
+                "sent a body that is not JSON: JSON is malformed: expected ',' or ']' (byte "
+                "12) - at `$`"
+            ),
         ),
-        (b'[{"id": "a', "sent a body that is no JSON: Input data was truncated - at `$`"),
+        (b'[{"id": "a', "sent a body that is not JSON: Input data was truncated - at `$`"),
         (
             b"[not json]",
-            "sent a body that is no JSON: JSON is malformed: invalid character (byte 2) - at `$`",
+            "sent a body that is not JSON: JSON is malformed: invalid character (byte 2) - at `$`",
         ),
         (
             b"<html>",
-            "sent a body that is no JSON: JSON is malformed: invalid character (byte 0) - at `$`",
+            "sent a body that is not JSON: JSON is malformed: invalid character (byte 0) - at `$`",
         ),
         (
             b"[" * 100_000,
-            "sent a body that is no JSON: maximum recursion depth exceeded while deserializing an object - at `$`",
+            (
+                "sent a body that is not JSON: maximum recursion depth exceeded while "
+                "deserializing an object - at `$`"
+            ),
         ),
     ],
 )
@@ -391,11 +400,12 @@ async def source(host: Host, aiohttp_server: AiohttpServer) -> AsyncIterator[Coi
     app.router.add_get("/v1/tickers", host.tickers)
     server = await aiohttp_server(app)
     made = create(
-        Settings(
-            home=Path(),
-            coinpaprika_url=str(server.make_url("/v1")),
-            api_source_key="our-key",
-            poll_seconds=60,
+        load_settings(
+            {
+                "COINPAPRIKA_URL": str(server.make_url("/v1")),
+                "API_SOURCE_KEY": "our-key",
+                "POLL_SECONDS": "60",
+            }
         )
     )
     yield made
@@ -468,5 +478,5 @@ async def test_an_empty_list_does_not_end_every_listing(source: CoinPaprika, hos
     ],
 )
 def test_a_key_turns_the_free_host_into_the_pro_one(key: str | None, url: str, asked: str) -> None:
-    source = create(Settings(home=Path(), api_source_key=key, coinpaprika_url=url))
+    source = create(load_settings({"API_SOURCE_KEY": key or "", "COINPAPRIKA_URL": url}))
     assert source._fetch.provider.url == asked

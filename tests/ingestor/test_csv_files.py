@@ -1,4 +1,4 @@
-"""CSV files as a source: the recorded ones, many at once, changed ones, and a run that was killed in the middle."""
+"""CSV files as a source: recorded, many at once, changed, and after a run that was killed."""
 
 import datetime
 import gzip
@@ -267,7 +267,8 @@ async def test_the_same_row_in_a_file_of_another_day_is_news(tmp_path: Path) -> 
 async def test_rows_that_cannot_be_read_are_rejected_with_their_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     lines = [
-        b"<<<<<<< HEAD", b"symbol,price,date", b"BTC,1,", b"=======", b"ETH,2", b"\xff,1,", b" ,1,", b"DOGE,high,",
+        b"<<<<<<< HEAD", b"symbol,price,date", b"BTC,1,", b"=======", b"ETH,2", b"\xff,1,",
+        b" ,1,", b"DOGE,high,",
         b"SOL,3,", b"ADA,1,someday", b">>>>>>> other", b"T" * 300 + b",1,",
     ]  # fmt: skip
     path.write_bytes(b"\xef\xbb\xbf" + CRLF.join(lines) + CRLF)
@@ -280,8 +281,8 @@ async def test_rows_that_cannot_be_read_are_rejected_with_their_bytes(tmp_path: 
         "The symbol is empty - at `$.symbol`",
         "The line is a merge marker: the file was committed with a conflict in it",
         "A text of 300 characters is longer than 256 - at `$.symbol`",
-        "'high' is no number - at `$.price`",
-        "'someday' is no time - at `$.date`",
+        "'high' is not a number - at `$.price`",
+        "'someday' is not a time - at `$.date`",
     ]
     (page,) = await pages_of(CsvFiles(str(path)))
     assert [rejection.payload for rejection in page.rejections][:3] == [
@@ -319,7 +320,8 @@ async def test_an_empty_folder_is_no_failure_and_says_so(tmp_path: Path) -> None
     source = CsvFiles(str(tmp_path / "empty"))
     assert await pages_of(source) == []
     assert source.why_no_page() == (
-        f"{tmp_path / 'empty'} holds no CSV file yet; *.csv, *.json and the like that are put there are read at "
+        f"{tmp_path / 'empty'} holds no CSV file yet; *.csv, *.json and the like that are "
+        "put there are read at "
         "the next poll"
     )
     write(tmp_path / "empty" / "a.csv", "symbol,price", "BTC,1")
@@ -353,7 +355,8 @@ async def test_no_file_is_refused_and_says_what_to_do(
     with pytest.raises(SourceRefusedError) as caught:
         await pages_of(CsvFiles(csv_path))
     assert str(caught.value) == (
-        f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, *.json, *.parquet and the like, "
+        f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, *.json, "
+        "*.parquet and the like, "
         "or a glob"
     )
 

@@ -1,4 +1,4 @@
-"""Proxies and certificates of the settings: a source reads, and the doctor checks, through a real proxy on loopback."""
+"""Proxies and certificates of the settings: sources and the doctor use a real proxy on loopback."""
 
 import asyncio
 import contextlib
@@ -149,7 +149,7 @@ async def test_proxies_named_in_the_env_file_are_used_and_the_environment_wins(
         assert load_settings({"HTTP_PROXY": ""}, dotenv_path=dotenv).http_proxy is None
 
 
-async def test_the_command_reads_through_the_proxy_and_with_the_certificates_that_the_env_file_names(
+async def test_the_command_uses_the_proxy_and_the_certificates_that_the_env_file_names(
     certificate: Certificate, database: str, connection: Connection, tmp_path: Path
 ) -> None:
     async with provider(certificate.served) as port, forward_proxy(port) as proxy:

@@ -36,7 +36,10 @@ async def test_a_gzipped_body_is_unpacked(serve: Serve) -> None:
 COINGECKO_SHAPES = [
     '{"error": "the words"}',
     '{"status": {"error_code": 10002, "error_message": "the words"}}',
-    '{"error": {"status": {"timestamp": "2026-01-01", "error_code": 10005, "error_message": "the words"}}}',
+    (
+        '{"error": {"status": {"timestamp": "2026-01-01", "error_code": 10005, '
+        '"error_message": "the words"}}}'
+    ),
     '{"timestamp": "2026-01-01", "error_code": 10010, "status": {"error_message": "the words"}}',
     '{"error_code": 400, "message": "the words"}',
     "the words",

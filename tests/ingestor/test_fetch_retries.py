@@ -224,9 +224,9 @@ async def test_a_retry_after_beyond_patience_ends_the_fetch_and_says_when(script
     assert f"CoinPaprika asks to wait until {caught.value.retry_at:%Y-%m-%d %H:%M:%S} UTC" in str(
         caught.value
     )
-    # and it is left alone until then: calls that are refused cost calls, too
+    # and it is not called until then: refused calls cost calls, too
     with pytest.raises(
-        SourceUnavailableError, match=r"left alone until .*: it answered 429, not now"
+        SourceUnavailableError, match=r"is not called until .*: it answered 429, not now"
     ):
         await fetch.get("tickers", {})
     await fetch.close()
@@ -250,7 +250,7 @@ async def test_the_circuit_opens_and_lets_one_probe_through_later(script: Start)
         circuit_open_seconds=0.2,
     )
     fetch = fetch_from(server.url, limits)
-    for reason in ("attempt 2 of 2", "left alone until", "left alone until"):
+    for reason in ("attempt 2 of 2", "is not called until", "is not called until"):
         with pytest.raises(SourceUnavailableError, match=reason):
             await fetch.get("tickers", {})
     assert len(server.asked_at) == 3

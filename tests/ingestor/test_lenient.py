@@ -1,4 +1,4 @@
-"""Records of JSON providers: ticker, price and time may cost one; any other field that cannot be read is null."""
+"""JSON records: only ticker, price and time can cost one; any other unreadable field is null."""
 
 import datetime
 import json
@@ -303,7 +303,8 @@ async def test_a_run_counts_its_notes_and_a_rebuild_reads_the_same(
         paths["price_usd"]: 1,
     }
     rows = await ingest.rows(
-        "SELECT external_id, price_usd, max_supply, rank, name, observed_at FROM listings ORDER BY 1"
+        "SELECT external_id, price_usd, max_supply, rank, name, observed_at FROM listings "
+        "ORDER BY 1"
     )
     price, supply, rank = (
         Decimal(list(paths).index(field) + 1) for field in ("price_usd", "max_supply", "rank")

@@ -1,4 +1,4 @@
-"""NaN and Infinity in a body: they cost their field alone, and the payload holds what stood there."""
+"""NaN and Infinity in a body cost their field alone; the payload holds the original text."""
 
 import datetime
 import json
@@ -20,7 +20,8 @@ NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 
 def test_a_literal_that_is_not_json_costs_its_field_alone_and_the_payload_tells_it() -> None:
     sent = (
-        b'{"id": "a", "symbol": "NaN", "current_price": 2, "max_supply": NaN, "roi": {"x": [1, -Infinity]}, '
+        b'{"id": "a", "symbol": "NaN", "current_price": 2, "max_supply": NaN, "roi": {"x": '
+        b"[1, -Infinity]}, "
         b'"y": Infinity}'
     )
     [first, second], rejections = split(b'[{"id": "b", "symbol": "b"}, ' + sent + b"]", "Provider")
@@ -28,7 +29,8 @@ def test_a_literal_that_is_not_json_costs_its_field_alone_and_the_payload_tells_
     assert first.raw == b'{"id": "b", "symbol": "b"}'
     assert second.content_hash == content_hash(sent)
     assert second.raw == (
-        b'{"id": "a", "symbol": "NaN", "current_price": 2, "max_supply": null, "roi": {"x": [1, null]}, "y": null'
+        b'{"id": "a", "symbol": "NaN", "current_price": 2, "max_supply": null, "roi": {"x": '
+        b'[1, null]}, "y": null'
         b',"@replaced":{"$.max_supply":"NaN","$.roi.x[1]":"-Infinity","$.y":"Infinity"}}'
     )
     listing = coingecko.create(Settings(home=Path())).to_listing(second, NOW)

@@ -69,7 +69,7 @@ def test_a_ticker_fits_an_index() -> None:
 
 
 def test_tickers_stay_themselves_and_differ_in_small_letters_too() -> None:
-    """`merged_` + the small letters is a coin's id: PostgreSQL must never find two tickers with one."""
+    """A coin's id is `merged_` and the lower-case ticker: no two tickers may share one."""
     tickers_by_id: dict[str, str] = {}
     for code in range(sys.maxunicode + 1):
         if unicodedata.category(chr(code)) in ("Cs", "Cn"):
@@ -231,7 +231,7 @@ def test_times_are_utc(text: str, moment: str) -> None:
     "text", ["yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00", "12:30", "7"]
 )
 def test_what_is_no_time_is_refused_with_its_path(text: str) -> None:
-    with pytest.raises(RecordError, match=r"is no time - at `\$\.date`"):
+    with pytest.raises(RecordError, match=r"is not a time - at `\$\.date`"):
         parse_time(text, "$.date")
 
 
@@ -255,7 +255,7 @@ def test_a_number_of_json_is_a_count_since_1970(time: float, moment: str) -> Non
 
 @pytest.mark.parametrize("time", [0, -1_700_000_000, 7, 20_230_110_120_000, 1e300])
 def test_a_number_that_counts_no_time_is_refused_with_its_path(time: float) -> None:
-    with pytest.raises(RecordError, match=r"is no time - at `\$\.t`"):
+    with pytest.raises(RecordError, match=r"is not a time - at `\$\.t`"):
         observed_at(time, NOW, "$.t")
 
 
@@ -266,5 +266,5 @@ def test_the_future_is_clamped_to_now() -> None:
 
 
 def test_digits_run_together_are_no_count_of_seconds() -> None:
-    with pytest.raises(RecordError, match="is no time"):
+    with pytest.raises(RecordError, match="is not a time"):
         parse_time("20230110120000", "$.date")

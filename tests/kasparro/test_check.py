@@ -51,7 +51,7 @@ mixed.csv: CSV, UTF-8, delimiter: semicolon, header on line 3
   notes
     Lines before the header that are not read: 1
   rejected
-    line 8: 'abc' is no number - at `$.Preis (USD)`
+    line 8: 'abc' is not a number - at `$.Preis (USD)`
       X;X;abc;;1;31.01.2026;
     line 9: The row has 3 cells, the header 7
       Y;Y;1

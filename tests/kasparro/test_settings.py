@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import SECRETS, Settings, SettingsError, load_settings
+from common.settings import RESERVED, SECRETS, Settings, SettingsError, load_settings
+from ingestor.sources import check_settings
+from ingestor.sources.built_in import (
+    COINGECKO,
+    COINPAPRIKA,
+    CSV,
+    CoinGeckoSettings,
+    CoinPaprikaSettings,
+)
+from ingestor.sources.spec import EnvironmentSettings, SourceSpec, declared_settings
 
+SPECS = (COINPAPRIKA, COINGECKO, CSV)
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2"  # noqa: S105 - what must not be shown
 
@@ -67,7 +77,7 @@ def test_a_bad_value_gives_one_line_that_names_it(
         assert load(**{variable: value}) == load()
         return
     with pytest.raises(SettingsError) as caught:
-        load(**{variable: value})
+        check_settings(load(**{variable: value}))
     message = str(caught.value)
     assert message.startswith(f"{variable} must be {expected}")
     assert repr(value) in message
@@ -125,7 +135,7 @@ def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
     assert settings.sources == ("csv", "coingecko")
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
     assert settings.cors_origins == ("https://a.example", "*")
-    assert settings.coingecko_url == "https://pro-api.coingecko.com/api/v3"
+    assert CoinGeckoSettings.load(settings).coingecko_url == "https://pro-api.coingecko.com/api/v3"
     assert settings.introspection is False
     assert settings.root_path == "/tools/kasparro"
     assert settings.allowed_hosts == (
@@ -141,8 +151,6 @@ def test_values_are_read_as_what_they_are(tmp_path: Path) -> None:
 
 def test_no_secret_is_ever_shown() -> None:
     secrets = {
-        "API_SOURCE_KEY": SECRET,
-        "COINGECKO_API_KEY": SECRET,
         "SCHEDULER_TOKEN": SECRET,
         "DATABASE_URL": f"postgresql://user:{SECRET}@host/db",
         "READ_DATABASE_URL": f"postgresql://user:{SECRET}@replica/db",
@@ -153,6 +161,20 @@ def test_no_secret_is_ever_shown() -> None:
     assert SECRET not in repr(settings)
     assert SECRET not in f"{settings}"
     assert repr(settings).count("***") == len(secrets)
+
+
+@pytest.mark.parametrize(
+    ("own", "variable"),
+    [(CoinPaprikaSettings, "API_SOURCE_KEY"), (CoinGeckoSettings, "COINGECKO_API_KEY")],
+)
+def test_no_secret_of_a_source_is_ever_shown(own: type[EnvironmentSettings], variable: str) -> None:
+    settings = load(**{variable: SECRET})
+    assert SECRET not in repr(settings)
+    loaded = own.load(settings)
+    assert getattr(loaded, variable.lower()) == SECRET
+    assert f"{variable.lower()}='***'" in repr(loaded)
+    with pytest.raises(SettingsError, match=f"^{variable} must be .*secret and not shown$"):
+        own.load(load(**{variable: "hunter2\thunter2"}))
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
@@ -167,7 +189,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_an_empty_variable_hides_the_one_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("API_SOURCE_KEY=from-the-file\n", encoding="utf-8")
-    assert load_settings({"API_SOURCE_KEY": ""}, dotenv_path=file).api_source_key is None
+    assert "API_SOURCE_KEY" in load_settings({}, dotenv_path=file).variables
+    assert load_settings({"API_SOURCE_KEY": ""}, dotenv_path=file).variables == {}
 
 
 def test_the_file_of_the_working_folder_is_read(
@@ -192,12 +215,9 @@ def test_the_example_file_names_every_setting_and_changes_none() -> None:
     named = set(
         re.findall(r"^(?:# )?([A-Z_]+)=", example.read_text(encoding="utf-8"), re.MULTILINE)
     )
-    fields = {
-        "KASPARRO_HOME" if name == "home" else name.upper() for name in Settings.__struct_fields__
-    }
-    fields.remove("DEMO")  # not a setting: the command line decides
+    declared = {field.upper() for spec in SPECS for field in declared_settings(spec.settings)}
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    assert named == fields | set(re.findall(r"\$\{([A-Z_]+)", compose))
+    assert named == RESERVED | declared | set(re.findall(r"\$\{([A-Z_]+)", compose))
 
 
 def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
@@ -214,6 +234,8 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         for name in Settings.__struct_fields__
         if getattr(settings, name) != getattr(defaults, name)
     }
+    for spec in SPECS:
+        assert spec.settings.load(settings) == spec.settings.load(defaults)
     # A setting without a default shows an example; paths are relative there.
     examples = {
         "database_url",
@@ -228,4 +250,10 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         "https_proxy",
         "no_proxy",
     }
-    assert differing <= examples | {"csv_path", "identity_path", "home"}
+    assert differing <= examples | {"csv_path", "identity_path", "home", "variables"}
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_the_example_file_has_the_lines_of_every_source(spec: SourceSpec) -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert "\n".join(spec.example_lines()) in text

@@ -65,7 +65,7 @@ async def test_the_files_of_a_source_say_how_they_were_read(
                     "unreadCount": 1,
                     "notes": [
                         {"text": "Columns that are not read: note", "count": 1},
-                        {"text": "'lots' is no number - at `$.market cap`", "count": 1},
+                        {"text": "'lots' is not a number - at `$.market cap`", "count": 1},
                     ],
                     "firstListings": [
                         {

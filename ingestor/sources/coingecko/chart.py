@@ -1,4 +1,4 @@
-"""CoinGecko's chart of one coin: three lines of [milliseconds since 1970, value], told as prices of the past."""
+"""CoinGecko's chart of one coin: three lines of [milliseconds since 1970, value]."""
 
 import datetime
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _ANY_LINE = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def decode_chart(body: ResponseBody, external_id: str, provider: str) -> list[PastPrice]:
-    """Return the chart's points, every digit of them; those without a price, or of the future, are left out.
+    """Return the chart's points with every digit, without those that lack a price or lie ahead.
 
     A market cap or a volume that cannot be read is missing. Raises SourceMalformedError with the
     path inside the body.
@@ -88,4 +88,4 @@ def _time(milliseconds: Decimal) -> datetime.datetime:
     try:
         return _EPOCH + datetime.timedelta(milliseconds=int(milliseconds))
     except (ValueError, OverflowError):
-        raise RecordError(f"{milliseconds} is no time - at `$.prices[...][0]`") from None
+        raise RecordError(f"{milliseconds} is not a time - at `$.prices[...][0]`") from None

@@ -1,4 +1,4 @@
-"""Blocks of plain lines: most of a CSV file has no quote and nothing odd, and is parsed many rows at a time."""
+"""Blocks of plain lines: most of a CSV file has no quotes, and is parsed many rows at a time."""
 
 import csv
 
@@ -14,7 +14,7 @@ _ODD = (b'"', b"\0", *MERGE_MARKERS)
 
 
 def plain_rows(block: bytes, delimiter: str, width: int) -> list[Row] | None:
-    """Return a row for each line of whole lines, no cells for an empty one; None where a line is more than plain.
+    """Return the cells of each line, none for an empty line; None if a line needs the full parser.
 
     Plain lines have `width` cells, valid UTF-8, and nothing that a quote, a NUL, a merge marker or
     a carriage return within the line may mean. Rows of a block that is not plain must be read one

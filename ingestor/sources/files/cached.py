@@ -1,4 +1,4 @@
-"""The rules for tickers and names with small caches: a large file has many of them, most of which it names once."""
+"""Normalisation with small caches: a large file has many names, most of them only once."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Rows of one file that stand for one coin at one time: repeated ones, and ones that contradict each other."""
+"""Rows of one file for one coin at one time: repeated ones, and ones that conflict."""
 
 import enum
 import itertools
@@ -18,7 +18,7 @@ Of a million rows it takes one in seventy for known when it is not.
 """
 MIN_FILTER_BITS = 12
 NEAR = Decimal("1.05")
-"""Prices within this factor are one price, read a moment apart: lists that are read page by page repeat a coin."""
+"""Prices within this factor count as equal: lists that are read page by page repeat a coin."""
 MAX_PRICES = 8
 """Different prices that are kept of one coin and time: more than one that is far off settle it."""
 
@@ -46,7 +46,7 @@ class _Several:
 
 
 class Conflicts:
-    """Judges rows of one coin and time, in memory that does not grow with the rows that stand alone.
+    """Compares rows of one coin and time, in memory that does not grow with single rows.
 
     A first look over all rows (`add`) finds the keys that may stand twice, and the prices of all
     their rows but the first. While the rows are read in the same order (`judge`), the first one is
@@ -54,7 +54,7 @@ class Conflicts:
     """
 
     def __init__(self, columns: Columns, place: dict[str, int], size: int | None = None) -> None:
-        """Take the columns that tell rows apart, an id only where it is one, and the table's bytes, if known."""
+        """Take the columns that identify a row, and the table's bytes, if known."""
         # A bit for each byte: a row has some tens of them.
         bits = (
             MAX_FILTER_BITS

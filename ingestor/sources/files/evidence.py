@@ -49,13 +49,13 @@ class MarkEvidence:
         return any(decides_mark(match[0]) is Mark.POINT for match in _DIGITS.finditer(text))
 
     def decided(self) -> str | None:
-        """Return the decimal mark, `?` where cells contradict each other, None where none shows it."""
+        """Return the decimal mark, `?` if cells contradict each other, None if no cell shows it."""
         if len(self._shown) > 1:
             return "?"
         return next((mark.value for mark in self._shown), None)
 
     def of_file(self, elsewhere: set[str], delimiter: str | None) -> str:
-        """Return the mark of a column that does not show it: that of the file's other columns, if they agree."""
+        """Return the mark of the file's other columns, if they agree: this one does not show it."""
         if len(elsewhere) == 1:
             return next(iter(elsewhere))
         # A semicolon between cells is what programs write where the comma is the decimal mark.
@@ -63,7 +63,7 @@ class MarkEvidence:
 
 
 class ChangeEvidence:
-    """Whether a column of changes is in per cent or holds fractions: any cell above 1 shows per cent."""
+    """Whether a column of changes is in per cent or a fraction: a cell above 1 shows per cent."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -143,7 +143,7 @@ class PairEvidence:
             self.quotes.add(pair[1])
 
     def decided(self) -> bool:
-        """Tell whether they are."""
+        """Return whether the cells are trading pairs."""
         return self._all and self._any
 
 

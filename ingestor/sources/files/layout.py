@@ -1,4 +1,4 @@
-"""How the rows of a file are read: what its survey decided, kept in every payload, so that a rebuild reads the same."""
+"""The rules by which a file's rows are read, stored in every payload for later rebuilds."""
 
 import datetime
 import functools
@@ -19,9 +19,9 @@ from ingestor.sources.times import parse_time, zone_named
 __all__ = ["BESIDE", "OBSERVED_AT", "READ", "Layout", "ReadingRules", "layout_of"]
 
 READ = f"{MARK}read"
-"""The key of a payload that holds its file's Reading, where it is not the one that the headers alone lead to."""
+"""The key of a payload with its file's ReadingRules, if they differ from those of its headers."""
 BESIDE = f"{MARK}beside"
-"""The key of a row's payload that tells what another row of its file makes of it: `repeated` or `conflict`."""
+"""The key of a payload that another row of the file repeats or contradicts."""
 
 
 class ReadingRules(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -30,7 +30,7 @@ class ReadingRules(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     columns: dict[str, str | None] = {}
     """By role the header that is read; None where the headers alone would lead to a wrong one."""
     marks: dict[str, Literal[",", "?"]] = {}
-    """By role the decimal mark of a column where it is not the point; `?` where the column has both."""
+    """By role the decimal mark of a column if it is not the point; `?` if it has both."""
     change: Literal["percent", "fraction"] | None = None
     symbol: str | None = None
     name: str | None = None
@@ -45,7 +45,7 @@ _READING = msgspec.json.Decoder(ReadingRules)
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The columns of a table and how their cells are read; what `cell` functions raise ends with the cell's path."""
+    """The columns of a table and how cells are read; errors of `cell` end with the cell's path."""
 
     columns: Columns
     marks: dict[str, Mark]
@@ -53,9 +53,9 @@ class Layout(msgspec.Struct, frozen=True):
     reading: ReadingRules
     zone: datetime.tzinfo
     paths: dict[str, str]
-    """By role the path of its column's cells, `$.` and the header; roles without a column are left out."""
+    """By role the path of its column's cells: `$.` and the header, only for roles with a column."""
     plain: dict[str, str]
-    """By role the header of a column of numbers in which most cells are read by `plain_number` alone."""
+    """By role the header of a number column that `plain_number` reads for most cells."""
 
     def symbol(self, row: dict[str, str]) -> str:
         """Return the symbol as its source wrote it, out of its pair where it stands in one.
@@ -158,7 +158,7 @@ class Layout(msgspec.Struct, frozen=True):
 
 @functools.lru_cache(maxsize=256)
 def layout_of(headers: tuple[str, ...], reading: str = "") -> Layout:
-    """Return how a row with these keys is read; `reading` is the Reading of its payload as JSON, "" without one.
+    """Return the layout of a row with these keys; `reading` is its ReadingRules as JSON, or "".
 
     Raises RecordError where the payload's keys hold no price and no symbol.
     """

@@ -1,4 +1,4 @@
-"""`csv.toml` beside the files: what a person says of a file or a pattern; it goes before all that the file shows."""
+"""`csv.toml` beside the files: what a user states about a file; it overrides the file."""
 
 import datetime
 import fnmatch
@@ -53,7 +53,7 @@ class Mapping(
 
 
 def mapping_of(path: Path) -> Mapping:
-    """Return what `csv.toml` beside a file says of it: of several patterns that match, a later one wins field by field.
+    """Return what `csv.toml` says about a file; a later matching pattern wins field by field.
 
     Raises SourceRefusedError for a mapping that cannot be read, with its place.
     """
@@ -89,7 +89,8 @@ def _check(mapping: Mapping) -> None:
     """Raise ValueError for a value that no file can have."""
     if unknown := sorted(mapping.columns.keys() - set(Columns.__struct_fields__)):
         raise ValueError(
-            f"columns.{unknown[0]} is not a column; there are {', '.join(Columns.__struct_fields__)}"
+            f"columns.{unknown[0]} is not a column; there are "
+            f"{', '.join(Columns.__struct_fields__)}"
         )
     if mapping.delimiter is not None and (
         len(mapping.delimiter) != 1 or mapping.delimiter in '"\r\n'

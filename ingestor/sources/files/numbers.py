@@ -1,4 +1,4 @@
-"""Numbers as cells write them: signs, currencies, groups, decimal commas, scales, and what stands for a missing one."""
+"""Numbers in cells: signs, currencies, groups, decimal commas, scales, and missing values."""
 
 import enum
 import re
@@ -38,9 +38,12 @@ _PLAIN = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d{1,6})?", re.IGNORECASE | re.
 
 _MISSING = frozenset(
     {
-        *("", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "...", "n/a", "na", "n.a.", "n.a", "nan", "nil"),
-        *("null", "none", "inf", "infinity", "\u221e", "<na>", "\\n", "unknown", "undefined", "missing", "tbd", "tba"),
-        *("#n/a", "#n/a n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "nat"),
+        *("", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "..."),
+        *("n/a", "na", "n.a.", "n.a", "nan", "nil"),
+        *("null", "none", "inf", "infinity", "\u221e", "<na>", "\\n"),
+        *("unknown", "undefined", "missing", "tbd", "tba"),
+        *("#n/a", "#n/a n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#num!"),
+        *("#null!", "nat"),
     }
 )  # fmt: skip
 _DRESS = str.maketrans(
@@ -75,18 +78,18 @@ _GROUPS = {
 
 
 def is_missing(text: str) -> bool:
-    """Tell whether a cell stands for a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
+    """Return whether a cell stands for a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
     text = text.translate(_DRESS).strip().lower()
     return text in _MISSING or text.strip("+-$% ") in _MISSING
 
 
 def plain_number(text: str) -> Decimal | None:
-    """Return the number of a cell that is digits with a decimal point alone, None for any other cell."""
+    """Return the number of a cell of digits with a decimal point, None for any other cell."""
     return Decimal(text) if _PLAIN.fullmatch(text) else None
 
 
 def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
-    """Return the number of a cell, exactly, None for a missing one; and whether a per cent sign stands with it.
+    """Return the exact number of a cell, None if missing, and whether it has a per cent sign.
 
     Raises RecordError with `path`, CurrencyError for money that is not in dollars.
     """
@@ -103,7 +106,7 @@ def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
     ):
         if other := _CURRENCY.search(cell):
             raise CurrencyError(other[0])
-        raise RecordError(f"{text[:40]!r} is no number - at `{path}`")
+        raise RecordError(f"{text[:40]!r} is not a number - at `{path}`")
     digits = _plain_digits(match["digits"].strip(), mark)
     if digits is None:
         raise RecordError(f"{text[:40]!r} can be read in two ways or in none - at `{path}`")
@@ -123,7 +126,7 @@ def shifted(number: Decimal, places: int) -> Decimal:
 
 
 def _plain_digits(text: str, mark: Mark) -> str | None:
-    """Return digits with a point as decimal mark, None where they fit no reading or, in a mixed column, several."""
+    """Return digits with a point as decimal mark, None if they fit no reading or several."""
     if text.isdecimal():
         return text
     if mark is Mark.MIXED:
@@ -149,7 +152,7 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
 
 
 def decides_mark(text: str) -> Mark | None:
-    """Return what a cell's digits show of their decimal mark, None where they fit both readings or have no mark.
+    """Return the decimal mark that a cell's digits show, None if they fit both or have no mark.
 
     `64123,45` and `0,412` show a decimal comma, since no group has two digits or begins with 0;
     `3.120,50` by its order; `1,234,567` a comma that parts groups. `1,234` shows nothing.
@@ -172,7 +175,7 @@ _SHOWN = re.compile(r"\d[\d.,]*|[.,]\d+")
 
 
 def shown_marks(cells: list[str]) -> set[Mark]:
-    """Return what the cells of a column show of their decimal mark; exponents and currencies are no part of that."""
+    """Return the decimal mark that a column's cells show, without exponents and currencies."""
     return {
         mark
         for cell in cells

@@ -37,7 +37,7 @@ class FileIdentity(msgspec.Struct, frozen=True, array_like=True):
     mapping: str = ""
 
     def grew_from(self, before: "FileIdentity") -> bool:
-        """Tell whether the file may be the one before with bytes added at its end."""
+        """Return whether the file may be the one before with bytes added at its end."""
         same = (self.device, self.inode, self.mapping) == (
             before.device,
             before.inode,
@@ -64,7 +64,7 @@ class CsvFile(msgspec.Struct, frozen=True):
     real: Path | None
 
     def observed_at(self, modified_ns: int) -> datetime.datetime:
-        """Return when a row that says nothing of it was observed: the last date in the file's name, else `modified_ns`.
+        """Return the time of a row without one: the last date in the file's name or `modified_ns`.
 
         That is the file's modification, or that of an earlier version where it was newer: what a
         file holds now counts.
@@ -86,7 +86,8 @@ def find_files(csv_path: str) -> list[CsvFile]:
         root, paths = _resolve(csv_path)
         if not paths and not Path(csv_path).is_dir():
             raise SourceRefusedError(
-                f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, *.json, *.parquet and "
+                f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, "
+                "*.json, *.parquet and "
                 "the like, or a glob"
             )
         if len(paths) > MAX_FILES:
@@ -121,12 +122,12 @@ def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
 
 
 def _is_data(entry: Path) -> bool:
-    """Tell whether a file is one of a person's: hidden ones and macOS's `._` files are not, nor is `csv.toml`."""
+    """Return whether a file may be data: hidden ones, macOS's `._` files and `csv.toml` are not."""
     return not entry.name.startswith(".") and entry.name != FILE_NAME and entry.is_file()
 
 
 def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
-    """Return a file as it is found, perhaps only `inside` a folder; None for one that has just gone.
+    """Return a file as found, perhaps only `inside` a folder; None if it has just gone.
 
     A link in the folder must not have any file of this machine read, and shown to everybody.
     """

@@ -24,7 +24,7 @@ WRITING_SECONDS = 10
 
 
 class FileSlice(msgspec.Struct, frozen=True):
-    """Some rows of a file; `offset` is where the next ones start, `at_end` says that there are none.
+    """Some rows of a file; `offset` is the start of the next, `at_end` means there are no more.
 
     `unfinished` says that a last line waits for its end.
     """
@@ -42,7 +42,8 @@ class CsvReading:
     def __init__(self, file: CsvFile, modified_ns: int) -> None:
         if file.real is None:
             raise SourceRefusedError(
-                f"CSV_PATH: {file.path} is a link that leads out of its folder, and is not read; copy the file there, "
+                f"CSV_PATH: {file.path} is a link that leads out of its folder, and is not read; "
+                "copy the file there, "
                 "or let CSV_PATH name it"
             )
         self._file = file
@@ -80,13 +81,16 @@ class CsvReading:
 
     @property
     def late_notes(self) -> list[Note]:
-        """Return the notes that the rows give, complete once all are read; the survey has its own."""
+        """Return the notes on the rows, complete once all are read."""
         notes: list[Note] = []
         if self.survey.rows == 0:
             notes.append(Note("empty", "The file has a header and no rows"))
         counts = self.survey.conflicts.counts
         if count := counts[Verdict.CONFLICT]:
-            text = "Rows of one coin and one time whose prices lie more than 5 % apart: none of them is believed"
+            text = (
+                "Rows of one coin and one time whose prices lie more than 5 % apart: "
+                "none of them is believed"
+            )
             notes.append(Note("conflicts", text, count))
         if count := counts[Verdict.REPEATED]:
             notes.append(
@@ -97,12 +101,15 @@ class CsvReading:
                 )
             )
         if self._end_is_open:
-            text = "The last line has no line end: if the file was cut there, its last cell may be cut too"
+            text = (
+                "The last line has no line end: if the file was cut there, "
+                "its last cell may be cut too"
+            )
             notes.append(Note("last line", text))
         return notes
 
     def seek(self, offset: int) -> None:
-        """Go on where an earlier slice ended; what lies before is looked at again for contradictions."""
+        """Resume after an earlier slice; earlier rows are read again to find conflicts."""
         self._rejections = []
         while self.table.offset < offset and (row := self.table.read()) is not None:
             if row.error is None:
@@ -139,7 +146,7 @@ class CsvReading:
         return FileSlice(records, rejections, self.table.offset, at_end=False)
 
     def _is_being_written(self) -> bool:
-        """Tell whether the file has just changed, so that a last line without an end may go on."""
+        """Return whether the file has just changed, so that a last line without an end may go on."""
         if self.table.form.is_undone:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
@@ -175,7 +182,7 @@ class CsvReading:
 
 
 def repeats(record: Record) -> bool:
-    """Tell whether a record's row repeats an earlier one of its file."""
+    """Return whether a record's row repeats an earlier one of its file."""
     return _REPEATED in record.raw
 
 

@@ -1,4 +1,4 @@
-"""What a file is and how it is read, in words: for `kasparro check`, and for the dashboard after a run."""
+"""The report on a file and how it is read, for `kasparro check` and the dashboard."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -98,7 +98,7 @@ def _form(table: Table) -> FileForm:
 
 
 def _columns(layout: Layout) -> Iterable[FileColumn]:
-    """Yield what is read as what, in the order of the roles; a symbol or name of the whole file is no column."""
+    """Yield the columns by role, in the order of the roles; a symbol of the whole file has none."""
     reading = layout.reading
     for role in Columns.__struct_fields__:
         header = getattr(layout.columns, role)

@@ -1,4 +1,4 @@
-"""Rows of a CSV file as its bytes come, each with the offset behind it, so that reading can go on in the middle."""
+"""Rows of a CSV file with the offset after each, so that reading can resume in the middle."""
 
 import csv
 import io
@@ -20,11 +20,11 @@ from ingestor.sources.files.tables.table import Row
 
 MAX_LINE_BYTES = 1024 * 1024
 MAX_ROW_LINES = 100
-"""What an open quote may swallow: without a bound a file of such lines would be read once for each of them."""
+"""The most that an open quote may span: each such line would otherwise read the whole file."""
 
 
 class _LineBuffer:
-    """Lines for csv.reader, which takes as many as a row needs; `taken` are those since it was last emptied."""
+    """Lines for csv.reader, which takes as many as a row needs and adds them to `taken`."""
 
     def __init__(self, file: io.BufferedIOBase, *, at_beginning: bool) -> None:
         self._file = file
@@ -62,7 +62,7 @@ class _LineBuffer:
         del self.taken[1:]
 
     def read_block(self) -> bytes:
-        """Return some whole lines of the file; nothing while lines that were given back wait, and at the end."""
+        """Return some whole lines; none while returned lines wait, and at the end."""
         if self._given_back:
             return b""
         block = self._file.read(BLOCK_BYTES)
@@ -170,7 +170,7 @@ class RowReader:
         if error is None and self.width not in (None, len(cells)) and self._lines.taken[0].strip():
             cells, error = self._fitted(cells, self.width or 0)
         if error is not None:
-            # A quote that is never closed swallows what follows: it shall cost its own line only.
+            # A quote that is never closed takes in all that follows: it costs its own line only.
             self._lines.give_back()
         raw = b"".join(self._lines.taken)
         if b"'" in raw:
@@ -179,7 +179,7 @@ class RowReader:
         return Row(raw, cells, _flaw(raw) or error)
 
     def _fitted(self, cells: list[str], width: int) -> tuple[list[str], str | None]:
-        """Return a row with as many cells as the header: empty ones at its end may be too many, or left out."""
+        """Return a row with as many cells as the header; empty ones at its end may differ."""
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             return cells[:width], None
         if self.least_width is not None and self.least_width <= len(cells) < width:

@@ -3,8 +3,7 @@
 import contextlib
 import datetime
 import itertools
-from collections.abc import AsyncGenerator, Callable, Iterator
-from decimal import Decimal
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,17 +14,12 @@ from common.settings import Settings
 from db.notes import Note
 from ingestor.clock import utc_now
 from ingestor.run.readable import check_readable
-from ingestor.sources.decode import decode_record
 from ingestor.sources.errors import SourceError, SourceRefusedError
-from ingestor.sources.files.cached import name_key, normalize_ticker
-from ingestor.sources.files.conflicts import Verdict
-from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
+from ingestor.sources.files.listing import listing_of
 from ingestor.sources.files.paths import CsvFile, FileIdentity, find_files, identify
 from ingestor.sources.files.reading import CsvReading, FileSlice, repeats
 from ingestor.sources.files.report import FIRST_ROWS, report_of
-from ingestor.sources.normalize import FUTURE, not_negative, positive, rank_of, signed
 from ingestor.sources.records import (
-    OBSERVED_AT,
     Checkpoint,
     FilePart,
     Listing,
@@ -33,17 +27,12 @@ from ingestor.sources.records import (
     Record,
     RecordError,
 )
-from ingestor.sources.times import parse_time
 
 ROWS_A_PAGE = 5_000
 
-_CONFLICT, _REPEATED = Verdict.CONFLICT.value, Verdict.REPEATED.value
-_EARLIER = datetime.timedelta(microseconds=1)
-_ROW = msgspec.json.Decoder(dict[str, str])
-
 
 class _FilePosition(msgspec.Struct, frozen=True):
-    """A place in the middle of a file: the page that comes next and the offset that it starts at."""
+    """A place inside a file: the number of the next page and the offset where it starts."""
 
     group: str
     identity: FileIdentity
@@ -52,7 +41,7 @@ class _FilePosition(msgspec.Struct, frozen=True):
 
 
 class _FilesPosition(msgspec.Struct, frozen=True):
-    """The files that were read to their end, the one that was not, and whether a sweep is under way.
+    """The files that were read to their end, the unfinished one, and whether a sweep runs.
 
     `modified_ns` is by file the newest modification of all its versions: rows without a time are
     dated by it.
@@ -82,7 +71,7 @@ class CsvFiles:
         rows_a_page: int = ROWS_A_PAGE,
         made: bool = False,
     ) -> None:
-        """Read what `csv_path` names; `made` says that it is a folder of ours, to be made where it is missing."""
+        """Read the files of `csv_path`; if `made`, it is a folder that is created when missing."""
         self.name = name
         self.poll_seconds = poll_seconds
         self._csv_path = csv_path
@@ -93,7 +82,7 @@ class CsvFiles:
     async def pages(
         self, checkpoint: Checkpoint | None, *, full: bool
     ) -> AsyncGenerator[Page, None]:
-        """Yield the files that changed, slice by slice; none where nothing did.
+        """Yield the changed files, slice by slice.
 
         A file that cannot be read fails the run after all others were read. Raises SourceError.
         """
@@ -137,19 +126,19 @@ class CsvFiles:
         if failures:
             raise failures[0]
         if not changed and (full or position.sweeping or position.done.keys() != done.keys()):
-            # Nothing to read, but a file went away, or all did: the sweep ends with what is left.
+            # Nothing to read, but files went away: the sweep ends with those that are left.
             position = _FilesPosition(
                 done, modified_ns=modified_ns, rows={group: rows.get(group, 0) for group in groups}
             )
             yield Page("", 0, utc_now(), [], [], position, ends_group=True, sweep_groups=groups)
 
     def why_no_page(self) -> str | None:
-        """Say that there is no file, where that is so."""
+        """Return the sentence for an empty folder, None if it has files."""
         if not self._is_empty:
             return None
         return (
-            f"{self._csv_path} holds no CSV file yet; *.csv, *.json and the like that are put there are read at the "
-            "next poll"
+            f"{self._csv_path} holds no CSV file yet; *.csv, *.json and the like that are put "
+            "there are read at the next poll"
         )
 
     def _find_files(self) -> list[CsvFile]:
@@ -158,7 +147,8 @@ class CsvFiles:
                 Path(self._csv_path).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise SourceRefusedError(
-                    f"{self._csv_path}, the folder of CSV files, cannot be made: {error.strerror}; set CSV_PATH"
+                    f"{self._csv_path}, the folder of CSV files, cannot be made: "
+                    f"{error.strerror}; set CSV_PATH"
                 ) from None
         files = find_files(self._csv_path)
         self._is_empty = not files
@@ -169,7 +159,7 @@ class CsvFiles:
     ) -> AsyncGenerator[Page, None]:
         """Yield the slices of a file.
 
-        One that moves under its reader, or lost most of its rows, ends nothing.
+        One that moves while it is read, or lost most of its rows, ends no listing.
         """
         run_sync = anyio.to_thread.run_sync
         reading = await run_sync(CsvReading, file, modified_ns)
@@ -234,99 +224,15 @@ class CsvFiles:
                 yield self.to_listing(record, utc_now())
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
-        """Normalise one row. Raises RecordError."""
-        row = decode_record(record, _ROW)
-        layout = layout_of(tuple(row), row.get(READ, ""))
-        symbol = layout.symbol(row)
-        name = layout.name(row)
-        name_words, core_words = name_key(name)
-        observed_at, has_own_time = _observed_at(row, layout, fetched_at)
-        layout.check_currency(row)
-        price = layout.price(row)
-        side = _Side(row, layout)
-        beside = row.get(BESIDE)
-        # A repeated row adds nothing, to history neither; of rows that contradict each other none
-        # is believed.
-        ignored = beside in {_CONFLICT, _REPEATED}
-        return Listing(
-            external_id=record.external_id,
-            ticker=normalize_ticker(symbol, f"$.{layout.path('symbol')}"),
-            symbol=symbol,
-            name=name,
-            name_words=name_words,
-            core_words=core_words,
-            rank=side.rank(),
-            # The price of a row that repeats another is that one's, and no point of history
-            # besides.
-            price_usd=None if beside else positive(price, layout.paths["price"]),
-            market_cap_usd=None if ignored else side.number("market_cap", positive),
-            volume_24h_usd=None if ignored else side.number("volume", not_negative),
-            percent_change_24h=None if ignored else side.number("change", signed),
-            circulating_supply=side.number("circulating_supply", positive),
-            total_supply=side.number("total_supply", positive),
-            max_supply=side.number("max_supply", positive),
-            # Never the newest of its time: the row that counts is.
-            observed_at=observed_at - _EARLIER if beside == _REPEATED else observed_at,
-            has_own_time=has_own_time,
-            content_hash=record.content_hash,
-            notes=tuple(side.notes),
-        )
+        """Return the listing of one row. Raises RecordError."""
+        return listing_of(record, fetched_at)
 
     async def close(self) -> None:
         """Nothing is held between runs."""
 
 
-class _Side:
-    """The cells of a row that cost nothing: one that cannot be read is missing, with a note."""
-
-    def __init__(self, row: dict[str, str], layout: Layout) -> None:
-        self._row = row
-        self._layout = layout
-        self.notes: list[Note] = []
-
-    def number(
-        self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]
-    ) -> Decimal | None:
-        """Return a figure within its bounds."""
-        if role not in self._layout.paths:
-            return None
-        number = self._layout.side(self._row, role, self.notes)
-        try:
-            return None if number is None else bounded(number, self._layout.paths[role])
-        except RecordError as error:
-            self.notes.append(Note(self._layout.paths[role], str(error)))
-            return None
-
-    def rank(self) -> int | None:
-        """Return the rank."""
-        number = self._layout.side(self._row, "rank", self.notes)
-        try:
-            return None if number is None else rank_of(number, self._layout.paths["rank"])
-        except RecordError as error:
-            self.notes.append(Note(self._layout.paths["rank"], str(error)))
-            return None
-
-
-def _observed_at(
-    row: dict[str, str], layout: Layout, fetched_at: datetime.datetime
-) -> tuple[datetime.datetime, bool]:
-    """Return when a row was observed, and whether the row says so itself.
-
-    Raises RecordError for the future.
-    """
-    moment = layout.time(row)
-    if moment is None:
-        path = f"$.{OBSERVED_AT}"
-        stated = row.get(OBSERVED_AT)
-        return (min(parse_time(stated, path), fetched_at) if stated else fetched_at), False
-    if moment > fetched_at + FUTURE:
-        header = layout.columns.time or ""
-        raise RecordError(f"{row[header][:40]!r} lies in the future - at `$.{header}`")
-    return moment, True
-
-
 def doubt_of(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Note | None:
-    """Return why a slice, or the file that ends with it, is not its file's last word; None where it is."""
+    """Return the note on a slice, or a file that ends with it, that is incomplete, else None."""
     now = identify(file.real or file.path, file.mapping)
     if now is None:
         return Note("moved", f"{file.group} went away while it was read")
@@ -346,7 +252,7 @@ def doubt_of(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Not
 
 
 def create(settings: Settings, *, name: str = "csv") -> CsvFiles:
-    """Make the source that the settings describe."""
+    """Make the source of the settings."""
     path = settings.csv_path or str(settings.csv_folder)
     return CsvFiles(
         path, name=name, poll_seconds=settings.poll_seconds, made=settings.csv_path is None

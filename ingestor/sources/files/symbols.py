@@ -1,4 +1,4 @@
-"""Which coin a row is of: trading pairs taken apart, and a file's name where the table has no symbol."""
+"""The coin of a row: trading pairs split, and a file's name if the table has no symbol."""
 
 import csv
 import functools
@@ -166,17 +166,17 @@ _NAMES_FILE = DATA / "coin_names.csv"
 
 
 def is_dollar(quote: str) -> bool:
-    """Tell whether a currency is read as US dollars."""
+    """Return whether a currency is read as US dollars."""
     return quote.strip().upper() in DOLLARS
 
 
 def is_quote(currency: str) -> bool:
-    """Tell whether a text names a currency that prices are given in."""
+    """Return whether a text names a currency that prices are given in."""
     return currency.strip().upper() in _QUOTES
 
 
 def split_pair(symbol: str) -> tuple[str, str] | None:
-    """Return base and quote of `BTC/USDT`, `BTC-USD` or `BTC_USD`, None where the text is no such pair."""
+    """Return base and quote of `BTC/USDT`, `BTC-USD` or `BTC_USD`, None for any other text."""
     match = _PAIR.fullmatch(symbol)
     if match is None or match[2].upper() not in _QUOTES:
         return None
@@ -184,14 +184,14 @@ def split_pair(symbol: str) -> tuple[str, str] | None:
 
 
 def split_joined_pair(symbol: str, quote: str) -> str | None:
-    """Return the base of `BTCUSDT` where `quote` is USDT, None where the symbol does not end with the quote."""
+    """Return the base of `BTCUSDT` if `quote` is USDT, None if the symbol ends otherwise."""
     symbol, quote = symbol.strip(), quote.strip()
     joined = len(symbol) > len(quote) > 0 and symbol.upper().endswith(quote.upper())
     return symbol[: -len(quote)].rstrip("/_:- ") if joined else None
 
 
 class FileCoin(msgspec.Struct, frozen=True):
-    """The coin of a whole file; `name` and `quote` are None where the file's name does not say them."""
+    """The coin of a whole file; `name` and `quote` are None if the file's name lacks them."""
 
     symbol: str
     name: str | None = None
@@ -199,7 +199,7 @@ class FileCoin(msgspec.Struct, frozen=True):
 
 
 def coin_of_file(file_name: str) -> FileCoin | None:
-    """Return the coin that a file's name names, such as `bitcoin.csv`, `BTC-USD.csv` or `BTCUSDT-1d-2024.csv`.
+    """Return the coin of a file name such as `bitcoin.csv`, `BTC-USD.csv` or `BTCUSDT-1d.csv`.
 
     None where it names none for sure: a word such as `prices` is not taken for a ticker.
     """

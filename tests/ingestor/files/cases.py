@@ -225,7 +225,7 @@ COLUMNS = [
         "a.csv",
         text("symbol,price,rank,market_cap,24h", "BTC,1,first,lots,5,", "ETH,2,2.5,3,up").replace(b"5,\n", b"5\n"),
         {"BTC": {"price": "1", "cap": None, "rank": None}, "ETH": {"price": "2", "cap": "3", "rank": None, "change": None}},
-        notes=("'lots' is no number", "'first' is no number", "'up' is no number"),
+        notes=("'lots' is not a number", "'first' is not a number", "'up' is not a number"),
     ),
 ]  # fmt: skip
 

@@ -238,7 +238,7 @@ def written(table: list[Row], style: Style) -> bytes:
 
 
 def read(path: Path) -> tuple[list[Listing], list[str], list[Note]]:
-    """Return the listings, the reasons of rejections, and the notes; a file that is refused is one reason."""
+    """Return the listings, the rejections and the notes; a refused file is one rejection."""
     source = CsvFiles(str(path))
     (file,) = find_files(str(path))
     listings: list[Listing] = []
@@ -298,7 +298,7 @@ def test_what_comes_out_is_what_was_put_in_or_is_told(
 
 
 def _is_doubt(text: str) -> bool:
-    """Tell whether a note says that a value may be wrong or is missing; what is not read of a file is no doubt."""
+    """Return whether a note says that a value may be wrong or is missing."""
     return not text.startswith(
         ("Columns that are not read", "Lines before the header", "Rows that repeat")
     )

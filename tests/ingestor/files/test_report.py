@@ -54,7 +54,7 @@ async def test_all_pages_of_a_file_count_and_the_first_one_gives_the_first_rows(
     assert (report.rows, report.rejected) == (9, 2)
     assert [listing.ticker for listing in report.first_listings] == ["T0", "T1", "T2"]
     assert {note.text: note.count for note in report.notes} == {
-        "'lots' is no number - at `$.market_cap`": 7
+        "'lots' is not a number - at `$.market_cap`": 7
     }
 
 

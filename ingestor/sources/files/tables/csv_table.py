@@ -35,7 +35,7 @@ _SEP = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """Where a header was found: its delimiter, what stands before it, the offset behind it; how well it reads."""
+    """A header that was found: its delimiter, preceding text, end offset, and how well it reads."""
 
     headers: tuple[str, ...]
     delimiter: str
@@ -49,7 +49,7 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class CsvTable:
-    """A CSV file: its delimiter and its header found, the lines before them left out and told."""
+    """A CSV file: its delimiter and its header found, the lines before them skipped with a note."""
 
     def __init__(self, path: Path, stream: FileStream, mapping: Mapping) -> None:
         self._rows = RowReader(path, stream)
@@ -88,7 +88,7 @@ class CsvTable:
         self._rows.close()
 
     def _line(self, offset: int) -> int:
-        """Return the number of the line that begins at an offset, which lies among the first lines."""
+        """Return the number of the line at an offset, which lies among the first lines."""
         try:
             self._stream.file.seek(0)
             return 1 + self._stream.file.read(offset).count(b"\n")
@@ -111,7 +111,7 @@ class CsvTable:
         return max(found, key=lambda header: header.score)
 
     def _delimiters(self, mapping: Mapping) -> tuple[tuple[str, ...], int]:
-        """Return the delimiters to try, and the offset behind a line `sep=;`, Excel's way to name it."""
+        """Return the delimiters to try, and the offset after Excel's line `sep=;`."""
         self._rows.delimiter = "\x1f"
         self._rows.seek(0)
         first = self._rows.read()
@@ -172,7 +172,7 @@ def _score(headers: tuple[str, ...], mapping: Mapping) -> int:
 
 
 def _is_kline(cells: list[str]) -> bool:
-    """Tell whether cells are one of Binance's candles: twelve numbers, the first and the seventh times."""
+    """Return whether cells are a candle of Binance: twelve numbers, two of them times."""
     if len(cells) not in (11, 12):
         return False
     numbers = [cell.strip() for cell in cells]

@@ -1,4 +1,4 @@
-"""JSON as a table: an array of objects, one object a line, a provider's own answer, or the arrays of a chart."""
+"""JSON as a table: an array or lines of objects, a provider's body, or the arrays of a chart."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from ingestor.sources.files.tables.streams import PACKED_ERRORS, UTF_8_BOM, File
 from ingestor.sources.files.tables.table import Form, Row
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Of an array, which is read whole; a larger one is refused with the advice to write one object a line."""
+"""The most bytes of an array, which is read whole; a larger one must become lines of objects."""
 MAX_LINE_BYTES = 1024 * 1024
 _WRAPPERS = ("data", "coins", "tickers", "markets", "assets", "result", "results", "items")
 _CHART = {"prices": "price", "market_caps": "market_cap", "total_volumes": "total_volume"}
@@ -21,7 +21,7 @@ _Entry = tuple[dict[str, str] | str, bytes]
 
 
 class JsonTable:
-    """The objects of a JSON file as rows: the fields of nested ones stand under their path, `quotes.USD.price`.
+    """The objects of a JSON file as rows; nested fields have their path, `quotes.USD.price`.
 
     Numbers are the text that the file has, digit by digit. An offset is the number of rows before
     it.
@@ -66,7 +66,8 @@ class JsonTable:
         body = self._stream.file.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES:
             raise SourceMalformedError(
-                f"{self._path} is JSON of more than {MAX_BYTES // 1024**2} MiB; write one object a line (.ndjson) "
+                f"{self._path} is JSON of more than {MAX_BYTES // 1024**2} MiB; write one object a "
+                "line (.ndjson) "
                 "in several files"
             )
         body = body.removeprefix(UTF_8_BOM)

@@ -21,7 +21,8 @@ class ParquetTable:
             import pyarrow.parquet  # noqa: PLC0415 - an extra
         except ImportError:
             raise SourceRefusedError(
-                f"{path} is a Parquet file, which needs the extra 'arrow' of Kasparro (pyarrow); or save it as CSV"
+                f"{path} is a Parquet file, which needs the extra 'arrow' of Kasparro (pyarrow); "
+                "or save it as CSV"
             ) from None
         self._stream = stream
         try:

@@ -1,4 +1,4 @@
-"""A file's bytes as UTF-8 lines: unpacked, recoded, and named for what it is where it is no table."""
+"""A file's bytes as UTF-8 lines: decompressed, recoded, or refused with the format's name."""
 
 import bz2
 import codecs
@@ -53,11 +53,11 @@ PACKED_ERRORS = (
     RuntimeError,
     NotImplementedError,
 )
-"""What unpackers raise for bytes that they cannot read: RuntimeError is zipfile's for a password."""
+"""Errors of decompression; zipfile raises RuntimeError for a password."""
 
 
 class FileStream(msgspec.Struct, frozen=True):
-    """An open file: its unpacked bytes in UTF-8 with a line feed at the end of each line, and what they hold.
+    """An open file: its decompressed bytes in UTF-8, with a line feed at the end of each line.
 
     `packed` names the archive that was undone, `encoding` the one that was; both are "" where the
     bytes are the file's own.
@@ -96,7 +96,7 @@ def open_stream(path: Path, encoding: str | None = None, real: Path | None = Non
 
 
 def _open(path: Path) -> io.BufferedReader:
-    """Open a file that was no link when it was found, and must not be one now."""
+    """Open a file that was not a link when it was found, and must not be one now."""
     return io.BufferedReader(
         io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW))
     )
@@ -157,7 +157,7 @@ def _opened(path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | No
 
 
 def _encoding(head: bytes) -> str | None:
-    """Return the encoding that a mark at the beginning, or a NUL beside each letter, shows; None for UTF-8."""
+    """Return the encoding that a byte order mark or NUL bytes show, None for UTF-8."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     start = head[:64]
@@ -210,7 +210,7 @@ def _zipped(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
 
 
 class _Transcoder(io.RawIOBase):
-    """Bytes in another encoding, as UTF-8; what cannot be decoded becomes a byte that is not UTF-8."""
+    """Bytes of another encoding as UTF-8; undecodable ones become a byte that is not UTF-8."""
 
     def __init__(self, file: io.BufferedIOBase, encoding: str) -> None:
         self._file = file
@@ -261,7 +261,7 @@ class _Transcoder(io.RawIOBase):
 
 
 class _NewLines(io.RawIOBase):
-    """Bytes whose lines end with a carriage return alone, as old Macs wrote them, with a line feed in its place."""
+    """Bytes with lines that end with a carriage return alone, as lines with a line feed."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file

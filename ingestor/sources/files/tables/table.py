@@ -10,9 +10,9 @@ __all__ = ["Form", "Row", "Table"]
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """The cells of one row and the bytes that they were read from; no cells but an error where they cannot be.
+    """The cells of one row and its bytes; without cells it has an error.
 
-    An apostrophe that keeps a spreadsheet from running a cell is no part of what the cell says.
+    An apostrophe that keeps a spreadsheet from running a cell is not part of the value.
     """
 
     raw: bytes
@@ -36,7 +36,7 @@ class Form(msgspec.Struct, frozen=True):
 
     @property
     def is_undone(self) -> bool:
-        """Tell whether rows are read of other bytes than those of the file."""
+        """Return whether rows are read of other bytes than those of the file."""
         return bool(self.packed or self.encoding)
 
 

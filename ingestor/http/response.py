@@ -1,0 +1,43 @@
+"""The body of a response, and the validators of its version."""
+
+import datetime
+
+import aiohttp
+import msgspec
+
+from ingestor.http.error_body import MAX_ERROR_BODY_BYTES
+
+CHUNK_BYTES = 65_536
+
+
+class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The validators of one version of a body (RFC 9110, section 8.8)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the request headers that ask for any other version only."""
+        pairs = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in pairs.items() if value}
+
+
+class ResponseBody(msgspec.Struct, frozen=True):
+    """A JSON body in UTF-8; `content` is None if the version is still that of the validators."""
+
+    content: bytes | None
+    fetched_at: datetime.datetime
+    validators: Validators
+
+
+async def read_start(response: aiohttp.ClientResponse) -> bytes:
+    """Return the first bytes of an error's body, also if the connection breaks off."""
+    content = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            content += chunk
+            if len(content) >= MAX_ERROR_BODY_BYTES:
+                break
+    except aiohttp.ClientError:
+        pass
+    return bytes(content[:MAX_ERROR_BODY_BYTES])

@@ -1,0 +1,101 @@
+"""The public interface of sources: all that a source outside this repository imports.
+
+`docs/ADD_A_SOURCE.md` builds one. The parts:
+
+- declaration: SourceSpec, EnvironmentSettings, Setting, and parsers of values (`http_url`,
+  `integer`, `one_of`, `boolean`, `secret`)
+- reading: Provider, `open_fetch`, Fetch, Validators, and `split` for JSON arrays of objects
+- what a source yields: Source, Page, Record, Rejection, Checkpoint, Note, `content_hash`
+- listings: `decode_record`, `make_listing`, ListingPaths, Listing, and the rules of single values
+- optional abilities: SupportsBackfill with PastPrice, SupportsCallBudget, ExplainsNoPage
+- errors: SourceError and its kinds for the whole source, RecordError for one record, SettingsError
+"""
+
+from common.network_settings import http_url
+from common.setting_values import boolean, integer, one_of, secret
+from common.settings import Settings, SettingsError
+from ingestor.http.fetch import Fetch, Provider, ResponseBody, Validators, open_fetch
+from ingestor.sources.decode import check_external_id, decode_record, split
+from ingestor.sources.errors import (
+    SourceError,
+    SourceMalformedError,
+    SourceMissingError,
+    SourceRefusedError,
+    SourceUnavailableError,
+)
+from ingestor.sources.listing import ListingPaths, make_listing
+from ingestor.sources.normalize import (
+    normalize_name,
+    normalize_ticker,
+    not_negative,
+    observed_at,
+    positive,
+    rank_of,
+    signed,
+)
+from ingestor.sources.records import (
+    OBSERVED_AT,
+    Checkpoint,
+    ExplainsNoPage,
+    Listing,
+    Note,
+    Page,
+    PastPrice,
+    Record,
+    RecordError,
+    Rejection,
+    Source,
+    SupportsBackfill,
+    SupportsCallBudget,
+    content_hash,
+)
+from ingestor.sources.spec import EnvironmentSettings, Setting, SourceSpec
+
+__all__ = [
+    "OBSERVED_AT",
+    "Checkpoint",
+    "EnvironmentSettings",
+    "ExplainsNoPage",
+    "Fetch",
+    "Listing",
+    "ListingPaths",
+    "Note",
+    "Page",
+    "PastPrice",
+    "Provider",
+    "Record",
+    "RecordError",
+    "Rejection",
+    "ResponseBody",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "Source",
+    "SourceError",
+    "SourceMalformedError",
+    "SourceMissingError",
+    "SourceRefusedError",
+    "SourceSpec",
+    "SourceUnavailableError",
+    "SupportsBackfill",
+    "SupportsCallBudget",
+    "Validators",
+    "boolean",
+    "check_external_id",
+    "content_hash",
+    "decode_record",
+    "http_url",
+    "integer",
+    "make_listing",
+    "normalize_name",
+    "normalize_ticker",
+    "not_negative",
+    "observed_at",
+    "one_of",
+    "open_fetch",
+    "positive",
+    "rank_of",
+    "secret",
+    "signed",
+    "split",
+]

@@ -1,0 +1,107 @@
+"""The listing of one row of a file."""
+
+import datetime
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from db.notes import Note
+from ingestor.sources.decode import decode_record
+from ingestor.sources.files.cached import name_key, normalize_ticker
+from ingestor.sources.files.conflicts import Verdict
+from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
+from ingestor.sources.normalize import FUTURE, not_negative, positive, rank_of, signed
+from ingestor.sources.records import OBSERVED_AT, Listing, Record, RecordError
+from ingestor.sources.times import parse_time
+
+_CONFLICT, _REPEATED = Verdict.CONFLICT.value, Verdict.REPEATED.value
+_EARLIER = datetime.timedelta(microseconds=1)
+_ROW = msgspec.json.Decoder(dict[str, str])
+
+
+def listing_of(record: Record, fetched_at: datetime.datetime) -> Listing:
+    """Return the listing of one row. Raises RecordError."""
+    row = decode_record(record, _ROW)
+    layout = layout_of(tuple(row), row.get(READ, ""))
+    symbol = layout.symbol(row)
+    name = layout.name(row)
+    name_words, core_words = name_key(name)
+    observed_at, has_own_time = _observed_at(row, layout, fetched_at)
+    layout.check_currency(row)
+    price = layout.price(row)
+    side = _Side(row, layout)
+    beside = row.get(BESIDE)
+    # A repeated row adds nothing, not even to history. Rows in conflict are all ignored.
+    ignored = beside in {_CONFLICT, _REPEATED}
+    return Listing(
+        external_id=record.external_id,
+        ticker=normalize_ticker(symbol, f"$.{layout.path('symbol')}"),
+        symbol=symbol,
+        name=name,
+        name_words=name_words,
+        core_words=core_words,
+        rank=side.rank(),
+        # A repeated row has the price of the other: it adds no point to history.
+        price_usd=None if beside else positive(price, layout.paths["price"]),
+        market_cap_usd=None if ignored else side.number("market_cap", positive),
+        volume_24h_usd=None if ignored else side.number("volume", not_negative),
+        percent_change_24h=None if ignored else side.number("change", signed),
+        circulating_supply=side.number("circulating_supply", positive),
+        total_supply=side.number("total_supply", positive),
+        max_supply=side.number("max_supply", positive),
+        # A repeated row must not be the newest of its time.
+        observed_at=observed_at - _EARLIER if beside == _REPEATED else observed_at,
+        has_own_time=has_own_time,
+        content_hash=record.content_hash,
+        notes=tuple(side.notes),
+    )
+
+
+class _Side:
+    """The optional cells of a row: one that cannot be read is missing, with a note."""
+
+    def __init__(self, row: dict[str, str], layout: Layout) -> None:
+        self._row = row
+        self._layout = layout
+        self.notes: list[Note] = []
+
+    def number(
+        self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]
+    ) -> Decimal | None:
+        """Return a number within its bounds, None if it is missing."""
+        if role not in self._layout.paths:
+            return None
+        number = self._layout.side(self._row, role, self.notes)
+        try:
+            return None if number is None else bounded(number, self._layout.paths[role])
+        except RecordError as error:
+            self.notes.append(Note(self._layout.paths[role], str(error)))
+            return None
+
+    def rank(self) -> int | None:
+        """Return the rank, None if it is missing."""
+        number = self._layout.side(self._row, "rank", self.notes)
+        try:
+            return None if number is None else rank_of(number, self._layout.paths["rank"])
+        except RecordError as error:
+            self.notes.append(Note(self._layout.paths["rank"], str(error)))
+            return None
+
+
+def _observed_at(
+    row: dict[str, str], layout: Layout, fetched_at: datetime.datetime
+) -> tuple[datetime.datetime, bool]:
+    """Return when a row was observed, and whether the row says so itself.
+
+    Raises RecordError for the future.
+    """
+    moment = layout.time(row)
+    if moment is None:
+        path = f"$.{OBSERVED_AT}"
+        stated = row.get(OBSERVED_AT)
+        return (min(parse_time(stated, path), fetched_at) if stated else fetched_at), False
+    if moment > fetched_at + FUTURE:
+        header = layout.columns.time or ""
+        raise RecordError(f"{row[header][:40]!r} lies in the future - at `$.{header}`")
+    return moment, True

@@ -1,0 +1,187 @@
+"""The evidence of a table's cells, and the rules of reading that follow from it."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from db.notes import Note
+from ingestor.sources.files.columns import (
+    PAIRS,
+    Columns,
+    columns_of,
+    header_key,
+    says_percent,
+)
+from ingestor.sources.files.conflicts import Conflicts
+from ingestor.sources.files.evidence import (
+    ChangeEvidence,
+    DateEvidence,
+    IdEvidence,
+    MarkEvidence,
+    PairEvidence,
+)
+from ingestor.sources.files.layout import ReadingRules
+from ingestor.sources.files.mapping import Mapping
+from ingestor.sources.files.tables.table import Table
+
+MONEY = ("price", "market_cap", "volume")
+NUMBERS = (*MONEY, "circulating_supply", "total_supply", "max_supply", "change")
+BARE_VOLUMES = ("volume", "vol", "volume24h", "24hvolume", "vol24h", "24hvol", "totalvolume")
+"""Headers of a volume that do not say what they count."""
+
+_Mark = Literal[",", "?"]
+_Cells = Sequence[Sequence[str]]
+"""The cells of some rows, column by column."""
+
+
+class TableEvidence:
+    """The evidence of all rows, column by column."""
+
+    def __init__(
+        self, headers: tuple[str, ...], columns: Columns, first: list[list[str]], size: int | None
+    ) -> None:
+        self._headers = headers
+        self._place = {header: place for place, header in enumerate(headers)}
+        self.columns = columns
+        self._ids = IdEvidence()
+        by_first = IdEvidence()
+        if first:
+            self._add_ids(by_first, list(zip(*first, strict=True)))
+        without_id = msgspec.structs.replace(columns, id=None) if by_first.refused() else columns
+        self.conflicts = Conflicts(without_id, self._place, size)
+        self._marks = {role: MarkEvidence() for role in NUMBERS if getattr(columns, role)}
+        self._dates = DateEvidence()
+        self._change = ChangeEvidence()
+        self._pairs = PairEvidence(header_key(columns.symbol or "") in PAIRS)
+        self._undated = 0
+
+    def add(self, rows: list[list[str]]) -> None:
+        """Add the evidence of more rows."""
+        if not rows:
+            return
+        cells = list(zip(*rows, strict=True))
+        for role, evidence in self._marks.items():
+            evidence.add(self._column(role, cells))
+        if self.columns.change:
+            self._change.add(self._column("change", cells))
+        if self.columns.symbol:
+            self._pairs.add(self._column("symbol", cells))
+        if self.columns.time:
+            times = self._column("time", cells)
+            self._dates.add(times)
+            self._undated += sum(not time or time.isspace() for time in times)
+        self._add_ids(self._ids, cells)
+        self.conflicts.add(cells)
+
+    def _column(self, role: str, cells: _Cells) -> Sequence[str]:
+        return cells[self._place[getattr(self.columns, role)]]
+
+    def _add_ids(self, ids: IdEvidence, cells: _Cells) -> None:
+        if self.columns.id and self.columns.symbol:
+            symbols = self._column("symbol", cells)
+            names = self._column("name", cells) if self.columns.name else [""] * len(symbols)
+            ids.add(self._column("id", cells), list(zip(symbols, names, strict=True)))
+
+    def decide(
+        self, mapping: Mapping, table: Table, symbol: str | None, name: str | None
+    ) -> tuple[ReadingRules, list[Note]]:
+        """Return how the rows are read, and the notes on that for a reader of the file.
+
+        An id that the rows do not confirm leaves `columns`.
+        """
+        notes = [*table.form.notes, *self._dropped_id(), *self._time_notes()]
+        unread = [
+            header for header in self._headers if header.strip() and header not in self._read()
+        ]
+        if unread:
+            notes.append(Note("columns", f"Columns that are not read: {', '.join(unread)}"))
+        pairs = self._pairs.decided() and symbol is None
+        notes += self._pair_notes(pairs=pairs)
+        rules = ReadingRules(
+            columns=self._differing_columns(),
+            marks=self._decided_marks(mapping, table, notes),
+            change=self._decided_change(mapping, notes),
+            symbol=symbol,
+            name=name,
+            pairs=pairs,
+            time_zone=mapping.time_zone,
+            day_first=self._dates.decided() if mapping.day_first is None else mapping.day_first,
+        )
+        return rules, notes
+
+    def _dropped_id(self) -> list[Note]:
+        """Leave out a column that is not an id, with a note."""
+        header, reason = self.columns.id, self._ids.refused()
+        if header is None or not reason:
+            return []
+        self.columns = msgspec.structs.replace(self.columns, id=None)
+        return [Note("id", f"The column {header!r} is not an id: {reason}")]
+
+    def _time_notes(self) -> list[Note]:
+        if self.columns.time is None:
+            return [Note("time", "No column holds a time: rows are dated by the file")]
+        if self._undated:
+            text = "Rows without a time of their own are dated by the file"
+            return [Note("time", text, self._undated)]
+        return []
+
+    def _differing_columns(self) -> dict[str, str | None]:
+        """Return the columns that the headers alone do not give."""
+        default = columns_of(self._headers)
+        return {
+            role: header
+            for role, header in msgspec.structs.asdict(self.columns).items()
+            if header != getattr(default, role)
+        }
+
+    def _pair_notes(self, *, pairs: bool) -> list[Note]:
+        notes = []
+        if pairs and any(self._pairs.quotes - {"USD"}):
+            quotes = ", ".join(sorted(self._pairs.quotes))
+            text = f"Prices are of pairs in {quotes}; coins that stand for a dollar count as one"
+            notes.append(Note("quotes", text))
+        volume = self.columns.volume
+        if (pairs or self.columns.currency) and header_key(volume or "") in BARE_VOLUMES:
+            text = "The volume of pairs may count coins, and is read as US dollars"
+            notes.append(Note(f"$.{volume}", f"{text} - at `$.{volume}`"))
+        return notes
+
+    def _read(self) -> set[str | None]:
+        return set(msgspec.structs.astuple(self.columns))
+
+    def _decided_marks(self, mapping: Mapping, table: Table, notes: list[Note]) -> dict[str, _Mark]:
+        if mapping.decimal is not None:
+            return dict.fromkeys(self._marks, ",") if mapping.decimal == "," else {}
+        elsewhere = {mark for evidence in self._marks.values() if (mark := evidence.decided())}
+        marks: dict[str, _Mark] = {}
+        for role, evidence in self._marks.items():
+            mark = evidence.decided()
+            if mark is None and (evidence.has_commas or evidence.has_points):
+                mark = evidence.of_file(elsewhere, table.form.delimiter)
+                if mark == "." and not elsewhere:
+                    path = f"$.{getattr(self.columns, role)}"
+                    what = (
+                        "Commas are read as parting thousands"
+                        if evidence.has_commas
+                        else "Points are read as decimal"
+                    )
+                    notes.append(Note(path, f"{what}, no cell shows more - at `{path}`"))
+            if mark in (",", "?"):
+                marks[role] = "," if mark == "," else "?"
+        return marks
+
+    def _decided_change(
+        self, mapping: Mapping, notes: list[Note]
+    ) -> Literal["percent", "fraction"] | None:
+        header = self.columns.change
+        if header is None:
+            return None
+        if mapping.change or (says_percent(header)):
+            return mapping.change
+        decided = self._change.decided()
+        if decided is None and self._change.seen:
+            notes.append(
+                Note(f"$.{header}", f"Per cent or fraction? No cell shows it - at `$.{header}`")
+            )
+        return decided
