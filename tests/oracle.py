@@ -1,4 +1,4 @@
-"""The rule of identity and merging a second time, in plain Python: slow, readable, and not a line shared with the SQL.
+"""The rule of identity and merging in plain Python: slow, readable, separate from the SQL.
 
 It is the text of the design's section 5, with what `docs/ARCHITECTURE.md` adds. A ticker's listings
 go in, the coin comes out.
@@ -80,7 +80,7 @@ def core(words: list[str]) -> list[str]:
 
 
 def near(a: Said, b: Said) -> bool:
-    """Observed within an hour, prices within 3 %, caps, where both are known, within a factor of two."""
+    """Observed within an hour, prices within 3 %, known caps within a factor of two."""
     if a.label and b.label and a.label != b.label:
         return False
     if a.price is None or b.price is None or abs(a.observed_at - b.observed_at) > HOUR:
@@ -131,7 +131,7 @@ def links(listings: list[Said]) -> list[tuple[Said, Said]]:
 
 
 def assets(listings: list[Said]) -> list[list[Said]]:
-    """Unite what is linked; listings with different labels part again, those without one go with the first label."""
+    """Unite what is linked; different labels part again, the first takes those without."""
     group = {said: {said} for said in listings}
     for a, b in links(listings):
         united = group[a] | group[b]

@@ -1,4 +1,4 @@
-"""What a program imports at its start is what it needs: each package more is paid at every start."""
+"""A program imports what it needs at its start, because each package costs time there."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the csv source would read of files, found by the code that reads them for good; nothing is written."""
+"""What the csv source would read of files, found by its own code; nothing is written."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ __all__ = ["STDIN", "CheckResult", "CheckedFile", "RejectedRow", "check_paths"]
 
 
 async def check_paths(paths: Sequence[str], settings: Settings) -> CheckResult:
-    """Read what `paths` name as the source `csv` would; each is what CSV_PATH may be, or `-` for standard input.
+    """Read `paths` as the source `csv` would: values of CSV_PATH, or `-` for standard input.
 
     Raises RefusedError where one names no file.
     """

@@ -20,7 +20,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 
 
 class Comparison:
-    """The database that tells which coins would change, as long as it is there; `not_counted` says why it is not."""
+    """The database that coins are compared with; `not_counted` says why there is none."""
 
     def __init__(self, comparing: WhatIf | None, not_counted: str | None) -> None:
         self._comparing = comparing

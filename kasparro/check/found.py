@@ -34,7 +34,8 @@ def found_files(paths: Sequence[str]) -> Iterator[list[CsvFile]]:
                 raise CommandRefusedError(str(error).removeprefix("CSV_PATH ")) from None
             if not found:
                 raise CommandRefusedError(
-                    f"{path} holds no file that the source reads: *.csv, *.json, *.parquet and the like"
+                    f"{path} holds no file that the source reads: *.csv, *.json, *.parquet "
+                    "and the like"
                 )
             files.update((file.path, file) for file in found)
         yield list(files.values())
@@ -42,7 +43,7 @@ def found_files(paths: Sequence[str]) -> Iterator[list[CsvFile]]:
 
 @contextlib.contextmanager
 def _standard_input() -> Iterator[CsvFile]:
-    """Copy standard input into a file, which can be read twice; it counts as one that is written to its end."""
+    """Copy standard input into a file, which can be read twice and counts as complete."""
     with tempfile.TemporaryDirectory(prefix="kasparro-check-") as folder:
         copy = Path(folder).resolve() / "input"
         with copy.open("wb") as file:

@@ -8,7 +8,7 @@ __all__ = ["CheckResult", "CheckedFile", "RejectedRow"]
 
 
 class RejectedRow(msgspec.Struct, frozen=True):
-    """A row that is not read: the line that it begins on (in JSON and Parquet its number), why, and its beginning."""
+    """A row that is not read: its first line (in JSON and Parquet its number), why, its text."""
 
     line: int
     error: str
@@ -29,7 +29,7 @@ class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """All files; `coins_changed` is None where it could not be counted, and `not_counted` says why."""
+    """All files; `coins_changed` is None if it is unknown, and `not_counted` says why."""
 
     files: list[CheckedFile]
     coins: int

@@ -29,7 +29,7 @@ COUNTED_BYTES = 1024 * 1024
 
 
 class CheckedRows:
-    """The rows of one open file, read page by page; of what was read only counts and the first ones are kept."""
+    """The rows of one open file, read page by page; counts and the first rows are kept."""
 
     def __init__(self, file: CsvFile, reading: CsvReading) -> None:
         self._file = file
@@ -69,7 +69,7 @@ class CheckedRows:
         return listings
 
     def check_first(self) -> None:
-        """Raise SourceMalformedError where no row of the first page can be read: the source reads no more then."""
+        """Raise SourceMalformedError if no row of the first page can be read."""
         if self._first_page is not None:
             records, rejections = self._first_page
             self._first_page = None

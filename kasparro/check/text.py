@@ -62,7 +62,8 @@ def _file(file: CheckedFile) -> Iterator[str]:
     notes = [note for note in report.notes if note.about != "columns"]
     yield from _part("notes", [(f"{note.text}{_times(note.count)}",) for note in notes])
     yield from _rejected(file, report)
-    counts = f"{_counted(report.rows, 'row')}, {report.rejected:,} rejected, {_counted(file.coins, 'coin')}"
+    rows, coins = _counted(report.rows, "row"), _counted(file.coins, "coin")
+    counts = f"{rows}, {report.rejected:,} rejected, {coins}"
     yield f"  {counts}"
     if file.failure:
         yield f"  The file is not read: {file.failure}"

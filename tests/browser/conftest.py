@@ -58,7 +58,7 @@ class Visitor:
         url: str | None = None,
         prepare: "Callable[[Page], Awaitable[None]] | None" = None,
     ) -> "AsyncIterator[Page]":
-        """Open a page in a profile of its own, prepared before it loads; its picture is kept at the end.
+        """Open a page in a profile of its own, prepared before it loads; keep its picture.
 
         `url` is the server's, where it is not the demo's.
         """
@@ -114,6 +114,7 @@ async def rows_of(page: "Page") -> dict[str, str]:
     await page.wait_for_selector(".rows .row .c-price")
     pairs: list[Any] = await page.eval_on_selector_all(
         ".rows .row",
-        "rows => rows.map(r => [r.querySelector('.c-ticker').innerText, r.querySelector('.c-price').innerText])",
+        "rows => rows.map(r => [r.querySelector('.c-ticker').innerText,"
+        " r.querySelector('.c-price').innerText])",
     )
     return dict(pairs)

@@ -1,4 +1,4 @@
-"""A reverse proxy in front of a server: it serves it below a prefix, which it strips, or answers some paths itself."""
+"""A reverse proxy that serves a server below a prefix, or answers some paths itself."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -24,10 +24,12 @@ HAS_CANDLES = """() => [...document.querySelectorAll('.chart canvas')].some(canv
     return coloured > 100;
 })"""
 PATHS = ["/dashboard", "/dashboard/coins/BTC", "/dashboard/runs", "/dashboard/sources"]
-TOO_WIDE = """() => document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] :
-    [...document.querySelectorAll('body *')]
-        .filter(element => element.getBoundingClientRect().right > document.documentElement.clientWidth)
-        .map(element => element.outerHTML.slice(0, 100))"""
+TOO_WIDE = """() => {
+    const root = document.documentElement;
+    return root.scrollWidth <= root.clientWidth ? [] : [...document.querySelectorAll('body *')]
+        .filter(element => element.getBoundingClientRect().right > root.clientWidth)
+        .map(element => element.outerHTML.slice(0, 100))
+}"""
 IS_LIVE = "() => document.querySelector('.sign')?.innerText === 'Live'"
 IS_OFFLINE = "() => document.querySelector('.sign')?.innerText === 'Offline'"
 
@@ -129,7 +131,8 @@ async def test_the_table_reads_on_while_it_is_scrolled(visitor: Visitor) -> None
                 await page.locator(".scroller").evaluate("element => element.scrollBy(0, 4000)")
                 await asyncio.sleep(0.05)
                 seen = await page.evaluate(
-                    "Math.max(0, ...[...document.querySelectorAll('.rows .row')].map(r => +r.ariaRowIndex))"
+                    "Math.max(0, ...[...document.querySelectorAll('.rows .row')]"
+                    ".map(r => +r.ariaRowIndex))"
                 )
         assert (
             await page.locator(".rows .row").count() < 100

@@ -1,4 +1,4 @@
-"""Parts of the dashboard that cannot be had: offline, after an upgrade under an open tab, and for errors of its own."""
+"""Code of the dashboard that is missing: offline, after an upgrade, and after its own errors."""
 
 import re
 from collections.abc import AsyncIterator
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, Route
 
 AWAY = re.compile(
-    r"ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection|Failed to load resource"
+    r"ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection"
+    r"|Failed to load resource"
 )
 # A person who saves data gets nothing ahead.
 SAVES_DATA = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"
-LOADED = "name => performance.getEntriesByType('resource').filter(e => e.name.includes(`/${name}-`)).length"
+LOADED = (
+    "name => performance.getEntriesByType('resource')"
+    ".filter(e => e.name.includes(`/${name}-`)).length"
+)
 NAVIGATIONS = "() => Number(sessionStorage.getItem('navigations'))"
 COUNT_NAVIGATIONS = (
     "sessionStorage.setItem('navigations', 1 + Number(sessionStorage.getItem('navigations')))"
@@ -78,7 +82,7 @@ async def test_the_code_of_every_page_is_loaded_ahead(visitor: Visitor) -> None:
 
 
 class Before:
-    """Answers with the page of the version before: its parts have names that the server does not know any more."""
+    """Answers with the page of the earlier version, whose parts the server no longer has."""
 
     def __init__(self, *, always: bool) -> None:
         self._always = always

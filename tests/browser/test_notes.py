@@ -1,4 +1,4 @@
-"""A run that succeeded with notes: its number in the list, the notes on its page and on the source's card."""
+"""A run that succeeded with notes: their number in the list, the notes on the pages."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every page below a path prefix, through a proxy that strips it: one build, and no address outside of the prefix."""
+"""Every page below a path prefix, through a proxy that strips it, with one build."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -26,7 +26,7 @@ AXE = ROOT / "tests" / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 START_SECONDS = 90.0
 POLL_SECONDS = 3
 MOVING = 0.7
-"""Of so many coins that they are there to be scrolled, most move: a demo's own do so more rarely."""
+"""The share of coins that move: higher than in a demo, because these many are scrolled."""
 DESK, PHONE = (1360, 850), (390, 800)
 CHROMIUM_FLAGS = [
     "--no-sandbox",  # which has no place in a container that runs as root

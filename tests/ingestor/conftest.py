@@ -22,7 +22,7 @@ from ingestor.sources.records import Source
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault
 from kasparro.simulator.market.market import SimulatedMarket
-from tests.ingestor.served import RequestLog, Handler
+from tests.ingestor.served import Handler, RequestLog
 
 START = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=22)
 """Young enough for history, whenever the tests run."""

@@ -1,4 +1,4 @@
-"""The real recorded bodies, through the simulator's replay and the ingest, into records that are right."""
+"""The real recorded bodies, replayed by the simulator and ingested, become right records."""
 
 import csv
 import gzip
@@ -29,7 +29,8 @@ from tests.ingestor.test_run import TABLES
 TICKERS_2021 = "coinpaprika-tickers-2021-08-12T1906.json.gz"
 MARKETS_2022 = ("coingecko-markets-2022-08-02T0109.json", "coingecko-markets-2022-08-30T0006.json")
 OWNERS = {
-    "BTC": "Bitcoin", "ETH": "Ethereum", "DAI": "Dai", "VET": "VeChain", "LUNA": "Terra", "DASH": "Dash",
+    "BTC": "Bitcoin", "ETH": "Ethereum", "DAI": "Dai", "VET": "VeChain", "LUNA": "Terra",
+    "DASH": "Dash",
     "SOL": "Solana", "GTC": "Gitcoin",
 }  # fmt: skip
 
@@ -77,7 +78,8 @@ async def test_every_recorded_record_is_stored_or_rejected(
     for path in sorted(shared_recordings.glob("coingecko-markets-*.json")):
         sent |= {("coingecko", row["id"]) for row in msgspec.json.decode(path.read_bytes())}
     kept = await pool.fetch(
-        "SELECT source, external_id FROM listings UNION SELECT source, external_id FROM rejected_records"
+        "SELECT source, external_id FROM listings"
+        " UNION SELECT source, external_id FROM rejected_records"
     )
     assert {(row["source"], row["external_id"]) for row in kept} == sent
 
@@ -103,7 +105,7 @@ async def test_shared_tickers_belong_to_the_coins_that_people_mean(
 async def test_gitcoin_owns_gtc_without_a_known_market_cap(
     pool: Pool, shared_recordings: Path, tmp_path: Path
 ) -> None:
-    """The recorded copy lacks Gitcoin's row; it is put back here as its provider ranked it: no cap, a large volume."""
+    """The recorded copy lacks Gitcoin's row; this is it as ranked: no cap, a large volume."""
     rows = msgspec.json.decode(
         gzip.decompress((shared_recordings / TICKERS_2021).read_bytes()), type=list[msgspec.Raw]
     )
@@ -132,7 +134,7 @@ GECKO, CMC = "csv-coingecko-tokens-2023-01-10.csv", "csv-coinmarketcap-tokens-20
 
 
 def single_rows(path: Path) -> dict[str, tuple[str, Decimal]]:
-    """Name and price of the tickers that occur in one row of the file, where the price is above 0."""
+    """Name and price of the tickers that one row of the file has, if the price is above 0."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     rows = list(csv.DictReader(content.decode().splitlines()))
     tickers = [unicodedata.normalize("NFKC", row["symbol"]).strip().upper() for row in rows]
@@ -145,7 +147,7 @@ def single_rows(path: Path) -> dict[str, tuple[str, Decimal]]:
 
 
 def share_nothing(name_a: str, name_b: str) -> bool:
-    """No word in common, none but generic ones, and not one name run together in the other (DOGE APE, DOGEAPE)."""
+    """No word in common but generic ones, and no name within the other (DOGE APE, DOGEAPE)."""
     for words_a, words_b in zip(name_key(name_a), name_key(name_b), strict=True):
         joined_a, joined_b = words_a.replace(" ", ""), words_b.replace(" ", "")
         start = min(len(joined_a), len(joined_b))
@@ -166,7 +168,8 @@ async def test_two_vendors_of_one_day_agree_on_what_is_one_asset(
     joined = {
         row["ticker"]
         for row in await pool.fetch(
-            "SELECT ticker FROM listings WHERE contributes GROUP BY ticker HAVING count(DISTINCT source) = 2"
+            "SELECT ticker FROM listings WHERE contributes"
+            " GROUP BY ticker HAVING count(DISTINCT source) = 2"
         )
     }
     gecko, cmc = single_rows(shared_recordings / GECKO), single_rows(shared_recordings / CMC)

@@ -222,7 +222,8 @@ async def test_a_past_that_the_plan_does_not_cover_is_refused_with_the_limit_and
     done = await shell(*COMMAND, "--days", "1000", HISTORY_RETENTION_DAYS="1000")
     assert (done.returncode, shell.calls()) == (4, 1)
     assert re.search(
-        r"^\d+ coins left: CoinGecko refused the request \(401\): Your request exceeds the allowed time range\. .*"
+        r"^\d+ coins left: CoinGecko refused the request \(401\): "
+        r"Your request exceeds the allowed time range\. .*"
         r"the last 365 days only: .*--days 365.*COINGECKO_API_KEY",
         done.stderr,
         re.MULTILINE,

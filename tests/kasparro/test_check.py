@@ -1,4 +1,4 @@
-"""`kasparro check` as a user calls it: what it says of files, what it leaves alone, and its exit codes."""
+"""`kasparro check` as a user calls it: what it says, what it leaves alone, exit codes."""
 
 import json
 import resource
@@ -290,7 +290,8 @@ def test_a_large_file_takes_no_memory_that_grows_with_its_rows(tmp_path: Path) -
                 coin, day = number % 500, number // 500 % 28 + 1
                 file.write(f"T{coin},Name {coin},{number}.25,lots,2026-01-{day:02}\n")
         code = (
-            "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
+            "import resource, subprocess, sys;"
+            " done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         )
         done = subprocess.run(

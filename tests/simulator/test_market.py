@@ -27,7 +27,7 @@ def labels(universe: Universe, provider: Provider) -> list[Label]:
 
 
 def shared_symbols(symbols: list[str]) -> tuple[float, float]:
-    """Return the share of symbols carried by two or more rows, and of the rows that carry them, per row."""
+    """Return the shares of symbols that several rows carry, and of these rows, per row."""
     counted = Counter(symbol.strip().upper() for symbol in symbols)
     shared = [rows for rows in counted.values() if rows > 1]
     return len(shared) / len(symbols), sum(shared) / len(symbols)

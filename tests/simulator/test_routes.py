@@ -1,4 +1,4 @@
-"""Both providers' routes as a client sees them: bodies, validators, keys, limits, errors, charts."""
+"""Both providers' routes: bodies, validators, keys, limits, errors, charts."""
 
 import gzip
 import json

@@ -73,7 +73,7 @@ class _LineBuffer:
         )
 
     def pass_beginning(self) -> None:
-        """Know that lines were read elsewhere: a byte order mark after them is no mark."""
+        """Know that lines were read elsewhere: a byte order mark after them has no meaning."""
         self._at_beginning = False
 
     def give(self, block: bytes) -> None:

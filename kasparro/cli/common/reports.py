@@ -86,7 +86,7 @@ def print_runs(runs: Sequence[FinishedRun | RunRow], *, as_json: bool) -> None:
 
 
 def print_words(screen: Console, run: FinishedRun | RunRow, most_notes: int | None = None) -> None:
-    """Print the message of a run and its notes, a line each; of those beyond `most_notes` only their number."""
+    """Print a run's message and notes, a line each; beyond `most_notes` only their number."""
     if run.message:
         screen.print(cell(f"{run.source}: {run.message}"))
     notes = decode_notes(run.notes)

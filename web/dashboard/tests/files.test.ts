@@ -34,11 +34,11 @@ describe("a file in words", () => {
   test("a note says how many times it was notesOf, and none repeats the columns that are not read", () => {
     const notes = [
       { text: "Columns that are not read: 7d", count: 1 },
-      { text: "'lots' is no number - at `$.cap`", count: 3 },
+      { text: "'lots' is not a number - at `$.cap`", count: 3 },
       { text: "Rows are dated by the file", count: 1 },
     ];
     expect(notesOf(file({ notes }))).toEqual([
-      { text: "'lots' is no number - at `$.cap`", times: "3 times" },
+      { text: "'lots' is not a number - at `$.cap`", times: "3 times" },
       { text: "Rows are dated by the file", times: "" },
     ]);
   });

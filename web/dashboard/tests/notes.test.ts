@@ -33,7 +33,7 @@ describe("how notes are shown", () => {
   test("a note says how often it was notesOf where that is more than once; its text is no markup", () => {
     const notes = [
       { about: "columns", text: "Columns that are not read: <b>", count: 1 },
-      { about: "$.cap", text: "'much' is no number", count: 1_041 },
+      { about: "$.cap", text: "'much' is not a number", count: 1_041 },
     ];
     const items = renderToStaticMarkup(createElement(NoteList, { notes })).split("</li>");
     expect(items.length).toBe(3);
