@@ -214,7 +214,7 @@ def _read_file(path: Path) -> dict[str, str | None]:
 
 
 def _text(environ: Mapping[str, str], from_file: Mapping[str, str | None], variable: str) -> str:
-    """Return what the environment says, else the file; of a proxy's two spellings the small letters, as Python does."""
+    """Return the text of the environment, else of the file; a proxy's lower case comes first."""
     spellings = (variable.lower(), variable) if variable in _EITHER_CASE else (variable,)
     for given in (environ, from_file):
         for spelling in spellings:

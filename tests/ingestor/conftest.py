@@ -1,4 +1,4 @@
-"""A simulated market, sources that read it, and the ingest of them into a database of the test's own."""
+"""A simulated market, sources that read it, and their ingest into a database of the test."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from ingestor.sources.records import Source
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.faults import Fault
 from kasparro.simulator.market.market import SimulatedMarket
-from tests.ingestor.served import RequestLog, Handler
+from tests.ingestor.served import Handler, RequestLog
 
 START = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=22)
 """Young enough for history, whenever the tests run."""
@@ -49,7 +49,7 @@ def provider(name: str, url: str) -> Provider:
 
 
 class Ingest:
-    """The three sources over one simulated market; `run` is what an ingestor does when a source is due."""
+    """The three sources over one simulated market; `run` is the run of a source that is due."""
 
     def __init__(self, pool: Pool, address: Address, csv_path: Path) -> None:
         self.pool = pool

@@ -126,16 +126,22 @@ def _columns(
                 f"No column holds a symbol: by the name of the file all rows are of {symbol}",
             )
         )
-    if columns.currency and (
-        columns.currency in (columns.symbol, columns.name)
-        or not all(is_quote(cell) for cell in sample.get(columns.currency, ()) if cell.strip())
-    ):
-        columns = msgspec.structs.replace(columns, currency=None)
+    columns = _checked_currency(columns, sample)
     if columns.time is None and "time" not in mapping.columns:
         columns = msgspec.structs.replace(
             columns, time=_time_by_cells(headers, columns, sample, mapping)
         )
     return columns, symbol, name, notes
+
+
+def _checked_currency(columns: Columns, sample: dict[str, tuple[str, ...]]) -> Columns:
+    """Leave out a column of currencies that has another role or other cells."""
+    if columns.currency and (
+        columns.currency in (columns.symbol, columns.name)
+        or not all(is_quote(cell) for cell in sample.get(columns.currency, ()) if cell.strip())
+    ):
+        return msgspec.structs.replace(columns, currency=None)
+    return columns
 
 
 def _symbol_by_cells(
