@@ -67,7 +67,7 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
     @property
     def _says_status(self) -> bool:
-        """Return whether the code is an HTTP status of an error: then it decides, not the words."""
+        """Return whether the code is an HTTP error status, which outweighs the message."""
         # RFC 9110, section 15.5.
         return self.code is not None and 400 <= self.code < 500  # noqa: PLR2004
 

@@ -49,7 +49,7 @@ def provider(name: str, url: str) -> Provider:
 
 
 class Ingest:
-    """The three sources over one simulated market; `run` does what a poll loop does."""
+    """The three sources over one simulated market; `run` is the run of a source that is due."""
 
     def __init__(self, pool: Pool, address: Address, csv_path: Path) -> None:
         self.pool = pool

@@ -61,9 +61,11 @@ async def test_the_source_of_the_document_is_ingested(
     )
     assert await program.wait(120) == 0, program.text()
     assert keys == ["our-key"]
-    coin = await connection.fetchrow("SELECT ticker, name, price_usd::text FROM normalized_records")
+    coin = await connection.fetchrow(
+        "SELECT ticker, name, price_usd::float FROM normalized_records"
+    )
     assert coin is not None
-    assert tuple(coin) == ("ACM", "Acme Coin", "1.25")
+    assert tuple(coin) == ("ACM", "Acme Coin", 1.25)
     (sent,) = json.loads(blocks("json")[0])
     listing = await connection.fetchrow(
         "SELECT source, external_id, extract(epoch FROM observed_at)::int FROM listings"

@@ -78,7 +78,7 @@ _GROUPS = {
 
 
 def is_missing(text: str) -> bool:
-    """Return whether a cell means a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
+    """Return whether a cell is a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
     text = text.translate(_DRESS).strip().lower()
     return text in _MISSING or text.strip("+-$% ") in _MISSING
 

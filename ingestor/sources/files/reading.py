@@ -146,7 +146,7 @@ class CsvReading:
         return FileSlice(records, rejections, self.table.offset, at_end=False)
 
     def _is_being_written(self) -> bool:
-        """Return whether the file has just changed: a last line without an end may go on."""
+        """Return whether the file has just changed: its last line may be incomplete."""
         if self.table.form.is_undone:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS

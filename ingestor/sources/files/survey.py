@@ -107,12 +107,26 @@ def _columns(
     if columns.symbol is None and symbol is None:
         columns = _symbol_by_cells(headers, columns, sample)
     if columns.symbol is None and symbol is None:
-        symbol, name = _coin_of_name(headers, columns, file_name, name, notes)
-    if columns.currency and (
-        columns.currency in (columns.symbol, columns.name)
-        or not all(is_quote(cell) for cell in sample.get(columns.currency, ()) if cell.strip())
-    ):
-        columns = msgspec.structs.replace(columns, currency=None)
+        coin = coin_of_file(file_name)
+        if coin is None:
+            raise refuse(
+                headers,
+                columns,
+                "; a file of one coin may be named after it (BTC-USD.csv), or csv.toml says its "
+                "symbol",
+            )
+        if coin.quote and not is_dollar(coin.quote):
+            raise SourceMalformedError(
+                f"by its name the file holds prices in {coin.quote}; only US dollars are read"
+            )
+        symbol, name = coin.symbol, name or coin.name
+        notes.append(
+            Note(
+                "symbol",
+                f"No column holds a symbol: by the name of the file all rows are of {symbol}",
+            )
+        )
+    columns = _checked_currency(columns, sample)
     if columns.time is None and "time" not in mapping.columns:
         columns = msgspec.structs.replace(
             columns, time=_time_by_cells(headers, columns, sample, mapping)
@@ -120,28 +134,14 @@ def _columns(
     return columns, symbol, name, notes
 
 
-def _coin_of_name(
-    headers: tuple[str, ...],
-    columns: Columns,
-    file_name: str,
-    name: str | None,
-    notes: list[Note],
-) -> tuple[str, str | None]:
-    """Return symbol and name of the coin of a file's name. Raises SourceMalformedError."""
-    coin = coin_of_file(file_name)
-    if coin is None:
-        raise refuse(
-            headers,
-            columns,
-            "; a file of one coin may be named after it (BTC-USD.csv), or csv.toml says its symbol",
-        )
-    if coin.quote and not is_dollar(coin.quote):
-        raise SourceMalformedError(
-            f"by its name the file holds prices in {coin.quote}; only US dollars are read"
-        )
-    text = f"No column holds a symbol: by the name of the file all rows are of {coin.symbol}"
-    notes.append(Note("symbol", text))
-    return coin.symbol, name or coin.name
+def _checked_currency(columns: Columns, sample: dict[str, tuple[str, ...]]) -> Columns:
+    """Leave out a column of currencies that has another role or other cells."""
+    if columns.currency and (
+        columns.currency in (columns.symbol, columns.name)
+        or not all(is_quote(cell) for cell in sample.get(columns.currency, ()) if cell.strip())
+    ):
+        return msgspec.structs.replace(columns, currency=None)
+    return columns
 
 
 def _symbol_by_cells(

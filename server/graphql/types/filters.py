@@ -21,7 +21,6 @@ MAX_SEARCH_CHARACTERS = 100
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
-
 _UNSET = strawberry.UNSET
 
 
