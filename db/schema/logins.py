@@ -248,10 +248,8 @@ async def _make(connection: Connection, part: Part) -> tuple[str, str]:
     async with connection.transaction():
         await take_logins_lock(connection)  # another process may do the same
         login = await connection.fetchrow(_STORED, part)
-        role, password = login or (
-            role_name(part, await connection.fetchval(_DATABASE)),
-            secrets.token_urlsafe(32),
-        )
+        database = await connection.fetchval(_DATABASE)
+        role, password = login or (role_name(part, database), secrets.token_urlsafe(32))
         quoted = '"' + role.replace('"', '""') + '"'
         exists = await connection.fetchval(_ROLE_EXISTS, role)
         await connection.execute(
@@ -272,10 +270,7 @@ def role_name(part: Part, database: str) -> str:
 
 
 async def _is_usable(dsn: str, part: Part) -> bool:
-    """Return whether a login is accepted and has the rights of a part, without excess.
-
-    Raises as `connect` does.
-    """
+    """Return whether a login has exactly the rights of a part. Raises as `connect` does."""
     try:
         connection = await connect(dsn, application_name="kasparro logins")
     except DatabaseUnavailableError as error:
