@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# One stamp a set of packages and interpreter: another PYTHON, or a changed lock, makes the environment anew.
+# One stamp a set of packages and interpreter: another PYTHON, or a changed lock, rebuilds the environment.
 RUN_STAMP := $(VENV)/.run-$(subst /,_,$(PYTHON))
 DEV_STAMP := $(VENV)/.dev-$(subst /,_,$(PYTHON))
 WEB_STAMP := $(VENV)/.web
@@ -65,11 +65,11 @@ format: $(DEV_STAMP) $(WEB_STAMP) ## let ruff, ESLint and prettier fix what they
 
 check: lint test testweb ## what CI runs
 
-schema: $(DEV_STAMP) ## write db/schema.sql and schema.graphql anew
+schema: $(DEV_STAMP) ## write db/schema.sql and schema.graphql from the code
 	@$(BIN)/python -m db.schema.dump
 	@$(BIN)/python -m server.graphql.print_schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
-lock: $(DEV_STAMP) ## resolve the versions anew (ARGS=--upgrade takes the newest)
+lock: $(DEV_STAMP) ## resolve the versions (ARGS=--upgrade takes the newest)
 	@$(COMPILE) $(ARGS) --group build -o requirements.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	@$(COMPILE) $(ARGS) --group node -o requirements-node.lock
@@ -110,7 +110,7 @@ web: $(RUN_STAMP) ## build the web pages from npm's packages
 		(cd $$page && $$npm ci $(NPM_OPTIONS) && $$npm run build --silent --if-present) || exit 1; \
 	done
 
-screenshots: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## take the pictures of the README anew, of a demo
+screenshots: $(DEV_STAMP) $(WEB_STAMP) $(CLIENTS_STAMP) ## take the pictures of the README from a demo
 	@exec $(BIN)/python -m tests.browser.pictures
 
 testweb: $(WEB_STAMP) ## the unit tests of the web pages
