@@ -5,11 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-import db
 from db.connect.pool import connect
-from db.schema.migrate import migrate
-
-MIGRATIONS = Path(db.__path__[0], "migrations")
+from db.schema.migrate import MIGRATIONS, migrate
 
 
 async def test_a_sole_giver_is_said_once_from_0008_on(empty_database: str, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ async def test_what_an_earlier_version_read_of_the_sample_is_gone_at_the_next_st
 
     done = await kasparro("ingest", "--once", **settings)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"sample\.forgotten .*coins=50 .*listings=50", done.stdout + done.stderr)
+    assert re.search(r"sample\.deleted .*coins=50 .*listings=50", done.stdout + done.stderr)
     status = json.loads((await kasparro("status", "--json", **settings)).stdout)
     assert (status["coins"], status["sources"][0]["listings"]) == (0, 0)
     connection = await connect(database)

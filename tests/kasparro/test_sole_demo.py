@@ -51,7 +51,7 @@ async def demo(start_program: StartProgram, state_folder: Path) -> tuple[Program
     environ = {"KASPARRO_HOME": str(state_folder), "PORT": str(free_port()), "DATABASE_URL": ""}
     program = start_program("-m", "kasparro", "demo", **environ)
     await program.wait_for(r"Kasparro answers with made-up prices \(demo\)", TIMEOUT_SECONDS)
-    await program.wait_for(r"past\.filled .*days=1 ", 2 * TIMEOUT_SECONDS)
+    await program.wait_for(r"backfill\.finished .*days=1 ", 2 * TIMEOUT_SECONDS)
     return program, environ
 
 

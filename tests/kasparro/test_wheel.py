@@ -197,5 +197,6 @@ def test_without_pages_npm_builds_them_before_the_wheel(tmp_path: Path) -> None:
 FAKE_BUILD = """
 page=$(basename "$PWD")
 [ "$1" = ci ] && exit
-mkdir -p ../../server/static/$page
-touch ../../server/static/$page/index.html ../../server/static/$page/graphiql.min.js"""
+static=../../server/static
+mkdir -p $static/$page $static/swagger
+touch $static/$page/index.html $static/$page/graphiql.min.js $static/swagger/swagger-ui-bundle.js"""
