@@ -10,7 +10,7 @@ from server.compiler.fast_path import FastPath
 from server.graphql.schema import schema
 
 
-async def _pass_on(_path: FastPath, _body: bytes, _coding: str | None) -> None:
+async def _pass_on(_path: FastPath, *_: object) -> None:
     """Leave every request to Strawberry."""
 
 
