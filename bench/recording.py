@@ -67,6 +67,11 @@ class Ingest:
             found: bool = await connection.fetchval(_HAS_HISTORY)
         return found
 
+    async def remove_history(self) -> None:
+        """Remove what the first load recorded, which COPY writes without `record_prices`."""
+        async with self._pool.acquire() as connection:
+            await connection.execute("TRUNCATE price_points, candles")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._source.close()
@@ -91,6 +96,8 @@ async def measure(*, quick: bool) -> list[Figure]:
                 await recording.cycle()
             with patch.object(ingestor.run.page, "record_prices", _record_nothing):
                 await forgetting.cycle()
+            if not cycle:
+                await forgetting.remove_history()
             if not cycle % 2:
                 await recording.cycle()
         if not await recording.has_history() or await forgetting.has_history():
