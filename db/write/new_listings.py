@@ -6,9 +6,8 @@ and the caller uses the other functions.
 """
 
 import datetime
-import io
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import asyncpg
@@ -236,9 +235,12 @@ async def copy_listings(
 
 
 async def _copy(connection: Connection, table: str, columns: Sequence[str], content: bytes) -> None:
-    await connection.copy_to_table(
-        table, source=io.BytesIO(content), columns=columns, format="text"
-    )
+    # Not a file: asyncpg reads one in a thread, which waits for the decoder at each chunk.
+    await connection.copy_to_table(table, source=_once(content), columns=columns, format="text")
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def add_coins(
