@@ -36,7 +36,7 @@ class TimedConnection(Base):
         query: str,
         *args: Any,  # noqa: ANN401 - asyncpg's own
         timeout: float | None = None,
-        record_class: Any = None,  # noqa: ANN401
+        record_class: Any = None,  # noqa: ANN401 - the same
     ) -> Any:  # noqa: ANN401 - asyncpg's own
         """Return all rows."""
         return super().fetch(query, *args, timeout=self._left(timeout), record_class=record_class)
@@ -46,7 +46,7 @@ class TimedConnection(Base):
         query: str,
         *args: Any,  # noqa: ANN401 - asyncpg's own
         timeout: float | None = None,
-        record_class: Any = None,  # noqa: ANN401
+        record_class: Any = None,  # noqa: ANN401 - the same
     ) -> Any:  # noqa: ANN401 - the same
         """Return the first row."""
         return super().fetchrow(
