@@ -18,6 +18,8 @@ from common.settings import Settings
 def _clean_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Make every text of an event printable, and mask the user info of URLs."""
     for key, value in event.items():
+        if key == "exc_info":
+            continue  # the renderer needs the exception itself, and cleans its traceback
         if isinstance(value, str):
             event[key] = displayed(value)
         elif isinstance(value, BaseException):

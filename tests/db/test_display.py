@@ -99,8 +99,10 @@ def test_no_log_line_holds_what_a_terminal_obeys_or_a_password(
         logging.getLogger("plain").error("plain %s %s", ESCAPE, URL)
         try:
             raise ValueError(f"{ESCAPE} {URL}")  # noqa: TRY301
-        except ValueError:
-            log.exception("failed")
+        except ValueError as error:
+            caught = error
+            log.error("failed", exc_info=caught)  # noqa: TRY400
+        log.error("failed before", exc_info=caught)
         root.handle(
             root.makeRecord(
                 "q", logging.INFO, "", 0, LogEvent("request", {"path": ESCAPE}), (), sys.exc_info()
@@ -115,4 +117,5 @@ def test_no_log_line_holds_what_a_terminal_obeys_or_a_password(
     assert not any(unicodedata.category(char) == "Cc" and char != "\n" for char in text)
     assert "\u202e" not in text
     assert not any(line.startswith("forged") for line in text.splitlines())
-    assert text.count("owned") >= 6
+    assert text.count("owned") >= 7
+    assert text.count("Traceback (most recent call last)") == 2
