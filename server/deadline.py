@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from db.connect.deadline import TimedConnection
+from db.connect.pool import is_lost
 from db.connect.types import Connection, Pool
 
 if TYPE_CHECKING:
@@ -43,12 +44,20 @@ class DeadlineConnection:
         connection = self._connection = await self._pool.acquire(
             timeout=max(0, min(remaining, ACQUIRE_SECONDS))
         )
-        # The proxy of the pool passes the call to the TimedConnection.
-        cast("TimedConnection", connection).set_deadline(self._deadline)
+        _set_deadline(connection, self._deadline)
         return connection
 
     async def __aexit__(self, *_: object) -> None:
         if self._connection is not None:
             # The reset by the pool has a time-out of its own.
-            cast("TimedConnection", self._connection).set_deadline(None)
+            _set_deadline(self._connection, None)
             await self._pool.release(self._connection)
+
+
+def _set_deadline(
+    connection: "PoolConnectionProxy[asyncpg.Record]", deadline: float | None
+) -> None:
+    # A broken connection belongs to the pool again, and the proxy refuses its next statement.
+    if not is_lost(connection):
+        # The proxy passes the call to the TimedConnection.
+        cast("TimedConnection", connection).set_deadline(deadline)

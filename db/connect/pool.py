@@ -52,9 +52,9 @@ _SESSION = {
 # The same on the client, by the operating systems' names; TCP_USER_TIMEOUT is in milliseconds.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
 # Texts of InterfaceError for a broken connection and a closing pool, and of InternalClientError for
-# a server that stops during a statement.
+# a server that stops during a statement or just before a connection is released.
 _LOST = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
-_LOST_MIDWAY = ("cannot switch to state", "not connected")
+_LOST_MIDWAY = ("cannot switch to state", "not connected", "on a free connection holder")
 _JSONB_VERSION = b"\x01"
 
 
