@@ -1,5 +1,6 @@
 """Embedded PostgreSQL: a private server in the state folder, for a machine without a database."""
 
+from db.embedded.database import DATABASE
 from db.embedded.errors import (
     BinariesMissingError,
     DataFolderError,
@@ -14,7 +15,7 @@ from db.embedded.errors import (
     SystemProgramsMissingError,
 )
 from db.embedded.folders import has_data, running_dsn
-from db.embedded.server import DATABASE, EmbeddedPostgres
+from db.embedded.server import EmbeddedPostgres
 
 __all__ = [
     "DATABASE",

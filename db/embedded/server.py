@@ -18,10 +18,11 @@ import asyncpg
 import msgspec
 import psutil
 
-from db.connect.pool import Connection
+from db.connect.pool import Connection, is_unavailable
 from db.embedded import processes
 from db.embedded.account import Account, server_account
 from db.embedded.cluster import ENVIRONMENT, prepare_data
+from db.embedded.database import CONNECT_TIMEOUT_SECONDS, DATABASE, prepare_database
 from db.embedded.errors import FolderUnusableError, ServerFailedError
 from db.embedded.folders import (
     PORT,
@@ -35,7 +36,6 @@ from db.embedded.home_lock import HomeLock
 from db.embedded.programs import ProgramChoice, programs_for
 from db.embedded.server_log import ServerLog
 
-DATABASE = "kasparro"
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -63,7 +63,6 @@ _ORPHAN_ERRORS = (
     # A postmaster that had not written this file yet when we looked for it.
     'lock file "postmaster.pid" already exists',
 )
-_CONNECT_TIMEOUT_SECONDS = 5.0
 _CONNECT_ERRORS = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 
 log = logging.getLogger(__name__)
@@ -141,11 +140,12 @@ class EmbeddedPostgres:
             await self._end_orphan(place)
             connection = await self._launch(place)
             try:
-                if not await connection.fetchval(DATABASE_EXISTS, DATABASE):
-                    await connection.execute(CREATE_DATABASE)
-            finally:
-                await connection.close()
-            await _close_to_public(place)
+                await prepare_database(connection, self.dsn)
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                reason = str(error) or "no answer"
+                raise ServerFailedError(reason=reason, log=self._log.path) from error
             url_file(self.home).write_text(self.dsn, encoding="utf-8")
         except BaseException:
             await self.stop()
@@ -237,9 +237,7 @@ class EmbeddedPostgres:
         self._process = self._spawn(place)
         while True:
             try:
-                return await asyncpg.connect(
-                    place.dsn("postgres"), timeout=_CONNECT_TIMEOUT_SECONDS
-                )
+                return await asyncpg.connect(place.dsn("postgres"), timeout=CONNECT_TIMEOUT_SECONDS)
             except _CONNECT_ERRORS as error:
                 waited_seconds = clock() - started
                 if self._process.poll() is not None:
@@ -275,22 +273,3 @@ class EmbeddedPostgres:
                 start_new_session=True,
                 **place.account.popen_options(),
             )
-
-
-DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
-
-CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
-
-# The server and the ingestor have logins of their own, which need less than PUBLIC has by default.
-CLOSE_TO_PUBLIC = f"""
-REVOKE TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION lo_creat, lo_create, lo_from_bytea FROM PUBLIC
-"""
-
-
-async def _close_to_public(place: _SocketAddress) -> None:
-    connection = await asyncpg.connect(place.dsn(DATABASE), timeout=_CONNECT_TIMEOUT_SECONDS)
-    try:
-        await connection.execute(CLOSE_TO_PUBLIC)
-    finally:
-        await connection.close()

@@ -416,6 +416,26 @@ async def test_a_start_that_fails_says_why_and_lets_go(used_home: Path) -> None:
         pass
 
 
+async def test_a_server_killed_during_its_start_is_a_start_that_failed(
+    used_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres = EmbeddedPostgres(used_home, FAST)
+    with monkeypatch.context() as patched:
+        patched.setattr("db.embedded.database.DATABASE_EXISTS", "SELECT $1 = '' FROM pg_sleep(600)")
+        starting = asyncio.create_task(postgres.start())
+        async with asyncio.timeout(30):
+            while postgres.pid is None or not any(
+                "[local] SELECT" in " ".join(child.cmdline())
+                for child in psutil.Process(postgres.pid).children()
+            ):
+                await asyncio.sleep(0.01)
+        os.kill(postgres.pid, signal.SIGKILL)
+        with pytest.raises(embedded.ServerFailedError, match="closed in the middle of operation"):
+            await starting
+    async with postgres:  # the supervisor starts it again after such an error
+        await write_mark(postgres.dsn)
+
+
 async def test_a_start_that_is_cancelled_leaves_no_process(used_home: Path) -> None:
     starting = asyncio.create_task(EmbeddedPostgres(used_home, FAST).start())
     async with asyncio.timeout(30):
