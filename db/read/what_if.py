@@ -8,6 +8,7 @@ import msgspec
 from db.connect.pool import is_lost
 from db.connect.types import Connection
 from db.write.coins import merge_coins
+from db.write.listing_columns import LISTING_RECORD, LISTING_VALUES, REPLACE_LISTING
 from db.write.listings import Listing
 
 CHUNK_TICKERS = 5_000
@@ -29,40 +30,19 @@ CREATE TEMP TABLE sources (LIKE public.sources INCLUDING DEFAULTS,
 """Statements of this session find these before the tables of the schema `public`."""
 _READ_ONLY = "SET TRANSACTION READ ONLY"  # temporary tables can still be written
 
-_ADD = """
+_ADD = f"""
 INSERT INTO given AS g (
-    source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-        market_cap_usd, volume_24h_usd,
-    percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-        fetched_at,
-    first_seen_at, last_seen_at, has_own_time
+    source, external_id, {LISTING_VALUES},
+    content_hash, fetched_at, first_seen_at, last_seen_at, has_own_time
 )
 SELECT DISTINCT ON (external_id)
-    $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-        volume_24h_usd,
-    percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
-        decode(content_hash, 'base64'), $3,
-    $3, $3, coalesce(has_own_time, true)
-FROM json_to_recordset($2::json) AS r (
-    external_id text, ticker text, symbol text, name text, name_words text, core_words text,
-        rank integer,
-    price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
-    circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
-    content_hash text, has_own_time boolean
-)
+    $1, external_id, {LISTING_VALUES},
+    decode(content_hash, 'base64'), $3, $3, $3, coalesce(has_own_time, true)
+FROM json_to_recordset($2::json) AS r ({LISTING_RECORD})
 ORDER BY external_id, observed_at DESC, content_hash DESC
-ON CONFLICT (external_id) DO UPDATE SET
-    ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-        name_words = excluded.name_words,
-    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-    percent_change_24h = excluded.percent_change_24h,
-        circulating_supply = excluded.circulating_supply,
-    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-        observed_at = excluded.observed_at,
-    content_hash = excluded.content_hash, has_own_time = excluded.has_own_time
+ON CONFLICT (external_id) DO UPDATE SET {REPLACE_LISTING}
 WHERE excluded.observed_at >= g.observed_at
-"""
+"""  # noqa: S608 - of constants
 # The tickers of the listings, and the former tickers of renamed ones.
 _TOUCH = """
 INSERT INTO touched
@@ -101,21 +81,11 @@ UPDATE listings AS l SET active = true, missing_since = NULL
 FROM given AS g
 WHERE g.source = l.source AND g.external_id = l.external_id
 """
-_TAKE = """
+_TAKE = f"""
 INSERT INTO listings AS l SELECT * FROM given
-ON CONFLICT (source, external_id) DO UPDATE SET
-    ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-        name_words = excluded.name_words,
-    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-    percent_change_24h = excluded.percent_change_24h,
-        circulating_supply = excluded.circulating_supply,
-    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-        observed_at = excluded.observed_at,
-    content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
-        has_own_time = excluded.has_own_time
+ON CONFLICT (source, external_id) DO UPDATE SET {REPLACE_LISTING}
 WHERE (excluded.observed_at, excluded.fetched_at) > (l.observed_at, l.fetched_at)
-"""
+"""  # noqa: S608 - of constants
 _TICKERS = "SELECT ticker FROM touched ORDER BY ticker"
 
 

@@ -5,30 +5,20 @@ from collections.abc import Collection
 
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
+from db.write.listing_columns import LISTING_VALUES, REPLACE_LISTING, values_of
 
 # A listing whose present payload was read again takes the greatest version; any other one takes
 # only a version greater than its own: its payload is older than the requested period. A payload
 # without fetched_at counts as fetched when it arrived.
-_REWRITE = with_counts("""
+_REWRITE = with_counts(f"""
 WITH winner AS MATERIALIZED (
     SELECT w.*, l.ticker AS old_ticker, to_jsonb(l) AS old
     FROM reprocess_listings AS w
     JOIN reprocess_progress AS p ON p.source = w.source AND p.rebuilt
     LEFT JOIN listings AS l ON l.source = w.source AND l.external_id = w.external_id
     WHERE l.source IS NULL OR (
-        (
-            w.ticker, w.symbol, w.name, w.name_words, w.core_words, w.rank, w.price_usd,
-                w.market_cap_usd,
-            w.volume_24h_usd, w.percent_change_24h, w.circulating_supply, w.total_supply,
-                w.max_supply, w.observed_at,
-            w.content_hash, w.has_own_time
-        ) IS DISTINCT FROM (
-            l.ticker, l.symbol, l.name, l.name_words, l.core_words, l.rank, l.price_usd,
-                l.market_cap_usd,
-            l.volume_24h_usd, l.percent_change_24h, l.circulating_supply, l.total_supply,
-                l.max_supply, l.observed_at,
-            l.content_hash, l.has_own_time
-        )
+        ({values_of("w")}, w.content_hash, w.has_own_time)
+        IS DISTINCT FROM ({values_of("l")}, l.content_hash, l.has_own_time)
         AND (
             (w.observed_at, w.fetched_at, w.content_hash) > (l.observed_at, l.fetched_at,
                 l.content_hash)
@@ -43,19 +33,13 @@ WITH winner AS MATERIALIZED (
 ),
 written AS (
     INSERT INTO listings AS l (
-        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, content_hash,
-        fetched_at, first_seen_at, last_seen_at, active, missing_since, has_own_time
+        source, external_id, {LISTING_VALUES},
+        content_hash, fetched_at, first_seen_at, last_seen_at, active, missing_since, has_own_time
     )
     SELECT
-        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, content_hash,
-        fetched_at, fetched_at, fetched_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END,
-        has_own_time
+        source, external_id, {LISTING_VALUES},
+        content_hash, fetched_at, fetched_at, fetched_at, sent,
+        CASE WHEN NOT sent THEN $1::timestamptz END, has_own_time
     FROM (
         -- A new listing was rejected until now; its source may not send it any more.
         SELECT w.*, old IS NOT NULL OR EXISTS (
@@ -65,17 +49,7 @@ written AS (
         FROM winner AS w
     ) AS w
     ORDER BY source, external_id
-    ON CONFLICT (source, external_id) DO UPDATE SET
-        ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-            name_words = excluded.name_words,
-        core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-        percent_change_24h = excluded.percent_change_24h,
-            circulating_supply = excluded.circulating_supply,
-        total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-            observed_at = excluded.observed_at,
-        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
-            has_own_time = excluded.has_own_time
+    ON CONFLICT (source, external_id) DO UPDATE SET {REPLACE_LISTING}
     RETURNING 1
 ),
 noted AS (
@@ -99,7 +73,7 @@ difference AS (
     JOIN LATERAL jsonb_each_text(w.old) AS o ON o.key = n.key
     WHERE w.old IS NOT NULL AND n.value IS DISTINCT FROM o.value
 )
-""")
+""")  # noqa: S608 - of constants
 
 # Every ticker of the rebuilt sources, not only of changed listings: the rule of merging may have
 # changed.

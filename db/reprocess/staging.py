@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from db.connect.types import Connection
+from db.write.listing_columns import LISTING_RECORD, LISTING_VALUES, REPLACE_LISTING
 from db.write.listings import Listing
 
 # A version that an interrupted reading staged is not counted again.
@@ -37,40 +38,18 @@ SET processed = processed + (SELECT count(*) FROM staged), failed = failed + (SE
 WHERE source = $1
 """
 # The greatest version of a listing, in the order of db/write/listings.py.
-_STAGE_LISTINGS = """
+_STAGE_LISTINGS = f"""
 INSERT INTO reprocess_listings AS w (
-    source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-        market_cap_usd,
-    volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
-        fetched_at,
-    content_hash, has_own_time
+    source, external_id, {LISTING_VALUES}, fetched_at, content_hash, has_own_time
 )
 SELECT
-    $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-    volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
-        fetched_at,
+    $1, external_id, {LISTING_VALUES}, fetched_at,
     decode(content_hash, 'base64'), has_own_time
-FROM json_to_recordset($2::json) AS r (
-    external_id text, ticker text, symbol text, name text, name_words text, core_words text,
-        rank integer,
-    price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
-    circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
-    fetched_at timestamptz, content_hash text, has_own_time boolean
-)
-ON CONFLICT (source, external_id) DO UPDATE SET
-    ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-        name_words = excluded.name_words,
-    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-    percent_change_24h = excluded.percent_change_24h,
-        circulating_supply = excluded.circulating_supply,
-    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-        observed_at = excluded.observed_at,
-    fetched_at = excluded.fetched_at, content_hash = excluded.content_hash,
-        has_own_time = excluded.has_own_time
+FROM json_to_recordset($2::json) AS r ({LISTING_RECORD}, fetched_at timestamptz)
+ON CONFLICT (source, external_id) DO UPDATE SET {REPLACE_LISTING}
 WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
     > (w.observed_at, w.fetched_at, w.content_hash)
-"""
+"""  # noqa: S608 - of constants
 _TICKERS_SINCE = (
     "SELECT DISTINCT ticker FROM reprocess_versions WHERE ingested_at > $1 AND error IS NULL"
 )

@@ -10,6 +10,7 @@ import msgspec
 
 from db.connect.types import Connection
 from db.notes import Note
+from db.write.listing_columns import LISTING_RECORD, LISTING_VALUES, REPLACE_LISTING
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -87,30 +88,13 @@ WITH {MOMENT},
 incoming AS MATERIALIZED (
     SELECT r.*, decode(r.content_hash, 'base64') AS digest
     FROM ROWS FROM (
-        json_to_recordset($5::json) AS (
-            external_id text, ticker text, symbol text, name text, name_words text, core_words text,
-                rank integer,
-            price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric,
-                percent_change_24h numeric,
-            circulating_supply numeric, total_supply numeric, max_supply numeric,
-                observed_at timestamptz,
-            content_hash text, has_own_time boolean
-        ),
+        json_to_recordset($5::json) AS ({LISTING_RECORD}),
         unnest($6::text[])
-    ) AS r (
-        external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-            volume_24h_usd,
-        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-            has_own_time,
-        payload
-    )
+    ) AS r (external_id, {LISTING_VALUES}, content_hash, has_own_time, payload)
 ),
 newest AS MATERIALIZED (
     SELECT DISTINCT ON (external_id)
-        external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-            volume_24h_usd,
-        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest,
-            has_own_time
+        external_id, {LISTING_VALUES}, digest, has_own_time
     FROM incoming
     ORDER BY external_id, observed_at DESC, digest DESC
 ),
@@ -121,31 +105,17 @@ taken AS MATERIALIZED (
 ),
 written AS (
     INSERT INTO listings AS l (
-        source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, content_hash,
-        fetched_at, first_seen_at, last_seen_at, contributes, has_own_time
+        source, external_id, {LISTING_VALUES},
+        content_hash, fetched_at, first_seen_at, last_seen_at, contributes, has_own_time
     )
     SELECT
-        $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, digest,
-        $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken), coalesce(has_own_time, true)
+        $1, external_id, {LISTING_VALUES},
+        digest, $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken),
+        coalesce(has_own_time, true)
     FROM newest
     ORDER BY external_id
     ON CONFLICT (source, external_id) DO UPDATE SET
-        ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-            name_words = excluded.name_words,
-        core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-        percent_change_24h = excluded.percent_change_24h,
-            circulating_supply = excluded.circulating_supply,
-        total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-            observed_at = excluded.observed_at,
-        content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
-            has_own_time = excluded.has_own_time,
+        {REPLACE_LISTING},
         last_seen_at = greatest(l.last_seen_at, excluded.last_seen_at)
     WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
         > (l.observed_at, l.fetched_at, l.content_hash)

@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from db.connect.types import Connection
+from db.write.listing_columns import LISTING_COLUMNS
 from db.write.listings import MOMENT, Listing
 
 _BEGIN = f"""
@@ -24,35 +25,16 @@ SELECT
         WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken
 FROM moment
 """  # noqa: S608 - of constants
-_LISTING_COLUMNS = (
-    *(
-        "external_id",
-        "ticker",
-        "symbol",
-        "name",
-        "name_words",
-        "core_words",
-        "rank",
-        "price_usd",
-        "market_cap_usd",
-    ),
-    *(
-        "volume_24h_usd",
-        "percent_change_24h",
-        "circulating_supply",
-        "total_supply",
-        "max_supply",
-        "observed_at",
-    ),
-    *(
-        "content_hash",
-        "has_own_time",
-        "source",
-        "fetched_at",
-        "first_seen_at",
-        "last_seen_at",
-        "contributes",
-    ),
+_COPIED_COLUMNS = (
+    "external_id",
+    *LISTING_COLUMNS,
+    "content_hash",
+    "has_own_time",
+    "source",
+    "fetched_at",
+    "first_seen_at",
+    "last_seen_at",
+    "contributes",
 )
 _PAYLOAD_COLUMNS = (
     "external_id",
@@ -222,7 +204,7 @@ async def copy_listings(
             rows = "".join(
                 [part for line in zip(listings.rows, ends, strict=True) for part in line]
             )
-            await _copy(connection, "listings", _LISTING_COLUMNS, rows.encode())
+            await _copy(connection, "listings", _COPIED_COLUMNS, rows.encode())
             end = (
                 f"\t{name}\t{row['at'].isoformat()}\t{fetched_at.isoformat()}\t{run_id}\n".encode()
             )
