@@ -133,11 +133,7 @@ def decode_loosely(record: Record) -> Any:  # noqa: ANN401 - JSON is anything
 
     Raises RecordError as above.
     """
-    try:
-        _check_storable(record.raw)
-        return _ANYTHING.decode(record.raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(with_path(error)) from None
+    return decode_record(record, _ANYTHING)
 
 
 def _check_storable(raw: bytes) -> None:

@@ -30,6 +30,11 @@ class SourceError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(displayed(message))
 
+    @property
+    def in_full(self) -> str:
+        """The message for the terminal of the operator, who may see what was found."""
+        return str(self)
+
 
 class SourceUnavailableError(SourceError):
     """The source may answer later; `retry_at` is the time that it asks to wait until, if any."""
@@ -57,3 +62,8 @@ class SourceMalformedError(SourceError):
     def __init__(self, message: str, seen: str | None = None) -> None:
         super().__init__(message)
         self.seen = None if seen is None else displayed(seen)
+
+    @property
+    def in_full(self) -> str:
+        """The message, with what was found instead."""
+        return f"{self}; {self.seen}" if self.seen else str(self)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio.lowlevel
 
 from common.settings import Settings
-from ingestor.sources.errors import SourceError, SourceMalformedError
+from ingestor.sources.errors import SourceError
 from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.reading import CsvReading
 from kasparro.check.comparison import Comparison
@@ -39,7 +39,7 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
     try:
         reading = CsvReading(file, file.identity.mtime_ns)
     except SourceError as error:
-        return CheckedFile(path=path, failure=_in_full(error))
+        return CheckedFile(path=path, failure=error.in_full)
     rows = CheckedRows(file, reading)
     failure = None
     try:
@@ -49,7 +49,7 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
             await comparison.add(listings)
             await anyio.lowlevel.checkpoint()
     except SourceError as error:
-        failure = _in_full(error)
+        failure = error.in_full
     finally:
         reading.close()
         rows.close()
@@ -61,8 +61,3 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
         coins=len(rows.tickers),
         failure=failure,
     )
-
-
-def _in_full(error: SourceError) -> str:
-    seen = error.seen if isinstance(error, SourceMalformedError) else None
-    return f"{error}; {seen}" if seen else str(error)

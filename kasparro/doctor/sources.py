@@ -13,7 +13,7 @@ from ingestor.http.egress import egress_of
 from ingestor.run.identity import read_identities
 from ingestor.run.sample import names_sample
 from ingestor.sources import create_sources, source_specs
-from ingestor.sources.errors import SourceError, SourceMalformedError, SourceUnavailableError
+from ingestor.sources.errors import SourceError, SourceUnavailableError
 from ingestor.sources.records import ExplainsNoPage, Page, RecordError, Source
 from kasparro.cli.common.terminal import with_count
 from kasparro.doctor.clock import check_clock
@@ -96,9 +96,7 @@ def _error_finding(source: Source, error: SourceError) -> Finding:
         return Finding(
             "fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE
         )
-    if isinstance(error, SourceMalformedError):
-        return Finding("fail", source.name, f"{error}{f'; {error.seen}' if error.seen else ''}")
-    return Finding("fail", source.name, str(error))  # it says what to change
+    return Finding("fail", source.name, error.in_full)  # it says what to change
 
 
 async def _read_source(source: Source) -> _SourceSummary:

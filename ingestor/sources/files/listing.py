@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
 from ingestor.sources.normalize import FUTURE, not_negative, positive, rank_of, signed
 from ingestor.sources.records import OBSERVED_AT, Listing, Record, RecordError
 from ingestor.sources.times import parse_time
+
+T = TypeVar("T")
 
 _CONFLICT, _REPEATED = Verdict.CONFLICT.value, Verdict.REPEATED.value
 _EARLIER = datetime.timedelta(microseconds=1)
@@ -41,7 +44,7 @@ def listing_of(record: Record, fetched_at: datetime.datetime) -> Listing:
         name=name,
         name_words=name_words,
         core_words=core_words,
-        rank=side.rank(),
+        rank=side.number("rank", rank_of),
         # A repeated row has the price of the other: it adds no point to history.
         price_usd=None if beside else positive(price, layout.paths["price"]),
         market_cap_usd=None if ignored else side.number("market_cap", positive),
@@ -66,9 +69,7 @@ class _Side:
         self._layout = layout
         self.notes: list[Note] = []
 
-    def number(
-        self, role: str, bounded: Callable[[Decimal | None, str], Decimal | None]
-    ) -> Decimal | None:
+    def number(self, role: str, bounded: Callable[[Decimal | None, str], T | None]) -> T | None:
         """Return a number within its bounds, None if it is missing."""
         if role not in self._layout.paths:
             return None
@@ -77,15 +78,6 @@ class _Side:
             return None if number is None else bounded(number, self._layout.paths[role])
         except RecordError as error:
             self.notes.append(Note(self._layout.paths[role], str(error)))
-            return None
-
-    def rank(self) -> int | None:
-        """Return the rank, None if it is missing."""
-        number = self._layout.side(self._row, "rank", self.notes)
-        try:
-            return None if number is None else rank_of(number, self._layout.paths["rank"])
-        except RecordError as error:
-            self.notes.append(Note(self._layout.paths["rank"], str(error)))
             return None
 
 

@@ -18,6 +18,7 @@ from server.graphql.types.run import RunStatus
 from server.graphql.types.scalars import DecimalText
 
 MAX_SEARCH_CHARACTERS = 100
+_SEARCH = "Matches the start of a ticker or any word of a name, in upper or lower case."
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -91,10 +92,7 @@ class CoinFilterInput:
     source: StringFilterInput | None = strawberry.field(
         default=_UNSET, description="The source of the volatile fields."
     )
-    search: str | None = strawberry.field(
-        default=_UNSET,
-        description="Matches the start of a ticker or any word of a name, in upper or lower case.",
-    )
+    search: str | None = strawberry.field(default=_UNSET, description=_SEARCH)
     price_usd: DecimalFilterInput | None = strawberry.field(
         default=_UNSET, description="The rounded price."
     )
@@ -134,10 +132,7 @@ class ListingFilterInput:
     active: bool | None = strawberry.field(
         default=_UNSET, description="Whether its source still lists it."
     )
-    search: str | None = strawberry.field(
-        default=_UNSET,
-        description="Matches the start of a ticker or any word of a name, in upper or lower case.",
-    )
+    search: str | None = strawberry.field(default=_UNSET, description=_SEARCH)
 
 
 @strawberry.input(name="RunFilter", description="All conditions hold; null does not restrict.")
