@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "docs" / "pictures"
 POLL_SECONDS = 10
 """The demo's own pace."""
-HAS_PAST = r"past\.filled .*days=1 "
+HAS_PAST = r"backfill\.finished .*days=1 "
 PAST_SECONDS = 120.0
 
 PICTURES = {
