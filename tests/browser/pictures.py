@@ -44,6 +44,9 @@ async def main() -> int:
             await page.wait_for_selector(there)
             if "/coins/" in path:
                 await page.get_by_text("15m", exact=True).click()
+                # The day that has a price for every 5 minutes; before it there is one an hour.
+                await page.get_by_label("Zoom in").click()
+                await page.mouse.move(0, 0)
             await page.wait_for_function(
                 "() => document.querySelector('.sign')?.innerText === 'Live'"
             )
