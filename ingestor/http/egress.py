@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from common.display import displayed
+from common.display import sanitize
 from common.settings import Settings
 from ingestor.sources.errors import SourceRefusedError
 
@@ -27,7 +27,7 @@ class Egress(msgspec.Struct, frozen=True):
     cert_dir: Path | None = None
 
     def __repr__(self) -> str:
-        return displayed(f"Egress(proxies={self.proxies!r}, no_proxy={self.no_proxy!r})")
+        return sanitize(f"Egress(proxies={self.proxies!r}, no_proxy={self.no_proxy!r})")
 
     def proxy_for(self, url: URL) -> URL | None:
         """Return the proxy of a URL, None where it is asked directly.
@@ -81,7 +81,7 @@ class Egress(msgspec.Struct, frozen=True):
         if proxy is None:
             return None
         variable = f"{url.scheme.upper()}_PROXY"
-        named = f"the proxy {displayed(str(proxy))}"
+        named = f"the proxy {sanitize(str(proxy))}"
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return (
                 f"{named} refused the connection ({error.status} {error.message}); check {variable}"
@@ -96,7 +96,7 @@ class Egress(msgspec.Struct, frozen=True):
         if proxy is None or status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return None
         variable = f"{url.scheme.upper()}_PROXY"
-        shown = displayed(str(proxy))
+        shown = sanitize(str(proxy))
         return f"the proxy {shown} wants a user and a password (407); check {variable}"
 
 

@@ -20,7 +20,7 @@ from db.requests import (
 )
 from db.sources import read_schedule
 from db.write.runs import FinishedRun
-from ingestor.backfill.schedule import fill_past
+from ingestor.backfill.schedule import backfill_largest_coins
 from ingestor.clock import utc_now
 from ingestor.run.database_pause import retry_database
 from ingestor.run.heartbeat import IDLE_SECONDS, keep_alive
@@ -60,7 +60,7 @@ async def _fill_past(settings: Settings, pool: Pool) -> None:
     """Fill a demo's past with separate sources: a source counts calls for one task only."""
     sources = create_sources(settings)
     try:
-        await fill_past(pool, sources, retention_of(settings))
+        await backfill_largest_coins(pool, sources, retention_of(settings))
     finally:
         await close_sources(sources)
 

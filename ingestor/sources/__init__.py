@@ -7,7 +7,7 @@ An entry point names a SourceSpec, or a function `create(settings, *, name) -> S
 import importlib.metadata
 from collections.abc import Collection, Iterator
 
-from common.display import displayed
+from common.display import sanitize
 from common.settings import Settings, SettingsError
 from ingestor.sources.records import Source
 from ingestor.sources.spec import SourceSpec
@@ -127,5 +127,5 @@ def _check(source: Source, spec: SourceSpec) -> None:
 
 
 def _wrong(name: str, error: Exception) -> SettingsError:
-    text = " ".join(displayed(str(error)).split()) or type(error).__name__
+    text = " ".join(sanitize(str(error)).split()) or type(error).__name__
     return SettingsError(f"SOURCES names {name!r}, which cannot be loaded: {text}")

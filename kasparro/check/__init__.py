@@ -64,5 +64,5 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
 
 
 def _in_full(error: SourceError) -> str:
-    seen = error.seen if isinstance(error, SourceMalformedError) else None
-    return f"{error}; {seen}" if seen else str(error)
+    detail = error.private_detail if isinstance(error, SourceMalformedError) else None
+    return f"{error}; {detail}" if detail else str(error)

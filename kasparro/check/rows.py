@@ -13,7 +13,7 @@ from ingestor.run.readable import check_readable
 from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.reading import CsvReading, FileSlice, repeats
 from ingestor.sources.files.report import FIRST_ROWS, report_of
-from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, doubt_of
+from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, incomplete_note
 from ingestor.sources.files.tables.streams import PACKED_ERRORS, FileStream, broken, open_stream
 from ingestor.sources.files.tables.table import Row
 from ingestor.sources.records import Listing, Record, RecordError, Rejection
@@ -63,7 +63,7 @@ class CheckedRows:
                 self._first += read
             if part.at_end:
                 self.ended = True
-                self._doubt = doubt_of(self._file, part, self._reading.survey.rows, 0)
+                self._doubt = incomplete_note(self._file, part, self._reading.survey.rows, 0)
                 break
         self.tickers.update(listing.ticker for listing in listings)
         return listings

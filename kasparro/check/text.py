@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 
-from common.display import displayed
+from common.display import sanitize
 from db.source_files import FileReport, FirstListing
 from kasparro.check.results import CheckedFile, CheckResult
 
@@ -111,7 +111,7 @@ def _part(title: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     if not rows:
         return
     yield f"  {title}"
-    shown = [tuple(map(displayed, row)) for row in rows]
+    shown = [tuple(map(sanitize, row)) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
     for row in shown:
         cells = (

@@ -97,7 +97,11 @@ def _error_finding(source: Source, error: SourceError) -> Finding:
             "fail", source.name, str(error), NETWORK if error.retry_at is None else PAUSE
         )
     if isinstance(error, SourceMalformedError):
-        return Finding("fail", source.name, f"{error}{f'; {error.seen}' if error.seen else ''}")
+        return Finding(
+            "fail",
+            source.name,
+            f"{error}{f'; {error.private_detail}' if error.private_detail else ''}",
+        )
     return Finding("fail", source.name, str(error))  # it says what to change
 
 

@@ -7,7 +7,7 @@ import pytest
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.columns import columns_of, refuse_without_price, unique_headers
 from ingestor.sources.files.layout import layout_of
-from ingestor.sources.files.numbers import CurrencyError, Mark, decides_mark, read_cell
+from ingestor.sources.files.numbers import CurrencyError, Mark, infer_mark, read_cell
 from ingestor.sources.records import RecordError
 
 
@@ -166,8 +166,8 @@ def test_a_layout_of_a_thousand_columns_is_told_shortly() -> None:
     headers = tuple(f"column {number}" for number in range(1000))
     with pytest.raises(SourceMalformedError) as caught:
         refuse_without_price(headers, columns_of(headers))
-    assert "and 970 more" in (caught.value.seen or "")
-    assert len(str(caught.value)) + len(caught.value.seen or "") < 1000
+    assert "and 970 more" in (caught.value.private_detail or "")
+    assert len(str(caught.value)) + len(caught.value.private_detail or "") < 1000
 
 
 def test_headers_of_one_name_keep_their_cells_apart() -> None:
@@ -291,7 +291,7 @@ def test_an_amount_in_another_currency_is_never_taken_for_dollars(cell: str) -> 
     ],
 )
 def test_a_cell_shows_its_decimal_mark_or_does_not(digits: str, mark: Mark | None) -> None:
-    assert decides_mark(digits) is mark
+    assert infer_mark(digits) is mark
 
 
 @pytest.mark.parametrize(

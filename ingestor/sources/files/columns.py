@@ -15,9 +15,9 @@ __all__ = [
     "SYMBOLS_BY_CELLS",
     "Columns",
     "columns_of",
+    "format_headers",
     "header_key",
     "other_currency",
-    "shown_headers",
     "unique_headers",
 ]
 
@@ -125,7 +125,7 @@ def refuse(headers: tuple[str, ...], columns: Columns, advice: str = "") -> Sour
         f"of its columns ({len(headers)}) these are known: {known or 'none'}; wanted are at least "
         "a symbol (symbol or ticker) and a price (price, price_usd or current_price)"
         f"{advice}",
-        seen=f"the columns are {shown_headers(headers)}",
+        private_detail=f"the columns are {format_headers(headers)}",
     )
 
 
@@ -139,7 +139,7 @@ def refuse_without_price(headers: tuple[str, ...], columns: Columns) -> None:
                 f"a column is in {other.upper()}; prices are read in US dollars only, and no "
                 "column "
                 "holds them",
-                seen=f"the columns are {shown_headers(headers)}",
+                private_detail=f"the columns are {format_headers(headers)}",
             )
     raise refuse(headers, columns)
 
@@ -174,7 +174,7 @@ def header_key(header: str) -> str:
     return re.sub(r"^quotes?usd(?=.)", "", key)
 
 
-def shown_headers(headers: tuple[str, ...]) -> str:
+def format_headers(headers: tuple[str, ...]) -> str:
     """Return the headers for an error message, shortened."""
     text = ", ".join(repr(header[:40]) for header in headers[:30])
     # As many as are shown above.

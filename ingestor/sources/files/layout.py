@@ -11,7 +11,7 @@ from db.notes import Note
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.cached import normalize_name
 from ingestor.sources.files.columns import MARK, Columns, columns_of, is_fraction
-from ingestor.sources.files.numbers import CurrencyError, Mark, plain_number, read_cell, shifted
+from ingestor.sources.files.numbers import CurrencyError, Mark, plain_number, read_cell, shift_point
 from ingestor.sources.files.symbols import is_dollar, split_joined_pair, split_pair
 from ingestor.sources.records import OBSERVED_AT, RecordError
 from ingestor.sources.times import parse_time, zone_named
@@ -139,7 +139,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     def _in_percent(self, change: Decimal | None) -> Decimal | None:
         return (
-            shifted(change, 2)
+            shift_point(change, 2)
             if self.fraction and change is not None and change.is_finite()
             else change
         )

@@ -9,12 +9,12 @@ from ingestor.sources.records import RecordError
 __all__ = [
     "CurrencyError",
     "Mark",
-    "decides_mark",
+    "infer_mark",
+    "infer_marks",
     "is_missing",
     "plain_number",
     "read_cell",
-    "shifted",
-    "shown_marks",
+    "shift_point",
 ]
 
 
@@ -113,13 +113,13 @@ def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
     sign = "-" if match["open"] or "-" in (match["sign"], match["later_sign"]) else ""
     number = Decimal(sign + digits + (match["exponent"] or ""))
     if match["scale"]:
-        number = shifted(
+        number = shift_point(
             number, _SCALES["k" if (scale := match["scale"].lower()) == "thousand" else scale[0]]
         )
     return number, bool(match["percent"])
 
 
-def shifted(number: Decimal, places: int) -> Decimal:
+def shift_point(number: Decimal, places: int) -> Decimal:
     """Return a finite number times ten to the power of `places`, with all its digits."""
     sign, digits, exponent = number.as_tuple()
     return Decimal((sign, digits, int(exponent) + places))
@@ -130,11 +130,11 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
     if text.isdecimal():
         return text
     if mark is Mark.MIXED:
-        shown = decides_mark(text) if "," in text or "." in text else Mark.POINT
+        shown = infer_mark(text) if "," in text or "." in text else Mark.POINT
         if shown is None:
             return None
         mark = shown
-    elif mark is Mark.POINT and decides_mark(text) is Mark.COMMA:
+    elif mark is Mark.POINT and infer_mark(text) is Mark.COMMA:
         # The cell shows by itself what its comma means, in a column of which nothing else is known.
         mark = Mark.COMMA
     decimal, group = (".", ",") if mark is Mark.POINT else (",", ".")
@@ -151,7 +151,7 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
     return f"{whole or '0'}.{fraction}" if fraction else whole
 
 
-def decides_mark(text: str) -> Mark | None:
+def infer_mark(text: str) -> Mark | None:
     """Return the decimal mark that a cell's digits show, None if they fit both or have no mark.
 
     `64123,45` and `0,412` show a decimal comma, since no group has two digits or begins with 0;
@@ -174,11 +174,11 @@ def decides_mark(text: str) -> Mark | None:
 _SHOWN = re.compile(r"\d[\d.,]*|[.,]\d+")
 
 
-def shown_marks(cells: list[str]) -> set[Mark]:
+def infer_marks(cells: list[str]) -> set[Mark]:
     """Return the decimal mark that a column's cells show, without exponents and currencies."""
     return {
         mark
         for cell in cells
         for match in (_SHOWN.search(cell),)
-        if match and (mark := decides_mark(match[0]))
+        if match and (mark := infer_mark(match[0]))
     }

@@ -50,11 +50,11 @@ class CsvReading:
         self._file_time = f"{file.observed_at(modified_ns):%Y-%m-%dT%H:%M:%S.%fZ}"
         self.table = open_table(file.path, file.real, file.mapping)
         try:
-            size = None if self.table.form.is_undone else file.identity.size
+            size = None if self.table.form.is_decoded else file.identity.size
             self.survey = survey(self.table, file.mapping, file.path.name, size)
         except SourceMalformedError as error:
             self.close()
-            raise SourceMalformedError(_with_path(str(error), file), error.seen) from None
+            raise SourceMalformedError(_with_path(str(error), file), error.private_detail) from None
         except BaseException:
             self.close()
             raise
@@ -147,7 +147,7 @@ class CsvReading:
 
     def _is_being_written(self) -> bool:
         """Return whether the file has just changed: its last line may be incomplete."""
-        if self.table.form.is_undone:
+        if self.table.form.is_decoded:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
 

@@ -172,7 +172,7 @@ class CsvFiles:
             while not ended:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
                 doubt = await run_sync(
-                    doubt_of, file, part, reading.survey.rows, rows.get(file.group, 0)
+                    incomplete_note, file, part, reading.survey.rows, rows.get(file.group, 0)
                 )
                 moved = doubt is not None and doubt.about == "moved"
                 fetched_at = utc_now()
@@ -231,7 +231,7 @@ class CsvFiles:
         """Nothing is held between runs."""
 
 
-def doubt_of(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Note | None:
+def incomplete_note(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Note | None:
     """Return the note on a slice, or a file that ends with it, that is incomplete, else None."""
     now = identify(file.real or file.path, file.mapping)
     if now is None:

@@ -76,7 +76,7 @@ async def _trigger_etl(
         strawberry.argument(description="Where it is left out: all enabled sources, as polled."),
     ] = strawberry.UNSET,
 ) -> TriggerEtlValue:
-    await check_token(info.context.state, info.context.presented)
+    await check_token(info.context.state, info.context.presented_token)
     async with info.context.writing() as connection:
         return TriggerEtlValue(await _store(connection, given(input)))
 

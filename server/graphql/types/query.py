@@ -36,7 +36,7 @@ from db.read.runs import (
 )
 from db.read.sources import SourceRow, all_sources
 from server.graphql.execution.context import Info
-from server.graphql.execution.errors import bad_input, deduplicated
+from server.graphql.execution.errors import bad_input, deduplicate_errors
 from server.graphql.execution.loaders import Lookup, lookup_one
 from server.graphql.relay.connections import Connection, PageRequest, PageValue, RootConnection
 from server.graphql.relay.ids import Kind, NodeKey, parse_key
@@ -120,7 +120,7 @@ def nodes_arguments(
 @with_arguments(nodes_arguments)
 async def _nodes(info: Info, ids: Sequence[str]) -> list[NodeRow | BaseException | None]:
     # A malformed id is null and an error, once for each kind of error; the other ids are answered.
-    return deduplicated(
+    return deduplicate_errors(
         await asyncio.gather(*(_load_by_id(info, text) for text in ids), return_exceptions=True)
     )
 

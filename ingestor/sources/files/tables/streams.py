@@ -90,7 +90,7 @@ def open_stream(path: Path, encoding: str | None = None, real: Path | None = Non
     except OSError as error:
         raise SourceRefusedError(f"{path}: {error.strerror}; check CSV_PATH") from None
     try:
-        return _opened(path, raw, magic, encoding)
+        return _open_decoded(path, raw, magic, encoding)
     except PACKED_ERRORS as error:
         raise broken(path, error) from None
 
@@ -126,11 +126,13 @@ _UNPACKERS: dict[bytes, tuple[str, Callable[[Path, io.BufferedReader], io.Buffer
     b"\x1f\x8b": ("gzip", lambda _, raw: gzip.GzipFile(fileobj=raw)),
     b"BZh": ("bzip2", lambda _, raw: bz2.BZ2File(raw)),
     b"\x28\xb5\x2f\xfd": ("zstd", lambda _, raw: cast("io.BufferedIOBase", zstd.ZstdFile(raw))),
-    b"PK": ("zip", lambda path, raw: _zipped(path, raw)),  # noqa: PLW0108 - defined below
+    b"PK": ("zip", lambda path, raw: _open_zip(path, raw)),  # noqa: PLW0108 - defined below
 }
 
 
-def _opened(path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | None) -> FileStream:
+def _open_decoded(
+    path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | None
+) -> FileStream:
     packed, unpack = next(
         (found for begin, found in _UNPACKERS.items() if magic.startswith(begin)), ("", None)
     )
@@ -189,7 +191,7 @@ def _form(path: Path, head: bytes) -> Form:
     return "json" if is_json or named else "csv"
 
 
-def _zipped(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
+def _open_zip(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
     """Open the one table in a zip archive."""
     archive = zipfile.ZipFile(raw)
     names = [info.filename for info in archive.infolist() if not info.is_dir()]

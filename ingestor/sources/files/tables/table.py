@@ -35,7 +35,7 @@ class Form(msgspec.Struct, frozen=True):
     header_line: int | None = None
 
     @property
-    def is_undone(self) -> bool:
+    def is_decoded(self) -> bool:
         """Return whether rows are read of other bytes than those of the file."""
         return bool(self.packed or self.encoding)
 
