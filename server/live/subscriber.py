@@ -136,7 +136,7 @@ class Subscriber:
     def _drop_queue(self) -> None:
         """Empty the queue; a complete subscription catches up from the outbox, others lag."""
         if self.feed.topic.complete:
-            # The topic has no event just before the queue, so events that were purged there do not matter.
+            # The topic has no event just before the queue: purged events there do not matter.
             self.position = self._queue[0].seq - 1
             self._live = False
             self._fall_behind(self)

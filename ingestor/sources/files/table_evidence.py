@@ -98,7 +98,7 @@ class TableEvidence:
         pairs = self._pairs.are_pairs() and symbol is None
         notes += self._pair_notes(pairs=pairs)
         rules = ReadingRules(
-            columns=self._differing_columns(),
+            columns=self._changed_columns(),
             marks=self._decimal_marks(mapping, table, notes),
             change=self._change_unit(mapping, notes),
             symbol=symbol,
@@ -125,7 +125,7 @@ class TableEvidence:
             return [Note("time", text, self._undated)]
         return []
 
-    def _differing_columns(self) -> dict[str, str | None]:
+    def _changed_columns(self) -> dict[str, str | None]:
         """Return the columns that differ from those found by the headers alone."""
         default = columns_of(self._headers)
         return {
