@@ -38,14 +38,14 @@ class Range(Protocol[T_co]):
 
 @strawberry.input(
     name="StringFilter",
-    description="Both conditions hold where both are given; null does not restrict.",
+    description="If both conditions are given, both must hold; null does not restrict.",
 )
 class StringFilterInput:
     """A text, or several."""
 
-    eq: str | None = strawberry.field(default=_UNSET, description="Exactly this one.")
+    eq: str | None = strawberry.field(default=_UNSET, description="Exactly this value.")
     in_: list[str] | None = strawberry.field(
-        default=_UNSET, name="in", description="Any of these, at most 1,000."
+        default=_UNSET, name="in", description="Any of these values, at most 1,000."
     )
 
 
@@ -81,7 +81,9 @@ class DateTimeFilterInput:
     )
 
 
-@strawberry.input(name="CoinFilter", description="All conditions hold; null does not restrict.")
+@strawberry.input(
+    name="CoinFilter", description="All conditions must hold; null does not restrict."
+)
 class CoinFilterInput:
     """Which coins."""
 
@@ -121,7 +123,9 @@ class CoinFilterInput:
     )
 
 
-@strawberry.input(name="ListingFilter", description="All conditions hold; null does not restrict.")
+@strawberry.input(
+    name="ListingFilter", description="All conditions must hold; null does not restrict."
+)
 class ListingFilterInput:
     """Which listings."""
 
@@ -140,30 +144,32 @@ class ListingFilterInput:
     )
 
 
-@strawberry.input(name="RunFilter", description="All conditions hold; null does not restrict.")
+@strawberry.input(name="RunFilter", description="All conditions must hold; null does not restrict.")
 class RunFilterInput:
     """Which runs."""
 
     source: StringFilterInput | None = strawberry.field(
         default=_UNSET, description="The source that was read."
     )
-    status: list[RunStatus] | None = strawberry.field(default=_UNSET, description="Any of these.")
+    status: list[RunStatus] | None = strawberry.field(
+        default=_UNSET, description="Any of these values."
+    )
     started_at: DateTimeFilterInput | None = strawberry.field(
-        default=_UNSET, description="When it began."
+        default=_UNSET, description="When it started."
     )
     has_notes: bool | None = strawberry.field(default=_UNSET, description="Whether it has notes.")
 
 
-@strawberry.enum(description="What coins can be ordered by.")
+@strawberry.enum(description="The fields that coins can be ordered by.")
 class CoinOrderField(enum.Enum):
     """The names are those of `db.read.coins.COIN_ORDERS`."""
 
     MARKET_CAP_USD = strawberry.enum_value("MARKET_CAP_USD", description="The market cap.")
     VOLUME_24H_USD = strawberry.enum_value("VOLUME_24H_USD", description="The 24 h volume.")
-    PRICE_USD = strawberry.enum_value("PRICE_USD", description="The price, every digit of it.")
+    PRICE_USD = strawberry.enum_value("PRICE_USD", description="The price with all digits.")
     PERCENT_CHANGE_24H = strawberry.enum_value("PERCENT_CHANGE_24H", description="The 24 h change.")
     TICKER = strawberry.enum_value("TICKER", description="The ticker.")
-    NAME = strawberry.enum_value("NAME", description="The name, in upper and lower case alike.")
+    NAME = strawberry.enum_value("NAME", description="The name, regardless of case.")
     CREATED_AT = strawberry.enum_value(
         "CREATED_AT", description="When the source observed the values."
     )
@@ -172,21 +178,21 @@ class CoinOrderField(enum.Enum):
     )
 
 
-@strawberry.enum(description="Which end comes first.")
+@strawberry.enum(description="The direction of an order.")
 class OrderDirection(enum.Enum):
     """The names are those of `db.read.coins.COIN_ORDERS`."""
 
-    ASC = strawberry.enum_value("ASC", description="The smallest first.")
-    DESC = strawberry.enum_value("DESC", description="The greatest first.")
+    ASC = strawberry.enum_value("ASC", description="Smallest first.")
+    DESC = strawberry.enum_value("DESC", description="Largest first.")
 
 
 @strawberry.input(description="Nulls come last in either direction; the ticker breaks ties.")
 class CoinOrder:
     """How coins are ordered."""
 
-    field: CoinOrderField = strawberry.field(description="What they are ordered by.")
+    field: CoinOrderField = strawberry.field(description="The field that coins are ordered by.")
     direction: OrderDirection = strawberry.field(
-        default=OrderDirection.DESC, description="Which end comes first."
+        default=OrderDirection.DESC, description="The direction of an order."
     )
 
 

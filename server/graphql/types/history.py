@@ -30,17 +30,21 @@ from server.limits.rows import DEFAULT_CANDLES
 _WORD = "PRICE_POINT"
 
 
-@strawberry.type(description="The price of a coin from one time on, until the next point.")
+@strawberry.type(
+    description="A price of a coin, which is valid from its time until the next point."
+)
 class PricePoint:
     """Its value is a `PricePointRow`."""
 
     at: datetime.datetime = strawberry.field(description="When the source observed it.")
-    price_usd: DecimalText = strawberry.field(description="As the source quoted it, every digit.")
+    price_usd: DecimalText = strawberry.field(
+        description="The price as the source quoted it, with all digits."
+    )
     market_cap_usd: DecimalText | None = strawberry.field(
         description="Market capitalisation in US dollars."
     )
     volume_24h_usd: DecimalText | None = strawberry.field(
-        description="Traded within 24 hours, in US dollars."
+        description="Trading volume within 24 hours, in US dollars."
     )
     source: str = strawberry.field(description="The source of the price.")
 
@@ -53,33 +57,33 @@ class PricePointConnection:
         description="The points of the page, each with its cursor."
     )
     nodes: list[PricePoint] = strawberry.field(description="The points of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page stands among the rest.")
+    page_info: PageInfo = strawberry.field(description="The position of the page in the list.")
 
 
 @strawberry.type(
-    description="The prices of one stretch of time."
-    " A stretch in which no price changed has no candle."
+    description="The prices of one interval of time."
+    " An interval without a price change has no candle."
 )
 class Candle:
     """Its value is a `CandleRow`."""
 
     start: datetime.datetime = strawberry.field(
-        description="When it begins, in UTC; weeks begin on Monday."
+        description="The start of the interval, in UTC; weeks begin on Monday."
     )
     open: DecimalText = strawberry.field(description="The first price.")
     high: DecimalText = strawberry.field(description="The highest price.")
     low: DecimalText = strawberry.field(description="The lowest price.")
     close: DecimalText = strawberry.field(description="The last price.")
-    samples: int = strawberry.field(description="How many points it is made of.")
+    samples: int = strawberry.field(description="The number of price points in the interval.")
 
 
-@strawberry.enum(description="How long a candle is.")
+@strawberry.enum(description="The length of a candle.")
 class CandleInterval(enum.Enum):
     """The values are names of `db.read.candles.INTERVALS`."""
 
     M1 = strawberry.enum_value("M1", description="A minute.")
     M5 = strawberry.enum_value("M5", description="Five minutes.")
-    M15 = strawberry.enum_value("M15", description="A quarter of an hour.")
+    M15 = strawberry.enum_value("M15", description="Fifteen minutes.")
     H1 = strawberry.enum_value("H1", description="An hour.")
     H4 = strawberry.enum_value("H4", description="Four hours.")
     D1 = strawberry.enum_value("D1", description="A day.")
@@ -88,19 +92,19 @@ class CandleInterval(enum.Enum):
 
 From = Annotated[
     datetime.datetime | None,
-    strawberry.argument(name="from", description="From this time on; it is included."),
+    strawberry.argument(name="from", description="Only points at this time or later."),
 ]
 To = Annotated[
     datetime.datetime | None,
-    strawberry.argument(name="to", description="Before this time; now where it is left out."),
+    strawberry.argument(name="to", description="Only before this time; the default is now."),
 ]
 FromOfCandles = Annotated[
     datetime.datetime | None,
     strawberry.argument(
         name="from",
-        description="From the candle that holds this time on;"
-        f" {DEFAULT_CANDLES} candles before `to` where it is left out."
-        f" At most {MAX_CANDLES} candles may lie between.",
+        description="From the candle that contains this time;"
+        f" the default is {DEFAULT_CANDLES} candles before `to`."
+        f" The range may have at most {MAX_CANDLES} candles.",
     ),
 ]
 
@@ -199,7 +203,7 @@ class CandleRequest(NamedTuple):
 
 def candle_arguments(
     interval: Annotated[
-        CandleInterval, strawberry.argument(description="How long each candle is.")
+        CandleInterval, strawberry.argument(description="The length of each candle.")
     ],
     *,
     start: FromOfCandles = strawberry.UNSET,

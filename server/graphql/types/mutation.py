@@ -18,15 +18,15 @@ from server.graphql.types.request import EtlRequest
 from server.limits.rows import MAX_LIST_ITEMS
 
 
-@strawberry.input(description="What to run, and how.")
+@strawberry.input(description="The sources to run, and the options.")
 class TriggerEtlInput:
     """The argument of triggerEtl."""
 
     sources: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="All enabled sources where left out."
+        default=strawberry.UNSET, description="The sources to run; the default is all enabled ones."
     )
     full: bool | None = strawberry.field(
-        default=False, description="Ignore checkpoints and validators."
+        default=False, description="Whether to ignore checkpoints and validators."
     )
 
 
@@ -37,12 +37,12 @@ class TriggerEtlValue:
         self.request = request
 
 
-@strawberry.type(description="What became of a trigger.")
+@strawberry.type(description="The result of a trigger.")
 class TriggerEtlPayload:
     """Its value is a `TriggerEtlValue`."""
 
     request: EtlRequest = strawberry.field(
-        description="The request that was stored; its runs appear in it."
+        description="The stored request, which will have its runs."
     )
 
 
@@ -73,7 +73,9 @@ async def _trigger_etl(
     info: Info,
     input: Annotated[  # noqa: A002 - the schema's name
         TriggerEtlInput | None,
-        strawberry.argument(description="Where it is left out: all enabled sources, as polled."),
+        strawberry.argument(
+            description="The sources and options; the default is all enabled sources, as polled."
+        ),
     ] = strawberry.UNSET,
 ) -> TriggerEtlValue:
     await check_token(info.context.state, info.context.presented_token)
@@ -81,13 +83,13 @@ async def _trigger_etl(
         return TriggerEtlValue(await _store(connection, given(input)))
 
 
-@strawberry.type(description="What can be asked to happen.")
+@strawberry.type(description="Operations that change something.")
 class Mutation:
     """The root of mutations."""
 
     trigger_etl: TriggerEtlPayload = resolved(
         _trigger_etl,
-        "Ask the ingestor for a run now. Needs the scheduler token"
+        "Request an immediate run. Needs the scheduler token"
         f" in the header {TOKEN_HEADER}, or under that name in a websocket's connection_init."
         f" At most {MAX_LIST_ITEMS} sources.",
     )

@@ -26,9 +26,9 @@ _UNSET = strawberry.UNSET
 class RunUpdateType(enum.Enum):
     """The values are those of events.kind."""
 
-    STARTED = strawberry.enum_value("run_started", description="It began.")
-    PROGRESS = strawberry.enum_value("run_progress", description="Another page is stored.")
-    FINISHED = strawberry.enum_value("run_finished", description="It ended.")
+    STARTED = strawberry.enum_value("run_started", description="The run started.")
+    PROGRESS = strawberry.enum_value("run_progress", description="Another page was stored.")
+    FINISHED = strawberry.enum_value("run_finished", description="The run ended.")
 
 
 class RunUpdateValue(NamedTuple):
@@ -47,20 +47,24 @@ class CoinUpdateValue(NamedTuple):
     lagged: int
 
 
-@strawberry.type(description="A run at one moment.")
+@strawberry.type(description="A change of a run.")
 class RunUpdate:
     """Its value is a `RunUpdateValue`."""
 
-    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    cursor: str = strawberry.field(
+        description="The cursor for `after`, to resume after this message."
+    )
     type: RunUpdateType = strawberry.field(description="What happened.")
-    run: Run = strawberry.field(description="The run as it stood then.")
+    run: Run = strawberry.field(description="The run after the change.")
 
 
 @strawberry.type(description="Coins that one commit changed.")
 class CoinUpdate:
     """Its value is a `CoinUpdateValue`."""
 
-    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    cursor: str = strawberry.field(
+        description="The cursor for `after`, to resume after this message."
+    )
     coins: list[Coin] = strawberry.field(
         description="The coins as they are now, by ticker.",
         metadata={METADATA_KEY: Estimate(rows=COINS_PER_MESSAGE)},
@@ -98,7 +102,7 @@ def _run_updates(
         str | None, strawberry.argument(description="Only runs of this source.")
     ] = _UNSET,
     after: Annotated[
-        str | None, strawberry.argument(description="The cursor of the last message seen.")
+        str | None, strawberry.argument(description="The cursor of the last message received.")
     ] = _UNSET,
 ) -> Feed:
     name = given(source)
@@ -122,27 +126,29 @@ def _coin_updates(
     *,
     tickers: Annotated[
         list[str] | None,
-        strawberry.argument(description="Only these, in upper or lower case; at most 1,000."),
+        strawberry.argument(
+            description="Only these tickers, in upper or lower case; at most 1,000."
+        ),
     ] = _UNSET,
     after: Annotated[
-        str | None, strawberry.argument(description="The cursor of the last message seen.")
+        str | None, strawberry.argument(description="The cursor of the last message received.")
     ] = _UNSET,
 ) -> Feed:
     return Feed(COINS, _checked_tickers(given(tickers)), _after(given(after)))
 
 
-@strawberry.type(description="What can be followed as it happens.")
+@strawberry.type(description="Streams of changes.")
 class Subscription:
     """The root of subscriptions."""
 
     run_updates: AsyncIterator[RunUpdate] = streamed(
         _run_updates,
         "Runs as they start, advance and finish;"
-        " with `after`, first what was missed since that cursor.",
+        " with `after`, first the updates that were missed since that cursor.",
     )
     coin_updates: AsyncIterator[CoinUpdate] = streamed(
         _coin_updates,
-        "Coins whose values changed, one message a commit"
-        f" (several for one of more than {COINS_PER_MESSAGE:,} coins);"
-        " with `after`, first what was missed since that cursor.",
+        "Coins whose values changed, one message for each commit"
+        f" (several for a commit of more than {COINS_PER_MESSAGE:,} coins);"
+        " with `after`, first the updates that were missed since that cursor.",
     )
