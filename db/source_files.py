@@ -19,8 +19,8 @@ ON CONFLICT (source, name) DO UPDATE SET reading = excluded.reading
 """
 _SAVE = """
 INSERT INTO source_files (source, name, read_at, report) VALUES ($1, $2, $3, $4)
-ON CONFLICT (source, name) DO UPDATE SET read_at = excluded.read_at, report = excluded.report,
-    reading = NULL
+ON CONFLICT (source, name) DO UPDATE SET
+    read_at = excluded.read_at, report = excluded.report, reading = NULL
 """
 _DELETE_ALL_BUT_NEWEST = """
 DELETE FROM source_files

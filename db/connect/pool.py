@@ -233,7 +233,7 @@ async def create_pool(
 
 
 def _keep_alive(connection: OwnConnection) -> None:
-    """Let the system detect a server that has gone; a socket that only waits does not."""
+    """Enable keep-alive, because a waiting socket does not detect that the server is gone."""
     transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg offers no other way
     with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as shared:
         if shared.family == socket.AF_UNIX:

@@ -32,34 +32,27 @@ _READ_ONLY = "SET TRANSACTION READ ONLY"  # temporary tables can still be writte
 _ADD = """
 INSERT INTO given AS g (
     source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-        market_cap_usd, volume_24h_usd,
-    percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-        fetched_at,
-    first_seen_at, last_seen_at, has_own_time
+    market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply,
+    max_supply, observed_at, content_hash, fetched_at, first_seen_at, last_seen_at, has_own_time
 )
 SELECT DISTINCT ON (external_id)
     $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-        volume_24h_usd,
-    percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
-        decode(content_hash, 'base64'), $3,
-    $3, $3, coalesce(has_own_time, true)
+    volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
+    decode(content_hash, 'base64'), $3, $3, $3, coalesce(has_own_time, true)
 FROM json_to_recordset($2::json) AS r (
     external_id text, ticker text, symbol text, name text, name_words text, core_words text,
-        rank integer,
-    price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
-    circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
-    content_hash text, has_own_time boolean
+    rank integer, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric,
+    percent_change_24h numeric, circulating_supply numeric, total_supply numeric,
+    max_supply numeric, observed_at timestamptz, content_hash text, has_own_time boolean
 )
 ORDER BY external_id, observed_at DESC, content_hash DESC
 ON CONFLICT (external_id) DO UPDATE SET
     ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-        name_words = excluded.name_words,
-    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-    percent_change_24h = excluded.percent_change_24h,
-        circulating_supply = excluded.circulating_supply,
-    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-        observed_at = excluded.observed_at,
+    name_words = excluded.name_words, core_words = excluded.core_words, rank = excluded.rank,
+    price_usd = excluded.price_usd, market_cap_usd = excluded.market_cap_usd,
+    volume_24h_usd = excluded.volume_24h_usd, percent_change_24h = excluded.percent_change_24h,
+    circulating_supply = excluded.circulating_supply, total_supply = excluded.total_supply,
+    max_supply = excluded.max_supply, observed_at = excluded.observed_at,
     content_hash = excluded.content_hash, has_own_time = excluded.has_own_time
 WHERE excluded.observed_at >= g.observed_at
 """
@@ -79,13 +72,11 @@ ON CONFLICT (name) DO NOTHING
 _COPY_COINS = """
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at,
-    ingested_at, price_spread_percent, rival_count, provenance, stale_at
+    created_at, ingested_at, price_spread_percent, rival_count, provenance, stale_at
 )
 SELECT
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at,
-    ingested_at, price_spread_percent, rival_count, provenance, stale_at
+    created_at, ingested_at, price_spread_percent, rival_count, provenance, stale_at
 FROM public.normalized_records
 WHERE ticker IN (SELECT ticker FROM touched)
 """
@@ -105,15 +96,13 @@ _TAKE = """
 INSERT INTO listings AS l SELECT * FROM given
 ON CONFLICT (source, external_id) DO UPDATE SET
     ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-        name_words = excluded.name_words,
-    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-    percent_change_24h = excluded.percent_change_24h,
-        circulating_supply = excluded.circulating_supply,
-    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-        observed_at = excluded.observed_at,
+    name_words = excluded.name_words, core_words = excluded.core_words, rank = excluded.rank,
+    price_usd = excluded.price_usd, market_cap_usd = excluded.market_cap_usd,
+    volume_24h_usd = excluded.volume_24h_usd, percent_change_24h = excluded.percent_change_24h,
+    circulating_supply = excluded.circulating_supply, total_supply = excluded.total_supply,
+    max_supply = excluded.max_supply, observed_at = excluded.observed_at,
     content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
-        has_own_time = excluded.has_own_time
+    has_own_time = excluded.has_own_time
 WHERE (excluded.observed_at, excluded.fetched_at) > (l.observed_at, l.fetched_at)
 """
 _TICKERS = "SELECT ticker FROM touched ORDER BY ticker"

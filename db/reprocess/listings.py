@@ -6,7 +6,7 @@ from collections.abc import Collection
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
 
-# A listing whose present payload was read again takes the greatest version; any other one takes
+# A listing whose present payload was read again takes the newest version; any other one takes
 # only a version greater than its own: its payload is older than the requested period. A payload
 # without fetched_at counts as fetched when it arrived.
 _REWRITE = with_counts("""
@@ -18,25 +18,20 @@ WITH winner AS MATERIALIZED (
     WHERE l.source IS NULL OR (
         (
             w.ticker, w.symbol, w.name, w.name_words, w.core_words, w.rank, w.price_usd,
-                w.market_cap_usd,
-            w.volume_24h_usd, w.percent_change_24h, w.circulating_supply, w.total_supply,
-                w.max_supply, w.observed_at,
-            w.content_hash, w.has_own_time
+            w.market_cap_usd, w.volume_24h_usd, w.percent_change_24h, w.circulating_supply,
+            w.total_supply, w.max_supply, w.observed_at, w.content_hash, w.has_own_time
         ) IS DISTINCT FROM (
             l.ticker, l.symbol, l.name, l.name_words, l.core_words, l.rank, l.price_usd,
-                l.market_cap_usd,
-            l.volume_24h_usd, l.percent_change_24h, l.circulating_supply, l.total_supply,
-                l.max_supply, l.observed_at,
-            l.content_hash, l.has_own_time
+            l.market_cap_usd, l.volume_24h_usd, l.percent_change_24h, l.circulating_supply,
+            l.total_supply, l.max_supply, l.observed_at, l.content_hash, l.has_own_time
         )
         AND (
-            (w.observed_at, w.fetched_at, w.content_hash) > (l.observed_at, l.fetched_at,
-                l.content_hash)
+            (w.observed_at, w.fetched_at, w.content_hash)
+                > (l.observed_at, l.fetched_at, l.content_hash)
             OR EXISTS (
                 SELECT FROM reprocess_versions AS v
                 WHERE v.source = l.source AND v.external_id = l.external_id
-                    AND v.content_hash = l.content_hash
-                  AND v.fetched_at >= l.fetched_at
+                  AND v.content_hash = l.content_hash AND v.fetched_at >= l.fetched_at
             )
         )
     )
@@ -44,38 +39,33 @@ WITH winner AS MATERIALIZED (
 written AS (
     INSERT INTO listings AS l (
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, content_hash,
-        fetched_at, first_seen_at, last_seen_at, active, missing_since, has_own_time
+        market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply,
+        max_supply, observed_at, content_hash, fetched_at, first_seen_at, last_seen_at, active,
+        missing_since, has_own_time
     )
     SELECT
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, content_hash,
-        fetched_at, fetched_at, fetched_at, sent, CASE WHEN NOT sent THEN $1::timestamptz END,
-        has_own_time
+        market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply,
+        max_supply, observed_at, content_hash, fetched_at, fetched_at, fetched_at, sent,
+        CASE WHEN NOT sent THEN $1::timestamptz END, has_own_time
     FROM (
         -- A new listing was rejected until now; its source may not send it any more.
         SELECT w.*, old IS NOT NULL OR EXISTS (
-            SELECT FROM source_pages AS s WHERE s.source = w.source
-                AND w.external_id = ANY (s.external_ids)
+            SELECT FROM source_pages AS s
+            WHERE s.source = w.source AND w.external_id = ANY (s.external_ids)
         ) AS sent
         FROM winner AS w
     ) AS w
     ORDER BY source, external_id
     ON CONFLICT (source, external_id) DO UPDATE SET
         ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-            name_words = excluded.name_words,
-        core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-        percent_change_24h = excluded.percent_change_24h,
-            circulating_supply = excluded.circulating_supply,
-        total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-            observed_at = excluded.observed_at,
+        name_words = excluded.name_words, core_words = excluded.core_words, rank = excluded.rank,
+        price_usd = excluded.price_usd, market_cap_usd = excluded.market_cap_usd,
+        volume_24h_usd = excluded.volume_24h_usd, percent_change_24h = excluded.percent_change_24h,
+        circulating_supply = excluded.circulating_supply, total_supply = excluded.total_supply,
+        max_supply = excluded.max_supply, observed_at = excluded.observed_at,
         content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
-            has_own_time = excluded.has_own_time
+        has_own_time = excluded.has_own_time
     RETURNING 1
 ),
 noted AS (
@@ -128,7 +118,8 @@ WITH coin AS (
     WHERE to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at' IS DISTINCT FROM b.record
 ),
 difference AS (
-    SELECT ticker AS id, CASE WHEN old IS NULL THEN '(added)' ELSE '(removed)' END AS field,
+    SELECT
+        ticker AS id, CASE WHEN old IS NULL THEN '(added)' ELSE '(removed)' END AS field,
         old ->> 'name' AS old, new ->> 'name' AS new
     FROM coin WHERE old IS NULL OR new IS NULL
     UNION ALL
@@ -142,7 +133,7 @@ difference AS (
 
 
 async def rewrite_listings(connection: Connection, now: datetime.datetime) -> list[Change]:
-    """Replace every differing listing of a rebuilt source by its greatest version."""
+    """Replace every differing listing of a rebuilt source by its newest version."""
     return read_changes("listings", await connection.fetch(_REWRITE, now))
 
 

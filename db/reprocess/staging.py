@@ -1,4 +1,4 @@
-"""Staged payloads: every version for history, and the greatest of each listing in full."""
+"""Staged payloads: every version for history, and the newest one of each listing in full."""
 
 import datetime
 from collections.abc import Sequence
@@ -14,60 +14,52 @@ _STAGE = """
 WITH staged AS (
     INSERT INTO reprocess_versions (
         source, external_id, ingested_at, content_hash, fetched_at, ticker, observed_at, price_usd,
-            market_cap_usd,
-        volume_24h_usd, error, rejection_id, has_own_time
+        market_cap_usd, volume_24h_usd, error, rejection_id, has_own_time
     )
     SELECT
         $1, external_id, ingested_at, decode(content_hash, 'base64'), fetched_at, ticker,
-            observed_at, price_usd,
-        market_cap_usd, volume_24h_usd, error, rejection_id, has_own_time
+        observed_at, price_usd, market_cap_usd, volume_24h_usd, error, rejection_id, has_own_time
     FROM json_to_recordset($2::json) AS r (
         external_id text, ingested_at timestamptz, content_hash text, fetched_at timestamptz,
-            ticker text,
-        observed_at timestamptz, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric,
-            error text,
-        rejection_id bigint, has_own_time boolean
+        ticker text, observed_at timestamptz, price_usd numeric, market_cap_usd numeric,
+        volume_24h_usd numeric, error text, rejection_id bigint, has_own_time boolean
     )
     ON CONFLICT DO NOTHING
     RETURNING error
 )
 UPDATE reprocess_progress
-SET processed = processed + (SELECT count(*) FROM staged), failed = failed + (SELECT count(error)
-    FROM staged)
+SET
+    processed = processed + (SELECT count(*) FROM staged),
+    failed = failed + (SELECT count(error) FROM staged)
 WHERE source = $1
 """
-# The greatest version of a listing, in the order of db/write/listings.py.
+# The newest version of a listing, in the order of db/write/listings.py.
 _STAGE_LISTINGS = """
 INSERT INTO reprocess_listings AS w (
     source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-        market_cap_usd,
-    volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
-        fetched_at,
-    content_hash, has_own_time
+    market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply,
+    max_supply, observed_at, fetched_at, content_hash, has_own_time
 )
 SELECT
     $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
     volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply, observed_at,
-        fetched_at,
-    decode(content_hash, 'base64'), has_own_time
+    fetched_at, decode(content_hash, 'base64'), has_own_time
 FROM json_to_recordset($2::json) AS r (
     external_id text, ticker text, symbol text, name text, name_words text, core_words text,
-        rank integer,
-    price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric, percent_change_24h numeric,
-    circulating_supply numeric, total_supply numeric, max_supply numeric, observed_at timestamptz,
-    fetched_at timestamptz, content_hash text, has_own_time boolean
+    rank integer, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric,
+    percent_change_24h numeric, circulating_supply numeric, total_supply numeric,
+    max_supply numeric, observed_at timestamptz, fetched_at timestamptz, content_hash text,
+    has_own_time boolean
 )
 ON CONFLICT (source, external_id) DO UPDATE SET
     ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-        name_words = excluded.name_words,
-    core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-    market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-    percent_change_24h = excluded.percent_change_24h,
-        circulating_supply = excluded.circulating_supply,
-    total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-        observed_at = excluded.observed_at,
+    name_words = excluded.name_words, core_words = excluded.core_words, rank = excluded.rank,
+    price_usd = excluded.price_usd, market_cap_usd = excluded.market_cap_usd,
+    volume_24h_usd = excluded.volume_24h_usd, percent_change_24h = excluded.percent_change_24h,
+    circulating_supply = excluded.circulating_supply, total_supply = excluded.total_supply,
+    max_supply = excluded.max_supply, observed_at = excluded.observed_at,
     fetched_at = excluded.fetched_at, content_hash = excluded.content_hash,
-        has_own_time = excluded.has_own_time
+    has_own_time = excluded.has_own_time
 WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
     > (w.observed_at, w.fetched_at, w.content_hash)
 """
@@ -100,7 +92,7 @@ async def stage(
     versions: Sequence[Version],
     listings: Sequence[tuple[datetime.datetime, Listing]],
 ) -> None:
-    """Save and count versions, and the greatest listings, each with the time of its fetch."""
+    """Save and count versions, and the newest listings, each with the time of its fetch."""
     await connection.execute(_STAGE, source, msgspec.json.encode(versions))
     if listings:
         rows = [

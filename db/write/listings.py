@@ -37,7 +37,7 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     has_own_time: bool = True
     """False if the record has no time, and the file's date is used."""
     notes: tuple[Note, ...] = ()
-    """What is missing because it could not be read; not a column."""
+    """Fields that are missing because they could not be read; not a column."""
 
 
 class EncodedListings(msgspec.Struct, frozen=True):
@@ -68,15 +68,17 @@ WHERE source = $1 AND external_id = ANY (ARRAY(SELECT json_array_elements_text($
 # The caller holds the write lock, so a later commit has a later `moment`: one clock for all
 # ingestors, which never goes back.
 MOMENT = """moment AS (
-    UPDATE raw_clock SET at = greatest(clock_timestamp(),
-        at + interval '1 microsecond') RETURNING at
+    UPDATE raw_clock
+    SET at = greatest(clock_timestamp(), at + interval '1 microsecond')
+    RETURNING at
 ),
 reader AS (
     INSERT INTO raw_readers (source, arrived_from, code)
     SELECT $1, at, $2
     FROM moment
-    WHERE $2 IS DISTINCT FROM (SELECT code FROM raw_readers WHERE source = $1
-        ORDER BY arrived_from DESC LIMIT 1)
+    WHERE $2 IS DISTINCT FROM (
+        SELECT code FROM raw_readers WHERE source = $1 ORDER BY arrived_from DESC LIMIT 1
+    )
 )
 """
 """The start of a statement that writes payloads of the source $1, read by code of digest $2."""
@@ -89,63 +91,54 @@ incoming AS MATERIALIZED (
     FROM ROWS FROM (
         json_to_recordset($5::json) AS (
             external_id text, ticker text, symbol text, name text, name_words text, core_words text,
-                rank integer,
-            price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric,
-                percent_change_24h numeric,
-            circulating_supply numeric, total_supply numeric, max_supply numeric,
-                observed_at timestamptz,
-            content_hash text, has_own_time boolean
+            rank integer, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric,
+            percent_change_24h numeric, circulating_supply numeric, total_supply numeric,
+            max_supply numeric, observed_at timestamptz, content_hash text, has_own_time boolean
         ),
         unnest($6::text[])
     ) AS r (
         external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-            volume_24h_usd,
-        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, content_hash,
-            has_own_time,
-        payload
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
+        observed_at, content_hash, has_own_time, payload
     )
 ),
 newest AS MATERIALIZED (
     SELECT DISTINCT ON (external_id)
         external_id, ticker, symbol, name, name_words, core_words, rank, price_usd, market_cap_usd,
-            volume_24h_usd,
-        percent_change_24h, circulating_supply, total_supply, max_supply, observed_at, digest,
-            has_own_time
+        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
+        observed_at, digest, has_own_time
     FROM incoming
     ORDER BY external_id, observed_at DESC, digest DESC
 ),
 -- The merge decides which asset owns a ticker; a new ticker will hardly have another owner.
 taken AS MATERIALIZED (
-    SELECT ticker FROM listings WHERE $7::boolean
-        AND ticker = ANY (ARRAY(SELECT ticker FROM newest))
+    SELECT ticker
+    FROM listings
+    WHERE $7::boolean AND ticker = ANY (ARRAY(SELECT ticker FROM newest))
 ),
 written AS (
     INSERT INTO listings AS l (
         source, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, content_hash,
-        fetched_at, first_seen_at, last_seen_at, contributes, has_own_time
+        market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply,
+        max_supply, observed_at, content_hash, fetched_at, first_seen_at, last_seen_at, contributes,
+        has_own_time
     )
     SELECT
         $1, external_id, ticker, symbol, name, name_words, core_words, rank, price_usd,
-            market_cap_usd,
-        volume_24h_usd, percent_change_24h, circulating_supply, total_supply, max_supply,
-            observed_at, digest,
-        $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken), coalesce(has_own_time, true)
+        market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply,
+        max_supply, observed_at, digest, $3, $3, $3,
+        $7 AND ticker NOT IN (SELECT ticker FROM taken), coalesce(has_own_time, true)
     FROM newest
     ORDER BY external_id
     ON CONFLICT (source, external_id) DO UPDATE SET
         ticker = excluded.ticker, symbol = excluded.symbol, name = excluded.name,
-            name_words = excluded.name_words,
-        core_words = excluded.core_words, rank = excluded.rank, price_usd = excluded.price_usd,
-        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
-        percent_change_24h = excluded.percent_change_24h,
-            circulating_supply = excluded.circulating_supply,
-        total_supply = excluded.total_supply, max_supply = excluded.max_supply,
-            observed_at = excluded.observed_at,
+        name_words = excluded.name_words, core_words = excluded.core_words, rank = excluded.rank,
+        price_usd = excluded.price_usd, market_cap_usd = excluded.market_cap_usd,
+        volume_24h_usd = excluded.volume_24h_usd, percent_change_24h = excluded.percent_change_24h,
+        circulating_supply = excluded.circulating_supply, total_supply = excluded.total_supply,
+        max_supply = excluded.max_supply, observed_at = excluded.observed_at,
         content_hash = excluded.content_hash, fetched_at = excluded.fetched_at,
-            has_own_time = excluded.has_own_time,
+        has_own_time = excluded.has_own_time,
         last_seen_at = greatest(l.last_seen_at, excluded.last_seen_at)
     WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
         > (l.observed_at, l.fetched_at, l.content_hash)
@@ -162,10 +155,11 @@ kept_before AS MATERIALIZED (
     ))
 ),
 kept AS (
-    INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
-        content_hash)
-    SELECT DISTINCT ON (i.external_id, i.digest) $1, i.external_id, i.payload::jsonb, m.at, $3, $4,
-        i.digest
+    INSERT INTO raw_api_records (
+        source, external_id, payload, ingested_at, fetched_at, run_id, content_hash
+    )
+    SELECT DISTINCT ON (i.external_id, i.digest)
+        $1, i.external_id, i.payload::jsonb, m.at, $3, $4, i.digest
     FROM incoming AS i CROSS JOIN moment AS m
     WHERE (i.external_id, i.digest) IN (SELECT external_id, content_hash FROM written)
        OR (i.external_id, i.digest) NOT IN (SELECT external_id, content_hash FROM kept_before)

@@ -20,39 +20,36 @@ _BEGIN = f"""
 WITH {MOMENT}
 SELECT
     at,
-    ARRAY(SELECT ticker FROM listings
-        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken
+    ARRAY(
+        SELECT ticker
+        FROM listings
+        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))
+    ) AS taken
 FROM moment
 """  # noqa: S608 - of constants
 _LISTING_COLUMNS = (
-    *(
-        "external_id",
-        "ticker",
-        "symbol",
-        "name",
-        "name_words",
-        "core_words",
-        "rank",
-        "price_usd",
-        "market_cap_usd",
-    ),
-    *(
-        "volume_24h_usd",
-        "percent_change_24h",
-        "circulating_supply",
-        "total_supply",
-        "max_supply",
-        "observed_at",
-    ),
-    *(
-        "content_hash",
-        "has_own_time",
-        "source",
-        "fetched_at",
-        "first_seen_at",
-        "last_seen_at",
-        "contributes",
-    ),
+    "external_id",
+    "ticker",
+    "symbol",
+    "name",
+    "name_words",
+    "core_words",
+    "rank",
+    "price_usd",
+    "market_cap_usd",
+    "volume_24h_usd",
+    "percent_change_24h",
+    "circulating_supply",
+    "total_supply",
+    "max_supply",
+    "observed_at",
+    "content_hash",
+    "has_own_time",
+    "source",
+    "fetched_at",
+    "first_seen_at",
+    "last_seen_at",
+    "contributes",
 )
 _PAYLOAD_COLUMNS = (
     "external_id",
@@ -72,8 +69,8 @@ _PAYLOAD_TABLES = {"api": "raw_api_records", "file": "raw_csv_records"}
 _ADD_COINS = """
 WITH fresh AS MATERIALIZED (
     SELECT
-        l.*, coalesce(l.observed_at + s.poll_seconds * interval '3 seconds',
-            '-infinity') AS stale_at,
+        l.*,
+        coalesce(l.observed_at + s.poll_seconds * interval '3 seconds', '-infinity') AS stale_at,
         price_usd IS NOT NULL AND observed_at >= $3 AS is_point
     FROM listings AS l
     LEFT JOIN sources AS s ON s.name = l.source
@@ -87,14 +84,14 @@ points AS (
     ORDER BY ticker
 ),
 rolled AS (
-    INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at,
-        samples)
+    INSERT INTO candles (
+        ticker, interval, start, open, high, low, close, open_at, close_at, samples
+    )
     SELECT
         ticker, interval, date_bin(width, observed_at, 'epoch'), price_usd, price_usd, price_usd,
-            price_usd,
-        observed_at, observed_at, 1
-    FROM fresh, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval,
-        width)
+        price_usd, observed_at, observed_at, 1
+    FROM fresh,
+        (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
     WHERE is_point
     ORDER BY ticker, interval
 )
@@ -106,10 +103,12 @@ SELECT
     ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
     observed_at, stale_at, $2, NULL, 0,
     CASE
-        WHEN num_nonnulls(name, rank, price_usd, market_cap_usd, volume_24h_usd,
-            percent_change_24h) > 0
-        THEN jsonb_build_object('source', source, 'external_id', external_id, 'observed_at',
-            observed_at)
+        WHEN num_nonnulls(
+            name, rank, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h
+        ) > 0
+        THEN jsonb_build_object(
+            'source', source, 'external_id', external_id, 'observed_at', observed_at
+        )
         ELSE '[]'
     END
 FROM fresh
@@ -170,8 +169,14 @@ def encode_new_listings(
 def _row(listing: Listing) -> str:
     one = listing
     numbers = (
-        *(one.rank, one.price_usd, one.market_cap_usd, one.volume_24h_usd, one.percent_change_24h),
-        *(one.circulating_supply, one.total_supply, one.max_supply),
+        one.rank,
+        one.price_usd,
+        one.market_cap_usd,
+        one.volume_24h_usd,
+        one.percent_change_24h,
+        one.circulating_supply,
+        one.total_supply,
+        one.max_supply,
     )
     own_time = "t" if one.has_own_time else "f"
     return "\t".join(

@@ -13,17 +13,15 @@ from kasparro.check.results import CheckedFile, CheckResult
 __all__ = ["lines_of"]
 
 SHOWN = 5
-"""Notes about cells, and rejected rows, that are shown of one file; --json has more."""
+"""Notes about cells, and rejected rows, that the text report shows for a file; --json has more."""
 _SHOWN_ALWAYS = ("ticker", "name", "price_usd")
 _FIGURES = (
-    *(
-        "market_cap_usd",
-        "volume_24h_usd",
-        "percent_change_24h",
-        "rank",
-        "circulating_supply",
-        "total_supply",
-    ),
+    "market_cap_usd",
+    "volume_24h_usd",
+    "percent_change_24h",
+    "rank",
+    "circulating_supply",
+    "total_supply",
     "max_supply",
 )
 
@@ -107,7 +105,7 @@ def _when(listing: FirstListing) -> str:
 
 
 def _part(title: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield a title and rows whose cells stand below one another."""
+    """Yield a title and rows with aligned cells."""
     if not rows:
         return
     yield f"  {title}"

@@ -38,12 +38,12 @@ _PLAIN = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d{1,6})?", re.IGNORECASE | re.
 
 _MISSING = frozenset(
     {
-        *("", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "..."),
-        *("n/a", "na", "n.a.", "n.a", "nan", "nil"),
-        *("null", "none", "inf", "infinity", "\u221e", "<na>", "\\n"),
-        *("unknown", "undefined", "missing", "tbd", "tba"),
-        *("#n/a", "#n/a n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#num!"),
-        *("#null!", "nat"),
+        "", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "...",
+        "n/a", "na", "n.a.", "n.a", "nan", "nil",
+        "null", "none", "inf", "infinity", "\u221e", "<na>", "\\n",
+        "unknown", "undefined", "missing", "tbd", "tba",
+        "#n/a", "#n/a n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#num!",
+        "#null!", "nat",
     }
 )  # fmt: skip
 _NORMALIZED = str.maketrans(
