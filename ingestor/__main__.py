@@ -1,7 +1,6 @@
 """The ingestor process: `python -m ingestor`.
 
-It ends with 0 on a signal, with 2 on a setting that it cannot use, with 1 where there is no
-database of this schema.
+Exit codes: 0 after a signal, 1 without a database of this schema, 2 for an invalid setting.
 """
 
 import argparse

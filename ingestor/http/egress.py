@@ -109,7 +109,7 @@ def egress_of(settings: Settings) -> Egress:
 
 @functools.lru_cache(maxsize=4)
 def _trusting(cert_file: Path | None, cert_dir: Path | None) -> ssl.SSLContext:
-    """Return a context that trusts a file and a folder; None stands for the system's."""
+    """Return a context that trusts a file and a folder; None means the system's."""
     system = ssl.get_default_verify_paths()
     return ssl.create_default_context(
         cafile=cert_file or system.cafile, capath=cert_dir or system.capath

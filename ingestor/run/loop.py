@@ -98,7 +98,7 @@ class _Poll:
         """Return the seconds until the source is due; 0 if a run may be another ingestor's."""
         async with borrow(self._pool) as connection:
             schedule = await read_schedule(connection, self._source.name)
-        # The run under way is another ingestor's, or a killed one's: the source's lock tells.
+        # The run may belong to another ingestor or a killed one; the source's lock shows which.
         if schedule.running or schedule.next_run_at is None:
             return 0.0
         seconds = (schedule.next_run_at - utc_now()).total_seconds()
@@ -175,7 +175,7 @@ class _Requests:
 
 
 class _Housekeeping:
-    """Delete every hour what is past its retention."""
+    """Delete expired rows every hour."""
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
         self._pool, self._retention = pool, retention_of(settings)

@@ -73,7 +73,7 @@ def _clean(value: Any, field: Field) -> Note | None:  # noqa: ANN401 - JSON is a
     """Make a field None that is blank or cannot be read; return a note on the latter."""
     for key in field.keys[:-1]:
         if isinstance(value, dict) and key in value and value[key] is None:
-            del value[key]  # missing, and so is what it would hold
+            del value[key]  # the object is missing, and so are its fields
         value = value.get(key) if isinstance(value, dict) else None
     key = field.keys[-1]
     if not isinstance(value, dict) or (found := value.get(key)) is None:
@@ -99,7 +99,7 @@ def _number(value: Any, path: str) -> Decimal:  # noqa: ANN401 - JSON is anythin
 
 
 def _is_undefined(value: Any) -> bool:  # noqa: ANN401 - JSON is anything
-    """Return whether a text stands for NaN or infinity, as Decimal reads it."""
+    """Return whether Decimal reads a text as NaN or infinity."""
     try:
         return not msgspec.convert(value, Decimal).is_finite()
     except msgspec.ValidationError:

@@ -85,7 +85,7 @@ class CheckedRows:
         self._lines.close()
 
     def report(self) -> FileReport:
-        """Return what is known of the file."""
+        """Return the result for the file."""
         notes = merge_notes(
             [*self._reading.notes, *([self._doubt] if self._doubt else []), *self._notes]
         )
@@ -117,7 +117,7 @@ class CheckedRows:
             self._notes = merge_notes(self._notes)
 
     def _reject(self, error: str) -> None:
-        """Count a row; those that stand before the header come first."""
+        """Count a row; those before the header come first."""
         self._rejected += 1
         if self._before:
             line, row = self._before.popleft()

@@ -114,7 +114,7 @@ class KeysetPageInfo:
         return self._exists(PageSlice(limit=0, backward=True, before=self._position(0)))
 
     def _position(self, index: int) -> KeysetPosition | None:
-        # Every row lies beyond an empty page.
+        # All rows are beyond an empty page.
         return self._page.positions[index] if self._page.positions else None
 
     def _cursor(self, index: int) -> str | None:

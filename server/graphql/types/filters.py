@@ -81,9 +81,7 @@ class DateTimeFilterInput:
     )
 
 
-@strawberry.input(
-    name="CoinFilter", description="All conditions must hold; null does not restrict."
-)
+@strawberry.input(name="CoinFilter", description="All conditions hold; null does not restrict.")
 class CoinFilterInput:
     """Which coins."""
 
@@ -123,9 +121,7 @@ class CoinFilterInput:
     )
 
 
-@strawberry.input(
-    name="ListingFilter", description="All conditions must hold; null does not restrict."
-)
+@strawberry.input(name="ListingFilter", description="All conditions hold; null does not restrict.")
 class ListingFilterInput:
     """Which listings."""
 
@@ -144,16 +140,14 @@ class ListingFilterInput:
     )
 
 
-@strawberry.input(name="RunFilter", description="All conditions must hold; null does not restrict.")
+@strawberry.input(name="RunFilter", description="All conditions hold; null does not restrict.")
 class RunFilterInput:
     """Which runs."""
 
     source: StringFilterInput | None = strawberry.field(
         default=_UNSET, description="The source that was read."
     )
-    status: list[RunStatus] | None = strawberry.field(
-        default=_UNSET, description="Any of these values."
-    )
+    status: list[RunStatus] | None = strawberry.field(default=_UNSET, description="Any of these.")
     started_at: DateTimeFilterInput | None = strawberry.field(
         default=_UNSET, description="When it started."
     )
@@ -197,7 +191,7 @@ class CoinOrder:
 
 
 def coin_order(order_by: CoinOrder | None) -> Order:
-    """Return the requested order, by default the greatest market cap first."""
+    """Return the requested order, by default the largest market cap first."""
     order = given(order_by)
     if order is None:
         return COIN_ORDERS["MARKET_CAP_USD:DESC"]

@@ -130,8 +130,8 @@ def _decode(text: str | None, argument: str) -> datetime.datetime | None:
 class HistoryPageInfo:
     """The values of PageInfo for a page of points.
 
-    The point of a cursor lies beyond the page and still exists, so a cursor means that there is
-    more on its side.
+    The point of a cursor is outside the page and still exists, so there are more points on the side
+    of a cursor.
     """
 
     def __init__(self, nodes: list[PricePointRow], part: HistoryPart, *, more: bool) -> None:
