@@ -55,7 +55,7 @@ class FileForm(msgspec.Struct, frozen=True, kw_only=True):
     header_line: int | None = None
 
     @property
-    def described(self) -> str:
+    def summary(self) -> str:
         """The form in words."""
         parts = [
             _KINDS.get(self.kind, self.kind),
@@ -190,7 +190,7 @@ def _row(report: FileReport, read_at: datetime.datetime) -> SourceFileRow:
     return SourceFileRow(
         name=report.name,
         read_at=read_at,
-        form=report.form.described,
+        form=report.form.summary,
         rows=report.rows,
         rejected=report.rejected,
         columns=report.columns,

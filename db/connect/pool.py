@@ -30,7 +30,7 @@ __all__ = [
     "create_pool",
     "database_problem",
     "is_lost",
-    "is_passing",
+    "is_transient",
     "is_unavailable",
 ]
 
@@ -134,7 +134,7 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE)
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether a retry may succeed: the server is unavailable, slow or out of resources."""
     return isinstance(error, (*TOO_SLOW, *CANNOT_EXECUTE)) or is_unavailable(error)
 

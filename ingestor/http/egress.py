@@ -37,7 +37,7 @@ class Egress(msgspec.Struct, frozen=True):
         """
         proxy = self.proxies.get(url.scheme)
         host = url.host or ""
-        if proxy is None or _is_here(host):
+        if proxy is None or _is_local(host):
             return None
         bypasses = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed
         is_direct = bypasses(f"{host}:{url.port}", {"no": self.no_proxy})
@@ -51,7 +51,7 @@ class Egress(msgspec.Struct, frozen=True):
         if self.cert_file is None and self.cert_dir is None:
             return aiohttp.ClientSession(**options)
         try:
-            trusted = _trusting(self.cert_file, self.cert_dir)
+            trusted = _ssl_context(self.cert_file, self.cert_dir)
         except OSError as error:  # ssl.SSLError is one
             named = (
                 f"SSL_CERT_FILE {self.cert_file}"
@@ -108,7 +108,7 @@ def egress_of(settings: Settings) -> Egress:
 
 
 @functools.lru_cache(maxsize=4)
-def _trusting(cert_file: Path | None, cert_dir: Path | None) -> ssl.SSLContext:
+def _ssl_context(cert_file: Path | None, cert_dir: Path | None) -> ssl.SSLContext:
     """Return a context that trusts a file and a folder; None means the system's."""
     system = ssl.get_default_verify_paths()
     return ssl.create_default_context(
@@ -116,7 +116,7 @@ def _trusting(cert_file: Path | None, cert_dir: Path | None) -> ssl.SSLContext:
     )
 
 
-def _is_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -15,7 +15,7 @@ _TIME: msgspec.json.Decoder[str | int | float | None] = msgspec.json.Decoder(
 _SHORTEST = len('"2026-11-23"')
 
 
-def dated(
+def date_records(
     records: list[Record], times: Sequence[bytes], fetched_at: datetime.datetime
 ) -> list[Record]:
     """Return the records; those without a usable time get the newest of the others as OBSERVED_AT.

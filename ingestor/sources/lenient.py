@@ -46,7 +46,7 @@ def number(bounded: Callable[[Decimal | None, str], object]) -> Read:
 def text(value: Any, path: str) -> object:  # noqa: ANN401 - JSON is anything
     """Read a name. Raises RecordError for a value of another kind."""
     if not isinstance(value, str):
-        raise RecordError(f"{_shown(value)} is not a text - at `{path}`")
+        raise RecordError(f"{_excerpt(value)} is not a text - at `{path}`")
     return normalize_name(value, path)
 
 
@@ -95,7 +95,7 @@ def _number(value: Any, path: str) -> Decimal:  # noqa: ANN401 - JSON is anythin
     try:
         return msgspec.convert(value, Decimal)
     except msgspec.ValidationError:
-        raise RecordError(f"{_shown(value)} is not a number - at `{path}`") from None
+        raise RecordError(f"{_excerpt(value)} is not a number - at `{path}`") from None
 
 
 def _is_undefined(value: Any) -> bool:  # noqa: ANN401 - JSON is anything
@@ -106,7 +106,7 @@ def _is_undefined(value: Any) -> bool:  # noqa: ANN401 - JSON is anything
         return False
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 - JSON is anything
+def _excerpt(value: Any) -> str:  # noqa: ANN401 - JSON is anything
     if isinstance(value, dict | list):
         return "An object" if isinstance(value, dict) else "A list"
     if isinstance(value, bool):

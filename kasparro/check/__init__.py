@@ -39,7 +39,7 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
     try:
         reading = CsvReading(file, file.identity.mtime_ns)
     except SourceError as error:
-        return CheckedFile(path=path, failure=_in_full(error))
+        return CheckedFile(path=path, failure=_full_message(error))
     rows = CheckedRows(file, reading)
     failure = None
     try:
@@ -49,7 +49,7 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
             await comparison.add(listings)
             await anyio.lowlevel.checkpoint()
     except SourceError as error:
-        failure = _in_full(error)
+        failure = _full_message(error)
     finally:
         reading.close()
         rows.close()
@@ -63,6 +63,6 @@ async def _check(file: CsvFile, comparison: Comparison, tickers: set[str]) -> Ch
     )
 
 
-def _in_full(error: SourceError) -> str:
+def _full_message(error: SourceError) -> str:
     detail = error.private_detail if isinstance(error, SourceMalformedError) else None
     return f"{error}; {detail}" if detail else str(error)

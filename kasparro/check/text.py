@@ -45,7 +45,7 @@ def _file(file: CheckedFile) -> Iterator[str]:
         yield f"{file.path} is not read"
         yield f"  {file.failure}"
         return
-    yield f"{file.path}: {report.form.described}"
+    yield f"{file.path}: {report.form.summary}"
     yield from _part(
         "read", [(column.role, column.header or "", column.how) for column in report.columns]
     )

@@ -8,7 +8,7 @@ import structlog
 from graphql import GraphQLError
 from strawberry.types.graphql import OperationType
 
-from db.connect.pool import TOO_SLOW, is_passing
+from db.connect.pool import TOO_SLOW, is_transient
 from db.connect.readers import Readers
 from server.compiler.errors import NotCompiledError, OutOfTimeError
 from server.compiler.lru_cache import LRUCache
@@ -167,7 +167,7 @@ class FastPath:
 
     def _fall_back(self, error: Exception) -> None:
         self.fallbacks += 1
-        if isinstance(error, FALLBACK_ERRORS) or is_passing(error):
+        if isinstance(error, FALLBACK_ERRORS) or is_transient(error):
             log.debug("a request is left to Strawberry", reason=repr(error))
             return
         # The client gets a correct response, but slowly: the log must show the cause.

@@ -58,7 +58,7 @@ class FastQueries:
                 else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
             )
         except OutOfTimeError:
-            await _out_of_time(media_type)(scope, receive, send)
+            await _timeout_response(media_type)(scope, receive, send)
             return
         if answer is None:
             scope[SCOPE_KEY] = deadline
@@ -86,7 +86,7 @@ class FastQueries:
                 else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
             )
         except OutOfTimeError:
-            await _out_of_time(media_type)(scope, receive, send)
+            await _timeout_response(media_type)(scope, receive, send)
             return
         if answer is None or media_type is None:
             scope[SCOPE_KEY] = deadline
@@ -148,7 +148,7 @@ def _response_media_type(accept: bytes) -> bytes | None:
     return None if accepted.prefers_stream else accepted.answer.encode()
 
 
-def _out_of_time(media_type: bytes | None) -> Response:
+def _timeout_response(media_type: bytes | None) -> Response:
     """Return the response to a request after its deadline: an error without data."""
     error = unavailable(DATABASE_SLOW)
     # With plain JSON, 200 for every GraphQL request (GraphQL over HTTP, 6.4.1).

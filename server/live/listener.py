@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from common.backoff import Backoff, BackoffPolicy
-from db.connect.pool import connect, database_problem, is_passing
+from db.connect.pool import connect, database_problem, is_transient
 from db.connect.types import Connection
 from db.events import CHANNEL, Event, read_event_range, read_events
 from server.live.cursor import CursorExpiredError, check_cursor
@@ -58,7 +58,7 @@ class Listener:
                 await self._connect_and_follow()
             except Exception as error:
                 # A slow outbox must not end the server.
-                if database_problem(error) is None and not is_passing(error):
+                if database_problem(error) is None and not is_transient(error):
                     raise
                 log.warning(
                     "live updates wait for the database", reason=str(error) or type(error).__name__

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from graphql import GraphQLError
 
-from db.connect.pool import CANNOT_EXECUTE, TOO_SLOW, is_passing
+from db.connect.pool import CANNOT_EXECUTE, TOO_SLOW, is_transient
 from server.auth.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
 from server.auth.scheduler_token import ForeignPageError, InvalidTokenError, TooManyTokensError
 from server.deadline import RETRY_AFTER_SECONDS
@@ -199,7 +199,7 @@ def _client_error(cause: Exception, error: GraphQLError) -> GraphQLError | None:
             str(cause),
             Code.UNAUTHENTICATED if isinstance(cause, InvalidTokenError) else Code.FORBIDDEN,
         )
-    if is_passing(cause):
+    if is_transient(cause):
         log.warning(
             "the database failed a query",
             reason=str(cause) or type(cause).__name__,

@@ -33,7 +33,7 @@ Last = Annotated[
 Before = Annotated[str | None, strawberry.argument(description="Only nodes before this cursor.")]
 
 
-def given(value: T | None) -> T | None:
+def or_none(value: T | None) -> T | None:
     """Return an argument's value, None if it is unset; so the schema shows no default."""
     return None if value is strawberry.UNSET else value
 
@@ -51,7 +51,12 @@ def checked_slice(
     order: Order, first: int | None, after: str | None, last: int | None, before: str | None
 ) -> PageSlice:
     """Return the slice of the four arguments of a connection. Raises GraphQLError."""
-    first, after, last, before = given(first), given(after), given(last), given(before)
+    first, after, last, before = (
+        or_none(first),
+        or_none(after),
+        or_none(last),
+        or_none(before),
+    )
     if first is not None and last is not None:
         raise bad_input("last", 'cannot stand together with "first"')
     return PageSlice(

@@ -22,7 +22,7 @@ from server.graphql.execution.errors import bad_input
 from server.graphql.execution.loaders import related_many
 from server.graphql.relay.connections import Edge, EdgeValue, PageInfo
 from server.graphql.relay.cursors import decode_words, encode_words
-from server.graphql.types.arguments import After, Before, First, Last, checked_rows, given
+from server.graphql.types.arguments import After, Before, First, Last, checked_rows, or_none
 from server.graphql.types.fields import with_arguments
 from server.graphql.types.scalars import DecimalText, format_instant, parse_instant
 from server.limits.rows import DEFAULT_CANDLES
@@ -165,14 +165,14 @@ def history_arguments(
     before: Before = strawberry.UNSET,
 ) -> HistoryPart:
     """Return which points are requested, one more than the page has. Raises GraphQLError."""
-    count, count_back = given(first), given(last)
+    count, count_back = or_none(first), or_none(last)
     if count is not None and count_back is not None:
         raise bad_input("last", 'cannot stand together with "first"')
     return HistoryPart(
-        start=given(start),
-        end=given(end),
-        after=_decode(given(after), "after"),
-        before=_decode(given(before), "before"),
+        start=or_none(start),
+        end=or_none(end),
+        after=_decode(or_none(after), "after"),
+        before=_decode(or_none(before), "before"),
         limit=1
         + (
             checked_rows(count, "first") if count_back is None else checked_rows(count_back, "last")
@@ -210,7 +210,7 @@ def candle_arguments(
     end: To = strawberry.UNSET,
 ) -> CandleRequest:
     """Return which candles are requested."""
-    return CandleRequest(interval.name, given(start), given(end))
+    return CandleRequest(interval.name, or_none(start), or_none(end))
 
 
 CANDLES = related_many(["ticker"], candles_of)

@@ -12,7 +12,7 @@ from db.sources import enabled_sources
 from server.auth.scheduler_token import TOKEN_HEADER, check_token
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input, unavailable
-from server.graphql.types.arguments import checked_texts, given
+from server.graphql.types.arguments import checked_texts, or_none
 from server.graphql.types.fields import resolved
 from server.graphql.types.request import EtlRequest
 from server.limits.rows import MAX_LIST_ITEMS
@@ -63,7 +63,8 @@ def _checked_sources(sources: Sequence[str] | None, enabled: Sequence[str]) -> S
 async def _store(connection: Connection, trigger: TriggerEtlInput | None) -> RequestRow:
     """Store a request for a run. Raises GraphQLError."""
     sources = _checked_sources(
-        None if trigger is None else given(trigger.sources), await enabled_sources(connection)
+        None if trigger is None else or_none(trigger.sources),
+        await enabled_sources(connection),
     )
     number = await add_request(connection, sources, full=bool(trigger and trigger.full))
     return (await requests_by_id(connection, [number]))[number]
@@ -80,7 +81,7 @@ async def _trigger_etl(
 ) -> TriggerEtlValue:
     await check_token(info.context.state, info.context.presented_token)
     async with info.context.writing() as connection:
-        return TriggerEtlValue(await _store(connection, given(input)))
+        return TriggerEtlValue(await _store(connection, or_none(input)))
 
 
 @strawberry.type(description="Operations that change something.")

@@ -15,7 +15,7 @@ from server.graphql.execution.loaders import related_count, related_many
 from server.graphql.relay.connections import Connection
 from server.graphql.relay.ids import rejection_id, run_id
 from server.graphql.relay.node import Node
-from server.graphql.types.arguments import After, checked_rows, given
+from server.graphql.types.arguments import After, checked_rows, or_none
 from server.graphql.types.fields import nested, resolved, with_arguments
 from server.graphql.types.rejections import (
     RejectionRequest,
@@ -101,7 +101,7 @@ def rejection_arguments(
     first: FirstOnly = strawberry.UNSET, after: After = strawberry.UNSET
 ) -> RejectionRequest:
     """Return which rejections are requested. Raises GraphQLError."""
-    limit, cursor = checked_rows(given(first), "first"), given(after)
+    limit, cursor = checked_rows(or_none(first), "first"), or_none(after)
     return RejectionRequest(limit, None if cursor is None else decode_rejection_cursor(cursor))
 
 

@@ -10,7 +10,12 @@ from db.read.coins import CoinRow
 from db.read.runs import RunRow
 from server.graphql.execution.errors import bad_input
 from server.graphql.relay.cursors import decode_words
-from server.graphql.types.arguments import checked_text, checked_texts, checked_ticker, given
+from server.graphql.types.arguments import (
+    checked_text,
+    checked_texts,
+    checked_ticker,
+    or_none,
+)
 from server.graphql.types.coin import Coin
 from server.graphql.types.fields import streamed
 from server.graphql.types.run import Run
@@ -105,10 +110,10 @@ def _run_updates(
         str | None, strawberry.argument(description="The cursor of the last message received.")
     ] = _UNSET,
 ) -> Feed:
-    name = given(source)
+    name = or_none(source)
     if name is not None:
         checked_text(name, "source")
-    return Feed(RUNS, None if name is None else frozenset({name}), _after(given(after)))
+    return Feed(RUNS, None if name is None else frozenset({name}), _after(or_none(after)))
 
 
 def _checked_tickers(tickers: Sequence[str] | None) -> frozenset[str] | None:
@@ -134,7 +139,7 @@ def _coin_updates(
         str | None, strawberry.argument(description="The cursor of the last message received.")
     ] = _UNSET,
 ) -> Feed:
-    return Feed(COINS, _checked_tickers(given(tickers)), _after(given(after)))
+    return Feed(COINS, _checked_tickers(or_none(tickers)), _after(or_none(after)))
 
 
 @strawberry.type(description="Streams of changes.")
