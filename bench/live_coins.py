@@ -43,14 +43,12 @@ PAGE = (
 _ADD_COINS = """
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at,
-    ingested_at, rival_count, provenance
+    created_at, ingested_at, rival_count, provenance
 )
 SELECT
     'T' || n, 'Coin number ' || n, (random() * 1000)::numeric(20, 12),
-        (random() * 1e11)::numeric(30, 4),
-    (random() * 1e9)::numeric(30, 4), (random() * 20 - 10)::numeric(12, 6), n, 'coinpaprika', now(),
-        now(), 0, '[]'
+    (random() * 1e11)::numeric(30, 4), (random() * 1e9)::numeric(30, 4),
+    (random() * 20 - 10)::numeric(12, 6), n, 'coinpaprika', now(), now(), 0, '[]'
 FROM generate_series(1, $1::integer) AS n
 """
 # Rounded: a product has the digits of both factors, and after a hundred changes a price would have

@@ -42,6 +42,6 @@ def without_user_info(text: str) -> str:
     return _USER_INFO.sub("***@", text) if "@" in text else text
 
 
-def displayed(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return a message that is safe to show, log or store: one printable line without user info."""
     return printable(without_user_info(text))

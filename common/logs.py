@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from common.display import displayed, printable, printable_lines, without_user_info
+from common.display import printable, printable_lines, sanitize, without_user_info
 from common.settings import Settings
 
 
@@ -21,11 +21,11 @@ def _clean_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         if key == "exc_info":
             continue  # the renderer needs the exception itself, and cleans its traceback
         if isinstance(value, str):
-            event[key] = displayed(value)
+            event[key] = sanitize(value)
         elif isinstance(value, BaseException):
-            event[key] = displayed(str(value))
+            event[key] = sanitize(str(value))
         elif isinstance(value, (list, tuple)):
-            event[key] = [displayed(item) if isinstance(item, str) else item for item in value]
+            event[key] = [sanitize(item) if isinstance(item, str) else item for item in value]
     return event
 
 

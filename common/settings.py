@@ -12,7 +12,7 @@ import dotenv
 import msgspec
 import platformdirs
 
-from common.display import displayed
+from common.display import sanitize
 from common.dsn import normalize_dsn
 from common.network_settings import cert_dir, cert_file, http_url, proxy_url
 from common.scheduler_token import tokens_of
@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             f"{name}={'***' if name in SECRETS and value else value!r}"
             for name, value in _items(self)
         )
-        return displayed(f"Settings({', '.join(shown)})")
+        return sanitize(f"Settings({', '.join(shown)})")
 
 
 def _items(settings: Settings) -> list[tuple[str, object]]:

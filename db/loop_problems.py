@@ -10,8 +10,8 @@ FRESH = datetime.timedelta(seconds=60)
 """A paused loop retries and saves its problem at least every 30 s: older ones are solved."""
 
 _SAVE = """
-INSERT INTO loop_problems AS p (loop, problem, since, at) VALUES ($1, $2, clock_timestamp(),
-    clock_timestamp())
+INSERT INTO loop_problems AS p (loop, problem, since, at)
+VALUES ($1, $2, clock_timestamp(), clock_timestamp())
 ON CONFLICT (loop) DO UPDATE SET
     since = CASE WHEN p.at < clock_timestamp() - $3::interval THEN excluded.since ELSE p.since END,
     problem = excluded.problem, at = excluded.at

@@ -59,8 +59,8 @@ FROM etl_requests AS r CROSS JOIN unnest(r.sources) AS requested (source)
 JOIN sources AS s ON s.name = requested.source AND s.enabled
 WHERE r.id = $1 AND NOT EXISTS (
     SELECT FROM etl_runs AS x
-    WHERE x.request_id = r.id AND x.source = requested.source AND x.status IN ('success', 'partial',
-        'failure')
+    WHERE x.request_id = r.id AND x.source = requested.source
+      AND x.status IN ('success', 'partial', 'failure')
 )
 """
 

@@ -19,8 +19,8 @@ ON CONFLICT (source, name) DO UPDATE SET reading = excluded.reading
 """
 _SAVE = """
 INSERT INTO source_files (source, name, read_at, report) VALUES ($1, $2, $3, $4)
-ON CONFLICT (source, name) DO UPDATE SET read_at = excluded.read_at, report = excluded.report,
-    reading = NULL
+ON CONFLICT (source, name) DO UPDATE SET
+    read_at = excluded.read_at, report = excluded.report, reading = NULL
 """
 _DELETE_ALL_BUT_NEWEST = """
 DELETE FROM source_files
@@ -55,7 +55,7 @@ class FileForm(msgspec.Struct, frozen=True, kw_only=True):
     header_line: int | None = None
 
     @property
-    def described(self) -> str:
+    def summary(self) -> str:
         """The form in words."""
         parts = [
             _KINDS.get(self.kind, self.kind),
@@ -190,7 +190,7 @@ def _row(report: FileReport, read_at: datetime.datetime) -> SourceFileRow:
     return SourceFileRow(
         name=report.name,
         read_at=read_at,
-        form=report.form.described,
+        form=report.form.summary,
         rows=report.rows,
         rejected=report.rejected,
         columns=report.columns,

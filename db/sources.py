@@ -12,8 +12,9 @@ from db.connect.types import Connection
 # If $5 says that these are all sources, the others become disabled; they and their listings stay.
 _SAVE = """
 WITH given AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS g (name, kind,
-        priority, poll_seconds)
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[])
+        AS g (name, kind, priority, poll_seconds)
 ),
 disabled AS (
     UPDATE sources AS s SET enabled = false, next_run_at = NULL
@@ -24,7 +25,7 @@ INSERT INTO sources AS s (name, kind, enabled, priority, poll_seconds)
 SELECT name, kind, true, priority, poll_seconds FROM given ORDER BY name
 ON CONFLICT (name) DO UPDATE SET
     kind = excluded.kind, enabled = true, priority = excluded.priority,
-        poll_seconds = excluded.poll_seconds
+    poll_seconds = excluded.poll_seconds
 WHERE (s.kind, s.enabled, s.priority, s.poll_seconds)
     IS DISTINCT FROM (excluded.kind, true, excluded.priority, excluded.poll_seconds)
 """

@@ -1,7 +1,6 @@
 """The ingestor process: `python -m ingestor`.
 
-It ends with 0 on a signal, with 2 on a setting that it cannot use, with 1 where there is no
-database of this schema.
+Exit codes: 0 after a signal, 1 without a database of this schema, 2 for an invalid setting.
 """
 
 import argparse
@@ -15,7 +14,7 @@ import msgspec
 import structlog
 import uvloop
 
-from common.display import displayed
+from common.display import sanitize
 from common.logs import configure_logging
 from common.settings import Settings, SettingsError, load_settings
 from db.connect.pool import create_pool
@@ -92,17 +91,17 @@ def main() -> int:
         dsn = _database_url(settings)
         check_settings(settings)
     except SettingsError as error:
-        sys.stderr.write(f"{displayed(str(error))}\n")
+        sys.stderr.write(f"{sanitize(str(error))}\n")
         return 2
     configure_logging(settings)
     code = 0
     try:
         uvloop.run(_until_signal(settings, dsn, arguments.only))
     except* SettingsError as group:
-        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
+        sys.stderr.write(f"{sanitize(str(group.exceptions[0]))}\n")
         code = 2
     except* DatabaseNotReadyError as group:
-        sys.stderr.write(f"{displayed(str(group.exceptions[0]))}\n")
+        sys.stderr.write(f"{sanitize(str(group.exceptions[0]))}\n")
         code = 1
     return code
 

@@ -9,7 +9,7 @@ import asyncio
 import datetime
 import sys
 
-from common.display import displayed
+from common.display import sanitize
 from common.settings import SettingsError, load_settings
 from db.connect.pool import DatabaseUnavailableError, connect
 from db.connect.types import Connection
@@ -65,7 +65,7 @@ def main() -> int:
     except (SettingsError, DatabaseUnavailableError) as error:
         problem = str(error)
     if problem is not None:
-        sys.stderr.write(f"{displayed(problem)}\n")
+        sys.stderr.write(f"{sanitize(problem)}\n")
     return 0 if problem is None else FAILED
 
 

@@ -11,7 +11,7 @@ import sys
 import click
 import uvloop
 
-from common.display import displayed
+from common.display import sanitize
 from common.logs import configure_logging
 from common.scheduler_token import TokenFileError
 from common.settings import Settings, SettingsError, load_settings
@@ -45,10 +45,10 @@ def main() -> int:
             elif uvloop.run(_wait_for_database(settings)):
                 run_workers(settings, listening, lambda: _print_url(url_of(listening)))
     except (SettingsError, AddressError) as error:
-        click.echo(displayed(str(error)), err=True)
+        click.echo(sanitize(str(error)), err=True)
         return BAD_SETTING
     except (StartError, DatabaseUnavailableError, TokenFileError) as error:
-        click.echo(displayed(str(error)), err=True)
+        click.echo(sanitize(str(error)), err=True)
         return FAILED
     return 0
 

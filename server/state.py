@@ -99,7 +99,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
         """Acquire the connection of the health endpoints, in the same way."""
         return self._acquire(self.health_pool, deadline_from_now())
 
-    def exporting(self) -> AbstractAsyncContextManager[Connection]:
+    def export_connection(self) -> AbstractAsyncContextManager[Connection]:
         """Acquire a connection for an export, without a deadline. Raises TimeoutError."""
         if self.replica is not None and not self.replica.answers:
             return self.primary.acquire(timeout=ACQUIRE_SECONDS)

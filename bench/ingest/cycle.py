@@ -22,7 +22,7 @@ _NEWEST = """
 SELECT (SELECT max(xmin::text::bigint) FROM listings), (SELECT max(xmin::text::bigint)
     FROM normalized_records),
     (SELECT count(*) FROM raw_api_records), (SELECT count(*) FROM price_points),
-        (SELECT sum(samples) FROM candles)
+    (SELECT sum(samples) FROM candles)
 """
 
 

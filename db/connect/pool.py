@@ -30,7 +30,7 @@ __all__ = [
     "create_pool",
     "database_problem",
     "is_lost",
-    "is_passing",
+    "is_transient",
     "is_unavailable",
 ]
 
@@ -134,7 +134,7 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE)
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether a retry may succeed: the server is unavailable, slow or out of resources."""
     return isinstance(error, (*TOO_SLOW, *CANNOT_EXECUTE)) or is_unavailable(error)
 
@@ -233,7 +233,7 @@ async def create_pool(
 
 
 def _keep_alive(connection: OwnConnection) -> None:
-    """Let the system detect a server that has gone; a socket that only waits does not."""
+    """Enable keep-alive, because a waiting socket does not detect that the server is gone."""
     transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg offers no other way
     with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as shared:
         if shared.family == socket.AF_UNIX:

@@ -90,7 +90,7 @@ class Readers:
                 and not waiter.future.cancelled()
                 and waiter.future.exception() is None
             ):
-                self._pass_on(waiter.future.result())  # it came as its borrower gave up
+                self._pass_on(waiter.future.result())  # it became free just as its borrower gave up
             raise
 
     def _expire(self) -> None:

@@ -1,4 +1,4 @@
-"""The operating-system account of the server: ours, or an unprivileged one where we are root."""
+"""The operating-system account of the server: ours, or an unprivileged one if we are root."""
 
 import os
 import pwd
@@ -11,7 +11,7 @@ import msgspec
 
 from db.embedded.errors import PrivilegesError
 
-# The first that exists; an existing cluster keeps its owner.
+# The first one that exists is used; an existing cluster keeps its owner.
 _UNPRIVILEGED = ("postgres", "_postgres", "nobody")
 
 
@@ -22,7 +22,7 @@ class _PopenUser(TypedDict, total=False):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """The user and group of the server; with `drops_root` we are root and it is not."""
+    """The user and group of the server; with `drops_root` we are root and the server is not."""
 
     uid: int
     gid: int
@@ -33,7 +33,7 @@ class Account(msgspec.Struct, frozen=True):
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.drops_root else {}
 
     def make_private(self, folder: Path) -> None:
-        """Create `folder` if necessary, and give it to this account alone (mode 0700)."""
+        """Create `folder` if necessary, and make it accessible to this account only (mode 0700)."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.drops_root:
             os.chown(folder, self.uid, self.gid)
@@ -42,7 +42,7 @@ class Account(msgspec.Struct, frozen=True):
     def can_execute(self, path: Path) -> bool:
         """Return whether this account may enter a folder or run a program.
 
-        The kernel is asked, because file modes omit ACLs. Raises PrivilegesError.
+        It asks the kernel, because file modes do not include ACLs. Raises PrivilegesError.
         """
         if not self.drops_root:
             return os.access(path, os.X_OK)
@@ -61,8 +61,8 @@ class Account(msgspec.Struct, frozen=True):
 def server_account(data: Path) -> Account:
     """Return the account that runs the server.
 
-    As root this is the owner of an existing data folder, which stays usable, or else an
-    unprivileged user. Raises PrivilegesError where there is none.
+    As root this is the owner of the existing data folder, or an unprivileged user. Raises
+    PrivilegesError if that user does not exist.
     """
     if os.geteuid() != 0:
         return Account(uid=os.geteuid(), gid=os.getegid(), drops_root=False)

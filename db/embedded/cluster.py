@@ -1,4 +1,4 @@
-"""The data folder: created by initdb, and compared with the version of the programs."""
+"""The data folder: creates it with initdb, or checks its version against the programs."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ _INITDB_OPTIONS = (
     "--locale=C",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
-    # The socket's folder is private: a client that can enter it may connect.
+    # Only clients that may enter the private socket folder can connect.
     "--auth-local=trust",
     "--auth-host=reject",
     "--no-instructions",
@@ -29,7 +29,7 @@ _INITDB_OPTIONS = (
 def prepare_data(data: Path, programs: Path, account: Account, *, durable: bool) -> None:
     """Create the data folder unless it exists.
 
-    It gets another name until it is complete: after an interruption the next start creates it
+    It is renamed to `data` when it is complete, so the next start after an interruption creates it
     again. Raises DataFolderVersionError for a folder of another major version, DataFolderError for
     a folder with other files, InitdbFailedError.
     """
@@ -42,7 +42,7 @@ def prepare_data(data: Path, programs: Path, account: Account, *, durable: bool)
     if data.exists() and any(data.iterdir()):
         raise DataFolderError(folder=data)
     for leftover in data.parent.glob("data-unfinished-*"):
-        # The initdb of a killed Kasparro may still run in it, and fails then.
+        # If the initdb of a killed Kasparro still runs in it, that initdb fails.
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished = data.with_name(f"data-unfinished-{os.getpid()}")
     _initdb(unfinished, programs, account, durable=durable)

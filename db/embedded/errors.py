@@ -1,4 +1,4 @@
-"""Why an embedded PostgreSQL cannot be used: one class for each reason, with its message."""
+"""Errors of the embedded PostgreSQL: one class for each cause, with its message."""
 
 from typing import ClassVar
 
@@ -82,7 +82,7 @@ class ServerFailedError(EmbeddedPostgresError):
 
 
 class SystemProgramsMissingError(EmbeddedPostgresError):
-    """EMBEDDED_POSTGRES allows the system's programs alone, and none fit."""
+    """EMBEDDED_POSTGRES allows only the system's programs, and none are usable."""
 
     sentence = (
         "The system has no usable PostgreSQL {version}: install it, or leave EMBEDDED_POSTGRES "

@@ -1,8 +1,8 @@
 """The folders of the server, and their permissions.
 
-The state folder holds `postgres.lock`, `postgres.log` and `postgres.url`, which we own, and the
-room `postgres/`, which the server's account owns: `data/`, `run/` (the socket) and, where needed,
-a copy of the programs.
+We own the state folder with `postgres.lock`, `postgres.log` and `postgres.url`. The server's
+account owns the server folder `postgres/` in it, with `data/`, `run/` (the socket) and, where
+needed, a copy of the programs.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from db.embedded.account import Account
 from db.embedded.errors import FolderUnusableError, SocketFolderError
 
 PORT = 5432
-"""A part of the socket's name; nothing listens on the port."""
+"""A part of the socket's name; the server does not listen on the port."""
 
 # sockaddr_un.sun_path takes 108 bytes on Linux and 104 on macOS, with the closing NUL.
 _SOCKET_PATH_LIMIT = 103
@@ -31,7 +31,7 @@ def has_data(home: Path) -> bool:
 
 
 def running_dsn(home: Path) -> str | None:
-    """Return the DSN of the server that a process runs in `home`, None where none was started.
+    """Return the DSN of the server that a process runs in `home`, None if there is none.
 
     After a kill -9 of that process the DSN may be stale: connect to find out.
     """
@@ -46,65 +46,69 @@ def url_file(home: Path) -> Path:
     return home / "postgres.url"
 
 
-def remove_room(home: Path) -> None:
-    """Remove the server's room in `home` and all its data, after the server has ended.
+def remove_server_folder(home: Path) -> None:
+    """Remove the server folder in `home` and all its data, after the server has ended.
 
-    Follows a link only into the folder that `make_room` uses. Raises FolderUnusableError.
+    Follows a link only if `create_server_folder` made it. Raises FolderUnusableError.
     """
-    room = home / "postgres"
-    if room.is_symlink():
-        target, shelter = room.resolve(), platformdirs.site_state_path("kasparro").resolve()
-        if target.parent != shelter or not target.name.startswith("postgres-"):
+    server_folder = home / "postgres"
+    if server_folder.is_symlink():
+        target, system_folder = (
+            server_folder.resolve(),
+            platformdirs.site_state_path("kasparro").resolve(),
+        )
+        if target.parent != system_folder or not target.name.startswith("postgres-"):
             raise FolderUnusableError(
-                folder=room, reason=f"it is a link to {target}: remove both yourself"
+                folder=server_folder, reason=f"it is a link to {target}: remove both yourself"
             )
         if target.exists():
             shutil.rmtree(target)
-        room.unlink()
-    elif room.exists():
-        shutil.rmtree(room)
+        server_folder.unlink()
+    elif server_folder.exists():
+        shutil.rmtree(server_folder)
 
 
 def make_home(home: Path) -> None:
-    """Create the private state folder; as root, other users may pass through it to the room."""
+    """Create the private state folder; as root, other users may pass through it."""
     home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
 
 
-def make_room(home: Path, account: Account) -> Path:
-    """Create the server's room in the existing folder `home`, and return the room's real path.
+def create_server_folder(home: Path, account: Account) -> Path:
+    """Create the server folder in the existing folder `home`, and return its real path.
 
-    Where we are root and the server's account cannot reach `home`, the room lies in the system's
-    state folder (/var/lib/kasparro) and `home/postgres` is a link to it: the modes of other
-    folders stay unchanged. Raises FolderUnusableError.
+    If we are root and the server's account cannot reach `home`, the server folder is created in
+    the system's state folder (/var/lib/kasparro) and `home/postgres` is a link to it, so that the
+    modes of other folders stay unchanged. Raises FolderUnusableError.
     """
-    room = home / "postgres"
+    server_folder = home / "postgres"
     if account.drops_root and not account.can_execute(home):
         _allow_passage(home, account)
-    if account.drops_root and not room.exists() and not account.can_execute(home):
-        room.unlink(missing_ok=True)  # a link whose target was removed
-        shelter = platformdirs.site_state_path("kasparro")
-        shelter.mkdir(mode=0o711, parents=True, exist_ok=True)
-        room.symlink_to(tempfile.mkdtemp(prefix="postgres-", dir=shelter))
-    room = room.resolve()
-    account.make_private(room)
-    if not account.can_execute(room):
-        raise FolderUnusableError(folder=room, reason=f"user {account.uid} cannot enter it")
-    return room
+    if account.drops_root and not server_folder.exists() and not account.can_execute(home):
+        server_folder.unlink(missing_ok=True)  # a link whose target was removed
+        system_folder = platformdirs.site_state_path("kasparro")
+        system_folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        server_folder.symlink_to(tempfile.mkdtemp(prefix="postgres-", dir=system_folder))
+    server_folder = server_folder.resolve()
+    account.make_private(server_folder)
+    if not account.can_execute(server_folder):
+        raise FolderUnusableError(
+            folder=server_folder, reason=f"user {account.uid} cannot enter it"
+        )
+    return server_folder
 
 
-def make_socket_folder(room: Path, account: Account) -> Path:
-    """Create the folder of the socket for the server's account and root alone, and return it.
+def make_socket_folder(server_folder: Path, account: Account) -> Path:
+    """Create the folder of the socket, for the server's account and root only, and return it.
 
-    Where the room's path is not suitable for a socket, the folder lies among the system's
-    temporary files, with a name derived from that path. Raises SocketFolderError.
+    If the server folder's path is not suitable for a socket, the folder is created among the
+    system's temporary files, with a name derived from that path. Raises SocketFolderError.
     """
-    run = room / "run"
+    run = server_folder / "run"
     if _fits(run):
         account.make_private(run)
         return run
-    folder = Path(
-        tempfile.gettempdir(), f"kasparro-{hashlib.sha256(os.fsencode(room)).hexdigest()[:12]}"
-    )
+    digest = hashlib.sha256(os.fsencode(server_folder)).hexdigest()
+    folder = Path(tempfile.gettempdir(), f"kasparro-{digest[:12]}")
     if not _fits(folder) or not account.can_execute(folder.parent):
         raise SocketFolderError(
             folder=run,

@@ -1,4 +1,4 @@
-"""The lock of a state folder's server: one process at a time may run it."""
+"""The lock of a state folder: only one process at a time may run its server."""
 
 import fcntl
 import os
@@ -38,7 +38,7 @@ class HomeLock:
         self._file = lock
 
     def release(self) -> None:
-        """Give the lock back, where this process has it."""
+        """Release the lock if this process has it."""
         if self._file is not None:
             self._file.close()
             self._file = None

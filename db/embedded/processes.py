@@ -1,4 +1,4 @@
-"""Find, watch and end a postmaster: ours, or one that a killed Kasparro left running."""
+"""Finds, watches and ends a postmaster: ours, or one that a killed Kasparro left running."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ _STOP_SIGNALS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL,
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Return whether this process runs; a zombie, or a later process with its id, does not."""
+    """Return whether this process runs; False for a zombie or a later process with its id."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -23,7 +23,7 @@ def is_alive(process: psutil.Process) -> bool:
 def find_postmaster(data: Path) -> psutil.Process | None:
     """Return the postmaster that serves `data`: postmaster.pid and the command line must agree.
 
-    The process id alone proves nothing: after a crash it may belong to any other program.
+    The process id is not enough: after a crash it may belong to another program.
     """
     try:
         process = psutil.Process(int((data / "postmaster.pid").read_bytes().split(b"\n", 1)[0]))

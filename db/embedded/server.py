@@ -1,4 +1,4 @@
-"""The embedded server: start, wait, stop, and start again after a kill of either side."""
+"""The embedded server: start, wait, stop, and recovery after either process was killed."""
 
 import asyncio
 import contextlib
@@ -26,10 +26,10 @@ from db.embedded.database import CONNECT_TIMEOUT_SECONDS, DATABASE, prepare_data
 from db.embedded.errors import FolderUnusableError, ServerFailedError
 from db.embedded.folders import (
     PORT,
+    create_server_folder,
     make_home,
-    make_room,
     make_socket_folder,
-    remove_room,
+    remove_server_folder,
     url_file,
 )
 from db.embedded.home_lock import HomeLock
@@ -60,7 +60,7 @@ _ORPHANS_TIMEOUT_SECONDS = 60.0
 _ORPHAN_ERRORS = (
     # Backends end some time after their postmaster.
     "pre-existing shared memory block",
-    # A postmaster that had not written this file yet when we looked for it.
+    # A postmaster that wrote this file only after we had looked for it.
     'lock file "postmaster.pid" already exists',
 )
 _CONNECT_ERRORS = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
@@ -68,8 +68,8 @@ _CONNECT_ERRORS = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConne
 log = logging.getLogger(__name__)
 
 
-class _SocketAddress(msgspec.Struct, frozen=True):
-    """The account, the folders and the socket of a start."""
+class _ServerPaths(msgspec.Struct, frozen=True):
+    """The account of the server, and the paths of its programs, data and socket."""
 
     account: Account
     programs: Path
@@ -81,7 +81,7 @@ class _SocketAddress(msgspec.Struct, frozen=True):
 
 
 class EmbeddedPostgres:
-    """A private PostgreSQL in `home` while the `async with` lasts; `settings` override SETTINGS.
+    """A private PostgreSQL in `home` inside an `async with`; `settings` override SETTINGS.
 
     `programs` chooses between the system's PostgreSQL and the wheel's. One process at a time may
     use a home. `start` and `stop` may also be called directly, each more than once.
@@ -99,7 +99,7 @@ class EmbeddedPostgres:
         self._lock = HomeLock(self.home)
         self._log = ServerLog(self.home / "postgres.log")
         self._process: psutil.Popen | None = None
-        self._place: _SocketAddress | None = None
+        self._paths: _ServerPaths | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -119,9 +119,9 @@ class EmbeddedPostgres:
 
         Raises RuntimeError before the first start.
         """
-        if self._place is None:
+        if self._paths is None:
             raise RuntimeError("the server was never started")
-        return self._place.dsn(DATABASE)
+        return self._paths.dsn(DATABASE)
 
     @property
     def pid(self) -> int | None:
@@ -136,9 +136,9 @@ class EmbeddedPostgres:
         if self._process is not None and self._process.poll() is None:
             return self.dsn
         try:
-            place = self._place = await anyio.to_thread.run_sync(self._prepare)
-            await self._end_orphan(place)
-            connection = await self._launch(place)
+            paths = self._paths = await anyio.to_thread.run_sync(self._prepare)
+            await self._end_orphan(paths)
+            connection = await self._launch(paths)
             try:
                 await prepare_database(connection, self.dsn)
             except Exception as error:
@@ -161,7 +161,7 @@ class EmbeddedPostgres:
         return process.wait()
 
     async def stop(self) -> None:
-        """End the server and release its home; also when cancelled, or when nothing was started."""
+        """End the server and release its home, even if cancelled or not started."""
         with anyio.CancelScope(shield=True):
             if self._process is not None:
                 await processes.end(self._process)
@@ -169,11 +169,11 @@ class EmbeddedPostgres:
                 self._process = None
         if self._lock.is_held:
             url_file(self.home).unlink(missing_ok=True)
-            if self._place is not None:
-                processes.sweep_sockets(self._place.sockets)
+            if self._paths is not None:
+                processes.sweep_sockets(self._paths.sockets)
                 # Best effort: the folder may lie among temporary files.
                 with contextlib.suppress(OSError):
-                    self._place.sockets.rmdir()
+                    self._paths.sockets.rmdir()
             self._lock.release()
 
     async def remove(self) -> None:
@@ -186,7 +186,7 @@ class EmbeddedPostgres:
             orphan = processes.find_postmaster((self.home / "postgres").resolve() / "data")
             if orphan is not None:
                 await processes.end(orphan)
-            await anyio.to_thread.run_sync(remove_room, self.home)
+            await anyio.to_thread.run_sync(remove_server_folder, self.home)
             for name in ("postgres.log", "postgres.log.1", "postgres.lock"):
                 (self.home / name).unlink(missing_ok=True)
         except OSError as error:
@@ -196,54 +196,54 @@ class EmbeddedPostgres:
         finally:
             await self.stop()
 
-    def _prepare(self) -> _SocketAddress:
+    def _prepare(self) -> _ServerPaths:
         """Prepare the files that a start needs. Raises EmbeddedPostgresError."""
         try:
             make_home(self.home)
             self._lock.acquire()
             account = server_account(self.home / "postgres" / "data")
-            room = make_room(self.home, account)
-            place = _SocketAddress(
+            server_folder = create_server_folder(self.home, account)
+            paths = _ServerPaths(
                 account,
-                programs_for(account, room, self._programs),
-                room / "data",
-                make_socket_folder(room, account),
+                programs_for(account, server_folder, self._programs),
+                server_folder / "data",
+                make_socket_folder(server_folder, account),
             )
             prepare_data(
-                place.data, place.programs, account, durable=self._settings.get("fsync") != "off"
+                paths.data, paths.programs, account, durable=self._settings.get("fsync") != "off"
             )
         except OSError as error:
             folder = error.filename or self.home
             raise FolderUnusableError(folder=folder, reason=error.strerror or str(error)) from error
-        return place
+        return paths
 
-    async def _end_orphan(self, place: _SocketAddress) -> None:
-        """End the server of a killed Kasparro: it has old settings, and we could not reap it."""
-        orphan = processes.find_postmaster(place.data)
+    async def _end_orphan(self, paths: _ServerPaths) -> None:
+        """End the server of a killed Kasparro: it has old settings and is not our child."""
+        orphan = processes.find_postmaster(paths.data)
         if orphan is not None:
             log.warning(
                 "ending the PostgreSQL that an earlier run left behind (process %s)", orphan.pid
             )
             await processes.end(orphan)
-        processes.clear_stale(place.data, place.sockets)
+        processes.clear_stale(paths.data, paths.sockets)
 
-    async def _launch(self, place: _SocketAddress) -> Connection:
+    async def _launch(self, paths: _ServerPaths) -> Connection:
         """Start the postmaster and return the first connection that it accepts.
 
         Raises ServerFailedError.
         """
         clock = asyncio.get_running_loop().time
         started = clock()
-        self._process = self._spawn(place)
+        self._process = self._spawn(paths)
         while True:
             try:
-                return await asyncpg.connect(place.dsn("postgres"), timeout=CONNECT_TIMEOUT_SECONDS)
+                return await asyncpg.connect(paths.dsn("postgres"), timeout=CONNECT_TIMEOUT_SECONDS)
             except _CONNECT_ERRORS as error:
                 waited_seconds = clock() - started
                 if self._process.poll() is not None:
                     self._check_retry(self._process.pid, waited_seconds)
-                    await self._end_orphan(place)
-                    self._process = self._spawn(place)
+                    await self._end_orphan(paths)
+                    self._process = self._spawn(paths)
                 elif waited_seconds > START_TIMEOUT_SECONDS:
                     raise ServerFailedError(
                         reason=f"no answer: {error}", log=self._log.path
@@ -258,18 +258,18 @@ class EmbeddedPostgres:
         ):
             raise ServerFailedError(reason=message, log=self._log.path)
 
-    def _spawn(self, place: _SocketAddress) -> psutil.Popen:
-        settings = self._settings | {"unix_socket_directories": str(place.sockets)}
+    def _spawn(self, paths: _ServerPaths) -> psutil.Popen:
+        settings = self._settings | {"unix_socket_directories": str(paths.sockets)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self._log.open() as output:
             return psutil.Popen(
-                [place.programs / "postgres", "-D", place.data, *options],
+                [paths.programs / "postgres", "-D", paths.data, *options],
                 cwd="/",
                 env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C in the terminal is for us: PostgreSQL stops after its clients.
+                # Ctrl-C in the terminal must not reach PostgreSQL, which stops after its clients.
                 start_new_session=True,
-                **place.account.popen_options(),
+                **paths.account.popen_options(),
             )

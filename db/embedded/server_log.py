@@ -1,4 +1,4 @@
-"""The log file of the embedded server: made private, rotated, and read after a failed start."""
+"""The log file of the embedded server: private, rotated, and read after a failed start."""
 
 from pathlib import Path
 from typing import IO
@@ -7,7 +7,7 @@ _LIMIT_BYTES = 10_000_000
 
 
 class ServerLog:
-    """The file `path`, and where in it the newest postmaster started to write."""
+    """The file `path`, and the offset where the newest postmaster started to write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

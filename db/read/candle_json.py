@@ -26,8 +26,7 @@ _POINTS = """
     SELECT
         date_bin($4::interval, at, 'epoch') AS start, (array_agg(price_usd ORDER BY at))[1] AS open,
         max(price_usd) AS high, min(price_usd) AS low,
-            (array_agg(price_usd ORDER BY at DESC))[1] AS close,
-        count(*) AS samples
+        (array_agg(price_usd ORDER BY at DESC))[1] AS close, count(*) AS samples
     FROM price_points
     WHERE ticker = k.ticker AND at >= $2 AND at < $3
     GROUP BY date_bin($4::interval, at, 'epoch')
@@ -40,9 +39,8 @@ _STORED = """
 _ROLLED = """
     SELECT
         date_bin($4::interval, c.start, '1970-01-05T00:00:00Z') AS start,
-            (array_agg(open ORDER BY c.start))[1] AS open,
-        max(high) AS high, min(low) AS low, (array_agg(close ORDER BY c.start DESC))[1] AS close,
-        sum(samples) AS samples
+        (array_agg(open ORDER BY c.start))[1] AS open, max(high) AS high, min(low) AS low,
+        (array_agg(close ORDER BY c.start DESC))[1] AS close, sum(samples) AS samples
     FROM candles AS c
     WHERE ticker = k.ticker AND c.start >= $2 AND c.start < $3 AND interval = $5
     GROUP BY date_bin($4::interval, c.start, '1970-01-05T00:00:00Z')

@@ -14,8 +14,8 @@ _POINTS = """
 SELECT
     ticker, date_bin($4::interval, at, 'epoch') AS start,
     (array_agg(price_usd ORDER BY at))[1]::text AS open, max(price_usd)::text AS high,
-        min(price_usd)::text AS low,
-    (array_agg(price_usd ORDER BY at DESC))[1]::text AS close, count(*)::integer AS samples
+    min(price_usd)::text AS low, (array_agg(price_usd ORDER BY at DESC))[1]::text AS close,
+    count(*)::integer AS samples
 FROM price_points
 WHERE ticker = ANY ($1::text[]) AND at >= $2 AND at < $3
 GROUP BY ticker, start
@@ -35,8 +35,8 @@ _ROLLED = """
 SELECT
     ticker, date_bin($4::interval, start, '1970-01-05T00:00:00Z') AS begins,
     (array_agg(open ORDER BY start))[1]::text AS open, max(high)::text AS high,
-        min(low)::text AS low,
-    (array_agg(close ORDER BY start DESC))[1]::text AS close, sum(samples)::integer AS samples
+    min(low)::text AS low, (array_agg(close ORDER BY start DESC))[1]::text AS close,
+    sum(samples)::integer AS samples
 FROM candles
 WHERE ticker = ANY ($1::text[]) AND interval = $5 AND start >= $2 AND start < $3
 GROUP BY ticker, begins

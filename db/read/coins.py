@@ -22,7 +22,7 @@ from db.read.keyset import (
 )
 
 WIDE_SPREAD_PERCENT = 3
-"""Fresh prices that lie further apart than this are a dispute."""
+"""A larger spread of fresh prices, in per cent, is a dispute."""
 
 _IS_STALE = "(n.stale_at < now())"
 # The same as a range, which the index by market cap can answer in a generic plan.
@@ -126,8 +126,9 @@ NO_FILTER = CoinFilter()
 _BY_TICKERS = COINS.select("WHERE n.ticker = ANY ($1::text[])")
 WITH_IDS = """
 WHERE n.id = ANY ($1::text[]) AND (
-    n.ticker = ANY (ARRAY(SELECT upper(substr(id, length('merged_') + 1))
-        FROM unnest($1::text[]) AS given (id)))
+    n.ticker = ANY (ARRAY(
+        SELECT upper(substr(id, length('merged_') + 1)) FROM unnest($1::text[]) AS given (id)
+    ))
     OR n.id = ANY ($1::text[]) AND n.ticker <> upper(lower(n.ticker))
 )
 """

@@ -15,7 +15,7 @@ def as_float(column: str) -> str:
 def search_condition(ticker: str, name: str) -> str:
     """Return the condition that a ticker, or a word of a name, begins with the parameter `{}`.
 
-    Words are parted by blanks and by punctuation; what is searched for may hold punctuation, too.
+    Words are separated by blanks and punctuation; the parameter may contain punctuation, too.
     """
     words = f"translate(lower({name}), '-_/.,:;()[]', '           ')"
     return (

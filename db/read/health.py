@@ -10,14 +10,19 @@ from db.read.runs import RunRow
 from db.read.stats import last_failure, last_success
 
 _LAST_RUN = """
-SELECT finished_at, status FROM etl_runs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC,
-    id DESC LIMIT 1
+SELECT finished_at, status
+FROM etl_runs
+WHERE finished_at IS NOT NULL
+ORDER BY finished_at DESC, id DESC
+LIMIT 1
 """
 # Data is fresh if an enabled source was read within three poll intervals, even without changes.
 _FRESHNESS = """
-SELECT max(r.finished_at) AS read_at,
-    coalesce(bool_or(r.finished_at > $1::timestamptz - make_interval(secs => 3 * s.poll_seconds)),
-        false) AS fresh
+SELECT
+    max(r.finished_at) AS read_at,
+    coalesce(
+        bool_or(r.finished_at > $1::timestamptz - make_interval(secs => 3 * s.poll_seconds)), false
+    ) AS fresh
 FROM sources AS s
 CROSS JOIN LATERAL (
     SELECT finished_at FROM etl_runs

@@ -1,4 +1,4 @@
-"""Reading listings: pages, single ones, those of tickers, and their newest raw payloads."""
+"""Reads listings: pages, by key, by ticker, and their newest raw payloads."""
 
 import datetime
 from collections import defaultdict
@@ -114,7 +114,7 @@ def listings_by_key_statement(query: PageQuery) -> str:
 
 
 def listings_of_tickers_statement(query: PageQuery) -> str:
-    """Return the statement for the listings of some tickers, greatest market cap first."""
+    """Return the statement for the listings of some tickers, largest market cap first."""
     listings = query.select(
         "WHERE l.ticker = k.ticker AND l.contributes = $2"
         " ORDER BY l.market_cap_usd DESC NULLS LAST, l.source, l.external_id"
@@ -187,7 +187,7 @@ async def listings_by_key(
 async def listings_of_tickers(
     connection: Connection, tickers: Sequence[str], *, contributing: bool
 ) -> dict[str, list[ListingRow]]:
-    """Return the contributing listings of each ticker, or the rivals; greatest market cap first."""
+    """Return the contributing listings of each ticker, or the rivals; largest market cap first."""
     listings: defaultdict[str, list[ListingRow]] = defaultdict(list)
     for record in await connection.fetch(_OF_TICKERS, tickers, contributing):
         row = ListingRow(*record)

@@ -14,8 +14,7 @@ _WORST = """
 WITH coin AS MATERIALIZED (
     SELECT
         n.ticker, n.name, n.source, n.created_at, n.price_spread_percent, n.rival_count,
-            n.market_cap_usd,
-        n.stale_at < $1 AS stale
+        n.market_cap_usd, n.stale_at < $1 AS stale
     FROM normalized_records AS n
 ),
 placed AS (
@@ -46,8 +45,7 @@ worst AS (
 )
 SELECT
     c.ticker, c.name, (ARRAY['spread', 'stale', 'rivals'])[w.kind] AS flaw, c.price_spread_percent,
-        c.source,
-    c.created_at AS observed_at, c.rival_count
+    c.source, c.created_at AS observed_at, c.rival_count
 FROM worst AS w JOIN coin AS c ON c.ticker = w.ticker
 ORDER BY w.place, w.kind
 LIMIT $2

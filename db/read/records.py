@@ -7,7 +7,7 @@ import msgspec
 
 from db.connect.types import Connection
 
-# Greatest market cap first, unknown ones last, then by ticker. Both branches scan the index
+# Largest market cap first, unknown ones last, then by ticker. Both branches scan the index
 # normalized_records_by_market_cap from the start of the page, and stop after the needed rows.
 _PAGE = """
 WITH page AS (
@@ -15,7 +15,7 @@ WITH page AS (
      WHERE market_cap_usd <= $1 AND (market_cap_usd < $1 OR ticker > $2)
        AND ($3::text IS NULL OR ticker = $3) AND ($4::text IS NULL OR source = $4)
        AND ($5::timestamptz IS NULL OR created_at >= $5)
-           AND ($6::timestamptz IS NULL OR created_at <= $6)
+       AND ($6::timestamptz IS NULL OR created_at <= $6)
      ORDER BY market_cap_usd DESC NULLS LAST, ticker
      LIMIT $7::bigint + $8::bigint)
     UNION ALL
@@ -23,7 +23,7 @@ WITH page AS (
      WHERE market_cap_usd IS NULL AND ($1 IS NOT NULL OR ticker > $2)
        AND ($3::text IS NULL OR ticker = $3) AND ($4::text IS NULL OR source = $4)
        AND ($5::timestamptz IS NULL OR created_at >= $5)
-           AND ($6::timestamptz IS NULL OR created_at <= $6)
+       AND ($6::timestamptz IS NULL OR created_at <= $6)
      ORDER BY market_cap_usd DESC NULLS LAST, ticker
      LIMIT $7::bigint + $8::bigint)
     ORDER BY market_cap_usd DESC NULLS LAST, ticker
@@ -32,14 +32,14 @@ WITH page AS (
     SELECT count(*) AS total FROM normalized_records
     WHERE ($3::text IS NULL OR ticker = $3) AND ($4::text IS NULL OR source = $4)
       AND ($5::timestamptz IS NULL OR created_at >= $5)
-          AND ($6::timestamptz IS NULL OR created_at <= $6)
+      AND ($6::timestamptz IS NULL OR created_at <= $6)
 )
 SELECT counted.total, page.ticker, page.market_cap_usd,
     CASE WHEN page.ticker IS NOT NULL THEN (
         SELECT row_to_json(r) FROM (
-            SELECT page.id, page.ticker, page.name, page.price_usd, page.market_cap_usd,
-                page.volume_24h_usd,
-                page.percent_change_24h, page.source,
+            SELECT
+                page.id, page.ticker, page.name, page.price_usd, page.market_cap_usd,
+                page.volume_24h_usd, page.percent_change_24h, page.source,
                 to_char(page.created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
                 to_char(page.ingested_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS ingested_at
         ) AS r

@@ -1,4 +1,4 @@
-"""How much a database holds, how fast it grows, and what that comes to at a given retention."""
+"""The size of a database, its growth, and a forecast of its size for a retention."""
 
 import datetime
 
@@ -8,14 +8,14 @@ from db.connect.types import Connection
 from db.schema.partitions import Retention, width_of
 
 WINDOW = datetime.timedelta(hours=3)
-"""What growth is measured over, at most; events are kept for a day."""
+"""The longest period over which growth is measured; events are stored for a day."""
 SHORTEST = datetime.timedelta(minutes=2)
-"""What was measured for less than that is chance."""
+"""The shortest period over which growth is measured; a shorter one is not reliable."""
 
 _CANDLES_A_DAY = 24 + 1
 _HOUR = datetime.timedelta(hours=1)
 
-# reltuples is what the last ANALYZE found, n_live_tup what was counted since the last crash.
+# reltuples is the count of the last ANALYZE, n_live_tup the count since the last crash.
 _PART = """
 SELECT
     coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS bytes,
@@ -31,8 +31,11 @@ _DATABASE = "SELECT pg_database_size(current_database())"
 _GROWTH = """
 SELECT
     clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured, payloads,
-    (SELECT coalesce(sum(cardinality(tickers)), 0) FROM events
-        WHERE at > clock_timestamp() - $1::interval) AS points
+    (
+        SELECT coalesce(sum(cardinality(tickers)), 0)
+        FROM events
+        WHERE at > clock_timestamp() - $1::interval
+    ) AS points
 FROM (
     SELECT min(started_at) AS began_at, coalesce(sum(changed), 0) AS payloads
     FROM etl_runs
@@ -50,12 +53,12 @@ class TableSize(msgspec.Struct, frozen=True):
 
     @property
     def row_bytes(self) -> float:
-        """What a row takes; 0 where there is none."""
+        """The bytes of a row; 0 without rows."""
         return self.bytes / self.rows if self.rows else 0.0
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """What a database holds."""
+    """The sizes of a database and its tables."""
 
     database_bytes: int
     raw: TableSize
@@ -66,12 +69,12 @@ class Sizes(msgspec.Struct, frozen=True):
 
     @property
     def history_bytes(self) -> int:
-        """What points and candles take."""
+        """The bytes of points and candles."""
         return self.points.bytes + self.candles.bytes
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """How many payloads and points came within the time that was `measured`."""
+    """The number of payloads and points that arrived within the time `measured`."""
 
     measured: datetime.timedelta
     payloads: int
@@ -79,7 +82,7 @@ class Growth(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """The size of a database whose rows fill the retention, and its present growth."""
+    """The size of a database when its rows fill the retention, and its current growth."""
 
     raw_bytes: float
     history_bytes: float
@@ -88,7 +91,7 @@ class Forecast(msgspec.Struct, frozen=True):
 
 
 async def read_sizes(connection: Connection) -> Sizes:
-    """Read what the database holds."""
+    """Read the sizes of the database."""
     return Sizes(
         database_bytes=await connection.fetchval(_DATABASE),
         raw=await _read_part(connection, "raw_api_records", "raw_csv_records"),
@@ -106,16 +109,16 @@ async def _read_part(connection: Connection, *tables: str) -> TableSize:
 
 
 async def read_growth(connection: Connection) -> Growth | None:
-    """Read what came within WINDOW; None where nothing ran."""
+    """Read the growth within WINDOW; None without a run."""
     row = await connection.fetchrow(_GROWTH, WINDOW)
     return None if row is None else Growth(**row)
 
 
 def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forecast | None:
-    """Return what that comes to; None where too little was measured.
+    """Return the forecast; None if growth was measured for too short a time.
 
-    A partition goes once its last row is too old, so its first one stays for its width more. Each
-    listing's newest payload stays whatever its age.
+    A partition is dropped when its last row has expired, so its first row stays longer, by the
+    width of the partition. The newest payload of each listing never expires.
     """
     if growth is None or growth.measured < SHORTEST:
         return None

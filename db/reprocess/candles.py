@@ -8,29 +8,28 @@ from db.reprocess.changes import Change, read_changes, with_counts
 
 _FIND = """
 INSERT INTO reprocess_buckets (ticker, interval, start, ends_at)
-SELECT DISTINCT ticker, unit.interval, date_bin(width, at, 'epoch'),
-    date_bin(width, at, 'epoch') + width
-FROM reprocess_point_changes, (VALUES ('H1', interval '1 hour'),
-    ('D1', interval '1 day')) AS unit (interval, width)
+SELECT DISTINCT
+    ticker, unit.interval, date_bin(width, at, 'epoch'), date_bin(width, at, 'epoch') + width
+FROM reprocess_point_changes,
+    (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
 ON CONFLICT DO NOTHING
 """
 _ANALYZE = "ANALYZE reprocess_buckets"
 _COMPARE = """
 WITH bucket AS MATERIALIZED (
-    SELECT ticker, interval, start, ends_at FROM reprocess_buckets WHERE ticker = ANY ($1::text[])
-        AND ends_at <= $2
+    SELECT ticker, interval, start, ends_at
+    FROM reprocess_buckets
+    WHERE ticker = ANY ($1::text[]) AND ends_at <= $2
 ),
 candle AS MATERIALIZED (
     SELECT
-        b.ticker, b.interval, b.start,
-        (array_agg(p.price_usd ORDER BY p.at))[1] AS open, max(p.price_usd) AS high,
-            min(p.price_usd) AS low,
+        b.ticker, b.interval, b.start, (array_agg(p.price_usd ORDER BY p.at))[1] AS open,
+        max(p.price_usd) AS high, min(p.price_usd) AS low,
         (array_agg(p.price_usd ORDER BY p.at DESC))[1] AS close, min(p.at) AS open_at,
-            max(p.at) AS close_at,
-        count(*)::integer AS samples
+        max(p.at) AS close_at, count(*)::integer AS samples
     FROM bucket AS b
-    JOIN price_points AS p ON p.ticker = b.ticker AND date_bin(b.ends_at - b.start, p.at,
-        'epoch') = b.start
+    JOIN price_points AS p
+        ON p.ticker = b.ticker AND date_bin(b.ends_at - b.start, p.at, 'epoch') = b.start
     WHERE p.ticker = ANY ($1::text[])
       AND p.at >= (SELECT min(start) FROM bucket) AND p.at < (SELECT max(ends_at) FROM bucket)
     GROUP BY b.ticker, b.interval, b.start
@@ -43,8 +42,7 @@ before AS MATERIALIZED (
 )
 INSERT INTO reprocess_candle_changes (
     ticker, interval, start, old_open, old_high, old_low, old_close, old_open_at, old_close_at,
-        old_samples,
-    open, high, low, close, open_at, close_at, samples
+    old_samples, open, high, low, close, open_at, close_at, samples
 )
 SELECT
     ticker, interval, start, b.open, b.high, b.low, b.close, b.open_at, b.close_at, b.samples,
@@ -61,30 +59,31 @@ WITH change AS MATERIALIZED (
 ),
 updated AS (
     UPDATE candles AS c
-    SET open = n.open, high = n.high, low = n.low, close = n.close, open_at = n.open_at,
-        close_at = n.close_at,
-        samples = n.samples
+    SET
+        open = n.open, high = n.high, low = n.low, close = n.close, open_at = n.open_at,
+        close_at = n.close_at, samples = n.samples
     FROM change AS n
-    WHERE c.ticker = ANY ($1::text[]) AND c.ticker = n.ticker AND c.interval = n.interval
-        AND c.start = n.start
+    WHERE c.ticker = ANY ($1::text[])
+      AND c.ticker = n.ticker AND c.interval = n.interval AND c.start = n.start
       AND n.samples IS NOT NULL
-      AND (c.open, c.high, c.low, c.close, c.open_at, c.close_at, c.samples)
-        = (n.old_open, n.old_high, n.old_low, n.old_close, n.old_open_at, n.old_close_at,
-            n.old_samples)
+      AND (c.open, c.high, c.low, c.close, c.open_at, c.close_at, c.samples) = (
+        n.old_open, n.old_high, n.old_low, n.old_close, n.old_open_at, n.old_close_at, n.old_samples
+      )
     RETURNING 1
 ),
 removed AS (
     DELETE FROM candles AS c
     USING change AS n
-    WHERE c.ticker = ANY ($1::text[]) AND c.ticker = n.ticker AND c.interval = n.interval
-        AND c.start = n.start
-      AND n.samples IS NULL AND (c.open_at, c.close_at, c.samples) = (n.old_open_at, n.old_close_at,
-          n.old_samples)
+    WHERE c.ticker = ANY ($1::text[])
+      AND c.ticker = n.ticker AND c.interval = n.interval AND c.start = n.start
+      AND n.samples IS NULL
+      AND (c.open_at, c.close_at, c.samples) = (n.old_open_at, n.old_close_at, n.old_samples)
     RETURNING 1
 ),
 added AS (
-    INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at,
-        samples)
+    INSERT INTO candles (
+        ticker, interval, start, open, high, low, close, open_at, close_at, samples
+    )
     SELECT ticker, interval, start, open, high, low, close, open_at, close_at, samples
     FROM change
     WHERE old_samples IS NULL
@@ -98,9 +97,8 @@ SELECT (SELECT count(*) FROM change)
 _REPORT = with_counts("""
 WITH difference AS (
     SELECT
-        ticker || ' ' || interval || ' ' || start AS id, CASE WHEN samples IS NULL THEN '(removed)'
-            ELSE '(added)' END
-            AS field,
+        ticker || ' ' || interval || ' ' || start AS id,
+        CASE WHEN samples IS NULL THEN '(removed)' ELSE '(added)' END AS field,
         old_close::text AS old, close::text AS new
     FROM reprocess_candle_changes
     WHERE samples IS NULL OR old_samples IS NULL

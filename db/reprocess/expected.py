@@ -47,8 +47,8 @@ WITH speaker AS MATERIALIZED (
     WHERE l.contributes AND l.ticker = ANY ($1::text[])
     ORDER BY
         l.ticker, l.source, l.active DESC,
-            coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST,
-        l.rank NULLS LAST, l.observed_at DESC, l.external_id
+        coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST, l.rank NULLS LAST,
+        l.observed_at DESC, l.external_id
 ),
 place AS MATERIALIZED (
     SELECT name AS source, 1000 - row_number() OVER (ORDER BY priority, name) AS place FROM sources
@@ -56,8 +56,8 @@ place AS MATERIALIZED (
 version AS MATERIALIZED (
     SELECT
         s.ticker, v.source, v.ingested_at AS arrived_at, v.observed_at AS at, v.price_usd,
-            v.market_cap_usd,
-        v.volume_24h_usd, v.content_hash, v.ingested_at >= $2 AS covered, v.has_own_time
+        v.market_cap_usd, v.volume_24h_usd, v.content_hash, v.ingested_at >= $2 AS covered,
+        v.has_own_time
     FROM speaker AS s
     JOIN reprocess_versions AS v ON v.source = s.source AND v.external_id = s.external_id
         AND v.ticker = s.ticker
@@ -70,8 +70,10 @@ rival AS MATERIALIZED (
     SELECT l.ticker, l.source, l.external_id
     FROM listings AS l
     WHERE NOT l.contributes AND l.ticker = ANY ($1::text[])
-      AND NOT EXISTS (SELECT FROM reprocess_owned AS o WHERE o.source = l.source
-          AND o.external_id = l.external_id)
+      AND NOT EXISTS (
+        SELECT FROM reprocess_owned AS o
+        WHERE o.source = l.source AND o.external_id = l.external_id
+      )
 ),
 settled AS MATERIALIZED (
     SELECT r.ticker
@@ -93,8 +95,9 @@ settled AS MATERIALIZED (
         WHERE l.ticker = ANY ($1::text[])
             AND (w.source IS NOT NULL OR l.contributes <> (o.source IS NOT NULL))
         UNION
-        SELECT v.ticker FROM reprocess_versions AS v WHERE v.rejection_id IS NOT NULL
-            AND v.error IS NULL
+        SELECT v.ticker
+        FROM reprocess_versions AS v
+        WHERE v.rejection_id IS NOT NULL AND v.error IS NULL
     )
 ),
 said AS (
@@ -102,25 +105,26 @@ said AS (
     UNION ALL
     SELECT
         p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd,
-            ''::bytea, false, true,
-        false
+        ''::bytea, false, true, false
     FROM first AS f
     CROSS JOIN LATERAL (
-        SELECT * FROM price_points AS p WHERE p.ticker = f.ticker AND p.at < f.at ORDER BY p.at DESC
-            LIMIT 1
+        SELECT *
+        FROM price_points AS p
+        WHERE p.ticker = f.ticker AND p.at < f.at
+        ORDER BY p.at DESC
+        LIMIT 1
     ) AS p
     WHERE $4 = '-infinity'
     UNION ALL
     SELECT
         p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd,
-            ''::bytea, false, true,
-        false
+        ''::bytea, false, true, false
     FROM reprocess_last AS p
     WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity'
     UNION ALL
     SELECT
         p.ticker, p.source, p.at, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea,
-            false, true, false
+        false, true, false
     FROM price_points AS p
     JOIN first AS f ON f.ticker = p.ticker
     WHERE p.ticker = ANY ($1::text[]) AND p.at >= f.at AND p.at >= (SELECT min(at) FROM first)
@@ -132,9 +136,9 @@ arranged AS (
         CASE WHEN s.has_own_time THEN 4e18::bigint ELSE 0 END
             + (extract(epoch FROM s.at) * 1000000)::bigint * 1000 + coalesce(p.place, 0) AS reach,
         lag(s.source) OVER by_arrival AS source_before,
-            lag(s.arrived_at) OVER by_arrival AS arrival_before,
+        lag(s.arrived_at) OVER by_arrival AS arrival_before,
         count(s.market_cap_usd) OVER by_arrival AS caps,
-            count(s.volume_24h_usd) OVER by_arrival AS volumes
+        count(s.volume_24h_usd) OVER by_arrival AS volumes
     FROM said AS s
     LEFT JOIN place AS p ON p.source = s.source
     WINDOW by_arrival AS (
@@ -170,8 +174,7 @@ leader AS (
 past AS (
     SELECT
         l.ticker, v.source, v.ingested_at AS arrived_at, v.observed_at AS at, v.price_usd,
-            v.market_cap_usd,
-        v.volume_24h_usd, v.external_id, v.ingested_at >= $2 AS covered
+        v.market_cap_usd, v.volume_24h_usd, v.external_id, v.ingested_at >= $2 AS covered
     FROM sources AS s
     JOIN listings AS l ON l.source = s.name AND l.contributes AND l.ticker = ANY ($1::text[])
     JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id
@@ -182,18 +185,18 @@ expected AS (
     SELECT
         ticker, at, price_usd, coalesce(market_cap_usd, last_cap) AS market_cap_usd,
         coalesce(volume_24h_usd, last_volume) AS volume_24h_usd, source, covered, arrived_at,
-            0 AS order_in_page,
-        '' AS external_id
+        0 AS order_in_page, '' AS external_id
     FROM leader
     WHERE is_read AND price_usd IS DISTINCT FROM price_before
     UNION ALL
     SELECT
         ticker, at, price_usd, market_cap_usd, volume_24h_usd, source, covered, arrived_at, 1,
-            external_id
+        external_id
     FROM past
 )
-INSERT INTO reprocess_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source,
-    covered)
+INSERT INTO reprocess_points (
+    ticker, at, price_usd, market_cap_usd, volume_24h_usd, source, covered
+)
 SELECT DISTINCT ON (ticker, at)
     ticker, at, price_usd, market_cap_usd, volume_24h_usd, source,
     covered AND ticker NOT IN (SELECT ticker FROM settled)

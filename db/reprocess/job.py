@@ -51,8 +51,9 @@ ON CONFLICT DO NOTHING
 # The code that read the oldest payloads is unknown: readers were not recorded then.
 _READ_BY_OTHER_CODE = """
 WITH reader AS (
-    SELECT arrived_from, lead(arrived_from, 1,
-        'infinity') OVER (ORDER BY arrived_from) AS arrived_to, code
+    SELECT
+        arrived_from, lead(arrived_from, 1, 'infinity') OVER (ORDER BY arrived_from) AS arrived_to,
+        code
     FROM raw_readers
     WHERE source = $1
 )

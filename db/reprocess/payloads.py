@@ -8,7 +8,7 @@ import msgspec
 from db.connect.types import Connection
 from db.reprocess.job import BEGINNING
 
-# Payloads are staged in the order of this key: reading resumes after the greatest one.
+# Payloads are staged in the order of this key: reading resumes after the last one.
 _POSITION = """
 SELECT external_id, ingested_at, content_hash
 FROM reprocess_versions
@@ -17,14 +17,15 @@ ORDER BY external_id DESC, ingested_at DESC, content_hash DESC
 LIMIT 1
 """
 _READ = """
-SELECT r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at),
-    r.payload
+SELECT
+    r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at), r.payload
 FROM raw_api_records AS r
-WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3
-    AND (r.ingested_at > $4 OR $4 IS NULL)
+WHERE r.source = $1
+  AND r.ingested_at >= $2 AND r.ingested_at <= $3 AND (r.ingested_at > $4 OR $4 IS NULL)
   AND (r.external_id, r.ingested_at, r.content_hash) > ($5, $6, $7)
-  AND ($8 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source
-      AND n.external_id = r.external_id))
+  AND ($8 OR EXISTS (
+    SELECT FROM reprocess_needed AS n WHERE n.source = r.source AND n.external_id = r.external_id
+  ))
 ORDER BY r.external_id, r.ingested_at, r.content_hash
 LIMIT $9
 """
@@ -32,8 +33,9 @@ _COUNT = """
 SELECT count(*)
 FROM raw_api_records AS r
 WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3
-  AND ($4 OR EXISTS (SELECT FROM reprocess_needed AS n WHERE n.source = r.source
-      AND n.external_id = r.external_id))
+  AND ($4 OR EXISTS (
+    SELECT FROM reprocess_needed AS n WHERE n.source = r.source AND n.external_id = r.external_id
+  ))
 """
 _READ_REJECTED = """
 SELECT DISTINCT ON (r.external_id, r.payload) r.id, r.external_id, r.payload, r.rejected_at
@@ -98,7 +100,7 @@ async def count_payloads(
 
 
 async def position_of(connection: Connection, source: str) -> PayloadPosition:
-    """Return the greatest staged key of `source`."""
+    """Return the last staged key of `source`."""
     row = await connection.fetchrow(_POSITION, source)
     return PayloadPosition() if row is None else PayloadPosition(**row)
 

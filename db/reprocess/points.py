@@ -14,8 +14,8 @@ _COMPARE = """
 WITH version AS MATERIALIZED (
     SELECT
         v.ticker, v.source, v.observed_at AS at, v.price_usd, v.market_cap_usd, v.volume_24h_usd,
-        v.price_usd IS NOT NULL AND (l.contributes OR v.ticker <> l.ticker
-            OR o.source IS NULL) AS speaks
+        v.price_usd IS NOT NULL
+            AND (l.contributes OR v.ticker <> l.ticker OR o.source IS NULL) AS speaks
     FROM reprocess_versions AS v
     JOIN listings AS l ON l.source = v.source AND l.external_id = v.external_id
     LEFT JOIN reprocess_owned AS o ON o.source = v.source AND o.external_id = v.external_id
@@ -28,8 +28,8 @@ WITH version AS MATERIALIZED (
 ),
 moved AS MATERIALIZED (
     SELECT DISTINCT l.ticker
-    FROM listings AS l JOIN reprocess_rewritten AS w ON w.source = l.source
-        AND w.external_id = l.external_id
+    FROM listings AS l
+    JOIN reprocess_rewritten AS w ON w.source = l.source AND w.external_id = l.external_id
 ),
 wrong AS MATERIALIZED (
     SELECT
@@ -56,30 +56,38 @@ wrong AS MATERIALIZED (
 )
 INSERT INTO reprocess_point_changes (
     ticker, at, old_price_usd, old_market_cap_usd, old_volume_24h_usd, old_source, price_usd,
-        market_cap_usd,
-    volume_24h_usd, source
+    market_cap_usd, volume_24h_usd, source
 )
 SELECT
     w.ticker, w.at, w.price_usd, w.market_cap_usd, w.volume_24h_usd, w.source,
     CASE WHEN mended THEN coalesce(e.price_usd, w.price_usd) END,
-    CASE WHEN e.ticker IS NOT NULL THEN e.market_cap_usd WHEN mended
-        THEN coalesce(w.said_cap, w.market_cap_usd) END,
-    CASE WHEN e.ticker IS NOT NULL THEN e.volume_24h_usd WHEN mended
-        THEN coalesce(w.said_volume, w.volume_24h_usd) END,
+    CASE
+        WHEN e.ticker IS NOT NULL THEN e.market_cap_usd
+        WHEN mended THEN coalesce(w.said_cap, w.market_cap_usd)
+    END,
+    CASE
+        WHEN e.ticker IS NOT NULL THEN e.volume_24h_usd
+        WHEN mended THEN coalesce(w.said_volume, w.volume_24h_usd)
+    END,
     CASE WHEN mended THEN coalesce(e.source, w.source) END
 FROM wrong AS w
 LEFT JOIN reprocess_points AS e ON e.ticker = w.ticker AND e.at = w.at
 CROSS JOIN LATERAL (SELECT e.ticker IS NOT NULL OR w.right_price AS mended) AS m
 WHERE NOT mended OR (w.price_usd, w.market_cap_usd, w.volume_24h_usd, w.source) IS DISTINCT FROM (
     coalesce(e.price_usd, w.price_usd),
-    CASE WHEN e.ticker IS NULL THEN coalesce(w.said_cap, w.market_cap_usd) ELSE e.market_cap_usd
-        END,
-    CASE WHEN e.ticker IS NULL THEN coalesce(w.said_volume, w.volume_24h_usd) ELSE e.volume_24h_usd
-        END,
+    CASE
+        WHEN e.ticker IS NULL THEN coalesce(w.said_cap, w.market_cap_usd)
+        ELSE e.market_cap_usd
+    END,
+    CASE
+        WHEN e.ticker IS NULL THEN coalesce(w.said_volume, w.volume_24h_usd)
+        ELSE e.volume_24h_usd
+    END,
     coalesce(e.source, w.source)
 )
 UNION ALL
-SELECT e.ticker, e.at, NULL, NULL, NULL, NULL, e.price_usd, e.market_cap_usd, e.volume_24h_usd,
+SELECT
+    e.ticker, e.at, NULL, NULL, NULL, NULL, e.price_usd, e.market_cap_usd, e.volume_24h_usd,
     e.source
 FROM reprocess_points AS e
 LEFT JOIN price_points AS p ON p.ticker = e.ticker AND p.at = e.at
@@ -90,11 +98,12 @@ _ANALYZE = "ANALYZE reprocess_point_changes"
 
 _MEND = """
 UPDATE price_points AS p
-SET price_usd = c.price_usd, market_cap_usd = c.market_cap_usd, volume_24h_usd = c.volume_24h_usd,
+SET
+    price_usd = c.price_usd, market_cap_usd = c.market_cap_usd, volume_24h_usd = c.volume_24h_usd,
     source = c.source
 FROM reprocess_point_changes AS c
-WHERE c.ticker = ANY ($1::text[]) AND p.ticker = ANY ($1::text[]) AND p.ticker = c.ticker
-    AND p.at = c.at
+WHERE c.ticker = ANY ($1::text[]) AND p.ticker = ANY ($1::text[])
+  AND p.ticker = c.ticker AND p.at = c.at
   AND c.price_usd IS NOT NULL AND c.old_price_usd IS NOT NULL
 """
 _REMOVE = """
@@ -115,8 +124,8 @@ ON CONFLICT (ticker, at) DO NOTHING
 _REPORT = with_counts("""
 WITH difference AS (
     SELECT
-        ticker || ' ' || at AS id, CASE WHEN price_usd IS NULL THEN '(removed)' ELSE '(added)'
-            END AS field,
+        ticker || ' ' || at AS id,
+        CASE WHEN price_usd IS NULL THEN '(removed)' ELSE '(added)' END AS field,
         old_price_usd::text AS old, price_usd::text AS new
     FROM reprocess_point_changes
     WHERE price_usd IS NULL OR old_price_usd IS NULL

@@ -8,12 +8,12 @@ from db.reprocess.payloads import Kind, of_kind
 
 # A rejected record that is readable now becomes a payload, unless it arrived again and is one.
 _KEEP_RETRIED = """
-INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
-    content_hash)
+INSERT INTO raw_api_records (
+    source, external_id, payload, ingested_at, fetched_at, run_id, content_hash
+)
 SELECT
     v.source, v.external_id, convert_from(r.payload, 'UTF8')::jsonb, v.ingested_at, v.fetched_at,
-        r.run_id,
-    v.content_hash
+    r.run_id, v.content_hash
 FROM reprocess_versions AS v JOIN rejected_records AS r ON r.id = v.rejection_id
 WHERE v.source = $1 AND v.rejection_id IS NOT NULL AND NOT EXISTS (
     SELECT FROM raw_api_records AS k

@@ -65,19 +65,20 @@ class Rights(msgspec.Struct, frozen=True):
 
 # No part may use the owner's table `logins`; the parts only read the applied migrations.
 _RIGHTS = """
-SELECT current_user::text AS role,
-       pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = 'listings'::regclass),
-           'MEMBER') AS owns,
-       has_schema_privilege('public', 'CREATE') AS creates,
-       bool_or(has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) AS writes,
-       bool_and(has_table_privilege(c.oid, 'SELECT') OR c.relname = 'logins')
-           AND has_column_privilege('etl_requests', 'sources', 'INSERT') AS serves,
-       bool_and(
-           has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-           AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
-           OR c.relname IN ('logins', 'schema_migrations')
-       ) AND has_function_privilege('create_partition(text, text, timestamptz, timestamptz)',
-           'EXECUTE') AS ingests
+SELECT current_user::text AS role, pg_has_role(
+        current_user, (SELECT relowner FROM pg_class WHERE oid = 'listings'::regclass), 'MEMBER'
+    ) AS owns,
+    has_schema_privilege('public', 'CREATE') AS creates,
+    bool_or(has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) AS writes,
+    bool_and(has_table_privilege(c.oid, 'SELECT') OR c.relname = 'logins')
+        AND has_column_privilege('etl_requests', 'sources', 'INSERT') AS serves,
+    bool_and(
+        has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+        AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
+        OR c.relname IN ('logins', 'schema_migrations')
+    )
+    AND has_function_privilege('create_partition(text, text, timestamptz, timestamptz)', 'EXECUTE')
+        AS ingests
 FROM pg_class AS c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
     AND c.relowner = (SELECT relowner FROM pg_class WHERE oid = 'listings'::regclass)

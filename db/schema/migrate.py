@@ -128,7 +128,7 @@ async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> l
 
 
 async def status(database: str | Connection, folder: Path = MIGRATIONS) -> MigrationStatus:
-    """Return what is applied and pending, without writing. Raises as `migrate` does."""
+    """Return the applied and pending migrations without writing. Raises the errors of `migrate`."""
     migrations = load_migrations(folder)
     async with _session(database, READ_LOCK_TIMEOUT_SECONDS) as connection:
         return await _status(connection, migrations)
@@ -167,8 +167,8 @@ async def _applied(connection: Connection) -> list[AppliedMigration]:
 
 
 INSERT_APPLIED = """
-INSERT INTO schema_migrations (version, name, content_hash, applied_at) VALUES ($1, $2, $3,
-    clock_timestamp())
+INSERT INTO schema_migrations (version, name, content_hash, applied_at)
+VALUES ($1, $2, $3, clock_timestamp())
 """
 
 SET_TIMEOUTS = """

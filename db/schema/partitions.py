@@ -70,13 +70,15 @@ SELECT parent, name, bounds[1]::timestamptz AS start, bounds[2]::timestamptz AS 
 FROM (
     SELECT
         p.relname::text AS parent, c.relname::text AS name,
-        regexp_match(pg_get_expr(c.relpartbound, c.oid),
-            $$FROM \('([^']+)'\) TO \('([^']+)'\)$$) AS bounds
+        regexp_match(
+            pg_get_expr(c.relpartbound, c.oid), $$FROM \('([^']+)'\) TO \('([^']+)'\)$$
+        ) AS bounds
     FROM pg_inherits AS i
     JOIN pg_class AS c ON c.oid = i.inhrelid
     JOIN pg_class AS p ON p.oid = i.inhparent
-    WHERE i.inhparent = ANY (ARRAY['raw_api_records', 'raw_csv_records', 'price_points',
-        'candles']::regclass[])
+    WHERE i.inhparent = ANY (
+        ARRAY['raw_api_records', 'raw_csv_records', 'price_points', 'candles']::regclass[]
+      )
       AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
 ) AS partition
 ORDER BY name

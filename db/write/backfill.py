@@ -12,7 +12,7 @@ Kind = Literal["filled", "missing", "unreadable"]
 
 
 class Window(msgspec.Struct, frozen=True):
-    """What is asked of a source for each coin: the last `days` days up to the day `end`, in UTC."""
+    """The requested period of each coin: the last `days` days up to the day `end`, in UTC."""
 
     source: str
     days: int
@@ -51,14 +51,14 @@ FROM (
     WHERE l.source = $1 AND l.contributes AND ($2::text[] IS NULL OR l.ticker = ANY ($2))
     ORDER BY
         l.ticker, l.active DESC, coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST,
-            l.rank NULLS LAST,
-        l.observed_at DESC, l.external_id
+        l.rank NULLS LAST, l.observed_at DESC, l.external_id
 ) AS speaker
 ORDER BY market_cap_usd DESC NULLS LAST, ticker
 """
 _QUESTIONS = """
-SELECT external_id, window_end, outcome = 'pending' AS pending FROM backfills WHERE source = $1
-    AND days = $2
+SELECT external_id, window_end, outcome = 'pending' AS pending
+FROM backfills
+WHERE source = $1 AND days = $2
 """
 _ASK = """
 INSERT INTO backfills AS b (source, days, external_id, window_end)

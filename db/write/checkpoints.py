@@ -7,15 +7,17 @@ import msgspec
 from db.connect.types import Connection
 
 _READ = """
-SELECT last_id, last_timestamp, position, sweep_started_at, sweep_dirty, sweep_emptied,
+SELECT
+    last_id, last_timestamp, position, sweep_started_at, sweep_dirty, sweep_emptied,
     doubted_sweeps, last_sweep_at
-FROM etl_checkpoints WHERE source = $1
+FROM etl_checkpoints
+WHERE source = $1
 """
 _WRITE = """
-INSERT INTO etl_checkpoints AS c
-    (source, last_id, last_timestamp, updated_at, position, sweep_started_at, sweep_dirty,
-        sweep_emptied,
-     doubted_sweeps, last_sweep_at)
+INSERT INTO etl_checkpoints AS c (
+    source, last_id, last_timestamp, updated_at, position, sweep_started_at, sweep_dirty,
+    sweep_emptied, doubted_sweeps, last_sweep_at
+)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (source) DO UPDATE SET
     last_id = coalesce(excluded.last_id, c.last_id),
@@ -30,8 +32,8 @@ ON CONFLICT (source) DO UPDATE SET
 """
 _TOUCH = """
 INSERT INTO etl_checkpoints AS c (source, updated_at, last_sweep_at) VALUES ($1, $2, $2)
-ON CONFLICT (source) DO UPDATE SET updated_at = excluded.updated_at,
-    last_sweep_at = excluded.last_sweep_at
+ON CONFLICT (source) DO UPDATE SET
+    updated_at = excluded.updated_at, last_sweep_at = excluded.last_sweep_at
 """
 
 

@@ -40,7 +40,7 @@ rolled AS (
     INSERT INTO {_CANDLES}
     SELECT
         ticker, interval, date_bin(width, at, 'epoch'), price_usd, price_usd, price_usd, price_usd,
-            at, at, 1
+        at, at, 1
     FROM added, {_UNITS}
     ORDER BY ticker, interval
     {_WIDEN}
@@ -61,7 +61,7 @@ WITH added AS (
         p.volume_24h_usd, $1
     FROM json_to_recordset($2::json) AS p (
         ticker text, external_id text, at timestamptz, price_usd numeric, market_cap_usd numeric,
-            volume_24h_usd numeric
+        volume_24h_usd numeric
     )
     WHERE p.at >= $3
     ORDER BY p.ticker, p.at, p.price_usd, p.external_id

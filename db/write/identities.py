@@ -13,8 +13,9 @@ WITH given AS (
 ),
 gone AS (
     DELETE FROM identities AS i
-    WHERE NOT EXISTS (SELECT FROM given AS g WHERE g.source = i.source
-        AND g.external_id = i.external_id)
+    WHERE NOT EXISTS (
+        SELECT FROM given AS g WHERE g.source = i.source AND g.external_id = i.external_id
+    )
     RETURNING i.source, i.external_id
 ),
 saved AS (

@@ -22,8 +22,9 @@ SELECT EXISTS (SELECT FROM listings WHERE source = $1 AND missing_since IS NOT N
 """
 _COUNT_MISSING = """
 SELECT
-    count(*) FILTER (WHERE external_id NOT IN (SELECT unnest(external_ids) FROM source_pages
-        WHERE source = $1)),
+    count(*) FILTER (
+        WHERE external_id NOT IN (SELECT unnest(external_ids) FROM source_pages WHERE source = $1)
+    ),
     count(*)
 FROM listings
 WHERE source = $1 AND active

@@ -15,14 +15,14 @@ json_to_recordset($2::json) AS g (
 _HAS_READ = "SELECT EXISTS (SELECT FROM source_pages WHERE source = $1 AND page_group = $2)"
 _DELETE_LISTINGS = f"""
 DELETE FROM listings AS l USING {_GIVEN}
-WHERE l.source = $1 AND l.external_id = g.external_id AND l.content_hash = decode(g.content_hash,
-    'base64')
+WHERE l.source = $1 AND l.external_id = g.external_id
+  AND l.content_hash = decode(g.content_hash, 'base64')
 RETURNING l.ticker
 """
 _DELETE_PAYLOADS = f"""
 DELETE FROM raw_csv_records AS r USING {_GIVEN}
-WHERE r.source = $1 AND r.external_id = g.external_id AND r.content_hash = decode(g.content_hash,
-    'base64')
+WHERE r.source = $1 AND r.external_id = g.external_id
+  AND r.content_hash = decode(g.content_hash, 'base64')
 """
 _DELETE_POINTS = f"""
 DELETE FROM price_points AS p USING {_GIVEN}

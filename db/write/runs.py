@@ -11,21 +11,22 @@ INSERT INTO etl_runs (source, started_at, request_id) VALUES ($1, $2, $3) RETURN
 """
 _ADVANCE = """
 UPDATE etl_runs
-SET processed = processed + $2, failed = failed + $3, changed = changed + $4,
-    unchanged = unchanged + $5,
-    pages = pages + 1
+SET
+    processed = processed + $2, failed = failed + $3, changed = changed + $4,
+    unchanged = unchanged + $5, pages = pages + 1
 WHERE id = $1 AND status = 'running'
 RETURNING id
 """
 # greatest(): the clock may have been set back during the run.
 _FINISH = """
 UPDATE etl_runs
-SET status = CASE WHEN $2 = 'success' AND failed > 0 THEN 'partial' ELSE $2 END,
+SET
+    status = CASE WHEN $2 = 'success' AND failed > 0 THEN 'partial' ELSE $2 END,
     message = $3, finished_at = greatest($4, started_at)
 WHERE id = $1 AND status = 'running'
-RETURNING id, source, status, processed, failed, changed, unchanged, pages, started_at, finished_at,
-    message,
-    note_count, notes
+RETURNING
+    id, source, status, processed, failed, changed, unchanged, pages, started_at, finished_at,
+    message, note_count, notes
 """
 _ABANDON = """
 UPDATE etl_runs
@@ -48,8 +49,9 @@ DELETE FROM etl_runs WHERE id IN (
         SELECT FROM etl_runs AS n
         WHERE n.source = r.source AND n.kind = r.kind AND n.status = r.status AND n.id > r.id
       )
-      AND NOT EXISTS (SELECT FROM etl_requests AS q WHERE q.id = r.request_id
-          AND q.status <> 'done')
+      AND NOT EXISTS (
+        SELECT FROM etl_requests AS q WHERE q.id = r.request_id AND q.status <> 'done'
+      )
     ORDER BY r.id
     LIMIT 10000
 )

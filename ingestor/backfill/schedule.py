@@ -28,7 +28,9 @@ WINDOWS_DAYS = (3, 1)
 """Providers return some days in steps of hours, and one day in steps of minutes."""
 
 
-async def fill_past(pool: Pool, sources: Sequence[Source], retention: Retention) -> None:
+async def backfill_largest_coins(
+    pool: Pool, sources: Sequence[Source], retention: Retention
+) -> None:
     """Backfill the first COINS coins of the first source that can; stored answers stay."""
     source = next((source for source in sources if isinstance(source, SupportsBackfill)), None)
     if source is None:

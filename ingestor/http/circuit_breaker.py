@@ -33,7 +33,7 @@ class Circuit:
             self.open_for(self._open_seconds, reason)
 
     def open_for(self, seconds: float, reason: str) -> None:
-        """Let no attempt go for `seconds`, whatever the count."""
+        """Block attempts for `seconds`, regardless of the count."""
         self._open_until = max(self._open_until, self._clock() + seconds)
         self.reason = reason
 

@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from common.display import displayed
+from common.display import sanitize
 from common.settings import Settings
 from ingestor.sources.errors import SourceRefusedError
 
@@ -27,7 +27,7 @@ class Egress(msgspec.Struct, frozen=True):
     cert_dir: Path | None = None
 
     def __repr__(self) -> str:
-        return displayed(f"Egress(proxies={self.proxies!r}, no_proxy={self.no_proxy!r})")
+        return sanitize(f"Egress(proxies={self.proxies!r}, no_proxy={self.no_proxy!r})")
 
     def proxy_for(self, url: URL) -> URL | None:
         """Return the proxy of a URL, None where it is asked directly.
@@ -37,7 +37,7 @@ class Egress(msgspec.Struct, frozen=True):
         """
         proxy = self.proxies.get(url.scheme)
         host = url.host or ""
-        if proxy is None or _is_here(host):
+        if proxy is None or _is_local(host):
             return None
         bypasses = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed
         is_direct = bypasses(f"{host}:{url.port}", {"no": self.no_proxy})
@@ -51,7 +51,7 @@ class Egress(msgspec.Struct, frozen=True):
         if self.cert_file is None and self.cert_dir is None:
             return aiohttp.ClientSession(**options)
         try:
-            trusted = _trusting(self.cert_file, self.cert_dir)
+            trusted = _ssl_context(self.cert_file, self.cert_dir)
         except OSError as error:  # ssl.SSLError is one
             named = (
                 f"SSL_CERT_FILE {self.cert_file}"
@@ -81,7 +81,7 @@ class Egress(msgspec.Struct, frozen=True):
         if proxy is None:
             return None
         variable = f"{url.scheme.upper()}_PROXY"
-        named = f"the proxy {displayed(str(proxy))}"
+        named = f"the proxy {sanitize(str(proxy))}"
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return (
                 f"{named} refused the connection ({error.status} {error.message}); check {variable}"
@@ -96,7 +96,7 @@ class Egress(msgspec.Struct, frozen=True):
         if proxy is None or status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return None
         variable = f"{url.scheme.upper()}_PROXY"
-        shown = displayed(str(proxy))
+        shown = sanitize(str(proxy))
         return f"the proxy {shown} wants a user and a password (407); check {variable}"
 
 
@@ -108,15 +108,15 @@ def egress_of(settings: Settings) -> Egress:
 
 
 @functools.lru_cache(maxsize=4)
-def _trusting(cert_file: Path | None, cert_dir: Path | None) -> ssl.SSLContext:
-    """Return a context that trusts a file and a folder; None stands for the system's."""
+def _ssl_context(cert_file: Path | None, cert_dir: Path | None) -> ssl.SSLContext:
+    """Return a context that trusts a file and a folder; None means the system's."""
     system = ssl.get_default_verify_paths()
     return ssl.create_default_context(
         cafile=cert_file or system.cafile, capath=cert_dir or system.capath
     )
 
 
-def _is_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

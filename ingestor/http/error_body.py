@@ -46,7 +46,7 @@ _KEY_CODES = frozenset({401, 403})
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True):
-    """The provider's own words, "" where there are none, and the code inside the body."""
+    """The provider's message, "" if there is none, and the code in the body."""
 
     message: str
     code: int | None = None

@@ -181,7 +181,7 @@ class Fetch:
             problem = f"the connection failed ({type(error).__name__}: {error})"
             if isinstance(error, aiohttp.ClientConnectorCertificateError):
                 problem += "; SSL_CERT_FILE names the certificates that are trusted"
-        problem = self.provider.shown(problem)
+        problem = self.provider.without_key(problem)
         if (
             isinstance(error, aiohttp.ClientHttpProxyError)
             and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -245,7 +245,7 @@ class Fetch:
         if answer is not None:
             raise self._refusal(response, answer)
         if not is_json(content):
-            what = self.provider.shown(read_error(content[:MAX_ERROR_BODY_BYTES]).message)
+            what = self.provider.without_key(read_error(content[:MAX_ERROR_BODY_BYTES]).message)
             raise SourceMalformedError(
                 f"{self.provider.name} sent {what[:MAX_SHOWN]!r} instead of JSON; "
                 f"check {self.provider.url_variable}"
@@ -255,7 +255,7 @@ class Fetch:
     def _refusal(self, response: aiohttp.ClientResponse, answer: ErrorAnswer) -> Exception:
         """Return the error of a response without data."""
         status, provider = response.status, self.provider
-        message = provider.shown(answer.message)
+        message = provider.without_key(answer.message)
         reason = f"it answered {status}" + (f", {message}" if message else "")
         is_ok = status == HTTPStatus.OK
         is_retryable = status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR

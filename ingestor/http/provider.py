@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from common.display import displayed
+from common.display import sanitize
 from ingestor.http.error_body import ErrorAnswer
 
 
@@ -27,15 +27,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     advice: Mapping[int, str] = {}
 
     def __repr__(self) -> str:
-        return displayed(f"Provider(name={self.name!r}, url={self.url!r})")
+        return sanitize(f"Provider(name={self.name!r}, url={self.url!r})")
 
-    def shown(self, text: str) -> str:
-        """Return text without the key and without user info: a provider can echo either."""
-        return displayed(text.replace(self.key, "***") if self.key else text)
+    def without_key(self, text: str) -> str:
+        """Return a provider's text without the API key and user info, which it may repeat."""
+        return sanitize(text.replace(self.key, "***") if self.key else text)
 
     def refusal(self, status: int, answer: ErrorAnswer) -> str:
         """Return the message for a refused request: the provider's own text, and what to do."""
-        message = self.shown(answer.message).rstrip(" .")
+        message = self.without_key(answer.message).rstrip(" .")
         said = f"({status}): {message}" if message else f"({status})"
         if answer.code is not None and answer.code in self.advice:
             return f"{self.name} refused the request {said}; {self.advice[answer.code]}"

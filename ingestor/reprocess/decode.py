@@ -1,4 +1,4 @@
-"""Decode payloads: versions for history, and the greatest listing of each external id."""
+"""Decode payloads: versions for history, and the newest listing of each external id."""
 
 import datetime
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,13 +45,13 @@ def decode_into(part: ReprocessedPart, source: Source, payloads: Iterable[Stored
             part.versions.append(unreadable(payload, str(error)))
             continue
         part.versions.append(_version(payload, listing))
-        keep_greatest(part.listings, payload.fetched_at, listing)
+        keep_newest(part.listings, payload.fetched_at, listing)
 
 
-def keep_greatest(
+def keep_newest(
     listings: dict[str, FetchedListing], fetched_at: datetime.datetime, listing: Listing
 ) -> None:
-    """Keep the greatest listing of each external id, in the order of db/write/listings.py."""
+    """Keep the newest listing of each external id, in the order of db/write/listings.py."""
     best = listings.get(listing.external_id)
     if best is None or _rank(fetched_at, listing) > _rank(*best):
         listings[listing.external_id] = (fetched_at, listing)

@@ -22,7 +22,7 @@ from db.schema.partitions import Retention
 from db.write.coins import merge_coins
 from db.write.listings import readable_payload
 from db.write.transaction import Outbox
-from ingestor.reprocess.decode import ReprocessedPart, decode_into, keep_greatest
+from ingestor.reprocess.decode import ReprocessedPart, decode_into, keep_newest
 from ingestor.reprocess.history import HistoryRebuild
 from ingestor.reprocess.reading import PayloadReader
 from ingestor.run.code_digest import digest
@@ -90,7 +90,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
     async def _finish(
         self, history: HistoryRebuild, tickers: list[str], late_from: datetime.datetime | None
     ) -> list[Change]:
-        """Rebuild the history that differs from the prediction, or came too late for it."""
+        """Rebuild the history that differs from the prediction or arrived after it."""
         affected = await self._affected_tickers(tickers)
         mispredicted = [
             t for t in await mispredicted_tickers(self.connection, tickers) if t in set(affected)
@@ -135,7 +135,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
             if await readable_payload(self.connection, listing, payload.raw) is None:
                 readable.payloads.append(payload)
                 readable.versions.extend(one.versions)
-                keep_greatest(readable.listings, fetched_at, listing)
+                keep_newest(readable.listings, fetched_at, listing)
 
     def _rebuilt(self) -> list[Source]:
         return [source for source in self.sources if self.progress[source.name].rebuilt]

@@ -21,7 +21,7 @@ from db.write.listings import UNREADABLE, readable_payload
 from ingestor.reprocess.decode import (
     ReprocessedPart,
     decode_into,
-    keep_greatest,
+    keep_newest,
     slices,
     unreadable,
 )
@@ -136,7 +136,7 @@ class PayloadReader:
             for fetched_at, listing in one.listings.values():
                 error = await readable_payload(self._writer, listing, payload.raw)
                 if error is None:
-                    keep_greatest(readable.listings, fetched_at, listing)
+                    keep_newest(readable.listings, fetched_at, listing)
                 else:
                     one.versions[:] = [unreadable(payload, error)]
             readable.versions.extend(one.versions)

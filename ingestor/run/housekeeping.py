@@ -1,4 +1,4 @@
-"""Delete what is past its retention: events, runs, payloads, history."""
+"""Deletes expired rows: events, runs, payloads, history."""
 
 import datetime
 
@@ -34,7 +34,7 @@ class ClockDifferenceError(Exception):
 
 
 async def purge_expired(connection: Connection, retention: Retention) -> None:
-    """Delete what is past its retention by the database's clock. Raises ClockDifferenceError."""
+    """Delete expired rows, by the database's clock. Raises ClockDifferenceError."""
     ahead = utc_now() - await database_now(connection)
     if abs(ahead) > MAX_CLOCK_DIFFERENCE:
         raise ClockDifferenceError(ahead)

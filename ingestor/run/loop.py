@@ -20,7 +20,7 @@ from db.requests import (
 )
 from db.sources import read_schedule
 from db.write.runs import FinishedRun
-from ingestor.backfill.schedule import fill_past
+from ingestor.backfill.schedule import backfill_largest_coins
 from ingestor.clock import utc_now
 from ingestor.run.database_pause import retry_database
 from ingestor.run.heartbeat import IDLE_SECONDS, keep_alive
@@ -60,7 +60,7 @@ async def _fill_past(settings: Settings, pool: Pool) -> None:
     """Fill a demo's past with separate sources: a source counts calls for one task only."""
     sources = create_sources(settings)
     try:
-        await fill_past(pool, sources, retention_of(settings))
+        await backfill_largest_coins(pool, sources, retention_of(settings))
     finally:
         await close_sources(sources)
 
@@ -98,7 +98,7 @@ class _Poll:
         """Return the seconds until the source is due; 0 if a run may be another ingestor's."""
         async with borrow(self._pool) as connection:
             schedule = await read_schedule(connection, self._source.name)
-        # The run under way is another ingestor's, or a killed one's: the source's lock tells.
+        # The run may belong to another ingestor or a killed one; the source's lock shows which.
         if schedule.running or schedule.next_run_at is None:
             return 0.0
         seconds = (schedule.next_run_at - utc_now()).total_seconds()
@@ -175,7 +175,7 @@ class _Requests:
 
 
 class _Housekeeping:
-    """Delete every hour what is past its retention."""
+    """Delete expired rows every hour."""
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
         self._pool, self._retention = pool, retention_of(settings)

@@ -37,7 +37,7 @@ async def run_once(
             except Exception as error:
                 if database_problem(error) is None:
                     raise
-                errors.append(error)  # the other sources go on
+                errors.append(error)  # the other sources continue
 
         async def run_one(source: Source) -> None:
             deadline = anyio.current_time() + BUSY_TIMEOUT_SECONDS

@@ -35,8 +35,8 @@ class PageWriter:
     """Writes one page of a run.
 
     `connection` holds the source's lock, so no other program writes this source's listings.
-    `oldest` is where history begins. With `believe`, a complete sweep ends every listing that it
-    misses.
+    `oldest` is the start of the history. With `accept_missing`, a complete sweep always ends the
+    listings that it misses.
     """
 
     def __init__(
@@ -48,10 +48,15 @@ class PageWriter:
         *,
         now: datetime.datetime,
         oldest: datetime.datetime,
-        believe: bool = False,
+        accept_missing: bool = False,
     ) -> None:
         self._connection, self._source, self._run_id = connection, source, run_id
-        self._page, self._now, self._oldest, self._believe = page, now, oldest, believe
+        self._page, self._now, self._oldest, self._accept_missing = (
+            page,
+            now,
+            oldest,
+            accept_missing,
+        )
 
     async def write(self, parts: Sequence[Part] | None = None) -> str | None:
         """Write all of the page, or nothing.
@@ -123,7 +128,7 @@ class PageWriter:
             self._page,
             records.listings,
             self._now,
-            believe=self._believe,
+            accept_missing=self._accept_missing,
         )
 
     async def _write_coins(

@@ -52,8 +52,8 @@ class DecodedPart(msgspec.Struct, frozen=True):
 class Part(msgspec.Struct, frozen=True):
     """Some of a page's records, and their listings ready to be written.
 
-    The last listings of `records`, those of `new_payloads`, are new and stand in `new`; the others
-    stand in `encoded`. `any_new` says whether some of these are new as well.
+    `new` has the last listings of `records`, those of `new_payloads`, which are new; `encoded` has
+    the others. `any_new` says whether some of these are new as well.
     """
 
     records: DecodedPart

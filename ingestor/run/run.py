@@ -130,7 +130,7 @@ class _RunReader:
                     if isinstance(read, SourceError):
                         failure = read
                         break
-                    doubt = await self._write(turn, read, believe=full)
+                    doubt = await self._write(turn, read, accept_missing=full)
                     self._pages += 1
         if failure is not None:
             return RunOutcome("failure", str(failure))
@@ -151,7 +151,9 @@ class _RunReader:
         full = full or (row is not None and row.doubted_sweeps > 0 and row.sweep_started_at is None)
         return self._source.pages(checkpoint, full=full)
 
-    async def _write(self, turn: anyio.Lock, read: _DecodedPage, *, believe: bool) -> str | None:
+    async def _write(
+        self, turn: anyio.Lock, read: _DecodedPage, *, accept_missing: bool
+    ) -> str | None:
         """Write a page as a whole: a stop or the deadline takes effect after it."""
         page, parts = read
         doubt: str | None = None
@@ -164,7 +166,7 @@ class _RunReader:
                     page,
                     now=utc_now(),
                     oldest=self._oldest,
-                    believe=believe,
+                    accept_missing=accept_missing,
                 )
                 doubt = await writer.write(parts)
         return doubt

@@ -58,12 +58,12 @@ async def advance_sweep(
     listings: Sequence[Listing],
     now: datetime.datetime,
     *,
-    believe: bool,
+    accept_missing: bool,
 ) -> SweepStep:
     """Save the page of the sweep and the checkpoint; `listings` are those that it changed.
 
-    The end of the sweep ends the listings that it misses. If `is_doubtful` holds and `believe` does
-    not, AGREEING_SWEEPS more sweeps must agree first.
+    The end of the sweep ends the listings that it misses. If many are missing (`is_doubtful`),
+    AGREEING_SWEEPS more sweeps must agree first, unless `accept_missing` is set.
     """
     sweep = await _add_page(connection, source, page)
     step, doubted = SweepStep(), sweep.doubted
@@ -73,7 +73,7 @@ async def advance_sweep(
             await delete_other_groups(connection, source.name, page.sweep_groups) or sweep.dirty
         )
         if changed or await any_missing(connection, source.name):
-            step = await _end_missing(connection, source, sweep, believe=believe)
+            step = await _end_missing(connection, source, sweep, accept_missing=accept_missing)
         doubted = sweep.doubted + 1 if step.doubt else 0
     await write_checkpoint(
         connection,
@@ -115,10 +115,12 @@ async def _add_page(connection: Connection, source: Source, page: Page) -> _Swee
 
 
 async def _end_missing(
-    connection: Connection, source: Source, sweep: _Sweep, *, believe: bool
+    connection: Connection, source: Source, sweep: _Sweep, *, accept_missing: bool
 ) -> SweepStep:
     missing = await count_missing(connection, source.name)
-    doubtful = not believe and is_doubtful(missing, emptied=sweep.emptied, doubted=sweep.doubted)
+    doubtful = not accept_missing and is_doubtful(
+        missing, emptied=sweep.emptied, doubted=sweep.doubted
+    )
     postpone = doubtful and sweep.doubted < AGREEING_SWEEPS
     tickers = await mark_missing(
         connection,

@@ -7,7 +7,7 @@ An entry point names a SourceSpec, or a function `create(settings, *, name) -> S
 import importlib.metadata
 from collections.abc import Collection, Iterator
 
-from common.display import displayed
+from common.display import sanitize
 from common.settings import Settings, SettingsError
 from ingestor.sources.records import Source
 from ingestor.sources.spec import SourceSpec
@@ -88,7 +88,7 @@ def _load(known: dict[str, importlib.metadata.EntryPoint], name: str) -> SourceS
             raise TypeError(f"its spec has the name {loaded.name!r}")  # noqa: TRY301 - as above
         loaded.check()
     except Exception as error:
-        raise _wrong(name, error) from error
+        raise _settings_error(name, error) from error
     return loaded
 
 
@@ -99,7 +99,7 @@ def _create(settings: Settings, spec: SourceSpec) -> Source:
     except SettingsError:
         raise
     except Exception as error:
-        raise _wrong(spec.name, error) from error
+        raise _settings_error(spec.name, error) from error
     return source
 
 
@@ -126,6 +126,6 @@ def _check(source: Source, spec: SourceSpec) -> None:
             raise TypeError(f"{type(source).__name__}.{number} must be a whole number")
 
 
-def _wrong(name: str, error: Exception) -> SettingsError:
-    text = " ".join(displayed(str(error)).split()) or type(error).__name__
+def _settings_error(name: str, error: Exception) -> SettingsError:
+    text = " ".join(sanitize(str(error)).split()) or type(error).__name__
     return SettingsError(f"SOURCES names {name!r}, which cannot be loaded: {text}")

@@ -15,7 +15,7 @@ _TIME: msgspec.json.Decoder[str | int | float | None] = msgspec.json.Decoder(
 _SHORTEST = len('"2026-11-23"')
 
 
-def dated(
+def date_records(
     records: list[Record], times: Sequence[bytes], fetched_at: datetime.datetime
 ) -> list[Record]:
     """Return the records; those without a usable time get the newest of the others as OBSERVED_AT.
@@ -40,7 +40,7 @@ def dated(
 
 
 def _all_usable(times: Sequence[bytes], fetched_at: datetime.datetime) -> bool:
-    """Check most bodies at once: of times in one form the greatest text is the latest."""
+    """Check most bodies at once: if all times have one format, the largest text is the latest."""
     shortest, longest = len(min(times, key=len)), len(max(times, key=len))
     return shortest == longest >= _SHORTEST and _usable(max(times), fetched_at) is not None
 

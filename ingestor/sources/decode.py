@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ingestor.sources.dating import dated
+from ingestor.sources.dating import date_records
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.nonfinite import null_constants
 from ingestor.sources.normalize import MAX_EXTERNAL_ID
@@ -77,7 +77,7 @@ def _identified(
         else:
             records.append(Record(external_id, raw, content_hash(sent)))
             times.append(bytes(identified.last_updated))
-    return (records if fetched_at is None else dated(records, times, fetched_at)), rejections
+    return (records if fetched_at is None else date_records(records, times, fetched_at)), rejections
 
 
 def _elements(body: bytes) -> list[bytes]:

@@ -9,7 +9,7 @@ SourceError
 
 import datetime
 
-from common.display import displayed
+from common.display import sanitize
 
 __all__ = [
     "SourceError",
@@ -28,7 +28,7 @@ class SourceError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(displayed(message))
+        super().__init__(sanitize(message))
 
     @property
     def in_full(self) -> str:
@@ -53,17 +53,17 @@ class SourceMissingError(SourceRefusedError):
 
 
 class SourceMalformedError(SourceError):
-    """The body is not what it should be; the message names the path inside it, or the columns.
+    """The body is malformed; the message names the path inside it, or the columns.
 
-    `seen` is the text that was found instead. It is for the terminal only, and is never published:
-    it quotes a file, which may be the wrong one.
+    `private_detail` quotes the body. It goes to the terminal only and is never stored or served:
+    the file may be the wrong one, and hold secrets.
     """
 
-    def __init__(self, message: str, seen: str | None = None) -> None:
+    def __init__(self, message: str, private_detail: str | None = None) -> None:
         super().__init__(message)
-        self.seen = None if seen is None else displayed(seen)
+        self.private_detail = None if private_detail is None else sanitize(private_detail)
 
     @property
     def in_full(self) -> str:
         """The message, with what was found instead."""
-        return f"{self}; {self.seen}" if self.seen else str(self)
+        return f"{self}; {self.private_detail}" if self.private_detail else str(self)

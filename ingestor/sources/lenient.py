@@ -46,7 +46,7 @@ def number(bounded: Callable[[Decimal | None, str], object]) -> Read:
 def text(value: Any, path: str) -> object:  # noqa: ANN401 - JSON is anything
     """Read a name. Raises RecordError for a value of another kind."""
     if not isinstance(value, str):
-        raise RecordError(f"{_shown(value)} is not a text - at `{path}`")
+        raise RecordError(f"{_excerpt(value)} is not a text - at `{path}`")
     return normalize_name(value, path)
 
 
@@ -73,7 +73,7 @@ def _clean(value: Any, field: Field) -> Note | None:  # noqa: ANN401 - JSON is a
     """Make a field None that is blank or cannot be read; return a note on the latter."""
     for key in field.keys[:-1]:
         if isinstance(value, dict) and key in value and value[key] is None:
-            del value[key]  # missing, and so is what it would hold
+            del value[key]  # the object is missing, and so are its fields
         value = value.get(key) if isinstance(value, dict) else None
     key = field.keys[-1]
     if not isinstance(value, dict) or (found := value.get(key)) is None:
@@ -95,18 +95,18 @@ def _number(value: Any, path: str) -> Decimal:  # noqa: ANN401 - JSON is anythin
     try:
         return msgspec.convert(value, Decimal)
     except msgspec.ValidationError:
-        raise RecordError(f"{_shown(value)} is not a number - at `{path}`") from None
+        raise RecordError(f"{_excerpt(value)} is not a number - at `{path}`") from None
 
 
 def _is_undefined(value: Any) -> bool:  # noqa: ANN401 - JSON is anything
-    """Return whether a text stands for NaN or infinity, as Decimal reads it."""
+    """Return whether Decimal reads a text as NaN or infinity."""
     try:
         return not msgspec.convert(value, Decimal).is_finite()
     except msgspec.ValidationError:
         return False
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 - JSON is anything
+def _excerpt(value: Any) -> str:  # noqa: ANN401 - JSON is anything
     if isinstance(value, dict | list):
         return "An object" if isinstance(value, dict) else "A list"
     if isinstance(value, bool):

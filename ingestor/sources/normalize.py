@@ -28,9 +28,9 @@ FUTURE = datetime.timedelta(minutes=5)
 GENERIC_WORDS = frozenset(
     {"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the", "old"}
 )
-"""Words that tell no two assets apart.
+"""Words that do not distinguish assets.
 
-Measured: more words ("new", "v2") only join what is different.
+Measured: with more words ("new", "v2") different assets match.
 """
 
 _ZERO = Decimal(0)

@@ -73,10 +73,10 @@ class Page(msgspec.Struct, frozen=True):
 
     `group` and `number` name the page within a sweep (one complete reading of the source): API
     sources have the one group "", files one group a file. `fetched_at` is when its body arrived.
-    `position` is what the source needs to go on after this page. `ends_group` says that the group
-    has no page of a higher number; `sweep_groups`, on the last page of a sweep only, names all
-    groups that there are now. `notes` are what a reader of the run should know; `file` is what the
-    page adds to the report of its file.
+    `position` is where the source continues after this page. `ends_group` says that the group has
+    no page with a higher number. `sweep_groups` is set on the last page of a sweep only, and names
+    all current groups. `notes` are notes of the run. `file` is the page's part of the report of
+    its file.
     """
 
     group: str
@@ -146,7 +146,7 @@ class SupportsBackfill(Protocol):
 class SupportsCallBudget(Protocol):
     """What a source has beside `Source` when its provider counts the calls of a month.
 
-    `budget_variable` names the setting that tells how many there are.
+    `budget_variable` names the setting with their number.
     """
 
     budget_variable: str

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from common.display import displayed
+from common.display import sanitize
 from common.settings import RESERVED, Settings, SettingsError, read_value
 from ingestor.sources.records import Source
 
@@ -60,7 +60,7 @@ class EnvironmentSettings(msgspec.Struct, frozen=True):
             for field, setting in declared_settings(type(self)).items()
             for value in [getattr(self, field)]
         )
-        return displayed(f"{type(self).__name__}({', '.join(shown)})")
+        return sanitize(f"{type(self).__name__}({', '.join(shown)})")
 
 
 def declared_settings(cls: type[EnvironmentSettings]) -> dict[str, Setting]:

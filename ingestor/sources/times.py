@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from ingestor.sources.records import RecordError
 
-__all__ = ["parse_time", "shows_day_first", "time_text"]
+__all__ = ["infer_day_first", "parse_time", "time_text"]
 
 _EPOCH = re.compile(r"\d{9,19}(\.\d+)?")
 _FIRST_SECOND, _LAST_SECOND = 100_000_000, 4_102_444_800
@@ -153,7 +153,7 @@ def _numbers(text: str, day_first: bool | None) -> datetime.datetime | None:  # 
     if match is None:
         return None
     first, second = int(match["first"]), int(match["second_number"])
-    shown = True if match["mark"] == "." else shows_day_first(text)
+    shown = True if match["mark"] == "." else infer_day_first(text)
     order = shown if day_first is None else day_first
     if order is None and first != second:
         raise _AmbiguousError("the day or the month may come first; say day_first in csv.toml")
@@ -161,7 +161,7 @@ def _numbers(text: str, day_first: bool | None) -> datetime.datetime | None:  # 
     return _built(match, int(match["year"]), month, day)
 
 
-def shows_day_first(text: str) -> bool | None:
+def infer_day_first(text: str) -> bool | None:
     """Return whether the day comes first in `31/01/2026`; None if the text does not show it."""
     match = _YEAR_LAST.fullmatch(text.strip())
     if match is None:

@@ -1,4 +1,4 @@
-"""How many coins would change, where a database runs that can tell."""
+"""Counts the coins that would change, if a database is running."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence

@@ -16,9 +16,9 @@ class RejectedRow(msgspec.Struct, frozen=True):
 
 
 class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it would be read; no report where it cannot be opened as a table.
+    """A file as it would be read; without a report if it cannot be opened as a table.
 
-    `failure` says why the source would read none of it, with what was seen; None where it would.
+    `failure` is the reason, with details, if the source would not read the file; else None.
     """
 
     path: str
@@ -38,7 +38,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether every row of every file is read."""
+        """Return whether every row of every file is read."""
         reports = [file.report for file in self.files]
         return all(report is not None and not report.rejected for report in reports) and not any(
             file.failure for file in self.files

@@ -11,10 +11,15 @@ from db.source_files import FileReport
 from ingestor.clock import utc_now
 from ingestor.run.readable import check_readable
 from ingestor.sources.files.paths import CsvFile
-from ingestor.sources.files.reading import CsvReading, FileSlice, repeats
+from ingestor.sources.files.reading import CsvReading, FileSlice, is_repeated
 from ingestor.sources.files.report import FIRST_ROWS, report_of
-from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, doubt_of
-from ingestor.sources.files.tables.streams import PACKED_ERRORS, FileStream, broken, open_stream
+from ingestor.sources.files.source import ROWS_A_PAGE, CsvFiles, incomplete_note
+from ingestor.sources.files.tables.streams import (
+    PACKED_ERRORS,
+    FileStream,
+    open_stream,
+    translate_error,
+)
 from ingestor.sources.files.tables.table import Row
 from ingestor.sources.records import Listing, Record, RecordError, Rejection
 from kasparro.check.results import RejectedRow
@@ -59,11 +64,11 @@ class CheckedRows:
                 self._reject(rejection.error)
             read = list(self._listings(part, now))
             listings += read
-            if len(self._first) < FIRST_ROWS and not any(map(repeats, part.records)):
+            if len(self._first) < FIRST_ROWS and not any(map(is_repeated, part.records)):
                 self._first += read
             if part.at_end:
                 self.ended = True
-                self._doubt = doubt_of(self._file, part, self._reading.survey.rows, 0)
+                self._doubt = incomplete_note(self._file, part, self._reading.survey.rows, 0)
                 break
         self.tickers.update(listing.ticker for listing in listings)
         return listings
@@ -80,7 +85,7 @@ class CheckedRows:
         self._lines.close()
 
     def report(self) -> FileReport:
-        """Return what is known of the file."""
+        """Return the result for the file."""
         notes = merge_notes(
             [*self._reading.notes, *([self._doubt] if self._doubt else []), *self._notes]
         )
@@ -112,7 +117,7 @@ class CheckedRows:
             self._notes = merge_notes(self._notes)
 
     def _reject(self, error: str) -> None:
-        """Count a row; those that stand before the header come first."""
+        """Count a row; those before the header come first."""
         self._rejected += 1
         if self._before:
             line, row = self._before.popleft()
@@ -153,7 +158,7 @@ class _Lines:
                 self._offset += len(read)
                 self._line += read.count(b"\n")
         except PACKED_ERRORS as error:
-            raise broken(path, error) from None
+            raise translate_error(path, error) from None
         return self._line
 
     def close(self) -> None:

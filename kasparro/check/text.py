@@ -6,24 +6,22 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 
-from common.display import displayed
+from common.display import sanitize
 from db.source_files import FileReport, FirstListing
 from kasparro.check.results import CheckedFile, CheckResult
 
 __all__ = ["lines_of"]
 
 SHOWN = 5
-"""Notes about cells, and rejected rows, that are shown of one file; --json has more."""
+"""Notes about cells, and rejected rows, that the text report shows for a file; --json has more."""
 _SHOWN_ALWAYS = ("ticker", "name", "price_usd")
 _FIGURES = (
-    *(
-        "market_cap_usd",
-        "volume_24h_usd",
-        "percent_change_24h",
-        "rank",
-        "circulating_supply",
-        "total_supply",
-    ),
+    "market_cap_usd",
+    "volume_24h_usd",
+    "percent_change_24h",
+    "rank",
+    "circulating_supply",
+    "total_supply",
     "max_supply",
 )
 
@@ -47,7 +45,7 @@ def _file(file: CheckedFile) -> Iterator[str]:
         yield f"{file.path} is not read"
         yield f"  {file.failure}"
         return
-    yield f"{file.path}: {report.form.described}"
+    yield f"{file.path}: {report.form.summary}"
     yield from _part(
         "read", [(column.role, column.header or "", column.how) for column in report.columns]
     )
@@ -107,11 +105,11 @@ def _when(listing: FirstListing) -> str:
 
 
 def _part(title: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield a title and rows whose cells stand below one another."""
+    """Yield a title and rows with aligned cells."""
     if not rows:
         return
     yield f"  {title}"
-    shown = [tuple(map(displayed, row)) for row in rows]
+    shown = [tuple(map(sanitize, row)) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
     for row in shown:
         cells = (

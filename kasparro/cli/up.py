@@ -11,7 +11,7 @@ from kasparro.demo.plan import demo_plan, new_market
 from kasparro.demo.state import demo_settings
 from kasparro.supervise.console import open_console
 from kasparro.supervise.ports import check_port, service_url
-from kasparro.supervise.process_lock import hold_home
+from kasparro.supervise.process_lock import lock_home
 from kasparro.supervise.supervisor import ProcessPlan, supervise
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def start(*, demo: bool) -> None:
         settings = demo_settings(settings)
     check_source_settings(settings)
     market = new_market() if demo else None
-    with hold_home(settings.home, service_url(settings), market):
+    with lock_home(settings.home, service_url(settings), market):
         check_port(settings.host, settings.port)
         console = open_console(settings)
         plan = _plan(settings, market)

@@ -7,7 +7,7 @@ from common.scheduler_token import FILE_NAME as TOKEN_FILE
 from db.embedded import EmbeddedPostgres
 from kasparro.cli.common.errors import CommandError, CommandRefusedError
 from kasparro.cli.common.folder_size import folder_bytes
-from kasparro.supervise.process_lock import LOCK_FILE, hold_home
+from kasparro.supervise.process_lock import LOCK_FILE, lock_home
 
 
 def reset_demo(home: Path) -> int:
@@ -20,7 +20,7 @@ def reset_demo(home: Path) -> int:
         raise CommandRefusedError(
             f"{home} is a link to {home.resolve()}, which may be anything: remove it yourself"
         )
-    with hold_home(home, "being removed"):
+    with lock_home(home, "being removed"):
         freed = folder_bytes((home / "postgres").resolve())
         asyncio.run(EmbeddedPostgres(home).remove())
         for name in (TOKEN_FILE, LOCK_FILE):

@@ -12,7 +12,7 @@ __all__ = ["Finding", "examine"]
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Yield the finding of each check as soon as it is known."""
+    """Yield the finding of each check as soon as it is available."""
     yield check_python()
     folder = check_state_folder(settings)
     yield folder

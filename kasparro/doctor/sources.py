@@ -21,7 +21,7 @@ from kasparro.doctor.findings import Finding
 
 TIMEOUT_SECONDS = 20.0
 YIELD_EVERY = 100
-"""Records that are normalised before the other checks may go on."""
+"""Records that are normalised before the other checks continue."""
 FILE_SECONDS = 10.0
 """After this time no further page of a file is read."""
 MAX_NOTES = 10

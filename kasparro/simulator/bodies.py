@@ -38,15 +38,15 @@ class Bodies:
 
     def __init__(self) -> None:
         self._kept: dict[str, SimulatedBody] = {}
-        self._still: SimulatedMarket | None = None
+        self._frozen: SimulatedMarket | None = None
         self._writing = asyncio.Lock()
 
-    def still(self, market: SimulatedMarket) -> SimulatedMarket:
+    def freeze(self, market: SimulatedMarket) -> SimulatedMarket:
         """Return the market at its last change; drop the bodies of earlier versions."""
-        if self._still is None or self._still.version != market.version:
-            self._still = market.snapshot()
+        if self._frozen is None or self._frozen.version != market.version:
+            self._frozen = market.snapshot()
             self._kept.clear()
-        return self._still
+        return self._frozen
 
     async def get(
         self,
@@ -56,7 +56,7 @@ class Bodies:
     ) -> SimulatedBody:
         """Return the body under this key, from the cache or written now by one writer."""
         async with self._writing:
-            still = self.still(market)
+            still = self.freeze(market)
             body = self._kept.get(key)
             if body is None:
                 body = await pack(await write(still), still.now)

@@ -73,7 +73,7 @@ class CoinGeckoRow:
         highest = (
             self._base.price_usd
             * HIGHEST_FACTOR
-            * (100 + self._chance % self._base.swing)
+            * (100 + self._chance % self._base.amplitude)
             / (100 * ONE)
         )
         lowest = self._base.price_usd / (4 + self._chance % 3_000)

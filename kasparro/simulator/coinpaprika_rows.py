@@ -141,7 +141,10 @@ class CoinPaprikaRow:
 
     def _dollars(self, cap: int, chance: int) -> dict[str, Any]:
         highest = significant(
-            self._base.price_usd * HIGHEST_FACTOR * (100 + chance % self._base.swing) / (100 * ONE),
+            self._base.price_usd
+            * HIGHEST_FACTOR
+            * (100 + chance % self._base.amplitude)
+            / (100 * ONE),
             10,
         )
         dollars: dict[str, Any] = {
@@ -157,7 +160,11 @@ class CoinPaprikaRow:
             f"percent_change_{name}": number(self.change(seconds)) for name, seconds in _WINDOWS
         }
         below = (
-            ratio(self.quote.factor * 10_000, HIGHEST_FACTOR * (100 + chance % self._base.swing), 2)
+            ratio(
+                self.quote.factor * 10_000,
+                HIGHEST_FACTOR * (100 + chance % self._base.amplitude),
+                2,
+            )
             - 100
         )
         has_history = not happens(chance, 1, 2_892)

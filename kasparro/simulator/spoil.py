@@ -72,7 +72,7 @@ def _retry_after(fault: Fault) -> dict[str, str]:
     }
 
 
-async def _never(_fault: Fault, _provider: Provider, request: web.Request) -> web.Response:
+async def _hang(_fault: Fault, _provider: Provider, request: web.Request) -> web.Response:
     stopping = request.app[SIMULATION].stopping
     while (
         not stopping.is_set()
@@ -100,7 +100,7 @@ _WITHOUT_BODY: Final[
     "status": _refuse,
     "html": _show_page,
     "redirect": _redirect,
-    "timeout": _never,
+    "timeout": _hang,
     "reset": _reset,
 }
 

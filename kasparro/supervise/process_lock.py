@@ -26,7 +26,7 @@ class LockHolder(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @contextmanager
-def hold_home(home: Path, url: str, market: str | None = None) -> Iterator[None]:
+def lock_home(home: Path, url: str, market: str | None = None) -> Iterator[None]:
     """Hold the lock of `home` for this process.
 
     Raises CommandRefusedError if another process holds it, FolderUnusableError.

@@ -21,7 +21,7 @@ def run_single(settings: Settings, command: Sequence[str]) -> None:
         asyncio.run(supervise(plan, open_console(settings)))
     else:
         own = asyncio.run(_prepare(dsn, command[0]))
-        _become(command, {**os.environ, "DATABASE_URL": own})
+        _exec(command, {**os.environ, "DATABASE_URL": own})
 
 
 async def _prepare(dsn: str, module: str) -> str:
@@ -29,7 +29,7 @@ async def _prepare(dsn: str, module: str) -> str:
     return await dsn_for(dsn, module)
 
 
-def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+def _exec(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Replace this process, so that signals and exit codes are those of the module."""
     sys.stdout.flush()
     # A module of this program.

@@ -105,7 +105,7 @@ async def _run(
         if embedded is not None:
             group.start_soon(_keep_running, embedded)
         if any(child.name == "server" for child in children):
-            group.start_soon(_greet, plan)
+            group.start_soon(_print_url, plan)
         await stop.wait()
         log.info("stopping")
         for child in reversed(children):
@@ -134,7 +134,7 @@ async def _keep_running(embedded: EmbeddedPostgres) -> None:
             log.error("%s", error)  # noqa: TRY400 - the sentence says all
 
 
-async def _greet(plan: ProcessPlan) -> None:
+async def _print_url(plan: ProcessPlan) -> None:
     """Print the service's URL as soon as it answers."""
     url = service_url(plan.settings)
     while True:

@@ -1,4 +1,4 @@
-"""The arguments of a plan for each request, coerced as graphql-core and Strawberry coerce them."""
+"""The arguments of a plan for each request, coerced as by graphql-core and Strawberry."""
 
 import datetime
 from collections.abc import Callable
@@ -17,11 +17,11 @@ T = TypeVar("T")
 NO_VARIABLES = VariableValues({}, {})
 
 Convert = Callable[[dict[str, Any], list[Any]], dict[str, Any]]
-"""Makes Strawberry's values, such as its input types, of coerced ones."""
+"""Converts coerced values to Strawberry's, such as its input types."""
 
 
 class RunTime(msgspec.Struct, frozen=True):
-    """One request: a connection for reading, the arguments by index, and the present minute."""
+    """One request: a connection for reading, the arguments by index, and the current minute."""
 
     connection: Connection
     arguments: tuple[Any, ...]
@@ -43,7 +43,7 @@ class Argument(Generic[T]):
 class ArgumentSlot:
     """The arguments of one field of a document, and the function `resolve` of them.
 
-    Only slots depend on variables. Raises GraphQLError where constant arguments are invalid.
+    Only slots depend on variables. Raises GraphQLError if constant arguments are invalid.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ArgumentSlot:
     def value(self, variables: VariableValues) -> object:
         """Return the value for the variables of a request.
 
-        Raises GraphQLError, or what Strawberry raises, for invalid arguments.
+        Raises GraphQLError or an error of Strawberry for invalid arguments.
         """
         return self._constant if self._is_constant else self._value(variables)
 

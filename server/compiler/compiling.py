@@ -1,4 +1,4 @@
-"""From selections to parts; graphql-core collects the fields, with fragments and directives."""
+"""Compiles selections to parts; graphql-core collects fields, fragments and directives."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ from server.graphql.types.fields import declaration_of
 T = TypeVar("T")
 
 Details = list[FieldDetails]
-"""The nodes of a document that are one field of the response."""
+"""The nodes of a document for one field of the response."""
 
 
 class SelectedField:
@@ -68,7 +68,7 @@ class SelectedField:
         return self._compiler.selection(selected, self.details)
 
     def source(self, kind: type[T]) -> T:
-        """Return how its declaration reads it. Raises NotCompiledError for another kind."""
+        """Return the source in its declaration. Raises NotCompiledError for another kind."""
         source = declaration_of(self.definition).source
         if not isinstance(source, kind):
             raise NotCompiledError
@@ -78,7 +78,7 @@ class SelectedField:
     def argument(self, then: Callable[[Any], Any] | None = None) -> Argument[Any]:
         """Reserve a slot for the value of its arguments, passed through `then`.
 
-        Raises NotCompiledError where it declares no arguments, GraphQLError for invalid ones.
+        Raises NotCompiledError if it declares no arguments, GraphQLError for invalid ones.
         """
         arguments = declaration_of(self.definition).arguments
         if arguments is None:
@@ -111,7 +111,7 @@ class Compiler:
     ) -> None:
         self.slots: list[ArgumentSlot] = []
         self.visited: set[str] = set()
-        self._schema = schema._schema  # noqa: SLF001  (Strawberry has no other way to it)
+        self._schema = schema._schema  # noqa: SLF001  (Strawberry has no public access to it)
         self._convert = functools.partial(
             convert_arguments,
             scalar_registry=schema.schema_converter.scalar_registry,
@@ -153,7 +153,7 @@ class Compiler:
         )
 
     def object_type(self, name: str) -> GraphQLObjectType:
-        """Return a type by its name. Raises NotCompiledError where it is not an object type."""
+        """Return a type by its name. Raises NotCompiledError if it is not an object type."""
         found = self._schema.get_type(name)
         if not isinstance(found, GraphQLObjectType):
             raise NotCompiledError
@@ -162,7 +162,7 @@ class Compiler:
     def argument(
         self, definition: GraphQLField, details: Details, resolve: Callable[..., Any]
     ) -> Argument[Any]:
-        """Reserve a slot for the value that `resolve` makes of a field's arguments."""
+        """Reserve a slot for the result of `resolve` for a field's arguments."""
         self.slots.append(ArgumentSlot(definition, details[0].node, resolve, self._convert))
         return Argument(len(self.slots) - 1)
 

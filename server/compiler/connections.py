@@ -1,4 +1,4 @@
-"""Connections: the selection on one, and how it writes a page."""
+"""Connections: the selection on a connection, and how it writes a page."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _PAGE_INFO = {
 
 
 class PageView(msgspec.Struct, frozen=True):
-    """A page: its rows, and functions for what is rarely selected.
+    """A page: its rows, and functions for fields that are rarely selected.
 
     `page_info` has the attributes of PageInfo; some are awaitable.
     """
@@ -102,9 +102,9 @@ class TotalCountPart(msgspec.Struct, frozen=True):
     needs: frozenset[str] = frozenset()
 
     async def write(self, view: PageView, _: RunTime) -> object:
-        """Return how many rows there are on all pages.
+        """Return the number of rows on all pages.
 
-        Raises NotCompiledError for a number that GraphQL's Int does not hold.
+        Raises NotCompiledError if it exceeds GraphQL's Int.
         """
         count = await view.count()
         if count > _MAX_INT:

@@ -1,9 +1,9 @@
-"""The errors that end an attempt to answer a request by a plan."""
+"""Errors that end an attempt to answer a request with a plan."""
 
 
 class NotCompiledError(Exception):
-    """A plan cannot answer the request; Strawberry executes it, or reports what is wrong."""
+    """A plan cannot answer the request; Strawberry executes it, or reports the error."""
 
 
 class OutOfTimeError(Exception):
-    """The time of the request is over, so Strawberry must not execute it either."""
+    """The deadline of the request has passed, so Strawberry must not execute it either."""

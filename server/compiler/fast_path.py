@@ -8,7 +8,7 @@ import structlog
 from graphql import GraphQLError
 from strawberry.types.graphql import OperationType
 
-from db.connect.pool import TOO_SLOW, is_passing
+from db.connect.pool import TOO_SLOW, is_transient
 from db.connect.readers import Readers
 from server.compiler.errors import NotCompiledError, OutOfTimeError
 from server.compiler.lru_cache import LRUCache
@@ -30,7 +30,7 @@ MAX_CACHED_REQUEST_BYTES = 4_096
 """Larger bodies are not cached, so that the cache takes a few megabytes at most."""
 
 REQUEST_LIFETIME = datetime.timedelta(minutes=10)
-"""How long a cached request is known to be within the limits."""
+"""How long a cached request needs no new check of the limits."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -47,13 +47,13 @@ FALLBACK_ERRORS = (
     UnicodeDecodeError,
     RecursionError,
 )
-"""Raised for requests that are malformed, refused or not compiled; Strawberry answers those."""
+"""Errors of requests that are malformed, refused or not compiled; Strawberry answers these."""
 
 
 class CachedRequest(msgspec.Struct, frozen=True):
-    """A request that was checked, and until when it may run without another check.
+    """A checked request, and the time until which it may run without another check.
 
-    `identity` is that of its bound plan where the response may be cached, else None.
+    `identity` is that of its bound plan if the response may be cached, else None.
     """
 
     bound: BoundPlan
@@ -62,7 +62,7 @@ class CachedRequest(msgspec.Struct, frozen=True):
 
 
 def _no_version() -> None:
-    """Return the version of data whose changes are not announced."""
+    """Return the version of data without change events: None."""
 
 
 _DECODER = msgspec.json.Decoder(PlainBody)
@@ -72,8 +72,8 @@ _READING = frozenset({OperationType.QUERY})
 class FastPath:
     """Answers queries by compiled plans.
 
-    `answered` counts its responses, `fallbacks` the requests that it left to Strawberry, `failed`
-    those of them that failed unexpectedly. Up to `response_cache_bytes` of `responses` are cached
+    `answered` counts its responses, `fallbacks` the requests that Strawberry executed, and `failed`
+    those of them with an unexpected error. Up to `response_cache_bytes` of `responses` are cached
     while `data_version` returns a version.
     """
 
@@ -104,11 +104,11 @@ class FastPath:
     async def answer(
         self, body: bytes, coding: str | None = None, deadline: float | None = None
     ) -> Encoded | None:
-        """Return the body of a response with status 200; None where Strawberry must execute it.
+        """Return the body of a response with status 200; None if Strawberry must execute it.
 
         The body has the content coding `coding`, unless it is small. After an error Strawberry
         executes the request too, and reports the error as the specification requires. Raises
-        OutOfTimeError after the deadline, or where a statement took too long.
+        OutOfTimeError after the deadline, or if a statement took too long.
         """
         try:
             now = end_of_minute()
@@ -132,7 +132,7 @@ class FastPath:
     async def _respond(
         self, request: CachedRequest, now: datetime.datetime, deadline: float
     ) -> bytes:
-        # Read before the data: a response may be newer than its version, never older.
+        # Read it before the data: a response may be newer than its version, but not older.
         version = self._data_version()
         if version is None or request.identity is None:
             return await self._execute(request, now, deadline)
@@ -167,7 +167,7 @@ class FastPath:
 
     def _fall_back(self, error: Exception) -> None:
         self.fallbacks += 1
-        if isinstance(error, FALLBACK_ERRORS) or is_passing(error):
+        if isinstance(error, FALLBACK_ERRORS) or is_transient(error):
             log.debug("a request is left to Strawberry", reason=repr(error))
             return
         # The client gets a correct response, but slowly: the log must show the cause.

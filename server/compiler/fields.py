@@ -1,4 +1,4 @@
-"""The columns of each field: of the row that is the value of its object.
+"""The columns of each field, in the row that is the value of its object.
 
 Only fields of these types are compiled.
 """
@@ -78,7 +78,7 @@ COMPUTED: Mapping[str, ComputedColumn] = {
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A field that is a column; `convert` returns its values as the response writes them."""
+    """A field that is a column; `convert` returns its values as in the response."""
 
     name: str
     convert: Convert | None
@@ -109,7 +109,7 @@ def leaf_of(type_name: str, name: str, field: GraphQLField) -> Column | Computed
 
 
 def _convert_of(leaf_type: GraphQLLeafType) -> Convert | None:
-    """Return how a type serializes values of the database; None where msgspec writes them as is."""
+    """Return how a type serializes database values; None if msgspec does it."""
     if isinstance(leaf_type, GraphQLEnumType):
         serialize = functools.cache(leaf_type.serialize)
         return lambda values: [None if value is None else serialize(value) for value in values]
@@ -120,7 +120,7 @@ _UTC = datetime.UTC
 
 
 def instants(values: Values) -> Values:
-    """Return instants that msgspec writes in RFC 3339; it leaves out a fraction of zero itself."""
+    """Return instants that msgspec writes in RFC 3339, without a fraction of zero."""
     return [
         value if value is None or (value.microsecond and value.tzinfo is _UTC) else _format(value)  # type: ignore[attr-defined]  # a column of instants
         for value in values

@@ -20,7 +20,7 @@ PATH = "/graphql"
 VARY = b"Accept, Accept-Encoding"
 
 _JSON = JSON.encode()
-# Each may name the document.
+# The fields that may name a document.
 _DOCUMENT_PARAMETERS = frozenset({"query", "extensions", "documentId", "doc_id"})
 
 
@@ -58,7 +58,7 @@ class FastQueries:
                 else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
             )
         except OutOfTimeError:
-            await _out_of_time(media_type)(scope, receive, send)
+            await _timeout_response(media_type)(scope, receive, send)
             return
         if answer is None:
             scope[SCOPE_KEY] = deadline
@@ -75,7 +75,7 @@ class FastQueries:
         await send({"type": "http.response.body", "body": written})
 
     async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with an entity tag: the client gets 304 while nothing has changed."""
+        """Respond with an entity tag, so that the client gets 304 if nothing has changed."""
         media_type = _response_media_type(_media_types(scope["headers"])[1])
         body = None if media_type is None else body_of_query_string(scope["query_string"])
         deadline = deadline_from_now()
@@ -86,14 +86,14 @@ class FastQueries:
                 else await self._fast_path.answer(body, coding_for(scope["headers"]), deadline)
             )
         except OutOfTimeError:
-            await _out_of_time(media_type)(scope, receive, send)
+            await _timeout_response(media_type)(scope, receive, send)
             return
         if answer is None or media_type is None:
             scope[SCOPE_KEY] = deadline
             await self._app(scope, receive, send)
             return
         written, coding = answer
-        # The tag is of the bytes that are sent: it differs by media type and coding.
+        # The tag is a digest of the sent bytes, so it differs by media type and coding.
         etag = etag_of_body(media_type + written)
         headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache"), (b"vary", VARY)]
         status = 304 if matches(etag, field_value(scope["headers"], b"if-none-match")) else 200
@@ -109,7 +109,7 @@ class FastQueries:
 
 
 def body_of_query_string(query_string: bytes) -> bytes | None:
-    """Return the body of the equivalent POST; None where the application must read it."""
+    """Return the body of the equivalent POST; None if the application must read it."""
     try:
         given = parse_qsl(
             query_string.decode("ascii"),
@@ -143,12 +143,12 @@ def _media_types(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
 
 
 def _response_media_type(accept: bytes) -> bytes | None:
-    """Return the media type of the response to a query; None where the client prefers a stream."""
+    """Return the media type of the response to a query; None if the client prefers a stream."""
     accepted = accepted_types(accept)
     return None if accepted.prefers_stream else accepted.answer.encode()
 
 
-def _out_of_time(media_type: bytes | None) -> Response:
+def _timeout_response(media_type: bytes | None) -> Response:
     """Return the response to a request after its deadline: an error without data."""
     error = unavailable(DATABASE_SLOW)
     # With plain JSON, 200 for every GraphQL request (GraphQL over HTTP, 6.4.1).
@@ -162,7 +162,7 @@ def _out_of_time(media_type: bytes | None) -> Response:
 
 
 class BufferedBody:
-    """A body that is read here and can be received again."""
+    """A body that the middleware reads and the application can receive again."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -170,7 +170,7 @@ class BufferedBody:
         self._refusal: HTTPException | None = None
 
     async def read(self) -> bytes | None:
-        """Return the whole body; None where the client left, or the body is too large."""
+        """Return the whole body; None if the client disconnected, or the body is too large."""
         try:
             message = await self._receive()
             self._messages.append(message)
@@ -188,7 +188,7 @@ class BufferedBody:
         return b"".join(part.get("body", b"") for part in self._messages)
 
     async def receive(self) -> Message:
-        """Return the next message: first those that were read here. Raises HTTPException."""
+        """Return the next message, first those that were already read. Raises HTTPException."""
         if self._messages:
             return self._messages.pop(0)
         if self._refusal is not None:

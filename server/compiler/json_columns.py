@@ -1,4 +1,4 @@
-"""Lists of objects that columns of their row hold, such as the notes of a run."""
+"""Lists of objects in columns of their row, such as the notes of a run."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -11,7 +11,7 @@ from server.graphql.types.fields import NestedList
 
 
 class NestedListPart:
-    """A list by its declaration."""
+    """A list, compiled from its declaration."""
 
     def __init__(self, field: SelectedField, nested: NestedList) -> None:
         self.needs = frozenset(nested.columns)

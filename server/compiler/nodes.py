@@ -16,7 +16,7 @@ from server.graphql.relay.ids import Kind, NodeKey, parse_key
 from server.graphql.types.listing import BY_TICKERS
 
 ReadObjects = Callable[[Sequence[Any], RunTime], Awaitable[Mapping[Any, object]]]
-"""Reads and writes the objects with some keys; returns them by key."""
+"""Reads the objects with some keys and returns them as JSON values, by key."""
 
 
 def _coins_by(column: str, condition: str, selection: FieldSelection) -> ReadObjects:
@@ -66,7 +66,7 @@ def _structs_by(
 
 
 async def _requests_by_id(connection: Connection, ids: Sequence[int]) -> Mapping[Any, object]:
-    """Read requests. Raises NotCompiledError where one is missing.
+    """Read requests. Raises NotCompiledError if one is missing.
 
     A replica may not have it yet; Strawberry's execution reads the primary.
     """
@@ -77,7 +77,7 @@ async def _requests_by_id(connection: Connection, ids: Sequence[int]) -> Mapping
 
 
 class NodeKind(NamedTuple):
-    """The type that an id names, and how its objects are read."""
+    """A type of node, and how its objects are read."""
 
     type_name: str
     by_key: Callable[[FieldSelection], ReadObjects]

@@ -25,19 +25,19 @@ from server.compiler.relations import relation_part
 from server.compiler.roots import ROOTS, Root
 
 MAX_VARIABLE_ERRORS = 1
-"""One is enough to know that the variables are invalid."""
+"""One error is enough to know that the variables are invalid."""
 
 MAX_PLANS = 8
-"""Cached for each operation: all combinations of three switches."""
+"""The number of cached plans of each operation: all combinations of three switches."""
 
 UNCACHEABLE_FIELDS = frozenset({"Coin.isStale", "Query.node", "Query.nodes", "Query.sources"})
-"""Fields whose values change without an event: with the time, or with the ingestor's schedule."""
+"""Fields that change without an event: by the time, or by the ingestor's schedule."""
 
 _ENCODER = msgspec.json.Encoder()
 
 
 class OperationPlan:
-    """A compiled operation; it is `cacheable` where every change of its data has an event.
+    """A compiled operation; it is `cacheable` if every change of its data has an event.
 
     `identity` is a digest of document, name and switches, equal in every process.
     """
@@ -58,7 +58,7 @@ class OperationPlan:
     def bind(self, variables: VariableValues) -> "BoundPlan":
         """Return the plan with its arguments.
 
-        Raises GraphQLError, or what Strawberry raises, for invalid ones.
+        Raises GraphQLError or an error of Strawberry for invalid ones.
         """
         return BoundPlan(self, tuple(slot.value(variables) for slot in self._slots))
 
@@ -136,7 +136,7 @@ class CompiledOperation:
         if not self._node.variable_definitions:
             return NO_VARIABLES
         values = get_variable_values(
-            self._schema._schema,  # noqa: SLF001  (Strawberry has no other way to it)
+            self._schema._schema,  # noqa: SLF001  (Strawberry has no public access to it)
             self._node.variable_definitions,
             given,
             max_errors=MAX_VARIABLE_ERRORS,

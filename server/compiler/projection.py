@@ -1,4 +1,4 @@
-"""Selections turn rows of the database into objects that msgspec writes as JSON, by column."""
+"""Selections convert rows of the database, by column, to objects that msgspec encodes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -32,7 +32,7 @@ def rows_of_structs(names: Iterable[str], rows: Sequence[object]) -> Rows:
 
 
 class ProjectionPart(Protocol):
-    """One name of a selection."""
+    """A part of a selection."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -50,7 +50,7 @@ class RelationPart(ProjectionPart, Protocol):
     """A part that reads further rows."""
 
     async def read(self, rows: Rows, run: RunTime) -> Values:
-        """Read what belongs to all the rows, and return the value for each."""
+        """Read the related rows of all rows at once, and return the value for each."""
 
 
 class LeafSelection(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class LeafSelection(msgspec.Struct, frozen=True):
         return frozenset({self.column.name})
 
     def values(self, rows: Rows) -> Values:
-        """Return the column as the response writes it."""
+        """Return the values of the column as in the response."""
         values = rows.columns[self.column.name]
         return values if self.column.convert is None else self.column.convert(values)
 
@@ -112,7 +112,7 @@ class FieldSelection:
         if not self._has_relations:
             return self.write_plain(rows)
         values = [
-            # `is_relation` says which of the two it is.
+            # `is_relation` distinguishes the two.
             await part.read(rows, run) if is_relation else part.values(rows)  # type: ignore[union-attr]
             for part, is_relation in self._parts
         ]

@@ -1,4 +1,4 @@
-"""Relations: one statement reads a relation for all rows of a list, as the loaders do.
+"""Relations: one statement reads a relation for all rows of a list, like the loaders.
 
 Most are compiled from their declaration in the schema's types. The others are in COMPILED.
 """
@@ -40,7 +40,7 @@ def _unique(values: Values) -> list[Any]:
 
 
 class DeclaredRelation:
-    """A relation by its declaration; the subclasses differ in what they make of the values."""
+    """A relation, compiled from its declaration; subclasses differ in the result."""
 
     def __init__(self, field: SelectedField, relation: Relation[Any]) -> None:
         condition = relation.condition
@@ -49,7 +49,7 @@ class DeclaredRelation:
         self._relation = relation
 
     def _keys(self, rows: Rows) -> Sequence[Any]:
-        """Return the key of each row, None where the condition is false."""
+        """Return the key of each row, None if its condition is false."""
         columns = [rows.columns[name] for name in self._relation.columns]
         keys: Sequence[Any] = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
         if self._relation.condition is None:
@@ -63,7 +63,7 @@ class DeclaredRelation:
 
 
 class LeafRelation(DeclaredRelation):
-    """A value of a scalar for each key."""
+    """A scalar value for each key."""
 
     async def read(self, rows: Rows, run: RunTime) -> Values:
         """Read the values of all keys."""
@@ -108,7 +108,7 @@ class ListRelation(DeclaredRelation):
 
 
 class NarrowRelation(DeclaredRelation):
-    """Objects of which only the selected columns are read; their column of the key has its name."""
+    """Objects with only the selected columns, and the key under its name."""
 
     def __init__(
         self, field: SelectedField, relation: Relation[Any], narrow: NarrowQuery, *, is_list: bool
@@ -252,11 +252,11 @@ COMPILED: Mapping[str, Callable[[SelectedField], ValuePart | RelationPart]] = {
     "Coin.candles": CandlesRelation,
     "Run.rejections": RejectionsRelation,
 }
-"""Fields that the compiler reads in another way than by the declaration."""
+"""Fields that the compiler does not read by their declaration."""
 
 
 def relation_part(type_name: str, field: SelectedField) -> ValuePart | RelationPart | None:
-    """Return the part of a field that reads more than columns of its row; None for any other."""
+    """Return the part of a field that reads more than columns of its row, else None."""
     make = COMPILED.get(f"{type_name}.{field.name}")
     if make is not None:
         return make(field)

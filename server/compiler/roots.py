@@ -1,4 +1,4 @@
-"""The fields of Query: each reads its rows with one statement; relations read the rest."""
+"""The fields of Query: each reads its rows with one statement, and relations the rest."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ class SourcesRoot:
 
 
 class StatsRoot:
-    """stats: each field reads for itself."""
+    """stats: each field has its own statement."""
 
     def __init__(self, field: SelectedField) -> None:
         self._type_name = field.object_type.name

@@ -10,10 +10,10 @@ HEADER = (
 )
 
 
-def printed_schema() -> str:
+def schema_text() -> str:
     """Return the text of `schema.graphql`."""
     return f"{HEADER}{schema.as_str()}\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(printed_schema())
+    sys.stdout.write(schema_text())

@@ -1,4 +1,4 @@
-"""The client of a request: the peer of its connection, or the one that a trusted proxy names."""
+"""The client of a request: the peer of the connection, or the client of a trusted proxy."""
 
 import functools
 import ipaddress
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 _IPV6_CLIENT_BITS = 64
-"""A subscriber has at least a /64 of IPv6 addresses: they count as one client."""
+"""A network of IPv6 addresses that counts as one client: a subscriber has at least a /64."""
 
 
 def client_address(scope: Scope) -> str:
-    """Return the client's address, for limits by client; "" where the socket has none.
+    """Return the client's address, for limits by client; "" if the socket has none.
 
     `server.middleware.forwarded` has replaced the peer by the client of a trusted proxy. An IPv6
     address becomes its /64, an IPv4-mapped address becomes the IPv4 address.

@@ -1,7 +1,7 @@
 """Content codings (RFC 9110, section 8.4): their choice, and the compression of bodies.
 
-Compression leaks no secrets (BREACH, CVE-2013-3587): no body has the scheduler token, and the
-server has no cookies or logins.
+Compression cannot leak secrets (BREACH, CVE-2013-3587), because no body contains the scheduler
+token, and the server has no cookies or logins.
 """
 
 import functools

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 
 MAX_HEAD_BYTES = 65_536
-"""Of the request line and the fields; above it 414 where the target is longer, else 431."""
+"""The limit of the request line and the fields: 414 if the target alone exceeds it, else 431."""
 MAX_FIELDS = 100
 
 Field = tuple[bytes, bytes]

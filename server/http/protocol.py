@@ -31,15 +31,15 @@ from server.http.http10 import disable_chunks
 from server.http.transport import CoalescingTransport
 
 HEAD_SECONDS = 10.0
-"""From the first byte of a request, or the start of the connection, to the end of the head."""
+"""The time from the first byte, or the start of the connection, to the end of the head."""
 BODY_SECONDS = 30.0
-"""From then to the end of the body: the largest allowed one needs 9 kB a second."""
+"""The time from there to the end of the body; the largest body needs 9 kB a second."""
 LINGER_SECONDS = 2.0
-"""How long a refused client may still send: closing a socket with unread input discards output."""
+"""How long a refused client may still send: an early close would discard the response."""
 SLICE_BYTES = 16_384
-"""Parsed in one call; the next slice waits for the responses to pipelined requests."""
+"""The input of one parser call; the next slice waits for responses to pipelined requests."""
 MAX_UNFED_BYTES = 262_144
-"""Above it, the connection is not read until its pipelined requests are answered."""
+"""With more input, reading pauses until the pipelined requests are answered."""
 
 _IDLE: Final = 0
 _HEAD: Final = 1

@@ -11,9 +11,9 @@ from server.state import ServerState
 
 
 async def on_not_found(request: Request, error: Exception) -> Response:
-    """Redirect (307) to the path without trailing slashes if a route has it, else answer 404.
+    """Redirect (307) to the path without trailing slashes if it has a route, else respond 404.
 
-    Location is a path below ROOT_PATH: a proxy may have changed scheme and host.
+    Location is a path below ROOT_PATH, because a proxy may have changed scheme and host.
     """
     path: str = request.scope["path"]
     stripped = path.rstrip("/")

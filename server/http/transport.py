@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 MAX_COPIED_BYTES = 65_536
-"""Copying a longer body takes as long as a second write."""
+"""A longer body is written separately: copying it takes as long as a second write."""
 
 
 class CoalescingTransport:
@@ -25,7 +25,7 @@ class CoalescingTransport:
         return getattr(self.plain, name)
 
     def write(self, data: bytes) -> None:
-        """Write the pending data with this, or keep this pending."""
+        """Write `data` together with the pending data, or make it pending."""
         if self._pending is not None:
             pending, self._pending = self._pending, None
             if len(data) > MAX_COPIED_BYTES:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 MAX_CACHED_VALUES = 256
 MAX_CACHED_CHARACTERS = 1_024
-"""Longer values are parsed each time, so that the cache takes a few megabytes at most."""
+"""Longer values are not cached, so that the cache takes a few megabytes at most."""
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # A quoted string ends at its closing quote, an unclosed one at the end: parsing is linear.
@@ -39,7 +39,7 @@ class Alternative(NamedTuple):
 
 
 class Match(NamedTuple):
-    """The weight of the most specific element that matches; 0 is not acceptable.
+    """The weight of the most specific element that matches; 0 means not acceptable.
 
     `specificity` is ANY, ANY_SUBTYPE, NAMED, or more where parameters match too.
     """
@@ -52,7 +52,7 @@ NO_MATCH = Match(0.0, -1)
 
 
 def field_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """Return all lines of a field joined (RFC 9110, section 5.3), None if there are none."""
+    """Return all lines of a field, joined (RFC 9110, section 5.3); None if there are none."""
     lines = [value for key, value in headers if key == name]
     return b", ".join(lines) if lines else None
 
@@ -93,7 +93,7 @@ def match_coding(accept_encoding: bytes | None, coding: str) -> Match:
 
 
 def best_coding(accept_encoding: bytes | None, offered: Sequence[str]) -> str | None:
-    """Return the offered coding with the greatest weight, the first of equal ones.
+    """Return the offered coding with the largest weight, or the first of equal ones.
 
     Returns None for identity.
     """

@@ -1,11 +1,11 @@
-"""Limits on open connections, subscriptions and operations: of one client, and in total."""
+"""Limits on open connections, subscriptions and operations: for each client and in total."""
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 RETRY_AFTER_SECONDS = 30
-"""How long a refused client should wait."""
+"""How long a client that was refused should wait."""
 
 
 class FullError(Exception):
@@ -13,7 +13,7 @@ class FullError(Exception):
 
 
 class Admission:
-    """Counts what is open, by client; `noun` is its name in messages."""
+    """Counts open connections or subscriptions by client; `noun` names them in messages."""
 
     def __init__(self, noun: str, total: int, per_client: int) -> None:
         self._noun = noun
@@ -58,7 +58,7 @@ class Admission:
 
 
 class OperationAdmission:
-    """Counts the different operations that are subscribed to: of each client, and in total.
+    """Counts the different subscribed operations: of each client and in total.
 
     Each operation is executed for every change. Further subscriptions to the same operation cost
     almost nothing.

@@ -1,4 +1,4 @@
-"""Catching up: reads the events that one subscriber missed, up to the position of its group."""
+"""Catch-up: reads the events that a subscriber missed, up to the position of its group."""
 
 from collections.abc import Sequence
 
@@ -23,12 +23,12 @@ async def check_retained(pool: Pool, after: int) -> None:
 async def catch_up(subscriber: Subscriber, pool: Pool, queue: FairQueue) -> None:
     """Send the subscriber the events after its position, then make it live.
 
-    It waits while the subscriber is slow, for its turn in the queue, and while the database is
-    unavailable. Raises CursorExpiredError when events were purged meanwhile.
+    It waits for a slow subscriber, for its turn in the queue, and for an unavailable database.
+    Raises CursorExpiredError when events were purged meanwhile.
     """
     while True:
         await _read_on(subscriber, pool, queue)
-        # From here on the group's messages are buffered; one more read finds what came before.
+        # The group's messages are buffered from now on; another read finds the earlier events.
         subscriber.start_buffering()
         await _read_on(subscriber, pool, queue)
         if subscriber.go_live():

@@ -1,10 +1,13 @@
-"""The check of a subscription's cursor against the events that the outbox holds."""
+"""Checks a subscription's cursor against the events in the outbox."""
 
 from db.events import EventRange
 
 
 class CursorExpiredError(Exception):
-    """Events after a cursor were purged, or it is another database's; clients see the message."""
+    """Events after a cursor were purged, or the cursor is of another database.
+
+    Clients see the message.
+    """
 
 
 def check_cursor(after: int, available: EventRange) -> None:

@@ -1,4 +1,4 @@
-"""How events become messages: once for all subscribers to the same operation."""
+"""Encodes events as messages, once for all subscribers to the same operation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,7 +29,10 @@ class SharedEvent:
 
 
 class UpdateEncoder(Protocol):
-    """Writes the responses of one operation; `cost` is about the number of values for one name."""
+    """Encodes the responses of one operation.
+
+    `cost` is approximately the number of values for one name.
+    """
 
     cost: int
 
@@ -38,5 +41,5 @@ class UpdateEncoder(Protocol):
     ) -> Sequence[Sequence[Message]]:
         """Return the messages about an event for each list of names.
 
-        Raises errors of the database; on a temporary one it is called again.
+        Raises errors of the database; the caller repeats it after a temporary one.
         """

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 CONCURRENT_TURNS = 4
-"""They share one thread, a millisecond each: short work ends while long work goes on."""
+"""They share one thread in slices of a millisecond, so short work does not wait for long work."""
 
 
 class TurnWaiter(NamedTuple):
@@ -25,8 +25,8 @@ class FairQueue:
     """Up to `concurrent` turns at once, one of each client.
 
     Each client has a virtual time, which its turns advance by their cost. The turn with the
-    earliest virtual end is next, so a client that asks for much waits for its own earlier turns,
-    and of two equal clients the one with the cheaper turn comes first.
+    earliest virtual end is next, so a client with many requests waits for its own earlier
+    turns, and of two equal clients the one with the cheaper turn comes first.
     """
 
     def __init__(self, concurrent: int = CONCURRENT_TURNS) -> None:

@@ -1,4 +1,4 @@
-"""What a subscription follows: a topic, names within it, and a position to start from."""
+"""Feeds: what a subscription follows, and the position where it starts."""
 
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from typing import NamedTuple, NoReturn
@@ -52,7 +52,7 @@ class Feed(msgspec.Struct, frozen=True):
     start: FeedPosition | None
 
     def names_in(self, event: Event) -> list[str]:
-        """Return the names in an event that it follows, and that come after its start."""
+        """Return the names in an event that this feed follows and that come after its start."""
         found = [name for name in names_of(event) if self.names is None or name in self.names]
         if self.start is not None and self.start.seq == event.seq and self.start.ticker is not None:
             found = [name for name in found if name > self.start.ticker]

@@ -1,4 +1,4 @@
-"""Subscribers to the same operation with the same names: all of them get the same messages."""
+"""Groups: subscribers to the same operation and names, which get the same messages."""
 
 from collections.abc import Hashable, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from server.live.message import Message
 
 
 class GroupMember(Protocol):
-    """A subscriber, as its group uses it."""
+    """The interface of a subscriber for its group."""
 
     position: int
 
@@ -16,7 +16,7 @@ class GroupMember(Protocol):
         """Pass the messages about an event."""
 
     def skip(self, seq: int, count: int) -> None:
-        """Report that so many messages about an event are left out."""
+        """Report that `count` messages about an event were left out."""
 
     def end(self, error: Exception) -> None:
         """End the subscription."""

@@ -19,14 +19,16 @@ __all__ = ["CursorExpiredError", "Hub", "Subscriber"]
 
 CONNECTIONS = 10_000
 SUBSCRIPTIONS = 10
-"""The limit for each connection that is allowed; one connection may have more than others."""
+"""The limit for each allowed connection; it is shared by all connections of a client."""
 OPERATIONS = 500
 OPERATIONS_PER_CLIENT = 50
 """A page subscribes to a few operations, and all its visitors to the same ones."""
 
 
 class Hub:
-    """Passes events to subscribers. Call `run` first; `subscribe`, or `open` and `close`, any time.
+    """Passes events to subscribers.
+
+    Call `run` first, then `subscribe`, or `open` and `close`, at any time.
 
     The caller that opens connections and subscriptions for a client enters them in `connections`
     and `subscriptions`; the hub counts the different operations itself.

@@ -1,4 +1,4 @@
-"""The listener: the one LISTEN connection of a process, which reads new events of the outbox."""
+"""The listener: the one LISTEN connection of a process; it reads new events of the outbox."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from common.backoff import Backoff, BackoffPolicy
-from db.connect.pool import connect, database_problem, is_passing
+from db.connect.pool import connect, database_problem, is_transient
 from db.connect.types import Connection
 from db.events import CHANNEL, Event, read_event_range, read_events
 from server.live.cursor import CursorExpiredError, check_cursor
@@ -21,11 +21,11 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Listener:
-    """Passes every event to `publish` once, in order, from the first connection on, and awaits it.
+    """Passes each event to `publish` once and in order, from the first connection on.
 
-    `expire` is called with the reason when events were purged, or the database was replaced, while
-    it was unavailable. `connected` is set while a connection listens; data that is read then is at
-    least as new as `version`.
+    It calls `expire` with the reason if events were purged or the database was replaced while the
+    database was unavailable. `connected` is set while a connection listens; data read meanwhile is
+    at least as new as `version`.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class Listener:
             try:
                 await self._connect_and_follow()
             except Exception as error:
-                # A slow outbox must not end the server either.
-                if database_problem(error) is None and not is_passing(error):
+                # A slow outbox must not end the server.
+                if database_problem(error) is None and not is_transient(error):
                     raise
                 log.warning(
                     "live updates wait for the database", reason=str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The JSON of one response, shared by all subscribers that get it."""
+"""Messages: the JSON of one response, which many subscribers share."""
 
 import msgspec
 
@@ -6,9 +6,9 @@ from server.live.deflate import compress
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """A response about the event `seq`, with `lagged` of 0 at the offsets `lagged_offsets`.
+    """A response about the event `seq`; its `lagged` fields are 0, at `lagged_offsets`.
 
-    `cursor` is the client's `after` to continue from here.
+    `cursor` is the client's `after` to continue after this message.
     """
 
     seq: int

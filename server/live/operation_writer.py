@@ -1,4 +1,4 @@
-"""Subscriptions to the same operation: each event is encoded once for all of them."""
+"""Encodes each event once for all subscriptions to the same operation."""
 
 import asyncio
 from collections import Counter, deque
@@ -14,9 +14,9 @@ from server.live.time_slice import TimeSlice
 
 BACKLOG_EVENTS = 64
 BACKLOG_NAMES = 50_000
-"""How much may wait to be encoded for one operation.
+"""How many names may wait to be encoded for one operation.
 
-The rows of the coins are held as long: about 1.5 KB each.
+The rows of the waiting coins stay in memory: about 1.5 KB each.
 """
 
 NamesByGroup = Mapping[SubscriberGroup, Sequence[str]]
@@ -30,7 +30,7 @@ class LaggedUpdate(NamedTuple):
 
 
 class BacklogEntry:
-    """An event to encode, and the names in it for each group; `written` is done at its end."""
+    """An event to encode, and its names for each group; `written` is done once it is encoded."""
 
     __slots__ = ("names_by_group", "shared", "written")
 
@@ -48,8 +48,8 @@ class BacklogEntry:
 class OperationWriter:
     """Encodes the events of one operation for its groups, one after the other, until `close`.
 
-    `clients` counts the subscriptions of each client. Events that no group is left for are not
-    encoded.
+    `clients` counts the subscriptions of each client. It does not encode events of groups without
+    members.
     """
 
     def __init__(self, encoder: UpdateEncoder, queue: FairQueue) -> None:
@@ -70,7 +70,7 @@ class OperationWriter:
     ) -> "asyncio.Future[None] | None":
         """Add an event to the backlog; leaves out the oldest events above the limits.
 
-        Returns a future that is done once the event is written, None if the writer is behind.
+        Returns a future that is done once the event is encoded, None if the writer has a backlog.
         """
         entry = BacklogEntry(shared, names_by_group)
         is_up_to_date = self._current is None and not self._backlog
@@ -115,7 +115,7 @@ class OperationWriter:
                 }
                 if remaining:
                     await self._encode(entry.shared, remaining)
-        except Exception as error:  # noqa: BLE001  (its clients get the error; all others go on)
+        except Exception as error:  # noqa: BLE001  (its clients get the error; others continue)
             for group in entry.names_by_group:
                 for member in tuple(group.members):
                     member.end(error)

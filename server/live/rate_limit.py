@@ -5,7 +5,7 @@ from weakref import WeakValueDictionary
 MESSAGES_PER_SECOND = 2_000
 """Frames of any kind.
 
-One takes 10 to 20 µs, so a client takes a few hundredths of a processor at most.
+A frame takes 10 to 20 µs, so a client uses at most 4 % of a processor.
 """
 BURST_MESSAGES = 2_000
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 from common.backoff import Backoff, BackoffPolicy
-from db.connect.pool import is_passing
+from db.connect.pool import is_transient
 
 BACKOFF = BackoffPolicy(first_seconds=0.5, longest_seconds=0.5)
 
@@ -20,6 +20,6 @@ async def retry(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwar
         try:
             return await call(*args, **kwargs)
         except Exception as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
             await asyncio.sleep(backoff.next_seconds())

@@ -1,4 +1,4 @@
-"""One subscriber: its queue of messages, and how many it missed."""
+"""A subscriber: its queue of messages, and the count of those it missed."""
 
 import asyncio
 from collections import deque
@@ -10,14 +10,15 @@ from server.live.message import Message
 
 QUEUE_LIMIT = 256
 QUEUE_BYTES = 4 * 1024 * 1024
-"""An empty queue takes one event of any size. Subscribers share most bodies with others."""
+"""An empty queue accepts one event of any size. Subscribers share most bodies."""
 
 
 class Subscriber:
-    """Messages in order, each once, for one reader: `take` them when `wake` is called.
+    """Messages in order, each once, for one reader; `wake` is called when there are new ones.
 
     A *live* subscriber queues the messages of its group. While it catches up from the outbox it
-    ignores them; towards the end it *buffers* them until all earlier messages are queued.
+    ignores them. Towards the end of the catch-up it *buffers* them until all earlier messages are
+    queued.
     """
 
     __slots__ = (
@@ -70,12 +71,12 @@ class Subscriber:
         self._drained: asyncio.Future[None] | None = None
 
     def take(self) -> bytes | None:
-        """Return the next response, None while there is none."""
+        """Return the next response, None if there is none."""
         found = self.take_message()
         return None if found is None else found[0].with_lagged(found[1])
 
     def take_message(self) -> tuple[Message, int] | None:
-        """Return the next message and how many were missed before it, None while there is none."""
+        """Return the next message and how many were missed before it, None if there is none."""
         if not self._queue:
             return None
         message = self._queue.popleft()
@@ -135,7 +136,7 @@ class Subscriber:
     def _drop_queue(self) -> None:
         """Empty the queue; a complete subscription catches up from the outbox, others lag."""
         if self.feed.topic.complete:
-            # No event of the topic lies before the queue: purged events there are not missed.
+            # The topic has no event just before the queue: purged events there do not matter.
             self.position = self._queue[0].seq - 1
             self._live = False
             self._fall_behind(self)

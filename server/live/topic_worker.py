@@ -1,4 +1,4 @@
-"""The worker of a topic: passes its events to the operations, one event after the other."""
+"""The worker of a topic: it passes the events to the operations, one after the other."""
 
 import asyncio
 from collections import defaultdict
@@ -13,14 +13,14 @@ from server.live.group import SubscriberGroup
 from server.live.operation_writer import NamesByGroup, OperationWriter
 
 QUEUE_LIMIT = 64
-"""Events that may wait here; beyond, the listener stops reading, and the outbox keeps them."""
+"""Events that may wait here; with more, the listener stops reading from the outbox."""
 
 WAIT_SECONDS = 0.5
 """How long the next event waits for operations that are up to date; it never waits for others."""
 
 
 class TopicWorker:
-    """Passes each event to all operations that follow a name in it, and waits a while for them.
+    """Passes each event to all operations that follow a name in it, and waits briefly for them.
 
     Each topic has its own worker: thousands of coins do not delay the progress of a run.
     """
@@ -112,7 +112,7 @@ class TopicWorker:
             event,
             names if self._of_all_names else [name for name in names if name in self._by_name],
         )
-        # The queue serves one client's requests in their order: cheap operations first.
+        # The queue serves a client's requests in their order, so cheap operations go first.
         pending = [
             operation.put(shared, by_operation[operation])
             for operation in sorted(by_operation, key=lambda one: one.encoder.cost)

@@ -23,9 +23,9 @@ EXTENSION = "kasparro.websocket"
 SLICE_BYTES = 1024
 """Parsed in one call: up to 170 frames, 2 ms."""
 STEP_SECONDS = 0.001
-"""How long slices are parsed without a break."""
+"""How long it parses slices before it yields to other tasks."""
 MAX_UNSENT_BYTES = 1024 * 1024
-"""Of responses that a client does not read; above the limit its input is not read either."""
+"""Responses that a client has not read; above this limit its input is not read either."""
 
 _TEXT = 0x81  # one whole text frame (RFC 6455, 5.2); a server's frames are not masked
 _DEFLATED_TEXT = 0xC1  # the same, compressed (RFC 7692, 6)
@@ -50,7 +50,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.conn.available_extensions = [DeflateFactory()]
         self.rate_limit = MessageRateLimit()
-        self._unread = bytearray()
+        self._input_buffer = bytearray()
         self._next_step: asyncio.Handle | None = None
 
     # Writing
@@ -83,18 +83,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if length < _LARGE:
             self.transport.write(frame + body + tail)
         else:
-            # Many websockets share a large body: it is not copied for each.
+            # Many websockets share a large body, so it is not copied for each.
             self.transport.writelines((frame, body, tail))
 
     def resume_writing(self) -> None:
-        """Call `on_writable`, and read again."""
+        """Call `on_writable`, and resume reading."""
         super().resume_writing()
         if self.on_writable is not None:
             self.on_writable()
         self._read_on_soon()
 
     def keepalive_timeout(self) -> None:
-        """Close a websocket whose peer answers no ping; aborts it if the buffer is not read."""
+        """Close a websocket without a pong; abort it if the peer does not read the buffer."""
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -104,14 +104,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse input, as far as the limits allow."""
         if not self.handshake_initiated:
-            self._parse(data)  # `HttpProtocol` passes the handshake alone
+            self._parse(data)  # `HttpProtocol` passes only the handshake
             return
-        self._unread += data
+        self._input_buffer += data
         if self._next_step is None:
             self._read_on()
 
     async def receive(self) -> ASGIReceiveEvent:
-        """Return the next message; reads more input once there are none."""
+        """Return the next message; resumes reading when the queue is empty."""
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
@@ -119,16 +119,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send a message; after an accept or a close, reads the input that came before."""
+        """Send a message; an accept or a close also reads the input that arrived before it."""
         await super().send(message)
-        if self._unread and message["type"] != "websocket.send":
+        if self._input_buffer and message["type"] != "websocket.send":
             self._read_on_soon()
 
     def _read_on(self) -> None:
         """Parse slices for one step; then yield to other tasks, or wait for the rate limit."""
         self._next_step = None
         until = time.perf_counter() + STEP_SECONDS
-        while self._unread and self._may_read:
+        while self._input_buffer and self._may_read:
             seconds = self.rate_limit.seconds_until_next(self.loop.time())
             if seconds:
                 self._next_step = self.loop.call_later(seconds, self._read_on)
@@ -136,12 +136,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             if time.perf_counter() > until:
                 self._read_on_soon()
                 break
-            part = bytes(self._unread[:SLICE_BYTES])
-            del self._unread[:SLICE_BYTES]
+            part = bytes(self._input_buffer[:SLICE_BYTES])
+            del self._input_buffer[:SLICE_BYTES]
             self._parse(part)
         if self.transport.is_closing():
-            self._unread.clear()
-        elif self._unread:
+            self._input_buffer.clear()
+        elif self._input_buffer:
             self.transport.pause_reading()
         elif not self.read_paused:
             self.transport.resume_reading()
@@ -153,11 +153,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return self.writable.is_set() or self.transport.get_write_buffer_size() < MAX_UNSENT_BYTES
 
     def _read_on_soon(self) -> None:
-        if self._unread and self._next_step is None:
+        if self._input_buffer and self._next_step is None:
             self._next_step = self.loop.call_soon(self._read_on)
 
     def _resume_reading(self) -> None:
-        if self._unread:
+        if self._input_buffer:
             self._read_on_soon()
         else:
             self.transport.resume_reading()
@@ -184,7 +184,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """End a connection."""
         if self._next_step is not None:
             self._next_step.cancel()
-        self._unread.clear()
+        self._input_buffer.clear()
         super().connection_lost(exc)
 
     async def run_asgi(self) -> None:

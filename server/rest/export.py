@@ -125,7 +125,7 @@ class Download(Response):
                 await send({"type": "http.response.body", "body": block, "more_body": True})
 
         try:
-            async with self._state.exporting() as connection:
+            async with self._state.export_connection() as connection:
                 await write_export(
                     connection,
                     self._export,

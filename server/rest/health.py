@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db.connect.pool import is_passing
+from db.connect.pool import is_transient
 from db.loop_problems import read_problems
 from db.read.health import Freshness, LastRun, read_freshness, read_last_run
 from server.rest.responses import Json, demo_mark, now
@@ -60,7 +60,7 @@ async def get_ready(request: Request) -> Response:
             freshness = await read_freshness(connection, instant)
             problems = await read_problems(connection)
     except Exception as error:
-        if not is_passing(error):
+        if not is_transient(error):
             raise
         log.warning(
             "not ready: the database is out of reach", reason=str(error) or type(error).__name__
@@ -101,7 +101,7 @@ async def _last_run(state: ServerState) -> LastRun | None:
         async with state.checking() as connection:
             return await read_last_run(connection)
     except Exception as error:
-        if not is_passing(error):
+        if not is_transient(error):
             raise
         log.warning("the database is out of reach", reason=str(error) or type(error).__name__)
         return None

@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.graphql.print_schema import printed_schema
+from server.graphql.print_schema import schema_text
 from server.http.etags import caching, etag_of_body, not_modified
 from server.state import ServerState
 
@@ -27,5 +27,5 @@ async def get_schema(request: Request) -> Response:
 
 @functools.cache
 def _schema_text() -> tuple[bytes, str]:
-    body = printed_schema().encode()
+    body = schema_text().encode()
     return body, etag_of_body(body)

@@ -1,4 +1,4 @@
-"""Pages that fail the test at anything a user would stumble over."""
+"""Fixtures for pages; a console error or a request to another host fails the test."""
 
 import os
 import re
@@ -30,18 +30,18 @@ async def demo() -> AsyncIterator[Demo]:
 
 
 @pytest.fixture(scope="package")
-# It also says what is missing.
+# It also skips the test if the browser is missing.
 async def browser(demo: Demo) -> "AsyncIterator[Browser]":  # noqa: ARG001
     async with running_browser() as running:
         yield running
 
 
 class Visitor:
-    """Opens pages; what they said on the console, and asked of other hosts, is `trouble`."""
+    """Opens pages; `problems` are their console messages and requests to other hosts."""
 
     def __init__(self, browser: "Browser", demo: Demo, name: str) -> None:
         self.demo = demo
-        self.trouble: list[str] = []
+        self.problems: list[str] = []
         self.forgiven: re.Pattern[str] | None = None
         self._url = demo.url
         self._browser = browser
@@ -71,7 +71,7 @@ class Visitor:
         context.set_default_timeout(TIMEOUT_MS)
         page = await context.new_page()
         page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.trouble.append(f"uncaught: {error}"))
+        page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
         page.on("request", lambda request: self._on_address(request.url))
         page.on("websocket", lambda socket: self._on_address(socket.url))
         try:
@@ -84,29 +84,29 @@ class Visitor:
             await context.close()
 
     async def shoot(self, page: "Page") -> None:
-        """Keep a picture of what is shown."""
+        """Save a screenshot of the page."""
         ARTIFACTS.mkdir(exist_ok=True)
         self._shots += 1
         await page.screenshot(path=ARTIFACTS / f"{self._name}-{self._shots}.png")
 
     def _on_console(self, message: "ConsoleMessage") -> None:
         if message.type == "error" and not (self.forgiven and self.forgiven.search(message.text)):
-            self.trouble.append(f"console: {message.text}")
+            self.problems.append(f"console: {message.text}")
 
     def _on_address(self, url: str) -> None:
         ours = f"{self._url}/"
         if not url.startswith((ours, ours.replace("http", "ws", 1), "data:", "blob:")):
-            self.trouble.append(f"outside: {url}")
+            self.problems.append(f"outside: {url}")
 
 
 @pytest.fixture
 async def visitor(
     browser: "Browser", demo: Demo, request: pytest.FixtureRequest
 ) -> AsyncIterator[Visitor]:
-    """A visitor whose test fails at any error on the console and any request to another host."""
+    """A visitor that fails the test at a console error or a request to another host."""
     one = Visitor(browser, demo, request.node.name)
     yield one
-    assert not one.trouble
+    assert not one.problems
 
 
 async def rows_of(page: "Page") -> dict[str, str]:

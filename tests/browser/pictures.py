@@ -1,4 +1,4 @@
-"""`make screenshots`: the pictures of the README, taken of a demo that has run for a while."""
+"""`make screenshots`: takes the pictures of the README from a running demo."""
 
 import asyncio
 import sys
@@ -22,11 +22,11 @@ PICTURES = {
     "coins-phone": ("/dashboard", "dark", PHONE, ".rows .row .c-price"),
     "coin-phone": ("/dashboard/coins/BTC", "dark", PHONE, ".chart canvas"),
 }
-"""By name: what is shown, in which theme and size, and what must be there."""
+"""The pictures by name: path, theme, size, and an element that must be present."""
 
 
 async def main() -> int:
-    """Take them all; return the exit code."""
+    """Take all pictures; return the exit code."""
     problem = missing()
     if problem:
         sys.stderr.write(f"{problem}\n")
@@ -51,7 +51,7 @@ async def main() -> int:
                 "() => document.querySelector('.sign')?.innerText === 'Live'"
             )
             await page.wait_for_load_state("networkidle")
-            # Headless, the gutter of the scroll bar is drawn without the bar.
+            # A headless browser draws the gutter of the scroll bar without the bar.
             await page.evaluate(
                 "document.querySelector('.scroller')?.style.setProperty('scrollbar-gutter', 'auto')"
             )

@@ -1,4 +1,4 @@
-"""A reverse proxy that serves a server below a prefix, or answers some paths itself."""
+"""A reverse proxy that serves a server below a prefix, or responds to some paths itself."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,11 +12,11 @@ HOP_BY_HOP = frozenset(
 )
 
 Change = Callable[[web.Request], web.Response | None]
-"""Returns the proxy's own answer to a request; None where the server is to answer."""
+"""Returns the proxy's response to a request; None passes the request to the server."""
 
 
 class Proxy:
-    """Where the proxy listens; `url` ends with the prefix. `change` may be set at any time."""
+    """A running proxy; `url` ends with the prefix. `change` may be set at any time."""
 
     def __init__(self, upstream: str, prefix: str) -> None:
         self.url = ""
@@ -26,7 +26,7 @@ class Proxy:
         self._client = aiohttp.ClientSession(auto_decompress=False)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Pass a request on, and its answer back."""
+        """Forward a request and its response."""
         own = self.change and self.change(request)
         if own is not None:
             return own

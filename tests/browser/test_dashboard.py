@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, over a demo that runs."""
+"""The dashboard in a real browser, with a running demo."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from tests.browser.visiting import AXE, DESK, PHONE, Demo
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-# Paper, grid and letters are grey; what has a colour is drawn of prices.
+# Background, grid and text are grey; only prices have colours.
 HAS_CANDLES = """() => [...document.querySelectorAll('.chart canvas')].some(canvas => {
     if (!canvas.width || !canvas.height) return false;
     const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -54,7 +54,7 @@ async def test_prices_move_without_a_reload(visitor: Visitor) -> None:
         assert await page.evaluate("window.untouched")
 
 
-async def test_a_run_is_triggered_and_watched_to_its_end(visitor: Visitor, demo: Demo) -> None:
+async def test_a_run_can_be_triggered_and_followed_to_its_end(visitor: Visitor, demo: Demo) -> None:
     async with visitor.visit("/dashboard/runs") as page:
         token = page.get_by_label("Scheduler token")
         await token.fill("wrong")
@@ -65,8 +65,8 @@ async def test_a_run_is_triggered_and_watched_to_its_end(visitor: Visitor, demo:
         await page.wait_for_function(
             "() => /is done/.test(document.querySelector('.request')?.innerText ?? '')"
         )
-        told = await page.locator(".request").inner_text()
-        assert all(source in told for source in ("coinpaprika", "coingecko", "csv")), told
+        text = await page.locator(".request").inner_text()
+        assert all(source in text for source in ("coinpaprika", "coingecko", "csv")), text
         kept = await page.evaluate(
             "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
         )
@@ -104,7 +104,7 @@ async def test_the_chart_of_a_coin_draws_and_changes_its_interval(visitor: Visit
         assert "coinpaprika" in await page.inner_text("main")
 
 
-async def test_search_finds_and_sort_orders(visitor: Visitor) -> None:
+async def test_search_and_sort_change_the_table(visitor: Visitor) -> None:
     async with visitor.visit("/dashboard") as page:
         first = await rows_of(page)
         assert next(iter(first)) == "BTC"
@@ -122,7 +122,7 @@ async def test_search_finds_and_sort_orders(visitor: Visitor) -> None:
         assert tickers in (sorted(tickers), sorted(tickers, reverse=True))
 
 
-async def test_the_table_reads_on_while_it_is_scrolled(visitor: Visitor) -> None:
+async def test_the_table_loads_more_rows_while_it_scrolls(visitor: Visitor) -> None:
     async with visitor.visit("/dashboard") as page:
         await rows_of(page)
         seen = 0
@@ -136,10 +136,10 @@ async def test_the_table_reads_on_while_it_is_scrolled(visitor: Visitor) -> None
                 )
         assert (
             await page.locator(".rows .row").count() < 100
-        )  # only what can be seen is in the page
+        )  # only visible rows are in the document
 
 
-async def test_it_says_when_it_is_offline_and_recovers(visitor: Visitor, demo: Demo) -> None:
+async def test_it_shows_that_it_is_offline_and_recovers(visitor: Visitor, demo: Demo) -> None:
     visitor.forgiven = re.compile(
         r"ERR_CONNECTION_REFUSED|WebSocket connection|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET"
         r"|ERR_SOCKET_NOT_CONNECTED"
@@ -171,7 +171,7 @@ async def test_every_page_fits_a_phone(visitor: Visitor, path: str) -> None:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-async def test_everybody_can_use_it(
+async def test_every_page_passes_the_accessibility_checks(
     visitor: Visitor, path: str, theme: str, size: tuple[int, int]
 ) -> None:
     async with visitor.visit(path, theme="dark" if theme == "dark" else "light", size=size) as page:
@@ -184,6 +184,6 @@ async def test_everybody_can_use_it(
 
 
 async def settled(page: "Page") -> None:
-    """Wait until the page is live and shows more than its frame."""
+    """Wait until the page is live and shows data."""
     await page.wait_for_function(IS_LIVE)
     await page.wait_for_load_state("networkidle")

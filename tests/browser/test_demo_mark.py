@@ -1,4 +1,4 @@
-"""A demo says on every page that its prices are made up."""
+"""Every page of a demo states that its prices are made up."""
 
 from tests.browser.conftest import Visitor
 from tests.browser.visiting import PHONE
@@ -15,7 +15,7 @@ async def test_the_dashboard_says_that_the_prices_are_made_up(visitor: Visitor) 
         assert await page.locator("header .demo").inner_text() == "Demo"
 
 
-async def test_the_explorer_and_the_description_say_it_too(visitor: Visitor) -> None:
+async def test_the_explorer_and_the_rest_page_say_it_too(visitor: Visitor) -> None:
     async with visitor.visit("/graphql") as page:
         await page.get_by_text("Demo: the prices are made up.").wait_for()
         assert (await page.title()).startswith("Demo - ")

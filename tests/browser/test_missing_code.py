@@ -1,4 +1,4 @@
-"""Code of the dashboard that is missing: offline, after an upgrade, and after its own errors."""
+"""Code of the dashboard that cannot be loaded: offline, after an upgrade, after an error."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ AWAY = re.compile(
     r"ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection"
     r"|Failed to load resource"
 )
-# A person who saves data gets nothing ahead.
+# A browser that saves data loads nothing in advance.
 SAVES_DATA = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"
 LOADED = (
     "name => performance.getEntriesByType('resource')"
@@ -43,7 +43,7 @@ async def go_offline(page: "Page") -> None:
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-async def test_a_click_while_offline_says_so_and_the_page_comes_by_itself(
+async def test_a_click_while_offline_shows_it_and_the_page_loads_after_a_reconnect(
     visitor: Visitor, theme: Literal["dark", "light"], size: tuple[int, int]
 ) -> None:
     visitor.forgiven = AWAY
@@ -70,7 +70,7 @@ async def test_a_click_while_offline_says_so_and_the_page_comes_by_itself(
         assert await page.get_by_role("heading", name="No connection to the server").count() == 0
 
 
-async def test_the_code_of_every_page_is_loaded_ahead(visitor: Visitor) -> None:
+async def test_the_code_of_every_page_is_loaded_in_advance(visitor: Visitor) -> None:
     visitor.forgiven = AWAY
     async with visitor.visit("/dashboard") as page:
         await page.wait_for_function(f"() => ({LOADED})('page') === 3 && ({LOADED})('chart') === 1")
@@ -81,8 +81,8 @@ async def test_the_code_of_every_page_is_loaded_ahead(visitor: Visitor) -> None:
             await page.get_by_role("heading", name=heading, exact=True).wait_for()
 
 
-class Before:
-    """Answers with the page of the earlier version, whose parts the server no longer has."""
+class EarlierVersion:
+    """Responds with the page of an earlier version, whose parts the server no longer has."""
 
     def __init__(self, *, always: bool) -> None:
         self._always = always
@@ -107,9 +107,9 @@ class Before:
 
 @pytest.fixture
 async def upgraded(demo: Demo) -> AsyncIterator[Proxy]:
-    """The demo, whose page is of the version before the first time that it is loaded."""
+    """The demo behind a proxy that serves the page of the earlier version once."""
     async with running_proxy(demo.url) as proxy:
-        proxy.change = Before(always=False)
+        proxy.change = EarlierVersion(always=False)
         yield proxy
 
 
@@ -117,7 +117,7 @@ async def count_navigations(page: "Page") -> None:
     await page.add_init_script(COUNT_NAVIGATIONS)
 
 
-async def test_a_part_that_went_with_an_upgrade_loads_the_new_version_once(
+async def test_a_part_missing_after_an_upgrade_loads_the_new_version_once(
     visitor: Visitor, upgraded: Proxy
 ) -> None:
     visitor.forgiven = AWAY
@@ -132,10 +132,10 @@ async def test_a_part_that_went_with_an_upgrade_loads_the_new_version_once(
         assert await page.evaluate(NAVIGATIONS) == 2
 
 
-async def test_a_part_that_stays_away_is_told_of_and_not_loaded_for_ever(
+async def test_a_part_that_stays_missing_shows_an_error_and_stops_reloading(
     visitor: Visitor, upgraded: Proxy
 ) -> None:
-    upgraded.change = Before(always=True)
+    upgraded.change = EarlierVersion(always=True)
     visitor.forgiven = AWAY
     async with visitor.visit("/dashboard", url=upgraded.url, prepare=count_navigations) as page:
         await page.wait_for_function(IS_LIVE)
@@ -148,17 +148,17 @@ async def test_a_part_that_stays_away_is_told_of_and_not_loaded_for_ever(
         await page.get_by_role("button", name="Try again").wait_for()
         await page.wait_for_load_state("networkidle")
         assert await page.evaluate(NAVIGATIONS) == 2
-        await page.get_by_role("button", name="Try again").click()  # a person may
+        await page.get_by_role("button", name="Try again").click()  # the user may always try again
         await page.wait_for_function(f"() => ({NAVIGATIONS})() === 3")
         await page.get_by_role(
             "heading", name="This part of the page could not be loaded"
         ).wait_for()
-        # What is there can still be used.
+        # The other parts still work.
         await page.get_by_role("link", name="Coins", exact=True).first.click()
         await page.wait_for_selector(".rows .row .c-price")
 
 
-async def test_an_open_page_sees_an_upgrade_and_the_next_click_loads_it(
+async def test_an_open_page_notices_an_upgrade_and_the_next_click_loads_it(
     visitor: Visitor, demo: Demo, upgraded: Proxy
 ) -> None:
     visitor.forgiven = AWAY
@@ -173,7 +173,9 @@ async def test_an_open_page_sees_an_upgrade_and_the_next_click_loads_it(
         assert await page.get_by_text("A newer version of this page is available").count() == 0
 
 
-async def test_the_same_server_that_comes_back_is_no_upgrade(visitor: Visitor, demo: Demo) -> None:
+async def test_a_restart_of_the_same_version_is_not_an_upgrade(
+    visitor: Visitor, demo: Demo
+) -> None:
     visitor.forgiven = AWAY
     async with visitor.visit("/dashboard") as page:
         await page.wait_for_function(IS_LIVE)
@@ -186,7 +188,7 @@ async def test_the_same_server_that_comes_back_is_no_upgrade(visitor: Visitor, d
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-async def test_an_error_of_a_page_leaves_the_others(
+async def test_an_error_in_a_page_does_not_affect_the_others(
     visitor: Visitor, theme: Literal["dark", "light"]
 ) -> None:
     visitor.forgiven = re.compile("TypeError|error occurred in|Cannot read")

@@ -1,4 +1,4 @@
-"""A run that succeeded with notes: their number in the list, the notes on the pages."""
+"""A successful run with notes: the list shows their number, the pages their texts."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,8 +30,8 @@ SIDES = ("volume_24h", "change_24h", "total_supply", "max_supply")
 SEEN = [DATED, UNREAD, CAPS, *(f"'odd' is not a number - at `$.{side}`" for side in SIDES)]
 
 
-class Noted:
-    """A service over a source whose file has notes."""
+class ServiceWithNotes:
+    """A service with a source whose file has notes."""
 
     def __init__(self, service: Service, pool: Pool, source: CsvFiles) -> None:
         self.url = service.url
@@ -43,7 +43,9 @@ class Noted:
 
 
 @pytest.fixture
-async def noted(settings: Settings, pool: Pool, tmp_path: Path) -> AsyncIterator[Noted]:
+async def service_with_notes(
+    settings: Settings, pool: Pool, tmp_path: Path
+) -> AsyncIterator[ServiceWithNotes]:
     columns = UNREAD.partition(": ")[2].replace(" ", "")
     header = f"symbol,name,price_usd,market_cap_usd,{','.join(SIDES)},{columns}"
     rows = [
@@ -58,11 +60,11 @@ async def noted(settings: Settings, pool: Pool, tmp_path: Path) -> AsyncIterator
             [SourceSettings(source.name, source.kind, source.priority, source.poll_seconds)],
         )
     async with running_service(settings) as service:
-        yield Noted(service, pool, source)
+        yield ServiceWithNotes(service, pool, source)
 
 
 async def check(page: "Page") -> None:
-    """Check that the page fits its window and has no serious fault of accessibility."""
+    """Check that the page fits its window and has no serious accessibility violation."""
     await settled(page)
     assert await page.evaluate(TOO_WIDE) == []
     await page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -74,12 +76,15 @@ async def check(page: "Page") -> None:
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("theme", ["dark", "light"])
-async def test_notes_are_counted_in_the_list_and_told_by_the_run(
-    visitor: Visitor, noted: Noted, size: tuple[int, int], theme: str
+async def test_the_list_counts_notes_and_the_run_shows_them(
+    visitor: Visitor, service_with_notes: ServiceWithNotes, size: tuple[int, int], theme: str
 ) -> None:
-    await noted.run()
+    await service_with_notes.run()
     async with visitor.visit(
-        "/dashboard/runs", url=noted.url, size=size, theme="dark" if theme == "dark" else "light"
+        "/dashboard/runs",
+        url=service_with_notes.url,
+        size=size,
+        theme="dark" if theme == "dark" else "light",
     ) as page:
         table = page.get_by_role("region", name="Table of runs")
         await table.get_by_text("Success", exact=True).wait_for()
@@ -88,8 +93,8 @@ async def test_notes_are_counted_in_the_list_and_told_by_the_run(
         await table.get_by_role("link", name="6,172 notes of run 1").click()
         notes = page.locator("section", has=page.get_by_role("heading", name="Notes", exact=True))
         await notes.get_by_text("6,172 notes in total").wait_for()
-        told = [text.split("\n") for text in await notes.get_by_role("listitem").all_inner_texts()]
-        assert [" ".join(lines) for lines in told] == [
+        texts = [text.split("\n") for text in await notes.get_by_role("listitem").all_inner_texts()]
+        assert [" ".join(lines) for lines in texts] == [
             DATED,
             UNREAD,
             *(f"{text} 1,234 times" for text in SEEN[2:]),
@@ -99,11 +104,11 @@ async def test_notes_are_counted_in_the_list_and_told_by_the_run(
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 async def test_the_card_of_a_source_has_the_notes_of_its_last_run(
-    visitor: Visitor, noted: Noted, size: tuple[int, int]
+    visitor: Visitor, service_with_notes: ServiceWithNotes, size: tuple[int, int]
 ) -> None:
-    for _ in range(2):  # the second finds nothing changed
-        await noted.run()
-    async with visitor.visit("/dashboard/sources", url=noted.url, size=size) as page:
+    for _ in range(2):  # the second one finds no changes
+        await service_with_notes.run()
+    async with visitor.visit("/dashboard/sources", url=service_with_notes.url, size=size) as page:
         await page.get_by_role("heading", name="Notes of the last run").wait_for()
         card = page.locator("section.source")
         assert await card.get_by_role("listitem").count() == 5
@@ -114,11 +119,13 @@ async def test_the_card_of_a_source_has_the_notes_of_its_last_run(
         await page.get_by_role("heading", name="Notes", exact=True).wait_for()
 
 
-async def test_notes_appear_as_their_run_goes_on(visitor: Visitor, noted: Noted) -> None:
-    async with visitor.visit("/dashboard/runs?notes=some", url=noted.url) as page:
+async def test_notes_appear_while_their_run_continues(
+    visitor: Visitor, service_with_notes: ServiceWithNotes
+) -> None:
+    async with visitor.visit("/dashboard/runs?notes=some", url=service_with_notes.url) as page:
         await page.wait_for_function(IS_LIVE)
         await page.get_by_text("No matches").wait_for()
-        await noted.run()
+        await service_with_notes.run()
         table = page.get_by_role("region", name="Table of runs")
         await table.get_by_role("link", name="6,172 notes of run 1").wait_for()
         assert await page.get_by_label("Notes").input_value() == "some"

@@ -19,7 +19,7 @@ PREFIX = "/tools/kasparro"
 
 @pytest.fixture
 async def url(demo: Demo, start_program: StartProgram) -> AsyncIterator[str]:
-    """A server below PREFIX, over the demo's database."""
+    """The URL of a server below PREFIX with the database of the demo."""
     home = Path(demo.environ["KASPARRO_HOME"]) / "demo"
     environ = {
         **demo.environ,
@@ -29,7 +29,7 @@ async def url(demo: Demo, start_program: StartProgram) -> AsyncIterator[str]:
     }
     program = start_program("-m", "server", **environ)
     listening = await program.wait_for(r"Listening at (\S+)")
-    # Where the server's own routes know the prefix, the address that it tells of ends with it.
+    # If the server's routes have the prefix, the address that it reports ends with it.
     address = urlsplit(listening[1])
     async with running_proxy(f"{address.scheme}://{address.netloc}", PREFIX) as proxy:
         yield proxy.url
@@ -66,6 +66,6 @@ async def test_the_explorer_works_below_a_prefix(visitor: Visitor, url: str) -> 
         await page.get_by_role("button", name="Stop query").click()
 
 
-async def test_the_rest_side_is_described_below_a_prefix(visitor: Visitor, url: str) -> None:
+async def test_the_rest_page_works_below_a_prefix(visitor: Visitor, url: str) -> None:
     async with visitor.visit("/docs", url=url) as page:
         await page.locator(".opblock", has_text="/stats").wait_for()

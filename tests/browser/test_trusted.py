@@ -1,4 +1,4 @@
-"""The dashboard of a server that runs trusted documents only."""
+"""The dashboard of a server that allows only trusted documents."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["add_coin", "settings"]
 
 
-async def test_the_dashboard_needs_no_document_but_its_own(
+async def test_the_dashboard_needs_only_its_own_documents(
     browser: "Browser", settings: Settings, add_coin: AddCoin, tmp_path: Path
 ) -> None:
     await add_coin("BTC")
@@ -31,7 +31,7 @@ async def test_the_dashboard_needs_no_document_but_its_own(
         page = await context.new_page()
         refused: list[str] = []
         frames: list[str] = []
-        # The page asks for GraphQL's own media type, in which a refused document is 400.
+        # With GraphQL's media type, which the page accepts, a refused document gives 400.
         page.on(
             "response",
             lambda response: refused.append(response.url) if response.status >= 400 else None,

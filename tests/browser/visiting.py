@@ -1,4 +1,4 @@
-"""A demo and a browser to look at it with: for the tests, and for the pictures in the README."""
+"""A running demo and a browser, for the tests and the pictures in the README."""
 
 import asyncio
 import secrets
@@ -19,17 +19,17 @@ from tests.conftest import ROOT, Program
 
 try:
     from playwright.async_api import Browser, async_playwright
-except ImportError:  # a laptop without it: every test of this folder says so
-    async_playwright = None  # type: ignore[assignment]  # a function otherwise
+except ImportError:  # without it, the tests of this folder are skipped
+    async_playwright = None  # type: ignore[assignment]  # a function if installed
 
 AXE = ROOT / "tests" / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 START_SECONDS = 90.0
 POLL_SECONDS = 3
 MOVING = 0.7
-"""The share of coins that move: higher than in a demo, because these many are scrolled."""
+"""The share of coins that change: higher than in a demo, because few rows are visible."""
 DESK, PHONE = (1360, 850), (390, 800)
 CHROMIUM_FLAGS = [
-    "--no-sandbox",  # which has no place in a container that runs as root
+    "--no-sandbox",  # the sandbox does not work as root in a container
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -41,7 +41,7 @@ CHROMIUM_FLAGS = [
 
 
 def missing() -> str | None:
-    """Return what is missing to look at the pages, in a sentence."""
+    """Return which program is missing, as a sentence; None if none is."""
     if async_playwright is None:
         return "Playwright is missing: `make test` installs it"
     if not _chromium():
@@ -71,12 +71,12 @@ class Demo:
         self.token = token
 
     def server(self) -> psutil.Process:
-        """The process that answers."""
+        """The process of the server."""
         children = psutil.Process(self.program.process.pid).children(recursive=True)
         return next(child for child in children if "server" in child.cmdline())
 
     async def spoil_a_record(self) -> None:
-        """Let the next answer of CoinPaprika hold a record that cannot be read."""
+        """Make the next response of CoinPaprika contain a record that cannot be read."""
         children = psutil.Process(self.program.process.pid).children(recursive=True)
         words = next(
             words for child in children if "kasparro.simulator" in (words := child.cmdline())
@@ -90,7 +90,7 @@ class Demo:
             answer.raise_for_status()
 
     async def wait_for_coins(self) -> None:
-        """Return once there are coins of every source, with history."""
+        """Wait until there are coins of every source, with history."""
         query = """{
           runs(filter: {status: [SUCCESS, PARTIAL]}) { totalCount }
           coin(ticker: "BTC") { history { nodes { at } } }
@@ -117,7 +117,7 @@ class Demo:
 async def running_demo(
     poll_seconds: int = POLL_SECONDS, coins: int | None = None, **settings: str
 ) -> AsyncIterator[Demo]:
-    """Run a demo until the context ends; it has coins, runs and some history when it begins.
+    """Run a demo until the context ends; it starts with coins, runs and some history.
 
     With `coins` its market has so many on each provider's list, instead of the demo's own number.
     """
@@ -151,7 +151,7 @@ async def running_demo(
 
 @asynccontextmanager
 async def running_browser() -> "AsyncIterator[Browser]":
-    """Run the system's Chromium, without a window."""
+    """Run the system's Chromium without a window."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM_FLAGS)
         yield browser

@@ -1,5 +1,5 @@
 // Asks one query with a real client: `node ask.js urql|apollo URL TIMES '{"query": …}'`.
-// Prints one line of JSON: the results, and what was sent for them.
+// Prints one line of JSON with the results and the requests.
 import { createHash } from "node:crypto";
 
 const [kind, url, times, text] = process.argv.slice(2);
@@ -37,7 +37,7 @@ const CLIENTS = {
         return error ? { error: String(error) } : { data };
       };
     };
-    // By POST and by GET, one after the other.
+    // With POST, then with GET.
     const ask = [asker(false), asker("force")];
     return (number) => ask[number % 2]();
   },

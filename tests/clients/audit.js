@@ -1,4 +1,4 @@
-// Audits a server with graphql-http: `node audit.js URL` prints one line of JSON, what each audit found.
+// Audits a server with graphql-http: `node audit.js URL` prints the results as one line of JSON.
 import { serverAudits } from "graphql-http";
 
 const found = [];

@@ -1,6 +1,7 @@
-// Follows one operation with a real client: `node follow.js ws|sse|urql|apollo URL '{"query": …}'`.
-// Prints a line of JSON for each thing that the client tells. The clients of the live protocols take a lost connection
-// up again where it was lost: a payload's `after` is the cursor of the last update, as README.md advises.
+// Follows one operation with a real client:
+// `node follow.js ws|sse|urql|apollo URL '{"query": …}'`.
+// Prints a line of JSON for each event of the client. After a lost connection, the clients of the
+// live protocols resume with `after`, the cursor of the last update, as README.md advises.
 const [kind, url, text] = process.argv.slice(2);
 const payload = JSON.parse(text);
 const patience = { retryAttempts: 1000 };
@@ -41,7 +42,7 @@ const CLIENTS = {
       onMessage: ({ event }) => tell({ event }),
     });
   },
-  // urql asks for subscriptions over server-sent events with the same exchange as for queries.
+  // urql subscribes over server-sent events with the same exchange as for queries.
   urql: async () => {
     const { Client, fetchExchange } = await import("@urql/core");
     const client = new Client({ url, exchanges: [fetchExchange], fetchSubscriptions: true });
@@ -56,7 +57,7 @@ const CLIENTS = {
       dispose: () => {},
     };
   },
-  // Apollo Client's HTTP link asks for subscriptions as parts of a multipart.
+  // Apollo Client's HTTP link requests subscriptions as multipart responses.
   apollo: async () => {
     const { ApolloClient, HttpLink, InMemoryCache, gql } = await import("@apollo/client");
     const link = new HttpLink({ uri: url });

@@ -11,7 +11,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.display import displayed, printable, printable_lines, without_user_info
+from common.display import printable, printable_lines, sanitize, without_user_info
 from common.logs import LogEvent, configure_logging
 from common.settings import Settings, SettingsError, load_settings
 from ingestor.sources import check_settings
@@ -73,7 +73,7 @@ def test_a_sources_error_is_one_printable_line_without_user_info() -> None:
         SourceMalformedError(f"{URL} said {ESCAPE}"),
         SourceUnavailableError(f"{URL} said {ESCAPE}"),
     ):
-        assert str(error) == displayed(str(error))
+        assert str(error) == sanitize(str(error))
         assert "hunter2" not in str(error)
 
 

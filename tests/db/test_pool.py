@@ -20,7 +20,7 @@ from db.connect.pool import (
     Pool,
     connect,
     create_pool,
-    is_passing,
+    is_transient,
     is_unavailable,
 )
 
@@ -237,7 +237,7 @@ async def test_a_mistake_of_ours_does_not_count_as_unavailable(connection: Conne
 )
 def test_what_asyncpg_says_while_a_server_restarts_counts_as_unavailable(error: Exception) -> None:
     assert is_unavailable(error)
-    assert is_passing(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_what_asyncpg_says_while_a_server_restarts_counts_as_unavailable(error: 
 )
 def test_what_asyncpg_says_of_a_mistake_does_not(error: Exception) -> None:
     assert not is_unavailable(error)
-    assert not is_passing(error)
+    assert not is_transient(error)
 
 
 async def test_a_connection_that_cannot_be_prepared_is_not_left_open(

@@ -160,10 +160,8 @@ async def unexplained(ingest: Ingest) -> tuple[list[object], Rows]:
             SELECT
                 ticker, unit.interval, date_bin(width, at, 'epoch') AS start,
                 (array_agg(price_usd ORDER BY at))[1] AS open, max(price_usd) AS high,
-                    min(price_usd) AS low,
-                (array_agg(price_usd ORDER BY at DESC))[1] AS close, min(at) AS open_at,
-                    max(at) AS close_at,
-                count(*)::integer AS samples
+                min(price_usd) AS low, (array_agg(price_usd ORDER BY at DESC))[1] AS close,
+                min(at) AS open_at, max(at) AS close_at, count(*)::integer AS samples
             FROM price_points, (VALUES ('H1', interval '1 hour'),
                 ('D1', interval '1 day')) AS unit (interval, width)
             GROUP BY 1, 2, 3

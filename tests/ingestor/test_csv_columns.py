@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from ingestor.sources.errors import SourceMalformedError
-from ingestor.sources.files.columns import columns_of, refuse_without_price, unique_headers
+from ingestor.sources.files.columns import check_price_column, columns_of, unique_headers
 from ingestor.sources.files.layout import layout_of
-from ingestor.sources.files.numbers import CurrencyError, Mark, decides_mark, read_cell
+from ingestor.sources.files.numbers import CurrencyError, Mark, infer_mark, read_cell
 from ingestor.sources.records import RecordError
 
 
@@ -146,7 +146,7 @@ def test_a_candles_volume_that_may_count_coins_is_not_read() -> None:
 def test_an_unknown_layout_names_the_columns_seen_and_those_wanted() -> None:
     headers = ("coin", "usd")
     with pytest.raises(SourceMalformedError) as caught:
-        refuse_without_price(headers, columns_of(headers))
+        check_price_column(headers, columns_of(headers))
     assert str(caught.value) == (
         "of its columns (2) these are known: name; wanted are at least a symbol (symbol or ticker) "
         "and a price (price, price_usd or current_price)"
@@ -159,15 +159,15 @@ def test_an_unknown_layout_names_the_columns_seen_and_those_wanted() -> None:
 def test_a_price_in_another_currency_is_refused_by_name(header: str) -> None:
     headers = ("symbol", header)
     with pytest.raises(SourceMalformedError, match="prices are read in US dollars only"):
-        refuse_without_price(headers, columns_of(headers))
+        check_price_column(headers, columns_of(headers))
 
 
 def test_a_layout_of_a_thousand_columns_is_told_shortly() -> None:
     headers = tuple(f"column {number}" for number in range(1000))
     with pytest.raises(SourceMalformedError) as caught:
-        refuse_without_price(headers, columns_of(headers))
-    assert "and 970 more" in (caught.value.seen or "")
-    assert len(str(caught.value)) + len(caught.value.seen or "") < 1000
+        check_price_column(headers, columns_of(headers))
+    assert "and 970 more" in (caught.value.private_detail or "")
+    assert len(str(caught.value)) + len(caught.value.private_detail or "") < 1000
 
 
 def test_headers_of_one_name_keep_their_cells_apart() -> None:
@@ -291,7 +291,7 @@ def test_an_amount_in_another_currency_is_never_taken_for_dollars(cell: str) -> 
     ],
 )
 def test_a_cell_shows_its_decimal_mark_or_does_not(digits: str, mark: Mark | None) -> None:
-    assert decides_mark(digits) is mark
+    assert infer_mark(digits) is mark
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_fractions_and_per_cent_both_become_per_cent(
     header: str, cell: str, per_cent: str | None
 ) -> None:
     row = {"symbol": "X", "price": "1", header: cell}
-    number = layout_of(tuple(row)).side(row, "change", [])
+    number = layout_of(tuple(row)).optional_number(row, "change", [])
     assert number == (None if per_cent is None else Decimal(per_cent))
 
 

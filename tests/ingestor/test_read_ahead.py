@@ -124,7 +124,7 @@ async def write_in_turn(ingest: Ingest) -> None:
         async for page in source.pages(None, full=True):
             oldest = DEFAULT_RETENTION.oldest_history(now)
             writer = PageWriter(
-                connection, source, run_id, page, now=now, oldest=oldest, believe=True
+                connection, source, run_id, page, now=now, oldest=oldest, accept_missing=True
             )
             await writer.write()
         await finish_run(connection, run_id, "success", None, utc_now())

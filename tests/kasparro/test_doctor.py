@@ -30,7 +30,7 @@ from kasparro.doctor.machine import (
     check_state_folder,
 )
 from kasparro.supervise.ports import free_port, service_url
-from kasparro.supervise.process_lock import hold_home
+from kasparro.supervise.process_lock import lock_home
 from tests.kasparro.command_line import kasparro
 
 TICKER = {
@@ -357,7 +357,7 @@ def test_a_port_taken_by_another_program_names_it(tmp_path: Path) -> None:
 def test_a_port_held_by_kasparro_itself_is_well(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = settings_of(tmp_path, PORT=str(listener.getsockname()[1]))
-        with hold_home(tmp_path, service_url(settings)):
+        with lock_home(tmp_path, service_url(settings)):
             found = check_server_port(settings)
     assert found.level == "ok"
     assert "by Kasparro itself" in found.text

@@ -1,5 +1,6 @@
 """The files that a new machine starts from: the Makefile and the container files."""
 
+import json
 import os
 import re
 import shutil
@@ -135,6 +136,13 @@ def test_in_compose_each_part_can_read_its_own_password_alone_and_none_is_chosen
 @pytest.mark.skipif(
     shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout"
 )
+def test_the_accepted_node_versions_are_those_of_the_locked_eslint() -> None:
+    folder = ROOT / "web" / "dashboard"
+    packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    stated = json.loads((folder / "package.json").read_text(encoding="utf-8"))["engines"]
+    assert stated == packages[""]["engines"] == packages["node_modules/eslint"]["engines"]
+
+
 def test_nothing_that_is_built_or_secret_is_committed() -> None:
     listed = subprocess.run(
         # Any git.

@@ -25,7 +25,7 @@ WITH source AS (
 )
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, source, created_at, ingested_at, price_spread_percent,
-        rival_count, provenance
+    rival_count, provenance
 )
 VALUES ($2, $2, 1, $2, '2020-01-01', $1, 40, 3, '[]')
 """

@@ -180,7 +180,7 @@ def test_without_pages_npm_builds_them_before_the_wheel(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, script in (
-        ("node", "echo v22.12.0"),
+        ("node", "echo v22.13.0"),
         ("npm", f'echo "$@" >> {tmp_path}/calls; {FAKE_BUILD}'),
     ):
         (programs / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")

@@ -85,12 +85,11 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
 ADD_COIN = """
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-        created_at,
-    ingested_at, price_spread_percent, rival_count, provenance
+    created_at, ingested_at, price_spread_percent, rival_count, provenance
 )
 VALUES (
     $1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric, $6::text::numeric, $7, $8, $9,
-        $10, $11, $12, '[]'
+    $10, $11, $12, '[]'
 )
 """
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from common.settings import Settings
-from server.graphql.print_schema import printed_schema
+from server.graphql.print_schema import schema_text
 from server.rest.parameters import MAX_UNKNOWN
 from tests.server.conftest import TOKEN, AddCoin, AddSource, Service, running_service
 
@@ -77,7 +77,7 @@ async def test_the_schema_is_served_with_its_tag(service: Service, settings: Set
     async with service.client.get("/schema.graphql") as response:
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert response.headers["Cache-Control"] == "no-cache"
-        assert await response.text() == printed_schema()
+        assert await response.text() == schema_text()
         known = {"If-None-Match": response.headers["ETag"]}
     async with service.client.get("/schema.graphql", headers=known) as response:
         assert response.status == 304

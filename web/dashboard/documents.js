@@ -1,4 +1,5 @@
-// Lists the documents that the dashboard sends, by their hashes: a server that runs trusted documents only trusts these.
+// Lists the documents of the dashboard by their hashes, for a server that allows only trusted
+// documents.
 import { createHash } from "node:crypto";
 import { readdirSync, writeFileSync } from "node:fs";
 import { print } from "@0no-co/graphql.web";
@@ -11,7 +12,7 @@ for (const name of readdirSync(source, { recursive: true })
   .sort()) {
   const { module } = await runnerImport(new URL(name, source).pathname, { configFile: false });
   for (const document of Object.values(module)) {
-    // A document of fragments alone is a part of others.
+    // A document of fragments is only a part of other documents.
     if (!document?.definitions?.some(({ kind }) => kind === "OperationDefinition")) continue;
     const text = print(document);
     manifest[createHash("sha256").update(text).digest("hex")] = text;

@@ -22,7 +22,7 @@ export default defineConfig(
       sourceType: "script",
       globals: {
         ...globals.browser,
-        // What the scripts before them in the page define.
+        // Globals of scripts that the page loads before these.
         GraphiQL: "readonly",
         React: "readonly",
         ReactDOM: "readonly",
@@ -37,9 +37,9 @@ export default defineConfig(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      // `() => setOpen(true)` as a handler is the usual form in React.
+      // React handlers often have the form `() => setOpen(true)`.
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
-      // A number in a template needs no String().
+      // Numbers in templates do not need String().
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
     },
   },

@@ -1,8 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-// The server answers these files under /static/dashboard and the page itself under /dashboard; below a path prefix, it
-// writes the prefix into the page, and scripts find each other by where they are.
+// The server serves these files under /static/dashboard and the page under /dashboard. With a path
+// prefix it writes the prefix into the page, and scripts use relative paths.
 export default defineConfig({
   base: "/static/dashboard/",
   experimental: {
@@ -13,7 +13,7 @@ export default defineConfig({
     outDir: "../../server/static/dashboard",
     emptyOutDir: true,
     assetsDir: "",
-    // The Content-Security-Policy allows nothing inline.
+    // The Content-Security-Policy does not allow inline scripts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",

@@ -1,5 +1,5 @@
-// Copies what the pages of GraphiQL and Swagger UI load, and the licences, out of the packages to
-// where the server looks for it.
+// Copies the files and licences of GraphiQL and Swagger UI from the packages to the folder that the
+// server serves.
 import { copyFileSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

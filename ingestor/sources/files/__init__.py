@@ -1,1 +1,1 @@
-"""The source `csv`: tables in files, in whatever form they come."""
+"""The source `csv`: tables in files of several formats."""

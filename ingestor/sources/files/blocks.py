@@ -1,4 +1,4 @@
-"""Blocks of plain lines: most of a CSV file has no quotes, and is parsed many rows at a time."""
+"""Blocks of plain lines: it parses many rows at once where a CSV file has no quotes."""
 
 import csv
 
@@ -14,11 +14,10 @@ _ODD = (b'"', b"\0", *MERGE_MARKERS)
 
 
 def plain_rows(block: bytes, delimiter: str, width: int) -> list[Row] | None:
-    """Return the cells of each line, none for an empty line; None if a line needs the full parser.
+    """Return a row for each line, or None if a line is not plain; an empty line has no cells.
 
-    Plain lines have `width` cells, valid UTF-8, and nothing that a quote, a NUL, a merge marker or
-    a carriage return within the line may mean. Rows of a block that is not plain must be read one
-    by one.
+    Plain lines have `width` cells of valid UTF-8, without a quote, a NUL, a merge marker, or a
+    carriage return inside the line. If a line is not plain, read the rows one by one.
     """
     if block.startswith(UTF_8_BOM) or any(odd in block for odd in _ODD):
         return None

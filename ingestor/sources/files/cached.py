@@ -1,4 +1,4 @@
-"""Normalisation with small caches: a large file has many names, most of them only once."""
+"""Normalisation with small caches, because most names of a large file occur once."""
 
 import functools
 
@@ -7,9 +7,9 @@ from ingestor.sources import normalize
 __all__ = ["name_key", "normalize_name", "normalize_ticker"]
 
 _CACHED = 2_048
-"""Enough for the coins of a file of histories.
+"""Enough for the coins of a file with histories.
 
-The caches of `ingestor.sources.normalize` would take 35 MB for a large file.
+The caches of `ingestor.sources.normalize` would grow to 35 MB with a large file.
 """
 
 normalize_ticker = functools.lru_cache(maxsize=_CACHED)(normalize.normalize_ticker.__wrapped__)

@@ -1,4 +1,4 @@
-"""The meaning of a table's columns, by their headers alone."""
+"""The roles of a table's columns, found by their headers only."""
 
 import functools
 import re
@@ -7,34 +7,35 @@ import unicodedata
 import msgspec
 
 from ingestor.sources.errors import SourceMalformedError
-from ingestor.sources.files.headers import PAIRS, ROLES, SYMBOLS_BY_CELLS
+from ingestor.sources.files.headers import PAIRS, ROLES, SYMBOL_OR_NAME
 
 __all__ = [
     "PAIRS",
     "ROLES",
-    "SYMBOLS_BY_CELLS",
+    "SYMBOL_OR_NAME",
     "Columns",
     "columns_of",
+    "format_headers",
     "header_key",
     "other_currency",
-    "shown_headers",
     "unique_headers",
 ]
 
 MARK = "@"
-"""A key of a payload that starts so is not a column: it says how the row was read."""
+"""The prefix of payload keys that are not columns but say how the row was read."""
 
 _FRACTIONS = frozenset({"24h", "24hr", "24hours"})
-"""A change under these headers is a fraction where no cell shows per cent: 0.03 is 3 %."""
-_NOT_OBSERVED = re.compile(
+"""Changes under these headers are fractions (0.03 is 3 %) unless a cell shows per cent."""
+_COIN_DATES = re.compile(
     r"ath|atl|launch|listed|added|start|first|genesis|inception|birth|end|expir|release|founded"
     r"|created|born"
 )
-"""A time under such a header belongs to the coin's life: it is not the time of observation."""
+"""Headers of dates in the coin's history, such as its launch: not the time of observation."""
 _CURRENCIES = (
     "eur|gbp|jpy|cny|krw|inr|rub|chf|aud|cad|brl|try|hkd|sgd|nzd|sek|nok|dkk|pln|mxn|zar|idr|thb|"
     "vnd|uah|aed|twd|php|ngn|ars|btc|eth|bnb|sats?|euros?|pounds?|yen|rupees?"
 )
+_SHOWN_HEADERS = 30
 _FOREIGN_SIGN = re.compile("[\u20ac\u00a3\u00a5\u20a9\u20b9\u20bd\u20ba]")
 _OTHER_CURRENCY = re.compile(
     rf"(?:(?:current|last|latest|closing)?price|close|marketcap|mktcap|mcap)(?:in)?({_CURRENCIES})"
@@ -43,7 +44,7 @@ _OTHER_CURRENCY = re.compile(
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
-    """The header of each column that is read; None if the table has none."""
+    """The header of each column that is read, None if the table does not have it."""
 
     symbol: str | None = None
     price: str | None = None
@@ -63,10 +64,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 
 @functools.lru_cache(maxsize=256)
 def columns_of(headers: tuple[str, ...]) -> Columns:
-    """Return the columns as far as their headers show them.
-
-    The order of the columns does not matter.
-    """
+    """Return the columns that can be found by the headers, in whatever order they come."""
     ours = [
         header
         for header in headers
@@ -91,20 +89,20 @@ def _observed_at(key: str, header: str) -> bool:
     return (
         key.endswith("at")
         and bool(re.search(r"[\W_]at$|(?<=[a-z])At$", header.strip()))
-        and not is_time_of_life(header)
+        and not is_coin_date(header)
     )
 
 
-def is_time_of_life(header: str) -> bool:
-    """Return whether a time under this header is one of the coin's life, such as its launch."""
-    return _NOT_OBSERVED.search(header_key(header)) is not None
+def is_coin_date(header: str) -> bool:
+    """Return whether a header names a date in the coin's history, such as its launch."""
+    return _COIN_DATES.search(header_key(header)) is not None
 
 
 def _without_base_volume(columns: Columns, by_key: dict[str, str]) -> Columns:
-    """Leave out a candle's volume that may count coins instead of dollars.
+    """Remove the volume of candles, which may count coins instead of dollars.
 
-    Exchanges count coins in `volume`; Yahoo (`Adj Close`) and CoinMarketCap (a market cap beside
-    it) count dollars.
+    Exchanges count coins in `volume`. Yahoo (which has `Adj Close`) and CoinMarketCap (which has a
+    market cap) count dollars.
     """
     if not {"open", "high", "low"} <= by_key.keys() or columns.market_cap or "adjclose" in by_key:
         return columns
@@ -113,10 +111,13 @@ def _without_base_volume(columns: Columns, by_key: dict[str, str]) -> Columns:
     return msgspec.structs.replace(columns, volume=None)
 
 
-def refuse(headers: tuple[str, ...], columns: Columns, advice: str = "") -> SourceMalformedError:
-    """Return the error of a table without a price or a symbol.
+def missing_columns_error(
+    headers: tuple[str, ...], columns: Columns, advice: str = ""
+) -> SourceMalformedError:
+    """Return the error for a table without a price or a symbol.
 
-    It names roles instead of headers: the first line of a file that is not a table may be a secret.
+    The message names roles instead of headers, because the first line of a file that is not a table
+    may be a secret.
     """
     known = ", ".join(
         role for role, header in msgspec.structs.asdict(columns).items() if header is not None
@@ -125,11 +126,11 @@ def refuse(headers: tuple[str, ...], columns: Columns, advice: str = "") -> Sour
         f"of its columns ({len(headers)}) these are known: {known or 'none'}; wanted are at least "
         "a symbol (symbol or ticker) and a price (price, price_usd or current_price)"
         f"{advice}",
-        seen=f"the columns are {shown_headers(headers)}",
+        private_detail=f"the columns are {format_headers(headers)}",
     )
 
 
-def refuse_without_price(headers: tuple[str, ...], columns: Columns) -> None:
+def check_price_column(headers: tuple[str, ...], columns: Columns) -> None:
     """Raise SourceMalformedError if no column holds a price in US dollars."""
     if columns.price is not None:
         return
@@ -137,11 +138,10 @@ def refuse_without_price(headers: tuple[str, ...], columns: Columns) -> None:
         if other := other_currency(header):
             raise SourceMalformedError(
                 f"a column is in {other.upper()}; prices are read in US dollars only, and no "
-                "column "
-                "holds them",
-                seen=f"the columns are {shown_headers(headers)}",
+                "column holds them",
+                private_detail=f"the columns are {format_headers(headers)}",
             )
-    raise refuse(headers, columns)
+    raise missing_columns_error(headers, columns)
 
 
 def other_currency(header: str) -> str | None:
@@ -170,19 +170,19 @@ def header_key(header: str) -> str:
     """
     text = unicodedata.normalize("NFKC", header).casefold()
     key = "".join(character for character in text if character.isalnum())
-    # CoinMarketCap and CoinPaprika keep a coin's figures under its quote: `quotes.USD.price`.
+    # CoinMarketCap and CoinPaprika nest figures under the currency: `quotes.USD.price`.
     return re.sub(r"^quotes?usd(?=.)", "", key)
 
 
-def shown_headers(headers: tuple[str, ...]) -> str:
+def format_headers(headers: tuple[str, ...]) -> str:
     """Return the headers for an error message, shortened."""
-    text = ", ".join(repr(header[:40]) for header in headers[:30])
-    # As many as are shown above.
-    return text if len(headers) <= 30 else f"{text} and {len(headers) - 30} more"  # noqa: PLR2004
+    text = ", ".join(repr(header[:40]) for header in headers[:_SHOWN_HEADERS])
+    left = len(headers) - _SHOWN_HEADERS
+    return text if left <= 0 else f"{text} and {left} more"
 
 
 def unique_headers(cells: list[str]) -> tuple[str, ...]:
-    """Return the headers; the second with one name becomes `name (2)`, so that keys are unique."""
+    """Return unique headers: the second one with a name becomes `name (2)`."""
     headers: list[str] = []
     for cell in cells:
         name, count = cell.strip().lstrip("\ufeff"), 1

@@ -1,4 +1,4 @@
-"""Rows of one file for one coin at one time: repeated ones, and ones that conflict."""
+"""Rows of one file for the same coin and time: repetitions and conflicts."""
 
 import enum
 import itertools
@@ -12,33 +12,35 @@ from ingestor.sources.records import RecordError
 __all__ = ["Conflicts", "Verdict"]
 
 MAX_FILTER_BITS = 26
-"""Of a Bloom filter with one hash: 8 MiB.
+"""A Bloom filter with one hash and 8 MiB.
 
-Of a million rows it takes one in seventy for known when it is not.
+With a million rows, one new key in seventy is a false positive.
 """
 MIN_FILTER_BITS = 12
 NEAR = Decimal("1.05")
-"""Prices within this factor count as equal: lists that are read page by page repeat a coin."""
+"""Prices within this factor count as equal: lists that were read by page repeat a coin."""
 MAX_PRICES = 8
-"""Different prices that are kept of one coin and time: more than one that is far off settle it."""
+"""Different prices that are stored for one coin and time; two that are far apart conflict."""
 
 
 class Verdict(enum.Enum):
-    """What becomes of a row; the value stands in its payload."""
+    """How a row is used; the value is stored in its payload."""
 
     COUNTS = ""
     REPEATED = "repeated"
-    """An earlier row of the file says the same: that one counts."""
+    """An earlier row of the file says the same; only that one is used."""
     CONFLICT = "conflict"
-    """Another row gives a price that is far from this one: none of them is believed."""
+    """Another row has a price that is far from this one; neither is used."""
 
 
-class _Several:
-    __slots__ = ("first_was_read", "prices")
+class _DuplicateKey:
+    """The prices of the rows with one key."""
+
+    __slots__ = ("is_first_read", "prices")
 
     def __init__(self) -> None:
         self.prices: list[str] = []
-        self.first_was_read = False
+        self.is_first_read = False
 
     def add(self, price: str) -> None:
         if price not in self.prices and len(self.prices) < MAX_PRICES:
@@ -46,16 +48,16 @@ class _Several:
 
 
 class Conflicts:
-    """Compares rows of one coin and time, in memory that does not grow with single rows.
+    """Finds rows of the same coin and time; memory grows with the repeated rows only.
 
-    A first look over all rows (`add`) finds the keys that may stand twice, and the prices of all
-    their rows but the first. While the rows are read in the same order (`judge`), the first one is
-    compared with those.
+    The first pass over all rows (`add`) finds the keys that may be repeated, and the prices of all
+    their rows except the first. The second pass in the same order (`judge`) compares the first row
+    with those.
     """
 
     def __init__(self, columns: Columns, place: dict[str, int], size: int | None = None) -> None:
-        """Take the columns that identify a row, and the table's bytes, if known."""
-        # A bit for each byte: a row has some tens of them.
+        """`place` is the index of each header; `size` is the table in bytes, if known."""
+        # One bit for each byte of the table: a row has tens of bytes.
         bits = (
             MAX_FILTER_BITS
             if size is None
@@ -66,12 +68,12 @@ class Conflicts:
         roles = (columns.symbol, columns.name, columns.id, columns.address, columns.time)
         self._key = tuple(place[header] for header in roles if header is not None)
         self._price = place[columns.price or ""]
-        self._several: dict[int, _Several] = {}
+        self._duplicates: dict[int, _DuplicateKey] = {}
         self.mark = Mark.POINT
         self.counts = dict.fromkeys(Verdict, 0)
 
     def add(self, cells: Sequence[Sequence[str]]) -> None:
-        """Look at some more rows, for the first time; `cells` are by column."""
+        """Add rows in the first pass; `cells` are by column."""
         seen, mask = self._filter, self._mask
         prices = cells[self._price]
         keys = (
@@ -82,26 +84,26 @@ class Conflicts:
         for key, price in zip(map(hash, keys), prices, strict=True):
             byte, bit = (key & mask) >> 3, 1 << (key & 7)
             if seen[byte] & bit:
-                self._several.setdefault(key, _Several()).add(price)
+                self._duplicates.setdefault(key, _DuplicateKey()).add(price)
             else:
                 seen[byte] |= bit
 
     def judge(self, cells: list[str]) -> Verdict:
-        """Return what becomes of a row; the rows come in the order of the file."""
-        if not self._several:
+        """Return how a row is used. Call it with the rows in the order of the file."""
+        if not self._duplicates:
             return Verdict.COUNTS
-        several = self._several.get(hash(tuple([cells[place] for place in self._key])))
-        if several is None:
+        duplicate = self._duplicates.get(hash(tuple([cells[place] for place in self._key])))
+        if duplicate is None:
             return Verdict.COUNTS
         own = cells[self._price]
-        several.add(own)
+        duplicate.add(own)
         verdict = Verdict.COUNTS
-        if len(several.prices) > 1 and self._are_apart(several.prices):
+        if len(duplicate.prices) > 1 and self._are_apart(duplicate.prices):
             verdict = Verdict.CONFLICT
-        elif several.first_was_read or (self._number(own) is None and len(several.prices) > 1):
+        elif duplicate.is_first_read or (self._number(own) is None and len(duplicate.prices) > 1):
             verdict = Verdict.REPEATED
         else:
-            several.first_was_read = True
+            duplicate.is_first_read = True
         self.counts[verdict] += 1
         return verdict
 

@@ -1,4 +1,4 @@
-"""The headers of columns that are known, by what the column holds."""
+"""The known headers of columns, by the role of the column."""
 
 ROLES: dict[str, tuple[str, ...]] = {
     role: tuple(keys.split())
@@ -51,13 +51,13 @@ ROLES: dict[str, tuple[str, ...]] = {
         "currency": "currency quotecurrency quoteasset quotesymbol quote vscurrency pricecurrency",
     }.items()
 }
-"""By role the keys of its headers. The first that a table has wins: one that says USD comes first.
+"""The keys of the headers of each role. The first one that a table has is used: USD comes first.
 
-`created_at` is this service's name for the time of observation, in `/data` and in exports; `at` is
-that of the export of history.
+`created_at` is this service's name for the time of observation, in `/data` and in exports; the
+export of history calls it `at`.
 """
 
 PAIRS = ("pair", "market", "instrument", "instrumentid", "tradingpair", "marketpair")
-"""Headers of a column of trading pairs, such as BTC/USDT: the symbol if no column is named so."""
-SYMBOLS_BY_CELLS = ("coin", "crypto", "asset", "token", "code", "currency")
-"""Headers of a column that holds tickers in some files and names in others: its cells decide."""
+"""Headers of trading pairs, such as BTC/USDT: the symbol if the table lacks a column for it."""
+SYMBOL_OR_NAME = ("coin", "crypto", "asset", "token", "code", "currency")
+"""Headers of tickers in some files and of names in others: the cells decide."""

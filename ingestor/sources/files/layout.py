@@ -1,4 +1,4 @@
-"""The rules by which a file's rows are read, stored in every payload for later rebuilds."""
+"""The rules for reading a file's rows; each payload stores them for later rebuilds."""
 
 import datetime
 import functools
@@ -11,26 +11,26 @@ from db.notes import Note
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.cached import normalize_name
 from ingestor.sources.files.columns import MARK, Columns, columns_of, is_fraction
-from ingestor.sources.files.numbers import CurrencyError, Mark, plain_number, read_cell, shifted
+from ingestor.sources.files.numbers import CurrencyError, Mark, plain_number, read_cell, shift_point
 from ingestor.sources.files.symbols import is_dollar, split_joined_pair, split_pair
 from ingestor.sources.records import OBSERVED_AT, RecordError
 from ingestor.sources.times import parse_time, zone_named
 
-__all__ = ["BESIDE", "OBSERVED_AT", "READ", "Layout", "ReadingRules", "layout_of"]
+__all__ = ["OBSERVED_AT", "RULES_KEY", "VERDICT_KEY", "Layout", "ReadingRules", "layout_of"]
 
-READ = f"{MARK}read"
-"""The key of a payload with its file's ReadingRules, if they differ from those of its headers."""
-BESIDE = f"{MARK}beside"
-"""The key of a payload that another row of the file repeats or contradicts."""
+RULES_KEY = f"{MARK}read"
+"""The payload key of the file's ReadingRules, present if the headers alone do not give them."""
+VERDICT_KEY = f"{MARK}beside"
+"""The payload key of a Verdict, present if the row repeats or contradicts another one."""
 
 
 class ReadingRules(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a file's survey, its name or `csv.toml` say beyond its headers."""
+    """Rules that follow from a file's cells, its name or `csv.toml`, not from its headers."""
 
     columns: dict[str, str | None] = {}
-    """By role the header that is read; None where the headers alone would lead to a wrong one."""
+    """The header of each role that the headers alone do not give; None for no column."""
     marks: dict[str, Literal[",", "?"]] = {}
-    """By role the decimal mark of a column if it is not the point; `?` if it has both."""
+    """The decimal mark of a role's column, if it is not the point; `?` if it has both."""
     change: Literal["percent", "fraction"] | None = None
     symbol: str | None = None
     name: str | None = None
@@ -45,7 +45,7 @@ _READING = msgspec.json.Decoder(ReadingRules)
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The columns of a table and how cells are read; errors of `cell` end with the cell's path."""
+    """The columns of a table and how their cells are read; errors end with the cell's path."""
 
     columns: Columns
     marks: dict[str, Mark]
@@ -53,15 +53,12 @@ class Layout(msgspec.Struct, frozen=True):
     reading: ReadingRules
     zone: datetime.tzinfo
     paths: dict[str, str]
-    """By role the path of its column's cells: `$.` and the header, only for roles with a column."""
+    """The path of each role's cells, `$.` and the header; only for roles with a column."""
     plain: dict[str, str]
-    """By role the header of a number column that `plain_number` reads for most cells."""
+    """The header of each role whose cells `plain_number` may read."""
 
     def symbol(self, row: dict[str, str]) -> str:
-        """Return the symbol as its source wrote it, out of its pair where it stands in one.
-
-        Raises RecordError.
-        """
+        """Return the symbol as the source wrote it, or the base of a pair. Raises RecordError."""
         if self.reading.symbol is not None:
             return self.reading.symbol
         header = self.columns.symbol or ""
@@ -74,13 +71,13 @@ class Layout(msgspec.Struct, frozen=True):
         return split_joined_pair(text, quote) or text if quote else text
 
     def name(self, row: dict[str, str]) -> str | None:
-        """Return the name without invisible edges, None where there is none. Raises RecordError."""
+        """Return the name without invisible edges, None if it is missing. Raises RecordError."""
         if self.columns.name:
             return normalize_name(row[self.columns.name], f"$.{self.columns.name}")
         return self.reading.name
 
     def check_currency(self, row: dict[str, str]) -> None:
-        """Raise RecordError where the row says that its price is not in US dollars."""
+        """Raise RecordError if the row says that its price is not in US dollars."""
         header = self.columns.currency
         if header and (currency := row[header].strip()) and not is_dollar(currency):
             raise RecordError(
@@ -88,10 +85,7 @@ class Layout(msgspec.Struct, frozen=True):
             )
 
     def time(self, row: dict[str, str]) -> datetime.datetime | None:
-        """Return when the row says that it was observed, None where it does not say.
-
-        Raises RecordError.
-        """
+        """Return the row's time of observation, None if it has none. Raises RecordError."""
         header = self.columns.time
         if header is None or not row[header].strip():
             return None
@@ -100,7 +94,7 @@ class Layout(msgspec.Struct, frozen=True):
         )
 
     def price(self, row: dict[str, str]) -> Decimal | None:
-        """Return the price. Raises RecordError: a price that cannot be read costs the row."""
+        """Return the price. Raises RecordError if it cannot be read, which rejects the row."""
         try:
             if (header := self.plain.get("price")) and (
                 number := plain_number(row.get(header, ""))
@@ -115,8 +109,8 @@ class Layout(msgspec.Struct, frozen=True):
             raise RecordError(f"{_PERCENT} - at `{self.paths['price']}`")
         return number
 
-    def side(self, row: dict[str, str], role: str, notes: list[Note]) -> Decimal | None:
-        """Return another figure; what cannot be read is missing, with a note."""
+    def optional_number(self, row: dict[str, str], role: str, notes: list[Note]) -> Decimal | None:
+        """Return a number other than the price; add a note and return None if it cannot be read."""
         if (header := self.plain.get(role)) and (
             number := plain_number(row.get(header, ""))
         ) is not None:
@@ -139,7 +133,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     def _in_percent(self, change: Decimal | None) -> Decimal | None:
         return (
-            shifted(change, 2)
+            shift_point(change, 2)
             if self.fraction and change is not None and change.is_finite()
             else change
         )
@@ -150,8 +144,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     def _number(self, row: dict[str, str], role: str) -> tuple[Decimal | None, bool]:
         path = self.paths[role]
-        # A row of another file of the same layout has every header, but a payload may have lost its
-        # empty cells.
+        # A row of a file has every header, but a stored payload may lack its empty cells.
         text = row.get(path[2:], "").strip()
         return read_cell(text, self.marks.get(role, Mark.POINT), path) if text else (None, False)
 
@@ -160,7 +153,7 @@ class Layout(msgspec.Struct, frozen=True):
 def layout_of(headers: tuple[str, ...], reading: str = "") -> Layout:
     """Return the layout of a row with these keys; `reading` is its ReadingRules as JSON, or "".
 
-    Raises RecordError where the payload's keys hold no price and no symbol.
+    Raises RecordError if the keys include no price or no symbol.
     """
     found = _READING.decode(reading) if reading else ReadingRules()
     columns = columns_of(tuple(header for header in headers if not header.startswith(MARK)))

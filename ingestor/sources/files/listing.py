@@ -1,4 +1,4 @@
-"""The listing of one row of a file."""
+"""Converts a row of a file to a listing."""
 
 import datetime
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from db.notes import Note
 from ingestor.sources.decode import decode_record
 from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
-from ingestor.sources.files.layout import BESIDE, READ, Layout, layout_of
+from ingestor.sources.files.layout import RULES_KEY, VERDICT_KEY, Layout, layout_of
 from ingestor.sources.normalize import FUTURE, not_negative, positive, rank_of, signed
 from ingestor.sources.records import OBSERVED_AT, Listing, Record, RecordError
 from ingestor.sources.times import parse_time
@@ -26,15 +26,15 @@ _ROW = msgspec.json.Decoder(dict[str, str])
 def listing_of(record: Record, fetched_at: datetime.datetime) -> Listing:
     """Return the listing of one row. Raises RecordError."""
     row = decode_record(record, _ROW)
-    layout = layout_of(tuple(row), row.get(READ, ""))
+    layout = layout_of(tuple(row), row.get(RULES_KEY, ""))
     symbol = layout.symbol(row)
     name = layout.name(row)
     name_words, core_words = name_key(name)
     observed_at, has_own_time = _observed_at(row, layout, fetched_at)
     layout.check_currency(row)
     price = layout.price(row)
-    side = _Side(row, layout)
-    beside = row.get(BESIDE)
+    side = _OptionalCells(row, layout)
+    beside = row.get(VERDICT_KEY)
     # A repeated row adds nothing, not even to history. Rows in conflict are all ignored.
     ignored = beside in {_CONFLICT, _REPEATED}
     return Listing(
@@ -61,8 +61,8 @@ def listing_of(record: Record, fetched_at: datetime.datetime) -> Listing:
     )
 
 
-class _Side:
-    """The optional cells of a row: one that cannot be read is missing, with a note."""
+class _OptionalCells:
+    """The optional cells of a row; one that cannot be read gives a note and counts as missing."""
 
     def __init__(self, row: dict[str, str], layout: Layout) -> None:
         self._row = row
@@ -73,7 +73,7 @@ class _Side:
         """Return a number within its bounds, None if it is missing."""
         if role not in self._layout.paths:
             return None
-        number = self._layout.side(self._row, role, self.notes)
+        number = self._layout.optional_number(self._row, role, self.notes)
         try:
             return None if number is None else bounded(number, self._layout.paths[role])
         except RecordError as error:

@@ -1,4 +1,4 @@
-"""`csv.toml` beside the files: what a user states about a file; it overrides the file."""
+"""`csv.toml` next to the files: what a user states about a file overrides the file."""
 
 import datetime
 import fnmatch
@@ -21,15 +21,15 @@ FILE_NAME = "csv.toml"
 class Mapping(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """What `csv.toml` may say of a file. What it leaves out is found in the file itself."""
+    """The settings of `csv.toml` for a file. The survey finds those that are left out."""
 
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
     encoding: str | None = None
     header: tuple[str, ...] | None = None
-    """The headers of a file that has none."""
+    """The headers of a file without a header line."""
     columns: dict[str, str] = {}
-    """By role the header of its column; "" for a role that no column has."""
+    """The header of each role; "" for a role without a column."""
     symbol: str | None = None
     name: str | None = None
     currency: str | None = None
@@ -39,7 +39,7 @@ class Mapping(
 
     @property
     def digest(self) -> str:
-        """Return what tells one mapping from another, "" for one that says nothing."""
+        """Return a digest of the mapping, "" if it is empty."""
         return (
             ""
             if self == Mapping()
@@ -48,14 +48,14 @@ class Mapping(
 
     @property
     def zone(self) -> datetime.tzinfo:
-        """Return the zone of times that name none."""
+        """Return the zone of times without a zone."""
         return zone_named(self.time_zone) if self.time_zone else datetime.UTC
 
 
 def mapping_of(path: Path) -> Mapping:
-    """Return what `csv.toml` says about a file; a later matching pattern wins field by field.
+    """Return the mapping of a file; for each field the last pattern that matches is used.
 
-    Raises SourceRefusedError for a mapping that cannot be read, with its place.
+    Raises SourceRefusedError with the place if `csv.toml` cannot be read.
     """
     place = path.parent / FILE_NAME
     try:
@@ -86,7 +86,7 @@ def _read(place: Path) -> dict[str, Mapping]:
 
 
 def _check(mapping: Mapping) -> None:
-    """Raise ValueError for a value that no file can have."""
+    """Raise ValueError for a value that is not valid for any file."""
     if unknown := sorted(mapping.columns.keys() - set(Columns.__struct_fields__)):
         raise ValueError(
             f"columns.{unknown[0]} is not a column; there are "

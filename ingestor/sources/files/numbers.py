@@ -9,12 +9,12 @@ from ingestor.sources.records import RecordError
 __all__ = [
     "CurrencyError",
     "Mark",
-    "decides_mark",
+    "infer_mark",
+    "infer_marks",
     "is_missing",
     "plain_number",
     "read_cell",
-    "shifted",
-    "shown_marks",
+    "shift_point",
 ]
 
 
@@ -22,11 +22,11 @@ class Mark(enum.Enum):
     """What the comma and the point mean in the numbers of a column."""
 
     POINT = "."
-    """The point is the decimal mark; a comma parts groups of digits."""
+    """The point is the decimal mark; a comma separates groups of digits."""
     COMMA = ","
-    """The comma is the decimal mark; a point parts groups of digits."""
+    """The comma is the decimal mark; a point separates groups of digits."""
     MIXED = "?"
-    """Some cells say one thing and some the other: a cell that could mean both is refused."""
+    """Cells contradict each other: an ambiguous cell is rejected."""
 
 
 class CurrencyError(Exception):
@@ -38,17 +38,17 @@ _PLAIN = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d{1,6})?", re.IGNORECASE | re.
 
 _MISSING = frozenset(
     {
-        *("", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "..."),
-        *("n/a", "na", "n.a.", "n.a", "nan", "nil"),
-        *("null", "none", "inf", "infinity", "\u221e", "<na>", "\\n"),
-        *("unknown", "undefined", "missing", "tbd", "tba"),
-        *("#n/a", "#n/a n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#num!"),
-        *("#null!", "nat"),
+        "", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "...",
+        "n/a", "na", "n.a.", "n.a", "nan", "nil",
+        "null", "none", "inf", "infinity", "\u221e", "<na>", "\\n",
+        "unknown", "undefined", "missing", "tbd", "tba",
+        "#n/a", "#n/a n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#num!",
+        "#null!", "nat",
     }
 )  # fmt: skip
-_DRESS = str.maketrans(
+_NORMALIZED = str.maketrans(
     {
-        # Spaces that part groups of digits: no-break, narrow no-break, thin, figure.
+        # Spaces between groups of digits: no-break, narrow no-break, thin, figure.
         **dict.fromkeys("\u00a0\u202f\u2009\u2007\u2008\u2002\u2003", " "),
         **dict.fromkeys("\u2212\u2010\u2011\ufe63\uff0d", "-"),
         **dict.fromkeys("\u2019\u2018\u02bc\u00b4\u0060", "'"),
@@ -69,8 +69,8 @@ _CURRENCY = re.compile(
     r"\b(EUR|GBP|JPY|CNY|RMB|KRW|INR|RUB|CHF|AUD|CAD|BRL|TRY|HKD|SGD|NZD|SEK|NOK|DKK|PLN|MXN|ZAR|IDR|THB|VND|UAH|AED|TWD"
     r"|PHP|NGN|ARS|BTC|ETH|BNB|SAT|SATS)\b|[\u20ac\u00a3\u00a5\u20a9\u20b9\u20bd\u20ba\u20b4\u20bf]|(?:A|C|R|HK|NZ|S)\$"
 )
-# A group of digits never begins with 0, and the last one has three digits; Indian groups before it
-# have two.
+# A number does not begin with 0, and its last group has three digits. Indian groups before it have
+# two.
 _GROUPS = {
     mark: re.compile(r"[1-9]\d{0,2}(?:MARK\d{2,3})*MARK\d{3}".replace("MARK", re.escape(mark)))
     for mark in ",.' "
@@ -78,8 +78,8 @@ _GROUPS = {
 
 
 def is_missing(text: str) -> bool:
-    """Return whether a cell is a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
-    text = text.translate(_DRESS).strip().lower()
+    """Return whether a cell means a missing number: empty, a dash, `N/A`, `+nan%`, `#DIV/0!`."""
+    text = text.translate(_NORMALIZED).strip().lower()
     return text in _MISSING or text.strip("+-$% ") in _MISSING
 
 
@@ -89,15 +89,15 @@ def plain_number(text: str) -> Decimal | None:
 
 
 def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
-    """Return the exact number of a cell, None if missing, and whether it has a per cent sign.
+    """Return the exact number of a cell, None if it is missing, and whether it is in per cent.
 
-    Raises RecordError with `path`, CurrencyError for money that is not in dollars.
+    Raises RecordError with `path`, and CurrencyError for an amount in another currency.
     """
     if mark is Mark.POINT and _PLAIN.fullmatch(text):
         return Decimal(text), False
     if is_missing(text):
         return None, False
-    cell = text.translate(_DRESS).strip()
+    cell = text.translate(_NORMALIZED).strip()
     match = _CELL.fullmatch(cell)
     if (
         match is None
@@ -113,29 +113,29 @@ def read_cell(text: str, mark: Mark, path: str) -> tuple[Decimal | None, bool]:
     sign = "-" if match["open"] or "-" in (match["sign"], match["later_sign"]) else ""
     number = Decimal(sign + digits + (match["exponent"] or ""))
     if match["scale"]:
-        number = shifted(
+        number = shift_point(
             number, _SCALES["k" if (scale := match["scale"].lower()) == "thousand" else scale[0]]
         )
     return number, bool(match["percent"])
 
 
-def shifted(number: Decimal, places: int) -> Decimal:
+def shift_point(number: Decimal, places: int) -> Decimal:
     """Return a finite number times ten to the power of `places`, with all its digits."""
     sign, digits, exponent = number.as_tuple()
     return Decimal((sign, digits, int(exponent) + places))
 
 
 def _plain_digits(text: str, mark: Mark) -> str | None:
-    """Return digits with a point as decimal mark, None if they fit no reading or several."""
+    """Return digits with a decimal point, None if they can be read in no way or in several."""
     if text.isdecimal():
         return text
     if mark is Mark.MIXED:
-        shown = decides_mark(text) if "," in text or "." in text else Mark.POINT
-        if shown is None:
+        decided = infer_mark(text) if "," in text or "." in text else Mark.POINT
+        if decided is None:
             return None
-        mark = shown
-    elif mark is Mark.POINT and decides_mark(text) is Mark.COMMA:
-        # The cell shows by itself what its comma means, in a column of which nothing else is known.
+        mark = decided
+    elif mark is Mark.POINT and infer_mark(text) is Mark.COMMA:
+        # The cell itself shows a decimal comma, and the column shows no other mark.
         mark = Mark.COMMA
     decimal, group = (".", ",") if mark is Mark.POINT else (",", ".")
     whole, _, fraction = text.partition(decimal)
@@ -151,11 +151,12 @@ def _plain_digits(text: str, mark: Mark) -> str | None:
     return f"{whole or '0'}.{fraction}" if fraction else whole
 
 
-def decides_mark(text: str) -> Mark | None:
-    """Return the decimal mark that a cell's digits show, None if they fit both or have no mark.
+def infer_mark(text: str) -> Mark | None:
+    """Return the decimal mark that a cell shows, None if it is ambiguous or has no mark.
 
-    `64123,45` and `0,412` show a decimal comma, since no group has two digits or begins with 0;
-    `3.120,50` by its order; `1,234,567` a comma that parts groups. `1,234` shows nothing.
+    `64123,45` and `0,412` show a decimal comma, because no group has two digits or begins with 0.
+    `3.120,50` shows it by the order of the marks. `1,234,567` shows a decimal point. `1,234` is
+    ambiguous.
     """
     commas, points = text.count(","), text.count(".")
     if commas and points:
@@ -171,14 +172,14 @@ def decides_mark(text: str) -> Mark | None:
     return None if grouped else as_decimal
 
 
-_SHOWN = re.compile(r"\d[\d.,]*|[.,]\d+")
+_FIRST_NUMBER = re.compile(r"\d[\d.,]*|[.,]\d+")
 
 
-def shown_marks(cells: list[str]) -> set[Mark]:
-    """Return the decimal mark that a column's cells show, without exponents and currencies."""
+def infer_marks(cells: list[str]) -> set[Mark]:
+    """Return the decimal marks that the first number of each cell shows."""
     return {
         mark
         for cell in cells
-        for match in (_SHOWN.search(cell),)
-        if match and (mark := decides_mark(match[0]))
+        for match in (_FIRST_NUMBER.search(cell),)
+        if match and (mark := infer_mark(match[0]))
     }

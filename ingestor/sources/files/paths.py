@@ -1,4 +1,4 @@
-"""Which files CSV_PATH means now, and by what each is known again."""
+"""Finds the files that CSV_PATH names, and identifies each version of a file."""
 
 import datetime
 import glob
@@ -12,11 +12,11 @@ from ingestor.sources.errors import SourceRefusedError
 from ingestor.sources.files.mapping import FILE_NAME, Mapping, mapping_of
 
 SUFFIXES = (".csv", ".tsv", ".json", ".ndjson", ".jsonl", ".parquet")
-PACKINGS = ("", ".gz", ".bz2", ".zst", ".zip")
-NAMES = (*(suffix + packing for suffix in SUFFIXES for packing in PACKINGS), ".zip")
-"""How the names of the files end that are read of a folder.
+COMPRESSIONS = ("", ".gz", ".bz2", ".zst", ".zip")
+NAMES = (*(suffix + packing for suffix in SUFFIXES for packing in COMPRESSIONS), ".zip")
+"""The endings of the file names that are read in a folder.
 
-A file named alone may have any name.
+If CSV_PATH names a single file, its name may have any ending.
 """
 MAX_FILES = 10_000
 HEAD_BYTES = 65_536
@@ -24,9 +24,9 @@ _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 
 
 class FileIdentity(msgspec.Struct, frozen=True, array_like=True):
-    """What tells a file that was read from one that has changed.
+    """Identifies one version of a file, to detect a change.
 
-    `head` is the digest of its first bytes, `mapping` that of what `csv.toml` says of it.
+    `head` is the digest of its first bytes, `mapping` the digest of its settings in `csv.toml`.
     """
 
     device: int
@@ -37,7 +37,7 @@ class FileIdentity(msgspec.Struct, frozen=True, array_like=True):
     mapping: str = ""
 
     def grew_from(self, before: "FileIdentity") -> bool:
-        """Return whether the file may be the one before with bytes added at its end."""
+        """Return whether this may be the earlier version with bytes appended."""
         same = (self.device, self.inode, self.mapping) == (
             before.device,
             before.inode,
@@ -53,8 +53,8 @@ class FileIdentity(msgspec.Struct, frozen=True, array_like=True):
 class CsvFile(msgspec.Struct, frozen=True):
     """A file, and its group: its path below the folder that CSV_PATH names.
 
-    `real` is the same without links; None where links lead out of that folder, and the file is not
-    to be read.
+    `real` is the path without links; None if links lead out of that folder, and the file must not
+    be read.
     """
 
     group: str
@@ -64,10 +64,10 @@ class CsvFile(msgspec.Struct, frozen=True):
     real: Path | None
 
     def observed_at(self, modified_ns: int) -> datetime.datetime:
-        """Return the time of a row without one: the last date in the file's name or `modified_ns`.
+        """Return the time of rows without one: the last date in the file's name or `modified_ns`.
 
-        That is the file's modification, or that of an earlier version where it was newer: what a
-        file holds now counts.
+        `modified_ns` is the newest modification time of all versions of the file, so that the rows
+        of the present version are the newest.
         """
         for text in reversed(_DATE.findall(self.path.name)):
             try:
@@ -78,23 +78,22 @@ class CsvFile(msgspec.Struct, frozen=True):
 
 
 def find_files(csv_path: str) -> list[CsvFile]:
-    """Return the files that a file, a folder or a glob names, sorted; a folder may hold none.
+    """Return the files of a path, a folder or a glob, sorted; a folder may be empty.
 
-    Raises SourceRefusedError where a file or a glob names none.
+    Raises SourceRefusedError if a path or a glob matches no file.
     """
     try:
         root, paths = _resolve(csv_path)
         if not paths and not Path(csv_path).is_dir():
             raise SourceRefusedError(
                 f"CSV_PATH {csv_path}: no such file; it must be a file, a folder of *.csv, "
-                "*.json, *.parquet and "
-                "the like, or a glob"
+                "*.json, *.parquet and the like, or a glob"
             )
         if len(paths) > MAX_FILES:
             raise SourceRefusedError(
                 f"CSV_PATH {csv_path}: {len(paths):,} files are more than {MAX_FILES:,}"
             )
-        # A file that is named itself may be a link to anywhere.
+        # If CSV_PATH names a file, that file may be a link to any other.
         inside = None if paths == [Path(csv_path)] else root.resolve()
         files = (_file(path, path.relative_to(root).as_posix(), inside) for path in paths)
         return [file for file in files if file is not None]
@@ -122,14 +121,14 @@ def _resolve(csv_path: str) -> tuple[Path, list[Path]]:
 
 
 def _is_data(entry: Path) -> bool:
-    """Return whether a file may be data: hidden ones, macOS's `._` files and `csv.toml` are not."""
+    """Return whether a file may be data: not hidden, not macOS's `._` file, not `csv.toml`."""
     return not entry.name.startswith(".") and entry.name != FILE_NAME and entry.is_file()
 
 
 def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
-    """Return a file as found, perhaps only `inside` a folder; None if it has just gone.
+    """Return a file, which must be `inside` that folder, if any; None if it was just removed.
 
-    A link in the folder must not have any file of this machine read, and shown to everybody.
+    A link in the folder must not publish any other file of this machine.
     """
     real = path.resolve()
     if inside is not None and not real.is_relative_to(inside):
@@ -140,9 +139,9 @@ def _file(path: Path, group: str, inside: Path | None) -> CsvFile | None:
 
 
 def identify(path: Path, mapping: Mapping) -> FileIdentity | None:
-    """Return what tells one version of a file from another; None for a file that has just gone.
+    """Return the identity of a file's version; None for a file that was just removed.
 
-    One that may not be read is listed all the same: reading it then fails for that file alone.
+    A file without permission to read has an identity too, so that reading fails for this file only.
     """
     try:
         status = path.stat()

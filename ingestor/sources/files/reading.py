@@ -1,4 +1,4 @@
-"""A file while it is read: surveyed once, then its rows as records, slice by slice."""
+"""Reads a file: surveys it once, then returns its rows as records, slice by slice."""
 
 import time
 
@@ -9,7 +9,7 @@ from ingestor.sources.decode import check_external_id
 from ingestor.sources.errors import SourceMalformedError, SourceRefusedError
 from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
-from ingestor.sources.files.layout import BESIDE, READ, ReadingRules, layout_of
+from ingestor.sources.files.layout import RULES_KEY, VERDICT_KEY, ReadingRules, layout_of
 from ingestor.sources.files.numbers import Mark
 from ingestor.sources.files.paths import CsvFile
 from ingestor.sources.files.survey import survey
@@ -17,16 +17,16 @@ from ingestor.sources.files.tables.opening import open_table
 from ingestor.sources.files.tables.table import Row
 from ingestor.sources.records import OBSERVED_AT, Record, RecordError, Rejection, content_hash
 
-_REPEATED = msgspec.json.encode({BESIDE: Verdict.REPEATED.value})[1:-1]
+_REPEATED = msgspec.json.encode({VERDICT_KEY: Verdict.REPEATED.value})[1:-1]
 MAX_SLICE_BYTES = 8 * 1024 * 1024
 WRITING_SECONDS = 10
-"""A file that changed within these may still be written: a last line without an end then waits."""
+"""A file that changed within this time may be incomplete: an unterminated last line waits."""
 
 
 class FileSlice(msgspec.Struct, frozen=True):
-    """Some rows of a file; `offset` is the start of the next, `at_end` means there are no more.
+    """Some rows of a file; `offset` is the start of the next one, `at_end` the end of the file.
 
-    `unfinished` says that a last line waits for its end.
+    `unfinished` says that the last line is incomplete and was not read.
     """
 
     records: list[Record]
@@ -37,30 +37,29 @@ class FileSlice(msgspec.Struct, frozen=True):
 
 
 class CsvReading:
-    """One open file, its header behind it. Every method raises SourceError."""
+    """An open file after its header. Every method raises SourceError."""
 
     def __init__(self, file: CsvFile, modified_ns: int) -> None:
         if file.real is None:
             raise SourceRefusedError(
                 f"CSV_PATH: {file.path} is a link that leads out of its folder, and is not read; "
-                "copy the file there, "
-                "or let CSV_PATH name it"
+                "copy the file there, or let CSV_PATH name it"
             )
         self._file = file
         self._file_time = f"{file.observed_at(modified_ns):%Y-%m-%dT%H:%M:%S.%fZ}"
         self.table = open_table(file.path, file.real, file.mapping)
         try:
-            size = None if self.table.form.is_undone else file.identity.size
+            size = None if self.table.form.is_decoded else file.identity.size
             self.survey = survey(self.table, file.mapping, file.path.name, size)
         except SourceMalformedError as error:
             self.close()
-            raise SourceMalformedError(_with_path(str(error), file), error.seen) from None
+            raise SourceMalformedError(_with_path(str(error), file), error.private_detail) from None
         except BaseException:
             self.close()
             raise
         reading = self.survey.reading
         self._read = "" if reading == ReadingRules() else msgspec.json.encode(reading).decode()
-        marks = (READ,) if self._read else ()
+        marks = (RULES_KEY,) if self._read else ()
         self.layout = layout_of((*self.table.headers, *marks), self._read)
         self.survey.conflicts.mark = self.layout.marks.get("price", Mark.POINT)
         self._end_is_open = False
@@ -76,12 +75,12 @@ class CsvReading:
 
     @property
     def notes(self) -> list[Note]:
-        """Return what a reader of the file should know, complete once all rows are read."""
+        """Return all notes on the file; they are complete once all rows are read."""
         return [*self.survey.notes, *self.late_notes]
 
     @property
     def late_notes(self) -> list[Note]:
-        """Return the notes on the rows, complete once all are read."""
+        """Return the notes on the rows; they are complete once all rows are read."""
         notes: list[Note] = []
         if self.survey.rows == 0:
             notes.append(Note("empty", "The file has a header and no rows"))
@@ -109,7 +108,7 @@ class CsvReading:
         return notes
 
     def seek(self, offset: int) -> None:
-        """Resume after an earlier slice; earlier rows are read again to find conflicts."""
+        """Resume after an earlier slice; reads the earlier rows again to find conflicts."""
         self._rejections = []
         while self.table.offset < offset and (row := self.table.read()) is not None:
             if row.error is None:
@@ -118,7 +117,7 @@ class CsvReading:
         self.table.seek(offset)
 
     def read_slice(self, row_count: int) -> FileSlice:
-        """Return the next rows: each a record or a rejection."""
+        """Return the next rows, each as a record or a rejection."""
         records: list[Record] = []
         rejections, self._rejections = self._rejections, []
         has_lines = self.table.form.kind == "csv"
@@ -146,8 +145,8 @@ class CsvReading:
         return FileSlice(records, rejections, self.table.offset, at_end=False)
 
     def _is_being_written(self) -> bool:
-        """Return whether the file has just changed: its last line may be incomplete."""
-        if self.table.form.is_undone:
+        """Return whether the file has just changed, so that its last line may be incomplete."""
+        if self.table.form.is_decoded:
             return False
         return time.time() - (self._file.real or self._file.path).stat().st_mtime < WRITING_SECONDS
 
@@ -155,19 +154,18 @@ class CsvReading:
         row = dict(zip(self.table.headers, cells, strict=True))
         header = self.layout.columns.time
         if header is None or not row[header] or row[header].isspace():
-            # Part of the payload, so that it decides on what is new and lasts until a rebuild from
-            # raw payloads.
+            # The payload includes the time: it is hashed with it and stored for rebuilds.
             row[OBSERVED_AT] = self._file_time
         if self._read:
-            row[READ] = self._read
+            row[RULES_KEY] = self._read
         verdict = self.survey.conflicts.judge(cells)
         if verdict is not Verdict.COUNTS:
-            row[BESIDE] = verdict.value
+            row[VERDICT_KEY] = verdict.value
         raw = msgspec.json.encode(row)
         return Record(check_external_id(self._external_id(row)), raw, content_hash(raw))
 
     def _external_id(self, row: dict[str, str]) -> str:
-        """Return the row's own id, else one made of its ticker, name and address.
+        """Return the row's id, or an id made of its ticker, name and address.
 
         Raises RecordError.
         """
@@ -181,7 +179,7 @@ class CsvReading:
         return "-".join(part for part in parts if part).lower()
 
 
-def repeats(record: Record) -> bool:
+def is_repeated(record: Record) -> bool:
     """Return whether a record's row repeats an earlier one of its file."""
     return _REPEATED in record.raw
 

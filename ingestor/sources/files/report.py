@@ -1,4 +1,4 @@
-"""The report on a file and how it is read, for `kasparro check` and the dashboard."""
+"""The report on how a file is read, for `kasparro check` and the dashboard."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -17,7 +17,7 @@ from ingestor.sources.records import Listing
 __all__ = ["FIRST_ROWS", "first_listing", "report_of"]
 
 FIRST_ROWS = 5
-"""Rows that are shown as the listings that they become."""
+"""The number of rows that a report shows as listings."""
 MAX_HEADERS = 50
 MAX_HEADER = 100
 MONEY = ("price", "market_cap", "volume")
@@ -38,26 +38,26 @@ def report_of(
     first: Iterable[Listing] = (),
     notes: Iterable[Note] = (),
 ) -> FileReport:
-    """Return the report of a file of `rows` rows; `first` are the listings of its first ones."""
+    """Return the report on a file with `rows` rows; `first` are its first listings."""
     read = set(msgspec.structs.astuple(layout.columns))
     unread = [header for header in table.headers if header.strip() and header not in read]
     return FileReport(
         name=name,
         form=_form(table),
         columns=tuple(_columns(layout)),
-        unread=tuple(shown(header)[:MAX_HEADER] for header in unread[:MAX_HEADERS]),
+        unread=tuple(safe_text(header)[:MAX_HEADER] for header in unread[:MAX_HEADERS]),
         unread_count=len(unread),
         rows=rows,
         first=tuple(map(first_listing, first)),
         notes=tuple(
-            msgspec.structs.replace(note, about=shown(note.about), text=shown(note.text))
+            msgspec.structs.replace(note, about=safe_text(note.about), text=safe_text(note.text))
             for note in notes
         ),
     )
 
 
 def first_listing(listing: Listing) -> FirstListing:
-    """Return what is shown of a listing."""
+    """Return the part of a listing that a report shows."""
     change = listing.percent_change_24h
     return FirstListing(
         external_id=listing.external_id,
@@ -76,8 +76,8 @@ def first_listing(listing: Listing) -> FirstListing:
     )
 
 
-def shown(text: str) -> str:
-    """Return text that a terminal only prints and PostgreSQL can keep."""
+def safe_text(text: str) -> str:
+    """Return text that is safe to print to a terminal and to store in PostgreSQL."""
     return printable(text).encode("utf-8", "backslashreplace").decode()
 
 
@@ -98,16 +98,16 @@ def _form(table: Table) -> FileForm:
 
 
 def _columns(layout: Layout) -> Iterable[FileColumn]:
-    """Yield the columns by role, in the order of the roles; a symbol of the whole file has none."""
+    """Yield the columns in the order of the roles; the header is None for the whole file."""
     reading = layout.reading
     for role in Columns.__struct_fields__:
         header = getattr(layout.columns, role)
         if role == "symbol" and reading.symbol is not None:
-            yield FileColumn(role, None, f"all rows are of {shown(reading.symbol)}")
+            yield FileColumn(role, None, f"all rows are of {safe_text(reading.symbol)}")
         elif role == "name" and header is None and reading.name is not None:
-            yield FileColumn(role, None, f"all rows are of {shown(reading.name)}")
+            yield FileColumn(role, None, f"all rows are of {safe_text(reading.name)}")
         elif header is not None:
-            yield FileColumn(role, shown(header)[:MAX_HEADER], _how(role, layout))
+            yield FileColumn(role, safe_text(header)[:MAX_HEADER], _how(role, layout))
 
 
 def _how(role: str, layout: Layout) -> str:

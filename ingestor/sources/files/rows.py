@@ -1,4 +1,4 @@
-"""Rows of a CSV file with the offset after each, so that reading can resume in the middle."""
+"""Reads the rows of a CSV file, and can resume at the offset of any row."""
 
 import csv
 import io
@@ -13,32 +13,32 @@ from ingestor.sources.files.tables.streams import (
     PACKED_ERRORS,
     UTF_8_BOM,
     FileStream,
-    broken,
     open_stream,
+    translate_error,
 )
 from ingestor.sources.files.tables.table import Row
 
 MAX_LINE_BYTES = 1024 * 1024
 MAX_ROW_LINES = 100
-"""The most that an open quote may span: each such line would otherwise read the whole file."""
+"""The most lines of one row; otherwise each unclosed quote would read the whole file."""
 
 
 class _LineBuffer:
-    """Lines for csv.reader, which takes as many as a row needs and adds them to `taken`."""
+    """Lines for csv.reader; `consumed` holds those that it used for the current row."""
 
     def __init__(self, file: io.BufferedIOBase, *, at_beginning: bool) -> None:
         self._file = file
         self._at_beginning = at_beginning
-        self._given_back: deque[bytes] = deque()
-        self.taken: list[bytes] = []
+        self._pushed_back: deque[bytes] = deque()
+        self.consumed: list[bytes] = []
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
         line = (
-            self._given_back.popleft()
-            if self._given_back
+            self._pushed_back.popleft()
+            if self._pushed_back
             else self._file.readline(MAX_LINE_BYTES + 1)
         )
         if not line:
@@ -47,23 +47,23 @@ class _LineBuffer:
             raise SourceMalformedError(
                 f"a line is longer than {MAX_LINE_BYTES:,} bytes; is this a CSV file?"
             )
-        self.taken.append(line)
-        if len(self.taken) > MAX_ROW_LINES:
+        self.consumed.append(line)
+        if len(self.consumed) > MAX_ROW_LINES:
             raise csv.Error(f"more than {MAX_ROW_LINES} lines")
         text = line.decode("utf-8", "surrogateescape")
         if self._at_beginning:
-            # The mark stands before the first quote, if the first cell has one.
+            # csv.reader would not accept a quote after the byte order mark.
             text, self._at_beginning = text.removeprefix("\ufeff"), False
         return text
 
-    def give_back(self) -> None:
-        """Keep the first line taken only."""
-        self._given_back.extendleft(reversed(self.taken[1:]))
-        del self.taken[1:]
+    def push_back(self) -> None:
+        """Push back all consumed lines except the first one."""
+        self._pushed_back.extendleft(reversed(self.consumed[1:]))
+        del self.consumed[1:]
 
     def read_block(self) -> bytes:
-        """Return some whole lines; none while returned lines wait, and at the end."""
-        if self._given_back:
+        """Return some whole lines; none while pushed-back lines wait, and none at the end."""
+        if self._pushed_back:
             return b""
         block = self._file.read(BLOCK_BYTES)
         return (
@@ -72,20 +72,20 @@ class _LineBuffer:
             else block + self._file.readline(MAX_LINE_BYTES + 1)
         )
 
-    def pass_beginning(self) -> None:
-        """Know that lines were read elsewhere: a byte order mark after them has no meaning."""
+    def leave_beginning(self) -> None:
+        """Stop removing a byte order mark: the first line was read by `read_block`."""
         self._at_beginning = False
 
-    def give(self, block: bytes) -> None:
-        """Take lines that `read_block` has returned as the next ones."""
-        self._given_back.extend(io.BytesIO(block))
+    def push_back_block(self, block: bytes) -> None:
+        """Push back the lines of a block that `read_block` has returned."""
+        self._pushed_back.extend(io.BytesIO(block))
 
 
 class RowReader:
-    """The rows of an open CSV file. A row must have `width` cells, once that is set.
+    """Reads the rows of an open CSV file. Once `width` is set, each row must have so many cells.
 
-    Every method raises SourceError: Malformed for bytes that are not CSV, Unavailable for a file
-    that cannot be read.
+    Every method raises SourceMalformedError for bytes that are not CSV, and SourceUnavailableError
+    for a file that cannot be read.
     """
 
     def __init__(
@@ -97,8 +97,8 @@ class RowReader:
         self._offset = 0
         self.delimiter = delimiter
         self.width: int | None = None
-        self.least_width: int | None = None
-        """Rows may leave out cells behind these: those of columns without a header."""
+        self.min_width: int | None = None
+        """A row may lack the cells after these, which belong to columns without a header."""
         self._ready: deque[Row] = deque()
         self._start()
 
@@ -113,15 +113,15 @@ class RowReader:
 
     @property
     def offset(self) -> int:
-        """Where the next row starts, in bytes of the unpacked file."""
+        """The offset of the next row in the decompressed file, in bytes."""
         return self._offset
 
     def seek(self, offset: int) -> None:
-        """Go on at an offset that `offset` once gave."""
+        """Continue at an offset that `offset` returned before."""
         try:
             self._file.seek(offset)
         except PACKED_ERRORS as error:
-            raise broken(self._path, error) from None
+            raise translate_error(self._path, error) from None
         self._offset = offset
         self._start()
 
@@ -142,20 +142,20 @@ class RowReader:
         return row
 
     def _parse_block(self, width: int) -> None:
-        """Make the rows of some lines ready, if these are plain."""
+        """Parse a block of lines if all of them are plain."""
         try:
             block = self._lines.read_block()
         except PACKED_ERRORS as problem:
-            raise broken(self._path, problem) from None
+            raise translate_error(self._path, problem) from None
         rows = plain_rows(block, self.delimiter, width)
         if rows is None:
-            self._lines.give(block)
+            self._lines.push_back_block(block)
         elif block:
-            self._lines.pass_beginning()
+            self._lines.leave_beginning()
             self._ready.extend(rows)
 
     def _parse_one(self) -> Row | None:
-        self._lines.taken.clear()
+        self._lines.consumed.clear()
         error = None
         try:
             cells = next(self._reader)
@@ -166,29 +166,33 @@ class RowReader:
         except SourceMalformedError as problem:
             raise SourceMalformedError(f"{self._path}: {problem}") from None
         except PACKED_ERRORS as problem:
-            raise broken(self._path, problem) from None
-        if error is None and self.width not in (None, len(cells)) and self._lines.taken[0].strip():
-            cells, error = self._fitted(cells, self.width or 0)
+            raise translate_error(self._path, problem) from None
+        if (
+            error is None
+            and self.width not in (None, len(cells))
+            and self._lines.consumed[0].strip()
+        ):
+            cells, error = self._fit_to_width(cells, self.width or 0)
         if error is not None:
-            # A quote that is never closed takes in all that follows: it costs its own line only.
-            self._lines.give_back()
-        raw = b"".join(self._lines.taken)
+            # An unclosed quote takes in the lines that follow; reject only its own line.
+            self._lines.push_back()
+        raw = b"".join(self._lines.consumed)
         if b"'" in raw:
             cells = [unguard(cell) for cell in cells]
         self._offset += len(raw)
-        return Row(raw, cells, _flaw(raw) or error)
+        return Row(raw, cells, _row_error(raw) or error)
 
-    def _fitted(self, cells: list[str], width: int) -> tuple[list[str], str | None]:
-        """Return a row with as many cells as the header; empty ones at its end may differ."""
+    def _fit_to_width(self, cells: list[str], width: int) -> tuple[list[str], str | None]:
+        """Return `width` cells, or an error; a row may lack or add empty cells at its end."""
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             return cells[:width], None
-        if self.least_width is not None and self.least_width <= len(cells) < width:
+        if self.min_width is not None and self.min_width <= len(cells) < width:
             return cells + [""] * (width - len(cells)), None
         return [], f"The row has {len(cells)} cells, the header {width}"
 
 
-def _flaw(raw: bytes) -> str | None:
-    """Return why a row's bytes cannot be a record, None where they can."""
+def _row_error(raw: bytes) -> str | None:
+    """Return why the bytes of a row are invalid, None if they are valid."""
     if raw.removeprefix(UTF_8_BOM).startswith(MERGE_MARKERS):
         return "The line is a merge marker: the file was committed with a conflict in it"
     if b"\0" in raw:

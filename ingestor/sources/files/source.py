@@ -1,4 +1,4 @@
-"""CSV files: streamed in slices, each a page; read again when they change."""
+"""The source of files: each slice of a file is a page, and changed files are read again."""
 
 import contextlib
 import datetime
@@ -17,7 +17,7 @@ from ingestor.run.readable import check_readable
 from ingestor.sources.errors import SourceError, SourceRefusedError
 from ingestor.sources.files.listing import listing_of
 from ingestor.sources.files.paths import CsvFile, FileIdentity, find_files, identify
-from ingestor.sources.files.reading import CsvReading, FileSlice, repeats
+from ingestor.sources.files.reading import CsvReading, FileSlice, is_repeated
 from ingestor.sources.files.report import FIRST_ROWS, report_of
 from ingestor.sources.records import (
     Checkpoint,
@@ -32,7 +32,7 @@ ROWS_A_PAGE = 5_000
 
 
 class _FilePosition(msgspec.Struct, frozen=True):
-    """A place inside a file: the number of the next page and the offset where it starts."""
+    """A position in a file: the number and the offset of the next page."""
 
     group: str
     identity: FileIdentity
@@ -41,10 +41,10 @@ class _FilePosition(msgspec.Struct, frozen=True):
 
 
 class _FilesPosition(msgspec.Struct, frozen=True):
-    """The files that were read to their end, the unfinished one, and whether a sweep runs.
+    """The files that were read to their end, the unfinished file, and whether a sweep runs.
 
-    `modified_ns` is by file the newest modification of all its versions: rows without a time are
-    dated by it.
+    `modified_ns` is the newest modification time of all versions of each file; it is the time of
+    rows without one.
     """
 
     done: dict[str, FileIdentity] = {}
@@ -52,11 +52,11 @@ class _FilesPosition(msgspec.Struct, frozen=True):
     sweeping: bool = False
     modified_ns: dict[str, int] = {}
     rows: dict[str, int] = {}
-    """By file how many rows it had when it was last read to its end."""
+    """The number of rows of each file when it was last read to its end."""
 
 
 class CsvFiles:
-    """The rows of one or many files; each file is a group of pages."""
+    """The rows of one or more files; each file is a group of pages."""
 
     kind: Literal["api", "file"] = "file"
     priority = 30
@@ -69,14 +69,14 @@ class CsvFiles:
         name: str = "csv",
         poll_seconds: int = 300,
         rows_a_page: int = ROWS_A_PAGE,
-        made: bool = False,
+        create_folder: bool = False,
     ) -> None:
-        """Read the files of `csv_path`; if `made`, it is a folder that is created when missing."""
+        """Read the files of `csv_path`; with `create_folder` a missing folder is created."""
         self.name = name
         self.poll_seconds = poll_seconds
         self._csv_path = csv_path
         self._rows_a_page = rows_a_page
-        self._made = made
+        self._create_folder = create_folder
         self._is_empty = False
 
     async def pages(
@@ -84,7 +84,7 @@ class CsvFiles:
     ) -> AsyncGenerator[Page, None]:
         """Yield the changed files, slice by slice.
 
-        A file that cannot be read fails the run after all others were read. Raises SourceError.
+        If a file cannot be read, it raises the SourceError after it has read all others.
         """
         position = _FilesPosition()
         if checkpoint is not None and checkpoint.position is not None:
@@ -126,7 +126,7 @@ class CsvFiles:
         if failures:
             raise failures[0]
         if not changed and (full or position.sweeping or position.done.keys() != done.keys()):
-            # Nothing to read, but files went away: the sweep ends with those that are left.
+            # There is nothing to read, but files were removed: end the sweep with the others.
             position = _FilesPosition(
                 done, modified_ns=modified_ns, rows={group: rows.get(group, 0) for group in groups}
             )
@@ -142,7 +142,7 @@ class CsvFiles:
         )
 
     def _find_files(self) -> list[CsvFile]:
-        if self._made:
+        if self._create_folder:
             try:
                 Path(self._csv_path).mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -159,7 +159,7 @@ class CsvFiles:
     ) -> AsyncGenerator[Page, None]:
         """Yield the slices of a file.
 
-        One that moves while it is read, or lost most of its rows, ends no listing.
+        If the file changes while it is read, or lost most of its rows, no missing listing is ended.
         """
         run_sync = anyio.to_thread.run_sync
         reading = await run_sync(CsvReading, file, modified_ns)
@@ -171,16 +171,16 @@ class CsvFiles:
             ended, notes = False, [*reading.survey.notes]
             while not ended:
                 part = await run_sync(reading.read_slice, self._rows_a_page)
-                doubt = await run_sync(
-                    doubt_of, file, part, reading.survey.rows, rows.get(file.group, 0)
+                incomplete = await run_sync(
+                    incomplete_note, file, part, reading.survey.rows, rows.get(file.group, 0)
                 )
-                moved = doubt is not None and doubt.about == "moved"
+                moved = incomplete is not None and incomplete.about == "moved"
                 fetched_at = utc_now()
                 if number == 0 and not moved:
                     check_readable(self, str(file.path), part.records, part.rejections, fetched_at)
                 ended = part.at_end or moved
-                late = reading.late_notes + ([doubt] if doubt else []) if ended else []
-                if ended and doubt is None:
+                late = reading.late_notes + ([incomplete] if incomplete else []) if ended else []
+                if ended and incomplete is None:
                     rows[file.group] = reading.survey.rows
                 yield Page(
                     group=file.group,
@@ -189,7 +189,7 @@ class CsvFiles:
                     records=[] if moved else part.records,
                     rejections=[] if moved else part.rejections,
                     position=_FilePosition(file.group, file.identity, number + 1, part.offset),
-                    ends_group=ended and doubt is None,
+                    ends_group=ended and incomplete is None,
                     notes=tuple(notes + late),
                     file=None
                     if moved
@@ -209,7 +209,7 @@ class CsvFiles:
         *,
         ended: bool,
     ) -> FilePart:
-        """Return what a slice adds to the report of its file."""
+        """Return the part of the file's report that belongs to a slice."""
         notes = [*(reading.survey.notes if number == 0 else ()), *late]
         first = itertools.islice(self._readable(part.records), FIRST_ROWS) if number == 0 else ()
         rows = reading.survey.rows
@@ -219,7 +219,7 @@ class CsvFiles:
         return FilePart(report, is_first=number == 0, is_last=ended)
 
     def _readable(self, records: list[Record]) -> Iterator[Listing]:
-        for record in itertools.filterfalse(repeats, records):
+        for record in itertools.filterfalse(is_repeated, records):
             with contextlib.suppress(RecordError):
                 yield self.to_listing(record, utc_now())
 
@@ -228,11 +228,11 @@ class CsvFiles:
         return listing_of(record, fetched_at)
 
     async def close(self) -> None:
-        """Nothing is held between runs."""
+        """Do nothing: no resource stays open between runs."""
 
 
-def doubt_of(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Note | None:
-    """Return the note on a slice, or a file that ends with it, that is incomplete, else None."""
+def incomplete_note(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Note | None:
+    """Return the note on an incomplete slice or file, None if it is complete."""
     now = identify(file.real or file.path, file.mapping)
     if now is None:
         return Note("moved", f"{file.group} went away while it was read")
@@ -252,8 +252,8 @@ def doubt_of(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Not
 
 
 def create(settings: Settings, *, name: str = "csv") -> CsvFiles:
-    """Make the source of the settings."""
+    """Create the source from the settings."""
     path = settings.csv_path or str(settings.csv_folder)
     return CsvFiles(
-        path, name=name, poll_seconds=settings.poll_seconds, made=settings.csv_path is None
+        path, name=name, poll_seconds=settings.poll_seconds, create_folder=settings.csv_path is None
     )

@@ -1,4 +1,4 @@
-"""The first pass over a file: it decides the meaning of the columns for all rows."""
+"""The survey: the first pass over a file decides how all its rows are read."""
 
 import itertools
 import re
@@ -9,13 +9,13 @@ import msgspec
 from db.notes import Note
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.columns import (
-    SYMBOLS_BY_CELLS,
+    SYMBOL_OR_NAME,
     Columns,
+    check_price_column,
     columns_of,
     header_key,
-    is_time_of_life,
-    refuse,
-    refuse_without_price,
+    is_coin_date,
+    missing_columns_error,
 )
 from ingestor.sources.files.conflicts import Conflicts
 from ingestor.sources.files.layout import ReadingRules
@@ -30,12 +30,12 @@ __all__ = ["FileSurvey", "survey"]
 
 CHUNK_ROWS = 1_000
 SAMPLE_ROWS = 200
-"""Rows that identify a column whose header does not."""
+"""The rows that decide the role of a column if its header does not."""
 _TICKER = re.compile(r"[A-Z0-9$@.\-/_:]{1,20}")
 
 
 class FileSurvey(msgspec.Struct):
-    """The result of the first pass: the rules of reading, the columns, notes, and row count."""
+    """The result of the survey: the reading rules, columns, notes and number of rows."""
 
     reading: ReadingRules
     columns: Columns
@@ -47,7 +47,7 @@ class FileSurvey(msgspec.Struct):
 def survey(table: Table, mapping: Mapping, file_name: str, size: int | None = None) -> FileSurvey:
     """Read a table once and decide how its rows are read; `size` is its bytes, if known.
 
-    Raises SourceError if it holds no prices in US dollars.
+    Raises SourceError if the table has no prices in US dollars.
     """
     start = table.offset
     first = [
@@ -98,7 +98,7 @@ def _columns(
     columns = msgspec.structs.replace(
         columns, **{role: header or None for role, header in mapping.columns.items()}
     )
-    refuse_without_price(headers, columns)
+    check_price_column(headers, columns)
     if mapping.currency and not is_dollar(mapping.currency):
         raise SourceMalformedError(
             f"csv.toml says that prices are in {mapping.currency}; they are read in US dollars only"
@@ -109,7 +109,7 @@ def _columns(
     if columns.symbol is None and symbol is None:
         coin = coin_of_file(file_name)
         if coin is None:
-            raise refuse(
+            raise missing_columns_error(
                 headers,
                 columns,
                 "; a file of one coin may be named after it (BTC-USD.csv), or csv.toml says its "
@@ -126,7 +126,7 @@ def _columns(
                 f"No column holds a symbol: by the name of the file all rows are of {symbol}",
             )
         )
-    columns = _checked_currency(columns, sample)
+    columns = _drop_other_currency(columns, sample)
     if columns.time is None and "time" not in mapping.columns:
         columns = msgspec.structs.replace(
             columns, time=_time_by_cells(headers, columns, sample, mapping)
@@ -134,8 +134,8 @@ def _columns(
     return columns, symbol, name, notes
 
 
-def _checked_currency(columns: Columns, sample: dict[str, tuple[str, ...]]) -> Columns:
-    """Leave out a column of currencies that has another role or other cells."""
+def _drop_other_currency(columns: Columns, sample: dict[str, tuple[str, ...]]) -> Columns:
+    """Remove the currency column if it has another role, or cells that are not currencies."""
     if columns.currency and (
         columns.currency in (columns.symbol, columns.name)
         or not all(is_quote(cell) for cell in sample.get(columns.currency, ()) if cell.strip())
@@ -147,10 +147,10 @@ def _checked_currency(columns: Columns, sample: dict[str, tuple[str, ...]]) -> C
 def _symbol_by_cells(
     headers: tuple[str, ...], columns: Columns, sample: dict[str, tuple[str, ...]]
 ) -> Columns:
-    """Use a column whose header may mean a name as the symbol, if its cells look like tickers."""
+    """Use an ambiguous column as the symbol if its cells look like tickers."""
     for header in headers:
         cells = [cell.strip() for cell in sample.get(header, ()) if cell.strip()]
-        if header_key(header) in SYMBOLS_BY_CELLS and cells and all(map(_TICKER.fullmatch, cells)):
+        if header_key(header) in SYMBOL_OR_NAME and cells and all(map(_TICKER.fullmatch, cells)):
             name = None if columns.name == header else columns.name
             return msgspec.structs.replace(columns, symbol=header, name=name)
     return columns
@@ -159,11 +159,11 @@ def _symbol_by_cells(
 def _time_by_cells(
     headers: tuple[str, ...], columns: Columns, sample: dict[str, tuple[str, ...]], mapping: Mapping
 ) -> str | None:
-    """Return the first free column whose cells are all times, None without one."""
+    """Return the first column without a role whose cells are all times, None without one."""
     taken = set(msgspec.structs.astuple(columns))
     for header in headers:
         cells = [cell for cell in sample.get(header, ()) if cell.strip()]
-        if header in taken or not cells or is_time_of_life(header):
+        if header in taken or not cells or is_coin_date(header):
             continue
         try:
             for cell in cells:

@@ -1,4 +1,4 @@
-"""The coin of a row: trading pairs split, and a file's name if the table has no symbol."""
+"""Symbols: splits trading pairs, and finds the coin in the name of a file."""
 
 import csv
 import functools
@@ -23,45 +23,14 @@ __all__ = [
 DOLLARS = frozenset(
     {"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "USDP", "US$", "$", "USDOLLAR", "DOLLAR"}
 )
-"""Quotes that are read as US dollars: the dollar, and the coins that stand for one."""
+"""Quote currencies that count as US dollars: the dollar and dollar stablecoins."""
 _OTHER_QUOTES = frozenset(
     {
-        *(
-            "EUR",
-            "GBP",
-            "JPY",
-            "CNY",
-            "KRW",
-            "INR",
-            "RUB",
-            "CHF",
-            "AUD",
-            "CAD",
-            "BRL",
-            "TRY",
-            "HKD",
-            "SGD",
-            "NZD",
-        ),
-        *(
-            "IDR",
-            "THB",
-            "VND",
-            "UAH",
-            "TWD",
-            "PHP",
-            "NGN",
-            "ARS",
-            "ZAR",
-            "MXN",
-            "PLN",
-            "BTC",
-            "XBT",
-            "ETH",
-            "BNB",
-        ),
+        "EUR", "GBP", "JPY", "CNY", "KRW", "INR", "RUB", "CHF", "AUD", "CAD", "BRL", "TRY",
+        "HKD", "SGD", "NZD", "IDR", "THB", "VND", "UAH", "TWD", "PHP", "NGN", "ARS", "ZAR",
+        "MXN", "PLN", "BTC", "XBT", "ETH", "BNB",
     }
-)
+)  # fmt: skip
 _QUOTES = DOLLARS | _OTHER_QUOTES
 _PAIR = re.compile(r"\s*([^\s/_:\-]+)\s*[/_:\-]\s*([A-Za-z]{3,5})\s*")
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -69,109 +38,28 @@ _JOINED_QUOTES = ("USDT", "USDC", "BUSD", "FDUSD", "USD", "EUR", "GBP", "BTC")
 _SPAN = re.compile(r"\d+[a-zA-Z]{0,4}|[dhm]", re.ASCII)
 _FILLERS = frozenset(
     {
-        *(
-            "coin",
-            "coins",
-            "crypto",
-            "token",
-            "tokens",
-            "historical",
-            "history",
-            "price",
-            "prices",
-            "data",
-            "dataset",
-        ),
-        *(
-            "daily",
-            "hourly",
-            "weekly",
-            "day",
-            "hour",
-            "minute",
-            "max",
-            "ohlc",
-            "ohlcv",
-            "candles",
-            "klines",
-            "chart",
-        ),
-        *(
-            "market",
-            "markets",
-            "csv",
-            "export",
-            "quotes",
-            "ticker",
-            "tickers",
-            "list",
-            "all",
-            "top",
-            "full",
-            "new",
-        ),
-        *(
-            "from",
-            "to",
-            "usd",
-            "usdt",
-            "binance",
-            "coinbase",
-            "kraken",
-            "bitstamp",
-            "gemini",
-            "yahoo",
-            "finance",
-        ),
-        *(
-            "coingecko",
-            "coinmarketcap",
-            "cmc",
-            "kaggle",
-            "snapshot",
-            "snapshots",
-            "output",
-            "result",
-            "results",
-        ),
-        *(
-            "sample",
-            "test",
-            "file",
-            "my",
-            "the",
-            "of",
-            "and",
-            "portfolio",
-            "watchlist",
-            "currency",
-            "cryptocurrency",
-        ),
-        *(
-            "cryptocurrencies",
-            "report",
-            "table",
-            "sheet",
-            "final",
-            "copy",
-            "backup",
-            "latest",
-            "current",
-            "old",
-        ),
+        "coin", "coins", "crypto", "token", "tokens", "historical", "history", "price",
+        "prices", "data", "dataset", "daily", "hourly", "weekly", "day", "hour", "minute",
+        "max", "ohlc", "ohlcv", "candles", "klines", "chart", "market", "markets", "csv",
+        "export", "quotes", "ticker", "tickers", "list", "all", "top", "full", "new", "from",
+        "to", "usd", "usdt", "binance", "coinbase", "kraken", "bitstamp", "gemini", "yahoo",
+        "finance", "coingecko", "coinmarketcap", "cmc", "kaggle", "snapshot", "snapshots",
+        "output", "result", "results", "sample", "test", "file", "my", "the", "of", "and",
+        "portfolio", "watchlist", "currency", "cryptocurrency", "cryptocurrencies", "report",
+        "table", "sheet", "final", "copy", "backup", "latest", "current", "old",
     }
-)
-"""Words of file names that name no coin."""
+)  # fmt: skip
+"""Words of file names that are not the name of a coin."""
 _NAMES_FILE = DATA / "coin_names.csv"
 
 
 def is_dollar(quote: str) -> bool:
-    """Return whether a currency is read as US dollars."""
+    """Return whether a currency counts as US dollars."""
     return quote.strip().upper() in DOLLARS
 
 
 def is_quote(currency: str) -> bool:
-    """Return whether a text names a currency that prices are given in."""
+    """Return whether a text is a quote currency."""
     return currency.strip().upper() in _QUOTES
 
 
@@ -191,7 +79,7 @@ def split_joined_pair(symbol: str, quote: str) -> str | None:
 
 
 class FileCoin(msgspec.Struct, frozen=True):
-    """The coin of a whole file; `name` and `quote` are None if the file's name lacks them."""
+    """The coin that a file's name contains, with its name and quote currency if present."""
 
     symbol: str
     name: str | None = None
@@ -201,7 +89,7 @@ class FileCoin(msgspec.Struct, frozen=True):
 def coin_of_file(file_name: str) -> FileCoin | None:
     """Return the coin of a file name such as `bitcoin.csv`, `BTC-USD.csv` or `BTCUSDT-1d.csv`.
 
-    None where it names none for sure: a word such as `prices` is not taken for a ticker.
+    Returns None if it is not certain: a word such as `prices` does not count as a ticker.
     """
     stem = file_name.split(".", 1)[0]
     words = _WORD.findall(stem)
@@ -226,7 +114,7 @@ def _is_ticker(word: str, tickers: frozenset[str]) -> bool:
 
 @functools.cache
 def _known_names() -> tuple[dict[str, tuple[str, str]], frozenset[str]]:
-    """Return names and tickers by the words of the name, and the tickers alone."""
+    """Return names and tickers by the words of the name, and the set of all tickers."""
     with _NAMES_FILE.open(encoding="utf-8", newline="") as file:
         rows = [(row["name"], row["ticker"]) for row in csv.DictReader(file)]
     return {name_key(name)[0]: (name, ticker) for name, ticker in rows}, frozenset(

@@ -28,15 +28,15 @@ from ingestor.sources.files.tables.table import Table
 MONEY = ("price", "market_cap", "volume")
 NUMBERS = (*MONEY, "circulating_supply", "total_supply", "max_supply", "change")
 BARE_VOLUMES = ("volume", "vol", "volume24h", "24hvolume", "vol24h", "24hvol", "totalvolume")
-"""Headers of a volume that do not say what they count."""
+"""Headers of a volume that do not name its unit."""
 
 _Mark = Literal[",", "?"]
 _Cells = Sequence[Sequence[str]]
-"""The cells of some rows, column by column."""
+"""The cells of some rows, by column."""
 
 
 class TableEvidence:
-    """The evidence of all rows, column by column."""
+    """The evidence of all rows, by column."""
 
     def __init__(
         self, headers: tuple[str, ...], columns: Columns, first: list[list[str]], size: int | None
@@ -48,12 +48,12 @@ class TableEvidence:
         by_first = IdEvidence()
         if first:
             self._add_ids(by_first, list(zip(*first, strict=True)))
-        without_id = msgspec.structs.replace(columns, id=None) if by_first.refused() else columns
+        without_id = msgspec.structs.replace(columns, id=None) if by_first.problem() else columns
         self.conflicts = Conflicts(without_id, self._place, size)
         self._marks = {role: MarkEvidence() for role in NUMBERS if getattr(columns, role)}
         self._dates = DateEvidence()
         self._change = ChangeEvidence()
-        self._pairs = PairEvidence(header_key(columns.symbol or "") in PAIRS)
+        self._pairs = PairEvidence(is_pair_header=header_key(columns.symbol or "") in PAIRS)
         self._undated = 0
 
     def add(self, rows: list[list[str]]) -> None:
@@ -86,33 +86,32 @@ class TableEvidence:
     def decide(
         self, mapping: Mapping, table: Table, symbol: str | None, name: str | None
     ) -> tuple[ReadingRules, list[Note]]:
-        """Return how the rows are read, and the notes on that for a reader of the file.
+        """Return the rules by which the rows are read, and the notes on them.
 
-        An id that the rows do not confirm leaves `columns`.
+        Removes the id from `columns` if the rows contradict it.
         """
-        notes = [*table.form.notes, *self._dropped_id(), *self._time_notes()]
-        unread = [
-            header for header in self._headers if header.strip() and header not in self._read()
-        ]
-        if unread:
-            notes.append(Note("columns", f"Columns that are not read: {', '.join(unread)}"))
-        pairs = self._pairs.decided() and symbol is None
+        notes = [*table.form.notes, *self._drop_invalid_id(), *self._time_notes()]
+        used = set(msgspec.structs.astuple(self.columns))
+        unused = [header for header in self._headers if header.strip() and header not in used]
+        if unused:
+            notes.append(Note("columns", f"Columns that are not read: {', '.join(unused)}"))
+        pairs = self._pairs.are_pairs() and symbol is None
         notes += self._pair_notes(pairs=pairs)
         rules = ReadingRules(
-            columns=self._differing_columns(),
-            marks=self._decided_marks(mapping, table, notes),
-            change=self._decided_change(mapping, notes),
+            columns=self._changed_columns(),
+            marks=self._decimal_marks(mapping, table, notes),
+            change=self._change_unit(mapping, notes),
             symbol=symbol,
             name=name,
             pairs=pairs,
             time_zone=mapping.time_zone,
-            day_first=self._dates.decided() if mapping.day_first is None else mapping.day_first,
+            day_first=self._dates.day_first() if mapping.day_first is None else mapping.day_first,
         )
         return rules, notes
 
-    def _dropped_id(self) -> list[Note]:
-        """Leave out a column that is not an id, with a note."""
-        header, reason = self.columns.id, self._ids.refused()
+    def _drop_invalid_id(self) -> list[Note]:
+        """Remove the id from the columns if the rows contradict it; return the note on that."""
+        header, reason = self.columns.id, self._ids.problem()
         if header is None or not reason:
             return []
         self.columns = msgspec.structs.replace(self.columns, id=None)
@@ -126,8 +125,8 @@ class TableEvidence:
             return [Note("time", text, self._undated)]
         return []
 
-    def _differing_columns(self) -> dict[str, str | None]:
-        """Return the columns that the headers alone do not give."""
+    def _changed_columns(self) -> dict[str, str | None]:
+        """Return the columns that differ from those found by the headers alone."""
         default = columns_of(self._headers)
         return {
             role: header
@@ -147,19 +146,16 @@ class TableEvidence:
             notes.append(Note(f"$.{volume}", f"{text} - at `$.{volume}`"))
         return notes
 
-    def _read(self) -> set[str | None]:
-        return set(msgspec.structs.astuple(self.columns))
-
-    def _decided_marks(self, mapping: Mapping, table: Table, notes: list[Note]) -> dict[str, _Mark]:
+    def _decimal_marks(self, mapping: Mapping, table: Table, notes: list[Note]) -> dict[str, _Mark]:
         if mapping.decimal is not None:
             return dict.fromkeys(self._marks, ",") if mapping.decimal == "," else {}
-        elsewhere = {mark for evidence in self._marks.values() if (mark := evidence.decided())}
+        known = {mark for evidence in self._marks.values() if (mark := evidence.decimal_mark())}
         marks: dict[str, _Mark] = {}
         for role, evidence in self._marks.items():
-            mark = evidence.decided()
+            mark = evidence.decimal_mark()
             if mark is None and (evidence.has_commas or evidence.has_points):
-                mark = evidence.of_file(elsewhere, table.form.delimiter)
-                if mark == "." and not elsewhere:
+                mark = evidence.default_mark(known, table.form.delimiter)
+                if mark == "." and not known:
                     path = f"$.{getattr(self.columns, role)}"
                     what = (
                         "Commas are read as parting thousands"
@@ -171,17 +167,17 @@ class TableEvidence:
                 marks[role] = "," if mark == "," else "?"
         return marks
 
-    def _decided_change(
+    def _change_unit(
         self, mapping: Mapping, notes: list[Note]
     ) -> Literal["percent", "fraction"] | None:
         header = self.columns.change
         if header is None:
             return None
-        if mapping.change or (says_percent(header)):
+        if mapping.change or says_percent(header):
             return mapping.change
-        decided = self._change.decided()
-        if decided is None and self._change.seen:
+        unit = self._change.unit()
+        if unit is None and self._change.nonzero_count:
             notes.append(
                 Note(f"$.{header}", f"Per cent or fraction? No cell shows it - at `$.{header}`")
             )
-        return decided
+        return unit

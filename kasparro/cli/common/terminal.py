@@ -4,13 +4,13 @@ import click
 import msgspec
 from rich.text import Text
 
-from common.display import displayed, printable
+from common.display import printable, sanitize
 from db.notes import Note
 
 
 def say(text: str, *, err: bool = False) -> None:
     """Print one line."""
-    click.echo(displayed(text), err=err)
+    click.echo(sanitize(text), err=err)
 
 
 def say_json(value: object) -> None:
@@ -25,4 +25,4 @@ def with_count(note: Note) -> str:
 
 def cell(text: str, style: str = "") -> Text:
     """Return text for a table or a screen, without markup."""
-    return Text(displayed(text), style)
+    return Text(sanitize(text), style)

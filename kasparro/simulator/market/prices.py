@@ -69,7 +69,7 @@ class Base(Struct, frozen=True):
     volume_24h_usd: int
     supply: int
     maximum: int
-    swing: int
+    amplitude: int
 
 
 class Prices:
@@ -89,13 +89,14 @@ class Prices:
             place = (seconds + chance) % period
             drift += abs(2 * place - period) * 2 * height // period - height
             chance >>= 16
-        return ONE + drift * self.swing(number) // 1_000
+        return ONE + drift * self.amplitude(number) // 1_000
 
     def skew(self, number: int, provider: Provider, seconds: int) -> int:
         """Return a provider's deviation from the market's price, in millionths: up to 1,500."""
         chance = draw(self._seed, number, seconds, _SKEW + (provider == "coingecko"))
         return (
-            ONE + (chance % (2 * _DISAGREEMENT + 1) - _DISAGREEMENT) * self.swing(number) // 1_000
+            ONE
+            + (chance % (2 * _DISAGREEMENT + 1) - _DISAGREEMENT) * self.amplitude(number) // 1_000
         )
 
     def price_usd(self, number: int, factor: int, skew: int = ONE) -> Decimal:
@@ -120,7 +121,7 @@ class Prices:
         jitter = 900 + draw(self._seed, number, _CAP) % 200
         return highest_cap_usd(self._universe.size_rank(number)) * jitter // 1_100
 
-    def swing(self, number: int) -> int:
+    def amplitude(self, number: int) -> int:
         """Return the share of an altcoin's full movement that this asset has, in thousandths."""
         coin = self._universe.known(number)
         if coin:
@@ -128,20 +129,20 @@ class Prices:
         return 200 + draw(self._seed, number, _SWING) % 800
 
     def _base(self, number: int) -> Base:
-        coin, cap, swing = (
+        coin, cap, amplitude = (
             self._universe.known(number),
             self.market_cap_usd(number),
-            self.swing(number),
+            self.amplitude(number),
         )
         if coin:
-            return Base(coin.price_usd, cap, cap // 25, coin.circulating, coin.maximum, swing)
+            return Base(coin.price_usd, cap, cap // 25, coin.circulating, coin.maximum, amplitude)
         price = self._unknown_price(number)
         chance = draw(self._seed, number, _VOLUME)
         turnover = (chance % 1_000) * ((chance >> 10) % 1_000) // 1_000
         volume = cap * (1 + turnover) // 5_000 + chance % 97
         supply = int(cap / price) or 1
         maximum = supply * (100 + (chance >> 20) % 100) // 100
-        return Base(price, cap, volume, supply, maximum, swing)
+        return Base(price, cap, volume, supply, maximum, amplitude)
 
     def _unknown_price(self, number: int) -> Decimal:
         if number % 1_000 == _TINIEST_PLACE:

@@ -69,7 +69,7 @@ class Universe:
     def size_rank(self, number: int) -> int:
         """Return the rank of an asset by size on any list, from 1, unique on a list.
 
-        After the first tenth of a list, the assets on that list alone stand at equal distances
+        After the first tenth of a list, the assets on only that list have equal distances
         between the others.
         """
         head = self.coins // 10

@@ -78,7 +78,7 @@ class Context:
         return end_of_minute()
 
     @property
-    def presented(self) -> PresentedToken:
+    def presented_token(self) -> PresentedToken:
         """The client's token, of the header or of `connection_init`."""
         if self._presented.token is None:
             for name, value in (self.connection_params or {}).items():

@@ -19,9 +19,9 @@ from strawberry.types.graphql import OperationType
 from server.graphql.execution.errors import (
     MAX_ERRORS,
     Code,
-    coded,
-    limited,
-    shortened,
+    error_with_code,
+    limit_errors,
+    shorten_error,
     with_code,
 )
 from server.limits import LIMITS, always_fits
@@ -40,7 +40,7 @@ class DocumentRefusedError(Exception):
 
     def __init__(self, errors: Iterable[GraphQLError]) -> None:
         super().__init__()
-        self.errors = limited(list(errors), shortened)
+        self.errors = limit_errors(list(errors), shorten_error)
 
 
 class OperationNotAllowedError(DocumentRefusedError):
@@ -48,7 +48,7 @@ class OperationNotAllowedError(DocumentRefusedError):
 
     def __init__(self, operation_type: OperationType) -> None:
         super().__init__(
-            [coded(f"A {operation_type.value} cannot be sent this way", Code.BAD_REQUEST)]
+            [error_with_code(f"A {operation_type.value} cannot be sent this way", Code.BAD_REQUEST)]
         )
         self.operation_type = operation_type
 
@@ -136,7 +136,7 @@ def _validate(
 
 
 def _too_complex(message: str, limit: str) -> GraphQLError:
-    return coded(message, Code.QUERY_TOO_COMPLEX, limit=limit)
+    return error_with_code(message, Code.QUERY_TOO_COMPLEX, limit=limit)
 
 
 _cached = functools.lru_cache(maxsize=MAX_CACHED_DOCUMENTS)(Document)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from graphql import GraphQLError
 
-from db.connect.pool import CANNOT_EXECUTE, TOO_SLOW, is_passing
+from db.connect.pool import CANNOT_EXECUTE, TOO_SLOW, is_transient
 from server.auth.failed_tokens import RETRY_AFTER_SECONDS as TOKEN_RETRY_AFTER_SECONDS
 from server.auth.scheduler_token import ForeignPageError, InvalidTokenError, TooManyTokensError
 from server.deadline import RETRY_AFTER_SECONDS
@@ -56,17 +56,17 @@ DATABASE_HELD_UP = "The database cannot do this just now; try again in a moment"
 DATABASE_SLOW = "The database took too long to answer; ask for less or try again later"
 
 
-def coded(message: str, code: Code, **extensions: object) -> GraphQLError:
+def error_with_code(message: str, code: Code, **extensions: object) -> GraphQLError:
     """Return an error with a code."""
     return GraphQLError(message, extensions={"code": str(code), **extensions})
 
 
 def unavailable(message: str, seconds: int = RETRY_AFTER_SECONDS) -> GraphQLError:
     """Return the error for a request that may succeed after some seconds."""
-    return coded(message, Code.UNAVAILABLE, retryAfter=seconds)
+    return error_with_code(message, Code.UNAVAILABLE, retryAfter=seconds)
 
 
-def full(error: FullError) -> GraphQLError:
+def limit_reached(error: FullError) -> GraphQLError:
     """Return the error for a client above a limit."""
     return unavailable(str(error), FULL_RETRY_AFTER_SECONDS)
 
@@ -82,23 +82,27 @@ def retry_after(errors: Collection[GraphQLError] | None) -> int | None:
 
 def bad_input(argument: str, reason: str) -> GraphQLError:
     """Return the error for an invalid argument; `reason` continues after the argument's name."""
-    return coded(f'Argument "{argument}" {reason}', Code.BAD_USER_INPUT, argument=argument)
+    return error_with_code(
+        f'Argument "{argument}" {reason}', Code.BAD_USER_INPUT, argument=argument
+    )
 
 
 def bad_variable(path: str, reason: str) -> GraphQLError:
     """Return the error for a value in a variable, at a path such as `filter.ticker.in`."""
-    return coded(f'Variable "${path}" {reason}', Code.BAD_USER_INPUT, argument=path)
+    return error_with_code(f'Variable "${path}" {reason}', Code.BAD_USER_INPUT, argument=path)
 
 
 def with_code(errors: Iterable[GraphQLError], code: Code) -> list[GraphQLError]:
     """Return the errors, each with `code` unless it has one."""
     return [
-        error if "code" in (error.extensions or {}) else _copy(error, coded(error.message, code))
+        error
+        if "code" in (error.extensions or {})
+        else _copy(error, error_with_code(error.message, code))
         for error in errors
     ]
 
 
-def limited(errors: Sequence[GraphQLError], shorten: Shorten) -> list[GraphQLError]:
+def limit_errors(errors: Sequence[GraphQLError], shorten: Shorten) -> list[GraphQLError]:
     """Return the first errors, each shortened, and one more with the number of the others."""
     if len(errors) <= MAX_ERRORS + 1:
         return list(map(shorten, errors))
@@ -112,7 +116,9 @@ def limited(errors: Sequence[GraphQLError], shorten: Shorten) -> list[GraphQLErr
     ]
 
 
-def deduplicated(values: Sequence[Value | BaseException]) -> list[Value | BaseException | None]:
+def deduplicate_errors(
+    values: Sequence[Value | BaseException],
+) -> list[Value | BaseException | None]:
     """Return the values, with each error only where it is first; others like it are None.
 
     The message of the first one says how many others there are.
@@ -137,7 +143,7 @@ def _with_count(error: BaseException, count: int) -> BaseException:
     )
 
 
-def shortened(error: GraphQLError) -> GraphQLError:
+def shorten_error(error: GraphQLError) -> GraphQLError:
     """Return an error with at most MESSAGE_CHARACTERS and MAX_LOCATIONS."""
     message, nodes, positions = error.message, error.nodes, error.positions
     if len(message) > MESSAGE_CHARACTERS:
@@ -156,7 +162,7 @@ def shortened(error: GraphQLError) -> GraphQLError:
 
 def mask(errors: Iterable[GraphQLError], request_id: str) -> list[GraphQLError]:
     """Return execution errors as a client may see them; logs those of the server."""
-    return limited(list(errors), lambda error: shortened(_mask_one(error, request_id)))
+    return limit_errors(list(errors), lambda error: shorten_error(_mask_one(error, request_id)))
 
 
 def _mask_one(error: GraphQLError, request_id: str) -> GraphQLError:
@@ -168,29 +174,32 @@ def _mask_one(error: GraphQLError, request_id: str) -> GraphQLError:
         return _copy(error, shown)
     if error.path is None and (cause is None or error.nodes):
         # graphql-core's message about a variable of the wrong type.
-        return _copy(error, coded(error.message, Code.BAD_USER_INPUT))
+        return _copy(error, error_with_code(error.message, Code.BAD_USER_INPUT))
     log.error("a field failed", request_id=request_id, path=error.path, exc_info=cause or error)
     return _copy(
-        error, coded(f"Something went wrong on our side (request {request_id})", Code.INTERNAL)
+        error,
+        error_with_code(f"Something went wrong on our side (request {request_id})", Code.INTERNAL),
     )
 
 
 def _client_error(cause: Exception, error: GraphQLError) -> GraphQLError | None:
     """Return the error that a client sees for a cause, None for errors of the server."""
     if isinstance(cause, CursorExpiredError):
-        return coded(
+        return error_with_code(
             f'Argument "after" cannot be used: {cause}', Code.BAD_USER_INPUT, argument="after"
         )
     if isinstance(cause, FullError):
-        return full(cause)
+        return limit_reached(cause)
     if isinstance(cause, TooManyTokensError):
-        return coded(str(cause), Code.UNAUTHENTICATED, retryAfter=TOKEN_RETRY_AFTER_SECONDS)
+        return error_with_code(
+            str(cause), Code.UNAUTHENTICATED, retryAfter=TOKEN_RETRY_AFTER_SECONDS
+        )
     if isinstance(cause, (InvalidTokenError, ForeignPageError)):
-        return coded(
+        return error_with_code(
             str(cause),
             Code.UNAUTHENTICATED if isinstance(cause, InvalidTokenError) else Code.FORBIDDEN,
         )
-    if is_passing(cause):
+    if is_transient(cause):
         log.warning(
             "the database failed a query",
             reason=str(cause) or type(cause).__name__,

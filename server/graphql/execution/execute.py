@@ -28,7 +28,7 @@ from server.graphql.execution.errors import (
     MAX_ERRORS,
     Code,
     bad_variable,
-    coded,
+    error_with_code,
     mask,
 )
 from server.limits import LimitExceededError, check_limits, fits_until
@@ -81,7 +81,9 @@ class Schema(strawberry.Schema):
     ) -> ParsedOperation:
         """Return the operation to run. Raises DocumentRefusedError, OperationNotAllowedError."""
         if not query:
-            raise DocumentRefusedError([coded('The request has no "query"', Code.BAD_REQUEST)])
+            raise DocumentRefusedError(
+                [error_with_code('The request has no "query"', Code.BAD_REQUEST)]
+            )
         document = load_document(query)
         # Some clients send an empty name for an operation without one.
         node = get_operation_ast(document.node, operation_name or None)
@@ -91,7 +93,7 @@ class Schema(strawberry.Schema):
                 if operation_name
                 else "The document has no operation, or several and none is named"
             )
-            raise DocumentRefusedError([coded(problem, Code.GRAPHQL_VALIDATION_FAILED)])
+            raise DocumentRefusedError([error_with_code(problem, Code.GRAPHQL_VALIDATION_FAILED)])
         fits = document.always_fits(self._schema, node)
         operation = ParsedOperation(query, document.node, node, variables or {}, fits)
         if allowed is not None and operation.type not in allowed:
@@ -108,7 +110,7 @@ class Schema(strawberry.Schema):
         except LimitExceededError as error:
             raise DocumentRefusedError(
                 [
-                    coded(
+                    error_with_code(
                         str(error), Code.QUERY_TOO_COMPLEX, limit=error.limit, allowed=error.allowed
                     )
                 ]

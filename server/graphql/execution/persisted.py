@@ -11,7 +11,7 @@ import msgspec
 
 from server.documents import Documents, hash_of
 from server.graphql.execution.document import DocumentRefusedError
-from server.graphql.execution.errors import Code, coded
+from server.graphql.execution.errors import Code, error_with_code
 from server.graphql.transport.request_body import RequestBody
 
 _VERSION = 1
@@ -79,4 +79,4 @@ def _named(request: RequestBody) -> _NamedDocument | None:
 
 
 def _error(message: str, code: Code) -> DocumentRefusedError:
-    return DocumentRefusedError([coded(message, code)])
+    return DocumentRefusedError([error_with_code(message, code)])

@@ -21,13 +21,13 @@ Node = TypeVar("Node")
 Row = TypeVar("Row")
 
 
-@strawberry.type(description="Where a page stands among the rest.")
+@strawberry.type(description="The position of a page in a list.")
 class PageInfo:
     """Its value is a `KeysetPageInfo`, or an object with the same attributes."""
 
-    has_next_page: bool = strawberry.field(description="Whether anything comes after this page.")
+    has_next_page: bool = strawberry.field(description="Whether there are nodes after this page.")
     has_previous_page: bool = strawberry.field(
-        description="Whether anything comes before this page."
+        description="Whether there are nodes before this page."
     )
     start_cursor: str | None = strawberry.field(
         description="The cursor of the first edge; null on an empty page."
@@ -37,17 +37,15 @@ class PageInfo:
     )
 
 
-@strawberry.type(description="One place of a page.")
+@strawberry.type(description="One entry of a page.")
 class Edge(Generic[Node]):
     """Its value is an `EdgeValue`."""
 
-    cursor: str = strawberry.field(
-        description="Where the node stands; give it as `after` or `before`."
-    )
-    node: Node = strawberry.field(description="What stands there.")
+    cursor: str = strawberry.field(description="The position of the node, for `after` or `before`.")
+    node: Node = strawberry.field(description="The node.")
 
 
-@strawberry.type(description="One page, and how many there are in all.")
+@strawberry.type(description="One page of a list, and the total count.")
 class Connection(Generic[Node]):
     """Its value is a `PageValue`, or an object with the same attributes."""
 
@@ -55,9 +53,9 @@ class Connection(Generic[Node]):
         description="The nodes of the page, each with its cursor."
     )
     nodes: list[Node] = strawberry.field(description="The nodes of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page stands among the rest.")
+    page_info: PageInfo = strawberry.field(description="The position of the page in the list.")
     total_count: int = strawberry.field(
-        description="How many there are on all pages. Counted only where it is asked for."
+        description="The number of nodes on all pages. It is counted only if requested."
     )
 
 
@@ -116,7 +114,7 @@ class KeysetPageInfo:
         return self._exists(PageSlice(limit=0, backward=True, before=self._position(0)))
 
     def _position(self, index: int) -> KeysetPosition | None:
-        # Every row lies beyond an empty page.
+        # All rows are beyond an empty page.
         return self._page.positions[index] if self._page.positions else None
 
     def _cursor(self, index: int) -> str | None:

@@ -13,7 +13,7 @@ _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 class Kind(enum.StrEnum):
-    """The first word of an id: what kind of node it names."""
+    """The first word of an id: the kind of the node."""
 
     COIN = "merged"
     LISTING = "listing"

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import strawberry
 
 
-@strawberry.interface(description="Whatever has an id of its own and can be read again by it.")
+@strawberry.interface(description="An object with an id, by which it can be fetched again.")
 class Node:
     """Its values are rows of `db`, of the `row_type` of each object type."""
 

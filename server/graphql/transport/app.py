@@ -18,7 +18,7 @@ from strawberry.types.graphql import OperationType
 
 from server.graphql.execution.context import Context
 from server.graphql.execution.document import DocumentRefusedError, OperationNotAllowedError
-from server.graphql.execution.errors import Code, coded, retry_after, shortened
+from server.graphql.execution.errors import Code, error_with_code, retry_after, shorten_error
 from server.graphql.execution.execute import body_of
 from server.graphql.execution.persisted import text_of
 from server.graphql.schema import schema
@@ -190,7 +190,7 @@ def _not_allowed(operation_type: OperationType) -> HTTPException:
 
 
 def _error_response(error: HTTPException, media_type: str) -> Response:
-    body = {"errors": [shortened(coded(error.detail, Code.BAD_REQUEST)).formatted]}
+    body = {"errors": [shorten_error(error_with_code(error.detail, Code.BAD_REQUEST)).formatted]}
     return Response(
         msgspec.json.encode(body),
         error.status_code,

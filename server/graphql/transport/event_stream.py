@@ -14,7 +14,7 @@ from strawberry.utils.aio import aclosing
 
 from server.graphql.execution.context import Context
 from server.graphql.execution.document import DocumentRefusedError, OperationNotAllowedError
-from server.graphql.execution.errors import full, mask
+from server.graphql.execution.errors import limit_reached, mask
 from server.graphql.execution.execute import body_of
 from server.graphql.execution.persisted import text_of
 from server.graphql.schema import schema
@@ -71,7 +71,7 @@ class EventStream:
                     Context.create(self._state, HTTPConnection(scope)), receive, send
                 )
         except FullError as error:
-            body = {"errors": [full(error).formatted]}
+            body = {"errors": [limit_reached(error).formatted]}
             await JSONResponse(body, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})(
                 scope, receive, send
             )
@@ -124,7 +124,7 @@ class EventStream:
         except DocumentRefusedError as error:
             yield self._errors(error.errors)
         except FullError as error:
-            yield self._errors([full(error)])
+            yield self._errors([limit_reached(error)])
         except Exception as error:  # noqa: BLE001  (the client gets the error)
             yield self._errors(mask([GraphQLError("", original_error=error)], context.request_id))
         if not self._left:

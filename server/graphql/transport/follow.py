@@ -17,7 +17,7 @@ from strawberry.utils.await_maybe import await_maybe
 
 from server.graphql.execution.context import Context
 from server.graphql.execution.document import DocumentRefusedError
-from server.graphql.execution.errors import MAX_ERRORS, Code, coded, mask
+from server.graphql.execution.errors import MAX_ERRORS, Code, error_with_code, mask
 from server.graphql.execution.plain_rows import PlainRows
 from server.graphql.schema import schema
 from server.graphql.transport.updates import CoinUpdates, RunUpdates
@@ -88,7 +88,7 @@ def _position(last_event_id: str) -> FeedPosition:
             "The header Last-Event-ID must be the id of an event of this subscription;"
             " leave it out to start from now"
         )
-        raise DocumentRefusedError([coded(problem, Code.BAD_USER_INPUT)])
+        raise DocumentRefusedError([error_with_code(problem, Code.BAD_USER_INPUT)])
     return position
 
 

@@ -18,7 +18,7 @@ from strawberry.types.graphql import OperationType
 from server.auth.scheduler_token import PresentedToken
 from server.graphql.execution.context import Context
 from server.graphql.execution.document import DocumentRefusedError, OperationNotAllowedError
-from server.graphql.execution.errors import full, mask, unavailable
+from server.graphql.execution.errors import limit_reached, mask, unavailable
 from server.graphql.execution.persisted import text_of
 from server.graphql.schema import schema
 from server.graphql.transport.follow import follow
@@ -179,7 +179,7 @@ class WebSocketConnection:
                 return
             except FullError as error:
                 del self._operations[number]
-                await self._send_errors(number, [full(error)])
+                await self._send_errors(number, [limit_reached(error)])
                 return
             except DocumentRefusedError as error:
                 result = PreExecutionError(data=None, errors=error.errors)
@@ -216,7 +216,7 @@ class WebSocketConnection:
         except DocumentRefusedError as error:
             errors = error.errors
         except FullError as error:
-            errors = [full(error)]
+            errors = [limit_reached(error)]
         except Exception as error:  # noqa: BLE001  (the client gets the error)
             errors = mask([GraphQLError("", original_error=error)], self._request_id)
         else:

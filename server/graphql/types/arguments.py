@@ -1,4 +1,4 @@
-"""Arguments that many fields share, and their checks; each error names its argument."""
+"""Shared arguments of fields and their checks; each error names its argument."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -19,24 +19,22 @@ T = TypeVar("T")
 First = Annotated[
     int | None,
     strawberry.argument(
-        description=f"How many from the front, 1 to {MAX_ROWS};"
-        f" {DEFAULT_ROWS} where neither this nor `last` is given."
+        description=f"The number of nodes from the start, 1 to {MAX_ROWS};"
+        f" {DEFAULT_ROWS} if neither this nor `last` is given."
     ),
 ]
-After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
+After = Annotated[str | None, strawberry.argument(description="Only nodes after this cursor.")]
 Last = Annotated[
     int | None,
     strawberry.argument(
-        description=f"How many from the back, 1 to {MAX_ROWS}; not together with `first`."
+        description=f"The number of nodes from the end, 1 to {MAX_ROWS}; not together with `first`."
     ),
 ]
-Before = Annotated[
-    str | None, strawberry.argument(description="Only what comes before this cursor.")
-]
+Before = Annotated[str | None, strawberry.argument(description="Only nodes before this cursor.")]
 
 
-def given(value: T | None) -> T | None:
-    """Return an argument's value, None for one that is left out; the schema shows no default."""
+def or_none(value: T | None) -> T | None:
+    """Return an argument's value, None if it is unset; so the schema shows no default."""
     return None if value is strawberry.UNSET else value
 
 
@@ -53,7 +51,12 @@ def checked_slice(
     order: Order, first: int | None, after: str | None, last: int | None, before: str | None
 ) -> PageSlice:
     """Return the slice of the four arguments of a connection. Raises GraphQLError."""
-    first, after, last, before = given(first), given(after), given(last), given(before)
+    first, after, last, before = (
+        or_none(first),
+        or_none(after),
+        or_none(last),
+        or_none(before),
+    )
     if first is not None and last is not None:
         raise bad_input("last", 'cannot stand together with "first"')
     return PageSlice(
@@ -70,7 +73,7 @@ def checked_text(text: str, argument: str) -> str:
         raise bad_input(
             argument, f"must have at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}"
         )
-    # PostgreSQL stores no NUL, UTF-8 no half of a surrogate pair.
+    # PostgreSQL cannot store NUL, and UTF-8 cannot encode half a surrogate pair.
     if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
         raise bad_input(
             argument, "holds a character that no text can hold (U+0000 or half a surrogate pair)"
@@ -79,7 +82,7 @@ def checked_text(text: str, argument: str) -> str:
 
 
 def checked_texts(texts: Sequence[str], argument: str) -> list[str]:
-    """Return a list of such texts. Raises GraphQLError."""
+    """Return texts that PostgreSQL can store. Raises GraphQLError."""
     if len(texts) > MAX_LIST_ITEMS:
         raise bad_input(argument, f"must have at most {MAX_LIST_ITEMS} items, not {len(texts)}")
     return [checked_text(text, argument) for text in texts]

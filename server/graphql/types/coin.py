@@ -67,9 +67,7 @@ class FieldProvenance:
 
     field: str = strawberry.field(description='The field of the coin, such as "priceUsd".')
     source: str = strawberry.field(description="The source that gave it.")
-    external_id: str = strawberry.field(
-        description="The source's own id of the listing that gave it."
-    )
+    external_id: str = strawberry.field(description="The source's id of the listing that gave it.")
     observed_at: datetime.datetime = strawberry.field(description="When the source observed it.")
 
 
@@ -104,27 +102,27 @@ class Coin(Node):
 
     row_type = CoinRow
 
-    ticker: str = strawberry.field(description="The symbol that it trades under, upper-cased.")
+    ticker: str = strawberry.field(description="The symbol that it trades under, in upper case.")
     name: str | None = strawberry.field(
-        description="By the first source that has one, in the order of their priority."
+        description="The name from the first source that has one, by priority."
     )
     price_usd: DecimalText | None = strawberry.field(
-        description="Rounded half-even to 8 decimal places."
+        description="The price, rounded half-even to 8 decimal places."
     )
     price_usd_exact: DecimalText | None = strawberry.field(
-        description="As the source quoted it, every digit."
+        description="The price as the source quoted it, with all digits."
     )
     market_cap_usd: DecimalText | None = strawberry.field(
         description="Market capitalisation in US dollars."
     )
     volume_24h_usd: DecimalText | None = strawberry.field(
-        description="Traded within 24 hours, in US dollars."
+        description="Trading volume within 24 hours, in US dollars."
     )
     percent_change_24h: float | None = strawberry.field(
         description="Change of the price within 24 hours, in per cent."
     )
     rank: int | None = strawberry.field(
-        description="Rank by market cap, 1 the greatest, as a source gives it."
+        description="Rank by market cap as a source gives it; 1 is the largest."
     )
     source: str = strawberry.field(description="The source of the volatile fields.")
     created_at: datetime.datetime = strawberry.field(
@@ -142,26 +140,26 @@ class Coin(Node):
     listings: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
         related(
             _listings(contributing=True),
-            "The listings this record is merged from, greatest market cap first;"
+            "The listings that this record is merged from, largest market cap first;"
             f" at most {MAX_LISTINGS_OF_TICKER}.",
         )
     )
     rivals: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
         related(
             _listings(contributing=False),
-            "Other assets that trade under the same ticker; they give nothing to this record."
-            f" Greatest market cap first, at most {MAX_LISTINGS_OF_TICKER}.",
+            "Listings of other assets with the same ticker; the record does not use their values."
+            f" Largest market cap first, at most {MAX_LISTINGS_OF_TICKER}.",
         )
     )
     price_spread_percent: float | None = strawberry.field(
-        description="How far the fresh source prices lie apart: (max - min) / median x 100;"
+        description="The spread of the fresh source prices: (max - min) / median x 100;"
         f" null with fewer than two. More than {WIDE_SPREAD_PERCENT} is a dispute."
     )
     history: PricePointConnection = resolved(
         resolve_history,
-        "How its price changed, oldest first; a price that stayed the same has no new point.",
+        "Its price changes, oldest first; an unchanged price has no new point.",
         source=HISTORY,
     )
     candles: list[Candle] = resolved(
-        resolve_candles, "Its prices by stretches of time, oldest first."
+        resolve_candles, "Its prices by intervals of time, oldest first."
     )

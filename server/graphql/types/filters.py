@@ -13,7 +13,7 @@ from db.read.keyset import Order
 from db.read.listings import ListingFilter
 from db.read.runs import RunFilter
 from server.graphql.execution.errors import bad_input
-from server.graphql.types.arguments import checked_text, checked_texts, given
+from server.graphql.types.arguments import checked_text, checked_texts, or_none
 from server.graphql.types.run import RunStatus
 from server.graphql.types.scalars import DecimalText
 
@@ -39,14 +39,14 @@ class Range(Protocol[T_co]):
 
 @strawberry.input(
     name="StringFilter",
-    description="Both conditions hold where both are given; null does not restrict.",
+    description="If both conditions are given, both must hold; null does not restrict.",
 )
 class StringFilterInput:
     """A text, or several."""
 
-    eq: str | None = strawberry.field(default=_UNSET, description="Exactly this one.")
+    eq: str | None = strawberry.field(default=_UNSET, description="Exactly this value.")
     in_: list[str] | None = strawberry.field(
-        default=_UNSET, name="in", description="Any of these, at most 1,000."
+        default=_UNSET, name="in", description="Any of these values, at most 1,000."
     )
 
 
@@ -144,21 +144,21 @@ class RunFilterInput:
     )
     status: list[RunStatus] | None = strawberry.field(default=_UNSET, description="Any of these.")
     started_at: DateTimeFilterInput | None = strawberry.field(
-        default=_UNSET, description="When it began."
+        default=_UNSET, description="When it started."
     )
     has_notes: bool | None = strawberry.field(default=_UNSET, description="Whether it has notes.")
 
 
-@strawberry.enum(description="What coins can be ordered by.")
+@strawberry.enum(description="The fields that coins can be ordered by.")
 class CoinOrderField(enum.Enum):
     """The names are those of `db.read.coins.COIN_ORDERS`."""
 
     MARKET_CAP_USD = strawberry.enum_value("MARKET_CAP_USD", description="The market cap.")
     VOLUME_24H_USD = strawberry.enum_value("VOLUME_24H_USD", description="The 24 h volume.")
-    PRICE_USD = strawberry.enum_value("PRICE_USD", description="The price, every digit of it.")
+    PRICE_USD = strawberry.enum_value("PRICE_USD", description="The price with all digits.")
     PERCENT_CHANGE_24H = strawberry.enum_value("PERCENT_CHANGE_24H", description="The 24 h change.")
     TICKER = strawberry.enum_value("TICKER", description="The ticker.")
-    NAME = strawberry.enum_value("NAME", description="The name, in upper and lower case alike.")
+    NAME = strawberry.enum_value("NAME", description="The name, regardless of case.")
     CREATED_AT = strawberry.enum_value(
         "CREATED_AT", description="When the source observed the values."
     )
@@ -167,27 +167,27 @@ class CoinOrderField(enum.Enum):
     )
 
 
-@strawberry.enum(description="Which end comes first.")
+@strawberry.enum(description="The direction of an order.")
 class OrderDirection(enum.Enum):
     """The names are those of `db.read.coins.COIN_ORDERS`."""
 
-    ASC = strawberry.enum_value("ASC", description="The smallest first.")
-    DESC = strawberry.enum_value("DESC", description="The greatest first.")
+    ASC = strawberry.enum_value("ASC", description="Smallest first.")
+    DESC = strawberry.enum_value("DESC", description="Largest first.")
 
 
 @strawberry.input(description="Nulls come last in either direction; the ticker breaks ties.")
 class CoinOrder:
     """How coins are ordered."""
 
-    field: CoinOrderField = strawberry.field(description="What they are ordered by.")
+    field: CoinOrderField = strawberry.field(description="The field that coins are ordered by.")
     direction: OrderDirection = strawberry.field(
-        default=OrderDirection.DESC, description="Which end comes first."
+        default=OrderDirection.DESC, description="The direction of an order."
     )
 
 
 def coin_order(order_by: CoinOrder | None) -> Order:
-    """Return the requested order, by default the greatest market cap first."""
-    order = given(order_by)
+    """Return the requested order, by default the largest market cap first."""
+    order = or_none(order_by)
     if order is None:
         return COIN_ORDERS["MARKET_CAP_USD:DESC"]
     return COIN_ORDERS[f"{order.field.value}:{order.direction.value}"]
@@ -195,7 +195,7 @@ def coin_order(order_by: CoinOrder | None) -> Order:
 
 def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
     """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
-    conditions = given(filter_input)
+    conditions = or_none(filter_input)
     if conditions is None:
         return CoinFilter()
     price_from, price_to = _bounds(conditions.price_usd)
@@ -220,53 +220,53 @@ def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
         created_to=created_to,
         ingested_from=ingested_from,
         ingested_to=ingested_to,
-        is_stale=given(conditions.is_stale),
-        is_disputed=given(conditions.is_disputed),
+        is_stale=or_none(conditions.is_stale),
+        is_disputed=or_none(conditions.is_disputed),
     )
 
 
 def listing_filter(filter_input: ListingFilterInput | None) -> ListingFilter:
     """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
-    conditions = given(filter_input)
+    conditions = or_none(filter_input)
     if conditions is None:
         return ListingFilter()
     return ListingFilter(
         tickers=_tickers(conditions.ticker),
         sources=_texts(conditions.source, "filter.source"),
-        active=given(conditions.active),
+        active=or_none(conditions.active),
         search=_search(conditions.search),
     )
 
 
 def run_filter(filter_input: RunFilterInput | None) -> RunFilter:
     """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
-    conditions = given(filter_input)
+    conditions = or_none(filter_input)
     if conditions is None:
         return RunFilter()
     started_from, started_to = _bounds(conditions.started_at)
-    statuses = given(conditions.status)
+    statuses = or_none(conditions.status)
     return RunFilter(
         sources=_texts(conditions.source, "filter.source"),
         statuses=None if statuses is None else [str(status.value) for status in statuses],
         started_from=started_from,
         started_to=started_to,
-        has_notes=given(conditions.has_notes),
+        has_notes=or_none(conditions.has_notes),
     )
 
 
 def _bounds(bounds: Range[T] | None) -> tuple[T | None, T | None]:
-    bounds = given(bounds)
-    return (None, None) if bounds is None else (given(bounds.gte), given(bounds.lte))
+    bounds = or_none(bounds)
+    return (None, None) if bounds is None else (or_none(bounds.gte), or_none(bounds.lte))
 
 
 def _texts(
     condition: StringFilterInput | None, argument: str, normalize: Callable[[str], str] = str
 ) -> list[str] | None:
     """Return the texts that match a condition, as they are stored; None for any."""
-    condition = given(condition)
+    condition = or_none(condition)
     if condition is None:
         return None
-    one, several = given(condition.eq), given(condition.in_)
+    one, several = or_none(condition.eq), or_none(condition.in_)
     any_of = (
         None
         if several is None
@@ -283,7 +283,7 @@ def _tickers(condition: StringFilterInput | None) -> list[str] | None:
 
 
 def _search(search: str | None) -> str | None:
-    text = given(search)
+    text = or_none(search)
     if text is None:
         return None
     text = checked_text(text, "filter.search").strip()

@@ -22,7 +22,7 @@ from server.graphql.execution.errors import bad_input
 from server.graphql.execution.loaders import related_many
 from server.graphql.relay.connections import Edge, EdgeValue, PageInfo
 from server.graphql.relay.cursors import decode_words, encode_words
-from server.graphql.types.arguments import After, Before, First, Last, checked_rows, given
+from server.graphql.types.arguments import After, Before, First, Last, checked_rows, or_none
 from server.graphql.types.fields import with_arguments
 from server.graphql.types.scalars import DecimalText, format_instant, parse_instant
 from server.limits.rows import DEFAULT_CANDLES
@@ -30,17 +30,21 @@ from server.limits.rows import DEFAULT_CANDLES
 _WORD = "PRICE_POINT"
 
 
-@strawberry.type(description="The price of a coin from one time on, until the next point.")
+@strawberry.type(
+    description="A price of a coin, which is valid from its time until the next point."
+)
 class PricePoint:
     """Its value is a `PricePointRow`."""
 
     at: datetime.datetime = strawberry.field(description="When the source observed it.")
-    price_usd: DecimalText = strawberry.field(description="As the source quoted it, every digit.")
+    price_usd: DecimalText = strawberry.field(
+        description="The price as the source quoted it, with all digits."
+    )
     market_cap_usd: DecimalText | None = strawberry.field(
         description="Market capitalisation in US dollars."
     )
     volume_24h_usd: DecimalText | None = strawberry.field(
-        description="Traded within 24 hours, in US dollars."
+        description="Trading volume within 24 hours, in US dollars."
     )
     source: str = strawberry.field(description="The source of the price.")
 
@@ -53,33 +57,33 @@ class PricePointConnection:
         description="The points of the page, each with its cursor."
     )
     nodes: list[PricePoint] = strawberry.field(description="The points of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page stands among the rest.")
+    page_info: PageInfo = strawberry.field(description="The position of the page in the list.")
 
 
 @strawberry.type(
-    description="The prices of one stretch of time."
-    " A stretch in which no price changed has no candle."
+    description="The prices of one interval of time."
+    " An interval without a price change has no candle."
 )
 class Candle:
     """Its value is a `CandleRow`."""
 
     start: datetime.datetime = strawberry.field(
-        description="When it begins, in UTC; weeks begin on Monday."
+        description="The start of the interval, in UTC; weeks begin on Monday."
     )
     open: DecimalText = strawberry.field(description="The first price.")
     high: DecimalText = strawberry.field(description="The highest price.")
     low: DecimalText = strawberry.field(description="The lowest price.")
     close: DecimalText = strawberry.field(description="The last price.")
-    samples: int = strawberry.field(description="How many points it is made of.")
+    samples: int = strawberry.field(description="The number of price points in the interval.")
 
 
-@strawberry.enum(description="How long a candle is.")
+@strawberry.enum(description="The length of a candle.")
 class CandleInterval(enum.Enum):
     """The values are names of `db.read.candles.INTERVALS`."""
 
     M1 = strawberry.enum_value("M1", description="A minute.")
     M5 = strawberry.enum_value("M5", description="Five minutes.")
-    M15 = strawberry.enum_value("M15", description="A quarter of an hour.")
+    M15 = strawberry.enum_value("M15", description="Fifteen minutes.")
     H1 = strawberry.enum_value("H1", description="An hour.")
     H4 = strawberry.enum_value("H4", description="Four hours.")
     D1 = strawberry.enum_value("D1", description="A day.")
@@ -88,19 +92,19 @@ class CandleInterval(enum.Enum):
 
 From = Annotated[
     datetime.datetime | None,
-    strawberry.argument(name="from", description="From this time on; it is included."),
+    strawberry.argument(name="from", description="Only points at this time or later."),
 ]
 To = Annotated[
     datetime.datetime | None,
-    strawberry.argument(name="to", description="Before this time; now where it is left out."),
+    strawberry.argument(name="to", description="Only before this time; the default is now."),
 ]
 FromOfCandles = Annotated[
     datetime.datetime | None,
     strawberry.argument(
         name="from",
-        description="From the candle that holds this time on;"
-        f" {DEFAULT_CANDLES} candles before `to` where it is left out."
-        f" At most {MAX_CANDLES} candles may lie between.",
+        description="From the candle that contains this time;"
+        f" the default is {DEFAULT_CANDLES} candles before `to`."
+        f" The range may have at most {MAX_CANDLES} candles.",
     ),
 ]
 
@@ -126,8 +130,8 @@ def _decode(text: str | None, argument: str) -> datetime.datetime | None:
 class HistoryPageInfo:
     """The values of PageInfo for a page of points.
 
-    The point of a cursor lies beyond the page and still exists, so a cursor means that there is
-    more on its side.
+    The point of a cursor is outside the page and still exists, so there are more points on the side
+    of a cursor.
     """
 
     def __init__(self, nodes: list[PricePointRow], part: HistoryPart, *, more: bool) -> None:
@@ -161,14 +165,14 @@ def history_arguments(
     before: Before = strawberry.UNSET,
 ) -> HistoryPart:
     """Return which points are requested, one more than the page has. Raises GraphQLError."""
-    count, count_back = given(first), given(last)
+    count, count_back = or_none(first), or_none(last)
     if count is not None and count_back is not None:
         raise bad_input("last", 'cannot stand together with "first"')
     return HistoryPart(
-        start=given(start),
-        end=given(end),
-        after=_decode(given(after), "after"),
-        before=_decode(given(before), "before"),
+        start=or_none(start),
+        end=or_none(end),
+        after=_decode(or_none(after), "after"),
+        before=_decode(or_none(before), "before"),
         limit=1
         + (
             checked_rows(count, "first") if count_back is None else checked_rows(count_back, "last")
@@ -199,14 +203,14 @@ class CandleRequest(NamedTuple):
 
 def candle_arguments(
     interval: Annotated[
-        CandleInterval, strawberry.argument(description="How long each candle is.")
+        CandleInterval, strawberry.argument(description="The length of each candle.")
     ],
     *,
     start: FromOfCandles = strawberry.UNSET,
     end: To = strawberry.UNSET,
 ) -> CandleRequest:
     """Return which candles are requested."""
-    return CandleRequest(interval.name, given(start), given(end))
+    return CandleRequest(interval.name, or_none(start), or_none(end))
 
 
 CANDLES = related_many(["ticker"], candles_of)

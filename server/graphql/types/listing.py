@@ -30,7 +30,7 @@ def _coins_by_tickers(query: PageQuery) -> str:
     return query.select(BY_TICKERS)
 
 
-@strawberry.type(name="Listing", description="What one source says of one asset.")
+@strawberry.type(name="Listing", description="The data of one source about one asset.")
 class ListingType(Node):
     """Its value is a `ListingRow`."""
 
@@ -38,38 +38,38 @@ class ListingType(Node):
 
     id: strawberry.ID = resolved(_id, 'Such as "listing_coinpaprika_btc-bitcoin".')
     source: str = strawberry.field(description="The source that lists it.")
-    external_id: str = strawberry.field(description="The source's own id of the asset.")
-    ticker: str = strawberry.field(description="The symbol, normalised and upper-cased.")
+    external_id: str = strawberry.field(description="The source's id of the asset.")
+    ticker: str = strawberry.field(description="The symbol, normalised and in upper case.")
     symbol: str = strawberry.field(description="The symbol exactly as the source wrote it.")
     name: str | None = strawberry.field(description="As the source writes it.")
     rank: int | None = strawberry.field(
-        description="Rank by market cap at this source, 1 the greatest."
+        description="Rank by market cap at this source; 1 is the largest."
     )
     price_usd: DecimalText | None = strawberry.field(
-        description="As the source quoted it, every digit."
+        description="The price as the source quoted it, with all digits."
     )
     market_cap_usd: DecimalText | None = strawberry.field(
         description="Market capitalisation in US dollars."
     )
     volume_24h_usd: DecimalText | None = strawberry.field(
-        description="Traded within 24 hours, in US dollars."
+        description="Trading volume within 24 hours, in US dollars."
     )
     percent_change_24h: float | None = strawberry.field(
         description="Change of the price within 24 hours, in per cent."
     )
     circulating_supply: DecimalText | None = strawberry.field(description="Units in circulation.")
-    total_supply: DecimalText | None = strawberry.field(description="Units that exist.")
-    max_supply: DecimalText | None = strawberry.field(description="Units that there can ever be.")
+    total_supply: DecimalText | None = strawberry.field(description="Units in existence.")
+    max_supply: DecimalText | None = strawberry.field(description="The maximum number of units.")
     observed_at: datetime.datetime = strawberry.field(
         description="When the source observed the values."
     )
     first_seen_at: datetime.datetime = strawberry.field(
-        description="When the source was first seen to list it."
+        description="When the source first listed it."
     )
     last_seen_at: datetime.datetime = strawberry.field(
-        description="When the source was last seen to list it."
+        description="When the source last listed it."
     )
-    active: bool = strawberry.field(description="False once the source has stopped listing it.")
+    active: bool = strawberry.field(description="False if the source no longer lists it.")
     coin: Annotated["Coin", strawberry.lazy("server.graphql.types.coin")] | None = related(
         related_one(
             ["ticker"],

@@ -12,21 +12,21 @@ from db.sources import enabled_sources
 from server.auth.scheduler_token import TOKEN_HEADER, check_token
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input, unavailable
-from server.graphql.types.arguments import checked_texts, given
+from server.graphql.types.arguments import checked_texts, or_none
 from server.graphql.types.fields import resolved
 from server.graphql.types.request import EtlRequest
 from server.limits.rows import MAX_LIST_ITEMS
 
 
-@strawberry.input(description="What to run, and how.")
+@strawberry.input(description="The sources to run, and the options.")
 class TriggerEtlInput:
     """The argument of triggerEtl."""
 
     sources: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="All enabled sources where left out."
+        default=strawberry.UNSET, description="The sources to run; the default is all enabled ones."
     )
     full: bool | None = strawberry.field(
-        default=False, description="Ignore checkpoints and validators."
+        default=False, description="Whether to ignore checkpoints and validators."
     )
 
 
@@ -37,12 +37,12 @@ class TriggerEtlValue:
         self.request = request
 
 
-@strawberry.type(description="What became of a trigger.")
+@strawberry.type(description="The result of a trigger.")
 class TriggerEtlPayload:
     """Its value is a `TriggerEtlValue`."""
 
     request: EtlRequest = strawberry.field(
-        description="The request that was stored; its runs appear in it."
+        description="The stored request, which will have its runs."
     )
 
 
@@ -63,7 +63,8 @@ def _checked_sources(sources: Sequence[str] | None, enabled: Sequence[str]) -> S
 async def _store(connection: Connection, trigger: TriggerEtlInput | None) -> RequestRow:
     """Store a request for a run. Raises GraphQLError."""
     sources = _checked_sources(
-        None if trigger is None else given(trigger.sources), await enabled_sources(connection)
+        None if trigger is None else or_none(trigger.sources),
+        await enabled_sources(connection),
     )
     number = await add_request(connection, sources, full=bool(trigger and trigger.full))
     return (await requests_by_id(connection, [number]))[number]
@@ -73,21 +74,23 @@ async def _trigger_etl(
     info: Info,
     input: Annotated[  # noqa: A002 - the schema's name
         TriggerEtlInput | None,
-        strawberry.argument(description="Where it is left out: all enabled sources, as polled."),
+        strawberry.argument(
+            description="The sources and options; the default is all enabled sources, as polled."
+        ),
     ] = strawberry.UNSET,
 ) -> TriggerEtlValue:
-    await check_token(info.context.state, info.context.presented)
+    await check_token(info.context.state, info.context.presented_token)
     async with info.context.writing() as connection:
-        return TriggerEtlValue(await _store(connection, given(input)))
+        return TriggerEtlValue(await _store(connection, or_none(input)))
 
 
-@strawberry.type(description="What can be asked to happen.")
+@strawberry.type(description="Operations that change something.")
 class Mutation:
     """The root of mutations."""
 
     trigger_etl: TriggerEtlPayload = resolved(
         _trigger_etl,
-        "Ask the ingestor for a run now. Needs the scheduler token"
+        "Request an immediate run. Needs the scheduler token"
         f" in the header {TOKEN_HEADER}, or under that name in a websocket's connection_init."
         f" At most {MAX_LIST_ITEMS} sources.",
     )

@@ -36,7 +36,7 @@ from db.read.runs import (
 )
 from db.read.sources import SourceRow, all_sources
 from server.graphql.execution.context import Info
-from server.graphql.execution.errors import bad_input, deduplicated
+from server.graphql.execution.errors import bad_input, deduplicate_errors
 from server.graphql.execution.loaders import Lookup, lookup_one
 from server.graphql.relay.connections import Connection, PageRequest, PageValue, RootConnection
 from server.graphql.relay.ids import Kind, NodeKey, parse_key
@@ -94,7 +94,7 @@ async def _load_node(info: Info, node: NodeKey) -> NodeRow | None:
 
 def node_arguments(
     # The schema's name.
-    id: Annotated[strawberry.ID, strawberry.argument(description="The id of any Node.")],  # noqa: A002
+    id: Annotated[strawberry.ID, strawberry.argument(description="The id of a Node.")],  # noqa: A002
 ) -> NodeKey:
     """Return which node is requested. Raises GraphQLError."""
     return parse_key(id, "id")
@@ -108,7 +108,7 @@ async def _node(info: Info, node: NodeKey) -> NodeRow | None:
 def nodes_arguments(
     ids: Annotated[
         list[strawberry.ID],
-        strawberry.argument(description=f"Ids of any Nodes, at most {MAX_ROWS}."),
+        strawberry.argument(description=f"Ids of Nodes, at most {MAX_ROWS}."),
     ],
 ) -> Sequence[str]:
     """Return the requested ids. Raises GraphQLError for too many."""
@@ -120,7 +120,7 @@ def nodes_arguments(
 @with_arguments(nodes_arguments)
 async def _nodes(info: Info, ids: Sequence[str]) -> list[NodeRow | BaseException | None]:
     # A malformed id is null and an error, once for each kind of error; the other ids are answered.
-    return deduplicated(
+    return deduplicate_errors(
         await asyncio.gather(*(_load_by_id(info, text) for text in ids), return_exceptions=True)
     )
 
@@ -145,9 +145,7 @@ def listing_arguments(
     source: Annotated[
         str, strawberry.argument(description='The name of a source, such as "coinpaprika".')
     ],
-    external_id: Annotated[
-        str, strawberry.argument(description="The source's own id of the asset.")
-    ],
+    external_id: Annotated[str, strawberry.argument(description="The source's id of the asset.")],
 ) -> tuple[str, str]:
     """Return the key of the requested listing. Raises GraphQLError."""
     return checked_text(source, "source"), checked_text(external_id, "externalId")
@@ -179,11 +177,11 @@ def coins_arguments(
     *,
     filter: Annotated[  # noqa: A002 - the schema's name
         CoinFilterInput | None,
-        strawberry.argument(description="Which coins; all where it is left out."),
+        strawberry.argument(description="Which coins; the default is all."),
     ] = _UNSET,
     order_by: Annotated[
         CoinOrder | None,
-        strawberry.argument(description="Where it is left out: the greatest market cap first."),
+        strawberry.argument(description="The default is the largest market cap first."),
     ] = _UNSET,
     first: First = _UNSET,
     after: After = _UNSET,
@@ -201,7 +199,7 @@ def listings_arguments(
     *,
     filter: Annotated[  # noqa: A002 - the schema's name
         ListingFilterInput | None,
-        strawberry.argument(description="Which listings; all where it is left out."),
+        strawberry.argument(description="Which listings; the default is all."),
     ] = _UNSET,
     first: First = _UNSET,
     after: After = _UNSET,
@@ -217,7 +215,7 @@ def runs_arguments(
     *,
     filter: Annotated[  # noqa: A002 - the schema's name
         RunFilterInput | None,
-        strawberry.argument(description="Which runs; all where it is left out."),
+        strawberry.argument(description="Which runs; the default is all."),
     ] = _UNSET,
     first: First = _UNSET,
     after: After = _UNSET,
@@ -270,13 +268,13 @@ def _stats() -> object:
     return ()  # each field of Stats reads for itself
 
 
-@strawberry.type(description="What can be read.")
+@strawberry.type(description="Operations that read data.")
 class Query:
     """The root of queries."""
 
-    node: Node | None = resolved(_node, "Whatever has this id; null for an id that names nothing.")
+    node: Node | None = resolved(_node, "The object with this id; null if there is none.")
     nodes: list[Node | None] = resolved(
-        _nodes, "Whatever has these ids, in their order; null for an id that names nothing."
+        _nodes, "The objects with these ids, in the order of the ids; null for each unknown id."
     )
     coin: Coin | None = resolved(_coin, "The merged coin that owns a ticker; upper or lower case.")
     coins: Connection[Coin] = _paged(COINS_ROOT, "The merged coins.")
@@ -287,4 +285,4 @@ class Query:
     run: Run | None = resolved(_run, "One run.")
     runs: Connection[Run] = _paged(RUNS_ROOT, "The runs of all sources, newest first.")
     sources: list[SourceType] = resolved(_sources, "The sources, in the order of their priority.")
-    stats: Stats = resolved(_stats, "The figures of the whole service.")
+    stats: Stats = resolved(_stats, "Statistics of the service.")

@@ -15,7 +15,7 @@ from server.graphql.execution.loaders import related_count, related_many
 from server.graphql.relay.connections import Connection
 from server.graphql.relay.ids import rejection_id, run_id
 from server.graphql.relay.node import Node
-from server.graphql.types.arguments import After, checked_rows, given
+from server.graphql.types.arguments import After, checked_rows, or_none
 from server.graphql.types.fields import nested, resolved, with_arguments
 from server.graphql.types.rejections import (
     RejectionRequest,
@@ -25,11 +25,11 @@ from server.graphql.types.rejections import (
 from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 
 
-@strawberry.enum(description="The state of a run, or how it ended.")
+@strawberry.enum(description="The state of a run.")
 class RunStatus(enum.Enum):
     """The values are those of etl_runs.status."""
 
-    RUNNING = strawberry.enum_value("running", description="It is under way.")
+    RUNNING = strawberry.enum_value("running", description="The run is in progress.")
     SUCCESS = strawberry.enum_value("success", description="Every record was read.")
     PARTIAL = strawberry.enum_value(
         "partial", description="Some records were rejected, the others are stored."
@@ -37,9 +37,7 @@ class RunStatus(enum.Enum):
     FAILURE = strawberry.enum_value(
         "failure", description="The source could not be read; the message says why."
     )
-    ABANDONED = strawberry.enum_value(
-        "abandoned", description="The process that ran it ended before the run did."
-    )
+    ABANDONED = strawberry.enum_value("abandoned", description="Its process ended before the run.")
 
 
 def _rejection_id(root: strawberry.Parent[RejectionRow]) -> strawberry.ID:
@@ -55,23 +53,21 @@ def _rejection_payload(root: strawberry.Parent[RejectionRow]) -> str:
     return payload_text(root.payload)
 
 
-@strawberry.type(
-    name="Rejection", description="A record that could not be read; its bytes are kept."
-)
+@strawberry.type(name="Rejection", description="A record that could not be read, with its bytes.")
 class RejectionType:
     """Its value is a `RejectionRow`."""
 
     id: strawberry.ID = resolved(_rejection_id, 'Such as "rejection_9".')
     source: str = strawberry.field(description="The source that sent it.")
     external_id: str | None = strawberry.field(
-        description="The source's own id of the asset, where it could be read."
+        description="The source's id of the asset, if it could be read."
     )
     error: str = strawberry.field(
         description="Why it could not be read, with the path inside the record."
     )
     payload: str = resolved(
         _rejection_payload,
-        "The record as it arrived; a byte that is not UTF-8 is shown as \\xNN.",
+        "The record as it arrived; bytes that are not UTF-8 become \\xNN.",
     )
     rejected_at: datetime.datetime = strawberry.field(description="When it was rejected.")
 
@@ -96,7 +92,7 @@ def _duration_ms(root: strawberry.Parent[RunRow]) -> int | None:
 FirstOnly = Annotated[
     int | None,
     strawberry.argument(
-        description=f"How many, 1 to {MAX_ROWS}; {DEFAULT_ROWS} where it is left out."
+        description=f"The number of rejections, 1 to {MAX_ROWS}; {DEFAULT_ROWS} by default."
     ),
 ]
 
@@ -105,7 +101,7 @@ def rejection_arguments(
     first: FirstOnly = strawberry.UNSET, after: After = strawberry.UNSET
 ) -> RejectionRequest:
     """Return which rejections are requested. Raises GraphQLError."""
-    limit, cursor = checked_rows(given(first), "first"), given(after)
+    limit, cursor = checked_rows(or_none(first), "first"), or_none(after)
     return RejectionRequest(limit, None if cursor is None else decode_rejection_cursor(cursor))
 
 
@@ -131,20 +127,18 @@ async def _rejections(
     return RejectionsValue(rows, request, lambda: loaders.load(REJECTION_COUNTS, root.id))
 
 
-@strawberry.type(description="What a run left out, doubts or could not date, though it succeeded.")
+@strawberry.type(description="Something that a run left out, doubts or could not date.")
 class RunNote:
     """Its value is a `Note`."""
 
     about: str = strawberry.field(
-        description='What it is about, such as "columns" or the path of a field;'
-        " each once in a run."
+        description='The subject, such as "columns" or the path of a field;'
+        " each occurs once in a run."
     )
     text: str = strawberry.field(
-        description=f"What to know, in a sentence of at most {MAX_TEXT} characters."
+        description=f"The note, a sentence of at most {MAX_TEXT} characters."
     )
-    count: int = strawberry.field(
-        description="How many times it was noted, such as for how many records."
-    )
+    count: int = strawberry.field(description="The number of occurrences, such as records.")
 
 
 @strawberry.type(description="One attempt to read a source.")
@@ -155,33 +149,29 @@ class Run(Node):
 
     id: strawberry.ID = resolved(_id, 'Such as "run_42".')
     source: str = strawberry.field(description="The source that was read.")
-    status: RunStatus = strawberry.field(description="Its state, or how it ended.")
-    started_at: datetime.datetime = strawberry.field(description="When it began.")
+    status: RunStatus = strawberry.field(description="The state of the run.")
+    started_at: datetime.datetime = strawberry.field(description="When it started.")
     finished_at: datetime.datetime | None = strawberry.field(
-        description="When it ended; null while it is under way."
+        description="When it ended; null while it is in progress."
     )
     duration_ms: int | None = resolved(
-        _duration_ms, "How long it took, in milliseconds; null while it is under way."
+        _duration_ms, "The duration in milliseconds; null while it is in progress."
     )
     processed: int = strawberry.field(description="Records read, valid or not.")
     failed: int = strawberry.field(description="Records rejected.")
-    changed: int = strawberry.field(
-        description="Records that differed from what was known, and new ones."
-    )
-    unchanged: int = strawberry.field(description="Records that were known already.")
-    pages: int = strawberry.field(description="Bodies, or slices of a file, that were read.")
-    message: str | None = strawberry.field(description="What went wrong, if anything did.")
-    note_count: int = strawberry.field(
-        description="The sum of the notes' counts; 0 where nothing was left out."
-    )
+    changed: int = strawberry.field(description="Records that were new or had changed.")
+    unchanged: int = strawberry.field(description="Records that had not changed.")
+    pages: int = strawberry.field(description="Responses, or slices of a file, that were read.")
+    message: str | None = strawberry.field(description="The reason of a failure, if any.")
+    note_count: int = strawberry.field(description="The sum of the counts of the notes.")
     notes: list[RunNote] = nested(
         ["notes"],
         "What it left out, doubts or could not date: columns that are not read, fields that are"
-        " not numbers. A run that found nothing changed repeats those of the run before it.",
+        " not numbers. A run without changes repeats the notes of the run before it.",
         decode=decode_notes,
         # After MAX_NOTES, one note counts all others.
         rows=MAX_NOTES + 1,
     )
     rejections: Connection[RejectionType] = resolved(
-        _rejections, "The records it rejected, in their order.", source=REJECTIONS
+        _rejections, "The rejected records, in their order.", source=REJECTIONS
     )

@@ -15,11 +15,11 @@ from server.graphql.types.source_file import SourceFile
 from server.limits.scans import SCAN_COST
 
 
-@strawberry.enum(description="What kind of place a source is.")
+@strawberry.enum(description="The kind of a source.")
 class SourceKind(enum.Enum):
     """The values are those of sources.kind."""
 
-    API = strawberry.enum_value("api", description="A provider's HTTP interface.")
+    API = strawberry.enum_value("api", description="The HTTP API of a provider.")
     FILE = strawberry.enum_value("file", description="Files on a disk.")
 
 
@@ -33,11 +33,14 @@ class SourceHealth(enum.Enum):
         description="One or two failures in a row, or the last run was partial,"
         " or no run has ended for longer than three polls.",
     )
-    DOWN = strawberry.enum_value("down", description="Three failures in a row, or more.")
+    DOWN = strawberry.enum_value("down", description="Three or more failures in a row.")
     UNKNOWN = strawberry.enum_value("unknown", description="No run has ended yet.")
 
 
-@strawberry.type(name="Checkpoint", description="How far a source got.")
+@strawberry.type(
+    name="Checkpoint",
+    description="The position that a source has reached; its next run continues there.",
+)
 class CheckpointType:
     """Its value is a `SourceCheckpointRow`."""
 
@@ -45,36 +48,42 @@ class CheckpointType:
     last_timestamp: datetime.datetime | None = strawberry.field(
         description="The newest observation read."
     )
-    updated_at: datetime.datetime = strawberry.field(description="When the checkpoint last moved.")
+    updated_at: datetime.datetime = strawberry.field(
+        description="When the checkpoint last changed."
+    )
 
 
-@strawberry.type(name="Source", description="A place that listings come from.")
+@strawberry.type(name="Source", description="A source of listings.")
 class SourceType:
     """Its value is a `SourceRow`."""
 
     name: str = strawberry.field(description='Such as "coinpaprika".')
-    kind: SourceKind = strawberry.field(description="What kind of place it is.")
+    kind: SourceKind = strawberry.field(description="The kind of the source.")
     enabled: bool = strawberry.field(description="Whether it is polled.")
-    poll_seconds: int = strawberry.field(description="How long after one run the next begins.")
-    health: SourceHealth = strawberry.field(description="Its health.")
+    poll_seconds: int = strawberry.field(
+        description="The time from one run to the next, in seconds."
+    )
+    health: SourceHealth = strawberry.field(description="The health of the source.")
     consecutive_failures: int = strawberry.field(
-        description="How many runs have failed since the last good one."
+        description="The number of failed runs since the last successful one."
     )
     listing_count: int = related(
         related_count(["name"], listing_counts),
-        "How many listings came from it, active or not.",
+        "The number of its listings, active or not.",
         # One statement counts for all sources; about five are assumed.
         cost=SCAN_COST // 5,
     )
     last_run: Run | None = related(
-        related_one(["name"], last_runs), "Its last run, under way or ended."
+        related_one(["name"], last_runs), "Its last run, in progress or ended."
     )
-    next_run_at: datetime.datetime | None = strawberry.field(description="When it is polled next.")
+    next_run_at: datetime.datetime | None = strawberry.field(
+        description="When the next poll is due."
+    )
     checkpoint: CheckpointType | None = related(
-        related_one(["name"], checkpoints_of_sources), "How far it got."
+        related_one(["name"], checkpoints_of_sources), "The position that it has reached."
     )
     files: list[SourceFile] = related(
         related_many(["name"], files_of_sources),
-        "How its files were read: the one read last first, 20 at most. None for a provider.",
+        "How its files were read, the most recent first, at most 20. Empty for a provider.",
         rows=MAX_FILES,
     )

@@ -10,7 +10,12 @@ from db.read.coins import CoinRow
 from db.read.runs import RunRow
 from server.graphql.execution.errors import bad_input
 from server.graphql.relay.cursors import decode_words
-from server.graphql.types.arguments import checked_text, checked_texts, checked_ticker, given
+from server.graphql.types.arguments import (
+    checked_text,
+    checked_texts,
+    checked_ticker,
+    or_none,
+)
 from server.graphql.types.coin import Coin
 from server.graphql.types.fields import streamed
 from server.graphql.types.run import Run
@@ -26,9 +31,9 @@ _UNSET = strawberry.UNSET
 class RunUpdateType(enum.Enum):
     """The values are those of events.kind."""
 
-    STARTED = strawberry.enum_value("run_started", description="It began.")
-    PROGRESS = strawberry.enum_value("run_progress", description="Another page is stored.")
-    FINISHED = strawberry.enum_value("run_finished", description="It ended.")
+    STARTED = strawberry.enum_value("run_started", description="The run started.")
+    PROGRESS = strawberry.enum_value("run_progress", description="Another page was stored.")
+    FINISHED = strawberry.enum_value("run_finished", description="The run ended.")
 
 
 class RunUpdateValue(NamedTuple):
@@ -47,20 +52,24 @@ class CoinUpdateValue(NamedTuple):
     lagged: int
 
 
-@strawberry.type(description="A run at one moment.")
+@strawberry.type(description="A change of a run.")
 class RunUpdate:
     """Its value is a `RunUpdateValue`."""
 
-    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    cursor: str = strawberry.field(
+        description="The cursor for `after`, to resume after this message."
+    )
     type: RunUpdateType = strawberry.field(description="What happened.")
-    run: Run = strawberry.field(description="The run as it stood then.")
+    run: Run = strawberry.field(description="The run after the change.")
 
 
 @strawberry.type(description="Coins that one commit changed.")
 class CoinUpdate:
     """Its value is a `CoinUpdateValue`."""
 
-    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    cursor: str = strawberry.field(
+        description="The cursor for `after`, to resume after this message."
+    )
     coins: list[Coin] = strawberry.field(
         description="The coins as they are now, by ticker.",
         metadata={METADATA_KEY: Estimate(rows=COINS_PER_MESSAGE)},
@@ -98,13 +107,13 @@ def _run_updates(
         str | None, strawberry.argument(description="Only runs of this source.")
     ] = _UNSET,
     after: Annotated[
-        str | None, strawberry.argument(description="The cursor of the last message seen.")
+        str | None, strawberry.argument(description="The cursor of the last message received.")
     ] = _UNSET,
 ) -> Feed:
-    name = given(source)
+    name = or_none(source)
     if name is not None:
         checked_text(name, "source")
-    return Feed(RUNS, None if name is None else frozenset({name}), _after(given(after)))
+    return Feed(RUNS, None if name is None else frozenset({name}), _after(or_none(after)))
 
 
 def _checked_tickers(tickers: Sequence[str] | None) -> frozenset[str] | None:
@@ -122,27 +131,29 @@ def _coin_updates(
     *,
     tickers: Annotated[
         list[str] | None,
-        strawberry.argument(description="Only these, in upper or lower case; at most 1,000."),
+        strawberry.argument(
+            description="Only these tickers, in upper or lower case; at most 1,000."
+        ),
     ] = _UNSET,
     after: Annotated[
-        str | None, strawberry.argument(description="The cursor of the last message seen.")
+        str | None, strawberry.argument(description="The cursor of the last message received.")
     ] = _UNSET,
 ) -> Feed:
-    return Feed(COINS, _checked_tickers(given(tickers)), _after(given(after)))
+    return Feed(COINS, _checked_tickers(or_none(tickers)), _after(or_none(after)))
 
 
-@strawberry.type(description="What can be followed as it happens.")
+@strawberry.type(description="Streams of changes.")
 class Subscription:
     """The root of subscriptions."""
 
     run_updates: AsyncIterator[RunUpdate] = streamed(
         _run_updates,
         "Runs as they start, advance and finish;"
-        " with `after`, first what was missed since that cursor.",
+        " with `after`, first the updates that were missed since that cursor.",
     )
     coin_updates: AsyncIterator[CoinUpdate] = streamed(
         _coin_updates,
-        "Coins whose values changed, one message a commit"
-        f" (several for one of more than {COINS_PER_MESSAGE:,} coins);"
-        " with `after`, first what was missed since that cursor.",
+        "Coins whose values changed, one message for each commit"
+        f" (several for a commit of more than {COINS_PER_MESSAGE:,} coins);"
+        " with `after`, first the updates that were missed since that cursor.",
     )

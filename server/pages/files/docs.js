@@ -1,6 +1,7 @@
 "use strict";
 
-// No validator badge: it would show this document to a third party. The page does not store the token.
+// No validator badge, because it would send this document to a third party. The page does not store
+// the token.
 SwaggerUIBundle({
   url: `${document.documentElement.dataset.root}openapi.json`,
   dom_id: "#swagger-ui",

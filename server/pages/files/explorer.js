@@ -98,7 +98,7 @@ const address = new URL(`${document.documentElement.dataset.root}graphql`, locat
 const socket = new URL(address);
 socket.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 
-// Headers are never stored: the browser's storage would have the scheduler token.
+// Headers are never stored, because they may contain the scheduler token.
 // shouldPersistHeaders excludes them from the tabs, but GraphiQL's history stores them.
 const storage = {
   getItem: (key) => localStorage.getItem(key),
@@ -128,7 +128,7 @@ ReactDOM.createRoot(document.getElementById("graphiql")).render(
   }),
 );
 
-// The prices of a demo are made up: the page says so first.
+// The page shows first that the prices of a demo are made up.
 fetch(address, {
   method: "POST",
   headers: { "Content-Type": "application/json" },

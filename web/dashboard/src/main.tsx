@@ -1,7 +1,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app/app";
-import { prefetchPages } from "./app/rooms";
+import { prefetchPages } from "./app/pages";
 import { pageOf } from "./navigation/router";
 import { followCoins } from "./coins/live";
 import { prefetchCoins } from "./coins/page";
@@ -10,7 +10,7 @@ import { followOverview } from "./overview/store";
 import "./styles/index.css";
 import { Boundary } from "./ui/boundary";
 
-// Before anything is drawn.
+// Before the first render.
 if (pageOf(location.pathname).name === "coins") prefetchCoins();
 followCoins();
 followRuns();

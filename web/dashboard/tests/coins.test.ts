@@ -26,7 +26,7 @@ function coin(ticker: string, change: Partial<Coin> = {}): Coin {
 const LATER = { ingestedAt: "2026-11-23T10:00:10.000000Z", priceUsdExact: "2" };
 
 describe("the store of coins", () => {
-  test("an update is shown with the next frame, once, and only rows of coins that changed are told", () => {
+  test("an update is shown once, with the next frame, and notifies only rows that changed", () => {
     const frames: (() => void)[] = [];
     const store = new CoinStore((flush) => frames.push(flush));
     store.put([coin("BTC"), coin("ETH")]);
@@ -43,20 +43,20 @@ describe("the store of coins", () => {
     expect([btc, eth, any].map((told) => told.mock.calls.length)).toEqual([1, 0, 1]);
   });
 
-  test("an answer that is older than an update does not undo it", () => {
+  test("an older response does not replace a newer update", () => {
     const store = new CoinStore((flush) => flush());
     store.put([coin("BTC", LATER)]);
     store.put([coin("BTC")]);
     expect(store.get("BTC")?.priceUsdExact).toBe("2");
   });
 
-  test("coins that the page never asked for are not kept", () => {
+  test("updates of coins that were not requested are ignored", () => {
     const store = new CoinStore((flush) => flush());
     store.update([coin("BTC", LATER)]);
     expect(store.tickers()).toEqual([]);
   });
 
-  test("who has left is not told", () => {
+  test("a removed listener is not notified", () => {
     const store = new CoinStore((flush) => flush());
     store.put([coin("BTC")]);
     const listener = vi.fn();
@@ -66,7 +66,7 @@ describe("the store of coins", () => {
   });
 });
 
-describe("whether rows are still in order", () => {
+describe("the order of rows", () => {
   const caps = (...values: (string | null)[]) =>
     values.map((marketCapUsd, index) => coin(String(index), { marketCapUsd }));
   const order = { field: "MARKET_CAP_USD", direction: "DESC" } as const;
@@ -77,15 +77,15 @@ describe("whether rows are still in order", () => {
     expect(isOutOfOrder(caps("9", "100"), { ...order, direction: "ASC" })).toBe(false);
   });
 
-  test("unknown values stand last in either direction", () => {
+  test("unknown values come last in either direction", () => {
     expect(isOutOfOrder(caps("9", null, null), order)).toBe(false);
     expect(isOutOfOrder(caps("9", null), { ...order, direction: "ASC" })).toBe(false);
     expect(isOutOfOrder(caps(null, "9"), order)).toBe(true);
   });
 });
 
-describe("the view that an address names", () => {
-  test("words become a filter and an order", () => {
+describe("the view of an address", () => {
+  test("search parameters become a filter and an order", () => {
     const { filter, order } = viewOf(
       new URLSearchParams(
         "q= bit &source=csv&cap=1B&change=down&disputed=1&sort=PRICE_USD&dir=ASC",
@@ -101,14 +101,14 @@ describe("the view that an address names", () => {
     expect(order).toEqual({ field: "PRICE_USD", direction: "ASC" });
   });
 
-  test("what makes no sense is passed over", () => {
+  test("invalid parameters are ignored", () => {
     expect(viewOf(new URLSearchParams("cap=lots&sort=COLOUR&dir=UP"))).toEqual({
       filter: {},
       order: { field: "MARKET_CAP_USD", direction: "DESC" },
     });
   });
 
-  test("a second click turns a column, a first one begins where it makes sense", () => {
+  test("a first click sorts in the default direction, a second one reverses it", () => {
     const order = { field: "PRICE_USD", direction: "DESC" } as const;
     expect(sortedBy(order, "PRICE_USD")).toEqual({ sort: "PRICE_USD", dir: "ASC" });
     expect(sortedBy(order, "NAME")).toEqual({ sort: "NAME", dir: "ASC" });
@@ -116,7 +116,7 @@ describe("the view that an address names", () => {
   });
 });
 
-test("a curve fills its width by time and its height by price", () => {
+test("a sparkline fills its width by time and its height by price", () => {
   const points = [
     [0, 1],
     [50, 3],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { counts, type File, notesOf, unread } from "../src/sources/files";
+import { counts, type File, notesOf, unusedColumns } from "../src/sources/files";
 
 function file(change: Partial<File> = {}): File {
   return {
@@ -17,21 +17,21 @@ function file(change: Partial<File> = {}): File {
   };
 }
 
-describe("a file in words", () => {
-  test("its rows are counted, and those that are not read where there are some", () => {
+describe("the texts of a file", () => {
+  test("rows are counted, and rejected rows if there are some", () => {
     expect(counts(file())).toBe("1,200 rows");
     expect(counts(file({ rows: 1, rejected: 1 }))).toBe("1 row, 1 rejected");
   });
 
-  test("columns that are not read are named, and counted where they are too many", () => {
-    expect(unread(file())).toBeNull();
-    expect(unread(file({ unreadHeaders: ["7d", "ath"], unreadCount: 2 }))).toBe("7d, ath");
-    expect(unread(file({ unreadHeaders: ["7d", "ath"], unreadCount: 60 }))).toBe(
+  test("columns that are not read are named, and counted if there are too many", () => {
+    expect(unusedColumns(file())).toBeNull();
+    expect(unusedColumns(file({ unreadHeaders: ["7d", "ath"], unreadCount: 2 }))).toBe("7d, ath");
+    expect(unusedColumns(file({ unreadHeaders: ["7d", "ath"], unreadCount: 60 }))).toBe(
       "7d, ath and 58 more",
     );
   });
 
-  test("a note says how many times it was notesOf, and none repeats the columns that are not read", () => {
+  test("a note has its count, and none repeats the columns that are not read", () => {
     const notes = [
       { text: "Columns that are not read: 7d", count: 1 },
       { text: "'lots' is not a number - at `$.cap`", count: 3 },

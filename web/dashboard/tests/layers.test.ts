@@ -1,4 +1,4 @@
-// The folders of src stand in layers: a file imports from its own folder and from layers below.
+// The folders of src are layers: a file imports only from its folder and from lower layers.
 import { expect, test } from "vitest";
 
 const FILES = import.meta.glob<string>("../src/**/*.{ts,tsx}", {
@@ -6,7 +6,7 @@ const FILES = import.meta.glob<string>("../src/**/*.{ts,tsx}", {
   import: "default",
   query: "?raw",
 });
-// From below upwards. What stands in no folder is `main.tsx`, above all of them.
+// From the lowest to the highest. `main.tsx`, which is in no folder, is above all of them.
 const LAYERS = [
   "schema.generated",
   "format",
@@ -22,7 +22,7 @@ const LAYERS = [
   "styles",
 ];
 
-/** Each import of a file below src as a pair of paths without endings. */
+/** Each import of a file in src, as a pair of paths without extensions. */
 function importsOf(text: string, name: string): [importer: string, imported: string][] {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]*)"/g)].map(([, path = ""]) => [
     name,
@@ -45,7 +45,7 @@ function isUpward([importer, imported]: [string, string]): boolean {
   return from === undefined || to === undefined || from < 0 || to < 0 || to > from;
 }
 
-/** The files on a circle of imports, in their order; empty where there is none. */
+/** The files of an import cycle in their order; empty if there is none. */
 function circle(): string[] {
   const done = new Set<string>();
   const visit = (file: string, path: string[]): string[] => {
@@ -67,20 +67,20 @@ function circle(): string[] {
 
 test("the imports are found", () => {
   expect(IMPORTS.length).toBeGreaterThan(150);
-  expect(importsOf('const P = part(() => import("../runs/page"))', "app/rooms")).toEqual([
-    ["app/rooms", "runs/page"],
+  expect(importsOf('const P = part(() => import("../runs/page"))', "app/pages")).toEqual([
+    ["app/pages", "runs/page"],
   ]);
 });
 
-test("an import upwards is noticed", () => {
+test("an import from a higher layer is found", () => {
   expect(isUpward(["ui/choice", "app/app"])).toBe(true);
   expect(isUpward(["app/app", "ui/choice"])).toBe(false);
 });
 
-test("no file imports from a layer above its own", () => {
+test("no file imports from a higher layer", () => {
   expect(IMPORTS.filter(isUpward).map((pair) => pair.join(" imports "))).toEqual([]);
 });
 
-test("no files import each other in a circle", () => {
+test("there are no import cycles", () => {
   expect(circle()).toEqual([]);
 });

@@ -7,8 +7,8 @@ import { NoteBadge, NoteList, notesLabel } from "../src/runs/notes";
 
 const text = (markup: string) => markup.replace(/<[^>]*>/g, "");
 
-describe("how notes are shown", () => {
-  test("one note is one, many are grouped", () => {
+describe("notes", () => {
+  test("a label has the singular and grouped digits", () => {
     expect([notesLabel(1), notesLabel(2), notesLabel(1_204)]).toEqual([
       "1 note",
       "2 notes",
@@ -16,7 +16,7 @@ describe("how notes are shown", () => {
     ]);
   });
 
-  test("beside a status stands their number, which leads to the run", () => {
+  test("a badge has their number and links to the run", () => {
     const badge = renderToStaticMarkup(
       createElement(NoteBadge, { run: { id: "run_7", noteCount: 3 } }),
     );
@@ -30,7 +30,7 @@ describe("how notes are shown", () => {
     ).toBe("");
   });
 
-  test("a note says how often it was notesOf where that is more than once; its text is no markup", () => {
+  test("a repeated note has its count, and its text is escaped", () => {
     const notes = [
       { about: "columns", text: "Columns that are not read: <b>", count: 1 },
       { about: "$.cap", text: "'much' is not a number", count: 1_041 },
@@ -47,7 +47,7 @@ describe("a list of the runs with notes", () => {
   const run = (noteCount: number) =>
     ({ id: "run_1", source: "csv", status: "SUCCESS", noteCount }) as Run;
 
-  test("takes a run in once it has notes", () => {
+  test("adds a run as soon as it has notes", () => {
     const list = new RunList(null, null, true);
     list.take(run(0));
     expect(list.state.get().ids).toEqual([]);
@@ -55,7 +55,7 @@ describe("a list of the runs with notes", () => {
     expect(list.state.get().ids).toEqual(["run_1"]);
   });
 
-  test("a list of all runs takes it either way", () => {
+  test("a list of all runs adds it in any case", () => {
     const list = new RunList("csv", "SUCCESS");
     list.take(run(0));
     expect(list.state.get().ids).toEqual(["run_1"]);

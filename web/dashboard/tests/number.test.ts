@@ -5,11 +5,11 @@ import {
   isRounded,
   percent,
   priceText,
-  showPrice,
+  priceParts,
   spread,
 } from "../src/format/number";
 
-describe("a price can be read at any size", () => {
+describe("prices of any size are readable", () => {
   test.each([
     ["85271", "85,271.00"],
     ["1234567.891", "1,234,567.89"],
@@ -27,17 +27,17 @@ describe("a price can be read at any size", () => {
     expect(priceText(decimal)).toBe(shown);
   });
 
-  test("zeros after the point are counted from the point on", () => {
-    expect(showPrice("0.000001")).toEqual({ lead: "0.0", zeros: 5, digits: "1" });
+  test("the count of zeros starts at the decimal point", () => {
+    expect(priceParts("0.000001")).toEqual({ lead: "0.0", zeros: 5, digits: "1" });
   });
 
-  test("more digits can be asked for, so that ticks of an axis differ", () => {
+  test("an axis can have more digits, so that its ticks differ", () => {
     expect(priceText("0.99944", 7)).toBe("0.999440");
     expect(priceText("0.0000000000000000047812", 7)).toBe("0.0₁₇47812");
   });
 });
 
-test("what is shown in full needs no second line", () => {
+test("a price that is shown with all digits is not rounded", () => {
   expect(["85271", "691.54", "1.7855"].map(isRounded)).toEqual([false, false, false]);
   expect(["85271.004", "0.999442", "0.0000001"].map(isRounded)).toEqual([true, true, true]);
 });
@@ -50,13 +50,13 @@ test("an exact decimal keeps every digit", () => {
   expect(exact("0.1234567")).toBe("0.1234567");
 });
 
-test("great amounts are short, and the greatest have no letter", () => {
+test("large amounts are short, and the largest are scientific", () => {
   expect(compact("1704471657871")).toBe("1.70T");
   expect(compact("812")).toBe("812.00");
   expect(compact("1136271354166670000000000")).toBe("1.14E24");
 });
 
-test("what rounds to nothing is neither up nor down", () => {
+test("a change that rounds to zero has no sign", () => {
   expect(percent(-0.004)).toBe("0.00%");
   expect(percent(-0.79478)).toBe("−0.79%");
   expect(percent(12.3)).toBe("+12.30%");
@@ -64,7 +64,7 @@ test("what rounds to nothing is neither up nor down", () => {
   expect(percent(0.0004, 3)).toBe("0.000%");
 });
 
-test("a spread that is small is not none", () => {
+test("a small spread is not zero", () => {
   expect(spread(0)).toBe("0.00%");
   expect(spread(0.0005)).toBe("<0.01%");
   expect(spread(3.456)).toBe("3.46%");

@@ -3,7 +3,7 @@ import { type Ending, resume } from "../src/api/resume";
 
 class Over extends Error {}
 
-/** Follow a stream whose connections bring these messages and end so; returns what was asked for, seen and waited for. */
+/** Follow a stream with these messages and endings; returns its cursors, messages and pauses. */
 async function followed(connections: [messages: string[], ending: Ending][]) {
   const log: string[] = [];
   const left = [...connections];
@@ -15,7 +15,7 @@ async function followed(connections: [messages: string[], ending: Ending][]) {
         messages.forEach(onMessage);
         return Promise.resolve(ending);
       },
-      onceStanding: (action) => {
+      onceSubscribed: (action) => {
         action();
         return () => undefined;
       },
@@ -36,7 +36,7 @@ async function followed(connections: [messages: string[], ending: Ending][]) {
   return log;
 }
 
-test("after a break it goes on from the last cursor, and nothing counts as lost", async () => {
+test("after an interruption it resumes from the last cursor without a gap", async () => {
   expect(
     await followed([
       [["a", "b"], "broken"],
@@ -45,7 +45,7 @@ test("after a break it goes on from the last cursor, and nothing counts as lost"
   ).toEqual(["gap", "from null", "a", "b", "pause 0", "from cursor of b", "c", "pause 0"]);
 });
 
-test("a cursor that the server no longer holds is given up, and the gap is told of", async () => {
+test("a cursor that the server refuses is dropped, and the gap is reported", async () => {
   expect(
     await followed([
       [["a"], "broken"],
@@ -66,7 +66,7 @@ test("a cursor that the server no longer holds is given up, and the gap is told 
   ]);
 });
 
-test("attempts that bring nothing wait longer and keep the cursor", async () => {
+test("attempts without a message wait longer and keep the cursor", async () => {
   expect(
     await followed([
       [["a"], "broken"],

@@ -26,7 +26,7 @@ test.each<[string, Page]>([
   expect(pageOf(path, "/kasparro")).toEqual(page);
 });
 
-test("a ticker of any signs comes back from its path", () => {
+test("a ticker of any characters is the same after its path is parsed", () => {
   for (const ticker of ["A/B", "$MYRO", "50%?", "Ω#1"]) {
     expect(pageOf(paths.coin(ticker))).toEqual({ name: "coin", ticker });
   }

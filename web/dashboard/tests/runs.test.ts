@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Run } from "../src/runs/documents";
 import { RunStore } from "../src/runs/store";
-import { trouble } from "../src/overview/health";
+import { healthProblem } from "../src/overview/health";
 import type { Source } from "../src/overview/documents";
 
 function run(id: string, change: Partial<Run> = {}): Run {
@@ -31,7 +31,7 @@ const ENDED = {
 } as const;
 
 describe("the store of runs", () => {
-  test("an answer that is older than what is known sets nothing back", () => {
+  test("an older response does not replace a newer state", () => {
     const store = new RunStore();
     const listener = vi.fn();
     store.put([run("run_1", ENDED)]);
@@ -41,7 +41,7 @@ describe("the store of runs", () => {
     expect(listener).not.toHaveBeenCalled();
   });
 
-  test("a run goes on page by page to its end", () => {
+  test("a run advances page by page to its end", () => {
     const store = new RunStore();
     store.put([run("run_1")]);
     store.put([run("run_1", { pages: 1, processed: 50 })]);
@@ -50,7 +50,7 @@ describe("the store of runs", () => {
     expect(store.get("run_1")?.status).toBe("SUCCESS");
   });
 
-  test("the newest of a source is known, whatever the order in which runs came", () => {
+  test("the newest run of a source does not depend on the order of arrival", () => {
     const store = new RunStore();
     store.put([
       run("run_2", { startedAt: "2026-11-23T10:01:00.000000Z" }),
@@ -63,23 +63,23 @@ describe("the store of runs", () => {
   });
 });
 
-describe("why a source is not well", () => {
+describe("why a source is not healthy", () => {
   const source = (change: Partial<Source>) =>
     ({ health: "DEGRADED", consecutiveFailures: 0, lastRun: null, ...change }) as Source;
 
-  test("failures come with what went wrong", () => {
+  test("failures have their reason", () => {
     const lastRun = { status: "FAILURE", message: "The source answered 503." } as Source["lastRun"];
-    expect(trouble(source({ health: "DOWN", consecutiveFailures: 3, lastRun }))).toBe(
+    expect(healthProblem(source({ health: "DOWN", consecutiveFailures: 3, lastRun }))).toBe(
       "3 consecutive failures (The source answered 503)",
     );
-    expect(trouble(source({ consecutiveFailures: 1 }))).toBe("1 failure");
+    expect(healthProblem(source({ consecutiveFailures: 1 }))).toBe("1 failure");
   });
 
-  test("rejected records, silence, and nothing at all", () => {
+  test("rejected records, an overdue poll, and no problem", () => {
     expect(
-      trouble(source({ lastRun: { status: "PARTIAL", failed: 5 } as Source["lastRun"] })),
+      healthProblem(source({ lastRun: { status: "PARTIAL", failed: 5 } as Source["lastRun"] })),
     ).toBe("5 records of the last run could not be read");
-    expect(trouble(source({}))).toBe("no run has finished within three polls");
-    expect(trouble(source({ health: "OK" }))).toBeNull();
+    expect(healthProblem(source({}))).toBe("no run has finished within three polls");
+    expect(healthProblem(source({ health: "OK" }))).toBeNull();
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ago, duration, exactTime, period, span } from "../src/format/time";
 
-test("a span is told in one unit", () => {
+test("a span has one unit", () => {
   expect([0, 59_999, 60_000, 3_599_999, 3_600_000, 172_799_999, 172_800_000].map(span)).toEqual([
     "0 s",
     "59 s",
@@ -13,7 +13,7 @@ test("a span is told in one unit", () => {
   ]);
 });
 
-test("what lies ahead is told so, and a clock a little behind says now", () => {
+test('a future time has "in", and a small clock difference is "now"', () => {
   expect(ago(10_000, 22_000)).toBe("12 s ago");
   expect(ago(22_000, 10_000)).toBe("in 12 s");
   expect(ago(10_500, 10_000)).toBe("now");

@@ -1,1 +1,1 @@
-"""Tables: rows of CSV, JSON, and Parquet, packed or not, behind one interface."""
+"""Tables: rows of CSV, JSON and Parquet, compressed or not, behind one interface."""

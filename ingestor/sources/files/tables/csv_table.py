@@ -1,4 +1,4 @@
-"""A CSV file as a table: its delimiter and its header are found, not asked for."""
+"""A CSV file as a table; it detects the delimiter and the header."""
 
 import re
 from pathlib import Path
@@ -10,32 +10,32 @@ from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.files.columns import Columns, columns_of, unique_headers
 from ingestor.sources.files.mapping import Mapping
 from ingestor.sources.files.rows import RowReader
-from ingestor.sources.files.tables.streams import PACKED_ERRORS, FileStream, broken
+from ingestor.sources.files.tables.streams import PACKED_ERRORS, FileStream, translate_error
 from ingestor.sources.files.tables.table import Form, Row
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_PREAMBLE = 30
-"""Lines in which a header is looked for."""
+"""The number of lines in which a header is searched."""
 KLINES = (
-    *(
-        "open_time",
-        "open",
-        "high",
-        "low",
-        "close",
-        "volume",
-        "close_time",
-        "quote_volume",
-        "trades",
-    ),
-    *("taker_base_volume", "taker_quote_volume", "ignore"),
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "trades",
+    "taker_base_volume",
+    "taker_quote_volume",
+    "ignore",
 )
-"""The columns of Binance's files of candles, which have no header (data.binance.vision)."""
+"""The columns of Binance's candle files, which have no header (data.binance.vision)."""
 _SEP = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """A header that was found: its delimiter, preceding text, end offset, and how well it reads."""
+    """A possible header: its delimiter, the lines before it, its end offset, and its score."""
 
     headers: tuple[str, ...]
     delimiter: str
@@ -43,13 +43,13 @@ class _Header(msgspec.Struct, frozen=True):
     score: int = 0
     lines_before: int = 0
     rejected: tuple[Row, ...] = ()
-    rejected_at: tuple[int, ...] = ()
+    rejected_offsets: tuple[int, ...] = ()
     starts_at: int | None = None
-    """The header's own offset; None where the file has no header."""
+    """The offset of the header; None if the file has no header."""
 
 
 class CsvTable:
-    """A CSV file: its delimiter and its header found, the lines before them skipped with a note."""
+    """A CSV file; it detects the delimiter and the header, and skips the lines before it."""
 
     def __init__(self, path: Path, stream: FileStream, mapping: Mapping) -> None:
         self._rows = RowReader(path, stream)
@@ -59,9 +59,9 @@ class CsvTable:
         self._rows.delimiter = header.delimiter
         self.headers = header.headers
         self.rejected = list(header.rejected)
-        self.rejected_lines = [self._line(offset) for offset in header.rejected_at]
+        self.rejected_lines = [self._line(offset) for offset in header.rejected_offsets]
         self._rows.width = len(header.headers)
-        self._rows.least_width = len(_without_blank_end(header.headers))
+        self._rows.min_width = len(_without_blank_end(header.headers))
         notes: tuple[Note, ...] = ()
         if header.lines_before:
             text = f"Lines before the header that are not read: {header.lines_before}"
@@ -72,11 +72,11 @@ class CsvTable:
 
     @property
     def offset(self) -> int:
-        """Where the next row starts, in bytes of the unpacked file."""
+        """The offset of the next row in the decompressed file, in bytes."""
         return self._rows.offset
 
     def seek(self, offset: int) -> None:
-        """Go on at an offset that `offset` once gave."""
+        """Continue at an offset that `offset` returned before."""
         self._rows.seek(offset)
 
     def read(self) -> Row | None:
@@ -88,12 +88,12 @@ class CsvTable:
         self._rows.close()
 
     def _line(self, offset: int) -> int:
-        """Return the number of the line at an offset, which lies among the first lines."""
+        """Return the line number at an offset near the beginning."""
         try:
             self._stream.file.seek(0)
             return 1 + self._stream.file.read(offset).count(b"\n")
         except PACKED_ERRORS as error:
-            raise broken(self._path, error) from None
+            raise translate_error(self._path, error) from None
 
     def _find_header(self, mapping: Mapping) -> _Header:
         delimiters, start = self._delimiters(mapping)
@@ -111,7 +111,7 @@ class CsvTable:
         return max(found, key=lambda header: header.score)
 
     def _delimiters(self, mapping: Mapping) -> tuple[tuple[str, ...], int]:
-        """Return the delimiters to try, and the offset after Excel's line `sep=;`."""
+        """Return the delimiters to try, and the offset after Excel's `sep=;` line, if any."""
         self._rows.delimiter = "\x1f"
         self._rows.seek(0)
         first = self._rows.read()
@@ -123,12 +123,12 @@ class CsvTable:
         return DELIMITERS, 0
 
     def _header(self, delimiter: str, start: int, mapping: Mapping) -> _Header | None:
-        """Return the first row that reads as a header, else the first that can be read at all."""
+        """Return the first row that is a header, or else the first row without an error."""
         self._rows.delimiter = delimiter
         self._rows.seek(start)
-        hope: _Header | None = None
+        fallback: _Header | None = None
         rejected: list[Row] = []
-        rejected_at: list[int] = []
+        rejected_offsets: list[int] = []
         for number in range(MAX_PREAMBLE):
             offset = self._rows.offset
             row = self._rows.read()
@@ -136,7 +136,7 @@ class CsvTable:
                 break
             if row.error is not None:
                 rejected.append(row)
-                rejected_at.append(self._rows.offset - len(row.raw))
+                rejected_offsets.append(self._rows.offset - len(row.raw))
                 continue
             headers = unique_headers(row.cells)
             header = _Header(
@@ -145,7 +145,7 @@ class CsvTable:
                 self._rows.offset,
                 lines_before=number - len(rejected),
                 rejected=tuple(rejected),
-                rejected_at=tuple(rejected_at),
+                rejected_offsets=tuple(rejected_offsets),
                 starts_at=self._rows.offset - len(row.raw),
             )
             if (score := _score(headers, mapping)) > 1:
@@ -158,13 +158,15 @@ class CsvTable:
                     starts_at=None,
                     score=300,
                 )
-            # Without any better, the one with the most columns tells what is missing.
-            hope = hope or msgspec.structs.replace(header, score=min(len(headers), 50) - number)
-        return hope
+            # Without a better one, the error message names the columns of the widest row.
+            fallback = fallback or msgspec.structs.replace(
+                header, score=min(len(headers), 50) - number
+            )
+        return fallback
 
 
 def _score(headers: tuple[str, ...], mapping: Mapping) -> int:
-    """Return how many columns a header names, 0 where it does not name a price or a symbol."""
+    """Return how many roles a header names, 0 if it names no price and no symbol."""
     columns = columns_of(headers)
     given = {role for role, header in mapping.columns.items() if header in headers}
     roles = {role for role in Columns.__struct_fields__ if getattr(columns, role)} | given
@@ -172,7 +174,7 @@ def _score(headers: tuple[str, ...], mapping: Mapping) -> int:
 
 
 def _is_kline(cells: list[str]) -> bool:
-    """Return whether cells are a candle of Binance: twelve numbers, two of them times."""
+    """Return whether cells are a Binance candle: 11 or 12 numbers, two of them times."""
     if len(cells) not in (11, 12):
         return False
     numbers = [cell.strip() for cell in cells]
@@ -183,7 +185,7 @@ def _is_kline(cells: list[str]) -> bool:
 
 
 def _without_blank_end(headers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the headers without the nameless ones at their end: a trailing delimiter makes one."""
+    """Return the headers without the empty ones that trailing delimiters cause."""
     end = len(headers)
     while end and (not headers[end - 1].strip() or re.fullmatch(r" \(\d+\)", headers[end - 1])):
         end -= 1

@@ -6,25 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.sources.errors import SourceMalformedError
-from ingestor.sources.files.tables.streams import PACKED_ERRORS, UTF_8_BOM, FileStream, broken
+from ingestor.sources.files.tables.streams import (
+    PACKED_ERRORS,
+    UTF_8_BOM,
+    FileStream,
+    translate_error,
+)
 from ingestor.sources.files.tables.table import Form, Row
 
 MAX_BYTES = 64 * 1024 * 1024
-"""The most bytes of an array, which is read whole; a larger one must become lines of objects."""
+"""The most bytes of a file, which is read as a whole."""
 MAX_LINE_BYTES = 1024 * 1024
 _WRAPPERS = ("data", "coins", "tickers", "markets", "assets", "result", "results", "items")
 _CHART = {"prices": "price", "market_caps": "market_cap", "total_volumes": "total_volume"}
 _MAX_DEPTH = 4
 
 _Entry = tuple[dict[str, str] | str, bytes]
-"""The cells of an entry, or why it has none; and its bytes."""
+"""The cells of an entry, or the reason why it has none, and its bytes."""
 
 
 class JsonTable:
-    """The objects of a JSON file as rows; nested fields have their path, `quotes.USD.price`.
+    """The objects of a JSON file as rows; the header of a nested field is its path.
 
-    Numbers are the text that the file has, digit by digit. An offset is the number of rows before
-    it.
+    Numbers keep the text of the file. An offset is the number of rows before it.
     """
 
     def __init__(self, path: Path, stream: FileStream) -> None:
@@ -34,7 +38,7 @@ class JsonTable:
             kind, entries = self._read_all()
             self._rows = list(entries)
         except PACKED_ERRORS as error:
-            raise broken(path, error) from None
+            raise translate_error(path, error) from None
         self.headers = tuple(
             dict.fromkeys(key for row, _ in self._rows if isinstance(row, dict) for key in row)
         )
@@ -44,11 +48,11 @@ class JsonTable:
         self.offset = 0
 
     def seek(self, offset: int) -> None:
-        """Go on at the row of a number."""
+        """Continue at the row with this number."""
         self.offset = offset
 
     def read(self) -> Row | None:
-        """Return the next object, or what stands in its place with an error."""
+        """Return the next object, or an entry that is not an object as a row with an error."""
         if self.offset >= len(self._rows):
             return None
         row, raw = self._rows[self.offset]
@@ -67,12 +71,11 @@ class JsonTable:
         if len(body) > MAX_BYTES:
             raise SourceMalformedError(
                 f"{self._path} is JSON of more than {MAX_BYTES // 1024**2} MiB; write one object a "
-                "line (.ndjson) "
-                "in several files"
+                "line (.ndjson) in several files"
             )
         body = body.removeprefix(UTF_8_BOM)
         try:
-            value = _parsed(body)
+            value = _parse(body)
         except ValueError as error:
             lines = [line for line in body.splitlines() if line.strip()]
             # A table of one line.
@@ -84,10 +87,10 @@ class JsonTable:
     def _entries(self, value: object) -> Iterable[object]:
         """Return the entries of a document.
 
-        Raises SourceMalformedError for one that holds no list of coins.
+        Raises SourceMalformedError if it has no list of objects.
         """
         if isinstance(value, dict):
-            if all(isinstance(value.get(key), list) for key in ("prices",)):
+            if isinstance(value.get("prices"), list):
                 return _chart(value)
             inside = next(
                 (value[key] for key in _WRAPPERS if isinstance(value.get(key), list | dict)), None
@@ -103,7 +106,7 @@ class JsonTable:
 
 
 def _chart(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of CoinGecko's chart: three arrays of time and value, joined by the time."""
+    """Return the rows of a CoinGecko chart: three arrays of time and value, joined by time."""
     rows: dict[str, dict[str, Any]] = {}
     for key, name in _CHART.items():
         for entry in value.get(key) or []:
@@ -112,8 +115,8 @@ def _chart(value: dict[str, Any]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
-    """Return a decoded document with each number as the text that it was. Raises ValueError."""
+def _parse(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    """Decode a document with numbers as their text. Raises ValueError."""
     try:
         return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
     except RecursionError:
@@ -122,7 +125,7 @@ def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
 
 def _entry(line: bytes) -> _Entry:
     try:
-        value = _parsed(line) if len(line) <= MAX_LINE_BYTES else None
+        value = _parse(line) if len(line) <= MAX_LINE_BYTES else None
     except ValueError:
         value = None
     row, _ = _row(value)
@@ -130,7 +133,7 @@ def _entry(line: bytes) -> _Entry:
 
 
 def _row(entry: object) -> _Entry:
-    """Return the cells of an entry, or why it has none, and its bytes."""
+    """Return the cells of an entry, or the reason why it has none, and its bytes."""
     text = json.dumps(entry, ensure_ascii=False)
     if not isinstance(entry, dict):
         return "The entry is not a JSON object", text.encode("utf-8", "backslashreplace")

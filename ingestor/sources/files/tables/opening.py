@@ -1,4 +1,4 @@
-"""Opening a file as the table that it holds."""
+"""Opens a file as a table of its format."""
 
 from pathlib import Path
 
@@ -15,10 +15,7 @@ __all__ = ["open_table"]
 
 
 def open_table(path: Path, real: Path, mapping: Mapping) -> Table:
-    """Open the file `real` as the table that it holds.
-
-    Raises SourceError, with `path`, for anything else.
-    """
+    """Open the file `real` as a table. Raises SourceError, with `path`, if it is not a table."""
     stream = open_stream(path, mapping.encoding, real)
     try:
         if stream.form == "parquet":

@@ -1,4 +1,4 @@
-"""Parquet as a table, where the extra `arrow` is installed."""
+"""A Parquet file as a table; it needs the extra `arrow`."""
 
 import datetime
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class ParquetTable:
         self._rows = self._read_all()
 
     def seek(self, offset: int) -> None:
-        """Go on at the row of a number."""
+        """Continue at the row with this number."""
         self._rows = self._read_all()
         for self.offset in range(offset + 1):
             if self.offset < offset and next(self._rows, None) is None:

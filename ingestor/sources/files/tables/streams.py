@@ -1,4 +1,4 @@
-"""A file's bytes as UTF-8 lines: decompressed, recoded, or refused with the format's name."""
+"""Opens a file as UTF-8 lines: it decompresses and converts, or names the wrong format."""
 
 import bz2
 import codecs
@@ -27,7 +27,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["PACKED_ERRORS", "UTF_8_BOM", "FileStream", "broken", "open_stream"]
+__all__ = ["PACKED_ERRORS", "UTF_8_BOM", "FileStream", "open_stream", "translate_error"]
 
 Form = Literal["csv", "json", "parquet"]
 HEAD_BYTES = 65_536
@@ -53,14 +53,13 @@ PACKED_ERRORS = (
     RuntimeError,
     NotImplementedError,
 )
-"""Errors of decompression; zipfile raises RuntimeError for a password."""
+"""Errors of reading and decompressing; zipfile raises RuntimeError for a password."""
 
 
 class FileStream(msgspec.Struct, frozen=True):
     """An open file: its decompressed bytes in UTF-8, with a line feed at the end of each line.
 
-    `packed` names the archive that was undone, `encoding` the one that was; both are "" where the
-    bytes are the file's own.
+    `packed` is the compression and `encoding` the encoding of the file, "" for none and for UTF-8.
     """
 
     file: io.BufferedIOBase
@@ -72,17 +71,15 @@ class FileStream(msgspec.Struct, frozen=True):
     def close(self) -> None:
         """Close the file."""
         self.file.close()
-        self.raw.close()  # an unpacker leaves open what it was given
+        self.raw.close()  # a decompressor does not close its input
 
 
 def open_stream(path: Path, encoding: str | None = None, real: Path | None = None) -> FileStream:
-    """Open a file by its first bytes, not by its name; `encoding` is what a person says of it.
+    """Open a file by its first bytes, not by its name; `encoding` overrides the detection.
 
-    `real` is the path without links, which it must not have become since it was found; errors name
-    `path`.
-
-    Raises SourceError: Refused where it may not be read, Malformed with its kind where it is
-    something else.
+    `real` is the path without links: if it has become a link, it is refused. Errors name `path`.
+    Raises SourceRefusedError if the file may not be read, and SourceMalformedError with its kind if
+    it is not a table.
     """
     try:
         raw = _open(real or path)
@@ -90,30 +87,30 @@ def open_stream(path: Path, encoding: str | None = None, real: Path | None = Non
     except OSError as error:
         raise SourceRefusedError(f"{path}: {error.strerror}; check CSV_PATH") from None
     try:
-        return _opened(path, raw, magic, encoding)
+        return _open_decoded(path, raw, magic, encoding)
     except PACKED_ERRORS as error:
-        raise broken(path, error) from None
+        raise translate_error(path, error) from None
 
 
 def _open(path: Path) -> io.BufferedReader:
-    """Open a file that was not a link when it was found, and must not be one now."""
+    """Open a file that must not have become a link since it was found."""
     return io.BufferedReader(
         io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW))
     )
 
 
-def broken(path: Path, error: Exception) -> SourceError:
-    """Return the error of a source for one that reading or unpacking a file has raised."""
+def translate_error(path: Path, error: Exception) -> SourceError:
+    """Return the SourceError for an error of reading or decompressing a file."""
     if isinstance(error, SourceError):
         return error
     if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile) and error.strerror:
         return SourceUnavailableError(f"{path} could not be read: {error.strerror}")
-    # What gzip says of a bad beginning quotes it.
-    said = "" if isinstance(error, gzip.BadGzipFile) else f": {error}"
-    return SourceMalformedError(f"{path} is not a whole {_packing(path)} file{said}")
+    # The message of BadGzipFile quotes the file.
+    detail = "" if isinstance(error, gzip.BadGzipFile) else f": {error}"
+    return SourceMalformedError(f"{path} is not a whole {_compression_name(path)} file{detail}")
 
 
-def _packing(path: Path) -> str:
+def _compression_name(path: Path) -> str:
     with contextlib.suppress(OSError), path.open("rb") as file:
         magic = file.read(8)
         return next(
@@ -126,11 +123,13 @@ _UNPACKERS: dict[bytes, tuple[str, Callable[[Path, io.BufferedReader], io.Buffer
     b"\x1f\x8b": ("gzip", lambda _, raw: gzip.GzipFile(fileobj=raw)),
     b"BZh": ("bzip2", lambda _, raw: bz2.BZ2File(raw)),
     b"\x28\xb5\x2f\xfd": ("zstd", lambda _, raw: cast("io.BufferedIOBase", zstd.ZstdFile(raw))),
-    b"PK": ("zip", lambda path, raw: _zipped(path, raw)),  # noqa: PLW0108 - defined below
+    b"PK": ("zip", lambda path, raw: _open_zip(path, raw)),  # noqa: PLW0108 - defined below
 }
 
 
-def _opened(path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | None) -> FileStream:
+def _open_decoded(
+    path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | None
+) -> FileStream:
     packed, unpack = next(
         (found for begin, found in _UNPACKERS.items() if magic.startswith(begin)), ("", None)
     )
@@ -146,7 +145,7 @@ def _opened(path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | No
             file = io.BufferedReader(_Transcoder(file, encoding))
             head = file.read(HEAD_BYTES)
             file.seek(0)
-        _refuse_no_table(path, head)
+        _check_is_table(path, head)
         if b"\r" in head and b"\n" not in head:
             file = io.BufferedReader(_NewLines(file))
         return FileStream(file, raw, _form(path, head), packed, encoding or "")
@@ -157,7 +156,7 @@ def _opened(path: Path, raw: io.BufferedReader, magic: bytes, encoding: str | No
 
 
 def _encoding(head: bytes) -> str | None:
-    """Return the encoding that a byte order mark or NUL bytes show, None for UTF-8."""
+    """Return the encoding that a byte order mark or NUL bytes indicate, None for UTF-8."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     start = head[:64]
@@ -166,8 +165,8 @@ def _encoding(head: bytes) -> str | None:
     return None
 
 
-def _refuse_no_table(path: Path, head: bytes) -> None:
-    """Raise SourceMalformedError for a file that is something else than a table, with its name."""
+def _check_is_table(path: Path, head: bytes) -> None:
+    """Raise SourceMalformedError with the kind of file if it is not a table."""
     kind = next((kind for begin, kind in _NOT_TABLES.items() if head.startswith(begin)), None)
     text = head.removeprefix(UTF_8_BOM).lstrip()[:512].lower()
     if head.startswith(_LFS_POINTER):
@@ -189,8 +188,8 @@ def _form(path: Path, head: bytes) -> Form:
     return "json" if is_json or named else "csv"
 
 
-def _zipped(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
-    """Open the one table in a zip archive."""
+def _open_zip(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
+    """Open the only file in a zip archive."""
     archive = zipfile.ZipFile(raw)
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     names = [
@@ -210,7 +209,7 @@ def _zipped(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
 
 
 class _Transcoder(io.RawIOBase):
-    """Bytes of another encoding as UTF-8; undecodable ones become a byte that is not UTF-8."""
+    """Converts another encoding to UTF-8; undecodable bytes become a byte that is not UTF-8."""
 
     def __init__(self, file: io.BufferedIOBase, encoding: str) -> None:
         self._file = file
@@ -229,7 +228,7 @@ class _Transcoder(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to an offset of the recoded bytes, which only reading finds."""
+        """Seek an offset of the converted bytes, by reading from the beginning."""
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation("only offsets from the beginning")
         self._file.seek(0)
@@ -261,7 +260,7 @@ class _Transcoder(io.RawIOBase):
 
 
 class _NewLines(io.RawIOBase):
-    """Bytes with lines that end with a carriage return alone, as lines with a line feed."""
+    """Converts line ends of a carriage return alone to line feeds."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file

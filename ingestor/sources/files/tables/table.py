@@ -1,4 +1,4 @@
-"""What a file's rows come out of, whatever form its bytes have."""
+"""The interface of a table, whatever the format of its file."""
 
 from typing import Protocol
 
@@ -10,9 +10,9 @@ __all__ = ["Form", "Row", "Table"]
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """The cells of one row and its bytes; without cells it has an error.
+    """The bytes of one row, and either its cells or an error.
 
-    An apostrophe that keeps a spreadsheet from running a cell is not part of the value.
+    The cells do not have the apostrophe that keeps a spreadsheet from running a formula.
     """
 
     raw: bytes
@@ -21,10 +21,11 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Form(msgspec.Struct, frozen=True):
-    """How a file is written, for people.
+    """The format of a file, for reports.
 
-    `kind` is `csv`, `json`, `ndjson` or `parquet`; `packed` and `encoding` are what was undone, ""
-    for nothing; `header_line` is the line of the header, None where the file has none.
+    `kind` is `csv`, `json`, `ndjson` or `parquet`. `packed` is the compression and `encoding` the
+    encoding that was converted, "" for none. `header_line` is the line number of the header, None
+    without a header.
     """
 
     kind: str
@@ -35,32 +36,32 @@ class Form(msgspec.Struct, frozen=True):
     header_line: int | None = None
 
     @property
-    def is_undone(self) -> bool:
-        """Return whether rows are read of other bytes than those of the file."""
+    def is_decoded(self) -> bool:
+        """Return whether the rows were decompressed or converted from another encoding."""
         return bool(self.packed or self.encoding)
 
 
 class Table(Protocol):
-    """Rows under headers. Every method raises SourceError."""
+    """Rows with headers. Every method raises SourceError."""
 
     headers: tuple[str, ...]
     form: Form
     rejected: list[Row]
-    """Lines before the first row that cannot be read."""
+    """Lines before the first row that could not be read."""
     rejected_lines: list[int]
-    """The number of each of them in the file; the first line is 1."""
+    """The line numbers of `rejected`; the first line is 1."""
 
     @property
     def offset(self) -> int:
-        """Where the next row starts: a number that only `seek` understands."""
+        """The position of the next row, for `seek`."""
         ...
 
     def seek(self, offset: int) -> None:
-        """Go on at an offset that `offset` once gave."""
+        """Continue at an offset that `offset` returned before."""
         ...
 
     def read(self) -> Row | None:
-        """Return the next row, its cells as many as the headers; None at the end."""
+        """Return the next row, with one cell for each header; None at the end."""
         ...
 
     def close(self) -> None:

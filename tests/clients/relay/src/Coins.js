@@ -1,4 +1,5 @@
-// What a Relay application asks: a page of a connection, its refetch, a node, a mutation, a subscription.
+// Operations of a Relay application: a connection page, its refetch, a node, a mutation, and a
+// subscription.
 import { graphql } from "relay-runtime";
 
 export const query = graphql`

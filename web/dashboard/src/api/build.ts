@@ -1,10 +1,10 @@
-// Which build this page is of, and whether the server has another one by now.
+// The build of this page, and whether the server has a newer one.
 import { ROOT } from "./root";
 import { Store } from "./store";
 
-const RELOADED = "kasparro:reloaded";
+const RELOAD_KEY = "kasparro:reloaded";
 
-/** The files that a page loads: the build names each for what it holds, so that another build has others. */
+/** The files that a page loads. Their names contain content hashes, so another build has others. */
 export function filesOf(page: ParentNode): string {
   const loading = page.querySelectorAll(
     "script[src], link[rel=stylesheet], link[rel=modulepreload]",
@@ -14,14 +14,14 @@ export function filesOf(page: ParentNode): string {
     .join(" ");
 }
 
-// Read at the start: what is loaded later adds to the document.
-const OURS = typeof document === "undefined" ? "" : filesOf(document);
+// Read at the start, because scripts that are loaded later are added to the document.
+const OWN_FILES = typeof document === "undefined" ? "" : filesOf(document);
 
-/** Whether the server has another build than this page is of. */
+/** Whether the build of the server differs from the build of this page. */
 export const isOutdated = new Store(false);
 
-/** The build that the server has; null where it does not answer, or has none. */
-async function askForBuild(): Promise<string | null> {
+/** The build of the server; null if the server does not answer or has no build. */
+async function fetchBuild(): Promise<string | null> {
   try {
     const response = await fetch(`${ROOT}/dashboard`, {
       cache: "no-cache",
@@ -34,20 +34,20 @@ async function askForBuild(): Promise<string | null> {
   }
 }
 
-/** Ask the server which build it has. */
-export async function lookForBuild(): Promise<void> {
-  const build = await askForBuild();
-  if (build !== null) isOutdated.set(build !== OURS);
+/** Compare the build of the server with the build of this page. */
+export async function checkBuild(): Promise<void> {
+  const build = await fetchBuild();
+  if (build !== null) isOutdated.set(build !== OWN_FILES);
 }
 
 /**
- * Load the page again because a part of its code is missing: after an upgrade the new page asks for what there is. By
- * itself a page does so once for each build; with `isForced` a person asked for it. Does nothing where the server does
- * not answer.
+ * Reload the page because a part of its code is missing: after an upgrade the new page loads the
+ * new files. Reloads only once for each build, unless the user asks for it (`isForced`). Does
+ * nothing if the server does not answer.
  */
 export async function reload({ isForced }: { isForced: boolean }): Promise<void> {
-  const build = await askForBuild();
-  if (build === null || (build === sessionStorage.getItem(RELOADED) && !isForced)) return;
-  sessionStorage.setItem(RELOADED, build);
+  const build = await fetchBuild();
+  if (build === null || (build === sessionStorage.getItem(RELOAD_KEY) && !isForced)) return;
+  sessionStorage.setItem(RELOAD_KEY, build);
   location.reload();
 }

@@ -1,13 +1,13 @@
-// The server's time: ages are measured by its clock, not by the browser's.
+// The server's clock: the page computes ages with it, not with the browser's clock.
 let offset = 0;
 let known = false;
 
-/** Learn from an answer's Date header, which has whole seconds. */
+/** Set the clock by a response's Date header, which has whole seconds. */
 export function recordServerTime(header: string | null): void {
   const time = header === null ? Number.NaN : Date.parse(header);
   if (Number.isNaN(time)) return;
   const difference = time + 500 - Date.now();
-  // A second's difference is the header's coarseness.
+  // The header is rounded to seconds, so a smaller difference means nothing.
   if (!known || Math.abs(difference - offset) > 2_000)
     offset = Math.abs(difference) < 2_000 ? 0 : difference;
   known = true;

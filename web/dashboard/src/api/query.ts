@@ -1,4 +1,5 @@
-// A query that a component shows: asked when it appears, when its variables change, and when the connection is back.
+// A query of a component. It is sent when the component is mounted, when the variables change, and
+// when the connection is restored.
 import { useCallback, useEffect, useState } from "react";
 import type { TadaDocumentNode } from "./graphql";
 import { request } from "./request";
@@ -6,13 +7,13 @@ import { connection } from "./socket";
 import { useStore } from "./store";
 
 export interface QueryState<Result> {
-  /** The last answer; what is shown stays while it is asked for again. */
+  /** The last response; it stays while the query is sent again. */
   data: Result | null;
   error: unknown;
   reload: () => void;
 }
 
-interface Answered<Result> {
+interface QueryResult<Result> {
   key: string;
   data: Result | null;
   error: unknown;
@@ -24,26 +25,26 @@ export function useQuery<Result, Variables>(
   variables: Variables,
 ): QueryState<Result> {
   const key = JSON.stringify(variables);
-  const [answered, setAnswered] = useState<Answered<Result>>({ key, data: null, error: null });
+  const [result, setResult] = useState<QueryResult<Result>>({ key, data: null, error: null });
   const [version, setVersion] = useState(0);
   const { epoch } = useStore(connection);
-  // The first connection comes while the first answer is on its way.
+  // The first connection opens while the first response is pending.
   const recovery = Math.max(1, epoch);
   useEffect(() => {
     const aborter = new AbortController();
     request(document, JSON.parse(key) as Variables, { signal: aborter.signal })
-      .then((data) => setAnswered({ key, data, error: null }))
+      .then((data) => setResult({ key, data, error: null }))
       .catch((error: unknown) => {
         if (!aborter.signal.aborted)
-          setAnswered((before) => ({ key, data: before.key === key ? before.data : null, error }));
+          setResult((before) => ({ key, data: before.key === key ? before.data : null, error }));
       });
     return () => aborter.abort();
   }, [document, key, version, recovery]);
   const reload = useCallback(() => setVersion((before) => before + 1), []);
-  const isCurrent = answered.key === key;
+  const isCurrent = result.key === key;
   return {
-    data: isCurrent ? answered.data : null,
-    error: isCurrent ? answered.error : null,
+    data: isCurrent ? result.data : null,
+    error: isCurrent ? result.error : null,
     reload,
   };
 }

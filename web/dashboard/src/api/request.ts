@@ -1,15 +1,15 @@
-// One GraphQL operation over HTTP.
+// Sends a GraphQL operation over HTTP.
 import { print } from "@0no-co/graphql.web";
 import { recordServerTime } from "./clock";
 import type { TadaDocumentNode } from "./graphql";
 import { ROOT } from "./root";
 
-/** The server could not be reached at all, or broke off. */
+/** The server could not be reached, or the connection was lost. */
 export class UnreachableError extends Error {
   override name = "UnreachableError";
 }
 
-/** The server answered, but not with what was asked for; `code` is GraphQL's `extensions.code` where it gave one. */
+/** The server responded with an error; `code` is GraphQL's `extensions.code`, if present. */
 export class RefusedError extends Error {
   override name = "RefusedError";
   constructor(
@@ -34,7 +34,7 @@ interface Options {
 
 const TIMEOUT_MS = 20_000;
 
-/** Throws UnreachableError, RefusedError, and whatever `signal` was aborted with. */
+/** Throws UnreachableError, RefusedError, and the abort reason of `signal`. */
 export async function request<Result, Variables>(
   document: TadaDocumentNode<Result, Variables>,
   variables: Variables,
@@ -44,7 +44,7 @@ export async function request<Result, Variables>(
   return read(text) as Result;
 }
 
-/** The same, as the text that came: JSON.parse would round long numbers. */
+/** Return the response as text, because JSON.parse would round long numbers. */
 export async function requestText<Result, Variables>(
   document: TadaDocumentNode<Result, Variables>,
   variables: Variables,
@@ -75,7 +75,7 @@ export async function requestText<Result, Variables>(
   }
 }
 
-/** The data of an answer. Throws RefusedError. */
+/** The data of a response. Throws RefusedError. */
 export function read(text: string): unknown {
   let answer: Answer;
   try {
@@ -93,8 +93,8 @@ export function read(text: string): unknown {
   return answer.data;
 }
 
-/** A sentence for a person, whatever was thrown. */
-export function sentence(error: unknown): string {
+/** The message of anything that was thrown, as a sentence. */
+export function errorMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }

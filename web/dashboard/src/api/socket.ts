@@ -1,4 +1,4 @@
-// The one websocket of the page, what state it is in, and subscriptions that go on where they broke off.
+// The websocket of the page, its state, and subscriptions that resume after an interruption.
 import { print } from "@0no-co/graphql.web";
 import { createClient } from "graphql-ws";
 import type { TadaDocumentNode } from "./graphql";
@@ -8,9 +8,9 @@ import { Store } from "./store";
 
 export interface Connection {
   phase: "connecting" | "live" | "offline";
-  /** When the page was last live, or was loaded; milliseconds. */
+  /** The time when the page was last live, or was loaded, in milliseconds. */
   since: number;
-  /** How often it came to be live: whoever shows what was fetched once reads it again when this moves. */
+  /** The number of connections so far. Components fetch their data again when it changes. */
   epoch: number;
 }
 
@@ -22,12 +22,12 @@ export const connection = new Store<Connection>({
 
 const PING_MS = 10_000;
 const PONG_MS = 5_000;
-// A server that restarts is back within this time; a banner would only flicker.
+// A restart of the server takes less than this; a banner would only flicker.
 const GRACE_MS = 1_500;
 const LONGEST_WAIT_MS = 8_000;
 
-let silence: ReturnType<typeof setTimeout> | undefined;
-let grace: ReturnType<typeof setTimeout> | undefined;
+let pongTimer: ReturnType<typeof setTimeout> | undefined;
+let offlineTimer: ReturnType<typeof setTimeout> | undefined;
 
 const client = createClient({
   url: () => `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${ROOT}/graphql`,
@@ -35,34 +35,34 @@ const client = createClient({
   keepAlive: PING_MS,
   on: {
     connected: () => {
-      clearTimeout(grace);
-      grace = undefined;
+      clearTimeout(offlineTimer);
+      offlineTimer = undefined;
       connection.set({ phase: "live", since: Date.now(), epoch: connection.get().epoch + 1 });
     },
     closed: () => {
-      clearTimeout(silence);
-      lost();
+      clearTimeout(pongTimer);
+      onConnectionLost();
     },
-    error: lost,
+    error: onConnectionLost,
     ping: (received) => {
-      if (!received) silence = setTimeout(() => client.terminate(), PONG_MS);
+      if (!received) pongTimer = setTimeout(() => client.terminate(), PONG_MS);
     },
     pong: (received) => {
-      if (received) clearTimeout(silence);
+      if (received) clearTimeout(pongTimer);
     },
   },
 });
 
-function lost(): void {
+function onConnectionLost(): void {
   const { phase } = connection.get();
   if (phase === "live") connection.patch({ phase: "connecting", since: Date.now() });
   if (phase !== "offline")
-    grace ??= setTimeout(() => connection.patch({ phase: "offline" }), GRACE_MS);
+    offlineTimer ??= setTimeout(() => connection.patch({ phase: "offline" }), GRACE_MS);
 }
 
 const waiting = new Set<() => void>();
 
-/** Try again now, whatever wait is under way. */
+/** Reconnect now instead of waiting for the next attempt. */
 export function reconnect(): void {
   for (const wake of [...waiting]) wake();
 }
@@ -81,7 +81,7 @@ function pause(attempt: number): Promise<void> {
       waiting.delete(wake);
       resolve();
     };
-    // Jitter: a thousand pages must not come back in one moment.
+    // Jitter: a thousand pages must not reconnect at the same time.
     const timer = setTimeout(wake, longest * (0.5 + Math.random() / 2));
     waiting.add(wake);
   });
@@ -115,25 +115,25 @@ function isRefusal(error: unknown): boolean {
   );
 }
 
-/** Follow a subscription, resuming it from its `after`. */
+/** Follow a subscription, and resume it with its argument `after`. */
 export function follow<Result, Variables extends { after?: string | null }>(
   document: TadaDocumentNode<Result, Variables>,
   follower: Follower<Result>,
 ): void {
   const subscribe = (after: string | null, onMessage: (message: Result) => void) =>
     subscribeOnce(document, { after } as Variables, onMessage);
-  void resume({ subscribe, onceStanding, pause }, follower);
+  void resume({ subscribe, onceSubscribed, pause }, follower);
 }
 
-// The protocol does not acknowledge a subscription: a moment after the connection stands, so does it.
-const STANDING_MS = 400;
+// The protocol does not acknowledge a subscription. It is active shortly after the connection is.
+const SUBSCRIBED_MS = 400;
 
-function onceStanding(action: () => void): () => void {
+function onceSubscribed(action: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const look = () => {
     if (connection.get().phase !== "live") return;
     stop();
-    timer = setTimeout(action, STANDING_MS);
+    timer = setTimeout(action, SUBSCRIBED_MS);
   };
   const stop = connection.subscribe(look);
   look();

@@ -1,4 +1,4 @@
-// A value that components follow: the smallest thing that useSyncExternalStore can read.
+// An observable value for useSyncExternalStore.
 import { useSyncExternalStore } from "react";
 
 export class Store<Value> {

@@ -1,4 +1,4 @@
-// The frame around every page: where one is, where one can go, and how live it all is.
+// The frame of every page: header, banners, content and tab bar.
 import { useEffect, useRef } from "react";
 import { CoinsPage } from "../coins/page";
 import { useIsDemo } from "../overview/store";
@@ -6,7 +6,7 @@ import { Boundary } from "../ui/boundary";
 import { Empty } from "../ui/notes";
 import { Banner } from "./banner";
 import { Header, TabBar } from "./header";
-import { CoinPage, RunsPage, SourcesPage } from "./rooms";
+import { CoinPage, RunsPage, SourcesPage } from "./pages";
 import { Link, type Page, pageOf, paths, usePath } from "../navigation/router";
 
 function title(page: Page): string {
@@ -32,7 +32,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    // A listener hears where it has come to; at the start the browser says so itself.
+    // Focus the new page for screen readers. After a load the browser announces the page itself.
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [path]);
@@ -49,7 +49,7 @@ export function App() {
       <Banner />
       <main id="main" tabIndex={-1} ref={main}>
         <Boundary place={path}>
-          <Room page={page} />
+          <PageContent page={page} />
         </Boundary>
       </main>
       <TabBar page={page} />
@@ -57,7 +57,7 @@ export function App() {
   );
 }
 
-function Room({ page }: { page: Page }) {
+function PageContent({ page }: { page: Page }) {
   switch (page.name) {
     case "coins":
       return <CoinsPage />;

@@ -1,13 +1,13 @@
 // Warnings above every page: no connection, a newer version, missed updates, stale sources.
 import { type ReactNode, useEffect } from "react";
-import { isOutdated, lookForBuild } from "../api/build";
+import { isOutdated, checkBuild } from "../api/build";
 import { connection, reconnect } from "../api/socket";
 import { useStore } from "../api/store";
-import { behind } from "../coins/live";
+import { missedUpdates } from "../coins/live";
 import { whole } from "../format/number";
 import { clockTime } from "../format/time";
 import type { Source } from "../overview/documents";
-import { trouble } from "../overview/health";
+import { healthProblem } from "../overview/health";
 import { useOverview } from "../overview/store";
 import { AlertIcon } from "../ui/icons";
 import { Link, paths } from "../navigation/router";
@@ -17,7 +17,7 @@ export function Banner() {
     <div className="banners" role="status">
       <Offline />
       <Outdated />
-      <Behind />
+      <MissedUpdates />
       <Stale />
     </div>
   );
@@ -51,9 +51,9 @@ function Offline() {
 
 function Outdated() {
   const { epoch } = useStore(connection);
-  // After a break the server may be of another version.
+  // After a reconnect the server may have another version.
   useEffect(() => {
-    if (epoch > 1) void lookForBuild();
+    if (epoch > 1) void checkBuild();
   }, [epoch]);
   if (!useStore(isOutdated)) return null;
   return (
@@ -67,8 +67,8 @@ function Outdated() {
   );
 }
 
-function Behind() {
-  const lagged = useStore(behind);
+function MissedUpdates() {
+  const lagged = useStore(missedUpdates);
   if (lagged === 0) return null;
   return (
     <Line kind="caution">
@@ -80,15 +80,15 @@ function Behind() {
 
 function Stale() {
   const { sources } = useOverview();
-  const troubled = (sources ?? []).flatMap((source: Source) => {
-    const problem = trouble(source);
+  const unhealthy = (sources ?? []).flatMap((source: Source) => {
+    const problem = healthProblem(source);
     return problem && source.enabled ? [{ source, problem }] : [];
   });
-  if (troubled.length === 0) return null;
+  if (unhealthy.length === 0) return null;
   return (
     <Line kind="caution">
       <strong>Stale or incomplete.</strong>{" "}
-      {troubled.map(({ source, problem }) => `${source.name}: ${problem}`).join("; ")}.{" "}
+      {unhealthy.map(({ source, problem }) => `${source.name}: ${problem}`).join("; ")}.{" "}
       <Link href={paths.sources}>Sources</Link>
     </Line>
   );

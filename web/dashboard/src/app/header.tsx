@@ -6,7 +6,7 @@ import { CoinsIcon, Mark, MoonIcon, RunsIcon, SourcesIcon, SunIcon, SystemIcon }
 import { nextTheme, theme } from "../ui/theme";
 import { Link, type Page, paths } from "../navigation/router";
 
-const ROOMS = [
+const PAGES = [
   { label: "Coins", href: paths.coins, icon: <CoinsIcon />, names: ["coins", "coin"] },
   { label: "Runs", href: paths.runs, icon: <RunsIcon />, names: ["runs", "run"] },
   { label: "Sources", href: paths.sources, icon: <SourcesIcon />, names: ["sources"] },
@@ -20,8 +20,8 @@ export function Header({ page }: { page: Page }) {
         <span>Kasparro</span>
       </Link>
       <DemoMark />
-      <nav aria-label="Pages" className="rooms">
-        <RoomLinks page={page} />
+      <nav aria-label="Pages" className="page-links">
+        <PageLinks page={page} />
       </nav>
       <div className="right">
         <nav aria-label="Interfaces" className="interfaces">
@@ -35,17 +35,17 @@ export function Header({ page }: { page: Page }) {
   );
 }
 
-/** The same rooms within a thumb's reach, on a phone. */
+/** The links to the pages at the bottom of a phone's screen. */
 export function TabBar({ page }: { page: Page }) {
   return (
     <nav aria-label="Pages" className="tabs">
-      <RoomLinks page={page} />
+      <PageLinks page={page} />
     </nav>
   );
 }
 
-function RoomLinks({ page }: { page: Page }) {
-  return ROOMS.map(({ label, href, icon, names }) => (
+function PageLinks({ page }: { page: Page }) {
+  return PAGES.map(({ label, href, icon, names }) => (
     <Link key={href} href={href} aria-current={names.includes(page.name) ? "page" : undefined}>
       {icon}
       {label}

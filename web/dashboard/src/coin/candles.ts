@@ -1,5 +1,5 @@
-// The candles of one coin at one interval: the newest first, older ones as the user scrolls back, the last ones again as
-// prices come in.
+// The candles of a coin at one interval. It reads the newest first, older ones as the user scrolls
+// back, and the last ones again when the price changes.
 import { serverNow } from "../api/clock";
 import { request } from "../api/request";
 import { Store } from "../api/store";
@@ -19,13 +19,13 @@ export const INTERVALS: Record<Interval, { label: string; name: string; ms: numb
 
 export interface CandleState {
   candles: readonly Candle[];
-  /** Whether the newest have been read. */
+  /** Whether the newest candles have been read. */
   loaded: boolean;
   hasOlder: boolean;
   error: unknown;
 }
 
-// The API gives at most 1,000 a time.
+// The API returns at most 1,000 candles.
 const SPAN = 900;
 
 export class CandleFeed {
@@ -43,7 +43,7 @@ export class CandleFeed {
     readonly interval: Interval,
   ) {}
 
-  /** Read the newest; once there are some, only what may have changed since. */
+  /** Read the newest candles, or only those that may have changed since the last call. */
   async refresh(): Promise<void> {
     if (this.#busy) {
       this.#again = true;
@@ -67,7 +67,7 @@ export class CandleFeed {
     }
   }
 
-  /** Read what lies before the oldest candle that is known. */
+  /** Read the candles before the oldest known one. */
   async loadOlder(): Promise<void> {
     const { candles, hasOlder } = this.state.get();
     const first = candles[0];
@@ -104,7 +104,7 @@ export class CandleFeed {
   }
 }
 
-/** Two stretches that may overlap; where they do the later one tells. */
+/** Merge two ranges; where they overlap, the newer candles replace the older ones. */
 export function mergeCandles(
   older: readonly Candle[],
   newer: readonly Candle[],

@@ -1,4 +1,4 @@
-// The chart, whose code is a third of all, loaded when a coin is looked at or the browser is idle.
+// The chart, loaded when a coin is opened or the browser is idle: it is a third of all code.
 import { part } from "../ui/part";
 
 export const Chart = part(() => import("./chart"), {

@@ -1,4 +1,4 @@
-// The chart itself. It is the one place that loads lightweight-charts.
+// The chart. Only this module imports lightweight-charts.
 import {
   CandlestickSeries,
   ColorType,
@@ -10,7 +10,7 @@ import {
 } from "lightweight-charts";
 import { type KeyboardEvent, useEffect, useEffectEvent, useImperativeHandle, useRef } from "react";
 import { priceText } from "../format/number";
-import { onColours } from "../ui/theme";
+import { onColoursChange } from "../ui/theme";
 import type { Candle } from "./documents";
 
 export type Shape = "candles" | "line";
@@ -30,7 +30,7 @@ interface ChartProps {
 
 type Series = ISeriesApi<"Candlestick"> | ISeriesApi<"Line">;
 
-// Before the left edge is reached.
+// Older candles are loaded when fewer bars than this are left of the view.
 const OLDER_BARS = 20;
 const SHOWN_BARS = 120;
 const AXIS_DIGITS = 7;
@@ -40,12 +40,13 @@ export default function Chart({ candles, shape, label, onOlder, ref }: ChartProp
   const container = useRef<HTMLDivElement>(null);
   const chart = useRef<IChartApi>(null);
   const loadOlder = useEffectEvent(onOlder);
-  // The library reckons in steps of a smallest move, and 4e-18 is below any: such prices are drawn enlarged.
+  // The library rounds to a smallest move, and 4e-18 is below it: scale such prices up.
   const scale = scaleOf(candles);
 
   useEffect(() => {
     if (!container.current) return;
-    // The logo would bring a style element, which the page's policy forbids; a link stands below the chart instead.
+    // The logo would need a style element, which the content security policy forbids. A link below
+    // the chart replaces it.
     const created = createChart(container.current, {
       autoSize: true,
       layout: { attributionLogo: false },
@@ -61,7 +62,7 @@ export default function Chart({ candles, shape, label, onOlder, ref }: ChartProp
   }, []);
 
   const series = useSeries(chart, shape, scale);
-  useShownCandles(candles, scale, shape, chart, series);
+  useCandleData(candles, scale, shape, chart, series);
 
   useImperativeHandle(
     ref,
@@ -83,7 +84,7 @@ export default function Chart({ candles, shape, label, onOlder, ref }: ChartProp
   );
 }
 
-/** What the prices are drawn as; created again when that changes. */
+/** The series of the chart, created again when the shape or the scale changes. */
 function useSeries(chart: React.RefObject<IChartApi | null>, shape: Shape, scale: number) {
   const series = useRef<Series>(null);
   useEffect(() => {
@@ -99,10 +100,10 @@ function useSeries(chart: React.RefObject<IChartApi | null>, shape: Shape, scale
         formatter: (value: number) => priceText(String(value / scale), AXIS_DIGITS),
       },
     });
-    const paint = () => colour(drawn, added);
-    paint();
-    const stop = onColours(paint);
-    // A chart that has been removed took its series with it.
+    const applyTheme = () => applyColours(drawn, added);
+    applyTheme();
+    const stop = onColoursChange(applyTheme);
+    // Removing a chart also removes its series.
     const remove = () => {
       if (chart.current === drawn) drawn.removeSeries(added);
     };
@@ -114,7 +115,7 @@ function useSeries(chart: React.RefObject<IChartApi | null>, shape: Shape, scale
   return series;
 }
 
-/** Move and zoom by keyboard. */
+/** Scroll and zoom with the keyboard. */
 function moveBy(event: KeyboardEvent, chart: IChartApi): void {
   const time = chart.timeScale();
   const actions: Record<string, () => void> = {
@@ -130,8 +131,8 @@ function moveBy(event: KeyboardEvent, chart: IChartApi): void {
   action();
 }
 
-/** Draw what came; the view stays where it is, counted from the right, where the newest is. */
-function useShownCandles(
+/** Draw new candles and keep the visible range. */
+function useCandleData(
   candles: readonly Candle[],
   scale: number,
   shape: Shape,
@@ -184,7 +185,7 @@ function setData(
   );
 }
 
-/** The power of ten that brings prices below one to between one and ten. */
+/** The power of ten that scales prices below one to between one and ten. */
 function scaleOf(candles: readonly Candle[]): number {
   const price = Number(candles[0]?.close ?? 1);
   return price > 0 && price < 1 ? 10 ** -Math.floor(Math.log10(price)) : 1;
@@ -197,8 +198,8 @@ function zoomBy(chart: IChartApi | null, factor: number): void {
   time.setVisibleLogicalRange({ from: range.to - (range.to - range.from) * factor, to: range.to });
 }
 
-/** What a colour of the stylesheet comes to in the theme that holds now: a canvas knows no variables. */
-function resolve(name: string): string {
+/** The value of a CSS variable in the current theme, because a canvas cannot use variables. */
+function resolveColour(name: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
@@ -207,7 +208,7 @@ function resolve(name: string): string {
   return colour;
 }
 
-function colour(chart: IChartApi, series: Series): void {
+function applyColours(chart: IChartApi, series: Series): void {
   const [ground, faint, line, up, down, accent] = [
     "--paper",
     "--faint",
@@ -215,7 +216,7 @@ function colour(chart: IChartApi, series: Series): void {
     "--up",
     "--down",
     "--accent",
-  ].map(resolve) as [string, string, string, string, string, string];
+  ].map(resolveColour) as [string, string, string, string, string, string];
   chart.applyOptions({
     layout: {
       background: { type: ColorType.Solid, color: ground },

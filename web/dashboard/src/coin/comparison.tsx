@@ -1,9 +1,9 @@
-// The sources side by side: each value of each source, and which of them the merged record uses.
+// The values of each source side by side, and which of them the merged record uses.
 import type { ReactNode } from "react";
 import { compact, exact, percent, spread, whole } from "../format/number";
 import { Ago, Change, Nothing, Price } from "../ui/values";
 import type { Listing, Provenance } from "./documents";
-import { distance, type Standing, standingOf } from "./standing";
+import { distance, type PriceStats, priceStatsOf } from "./price-stats";
 
 interface ComparisonProps {
   listings: readonly Listing[];
@@ -13,19 +13,19 @@ interface ComparisonProps {
 
 interface Line {
   label: string;
-  /** The merged record's field that this is, where it has one. */
+  /** The field of the merged record, if there is one. */
   field?: string;
-  tell: (listing: Listing, standing: Standing) => ReactNode;
+  render: (listing: Listing, stats: PriceStats) => ReactNode;
 }
 
-// Sources often agree in the first five.
+// Sources often agree in the first five digits.
 const DIGITS = 8;
 
 const LINES: Line[] = [
   {
     label: "Price",
     field: "priceUsd",
-    tell: ({ priceUsd }) => (
+    render: ({ priceUsd }) => (
       <span className="strong">
         <Price value={priceUsd} significant={DIGITS} />
       </span>
@@ -33,53 +33,58 @@ const LINES: Line[] = [
   },
   {
     label: "Deviation from median",
-    tell: (listing, standing) => <FromMedian listing={listing} standing={standing} />,
+    render: (listing, stats) => <FromMedian listing={listing} stats={stats} />,
   },
   {
     label: "24h",
     field: "percentChange24h",
-    tell: ({ percentChange24h }) => <Change value={percentChange24h} />,
+    render: ({ percentChange24h }) => <Change value={percentChange24h} />,
   },
   {
     label: "Market cap",
     field: "marketCapUsd",
-    tell: ({ marketCapUsd }) => <Dollars value={marketCapUsd} />,
+    render: ({ marketCapUsd }) => <Dollars value={marketCapUsd} />,
   },
   {
     label: "Volume 24h",
     field: "volume24hUsd",
-    tell: ({ volume24hUsd }) => <Dollars value={volume24hUsd} />,
+    render: ({ volume24hUsd }) => <Dollars value={volume24hUsd} />,
   },
-  { label: "Rank", field: "rank", tell: ({ rank }) => (rank === null ? <Nothing /> : whole(rank)) },
+  {
+    label: "Rank",
+    field: "rank",
+    render: ({ rank }) => (rank === null ? <Nothing /> : whole(rank)),
+  },
   {
     label: "Circulating supply",
-    tell: ({ circulatingSupply }) => <Units value={circulatingSupply} />,
+    render: ({ circulatingSupply }) => <Units value={circulatingSupply} />,
   },
-  { label: "Total supply", tell: ({ totalSupply }) => <Units value={totalSupply} /> },
-  { label: "Max supply", tell: ({ maxSupply }) => <Units value={maxSupply} /> },
-  { label: "Name", field: "name", tell: ({ name }) => name ?? <Nothing /> },
-  { label: "Original symbol", tell: ({ symbol }) => <code>{symbol}</code> },
-  { label: "Provider id", tell: ({ externalId }) => <code>{externalId}</code> },
-  { label: "Observed", tell: ({ observedAt }) => <Ago instant={observedAt} /> },
-  { label: "First seen", tell: ({ firstSeenAt }) => <Ago instant={firstSeenAt} /> },
-  { label: "Last seen", tell: ({ lastSeenAt }) => <Ago instant={lastSeenAt} /> },
+  { label: "Total supply", render: ({ totalSupply }) => <Units value={totalSupply} /> },
+  { label: "Max supply", render: ({ maxSupply }) => <Units value={maxSupply} /> },
+  { label: "Name", field: "name", render: ({ name }) => name ?? <Nothing /> },
+  { label: "Original symbol", render: ({ symbol }) => <code>{symbol}</code> },
+  { label: "Provider id", render: ({ externalId }) => <code>{externalId}</code> },
+  { label: "Observed", render: ({ observedAt }) => <Ago instant={observedAt} /> },
+  { label: "First seen", render: ({ firstSeenAt }) => <Ago instant={firstSeenAt} /> },
+  { label: "Last seen", render: ({ lastSeenAt }) => <Ago instant={lastSeenAt} /> },
   {
     label: "Still listed",
-    tell: ({ active }) => (active ? "yes" : <span className="warn">no</span>),
+    render: ({ active }) => (active ? "yes" : <span className="warn">no</span>),
   },
 ];
 
 export function Comparison({ listings, provenance, spreadPercent }: ComparisonProps) {
-  const standing = standingOf(listings);
+  const stats = priceStatsOf(listings);
   return (
     <section className="card" aria-labelledby="sources">
       <div className="card-head">
         <h2 id="sources">Sources side by side</h2>
         <p className="faint small">
-          <span className="taken" aria-hidden="true" /> marks the values that the merged record uses
+          <span className="used-mark" aria-hidden="true" /> marks the values that the merged record
+          uses
         </p>
       </div>
-      <Strip listings={listings} standing={standing} spreadPercent={spreadPercent} />
+      <PriceRange listings={listings} stats={stats} spreadPercent={spreadPercent} />
       <div className="scroll" tabIndex={0} role="region" aria-label="Table of the sources">
         <table className="grid compare">
           <thead>
@@ -93,13 +98,13 @@ export function Comparison({ listings, provenance, spreadPercent }: ComparisonPr
             </tr>
           </thead>
           <tbody>
-            {LINES.map(({ label, field, tell }) => (
+            {LINES.map(({ label, field, render }) => (
               <tr key={label}>
                 <th scope="row">{label}</th>
                 {listings.map((listing) => (
                   <td key={listing.id} className="number">
                     {field !== undefined && isUsed(provenance, field, listing) && <UsedMark />}
-                    {tell(listing, standing)}
+                    {render(listing, stats)}
                   </td>
                 ))}
               </tr>
@@ -119,17 +124,17 @@ function isUsed(provenance: Provenance, field: string, { source, externalId }: L
 
 function UsedMark() {
   return (
-    <span className="taken" title="Used by the merged record">
-      <span className="unseen">used: </span>
+    <span className="used-mark" title="Used by the merged record">
+      <span className="visually-hidden">used: </span>
     </span>
   );
 }
 
-function FromMedian({ listing, standing }: { listing: Listing; standing: Standing }) {
-  if (listing.priceUsd === null || standing.median === null) return <Nothing />;
-  if (!standing.fresh.has(listing.id)) return <span className="faint">stale, not counted</span>;
+function FromMedian({ listing, stats }: { listing: Listing; stats: PriceStats }) {
+  if (listing.priceUsd === null || stats.median === null) return <Nothing />;
+  if (!stats.fresh.has(listing.id)) return <span className="faint">stale, not counted</span>;
   return (
-    <span className="faint">{percent(distance(Number(listing.priceUsd), standing.median), 3)}</span>
+    <span className="faint">{percent(distance(Number(listing.priceUsd), stats.median), 3)}</span>
   );
 }
 
@@ -141,17 +146,17 @@ function Units({ value }: { value: string | null }) {
   return value === null ? <Nothing /> : <span title={exact(value)}>{compact(value)}</span>;
 }
 
-/** The fresh prices on one line, from the lowest to the highest. */
-function Strip({
+/** The fresh prices on a line from the lowest to the highest. */
+function PriceRange({
   listings,
-  standing,
+  stats,
   spreadPercent,
 }: {
   listings: readonly Listing[];
-  standing: Standing;
+  stats: PriceStats;
   spreadPercent: number | null;
 }) {
-  const { fresh, low, high } = standing;
+  const { fresh, low, high } = stats;
   const counted = listings.filter(({ id }) => fresh.has(id));
   if (counted.length < 2) {
     return (

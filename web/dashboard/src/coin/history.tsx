@@ -1,4 +1,4 @@
-// The prices of a coin over time: a chart, or the same as a table.
+// The price history of a coin as a chart or a table.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useStore } from "../api/store";
 import { priceText, whole } from "../format/number";
@@ -20,17 +20,18 @@ const VIEWS: [View, string][] = [
   ["table", "Table"],
 ];
 
-// Where there is little past yet, a shorter interval shows more of it; until the user chooses.
+// With few candles, a shorter interval shows more, until the user selects one.
 const SHORTER: Partial<Record<Interval, Interval>> = { H1: "M15", M15: "M1" };
-const FEW = 24;
+const MIN_CANDLES = 24;
+const CHART_KEYS = "Arrow keys move, plus and minus zoom.";
 
 interface HistoryProps {
   ticker: string;
-  /** Moves whenever the coin does. */
+  /** Changes whenever the coin changes. */
   savedAt: string;
 }
 
-/** The candles of a coin, at the interval that was chosen or that shows enough of them. */
+/** The candles of a coin at the selected interval, or at one with enough candles. */
 function useFeed({ ticker, savedAt }: HistoryProps) {
   const [interval, setInterval] = useState<Interval>("H1");
   const [isChosen, setChosen] = useState(false);
@@ -38,7 +39,7 @@ function useFeed({ ticker, savedAt }: HistoryProps) {
   const state = useStore(feed.state);
   useEffect(() => void feed.refresh(), [feed, savedAt]);
   const shorter =
-    !isChosen && state.loaded && state.candles.length < FEW ? SHORTER[interval] : undefined;
+    !isChosen && state.loaded && state.candles.length < MIN_CANDLES ? SHORTER[interval] : undefined;
   if (shorter) setInterval(shorter);
   const choose = (next: Interval) => {
     setChosen(true);
@@ -70,7 +71,7 @@ export function History(props: HistoryProps) {
         {view !== "table" && <ZoomButtons handle={handle} />}
       </div>
       {state.error !== null && <Problem error={state.error} retry={() => void feed.refresh()} />}
-      <div className="chart-room">
+      <div className="chart-area">
         {view === "table" ? (
           <CandleTable candles={state.candles} />
         ) : (
@@ -129,13 +130,14 @@ function ZoomButtons({ handle }: { handle: React.RefObject<ChartHandle | null> }
   );
 }
 
-/** What the picture says, for those who do not see it. */
+/** The description of the chart for screen readers. */
 function summary(ticker: string, interval: Interval, { candles }: CandleState): string {
   const first = candles[0];
   const last = candles.at(-1);
   const name = `Prices of ${ticker}, candles of ${INTERVALS[interval].name}`;
   if (!first || !last) return `${name}: none yet`;
-  return `${name}: ${candles.length} from ${exactTime(first.start)}, last ${priceText(last.close)} dollars. Arrow keys move, plus and minus zoom.`;
+  const range = `${candles.length} from ${exactTime(first.start)}`;
+  return `${name}: ${range}, last ${priceText(last.close)} dollars. ${CHART_KEYS}`;
 }
 
 const TABLE_ROWS = 200;

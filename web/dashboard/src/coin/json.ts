@@ -1,10 +1,10 @@
-// JSON laid out for reading with every literal as it was sent: JSON.parse would turn 4.780002844000000000001e-18 and 1.0
-// into other numbers.
+// Formats JSON and keeps the text of every literal. JSON.parse would change numbers such as
+// 4.780002844000000000001e-18 and 1.0.
 
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 const INDENT = "  ";
 
-/** The text of one JSON value over several lines; the text must be JSON. */
+/** Return valid JSON formatted on several lines. */
 export function layOut(text: string): string {
   const tokens = text.match(TOKENS) ?? [];
   let depth = 0;
@@ -35,7 +35,7 @@ function isClosing(token: string | undefined): boolean {
   return token === "}" || token === "]";
 }
 
-/** The text of the value that stands under the last of `names`, each within the one before; undefined where there is none. */
+/** The text of the value at a path of names; undefined if there is none. */
 export function valueAt(text: string, names: readonly string[]): string | undefined {
   const tokens = [...text.matchAll(TOKENS)];
   let depth = 0;

@@ -1,4 +1,4 @@
-// One coin: its price over time, what each source says of it, who else trades under its ticker, and the raw payloads.
+// The page of a coin: price history, values of each source, rivals for its ticker, raw payloads.
 import { useEffect, useRef } from "react";
 import { useQuery } from "../api/query";
 import { Link, paths } from "../navigation/router";
@@ -17,7 +17,7 @@ import { History } from "./history";
 import { Payloads } from "./payloads";
 import { Rivals } from "./rivals";
 
-// Several commits may change a coin within a moment.
+// Several commits may change a coin in a short time.
 const SETTLE_MS = 500;
 const WIDE_SPREAD = 3;
 
@@ -42,7 +42,7 @@ export default function CoinPage({ ticker }: { ticker: string }) {
           <CoinHead coin={shown} rivals={detail?.rivals.length ?? 0} />
           <History ticker={ticker} savedAt={shown.ingestedAt} />
           {detail ? (
-            <Sides detail={detail} spreadPercent={shown.priceSpreadPercent} />
+            <SourceDetails detail={detail} spreadPercent={shown.priceSpreadPercent} />
           ) : (
             <Waiting rows={5} />
           )}
@@ -60,7 +60,7 @@ export default function CoinPage({ ticker }: { ticker: string }) {
   );
 }
 
-/** The listings stand behind the coin: read them again when it has moved on. */
+/** Read the listings again when the coin has changed. */
 function useReloadOnChange(
   live: string | undefined,
   read: string | undefined,
@@ -77,14 +77,20 @@ function useReloadOnChange(
   }, [live, read, reload]);
 }
 
-/** To the table as it was left, with its search and its place, where one came from there. */
+/** Go back to the table with its search and scroll position, if the user came from there. */
 function goBack(event: React.MouseEvent): void {
   if (!(history.state as { fromTable?: boolean } | null)?.fromTable) return;
   event.preventDefault();
   history.back();
 }
 
-function Sides({ detail, spreadPercent }: { detail: Detail; spreadPercent: number | null }) {
+function SourceDetails({
+  detail,
+  spreadPercent,
+}: {
+  detail: Detail;
+  spreadPercent: number | null;
+}) {
   return (
     <>
       <Comparison

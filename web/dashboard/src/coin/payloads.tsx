@@ -1,4 +1,4 @@
-// What a source sent, to the digit.
+// The raw payload of a listing, with every digit as sent.
 import { useEffect, useState } from "react";
 import { read, requestText } from "../api/request";
 import { bytes } from "../format/number";

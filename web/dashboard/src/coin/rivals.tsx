@@ -26,25 +26,25 @@ export function Rivals({ ticker, rivals }: { ticker: string; rivals: readonly Li
 interface Column {
   label: string;
   isNumber?: boolean;
-  tell: (rival: Listing) => ReactNode;
+  render: (rival: Listing) => ReactNode;
 }
 
 const COLUMNS: Column[] = [
-  { label: "Source", tell: ({ source }) => source },
-  { label: "Provider id", tell: ({ externalId }) => <code>{externalId}</code> },
-  { label: "Price", isNumber: true, tell: ({ priceUsd }) => <Price value={priceUsd} /> },
+  { label: "Source", render: ({ source }) => source },
+  { label: "Provider id", render: ({ externalId }) => <code>{externalId}</code> },
+  { label: "Price", isNumber: true, render: ({ priceUsd }) => <Price value={priceUsd} /> },
   {
     label: "24h",
     isNumber: true,
-    tell: ({ percentChange24h }) => <Change value={percentChange24h} />,
+    render: ({ percentChange24h }) => <Change value={percentChange24h} />,
   },
   {
     label: "Market cap",
     isNumber: true,
-    tell: ({ marketCapUsd }) => <Money value={marketCapUsd} />,
+    render: ({ marketCapUsd }) => <Money value={marketCapUsd} />,
   },
-  { label: "Rank", isNumber: true, tell: ({ rank }) => rank ?? <Nothing /> },
-  { label: "Observed", isNumber: true, tell: ({ observedAt }) => <Ago instant={observedAt} /> },
+  { label: "Rank", isNumber: true, render: ({ rank }) => rank ?? <Nothing /> },
+  { label: "Observed", isNumber: true, render: ({ observedAt }) => <Ago instant={observedAt} /> },
 ];
 
 function RivalTable({ rivals }: { rivals: readonly Listing[] }) {
@@ -65,9 +65,9 @@ function RivalTable({ rivals }: { rivals: readonly Listing[] }) {
           {rivals.map((rival) => (
             <tr key={rival.id}>
               <th scope="row">{rival.name ?? <Nothing />}</th>
-              {COLUMNS.map(({ label, isNumber, tell }) => (
+              {COLUMNS.map(({ label, isNumber, render }) => (
                 <td key={label} className={isNumber ? "number" : ""}>
-                  {tell(rival)}
+                  {render(rival)}
                 </td>
               ))}
             </tr>

@@ -1,4 +1,4 @@
-// One listing of coins, in the order of one filter and one sort key, read page by page.
+// A list of coins with one filter and one order, read page by page.
 import { request } from "../api/request";
 import { Store } from "../api/store";
 import { type CoinFilter, CoinCount, type CoinOrder, CoinPage } from "./documents";
@@ -6,14 +6,14 @@ import { coinStore } from "./store";
 
 export interface ListState {
   tickers: readonly string[];
-  /** How many there are on all pages; null until it is known. */
+  /** The number of coins on all pages; null until it is known. */
   total: number | null;
   hasMore: boolean;
   loading: boolean;
   error: unknown;
 }
 
-// The first page is what a person waits for; the others are read before they are reached.
+// The user waits for the first page, so it is short. The others are read in advance.
 const FIRST_PAGE = 60;
 const NEXT_PAGE = 250;
 
@@ -36,14 +36,14 @@ export class CoinList {
     readonly order: CoinOrder,
   ) {}
 
-  /** Read the next page, unless one is on its way or there is none. */
+  /** Read the next page, unless a request is pending or there is no next page. */
   async loadMore(): Promise<void> {
     const { loading, hasMore } = this.state.get();
     if (loading || !hasMore) return;
     await this.#read(this.#cursor, this.#cursor === null ? FIRST_PAGE : NEXT_PAGE);
   }
 
-  /** Read again from the front, in the order that holds now; what is shown stays until the answer is there. */
+  /** Read again from the first page, in the current order; the rows stay until the response. */
   async reload(): Promise<void> {
     this.#aborter.abort();
     this.#aborter = new AbortController();
@@ -74,7 +74,7 @@ export class CoinList {
       );
       coinStore.put(coins.nodes);
       if (after === null) this.#known.clear();
-      // A coin that moved between two pages can stand on both.
+      // A coin that moved between two requests can be on both pages.
       const fresh = coins.nodes
         .map((coin) => coin.ticker)
         .filter((ticker) => !this.#known.has(ticker));

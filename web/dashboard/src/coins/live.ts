@@ -1,4 +1,4 @@
-// coinUpdates into the store, and what may have been missed read again.
+// Puts coinUpdates into the store, and reads missed updates again.
 import { serverNow } from "../api/clock";
 import type { ResultOf, VariablesOf } from "../api/graphql";
 import { request } from "../api/request";
@@ -7,26 +7,26 @@ import { Store } from "../api/store";
 import { type CoinOrder, CoinPage, CoinUpdates } from "./documents";
 import { coinStore } from "./store";
 
-/** How many updates were left out, because this page was too slow, that are still being read again; 0: none. */
-export const behind = new Store(0);
+/** The number of updates that this page was too slow for and that are being read again. */
+export const missedUpdates = new Store(0);
 
 const MAX_TICKERS = 1_000;
 const PAGE = 250;
-// A commit may become visible a little after the time that it carries.
+// A commit may become visible some seconds after its timestamp.
 const MARGIN_MS = 30_000;
 
 let completeUntil = Date.now();
 let catchingUp: Promise<void> = Promise.resolve();
 
-/** Follow all coins: every dashboard asks for the same, so the server encodes each message once for all of them. */
+/** Follow all coins. All dashboards subscribe to the same, so the server encodes messages once. */
 export function followCoins(): void {
   follow(CoinUpdates, {
     onMessage: ({ coinUpdates: { cursor, coins, lagged } }) => {
       coinStore.update(coins);
       if (lagged > 0) {
-        behind.set(behind.get() + lagged);
+        missedUpdates.set(missedUpdates.get() + lagged);
         catchUp();
-      } else if (behind.get() === 0) {
+      } else if (missedUpdates.get() === 0) {
         completeUntil = serverNow();
       }
       return cursor;
@@ -35,14 +35,14 @@ export function followCoins(): void {
   });
 }
 
-// One at a time: what lags while another is under way is read after it.
+// Runs one catch-up after the other.
 function catchUp(): void {
   catchingUp = catchingUp.then(readMissed);
 }
 
-/** Read again those of the coins known here that were saved since updates were last complete. */
+/** Read the known coins again that were saved since the updates were last complete. */
 async function readMissed(): Promise<void> {
-  const lagged = behind.get();
+  const lagged = missedUpdates.get();
   const began = serverNow();
   const gte = new Date(completeUntil - MARGIN_MS).toISOString();
   try {
@@ -51,7 +51,7 @@ async function readMissed(): Promise<void> {
       await readSince(gte, tickers.slice(start, start + MAX_TICKERS));
     }
     completeUntil = began;
-    behind.set(behind.get() - lagged);
+    missedUpdates.set(missedUpdates.get() - lagged);
   } catch {
     // Offline again: the next connection resumes or catches up.
   }

@@ -1,4 +1,4 @@
-// What the table can be sorted by: the API's fields, and how two coins stand to each other in them.
+// The orders of the table: the fields of the API, and the comparison of two coins.
 import type { Coin, CoinOrder, CoinOrderField } from "./documents";
 
 type Value = number | string | null;
@@ -18,14 +18,14 @@ const VALUES: Record<CoinOrderField, (coin: Coin) => Value> = {
   INGESTED_AT: (coin) => coin.ingestedAt,
 };
 
-/** What a first click on a column's head means: the greatest numbers, but names from A on. */
+/** The direction after the first click on a header: largest numbers first, names from A to Z. */
 export function firstDirection(field: CoinOrderField): CoinOrder["direction"] {
   return field === "TICKER" || field === "NAME" ? "ASC" : "DESC";
 }
 
 export const DEFAULT_ORDER: CoinOrder = { field: "MARKET_CAP_USD", direction: "DESC" };
 
-/** Whether live changes have put coins, listed in the order as it once was, out of it. Names and tickers do not move. */
+/** Whether live changes have put listed coins out of order. Names and tickers do not change. */
 export function isOutOfOrder(coins: Iterable<Coin | undefined>, order: CoinOrder): boolean {
   if (order.field === "TICKER" || order.field === "NAME") return false;
   const valueOf = VALUES[order.field];

@@ -1,4 +1,4 @@
-// The overview: what there is, and the table of coins.
+// The overview: statistics and the table of coins.
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { connection } from "../api/socket";
 import { useStore } from "../api/store";
@@ -14,7 +14,7 @@ import { Table } from "./table";
 import { Toolbar } from "./toolbar";
 import { viewOf } from "./view";
 
-// The list outlives the page: on the way back from a coin it is as it was.
+// The list stays in memory, so that the table is unchanged when the user comes back from a coin.
 let current: { key: string; list: CoinList } | undefined;
 
 function listFor(search: URLSearchParams): CoinList {
@@ -27,7 +27,7 @@ function listFor(search: URLSearchParams): CoinList {
   return current.list;
 }
 
-/** Ask for the first page before anything is drawn. */
+/** Request the first page before the first render. */
 export function prefetchCoins(): void {
   void listFor(new URLSearchParams(location.search)).loadMore();
 }
@@ -40,7 +40,7 @@ export function CoinsPage() {
   useEffect(() => void list.loadMore(), [list]);
   const { epoch } = useStore(connection);
   useEffect(() => {
-    // Back from a break that lost a page, or an empty one that may have filled meanwhile.
+    // After a reconnect, retry a page that failed, and reload an empty list.
     const { error, tickers, loading } = list.state.get();
     if (epoch > 1 && !loading && (error !== null || tickers.length === 0)) void list.reload();
   }, [epoch, list]);
@@ -49,7 +49,7 @@ export function CoinsPage() {
   const isFiltered = Object.keys(list.filter).length > 0;
   return (
     <div className="coins page">
-      <h1 className="unseen">Coins</h1>
+      <h1 className="visually-hidden">Coins</h1>
       <Figures />
       <Toolbar search={search} order={list.order} />
       <div className="under-toolbar">
@@ -92,7 +92,7 @@ function Count({ shown, isFiltered }: { shown: number | null; isFiltered: boolea
   );
 }
 
-/** Rows keep their places while their values move, so that nothing jumps under a finger; this puts them right. */
+/** Rows keep their positions while values change, so that none moves under the pointer. */
 function SortAgain({ list }: { list: CoinList }) {
   const moved = useSyncExternalStore(
     (listener) => coinStore.subscribeAny(listener),

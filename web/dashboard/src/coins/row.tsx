@@ -8,7 +8,7 @@ import type { Coin } from "./documents";
 import { sparkPath, sparkStore } from "./sparks";
 import { useCoin } from "./store";
 
-/** Tells the page of a coin that going back comes to the table as it was left. */
+/** The history state that lets a coin's page go back to the unchanged table. */
 const FROM_TABLE = { fromTable: true };
 const SPARK_WIDTH = 88;
 const SPARK_HEIGHT = 22;
@@ -20,12 +20,12 @@ interface RowProps {
   top: number;
 }
 
-/** One coin; it draws itself again only when its own ticker changes. */
+/** The row of a coin; it renders only when this coin changes. */
 export const Row = memo(function Row({ ticker, index, top }: RowProps) {
   const coin = useCoin(ticker);
   if (!coin) return null;
   return (
-    // The first row is the head.
+    // The header is the first row.
     <div
       className="row"
       role="row"
@@ -53,7 +53,7 @@ export const Row = memo(function Row({ ticker, index, top }: RowProps) {
   );
 });
 
-/** A function, no component: rows are drawn with every event, and React has a dozen things less to keep for each. */
+/** Not a component, because rows render with every event, and React would track 12 more each. */
 function cell(className: string, content: ReactNode) {
   return (
     <span role="cell" className={className}>
@@ -62,16 +62,16 @@ function cell(className: string, content: ReactNode) {
   );
 }
 
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** A price that glows for a moment in the colour of its move. */
+/** A price that flashes green or red when it changes. */
 function LivePrice({ value }: { value: string | null }) {
   const element = useRef<HTMLSpanElement>(null);
   const shown = useRef(value);
   useEffect(() => {
     const before = shown.current;
     shown.current = value;
-    if (before === null || value === null || before === value || calm.matches) return;
+    if (before === null || value === null || before === value || reducedMotion.matches) return;
     const wash = Number(value) > Number(before) ? "var(--up-wash)" : "var(--down-wash)";
     element.current?.animate(
       { backgroundColor: [wash, "transparent"] },
@@ -117,7 +117,7 @@ function Spread({ value }: { value: number | null }) {
   return <span className={value > WIDE_SPREAD ? "warn strong" : "faint"}>{spread(value)}</span>;
 }
 
-/** How old the observation is; in the colour of a warning once it is older than three polls. */
+/** The age of the observation; marked as stale if it is older than three polls. */
 function Age({ coin }: { coin: Coin }) {
   const { sources } = useOverview();
   const limit = staleAfter(sources, coin.source);
@@ -125,7 +125,7 @@ function Age({ coin }: { coin: Coin }) {
   return (
     <span className={stale ? "warn" : "faint"}>
       <Ago instant={coin.createdAt} />
-      {stale && <span className="unseen">, stale</span>}
+      {stale && <span className="visually-hidden">, stale</span>}
     </span>
   );
 }

@@ -1,26 +1,26 @@
-// The small curve of each coin: its last day, or its last hour while there is less history. Asked for only for rows
-// that are looked at, a batch of them at a time.
+// The sparkline of each coin: the last day, or the last hour if there is less history. Visible rows
+// request theirs in batches.
 import { serverNow } from "../api/clock";
 import { type ResultOf } from "../api/graphql";
 import { request } from "../api/request";
 import { Sparklines } from "./documents";
 
 export interface Spark {
-  /** How much time its width is, in milliseconds. */
+  /** The time that its width covers, in milliseconds. */
   span: number;
-  /** When and how much, oldest first. */
+  /** Times and prices, oldest first. */
   points: readonly (readonly [at: number, price: number])[];
 }
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const BATCH = 50;
-const GATHER_MS = 60;
+const BATCH_DELAY_MS = 60;
 const FRESH_MS = 5 * 60_000;
-// A past that is filled just now (a backfill, a demo that has just started) shows this soon.
+// Reload a short sparkline this often: a backfill or a new demo may be adding history.
 const GROWING_MS = 15_000;
-// Fewer hours than this make no curve.
-const FEWEST_HOURS = 6;
+// With fewer hours than this the sparkline shows the last hour.
+const MIN_HOURS = 6;
 
 type Series = ResultOf<typeof Sparklines>["coins"]["nodes"][number]["day"];
 
@@ -35,7 +35,7 @@ export class SparkStore {
     return this.#sparks.get(ticker);
   }
 
-  /** Follow the curve of a row that is looked at; it is asked for unless it is known and fresh. */
+  /** Follow the sparkline of a visible row; it is requested unless a fresh one is known. */
   subscribe(ticker: string, listener: () => void): () => void {
     this.#listeners.set(ticker, listener);
     this.#requestUnlessRecent(ticker, FRESH_MS);
@@ -45,7 +45,7 @@ export class SparkStore {
     };
   }
 
-  /** Go on with a curve that is shown. */
+  /** Append a price to a known sparkline. */
   extend(ticker: string, at: number, price: number): void {
     const spark = this.#sparks.get(ticker);
     const last = spark?.points.at(-1);
@@ -67,7 +67,7 @@ export class SparkStore {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setTimeout(() => void this.#request(), GATHER_MS);
+    setTimeout(() => void this.#request(), BATCH_DELAY_MS);
   }
 
   async #request(): Promise<void> {
@@ -85,9 +85,9 @@ export class SparkStore {
     ];
     try {
       const { coins } = await request(Sparklines, { tickers, first: tickers.length, day, hour });
-      for (const coin of coins.nodes) this.#set(coin.ticker, choose(coin.day, coin.hour));
+      for (const coin of coins.nodes) this.#set(coin.ticker, selectSeries(coin.day, coin.hour));
     } catch {
-      // A row works without its curve. The next look at it requests the curve again.
+      // A row works without a sparkline. It is requested again when the row is next visible.
       for (const ticker of tickers) this.#requestedAt.delete(ticker);
     }
   }
@@ -98,8 +98,8 @@ export class SparkStore {
   }
 }
 
-function choose(day: Series, hour: Series): Spark {
-  const isLong = day.length >= FEWEST_HOURS;
+function selectSeries(day: Series, hour: Series): Spark {
+  const isLong = day.length >= MIN_HOURS;
   const points = (isLong ? day : hour).map(
     ({ start, close }) => [Date.parse(start), Number(close)] as const,
   );
@@ -108,7 +108,7 @@ function choose(day: Series, hour: Series): Spark {
 
 export const sparkStore = new SparkStore();
 
-/** A curve as an SVG path over the time that it has, from edge to edge; null where a line cannot be drawn. */
+/** The SVG path of a sparkline over the whole width; null with fewer than two points. */
 export function sparkPath({ points }: Spark, width: number, height: number): string | null {
   const first = points[0];
   const last = points.at(-1);

@@ -1,5 +1,5 @@
-// Every coin that the page knows, by ticker. A row follows its own ticker only, so an update of five hundred coins draws
-// the few rows that can be seen, once.
+// All known coins by ticker. A row follows only its own ticker, so an update of five hundred coins
+// renders the visible rows only.
 import { useCallback, useSyncExternalStore } from "react";
 import type { Coin } from "./documents";
 
@@ -12,7 +12,7 @@ export class CoinStore {
   #waiting = new Map<string, Coin>();
   #scheduled = false;
 
-  /** `schedule` says when what has come in is shown: once a frame. */
+  /** `schedule` delays the updates to the next frame. */
   constructor(private readonly schedule: (flush: () => void) => void) {}
 
   get(ticker: string): Coin | undefined {
@@ -33,18 +33,18 @@ export class CoinStore {
     };
   }
 
-  /** Call `listener` once for each flush in which anything changed. */
+  /** Call `listener` once for each flush with changes. */
   subscribeAny(listener: Listener): () => void {
     this.#anyListeners.add(listener);
     return () => this.#anyListeners.delete(listener);
   }
 
-  /** Take in coins that were asked for, at once. */
+  /** Store requested coins immediately. */
   put(coins: readonly Coin[]): void {
-    this.#apply(coins.filter((coin) => this.#isNews(coin)));
+    this.#apply(coins.filter((coin) => this.#isNewer(coin)));
   }
 
-  /** Take in coins that changed: those that the page knows, with the next frame. */
+  /** Store changed coins with the next frame, but only known ones. */
   update(coins: readonly Coin[]): void {
     for (const coin of coins) {
       if (this.#coins.has(coin.ticker)) this.#waiting.set(coin.ticker, coin);
@@ -59,8 +59,8 @@ export class CoinStore {
     });
   }
 
-  // An answer may have been written before, and come after, a newer message.
-  #isNews(coin: Coin): boolean {
+  // A response may arrive after a newer message.
+  #isNewer(coin: Coin): boolean {
     const known = this.#coins.get(coin.ticker);
     return !known || coin.ingestedAt >= known.ingestedAt;
   }
@@ -76,12 +76,12 @@ export class CoinStore {
 }
 
 export const coinStore = new CoinStore((flush) => {
-  // A hidden tab has no frames, but its title and its state must not grow old either.
+  // A hidden tab has no frames, but its title and state must stay current.
   if (document.visibilityState === "hidden") setTimeout(flush, 1_000);
   else requestAnimationFrame(flush);
 });
 
-/** The coin of a ticker, followed; undefined until the page knows it. */
+/** Follow the coin of a ticker; undefined until it is known. */
 export function useCoin(ticker: string): Coin | undefined {
   const subscribe = useCallback(
     (listener: () => void) => coinStore.subscribe(ticker, listener),

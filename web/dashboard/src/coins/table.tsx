@@ -1,4 +1,4 @@
-// The table: only the rows that can be seen are in the page, and the next pages come before their end is reached.
+// The table. Only visible rows are in the document, and the next page is read in advance.
 import { useVirtualizer } from "@tanstack/react-virtual";
 import {
   type KeyboardEvent,
@@ -42,13 +42,13 @@ const COLUMNS: Column[] = [
   { name: "saved", label: "Saved", sort: "INGESTED_AT", number: true },
 ];
 
-// As in the stylesheet: a phone shows a coin in two lines.
+// The same as in the stylesheet: a phone shows a coin in two lines.
 const NARROW = matchMedia("(max-width: 720px)");
 const ROW_PX = 40;
 const NARROW_ROW_PX = 56;
 
-// Read on when fewer rows than this are left below.
-const AHEAD = 120;
+// Read the next page when fewer rows than this are left below.
+const PREFETCH_ROWS = 120;
 
 function onNarrow(listener: () => void): () => void {
   NARROW.addEventListener("change", listener);
@@ -60,14 +60,14 @@ interface TableProps {
   state: ListState;
 }
 
-/** Which rows can be seen, for a table that scrolls within an element. */
+/** The visible rows of a table that scrolls inside an element. */
 function useRows(
   scroller: React.RefObject<HTMLDivElement | null>,
   list: CoinList,
   tickers: readonly string[],
 ) {
   const rowHeight = useSyncExternalStore(onNarrow, () => (NARROW.matches ? NARROW_ROW_PX : ROW_PX));
-  // eslint-disable-next-line react-hooks/incompatible-library -- the build does not run React Compiler
+  // eslint-disable-next-line react-hooks/incompatible-library -- React Compiler is not used
   const virtualizer = useVirtualizer({
     count: tickers.length,
     getScrollElement: () => scroller.current,
@@ -91,7 +91,8 @@ export function Table({ list, state }: TableProps) {
   const items = virtualizer.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
-    if (hasMore && !loading && !error && last > tickers.length - AHEAD) void list.loadMore();
+    if (hasMore && !loading && !error && last > tickers.length - PREFETCH_ROWS)
+      void list.loadMore();
   }, [list, hasMore, loading, error, last, tickers.length]);
 
   const focusRow = (index: number) => {
@@ -172,7 +173,7 @@ function Head({ order }: { order: CoinOrder }) {
 
 const PAGE_ROWS = 15;
 
-/** Arrows, Page Up and Down, Home and End go from row to row; Enter is the link's own. */
+/** Arrows, Page Up and Down, Home and End move between rows; Enter opens the link. */
 function moveFocus(event: KeyboardEvent, count: number, focusRow: (index: number) => void): void {
   const at = (event.target as HTMLElement).dataset.index;
   if (at === undefined) return;

@@ -1,4 +1,4 @@
-// Search and filters; what is chosen stands in the address.
+// Search and filters; the address stores the selection.
 import { useEffect, useRef, useState } from "react";
 import { replaceSearch } from "../navigation/router";
 import { useOverview } from "../overview/store";
@@ -122,7 +122,7 @@ function Toggle({
   );
 }
 
-/** What the heads of columns are on a wide screen. */
+/** The sort selection of a narrow screen, which has no column headers. */
 function SortChoice({ order }: { order: CoinOrder }) {
   const directions = order.direction === "ASC" ? "↑" : "↓";
   return (

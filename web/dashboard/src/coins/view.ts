@@ -1,8 +1,8 @@
-// What the overview shows, as the words of its address: a view can be linked to and comes back with the back button.
+// The state of the overview in the address, for links and the back button.
 import type { CoinFilter, CoinOrder, CoinOrderField } from "./documents";
 import { DEFAULT_ORDER, firstDirection } from "./order";
 
-/** The least market caps that one can choose, in dollars. */
+/** The minimum market caps that the user can select, in dollars. */
 export const CAPS = {
   "1M": "1000000",
   "10M": "10000000",
@@ -11,7 +11,7 @@ export const CAPS = {
   "10B": "10000000000",
 };
 
-/** The columns, in the API's words and in those of the page. */
+/** The labels of the columns, by the field of the API. */
 export const SORTS: Record<CoinOrderField, string> = {
   MARKET_CAP_USD: "Market cap",
   VOLUME_24H_USD: "Volume 24h",
@@ -56,8 +56,8 @@ function orderOf(search: URLSearchParams): CoinOrder {
   };
 }
 
-/** What a click on a column's head changes. */
+/** The search parameters after a click on a column's header. */
 export function sortedBy(order: CoinOrder, field: CoinOrderField): Record<string, string | null> {
-  const turned = order.direction === "ASC" ? "DESC" : "ASC";
-  return { sort: field, dir: order.field === field ? turned : firstDirection(field) };
+  const reversed = order.direction === "ASC" ? "DESC" : "ASC";
+  return { sort: field, dir: order.field === field ? reversed : firstDirection(field) };
 }

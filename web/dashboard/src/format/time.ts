@@ -1,11 +1,11 @@
-// Times for people: how long ago, how long, and when exactly.
+// Formats times: ages, durations and instants.
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** A stretch of milliseconds in its one largest unit: "12 s", "3 min", "5 h", "2 d". */
+/** A number of milliseconds in the largest unit: "12 s", "3 min", "5 h", "2 d". */
 export function span(milliseconds: number): string {
   const length = Math.max(0, milliseconds);
   if (length < MINUTE) return `${Math.floor(length / SECOND)} s`;
@@ -14,7 +14,7 @@ export function span(milliseconds: number): string {
   return `${Math.floor(length / DAY)} d`;
 }
 
-/** "now", "12 s ago", "3 min ago"; a time to come is "in 12 s". */
+/** "now", "12 s ago", "3 min ago"; a future time is "in 12 s". */
 export function ago(instant: number, now: number): string {
   if (instant > now + SECOND) return `in ${span(instant - now)}`;
   return now - instant < SECOND ? "now" : `${span(now - instant)} ago`;
@@ -25,9 +25,10 @@ export function duration(milliseconds: number): string {
   if (milliseconds < SECOND) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < MINUTE)
     return `${(milliseconds / SECOND).toFixed(milliseconds < 10 * SECOND ? 2 : 1)} s`;
+  const minutes = Math.floor(milliseconds / MINUTE);
   if (milliseconds < HOUR)
-    return `${Math.floor(milliseconds / MINUTE)} min ${Math.floor((milliseconds % MINUTE) / SECOND)} s`;
-  return `${Math.floor(milliseconds / HOUR)} h ${Math.floor((milliseconds % HOUR) / MINUTE)} min`;
+    return `${minutes} min ${Math.floor((milliseconds % MINUTE) / SECOND)} s`;
+  return `${Math.floor(milliseconds / HOUR)} h ${minutes % 60} min`;
 }
 
 /** A configured period: "10 s", "5 min", "1 h 30 min". */

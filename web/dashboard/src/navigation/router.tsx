@@ -1,4 +1,4 @@
-// Addresses: which page they name, and links that change it without a load.
+// The router: the page of an address, and links without a page load.
 import { type AnchorHTMLAttributes, type MouseEvent, useSyncExternalStore } from "react";
 import { isOutdated } from "../api/build";
 import { ROOT } from "../api/root";
@@ -21,7 +21,7 @@ export const paths = {
   sources: `${BASE}/sources`,
 };
 
-/** The page that a path names; `root` itself is the overview, too. */
+/** The page of a path; `root` is the overview, too. */
 export function pageOf(path: string, root = ROOT): Page {
   if (path !== root && !path.startsWith(`${root}/`)) return { name: "missing" };
   let parts: string[];
@@ -30,13 +30,13 @@ export function pageOf(path: string, root = ROOT): Page {
   } catch {
     return { name: "missing" };
   }
-  const [base, room, id, ...rest] = parts;
+  const [base, section, id, ...rest] = parts;
   if (base === undefined) return { name: "coins" };
   if (base !== "dashboard" || rest.length > 0) return { name: "missing" };
-  if (room === undefined || (room === "coins" && id === undefined)) return { name: "coins" };
-  if (room === "coins" && id !== undefined) return { name: "coin", ticker: id.toUpperCase() };
-  if (room === "runs") return id === undefined ? { name: "runs" } : { name: "run", id };
-  if (room === "sources" && id === undefined) return { name: "sources" };
+  if (section === undefined || (section === "coins" && id === undefined)) return { name: "coins" };
+  if (section === "coins" && id !== undefined) return { name: "coin", ticker: id.toUpperCase() };
+  if (section === "runs") return id === undefined ? { name: "runs" } : { name: "run", id };
+  if (section === "sources" && id === undefined) return { name: "sources" };
   return { name: "missing" };
 }
 
@@ -51,23 +51,23 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-function moved(): void {
+function notifyListeners(): void {
   for (const listener of [...listeners]) listener();
 }
 
-/** Go to an address of this page's own; `state` is what is remembered of how one came there. */
+/** Go to another page of the dashboard; `state` becomes the history state. */
 export function navigate(to: string, state: object | null = null): void {
-  // The load that a new version needs is here, where a page would begin from its top anyway.
+  // If there is a new version, load it now, because the next page starts from its top anyway.
   if (isOutdated.get()) {
     location.assign(to);
     return;
   }
   history.pushState(state, "", to);
   window.scrollTo(0, 0);
-  moved();
+  notifyListeners();
 }
 
-/** Change what stands after the "?"; null or "" takes a word away. Going back does not pass through each change. */
+/** Change search parameters; null or "" removes one. It adds no entry to the history. */
 export function replaceSearch(changes: Record<string, string | null>): void {
   const search = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
@@ -80,14 +80,14 @@ export function replaceSearch(changes: Record<string, string | null>): void {
     "",
     text ? `${location.pathname}?${text}` : location.pathname,
   );
-  moved();
+  notifyListeners();
 }
 
 export function usePath(): string {
   return useSyncExternalStore(subscribe, () => location.pathname);
 }
 
-/** The words after the "?". */
+/** The search parameters. */
 export function useSearch(): URLSearchParams {
   return new URLSearchParams(useSyncExternalStore(subscribe, () => location.search));
 }
@@ -97,7 +97,7 @@ type LinkProps = AnchorHTMLAttributes<HTMLAnchorElement> & { href: string; state
 export function Link({ onClick, state, ...props }: LinkProps) {
   const follow = (event: MouseEvent<HTMLAnchorElement>) => {
     onClick?.(event);
-    // A new tab, a download, a right button: the browser's business.
+    // The browser handles new tabs, downloads and other buttons.
     if (
       event.defaultPrevented ||
       event.button !== 0 ||

@@ -1,13 +1,17 @@
-// Why a source is not healthy, in words.
+// Describes why a source is not healthy.
 import type { Source } from "./documents";
 
-/** A phrase, or null for a source that is healthy or was never polled. */
-export function trouble({ health, consecutiveFailures, lastRun }: Source): string | null {
+/** The reason as a phrase; null if the source is healthy or was never polled. */
+export function healthProblem({ health, consecutiveFailures, lastRun }: Source): string | null {
   if (health === "OK" || health === "UNKNOWN") return null;
   if (consecutiveFailures > 0) {
-    return `${consecutiveFailures} ${consecutiveFailures === 1 ? "failure" : "consecutive failures"}${lastRun?.message ? ` (${lastRun.message.replace(/\.$/, "")})` : ""}`;
+    const noun = consecutiveFailures === 1 ? "failure" : "consecutive failures";
+    const reason = lastRun?.message ? ` (${lastRun.message.replace(/\.$/, "")})` : "";
+    return `${consecutiveFailures} ${noun}${reason}`;
   }
-  if (lastRun?.status === "PARTIAL")
-    return `${lastRun.failed} ${lastRun.failed === 1 ? "record" : "records"} of the last run could not be read`;
+  if (lastRun?.status === "PARTIAL") {
+    const noun = lastRun.failed === 1 ? "record" : "records";
+    return `${lastRun.failed} ${noun} of the last run could not be read`;
+  }
   return "no run has finished within three polls";
 }

@@ -1,4 +1,4 @@
-// The sources and the figures of the whole service, kept fresh for every page.
+// The sources and statistics of the service, refreshed for all pages.
 import { request } from "../api/request";
 import { connection } from "../api/socket";
 import { Store, useStore } from "../api/store";
@@ -12,9 +12,9 @@ export interface OverviewState {
 
 export const overview = new Store<OverviewState>({ sources: null, stats: null, error: null });
 
-// Health also changes by time alone, when a poll is overdue.
+// Health also changes without an event, when a poll is overdue.
 const EVERY_MS = 15_000;
-// Runs of several sources end together.
+// Runs of several sources may end together.
 const SETTLE_MS = 300;
 
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,7 +29,7 @@ async function refresh(): Promise<void> {
   scheduleOverview(EVERY_MS);
 }
 
-/** Read them again soon: something has happened that changes them. */
+/** Refresh the overview soon, after an event that changes it. */
 export function scheduleOverview(milliseconds = SETTLE_MS): void {
   clearTimeout(timer);
   timer = setTimeout(() => void refresh(), milliseconds);
@@ -44,7 +44,7 @@ export function followOverview(): void {
   });
 }
 
-/** How long after its observation a source's value is stale, in milliseconds: three polls. */
+/** The age at which a source's value is stale, in milliseconds: three polls. */
 export function staleAfter(sources: readonly Source[] | null, name: string): number {
   const source = sources?.find((one) => one.name === name);
   return source ? source.pollSeconds * 3_000 : Number.POSITIVE_INFINITY;

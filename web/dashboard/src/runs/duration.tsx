@@ -2,7 +2,7 @@ import { duration } from "../format/time";
 import { useNow } from "../ui/now";
 import type { Run } from "./documents";
 
-/** How long a run took; while it is under way, the whole seconds so far. */
+/** The duration of a run; the whole seconds so far while it runs. */
 export function RunDuration({ run }: { run: Run }) {
   const start = Date.parse(run.startedAt);
   const elapsed = useNow((now) =>

@@ -1,4 +1,4 @@
-// Runs, newest first, of one filter: read page by page, and those that begin put in front.
+// A list of runs with one filter, newest first: read page by page, and new runs are prepended.
 import { request } from "../api/request";
 import { Store } from "../api/store";
 import { type Run, type RunFilter, RunPage, type RunStatus } from "./documents";
@@ -12,8 +12,8 @@ export interface RunListState {
 }
 
 const PAGE = 40;
-// A page that is left open for days must not grow without end.
-const MOST = 1_000;
+// Limits the list of a page that stays open for days.
+const MAX_RUNS = 1_000;
 
 export class RunList {
   readonly state = new Store<RunListState>({ ids: [], hasMore: true, loading: false, error: null });
@@ -34,13 +34,13 @@ export class RunList {
     await this.#read(null);
   }
 
-  /** A run has begun, or has come to be one that this list shows. */
+  /** Prepend a run that is new or that matches the filter now. */
   take(run: Run): void {
     if (this.source !== null && run.source !== this.source) return;
     if (this.status !== null && run.status !== this.status) return;
     if (this.withNotes && run.noteCount === 0) return;
     const { ids } = this.state.get();
-    if (!ids.includes(run.id)) this.state.patch({ ids: [run.id, ...ids].slice(0, MOST) });
+    if (!ids.includes(run.id)) this.state.patch({ ids: [run.id, ...ids].slice(0, MAX_RUNS) });
   }
 
   async #read(after: string | null): Promise<void> {

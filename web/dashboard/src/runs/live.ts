@@ -1,4 +1,4 @@
-// runUpdates into the store and the list.
+// Puts runUpdates into the store and the list.
 import { request } from "../api/request";
 import { follow } from "../api/socket";
 import { Store } from "../api/store";
@@ -6,10 +6,10 @@ import { scheduleOverview } from "../overview/store";
 import { type Run, RunPage, RunUpdates } from "./documents";
 import { runStore } from "./store";
 
-/** The run of the newest message; lists put it in front. */
+/** The run of the newest message; lists prepend it. */
 export const latest = new Store<Run | null>(null);
 
-/** How often the stream was broken off with something lost: lists load again when it changes. */
+/** The number of interruptions with lost messages. Lists reload when it changes. */
 export const runGaps = new Store(0);
 
 const NEWEST = 20;

@@ -1,4 +1,4 @@
-// What runs notesOf: how much beside a status, and each note with its text.
+// The notes of runs: a badge with their number, and the list of their texts.
 import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import type { RunNote } from "../overview/documents";
@@ -8,18 +8,18 @@ export function notesLabel(count: number): string {
   return `${whole(count)} ${count === 1 ? "note" : "notes"}`;
 }
 
-/** Beside a run's status: how many notes it has, and the way to them; nothing where it has none. */
+/** The number of notes as a link to the run; nothing for a run without notes. */
 export function NoteBadge({ run: { id, noteCount } }: { run: { id: string; noteCount: number } }) {
   if (noteCount === 0) return null;
   return (
     <Link className="badge caution" href={paths.run(id)}>
       {notesLabel(noteCount)}
-      <span className="unseen"> of {id.replace("_", " ")}</span>
+      <span className="visually-hidden"> of {id.replace("_", " ")}</span>
     </Link>
   );
 }
 
-/** Each note, and how often it was notesOf where that is more than once. */
+/** The notes, with a count if a note occurred more than once. */
 export function NoteList({ notes }: { notes: readonly RunNote[] }) {
   return (
     <ul className="run-notes">

@@ -1,4 +1,4 @@
-// One line a source: what it does now.
+// The current state of each source, one line each.
 import { useSyncExternalStore } from "react";
 import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
@@ -51,7 +51,7 @@ function SourceNow({ source }: { source: Source }) {
   );
 }
 
-/** How far a run has come, as far as one can say: what the source listed so far is about what it will send. */
+/** The progress of a run, estimated by the number of listings that the source had before. */
 function Bar({ run, expected, name }: { run: Run | undefined; expected: number; name: string }) {
   const isRunning = run?.status === "RUNNING";
   const share = isRunning && expected > 0 ? Math.min(1, run.processed / expected) : 0;
@@ -77,8 +77,8 @@ function Bar({ run, expected, name }: { run: Run | undefined; expected: number; 
 function RunCounts({ run }: { run: Run }) {
   return (
     <>
-      <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link> {whole(run.processed)} read,{" "}
-      {whole(run.changed)} changed
+      <Link href={paths.run(run.id)}>{run.id.replace("_", " ")}</Link>{" "}
+      {`${whole(run.processed)} read, ${whole(run.changed)} changed`}
       {run.failed > 0 && <span className="warn">, {whole(run.failed)} rejected</span>}
       {run.noteCount > 0 && <span className="warn">, {notesLabel(run.noteCount)}</span>}
     </>

@@ -1,4 +1,4 @@
-// Runs: what goes on now, what went on, and asking for another.
+// The page of runs: current runs, past runs, and the form that requests one.
 import { useEffect, useMemo } from "react";
 import { useStore } from "../api/store";
 import { Link, paths, useSearch } from "../navigation/router";
@@ -22,7 +22,7 @@ export default function RunsPage({ id }: { id?: string }) {
   if (id !== undefined) return <RunDetail key={id} id={id} />;
   return (
     <div className="page wide">
-      <h1 className="unseen">Runs</h1>
+      <h1 className="visually-hidden">Runs</h1>
       <Now />
       <TriggerForm />
       <Runs />

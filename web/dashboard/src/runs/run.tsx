@@ -1,4 +1,4 @@
-// One run: its state, its notes and its rejected records.
+// The page of a run: its state, notes and rejected records.
 import { useCallback, useEffect, useEffectEvent, useState } from "react";
 import { useQuery } from "../api/query";
 import { request } from "../api/request";
@@ -24,7 +24,7 @@ export function RunDetail({ id }: { id: string }) {
   }, [read]);
   const run = useRun(id) ?? read;
   const noteCount = run?.noteCount ?? 0;
-  // An update of a running run has the number of its notes, not their text.
+  // An update of a run has the number of notes, but not their texts.
   const reloadNotes = useEffectEvent(() => {
     if (read && noteCount > read.noteCount) reload();
   });
@@ -112,7 +112,7 @@ function Notes({ notes, count }: { notes: readonly RunNote[]; count: number }) {
 
 const PAGE = 25;
 
-/** The pages of a run's rejected records that have been read. */
+/** The pages of rejected records that have been read. */
 interface RejectionPages {
   nodes: readonly Rejection[];
   total: number;
@@ -147,7 +147,7 @@ function useRejections(id: string, failed: number) {
     },
     [id],
   );
-  // A running run may reject more records. The list then starts again from its first page.
+  // A run may reject more records. The list then starts again from its first page.
   useEffect(() => load(null), [load, failed]);
   return { known, error, more: () => load(known), retry: () => load(null) };
 }

@@ -1,4 +1,4 @@
-// Every run that the page knows, by id; and of each source the newest.
+// All known runs by id, and the newest run of each source.
 import { useSyncExternalStore } from "react";
 import type { Run } from "./documents";
 
@@ -22,12 +22,12 @@ export class RunStore {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Take in runs as they stand; what is known to stand further already is left as it is. */
+  /** Store runs, except those of which a newer state is known. */
   put(runs: readonly Run[]): void {
     let changed = false;
     for (const run of runs) {
       const known = this.#runs.get(run.id);
-      if (known && !isFurther(run, known)) continue;
+      if (known && !isNewerState(run, known)) continue;
       changed = true;
       this.#runs.set(run.id, run);
       const newest = this.#newest.get(run.source);
@@ -38,15 +38,18 @@ export class RunStore {
   }
 }
 
-/** A run only ever goes forward: its counts grow, then it ends. An answer may be older than a message that came before it. */
-export function isFurther(run: Run, known: Run): boolean {
+/**
+ * Whether `run` is a newer state than `known`: counts grow, then the run ends. A response may be
+ * older than a message that arrived before it.
+ */
+export function isNewerState(run: Run, known: Run): boolean {
   if (known.finishedAt !== null) return run.finishedAt !== null && run.status !== known.status;
   return run.finishedAt !== null || run.pages > known.pages || run.processed > known.processed;
 }
 
 export const runStore = new RunStore();
 
-/** The run with this id, followed; undefined until the page knows it. */
+/** Follow the run with this id; undefined until it is known. */
 export function useRun(id: string): Run | undefined {
   return useSyncExternalStore(runStore.subscribe, () => runStore.get(id));
 }

@@ -1,4 +1,4 @@
-// The form that asks for a run, and what became of it.
+// The form that requests a run, and the progress of the request.
 import { type SubmitEvent, useEffect, useId, useState } from "react";
 import { useQuery } from "../api/query";
 import { useStore } from "../api/store";
@@ -83,7 +83,7 @@ function useTrigger(ask: () => Promise<void>) {
   return { submit, busy, error };
 }
 
-// Masked text, not a password: a browser would offer to keep that.
+// Masked text instead of a password field, because browsers offer to save passwords.
 function TokenField() {
   const value = useStore(token);
   const id = useId();
@@ -104,7 +104,7 @@ function TokenField() {
   );
 }
 
-/** Ask again for the source of one run. */
+/** Request another run of a source. */
 export function RunAgain({ source }: { source: string }) {
   const hasToken = useStore(token) !== "";
   const [isOpen, setOpen] = useState(false);
@@ -148,7 +148,7 @@ function Progress({ id }: { id: string }) {
   const { data, reload } = useQuery(RequestProgress, { id });
   const found = data?.node?.__typename === "EtlRequest" ? data.node : null;
   const isDone = found?.status === "DONE";
-  // Each update of a run reloads its request. Before the first run has begun, a timer does.
+  // Each update of a run reloads the request. A timer does so before the first run starts.
   useEffect(() => {
     if (isDone) return;
     const stop = runStore.subscribe(reload);

@@ -1,15 +1,18 @@
-// Asking for a run, and the token that it needs.
+// Requests a run, with the scheduler token.
 import { RefusedError, request } from "../api/request";
 import { Store } from "../api/store";
 import { TriggerEtl } from "./documents";
 
-/** The scheduler token: in this page's memory and nowhere else, gone when the page is. */
+/** The scheduler token; it is only in the memory of this page. */
 export const token = new Store("");
 
-/** The request that was made last, by its id. */
+/** The id of the last request. */
 export const lastRequest = new Store<string | null>(null);
 
-/** Ask for a run of some sources; all enabled ones for null. Throws what `request` throws; a refused token is forgotten. */
+/**
+ * Request a run of some sources, or of all enabled ones for null. Throws the errors of `request`;
+ * clears a token that was refused.
+ */
 export async function trigger(sources: string[] | null, full: boolean): Promise<void> {
   try {
     const { triggerEtl } = await request(TriggerEtl, { sources, full }, { token: token.get() });

@@ -1,12 +1,12 @@
-// The files that a source has read: their form, what each column is read as, and what their first rows become.
+// The files of a source: format, roles of the columns, and the listings of the first rows.
 import { useEffect } from "react";
 import { useQuery } from "../api/query";
 import { Problem } from "../ui/notes";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
 import { exactTime } from "../format/time";
-import { counts, type File, notesOf, SourceFiles, unread } from "./files";
+import { counts, type File, notesOf, SourceFiles, unusedColumns } from "./files";
 
-/** `stamp` changes when a run of such a source has ended. */
+/** `stamp` changes when a run of a file source ends. */
 export function FilesRead({ stamp }: { stamp: string }) {
   const { data, error, reload } = useQuery(SourceFiles, {});
   useEffect(reload, [stamp, reload]);
@@ -35,7 +35,7 @@ export function FilesRead({ stamp }: { stamp: string }) {
 
 function FileRead({ file, isOpen }: { file: File; isOpen: boolean }) {
   const notes = notesOf(file);
-  const left = unread(file);
+  const unused = unusedColumns(file);
   return (
     <details className="file" open={isOpen}>
       <summary>
@@ -47,9 +47,9 @@ function FileRead({ file, isOpen }: { file: File; isOpen: boolean }) {
       </summary>
       <p className="faint file-line">{file.form}</p>
       <Columns file={file} />
-      {left !== null && (
+      {unused !== null && (
         <p className="file-line">
-          <span className="faint">Not read:</span> {left}
+          <span className="faint">Not read:</span> {unused}
         </p>
       )}
       {notes.length > 0 && (

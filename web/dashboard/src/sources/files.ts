@@ -1,4 +1,4 @@
-// The files of a source: how each was read, as `kasparro check` shows it.
+// Queries the files of a source and how they were read, as in `kasparro check`.
 import { graphql, type ResultOf } from "../api/graphql";
 import { whole } from "../format/number";
 
@@ -41,20 +41,20 @@ export const SourceFiles = graphql(`
 
 export type File = ResultOf<typeof SourceFiles>["sources"][number]["files"][number];
 
-/** How many rows a file had and how many of them are not read. */
+/** The number of rows of a file, and of those that were rejected. */
 export function counts({ rows, rejected }: File): string {
   const all = `${whole(rows)} ${rows === 1 ? "row" : "rows"}`;
   return rejected === 0 ? all : `${all}, ${whole(rejected)} rejected`;
 }
 
-/** The columns that are not read, in one line; null where there is none. */
-export function unread({ unreadHeaders, unreadCount }: File): string | null {
+/** The columns that are not read, in one line; null if there are none. */
+export function unusedColumns({ unreadHeaders, unreadCount }: File): string | null {
   if (unreadCount === 0) return null;
   const more = unreadCount - unreadHeaders.length;
   return unreadHeaders.join(", ") + (more > 0 ? ` and ${whole(more)} more` : "");
 }
 
-/** What is notesOf of a file; the columns that are not read have a line of their own. */
+/** The notes of a file, without the one on columns that are not read. */
 export function notesOf({ notes }: File): { text: string; times: string }[] {
   return notes
     .filter(({ text }) => !text.startsWith("Columns that are not read"))

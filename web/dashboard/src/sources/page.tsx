@@ -1,4 +1,4 @@
-// The sources: the health of each, its next poll and its checkpoint.
+// The page of sources: health, next poll and checkpoint of each.
 import { Link, paths } from "../navigation/router";
 import { whole } from "../format/number";
 import { ago, duration, period } from "../format/time";
@@ -10,14 +10,14 @@ import { useNow } from "../ui/now";
 import { Ago, Nothing } from "../ui/values";
 import type { Source } from "../overview/documents";
 import { FilesRead } from "./files-read";
-import { trouble } from "../overview/health";
+import { healthProblem } from "../overview/health";
 import { scheduleOverview, useOverview } from "../overview/store";
 
 export default function SourcesPage() {
   const { sources, error } = useOverview();
   return (
     <div className="page wide">
-      <h1 className="unseen">Sources</h1>
+      <h1 className="visually-hidden">Sources</h1>
       {error !== null && <Problem error={error} retry={() => scheduleOverview(0)} />}
       {sources === null ? (
         error === null && <Waiting />
@@ -39,7 +39,7 @@ export default function SourcesPage() {
   );
 }
 
-/** What changes when a run of a source of files ends. */
+/** A key that changes when a run of a file source ends. */
 function runsOfFiles(sources: readonly Source[]): string {
   return sources
     .filter(({ kind }) => kind === "FILE")
@@ -56,7 +56,7 @@ const HEALTH = {
 
 function SourceCard({ source, priority }: { source: Source; priority: number }) {
   const { kind, label } = source.enabled ? HEALTH[source.health] : { kind: "", label: "Disabled" };
-  const problem = trouble(source);
+  const problem = healthProblem(source);
   return (
     <section className="card source" aria-labelledby={`source-${source.name}`}>
       <div className="card-head">
@@ -142,18 +142,18 @@ function LastRun({ source: { lastRun } }: { source: Source }) {
   );
 }
 
-const MOST_NOTES = 5;
+const MAX_NOTES = 5;
 
 function LastNotes({ run: { id, notes } }: { run: NonNullable<Source["lastRun"]> }) {
-  const beyond = notes.length - MOST_NOTES;
+  const hiddenCount = notes.length - MAX_NOTES;
   return (
     <>
       <h3>Notes of the last run</h3>
-      <NoteList notes={notes.slice(0, MOST_NOTES)} />
-      {beyond > 0 && (
+      <NoteList notes={notes.slice(0, MAX_NOTES)} />
+      {hiddenCount > 0 && (
         <p className="source-message">
           <Link href={paths.run(id)}>
-            {whole(beyond)} more in {id.replace("_", " ")}
+            {whole(hiddenCount)} more in {id.replace("_", " ")}
           </Link>
         </p>
       )}

@@ -1,9 +1,9 @@
-// Where a part of the page cannot be drawn: a sentence and a way on, instead of an empty page.
+// Shows an error message if a part of the page cannot be rendered.
 import { Component, type ReactNode } from "react";
 import { Empty } from "./notes";
 
 interface Props {
-  /** What is shown; when it becomes another, it is drawn again. */
+  /** The path of the page; a new path renders it again. */
   place: string;
   children: ReactNode;
 }

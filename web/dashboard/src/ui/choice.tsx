@@ -1,13 +1,13 @@
-// One of some values, or any: kept in the address.
+// A select of one value or any, stored in the address.
 import { replaceSearch } from "../navigation/router";
 
 interface ChoiceProps {
   label: string;
-  /** The word of the address. */
+  /** The search parameter. */
   name: string;
   value: string | null;
   options: readonly (readonly [value: string, label: string])[];
-  /** What it says where none is chosen. */
+  /** The label if none is selected. */
   any: string;
 }
 

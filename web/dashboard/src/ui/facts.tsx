@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-/** One line of a `dl`: what it is, and how much. */
+/** A label and its value in a `dl`. */
 export function Fact({ label, children }: { label: ReactNode; children: ReactNode }) {
   return (
     <div>

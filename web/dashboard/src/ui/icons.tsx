@@ -1,4 +1,4 @@
-// The few signs that the page uses, drawn in the colour of the text beside them.
+// The icons, in the colour of the text next to them.
 import type { ReactNode } from "react";
 
 function Icon({ children }: { children: ReactNode }) {
@@ -40,7 +40,8 @@ export const RunsIcon = () => (
 export const SourcesIcon = () => (
   <Icon>
     <ellipse cx="8" cy="3.75" rx="5.5" ry="2.25" />
-    <path d="M2.5 3.75v8.5c0 1.24 2.46 2.25 5.5 2.25s5.5-1.01 5.5-2.25v-8.5M2.5 8c0 1.24 2.46 2.25 5.5 2.25S13.5 9.24 13.5 8" />
+    <path d="M2.5 3.75v8.5c0 1.24 2.46 2.25 5.5 2.25s5.5-1.01 5.5-2.25v-8.5" />
+    <path d="M2.5 8c0 1.24 2.46 2.25 5.5 2.25S13.5 9.24 13.5 8" />
   </Icon>
 );
 export const SearchIcon = () => (
@@ -52,7 +53,8 @@ export const SearchIcon = () => (
 export const SunIcon = () => (
   <Icon>
     <circle cx="8" cy="8" r="2.75" />
-    <path d="M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1.1 1.1M11.9 11.9 13 13M3 13l1.1-1.1M11.9 4.1 13 3" />
+    <path d="M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15" />
+    <path d="M3 3l1.1 1.1M11.9 11.9 13 13M3 13l1.1-1.1M11.9 4.1 13 3" />
   </Icon>
 );
 export const MoonIcon = () => (

@@ -1,15 +1,15 @@
-// What a page says where there is nothing to show, not yet, or no longer.
+// Placeholders for errors, empty results and loading data.
 import type { ReactNode } from "react";
-import { sentence, UnreachableError } from "../api/request";
+import { errorMessage, UnreachableError } from "../api/request";
 import { AlertIcon } from "./icons";
 
-/** Something went wrong: what, and a way to try again. */
+/** An error, with a button to try again. */
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
   return (
     <div className="note problem" role="alert">
       <AlertIcon />
       <p>
-        {sentence(error)}
+        {errorMessage(error)}
         {error instanceof UnreachableError && " The values shown may be out of date."}
       </p>
       {retry && (
@@ -21,7 +21,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
   );
 }
 
-/** There is nothing, and why; `isPage` where nothing else is on the page. */
+/** An empty result and its reason; `isPage` if the page has no other content. */
 export function Empty({
   title,
   isPage,
@@ -40,11 +40,11 @@ export function Empty({
   );
 }
 
-/** Grey bars in place of what is on its way. */
+/** Grey bars while data is loading. */
 export function Waiting({ rows = 6, label = "Loading" }: { rows?: number; label?: string }) {
   return (
     <div className="waiting" role="status">
-      <span className="unseen">{label}</span>
+      <span className="visually-hidden">{label}</span>
       {Array.from({ length: rows }, (_, index) => (
         <span key={index} className="bar" />
       ))}

@@ -1,4 +1,4 @@
-// One clock for every age on the page. It ticks once a second, and not while the page is hidden.
+// One clock for all ages on the page. It ticks every second while the page is visible.
 import { useSyncExternalStore } from "react";
 import { serverNow } from "../api/clock";
 
@@ -20,7 +20,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** What `derive` makes of the server's time in milliseconds; draws again only when that changes. */
+/** A value derived from the server's time in milliseconds; renders only when it changes. */
 export function useNow<Derived extends string | number | boolean>(
   derive: (now: number) => Derived,
 ): Derived {

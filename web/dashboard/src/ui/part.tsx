@@ -1,4 +1,4 @@
-// Parts of the page whose code is loaded when they are wanted, or before, when there is nothing else to do.
+// Parts of the page whose code is loaded on demand, or in advance when the browser is idle.
 import { type ComponentType, type ReactNode, useEffect } from "react";
 import { reload } from "../api/build";
 import { connection } from "../api/socket";
@@ -7,7 +7,7 @@ import { Empty } from "./notes";
 
 export interface Part<Props> {
   (props: Props): ReactNode;
-  /** Load the code ahead; where that fails, it is loaded when it is wanted. */
+  /** Load the code in advance; after a failure it is loaded on demand. */
   prefetch: () => Promise<void>;
 }
 
@@ -17,13 +17,13 @@ interface Code<Props> {
 }
 
 interface Options {
-  /** What is shown until the code is there. */
+  /** The placeholder until the code is loaded. */
   waiting: ReactNode;
-  /** Whether nothing else is on the page. */
+  /** Whether the page has no other content. */
   isPage?: boolean;
 }
 
-/** A component that loads its code, and offers to try again where it cannot be had. */
+/** A component that loads its code, with a button to try again after a failure. */
 export function part<Props extends object>(
   load: () => Promise<{ default: ComponentType<Props> }>,
   { waiting, isPage = false }: Options,
@@ -35,15 +35,15 @@ export function part<Props extends object>(
       await fetch();
     } catch {
       code.patch({ failed: true });
-      // Some browsers remember that a script could not be loaded, until the page is loaded again.
+      // Some browsers cache the failure to load a script until the page is reloaded.
       await reload({ isForced });
     }
   };
 
-  function Shown(props: Props) {
+  function LazyPart(props: Props) {
     const { Loaded, failed } = useStore(code);
     const { epoch } = useStore(connection);
-    // At first, and whenever the connection is back.
+    // When mounted, and after each reconnect.
     useEffect(() => {
       if (!code.get().Loaded) void fetchOrReload(false);
     }, [epoch]);
@@ -51,8 +51,12 @@ export function part<Props extends object>(
     return failed ? <Missing isPage={isPage} retry={() => void fetchOrReload(true)} /> : waiting;
   }
 
-  return Object.assign(Shown, { prefetch: () => fetch().catch(() => undefined) });
+  return Object.assign(LazyPart, { prefetch: () => fetch().catch(() => undefined) });
 }
+
+const NOT_LOADED =
+  "This part of the page has not been loaded yet. " +
+  "It loads as soon as the server can be reached.";
 
 function Missing({ isPage, retry }: { isPage: boolean; retry: () => void }) {
   const isOffline = useStore(connection).phase !== "live";
@@ -65,7 +69,7 @@ function Missing({ isPage, retry }: { isPage: boolean; retry: () => void }) {
     >
       <p role="alert">
         {isOffline
-          ? "This part of the page has not been loaded yet. It loads as soon as the server can be reached."
+          ? NOT_LOADED
           : "The server responds, but it does not have this part of the page."}
       </p>
       <button type="button" onClick={retry}>

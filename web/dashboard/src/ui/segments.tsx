@@ -1,12 +1,12 @@
 interface SegmentsProps<Value extends string> {
   label: string;
-  /** A value, what the button says, and what it is called in full where that is more. */
+  /** Each option: its value, the text of the button, and its full name if that is longer. */
   options: (readonly [value: Value, text: string, name?: string])[];
   value: Value;
   onChange: (value: Value) => void;
 }
 
-/** A choice of one among few, all of them in sight. */
+/** A row of buttons, of which one is selected. */
 export function Segments<Value extends string>({
   label,
   options,

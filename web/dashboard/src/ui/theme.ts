@@ -1,4 +1,4 @@
-// Dark or light: as the system has it, until the user chooses.
+// The theme: that of the system, until the user selects one.
 import { Store } from "../api/store";
 
 export type Theme = "system" | "light" | "dark";
@@ -10,7 +10,7 @@ export const theme = new Store<Theme>(
   (document.documentElement.dataset.theme as Theme | undefined) ?? "system",
 );
 
-/** From system to light to dark and back. */
+/** Switch from system to light to dark and back. */
 export function nextTheme(): void {
   const chosen = NEXT[theme.get()];
   if (chosen === "system") {
@@ -23,8 +23,8 @@ export function nextTheme(): void {
   theme.set(chosen);
 }
 
-/** Call `listener` when the colours change, by the button or by the system. */
-export function onColours(listener: () => void): () => void {
+/** Call `listener` when the user or the system changes the theme. */
+export function onColoursChange(listener: () => void): () => void {
   const media = matchMedia("(prefers-color-scheme: dark)");
   const stop = theme.subscribe(listener);
   media.addEventListener("change", listener);

@@ -1,13 +1,13 @@
-// Values as they stand in tables and cards.
+// Formatted values for tables and cards.
 import { useMemo } from "react";
-import { compact, exact, percent, showPrice } from "../format/number";
+import { compact, exact, percent, priceParts } from "../format/number";
 import { ago, exactTime } from "../format/time";
 import { useNow } from "./now";
 
-/** A price that can be read at any size; a listener hears the decimal itself. */
+/** A price of any size; screen readers get the exact decimal. */
 export function Price({ value, significant }: { value: string | null; significant?: number }) {
   if (value === null) return <Nothing />;
-  const { lead, zeros, digits } = showPrice(value, significant);
+  const { lead, zeros, digits } = priceParts(value, significant);
   if (zeros === 0) return <>{lead}</>;
   return (
     <>
@@ -16,12 +16,12 @@ export function Price({ value, significant }: { value: string | null; significan
         <sub className="zeros">{zeros}</sub>
         {digits}
       </span>
-      <span className="unseen">{value}</span>
+      <span className="visually-hidden">{value}</span>
     </>
   );
 }
 
-/** Dollars in short: $1.70T. */
+/** A short amount in dollars: $1.70T. */
 export function Money({ value }: { value: string | null }) {
   if (value === null) return <Nothing />;
   return <span title={`$${exact(value)}`}>${compact(value)}</span>;
@@ -34,21 +34,21 @@ export function Change({ value }: { value: number | null }) {
   return <span className={direction}>{text}</span>;
 }
 
-/** A dash for the eye, a word for the ear. */
+/** A missing value: a dash, and a word for screen readers. */
 export function Nothing() {
   return (
     <span className="faint">
       <span aria-hidden="true">–</span>
-      <span className="unseen">unknown</span>
+      <span className="visually-hidden">unknown</span>
     </span>
   );
 }
 
-/** How long ago, by the second. */
+/** The age of an instant, updated every second. */
 export function Ago({ instant }: { instant: string | null }) {
   const time = instant === null ? Number.NaN : Date.parse(instant);
   const text = useNow((now) => (Number.isNaN(time) ? "" : ago(time, now)));
-  // It draws every second, but is another instant only now and then.
+  // The text changes every second, the title only with the instant.
   const title = useMemo(() => (instant === null ? "" : exactTime(instant)), [instant]);
   if (instant === null) return <Nothing />;
   return (

@@ -1,4 +1,4 @@
-// The pages whose code is loaded apart from the overview's.
+// The pages whose code is loaded separately from the overview.
 import { createElement } from "react";
 import { Chart } from "../coin/chart-part";
 import { whenIdle } from "../ui/idle";
@@ -11,7 +11,7 @@ export const CoinPage = part(() => import("../coin/page"), options);
 export const RunsPage = part(() => import("../runs/page"), options);
 export const SourcesPage = part(() => import("../sources/page"), options);
 
-/** Load the code of every page ahead: once the server is away, or has another version, it cannot be had. */
+/** Load the code of all pages in advance, before the server goes offline or is upgraded. */
 export function prefetchPages(): void {
   void whenIdle([CoinPage, RunsPage, SourcesPage, Chart].map(({ prefetch }) => prefetch));
 }

@@ -1,18 +1,18 @@
-// How the sources' prices stand to each other.
+// Compares the prices of the sources.
 import type { Listing } from "./documents";
 
 const HOUR_MS = 3_600_000;
 
-export interface Standing {
+export interface PriceStats {
   /** The listings whose prices count towards the spread: observed within an hour of the newest. */
   fresh: ReadonlySet<string>;
   low: number;
   high: number;
-  /** Of the fresh prices; null where there are none. */
+  /** The median of the fresh prices; null if there are none. */
   median: number | null;
 }
 
-export function standingOf(listings: readonly Listing[]): Standing {
+export function priceStatsOf(listings: readonly Listing[]): PriceStats {
   const priced = listings.filter(({ priceUsd, active }) => priceUsd !== null && active);
   const newest = Math.max(...priced.map(({ observedAt }) => Date.parse(observedAt)));
   const fresh = priced.filter(({ observedAt }) => Date.parse(observedAt) >= newest - HOUR_MS);
@@ -31,7 +31,7 @@ function medianOf(sorted: readonly number[]): number | null {
   return upper === undefined || lower === undefined ? null : (lower + upper) / 2;
 }
 
-/** How far a price lies from the median, in per cent. */
+/** The deviation of a price from the median, in per cent. */
 export function distance(price: number, median: number): number {
   return ((price - median) / median) * 100;
 }
