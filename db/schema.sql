@@ -2,6 +2,14 @@
 
 CREATE ROLE kasparro_server NOLOGIN;
 
+CREATE TYPE public.observation AS (
+	at timestamp with time zone,
+	fetched_at timestamp with time zone,
+	price_usd numeric,
+	market_cap_usd numeric,
+	volume_24h_usd numeric
+);
+
 CREATE FUNCTION public.check_partition(parent text, name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     AS $_$
@@ -242,11 +250,22 @@ ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.former_tickers (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    ticker text NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.identities (
     source text NOT NULL,
     external_id text NOT NULL,
-    asset text NOT NULL,
-    CONSTRAINT identities_asset_check CHECK ((asset <> ''::text))
+    asset text,
+    is_owner boolean DEFAULT false NOT NULL,
+    is_banned boolean DEFAULT false NOT NULL,
+    CONSTRAINT identities_asset_check CHECK ((asset <> ''::text)),
+    CONSTRAINT identities_check CHECK ((NOT (is_owner AND is_banned))),
+    CONSTRAINT identities_check1 CHECK (((asset IS NOT NULL) OR is_owner OR is_banned))
 );
 
 CREATE TABLE public.listing_addresses (
@@ -285,6 +304,10 @@ CREATE TABLE public.listings (
     missing_since timestamp with time zone,
     contributes boolean DEFAULT false NOT NULL,
     has_own_time boolean DEFAULT true NOT NULL,
+    before public.observation[] DEFAULT '{}'::public.observation[] NOT NULL,
+    asset text,
+    CONSTRAINT listings_asset_check CHECK ((asset <> ''::text)),
+    CONSTRAINT listings_before_check CHECK ((cardinality(before) <= 2)),
     CONSTRAINT listings_circulating_supply_check CHECK (((circulating_supply > (0)::numeric) AND (circulating_supply < 'Infinity'::numeric))),
     CONSTRAINT listings_external_id_check CHECK ((external_id <> ''::text)),
     CONSTRAINT listings_market_cap_usd_check CHECK (((market_cap_usd > (0)::numeric) AND (market_cap_usd < 'Infinity'::numeric))),
@@ -329,6 +352,13 @@ CREATE TABLE public.normalized_records (
     rival_count integer NOT NULL,
     provenance jsonb NOT NULL,
     stale_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    asset text,
+    confidence numeric,
+    is_suspect boolean DEFAULT false NOT NULL,
+    excluded jsonb,
+    CONSTRAINT normalized_records_asset_check CHECK ((asset <> ''::text)),
+    CONSTRAINT normalized_records_confidence_check CHECK (((confidence >= (0)::numeric) AND (confidence <= (1)::numeric))),
+    CONSTRAINT normalized_records_excluded_check CHECK ((jsonb_typeof(excluded) = 'array'::text)),
     CONSTRAINT normalized_records_market_cap_usd_check CHECK ((market_cap_usd > (0)::numeric)),
     CONSTRAINT normalized_records_price_spread_percent_check CHECK (((price_spread_percent >= (0)::double precision) AND (price_spread_percent < 'Infinity'::double precision))),
     CONSTRAINT normalized_records_price_usd_exact_check CHECK ((price_usd_exact > (0)::numeric)),
@@ -662,6 +692,11 @@ CREATE TABLE public.sources (
     CONSTRAINT sources_poll_seconds_check CHECK ((poll_seconds > 0))
 );
 
+CREATE TABLE public.ticker_bridges (
+    proof text NOT NULL,
+    ticker text NOT NULL
+);
+
 ALTER TABLE ONLY public.candles ATTACH PARTITION public.candles_default DEFAULT;
 
 ALTER TABLE ONLY public.price_points ATTACH PARTITION public.price_points_default DEFAULT;
@@ -699,6 +734,9 @@ ALTER TABLE ONLY public.etl_runs
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.former_tickers
+    ADD CONSTRAINT former_tickers_pkey PRIMARY KEY (source, external_id, ticker);
 
 ALTER TABLE ONLY public.identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (source, external_id);
@@ -808,6 +846,9 @@ ALTER TABLE ONLY public.source_pages
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.ticker_bridges
+    ADD CONSTRAINT ticker_bridges_pkey PRIMARY KEY (proof, ticker);
+
 CREATE INDEX address_groups_by_group ON public.address_groups USING btree (address_group);
 
 CREATE INDEX etl_requests_open ON public.etl_requests USING btree (id) WHERE (status <> 'done'::text);
@@ -822,7 +863,11 @@ CREATE INDEX etl_runs_running ON public.etl_runs USING btree (source) WHERE (sta
 
 CREATE INDEX events_by_time ON public.events USING btree (at);
 
+CREATE INDEX former_tickers_by_ticker ON public.former_tickers USING btree (ticker);
+
 CREATE INDEX listing_addresses_by_address ON public.listing_addresses USING btree (chain, address);
+
+CREATE INDEX listings_by_asset ON public.listings USING btree (asset) WHERE (asset IS NOT NULL);
 
 CREATE INDEX listings_by_ticker ON public.listings USING btree (ticker);
 
@@ -835,6 +880,8 @@ CREATE INDEX normalized_records_by_odd_id ON public.normalized_records USING btr
 CREATE INDEX normalized_records_disputed ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker) WHERE ((rival_count > 0) OR COALESCE((price_spread_percent > (3)::double precision), false));
 
 CREATE INDEX rejected_records_of_run ON public.rejected_records USING btree (run_id, id);
+
+CREATE INDEX ticker_bridges_by_ticker ON public.ticker_bridges USING btree (ticker);
 
 ALTER INDEX public.candles_pkey ATTACH PARTITION public.candles_default_pkey;
 
@@ -883,6 +930,8 @@ GRANT INSERT(full_run) ON TABLE public.etl_requests TO kasparro_server;
 GRANT SELECT ON TABLE public.etl_runs TO kasparro_server;
 
 GRANT SELECT ON TABLE public.events TO kasparro_server;
+
+GRANT SELECT ON TABLE public.former_tickers TO kasparro_server;
 
 GRANT SELECT ON TABLE public.identities TO kasparro_server;
 
@@ -953,5 +1002,7 @@ GRANT SELECT ON TABLE public.source_files TO kasparro_server;
 GRANT SELECT ON TABLE public.source_pages TO kasparro_server;
 
 GRANT SELECT ON TABLE public.sources TO kasparro_server;
+
+GRANT SELECT ON TABLE public.ticker_bridges TO kasparro_server;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT SELECT ON TABLES TO kasparro_server;

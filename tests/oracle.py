@@ -1,26 +1,47 @@
-"""The rule of identity and merging in plain Python: slow, readable, separate from the SQL.
+"""The rule of identity, belief and merging in plain Python: slow, readable, separate from the SQL.
 
-It is the text of the design's section 5, with what `docs/ARCHITECTURE.md` adds. A ticker's listings
-go in, the coin comes out.
+`docs/IDENTITY.md` states the rule. The listings of some tickers go in, their coins come out.
 """
 
 import datetime
+import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
 
 HOUR = datetime.timedelta(hours=1)
 DAY = datetime.timedelta(days=1)
 GENERIC = frozenset(
-    {"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the", "old"}
+    {"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the"}
+)
+COPIES = frozenset(
+    {"bridged", "wormhole", "pegged", "peg", "old", "deprecated", "iou", "wrapped", "staked"}
 )
 PRIORITY = {"coinpaprika": 10, "coingecko": 20, "csv": 30}
+FILES = frozenset({"csv"})
+CEILING = Decimal("1e13")
+VOLUMES = 1_000_000
+UNKNOWN_SIZE = Decimal(100_000)
+STANDING = 1_000_000
+AGREE = Decimal("1.01")
+CONFIRM = Decimal("1.1")
+FAR = 3
+
+
+@dataclass(frozen=True)
+class Before:
+    """An earlier observation of a listing."""
+
+    at: datetime.datetime
+    price: Decimal | None
+    cap: Decimal | None
+    volume: Decimal | None
 
 
 @dataclass(frozen=True)
 class Said:
-    """What one source says of one asset."""
+    """What one source says of one asset, and its two observations before."""
 
     source: str
     external_id: str
@@ -36,14 +57,29 @@ class Said:
     has_own_time: bool = True
     active: bool = True
     label: str | None = None
+    pinned: bool = False
+    banned: bool = False
+    first_seen: datetime.datetime = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    group: str | None = None
+    chains: frozenset[str] = frozenset()
+    before: tuple[Before, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
         return self.source, self.external_id
 
     @property
+    def id(self) -> str:
+        return f"{self.source}:{self.external_id}"
+
+    @property
     def priority(self) -> tuple[int, str]:
         return PRIORITY[self.source], self.source
+
+    @property
+    def lot(self) -> str:
+        """An order that says nothing: the last resort, which prefers no letter."""
+        return hashlib.md5(self.id.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass
@@ -51,19 +87,85 @@ class Coin:
     """The merged record; `contributing` are the keys of the owner's listings."""
 
     ticker: str
+    asset: str
     values: dict[str, object]
     source: str
     created_at: datetime.datetime
     spread: object  # a float or None; the stored one is compared approximately
     rivals: int
     provenance: dict[str, tuple[str, str, datetime.datetime]]
+    excluded: set[tuple[str, str, str, Decimal, str, datetime.datetime]]
+    confidence: Decimal
+    is_suspect: bool
     contributing: set[tuple[str, str]] = field(default_factory=set)
 
 
+# Belief in one listing's values
+
+
+def near(a: Decimal, b: Decimal, bound: Decimal | float) -> bool:
+    return max(a, b) <= Decimal(str(bound)) * min(a, b)
+
+
+def bound(gap: datetime.timedelta) -> Decimal:
+    """How far a value may move in this time."""
+    return Decimal("1.5") if gap <= HOUR else Decimal(3) if gap <= DAY else Decimal(10)
+
+
+def jumps(value: Decimal | None, at: datetime.datetime, before: list[tuple[object, ...]]) -> bool:
+    known = [(then, old) for then, old in before if old is not None]
+    if value is None or not known:
+        return False
+    return not any(near(value, old, bound(at - then)) for then, old in known)
+
+
+def is_held(said: Said) -> bool:
+    """Its price is far from each of its earlier ones: one poll is not enough to believe it."""
+    return jumps(said.price, said.observed_at, [(one.at, one.price) for one in said.before])
+
+
+def last_price(said: Said) -> Before:
+    return next(one for one in said.before if one.price is not None)
+
+
+def steady(said: Said) -> tuple[Decimal | None, datetime.datetime]:
+    """The price that a listing has by its own series, and its time."""
+    if is_held(said):
+        return last_price(said).price, last_price(said).at
+    return said.price, said.observed_at
+
+
+def is_impossible(cap: Decimal | None) -> bool:
+    return cap is not None and cap > CEILING
+
+
+def cap_jumps(said: Said) -> bool:
+    return jumps(said.cap, said.observed_at, [(one.at, one.cap) for one in said.before])
+
+
+def counted_cap(cap: Decimal | None, volume: Decimal | None) -> Decimal | None:
+    """A cap as far as it is believable."""
+    if cap is None or is_impossible(cap):
+        return None
+    return cap if volume is None else min(cap, volume * VOLUMES)
+
+
+def own_cap(said: Said) -> Decimal | None:
+    """The middle of the last three."""
+    caps = [counted_cap(one.cap, one.volume) for one in (said, *said.before)]
+    return middle([cap for cap in caps if cap is not None])
+
+
+def middle(values: Sequence[Decimal]) -> Decimal | None:
+    """The median; the smaller one of two."""
+    return sorted(values)[(len(values) - 1) // 2] if values else None
+
+
+# Links
+
+
 def tier(a: Said, b: Said) -> int | None:
-    """How well the names say that two listings are one asset: 0 best, None not at all."""
-    if a.label and b.label:
-        return 0 if a.label == b.label else None
+    """How well the names say that two listings are one asset: 1 best, None not at all."""
     words_a, words_b = a.name_words.split(), b.name_words.split()
     if not words_a or not words_b:
         return None
@@ -72,31 +174,71 @@ def tier(a: Said, b: Said) -> int | None:
     if "".join(core(words_a)) == "".join(core(words_b)):
         return 2
     short, long = sorted((words_a, words_b), key=len)
-    return 3 if long[: len(short)] == short else None
+    return 3 if long[: len(short)] == short and is_copy(a) == is_copy(b) else None
 
 
 def core(words: list[str]) -> list[str]:
     return [word for word in words if word not in GENERIC] or words
 
 
-def near(a: Said, b: Said) -> bool:
+def is_copy(said: Said) -> bool:
+    """A bridged, wrapped or outdated form of another asset; WBTC may be wrapped."""
+    words = set(said.name_words.split())
+    marks = words & COPIES
+    if said.ticker.startswith("W"):
+        marks -= {"wrapped"}
+    if said.ticker.startswith("S") or "ST" in said.ticker:
+        marks -= {"staked"}
+    return bool(marks) and not words <= COPIES
+
+
+def contradict(a: Said, b: Said) -> bool:
+    """Their labels differ, or their addresses on one chain."""
+    if a.label and b.label:
+        return a.label != b.label
+    return a.group != b.group and bool(a.chains & b.chains)
+
+
+def proven(a: Said, b: Said) -> bool:
+    if a.label and b.label:
+        return a.label == b.label
+    return a.group is not None and a.group == b.group
+
+
+def in_price(a: Said, b: Said) -> bool:
     """Observed within an hour, prices within 3 %, known caps within a factor of two."""
-    if a.label and b.label and a.label != b.label:
+    (price_a, at_a), (price_b, at_b) = steady(a), steady(b)
+    if price_a is None or price_b is None or abs(at_a - at_b) > HOUR or is_copy(a) != is_copy(b):
         return False
-    if a.price is None or b.price is None or abs(a.observed_at - b.observed_at) > HOUR:
+    if not near(price_a, price_b, 1.03):
         return False
-    if max(a.price, b.price) > Decimal("1.03") * min(a.price, b.price):
+    return a.cap is None or b.cap is None or near(a.cap, b.cap, 2)
+
+
+def is_far(a: Said, b: Said) -> bool:
+    (price_a, at_a), (price_b, at_b) = steady(a), steady(b)
+    if price_a is None or price_b is None or abs(at_a - at_b) > DAY:
         return False
-    return a.cap is None or b.cap is None or max(a.cap, b.cap) <= 2 * min(a.cap, b.cap)
+    return not near(price_a, price_b, FAR)
+
+
+def grade(a: Said, b: Said) -> int | None:
+    """The order of candidates: names, then prices, then names whose prices lie far apart."""
+    if contradict(a, b):
+        return None
+    named = tier(a, b)
+    if named is not None:
+        return named + 10 * is_far(a, b)
+    return 4 if in_price(a, b) else None
 
 
 def distance(a: Said, b: Said) -> tuple[object, ...]:
-    """Nearest cap first, pairs with an unknown cap last; then the nearest price."""
+    """Nearest cap first, unknown ones last; then the nearest price."""
     first, second = sorted((a, b), key=lambda said: said.source)
-    assert a.price is not None
-    assert b.price is not None
     caps = ratio(a.cap, b.cap) if a.cap is not None and b.cap is not None else None
-    return caps is None, caps or 0, ratio(a.price, b.price), first.external_id, second.external_id
+    price_a, price_b = steady(a)[0], steady(b)[0]
+    prices = ratio(price_a, price_b) if price_a is not None and price_b is not None else None
+    return caps is None, caps or 0, prices is None, prices or 0, first.lot, second.lot
 
 
 def ratio(a: Decimal, b: Decimal) -> Decimal:
@@ -105,67 +247,99 @@ def ratio(a: Decimal, b: Decimal) -> Decimal:
 
 
 def links(listings: list[Said]) -> list[tuple[Said, Said]]:
-    found: list[tuple[Said, Said]] = []
-    for source_a, source_b in itertools.combinations(sorted({said.source for said in listings}), 2):
-        left = [said for said in listings if said.source == source_a]
-        right = [said for said in listings if said.source == source_b]
-        tiers = {(a, b): t for a in left for b in right if (t := tier(a, b)) is not None}
-        best: dict[Said, int] = {}
-        for (a, b), t in tiers.items():
-            best[a] = min(t, best.get(a, t))
-            best[b] = min(t, best.get(b, t))
-        named = [(a, b) for (a, b), t in tiers.items() if t == best[a] == best[b]]
-        linked = {said for pair in named for said in pair}
-        open_pairs = [
-            (a, b)
-            for a in left
-            for b in right
-            if a not in linked and b not in linked and near(a, b)
-        ]
-        for a, b in open_pairs:
-            rivals = [distance(x, y) for x, y in open_pairs if x is a or y is b]
-            if distance(a, b) == min(rivals):
-                found.append((a, b))
-        found += named
+    """What an address or a label proves, and each one's best candidate where that is mutual."""
+    found = [(a, b) for a, b in itertools.combinations(listings, 2) if proven(a, b)]
+    for ticker in {said.ticker for said in listings}:
+        those = [said for said in listings if said.ticker == ticker]
+        for one, other in itertools.combinations(sorted({said.source for said in those}), 2):
+            found += mutual(
+                [said for said in those if said.source == one],
+                [said for said in those if said.source == other],
+            )
     return found
 
 
+def mutual(left: list[Said], right: list[Said]) -> list[tuple[Said, Said]]:
+    """The pairs of two sources under one ticker that are each other's best candidate."""
+    every = [(a, b) for a in left for b in right]
+    settled = {said for pair in every if proven(*pair) for said in pair}
+    graded = {
+        (a, b): (grade(a, b), *distance(a, b))
+        for a, b in every
+        if a not in settled and b not in settled and grade(a, b) is not None
+    }
+    return [
+        (a, b)
+        for (a, b), order in graded.items()
+        if order == min(o for (x, y), o in graded.items() if x is a or y is b)
+    ]
+
+
 def assets(listings: list[Said]) -> list[list[Said]]:
-    """Unite what is linked; different labels part again, the first takes those without."""
+    """Unite what is linked; where members contradict each other, labels and addresses part them."""
     group = {said: {said} for said in listings}
-    for a, b in links(listings):
+    pairs = links(listings)
+    for a, b in pairs:
         united = group[a] | group[b]
         for said in united:
             group[said] = united
     parted: dict[tuple[int, str], list[Said]] = {}
     for said in listings:
-        labels = sorted(other.label for other in group[said] if other.label)
-        parted.setdefault((id(group[said]), said.label or (labels or [""])[0]), []).append(said)
+        members = group[said]
+        if any(contradict(a, b) for a, b in itertools.combinations(members, 2)):
+            anchor = anchor_of(said, members, pairs)
+        else:
+            anchor = ""
+        parted.setdefault((id(members), anchor), []).append(said)
     return list(parted.values())
+
+
+def mark(said: Said, members: set[Said]) -> str | None:
+    """A label, its own or that of the same token, or a token by its addresses."""
+    if said.label:
+        return f"l{said.label}"
+    if not said.group:
+        return None
+    labels = [one.label for one in members if one.group == said.group and one.label]
+    return f"l{min(labels)}" if labels else f"g{said.group}"
+
+
+def anchor_of(said: Said, members: set[Said], pairs: list[tuple[Said, Said]]) -> str:
+    """Its own mark, or that of its best direct link, else the least of all."""
+    own = mark(said, members)
+    if own:
+        return own
+    beside = [b if a is said else a for a, b in pairs if a is said or b is said]
+    marked = [one for one in beside if mark(one, members)]
+    if marked:
+        best = min(marked, key=lambda one: (grade(said, one) or 0, *distance(said, one)))
+        return mark(best, members) or ""
+    return min(one for member in members if (one := mark(member, members)))
+
+
+# Evidence
 
 
 def speakers(asset: list[Said]) -> list[Said]:
     """The best listing of each source; an inactive one only where none is active."""
     heard = [said for said in asset if said.active] or asset
-    best = []
-    for _, group in itertools.groupby(
+    by_source = itertools.groupby(
         sorted(heard, key=lambda said: said.source), key=lambda said: said.source
-    ):
-        best.append(min(group, key=_goodness))
-    return best
+    )
+    return [min(group, key=_goodness) for _, group in by_source]
 
 
 def _goodness(said: Said) -> tuple[object, ...]:
-    weight = (
-        said.cap if said.cap is not None else said.volume * 10 if said.volume is not None else None
-    )
+    cap = own_cap(said)
+    weight = cap if cap is not None else said.volume * 10 if said.volume is not None else None
     return (
+        said.price is None,
         weight is None,
         -(weight or 0),
         said.rank is None,
         said.rank or 0,
         -said.observed_at.timestamp(),
-        said.external_id,
+        said.lot,
     )
 
 
@@ -176,96 +350,297 @@ def newest_of(voices: Iterable[Said]) -> datetime.datetime:
     return max(own or [said.observed_at for said in voices])
 
 
-def asset_cap(voices: list[Said]) -> Decimal | None:
+def size_of(voices: list[Said]) -> Decimal:
+    """What an asset is worth: its cap, or an estimate of it."""
     newest = newest_of(voices)
-    fresh = [
-        said.cap for said in voices if said.cap is not None and said.observed_at >= newest - DAY
-    ]
-    known = [said.cap for said in voices if said.cap is not None]
-    volumes = [said.volume for said in voices if said.volume is not None]
-    if fresh:
-        return max(fresh)
-    if known:
-        return max(known)
-    return max(volumes) * 10 if volumes else None
+    caps = [(own_cap(said), said.observed_at >= newest - DAY) for said in voices]
+    cap = middle([cap for cap, fresh in caps if cap is not None and fresh])
+    if cap is None:
+        cap = middle([cap for cap, _ in caps if cap is not None])
+    if cap is None:
+        volumes = [said.volume * 10 for said in voices if said.volume is not None]
+        cap = middle([volume for volume in volumes if volume <= CEILING])
+    if cap is None:
+        ranks = [said.rank for said in voices if said.rank is not None]
+        cap = Decimal(10**12 // min(ranks) ** 2) if ranks else UNKNOWN_SIZE
+    return cap
 
 
-def merge(listings: Iterable[Said]) -> Coin | None:
-    """Merge the listings of one ticker."""
-    said = sorted(listings, key=lambda one: (one.priority, one.external_id))
-    if not said:
-        return None
-    every = [(asset, speakers(asset)) for asset in assets(said)]
-    active = any(one.active for one in said)
-    ticker_newest = newest_of(
-        voice
-        for asset, voices in every
-        if any(one.active for one in asset) == active
-        for voice in voices
-    )
+@dataclass
+class Claim:
+    """An asset that wants a ticker, and the evidence."""
 
-    def claim(entry: tuple[list[Said], list[Said]]) -> tuple[object, ...]:
-        asset, voices = entry
-        cap = asset_cap(voices)
-        ranks = [voice.rank for voice in voices if voice.rank is not None]
-        gives_way = newest_of(voices) < ticker_newest - DAY
+    listings: list[Said]
+    voices: list[Said]
+    active: bool
+    score: Decimal
+    has_standing: bool
+
+    @property
+    def is_priced(self) -> bool:
+        return any(said.price is not None for said in self.voices)
+
+    @property
+    def is_pinned(self) -> bool:
+        return any(said.pinned for said in self.listings)
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        ranks = [voice.rank for voice in self.voices if voice.rank is not None]
         return (
-            not any(one.active for one in asset),
-            gives_way,
-            cap is None,
-            -(cap or 0),
-            -len(voices),
+            not self.is_pinned,
+            not self.active,
+            not self.is_priced,
+            not self.has_standing,
+            -self.score,
+            -len(self.voices),
             not ranks,
             min(ranks, default=0),
-            min(voice.external_id for voice in voices),
-            min((one.priority, one.external_id) for one in asset),
+            min(said.first_seen for said in self.listings),
+            not any(said.group for said in self.listings),
+            min(said.lot for said in self.listings),
         )
 
-    asset, voices = min(every, key=claim)
-    by_time = sorted(
-        voices,
-        key=lambda voice: (not voice.has_own_time, -voice.observed_at.timestamp(), voice.priority),
+
+def claims(ticker: str, every: list[list[Said]]) -> list[Claim]:
+    """The claims on a ticker, the best first."""
+    mine = [(asset, speakers(asset)) for asset in every if any(s.ticker == ticker for s in asset)]
+
+    def is_active(asset: list[Said]) -> bool:
+        return any(said.active for said in asset if said.ticker == ticker)
+
+    newest = {
+        active: newest_of(voice for asset, voices in mine if is_active(asset) == active
+                          for voice in voices)
+        for active in {is_active(asset) for asset, _ in mine}
+    }  # fmt: skip
+    found = []
+    for asset, voices in mine:
+        copy = all(is_copy(voice) for voice in voices)
+        priced = [voice for voice in voices if voice.price is not None]
+        size = size_of(voices)
+        score = size * 10 ** (len(priced) - 1 if priced else 0)
+        if newest_of(voices) < newest[is_active(asset)] - DAY:
+            score /= 1000
+        if copy:
+            score /= 1_000_000
+        long_seen = any(len(v.before) == 2 and v.source not in FILES for v in priced)
+        has_standing = size >= STANDING and not copy and (len(priced) > 1 or long_seen)
+        found.append(Claim(asset, voices, is_active(asset), score, has_standing))
+    return sorted(found, key=lambda claim: claim.order)
+
+
+def is_contested(ranked: list[Claim]) -> bool:
+    """Whether the second claim is nearly as good as the first."""
+    if len(ranked) < 2 or ranked[0].is_pinned:
+        return False
+    first, second = ranked[:2]
+    same = (first.active, first.is_priced, first.has_standing) == (
+        second.active, second.is_priced, second.has_standing,
+    )  # fmt: skip
+    return same and second.score * 10 >= first.score
+
+
+# Values
+
+
+@dataclass
+class Voice:
+    """What a source adds to a coin: its newest observation, or the one before it."""
+
+    said: Said
+    at: datetime.datetime
+    price: Decimal | None
+    cap: Decimal | None
+    cap_at: datetime.datetime
+    volume: Decimal | None
+    percent: Decimal | None
+    is_held: bool
+    is_excluded: bool = False
+
+
+def voice_of(said: Said, voices: list[Said]) -> Voice:
+    confirmed = any(
+        other is not said
+        and said.price is not None
+        and other.price is not None
+        and abs(other.observed_at - said.observed_at) <= HOUR
+        and near(other.price, said.price, CONFIRM)
+        for other in voices
     )
-    by_priority = sorted(voices, key=lambda voice: voice.priority)
+    if is_held(said) and not confirmed:
+        old = last_price(said)
+        cap = None if is_impossible(old.cap) else old.cap
+        return Voice(said, old.at, old.price, cap, old.at, old.volume, None, is_held=True)
+    cap, cap_at = said.cap, said.observed_at
+    if is_impossible(cap) or (cap_jumps(said) and not confirmed_cap(said, voices)):
+        old_cap = next(
+            (o for o in said.before if o.cap is not None and not is_impossible(o.cap)), None
+        )
+        cap, cap_at = (old_cap.cap, old_cap.at) if old_cap else (None, cap_at)
+    return Voice(
+        said, said.observed_at, said.price, cap, cap_at, said.volume, said.percent, is_held=False
+    )
+
+
+def confirmed_cap(said: Said, voices: list[Said]) -> bool:
+    """Another source's cap says the same, within a factor of two."""
+    return any(
+        other is not said and said.cap is not None and other.cap is not None
+        and abs(other.observed_at - said.observed_at) <= HOUR and near(other.cap, said.cap, 2)
+        for other in voices
+    )  # fmt: skip
+
+
+def by_time(voice: Voice) -> tuple[object, ...]:
+    return not voice.said.has_own_time, -voice.at.timestamp(), voice.said.priority
+
+
+def exclude(voices: list[Voice], newest: datetime.datetime) -> list[Voice]:
+    """Mark the fresh voices whose price the others contradict; return the fresh ones."""
+    fresh = [v for v in voices if v.price is not None and v.at >= newest - HOUR]
+    prices = [v.price for v in fresh if v.price is not None]
+    if len(fresh) < 2 or near(max(prices), min(prices), AGREE):
+        return fresh
+    if len(fresh) > 2:
+        median = middle(prices)
+        assert median is not None
+        for voice in fresh:
+            assert voice.price is not None
+            voice.is_excluded = not near(voice.price, median, AGREE)
+        return fresh
+    believed = [o for v in fresh if (o := first_known(v.said)) is not None]
+
+    def moved(voice: Voice) -> Decimal:
+        assert voice.price is not None
+        return max(AGREE, min((ratio(voice.price, old) for old in believed), default=AGREE))
+
+    # Without a past the newest speaks; with one the price that it leads to, then the source.
+    best = min(
+        fresh,
+        key=(lambda v: (moved(v), v.said.priority)) if believed else by_time,
+    )
+    for voice in fresh:
+        voice.is_excluded = voice is not best
+    return fresh
+
+
+def first_known(said: Said) -> Decimal | None:
+    return next((one.price for one in said.before if one.price is not None), None)
+
+
+def refused(voices: list[Voice]) -> set[tuple[str, str, str, Decimal, str, datetime.datetime]]:
+    """The values that the coin leaves out, and why."""
+    found = set()
+    for voice in voices:
+        said = voice.said
+
+        def add(field: str, value: Decimal | None, reason: str, said: Said = said) -> None:
+            assert value is not None
+            found.add((said.source, said.external_id, field, value, reason, said.observed_at))
+
+        if voice.is_held:
+            add("price_usd", said.price, "jump")
+        elif voice.is_excluded:
+            add("price_usd", said.price, "disagrees")
+        if voice.is_held or voice.is_excluded:
+            continue
+        if is_impossible(said.cap):
+            add("market_cap_usd", said.cap, "impossible")
+        elif said.cap is not None and voice.cap != said.cap:
+            add("market_cap_usd", said.cap, "jump")
+    return found
+
+
+def merge(ticker: str, every: list[list[Said]]) -> Coin | None:
+    """Merge the coin of one ticker; `every` are the assets that claim it, and others."""
+    ranked = claims(ticker, every)
+    if not ranked:
+        return None
+    owner = ranked[0]
+    newest = newest_of(owner.voices)
+    voices = sorted((voice_of(said, owner.voices) for said in owner.voices), key=by_time)
+    fresh = exclude(voices, newest)
+    by_priority = sorted(voices, key=lambda voice: voice.said.priority)
+    heard = [voice for voice in voices if not voice.is_excluded]
     values: dict[str, object] = {}
     provenance = {}
     for name, attribute, order in (
         ("name", "name", by_priority),
         ("rank", "rank", by_priority),
-        ("price_usd", "price", by_time),
-        ("market_cap_usd", "cap", by_time),
-        ("volume_24h_usd", "volume", by_time),
-        ("percent_change_24h", "percent", by_time),
+        ("price_usd", "price", heard),
+        ("market_cap_usd", "cap", heard),
+        ("volume_24h_usd", "volume", heard),
+        ("percent_change_24h", "percent", heard),
     ):
-        giver = next((voice for voice in order if getattr(voice, attribute) is not None), None)
-        values[name] = getattr(giver, attribute) if giver else None
-        if giver:
-            provenance[name] = (giver.source, giver.external_id, giver.observed_at)
-    speaks = next((voice for voice in by_time if voice.price is not None), by_time[0])
+        for voice in order:
+            said = voice.said
+            value = getattr(said if attribute in ("name", "rank") else voice, attribute)
+            if value is not None:
+                at = {"cap": voice.cap_at, "name": said.observed_at, "rank": said.observed_at}
+                values[name] = value
+                provenance[name] = (said.source, said.external_id, at.get(attribute, voice.at))
+                break
+        else:
+            values[name] = None
+    speaks = next((voice for voice in heard if voice.price is not None), heard[0])
+    witnesses = [v for v in fresh if not v.is_excluded and not v.is_held]
+    doubted = any(v.is_excluded or v.is_held for v in voices)
+    is_suspect = doubted and len(witnesses) < 2
+    listings = [said for asset in every for said in asset if said.ticker == ticker]
     return Coin(
-        ticker=said[0].ticker,
+        ticker=ticker,
+        asset=head(owner.listings).id,
         values=values,
-        source=speaks.source,
-        created_at=speaks.observed_at,
-        spread=spread(voices),
-        rivals=len(said) - len(asset),
+        source=speaks.said.source,
+        created_at=speaks.at,
+        spread=spread(fresh),
+        rivals=len(listings) - sum(said.ticker == ticker for said in owner.listings),
         provenance=provenance,
-        contributing={one.key for one in asset},
+        excluded=refused(voices),
+        confidence=confidence(
+            values["price_usd"] is not None, witnesses, owner, is_suspect, is_contested(ranked)
+        ),
+        is_suspect=is_suspect,
+        contributing={said.key for said in owner.listings if said.ticker == ticker},
     )
 
 
-def spread(voices: list[Said]) -> float | None:
-    newest = newest_of(voices)
-    prices = sorted(
-        voice.price
-        for voice in voices
-        if voice.price is not None and voice.observed_at >= newest - HOUR
-    )
+def head(asset: list[Said]) -> Said:
+    """The listing that names the asset."""
+    return min(asset, key=lambda said: (not said.active, said.priority, said.first_seen, said.lot))
+
+
+def confidence(
+    has_price: bool, witnesses: list[Voice], owner: Claim, is_suspect: bool, contested: bool
+) -> Decimal:
+    """From 0 to 1: each witness halves the doubt; an address is one more."""
+    if not has_price:
+        return Decimal(0)
+    count = max(1, len(witnesses)) + any(said.group for said in owner.listings)
+    value = 1 - Decimal("0.5") ** count
+    if is_suspect:
+        value /= 2
+    if contested:
+        value /= 2
+    return value
+
+
+def spread(fresh: list[Voice]) -> float | None:
+    prices = sorted(voice.price for voice in fresh if voice.price is not None)
     if len(prices) < 2:
         return None
-    middle = len(prices) // 2
-    median = prices[middle] if len(prices) % 2 else (prices[middle - 1] + prices[middle]) / 2
+    half = len(prices) // 2
+    median = prices[half] if len(prices) % 2 else (prices[half - 1] + prices[half]) / 2
     return float((prices[-1] - prices[0]) / median * 100)
+
+
+def coins(listings: Iterable[Said]) -> dict[str, Coin]:
+    """Merge all tickers."""
+    said = [one for one in listings if not one.banned]
+    every = assets(said)
+    tickers = {one.ticker for one in said}
+    return {ticker: coin for ticker in tickers if (coin := merge(ticker, every))}
 
 
 def rounded(price: Decimal | None) -> Decimal | None:

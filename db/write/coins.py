@@ -1,11 +1,10 @@
 """Coins: the merged record of each ticker, computed set-wise from the ticker's listings.
 
-`docs/IDENTITY.md` explains the rule, `db/write/merge.py` implements it, and `tests/oracle.py`
+`docs/IDENTITY.md` explains the rule, `db/write/merge/` implements it, and `tests/oracle.py`
 implements it again in Python.
 """
 
 import datetime
-from collections import defaultdict
 from collections.abc import Collection
 
 import msgspec
@@ -13,9 +12,12 @@ import msgspec
 from db.connect.types import Connection
 from db.write.merge import MERGE
 
-_SET_CONTRIBUTES = (
-    "UPDATE listings SET contributes = $3 WHERE source = $1 AND external_id = ANY ($2::text[])"
-)
+_MOVE = """
+UPDATE listings AS l SET contributes = m.owned, asset = m.asset
+FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[])
+    AS m (source, external_id, owned, asset)
+WHERE l.source = m.source AND l.external_id = m.external_id
+"""
 
 # The planner underestimates the rows of a WITH query, and would compare all with all: 70 s instead
 # of one for 10,000 coins. Without nested loops it sorts and hashes.
@@ -46,13 +48,14 @@ async def merge_coins(
         await connection.execute(_NESTED_LOOPS)
         assert row is not None  # noqa: S101 - the statement returns one row
         columns = {name: value or [] for name, value in row.items()}
-        sides = defaultdict(list)
-        for source, external_id, owned in zip(
-            columns["sources"], columns["external_ids"], columns["owned"], strict=True
-        ):
-            sides[source, owned].append(external_id)
-        for (source, owned), external_ids in sorted(sides.items()):
-            await connection.execute(_SET_CONTRIBUTES, source, external_ids, owned)
+        if columns["sources"]:
+            await connection.execute(
+                _MOVE,
+                columns["sources"],
+                columns["external_ids"],
+                columns["owned"],
+                columns["assets"],
+            )
     return MergeResult(
         changed=sorted({*columns["written"], *columns["gone"], *columns["moved"]}),
         repriced={

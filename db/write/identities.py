@@ -1,15 +1,19 @@
-"""Explicit identity labels: which listings are one asset, regardless of their names."""
+"""The operator's word on identity: which listings are one asset, which own a ticker, which are not
+counted."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from db.connect.types import Connection
+from db.write.bridges import bridge_all
 
 # Returns the tickers of every listing whose label was added, removed or changed.
 _REPLACE = """
 WITH given AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS g (source, external_id, asset)
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::boolean[])
+        AS g (source, external_id, asset, is_owner, is_banned)
 ),
 gone AS (
     DELETE FROM identities AS i
@@ -19,10 +23,14 @@ gone AS (
     RETURNING i.source, i.external_id
 ),
 saved AS (
-    INSERT INTO identities AS i (source, external_id, asset)
-    SELECT source, external_id, asset FROM given ORDER BY source, external_id
-    ON CONFLICT (source, external_id) DO UPDATE SET asset = excluded.asset
-        WHERE i.asset <> excluded.asset
+    INSERT INTO identities AS i (source, external_id, asset, is_owner, is_banned)
+    SELECT source, external_id, asset, is_owner, is_banned
+    FROM given
+    ORDER BY source, external_id
+    ON CONFLICT (source, external_id) DO UPDATE SET
+        asset = excluded.asset, is_owner = excluded.is_owner, is_banned = excluded.is_banned
+    WHERE (i.asset, i.is_owner, i.is_banned)
+        IS DISTINCT FROM (excluded.asset, excluded.is_owner, excluded.is_banned)
     RETURNING i.source, i.external_id
 )
 SELECT DISTINCT l.ticker
@@ -32,11 +40,18 @@ JOIN listings AS l ON l.source = touched.source AND l.external_id = touched.exte
 
 
 class IdentityLabel(msgspec.Struct, frozen=True):
-    """A listing's label: equal labels are one asset, different labels are different assets."""
+    """What `data/identity.csv` says of a listing.
+
+    Listings with equal `asset` labels are one asset, those with different ones are different
+    assets. With `is_owner` the listing's asset owns its ticker; with `is_banned` the listing counts
+    for nothing.
+    """
 
     source: str
     external_id: str
-    asset: str
+    asset: str | None
+    is_owner: bool = False
+    is_banned: bool = False
 
 
 async def replace_identities(
@@ -48,5 +63,7 @@ async def replace_identities(
         [identity.source for identity in identities],
         [identity.external_id for identity in identities],
         [identity.asset for identity in identities],
+        [identity.is_owner for identity in identities],
+        [identity.is_banned for identity in identities],
     )
-    return [row["ticker"] for row in rows]
+    return sorted({row["ticker"] for row in rows} | await bridge_all(connection))

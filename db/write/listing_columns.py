@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-__all__ = ["LISTING_COLUMNS", "LISTING_RECORD", "LISTING_VALUES", "REPLACE_LISTING", "values_of"]
+__all__ = ["LISTING_COLUMNS", "LISTING_RECORD", "LISTING_VALUES", "REMEMBER_OBSERVATION", "REPLACE_LISTING", "values_of"]
 
 _TYPES: Mapping[str, str] = {
     "ticker": "text",
@@ -40,6 +40,14 @@ REPLACE_LISTING = ", ".join(
     for name in (*LISTING_COLUMNS, "content_hash", "fetched_at", "has_own_time")
 )
 """The assignments of ON CONFLICT DO UPDATE that replace a listing by another version of it."""
+
+REMEMBER_OBSERVATION = """before = CASE
+            WHEN excluded.observed_at > l.observed_at THEN ROW(
+                l.observed_at, l.fetched_at, l.price_usd, l.market_cap_usd, l.volume_24h_usd
+            )::observation || l.before[1:1]
+            ELSE l.before
+        END"""
+"""The assignment beside REPLACE_LISTING that keeps the present observation as an earlier one."""
 
 
 def values_of(table: str) -> str:

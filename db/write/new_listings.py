@@ -49,7 +49,7 @@ _PAYLOAD_TABLES = {"api": "raw_api_records", "file": "raw_csv_records"}
 
 # The planner does not know the array's length, so it looks up each ticker in the index, whatever
 # its estimate of the table. The tickers come as JSON: asyncpg takes longer to encode an array than
-# the rest of these statements takes. db/write/merge.py writes the same rows for a ticker of one
+# the rest of these statements takes. db/write/merge/ writes the same rows for a ticker of one
 # listing, and db/write/history.py for its price, which is a candle by itself.
 _ADD_COINS = """
 WITH fresh AS MATERIALIZED (
@@ -82,11 +82,13 @@ rolled AS (
 )
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-    created_at, stale_at, ingested_at, price_spread_percent, rival_count, provenance
+    created_at, stale_at, ingested_at, price_spread_percent, rival_count, asset, confidence,
+    provenance
 )
 SELECT
     ticker, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
-    observed_at, stale_at, $2, NULL, 0,
+    observed_at, stale_at, $2, NULL, 0, source || ':' || external_id,
+    CASE WHEN price_usd IS NULL THEN 0 ELSE 0.5 END,
     CASE
         WHEN num_nonnulls(name, rank, price_usd, market_cap_usd, volume_24h_usd,
             percent_change_24h) > 0

@@ -1,4 +1,4 @@
-"""Explicit identity labels: read `data/identity.csv`, save it, and merge the coins it affects."""
+"""The operator's word on identity: read `data/identity.csv`, save it, and merge the coins it affects."""
 
 import csv
 from pathlib import Path
@@ -19,10 +19,12 @@ from ingestor.clock import utc_now
 _log = structlog.stdlib.get_logger(__name__)
 
 _COLUMNS = ("source", "external_id", "asset")
+_RULES = ("", "owner", "banned")
+"""The words of the column `rule`, which a file need not have."""
 
 
 def read_identities(path: Path) -> list[IdentityLabel]:
-    """Read the columns source, external_id and asset of the file; others are ignored.
+    """Read the columns source, external_id, asset and rule of the file; others are ignored.
 
     Raises SettingsError.
     """
@@ -37,13 +39,7 @@ def read_identities(path: Path) -> list[IdentityLabel]:
                     f"IDENTITY_PATH {path} lacks {missing[0]}; it needs {', '.join(_COLUMNS)}"
                 )
             for row in reader:
-                cells = [(row[column] or "").strip() for column in _COLUMNS]
-                if not all(cells):
-                    raise SettingsError(
-                        f"IDENTITY_PATH {path}, line {reader.line_num}: "
-                        f"{', '.join(_COLUMNS)} are needed"
-                    )
-                identity = IdentityLabel(*cells)
+                identity = _label(path, reader.line_num, row)
                 if (identity.source, identity.external_id) in labels:
                     raise SettingsError(
                         f"IDENTITY_PATH {path}, line {reader.line_num}: "
@@ -53,6 +49,23 @@ def read_identities(path: Path) -> list[IdentityLabel]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"IDENTITY_PATH {path} cannot be read: {error}") from error
     return list(labels.values())
+
+
+def _label(path: Path, line: int, row: dict[str, str | None]) -> IdentityLabel:
+    """Return what one line says. Raises SettingsError."""
+    source, external_id, asset = ((row[column] or "").strip() for column in _COLUMNS)
+    rule = (row.get("rule") or "").strip().lower()
+    if rule not in _RULES:
+        raise SettingsError(
+            f"IDENTITY_PATH {path}, line {line}: the rule {rule!r} is none of owner, banned"
+        )
+    if not source or not external_id or not (asset or rule):
+        raise SettingsError(
+            f"IDENTITY_PATH {path}, line {line}: source, external_id, and asset or rule are needed"
+        )
+    return IdentityLabel(
+        source, external_id, asset or None, is_owner=rule == "owner", is_banned=rule == "banned"
+    )
 
 
 async def save_identities(

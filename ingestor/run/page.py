@@ -8,6 +8,7 @@ import structlog
 from db.connect.types import Connection
 from db.notes import Note, add_notes, merge_notes
 from db.source_files import forget_files, save_file_part
+from db.write.bridges import bridge_arrivals
 from db.write.coins import merge_coins
 from db.write.history import PastPrice, backfill_prices, record_prices
 from db.write.listings import UNREADABLE, KnownListing, known_listings
@@ -119,7 +120,8 @@ class PageWriter:
             self._now,
             [(r.external_id, r.error, r.payload) for r in records.rejections],
         )
-        return result.tickers | records.former_tickers | revived
+        bridged = await bridge_arrivals(self._connection, self._source.name, records.arrivals)
+        return result.tickers | records.former_tickers | revived | bridged
 
     async def _advance_sweep(self, records: DecodedPart) -> SweepStep:
         return await advance_sweep(

@@ -31,13 +31,15 @@ _MIN_COPY = 100
 class DecodedPart(msgspec.Struct, frozen=True):
     """Decoded records: the listings that changed, rejections, and external ids without a change.
 
-    `former_tickers` are the old tickers of listings whose source renamed the symbol.
+    `former_tickers` are the old tickers of listings whose source renamed the symbol; `arrivals` are
+    the external ids of these, and of new listings.
     """
 
     listings: list[Listing]
     rejections: list[Rejection]
     unchanged: list[str]
     former_tickers: frozenset[str]
+    arrivals: frozenset[str] = frozenset()
 
     def join(self, after: Self) -> "DecodedPart":
         """Return these records and those of `after` as one part."""
@@ -46,6 +48,7 @@ class DecodedPart(msgspec.Struct, frozen=True):
             self.rejections + after.rejections,
             self.unchanged + after.unchanged,
             self.former_tickers | after.former_tickers,
+            self.arrivals | after.arrivals,
         )
 
 
@@ -53,12 +56,14 @@ class Part(msgspec.Struct, frozen=True):
     """Some of a page's records, and their listings ready to be written.
 
     `new` has the last listings of `records`, those of `new_payloads`, which are new; `encoded` has
-    the others. `any_new` says whether some of these are new as well.
+    the others. `any_new` says whether some of these are new as well; `renamed` are the external ids
+    whose ticker changes.
     """
 
     records: DecodedPart
     encoded: EncodedListings
     any_new: bool
+    renamed: frozenset[str] = frozenset()
     new: EncodedNewListings | None = None
     new_payloads: list[bytes] = []
 
@@ -87,6 +92,7 @@ class _Changes:
         self.rejections: list[Rejection] = []
         self.unchanged: list[str] = []
         self.former_tickers: set[str] = set()
+        self.renamed: set[str] = set()
 
     def add(self, record: Record, listing: Listing, before: KnownListing | None) -> None:
         if before is None:
@@ -97,6 +103,7 @@ class _Changes:
         self.payloads.append(record.raw)
         if before.ticker != listing.ticker:
             self.former_tickers.add(before.ticker)
+            self.renamed.add(listing.external_id)
 
     def part(self, rejections: list[Rejection], *, unique: bool) -> Part:
         """Return the part; many new listings with `unique` external ids are written by COPY."""
@@ -105,13 +112,22 @@ class _Changes:
             rejections + self.rejections,
             self.unchanged,
             frozenset(self.former_tickers),
+            frozenset(self.renamed.union(listing.external_id for listing in self.new)),
         )
+        renamed = frozenset(self.renamed)
         if unique and len(self.new) >= _MIN_COPY:
             encoded = encode_listings(self.listings, self.payloads)
             new = encode_new_listings(self.new, self.new_payloads)
-            return Part(records, encoded, any_new=False, new=new, new_payloads=self.new_payloads)
+            return Part(
+                records,
+                encoded,
+                any_new=False,
+                renamed=renamed,
+                new=new,
+                new_payloads=self.new_payloads,
+            )
         encoded = encode_listings(records.listings, self.payloads + self.new_payloads)
-        return Part(records, encoded, any_new=bool(self.new))
+        return Part(records, encoded, any_new=bool(self.new), renamed=renamed)
 
 
 async def decode_parts(
@@ -159,7 +175,10 @@ async def without_unreadable(connection: Connection, part: Part) -> Part:
             )
     readable = msgspec.structs.replace(records, listings=listings, rejections=rejections)
     return Part(
-        readable, encode_listings(listings, payloads), any_new=part.any_new or part.new is not None
+        readable,
+        encode_listings(listings, payloads),
+        any_new=part.any_new or part.new is not None,
+        renamed=part.renamed,
     )
 
 
@@ -189,7 +208,7 @@ class PartsWriter:
         return PartsResult(records, self._changed, frozenset(self._tickers), new_tickers)
 
     async def _write(self, part: Part) -> None:
-        await self._upsert(part.encoded, any_new=part.any_new)
+        await self._upsert(part.encoded, any_new=part.any_new, renamed=part.renamed)
         if part.new is None:
             return
         copied = await copy_listings(
@@ -209,7 +228,13 @@ class PartsWriter:
         self._tickers |= copied.tickers
         self._new_tickers |= copied.new_tickers
 
-    async def _upsert(self, listings: EncodedListings, *, any_new: bool) -> None:
+    async def _upsert(
+        self,
+        listings: EncodedListings,
+        *,
+        any_new: bool,
+        renamed: frozenset[str] = frozenset(),
+    ) -> None:
         result = await write_listings(
             self._connection,
             self._source.name,
@@ -219,6 +244,7 @@ class PartsWriter:
             fetched_at=self._fetched_at,
             code=self._code,
             any_new=any_new,
+            renamed=renamed,
         )
         self._changed += result.changed
         self._tickers |= result.tickers

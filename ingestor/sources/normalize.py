@@ -26,7 +26,7 @@ FUTURE = datetime.timedelta(minutes=5)
 """How far a source's clock may run ahead of ours."""
 
 GENERIC_WORDS = frozenset(
-    {"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the", "old"}
+    {"token", "coin", "network", "protocol", "dao", "finance", "chain", "hub", "the"}
 )
 """Words that do not distinguish assets.
 

@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import itertools
 import os
 import random
 from collections.abc import Sequence
@@ -16,21 +15,38 @@ from hypothesis import strategies as st
 
 from db.connect.pool import Connection
 from db.sources import SourceSettings, save_sources
+from db.write.bridges import bridge_arrivals
 from db.write.coins import merge_coins
 from db.write.identities import IdentityLabel, replace_identities
-from db.write.listings import EncodedListings, Listing, encode_listings, write_listings
+from db.write.listings import (
+    EncodedListings,
+    Listing,
+    encode_listings,
+    known_listings,
+    write_listings,
+)
 from ingestor.sources.normalize import name_key
 from tests import oracle
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "100"))
 NOW = datetime.datetime(2026, 11, 1, 12, tzinfo=datetime.UTC)
-SOURCES = [SourceSettings(name, "api", priority, 300) for name, priority in oracle.PRIORITY.items()]
+SOURCES = [
+    SourceSettings(name, "file" if name in oracle.FILES else "api", priority, 300)
+    for name, priority in oracle.PRIORITY.items()
+]
+FIRST_SEEN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 NAMES = [
     None, "Bitcoin", "bitcoin", "Bit-coin", "Bitcoin Token", "The Bitcoin", "Bitcoin Cats",
-    "Bitcoin Cats Token", "Token", "Coin", "Cats", "∅", "Solana", "Solana (Wormhole)",
+    "Bitcoin Cats Token", "Token", "Coin", "Cats", "∅", "Solana", "Solana (Wormhole)", "Wrapped Solana",
+    "[OLD] Bitcoin", "Wormhole",
 ]  # fmt: skip
-PRICES = [None, "1", "1.01", "1.03", "1.0300001", "2", "4e-18", "0.123456785", "0.123456775", "1e9"]
-CAPS = [None, "100", "150", "200", "200.5", "1000"]
+PRICES = [
+    None, "1", "1.01", "1.0100001", "1.03", "1.0300001", "1.1", "1.5", "1.6", "2", "3.1", "4e-18",
+    "0.123456785", "0.123456775", "1e9",
+]  # fmt: skip
+CAPS = [None, "100", "150", "200", "200.5", "1000", "1000000", "2000000", "1e13", "2e13"]
+GROUPS = ["eth:1", "eth:2", "bsc:1"]
+TICKERS = ["BTC", "BTC", "BTC", "SOL", "WSOL"]
 AGES = [0, 59, 3600, 3601, 7200, 86_399, 86_401, 200_000]
 
 
@@ -39,6 +55,17 @@ class Page:
     source: str
     fetched_at: datetime.datetime
     said: tuple[oracle.Said, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of listings beside what their sources report."""
+
+    labels: dict[tuple[str, str], str]
+    groups: dict[tuple[str, str], tuple[str, frozenset[str]]]
+    owners: frozenset[tuple[str, str]]
+    banned: frozenset[tuple[str, str]]
+    inactive: frozenset[tuple[str, str]]
 
 
 def decimals(values: Sequence[str | None]) -> st.SearchStrategy[Decimal | None]:
@@ -51,13 +78,13 @@ def saying(draw: st.DrawFn, source: str, fetched_at: datetime.datetime) -> oracl
     return oracle.Said(
         source=source,
         external_id=draw(st.sampled_from(["a", "b", "C", "d", "ä"])),
-        ticker=draw(st.sampled_from(["BTC", "BTC", "BTC", "SOL"])),
+        ticker=draw(st.sampled_from(TICKERS)),
         name_words=name_key(name)[0],
         name=name,
         rank=draw(st.sampled_from([None, 1, 2])),
         price=draw(decimals(PRICES)),
         cap=draw(decimals(CAPS)),
-        volume=draw(decimals([None, "0", "10", "15"])),
+        volume=draw(decimals([None, "0", "0.0001", "10", "15", "1e12", "2e12"])),
         percent=draw(decimals([None, "-1.5", "2"])),
         observed_at=fetched_at - datetime.timedelta(seconds=draw(st.sampled_from(AGES))),
         has_own_time=draw(st.sampled_from([True, True, True, False])),
@@ -112,21 +139,55 @@ def encoded(page: Page) -> EncodedListings:
 
 
 async def apply(connection: Connection, page: Page) -> list[str]:
+    """Write a page as ingestor/run/page.py does."""
+    known = await known_listings(connection, page.source, [said.external_id for said in page.said])
+    renamed = {
+        said.external_id
+        for said in page.said
+        if said.external_id in known and known[said.external_id].ticker != said.ticker
+    }
     written = await write_listings(
         connection, page.source, "api", encoded(page),
-        run_id=1, fetched_at=page.fetched_at, code=b"test",
+        run_id=1, fetched_at=page.fetched_at, code=b"test", renamed=renamed,
     )  # fmt: skip
-    return (await merge_coins(connection, written.tickers, NOW)).changed
+    arrivals = renamed | {said.external_id for said in page.said} - known.keys()
+    bridged = await bridge_arrivals(connection, page.source, arrivals)
+    former = {known[external_id].ticker for external_id in renamed}
+    return (await merge_coins(connection, written.tickers | bridged | former, NOW)).changed
 
 
-async def start_anew(connection: Connection, labels: dict[tuple[str, str], str]) -> None:
+async def begin(connection: Connection, facts: Facts) -> None:
     await connection.execute(
-        "TRUNCATE listings, normalized_records, raw_api_records, identities, sources"
+        "TRUNCATE listings, normalized_records, raw_api_records, identities, sources, "
+        "address_groups, ticker_bridges, former_tickers"
     )
     await save_sources(connection, SOURCES)
-    await replace_identities(
-        connection, [IdentityLabel(*key, asset=label) for key, label in labels.items()]
+    await connection.executemany(
+        "INSERT INTO address_groups VALUES ($1, $2, $3, $4)",
+        [(*key, group, sorted(chains)) for key, (group, chains) in facts.groups.items()],
     )
+    keys = facts.labels.keys() | facts.owners | facts.banned
+    await replace_identities(
+        connection,
+        [
+            IdentityLabel(
+                *key,
+                asset=facts.labels.get(key),
+                is_owner=key in facts.owners,
+                is_banned=key in facts.banned,
+            )
+            for key in keys
+        ],
+    )
+
+
+class LeftOut(msgspec.Struct):
+    source: str
+    external_id: str
+    field: str
+    value: Decimal
+    reason: str
+    observed_at: datetime.datetime
 
 
 def givers(
@@ -166,6 +227,7 @@ async def stored(connection: Connection) -> dict[str, oracle.Coin]:
         assert row["price_usd"] == oracle.rounded(row["price_usd_exact"])
         coins[row["ticker"]] = oracle.Coin(
             ticker=row["ticker"],
+            asset=row["asset"],
             values=values,
             source=row["source"],
             created_at=row["created_at"],
@@ -176,69 +238,131 @@ async def stored(connection: Connection) -> dict[str, oracle.Coin]:
             provenance=givers(
                 row["provenance"], [name for name, value in values.items() if value is not None]
             ),
+            excluded=left_out(row["excluded"]),
+            confidence=row["confidence"],
+            is_suspect=row["is_suspect"],
             contributing={(one["source"], one["external_id"]) for one in contributing},
         )
     return coins
 
 
-def expected(
-    pages: list[Page], labels: dict[tuple[str, str], str], inactive: set[tuple[str, str]]
-) -> dict[str, oracle.Coin]:
-    newest: dict[tuple[str, str], tuple[tuple[object, ...], oracle.Said]] = {}
-    for page in pages:
+def left_out(
+    excluded: msgspec.Raw | None,
+) -> set[tuple[str, str, str, Decimal, str, datetime.datetime]]:
+    entries = [] if excluded is None else msgspec.json.decode(excluded, type=list[LeftOut])
+    return {
+        (one.source, one.external_id, one.field, one.value, one.reason, one.observed_at)
+        for one in entries
+    }
+
+
+Times = dict[datetime.datetime, tuple[Page, oracle.Said]]
+
+
+def by_time(pages: list[Page]) -> dict[tuple[str, str], Times]:
+    """The observations of each listing; of one time the newest word counts."""
+    found: dict[tuple[str, str], Times] = {}
+    for page in sorted(pages, key=lambda page: page.fetched_at):
         for said in page.said:
-            weight = (said.observed_at, page.fetched_at)
-            if said.key not in newest or weight > newest[said.key][0]:
-                newest[said.key] = (weight, said)
-    listings = [
-        replace(said, label=labels.get(said.key), active=said.key not in inactive)
-        for _, said in newest.values()
-    ]
-    by_ticker = itertools.groupby(
-        sorted(listings, key=lambda said: said.ticker), key=lambda said: said.ticker
+            found.setdefault(said.key, {})[said.observed_at] = page, said
+    return found
+
+
+def expected(pages: list[Page], facts: Facts) -> dict[str, oracle.Coin]:
+    return oracle.coins(
+        listing(key, [times[at] for at in sorted(times, reverse=True)], facts)
+        for key, times in by_time(pages).items()
     )
-    return {ticker: coin for ticker, group in by_ticker if (coin := oracle.merge(group))}
+
+
+def listing(
+    key: tuple[str, str], newest: list[tuple[Page, oracle.Said]], facts: Facts
+) -> oracle.Said:
+    """The newest observation of a listing, with the two before it."""
+    group, chains = facts.groups.get(key, (None, frozenset()))
+    return replace(
+        newest[0][1],
+        label=facts.labels.get(key),
+        active=key not in facts.inactive,
+        pinned=key in facts.owners,
+        banned=key in facts.banned,
+        first_seen=FIRST_SEEN,
+        group=group,
+        chains=chains,
+        before=tuple(
+            oracle.Before(said.observed_at, said.price, said.cap, said.volume)
+            for _, said in newest[1:3]
+        ),
+    )
+
+
+async def former(connection: Connection) -> dict[tuple[str, str, str], datetime.datetime]:
+    return {tuple(row[:3]): row[3] for row in await connection.fetch("SELECT * FROM former_tickers")}
+
+
+def renames(pages: list[Page]) -> dict[tuple[str, str, str], datetime.datetime]:
+    """Each ticker that a listing had, other than its present one, and until when."""
+    found: dict[tuple[str, str, str], datetime.datetime] = {}
+    for key, times in by_time(pages).items():
+        tickers = [times[at][1].ticker for at in sorted(times, reverse=True)]
+        for at, ticker in zip(sorted(times, reverse=True), tickers, strict=True):
+            if ticker != tickers[0]:
+                found.setdefault((*key, ticker), at)
+    return found
 
 
 KEYS = st.tuples(
     st.sampled_from(sorted(oracle.PRIORITY)), st.sampled_from(["a", "b", "C", "d", "ä"])
 )
-
-
-@given(
-    pages=histories(),
-    labels=st.dictionaries(KEYS, st.sampled_from(["one", "Two"]), max_size=4),
-    inactive=st.sets(KEYS, max_size=4),
-    seed=st.integers(0, 1000),
+MARKS = st.tuples(
+    st.sampled_from(GROUPS),
+    st.frozensets(st.sampled_from(["eth", "bsc", "sol"]), min_size=1, max_size=2),
 )
+FACTS = st.builds(
+    Facts,
+    labels=st.dictionaries(KEYS, st.sampled_from(["one", "Two"]), max_size=4),
+    groups=st.dictionaries(KEYS, MARKS, max_size=5),
+    owners=st.frozensets(KEYS, max_size=1),
+    banned=st.just(frozenset()),
+    inactive=st.frozensets(KEYS, max_size=4),
+)
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> Facts:
+    found = draw(FACTS)
+    return replace(found, banned=draw(st.frozensets(KEYS, max_size=2)) - found.owners)
+
+
+@given(pages=histories(), facts=facts(), seed=st.integers(0, 1000))
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages_arrive(
-    connection: Connection,
-    pages: list[Page],
-    labels: dict[tuple[str, str], str],
-    inactive: set[tuple[str, str]],
-    seed: int,
+    connection: Connection, pages: list[Page], facts: Facts, seed: int
 ) -> None:
     coins = []
     shuffled = random.Random(seed).sample(pages, len(pages))  # noqa: S311 - an order, no secret
     for order in (pages, [*shuffled, *shuffled[:2]]):
-        await start_anew(connection, labels)
+        await begin(connection, facts)
         for page in order:
             await apply(connection, page)
         await connection.execute(
-            "UPDATE listings SET active = false, missing_since = now() WHERE (source, "
-            "external_id) IN "
-            "(SELECT * FROM unnest($1::text[], $2::text[]))",
-            [source for source, _ in inactive],
-            [external_id for _, external_id in inactive],
+            "UPDATE listings SET first_seen_at = $3, active = (source, external_id) NOT IN "
+            "(SELECT * FROM unnest($1::text[], $2::text[])), "
+            "missing_since = CASE WHEN (source, external_id) IN "
+            "(SELECT * FROM unnest($1::text[], $2::text[])) THEN now() END",
+            [source for source, _ in facts.inactive],
+            [external_id for _, external_id in facts.inactive],
+            FIRST_SEEN,
         )
-        await merge_coins(connection, ["BTC", "SOL"], NOW)
+        await merge_coins(connection, sorted(set(TICKERS)), NOW)
         coins.append(await stored(connection))
+        # A correction of a former time may leave a ticker that no record says any more.
+        assert (await former(connection)).items() >= renames(pages).items()
         for page in pages:
             assert await apply(connection, page) == [], "replaying a page changes nothing"
-    assert coins[0] == expected(pages, labels, inactive)
+    assert coins[0] == expected(pages, facts)
     assert coins[1] == coins[0]
