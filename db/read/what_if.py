@@ -60,12 +60,14 @@ _COPY_COINS = """
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
         created_at,
-    ingested_at, price_spread_percent, rival_count, provenance, stale_at
+    ingested_at, price_spread_percent, rival_count, provenance, stale_at, asset, confidence,
+    is_suspect, excluded
 )
 SELECT
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
         created_at,
-    ingested_at, price_spread_percent, rival_count, provenance, stale_at
+    ingested_at, price_spread_percent, rival_count, provenance, stale_at, asset, confidence,
+    is_suspect, excluded
 FROM public.normalized_records
 WHERE ticker IN (SELECT ticker FROM touched)
 """
@@ -83,7 +85,9 @@ WHERE g.source = l.source AND g.external_id = l.external_id
 """
 _TAKE = f"""
 INSERT INTO listings AS l SELECT * FROM given
-ON CONFLICT (source, external_id) DO UPDATE SET {REPLACE_LISTING}
+ON CONFLICT (source, external_id) DO UPDATE SET
+    {REPLACE_LISTING},
+    {REMEMBER_OBSERVATION}
 WHERE (excluded.observed_at, excluded.fetched_at) > (l.observed_at, l.fetched_at)
 """  # noqa: S608 - of constants
 _TICKERS = "SELECT ticker FROM touched ORDER BY ticker"

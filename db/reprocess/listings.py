@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
+from db.write.bridges import bridge_all
 from db.write.listing_columns import LISTING_VALUES, REPLACE_LISTING, values_of
 
 # A listing whose present payload was read again takes the greatest version; any other one takes
@@ -75,6 +76,70 @@ difference AS (
 )
 """)  # noqa: S608 - of constants
 
+# The two observations before the present one. What a listing has from before its first payload that
+# was read again stays.
+_REMEMBER = """
+WITH version AS MATERIALIZED (
+    SELECT *
+    FROM (
+        SELECT
+            *,
+            row_number() OVER (PARTITION BY source, external_id ORDER BY observed_at DESC) AS place,
+            min(fetched_at) OVER (PARTITION BY source, external_id) AS first_fetched_at
+        FROM (
+            SELECT DISTINCT ON (v.source, v.external_id, v.observed_at)
+                v.source, v.external_id, v.ticker, v.observed_at, v.fetched_at, v.price_usd,
+                v.market_cap_usd, v.volume_24h_usd
+            FROM reprocess_versions AS v
+            JOIN reprocess_progress AS p ON p.source = v.source AND p.rebuilt
+            WHERE v.error IS NULL
+            ORDER BY v.source, v.external_id, v.observed_at, v.fetched_at DESC, v.content_hash DESC
+        ) AS of_times
+    ) AS placed
+    WHERE place <= 3
+),
+earlier AS MATERIALIZED (
+    SELECT
+        v.source, v.external_id,
+        ROW(v.observed_at, v.fetched_at, v.price_usd, v.market_cap_usd,
+            v.volume_24h_usd)::observation AS one
+    FROM version AS v
+    JOIN listings AS l ON l.source = v.source AND l.external_id = v.external_id
+    WHERE v.observed_at < l.observed_at
+    UNION ALL
+    SELECT l.source, l.external_id, o
+    FROM (SELECT DISTINCT source, external_id, first_fetched_at FROM version) AS v
+    JOIN listings AS l ON l.source = v.source AND l.external_id = v.external_id
+    CROSS JOIN unnest(l.before) AS o
+    WHERE o.fetched_at < v.first_fetched_at
+),
+remembered AS MATERIALIZED (
+    SELECT source, external_id,
+        (array_agg(one ORDER BY (one).at DESC))[1:2] AS before
+    FROM (
+        SELECT DISTINCT ON (source, external_id, (one).at) source, external_id, one
+        FROM earlier
+        ORDER BY source, external_id, (one).at, (one).fetched_at DESC
+    ) AS of_times
+    GROUP BY source, external_id
+)
+UPDATE listings AS l SET before = coalesce(r.before, '{}')
+FROM (SELECT DISTINCT source, external_id FROM version) AS v
+LEFT JOIN remembered AS r ON r.source = v.source AND r.external_id = v.external_id
+WHERE l.source = v.source AND l.external_id = v.external_id
+  AND l.before IS DISTINCT FROM coalesce(r.before, '{}')
+"""
+_FORMER = """
+INSERT INTO former_tickers AS f (source, external_id, ticker, until)
+SELECT v.source, v.external_id, v.ticker, max(v.observed_at)
+FROM reprocess_versions AS v
+JOIN reprocess_progress AS p ON p.source = v.source AND p.rebuilt
+JOIN listings AS l ON l.source = v.source AND l.external_id = v.external_id
+WHERE v.error IS NULL AND v.ticker <> l.ticker AND v.observed_at < l.observed_at
+GROUP BY v.source, v.external_id, v.ticker
+ON CONFLICT (source, external_id, ticker) DO UPDATE SET until = greatest(f.until, excluded.until)
+"""
+
 # Every ticker of the rebuilt sources, not only of changed listings: the rule of merging may have
 # changed.
 _TICKERS = """
@@ -117,7 +182,18 @@ difference AS (
 
 async def rewrite_listings(connection: Connection, now: datetime.datetime) -> list[Change]:
     """Replace every differing listing of a rebuilt source by its greatest version."""
-    return read_changes("listings", await connection.fetch(_REWRITE, now))
+    changes = read_changes("listings", await connection.fetch(_REWRITE, now))
+    await connection.execute(_REMEMBER)
+    return changes
+
+
+async def rewrite_tickers(connection: Connection) -> frozenset[str]:
+    """Save the former tickers of the rewritten listings, and which tickers one token has.
+
+    Returns the tickers to merge beside those of `tickers_to_merge`.
+    """
+    await connection.execute(_FORMER)
+    return await bridge_all(connection)
 
 
 async def tickers_to_merge(connection: Connection) -> list[str]:

@@ -185,7 +185,14 @@ known AS MATERIALIZED (
     SELECT external_id, before,
         ROW(observed_at, $2, price_usd, market_cap_usd, volume_24h_usd)::observation AS one
     FROM late
-    WHERE cardinality(before) < 2 OR observed_at >= (before[2]).at
+    WHERE (cardinality(before) < 2 OR observed_at >= (before[2]).at)
+      -- A record that is read twice is no new word.
+      AND NOT EXISTS (
+        SELECT FROM unnest(before) AS o
+        WHERE o.at = observed_at
+          AND (o.price_usd, o.market_cap_usd, o.volume_24h_usd)
+            IS NOT DISTINCT FROM (late.price_usd, late.market_cap_usd, late.volume_24h_usd)
+      )
 ),
 remembered AS MATERIALIZED (
     SELECT external_id, array_agg(one ORDER BY (one).at DESC) AS before

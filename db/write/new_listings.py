@@ -16,6 +16,7 @@ import msgspec
 from db.connect.types import Connection
 from db.write.listing_columns import LISTING_COLUMNS
 from db.write.listings import MOMENT, Listing
+from db.write.merge.listings import IMPOSSIBLE_CAP
 
 _BEGIN = f"""
 WITH {MOMENT}
@@ -109,7 +110,8 @@ class EncodedNewListings(msgspec.Struct, frozen=True):
     """Lines for COPY of listings with different external ids, without their last cells.
 
     `rows` are for the listings, `payloads` for their payloads. `times` says by ticker when its
-    single listing was observed; `shared` are the tickers of several listings.
+    single listing was observed; `shared` are the other tickers: those of several listings, and of one
+    whose cap the merge leaves out.
     """
 
     rows: list[str]
@@ -135,7 +137,9 @@ def encode_new_listings(
 ) -> EncodedNewListings:
     """Encode listings with different external ids, and their JSON payloads, for `copy_listings`."""
     tickers = [listing.ticker for listing in listings]
-    shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1)
+    shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1).union(
+        listing.ticker for listing in listings if (listing.market_cap_usd or 0) > IMPOSSIBLE_CAP
+    )
     times = {
         listing.ticker: listing.observed_at for listing in listings if listing.ticker not in shared
     }

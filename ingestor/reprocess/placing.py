@@ -13,7 +13,13 @@ from db.connect.types import Connection
 from db.reprocess.changes import Change, merge_changes
 from db.reprocess.expected import HistoryBounds, tickers_of_history
 from db.reprocess.job import Job, Progress, newest_arrival, read_by_other_code, save_readers
-from db.reprocess.listings import compare_coins, rewrite_listings, save_coins, tickers_to_merge
+from db.reprocess.listings import (
+    compare_coins,
+    rewrite_listings,
+    rewrite_tickers,
+    save_coins,
+    tickers_to_merge,
+)
 from db.reprocess.payloads import StoredPayload, StoredRejection, read_rejected
 from db.reprocess.rejections import settle_rejections
 from db.reprocess.shadow import clear_trial, mispredicted_tickers, save_prediction, shadow_tables
@@ -67,7 +73,8 @@ class ListingReplacement(msgspec.Struct, frozen=True):
             changes += await settle_rejections(
                 self.connection, source.name, source.kind, self.run_ids.get(source.name), now
             )
-        tickers = await tickers_to_merge(self.connection)
+        bridged = await rewrite_tickers(self.connection)
+        tickers = sorted(bridged.union(await tickers_to_merge(self.connection)))
         await save_coins(self.connection, tickers)
         merged = await merge_coins(self.connection, tickers, now)
         changes += await compare_coins(self.connection)

@@ -25,6 +25,8 @@ FRAGMENTS = {
     "db.read.candle_json._ROLLED",
     "db.read.candle_json._STORED",
     "db.reprocess.changes._COUNT_DIFFERENCE",
+    "db.write.merge.LISTINGS",
+    "db.write.merge.listings.LISTINGS",
 }
 
 

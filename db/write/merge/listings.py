@@ -7,7 +7,7 @@ plain    the only listing of a ticker, with believed values: it goes directly to
 listing  the others, numbered
 """
 
-IMPOSSIBLE_CAP = "1e13"
+IMPOSSIBLE_CAP = 10**13
 """US dollars: more than any asset is worth."""
 _BELIEVED_VOLUMES = 1_000_000
 """A cap counts up to this many times the volume of a day, where the volume is known."""
