@@ -8,7 +8,12 @@ import msgspec
 from db.connect.pool import is_lost
 from db.connect.types import Connection
 from db.write.coins import merge_coins
-from db.write.listing_columns import LISTING_RECORD, LISTING_VALUES, REPLACE_LISTING
+from db.write.listing_columns import (
+    LISTING_RECORD,
+    LISTING_VALUES,
+    REMEMBER_OBSERVATION,
+    REPLACE_LISTING,
+)
 from db.write.listings import Listing
 
 CHUNK_TICKERS = 5_000

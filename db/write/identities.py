@@ -1,5 +1,6 @@
 """The operator's word on identity: which listings are one asset, which own a ticker, which are not
-counted."""
+counted.
+"""
 
 from collections.abc import Sequence
 

@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-__all__ = ["LISTING_COLUMNS", "LISTING_RECORD", "LISTING_VALUES", "REMEMBER_OBSERVATION", "REPLACE_LISTING", "values_of"]
+__all__ = [
+    "LISTING_COLUMNS",
+    "LISTING_RECORD",
+    "LISTING_VALUES",
+    "REMEMBER_OBSERVATION",
+    "REPLACE_LISTING",
+    "values_of",
+]
 
 _TYPES: Mapping[str, str] = {
     "ticker": "text",

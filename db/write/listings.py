@@ -289,7 +289,9 @@ async def write_listings(
         late = await connection.fetch(_REMEMBER, source, fetched_at, listings.rows)
         tickers.update(row["ticker"] for row in late)
     if former:
-        columns = [[row[name] for row in former] for name in ("external_id", "ticker", "observed_at")]
+        columns = [
+            [row[name] for row in former] for name in ("external_id", "ticker", "observed_at")
+        ]
         await connection.execute(_ADD_FORMER, source, *columns)
     return ListingsResult(row["changed"], frozenset(tickers))
 

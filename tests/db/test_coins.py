@@ -297,7 +297,9 @@ def listing(
 
 
 async def former(connection: Connection) -> dict[tuple[str, str, str], datetime.datetime]:
-    return {tuple(row[:3]): row[3] for row in await connection.fetch("SELECT * FROM former_tickers")}
+    return {
+        tuple(row[:3]): row[3] for row in await connection.fetch("SELECT * FROM former_tickers")
+    }
 
 
 def renames(pages: list[Page]) -> dict[tuple[str, str, str], datetime.datetime]:

@@ -19,8 +19,7 @@ _CAPS_APART = (
     " / least(a.market_cap_usd, b.market_cap_usd), 12)"
 )
 _PRICES_APART = (
-    "round(greatest(a.steady_price, b.steady_price)"
-    " / least(a.steady_price, b.steady_price), 12)"
+    "round(greatest(a.steady_price, b.steady_price) / least(a.steady_price, b.steady_price), 12)"
 )
 _HOW_FAR = f"""
         CASE WHEN a.market_cap_usd IS NOT NULL AND b.market_cap_usd IS NOT NULL

@@ -43,8 +43,7 @@ def _jumps(column: str) -> str:
 def _counted_cap(prefix: str) -> str:
     cap, volume = f"{prefix}market_cap_usd", f"{prefix}volume_24h_usd"
     return (
-        f"CASE WHEN {cap} <= {IMPOSSIBLE_CAP}"
-        f" THEN least({cap}, {volume} * {_BELIEVED_VOLUMES}) END"
+        f"CASE WHEN {cap} <= {IMPOSSIBLE_CAP} THEN least({cap}, {volume} * {_BELIEVED_VOLUMES}) END"
     )
 
 

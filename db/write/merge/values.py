@@ -18,10 +18,7 @@ _CONFIRM = "1.1"
 
 
 def _giver(at: str) -> str:
-    return (
-        "jsonb_build_object('source', source, 'external_id', external_id,"
-        f" 'observed_at', {at})"
-    )
+    return f"jsonb_build_object('source', source, 'external_id', external_id, 'observed_at', {at})"
 
 
 def _first(value: str, order: str, condition: str) -> str:
