@@ -112,7 +112,11 @@ def bound(gap: datetime.timedelta) -> Decimal:
     return Decimal("1.5") if gap <= HOUR else Decimal(3) if gap <= DAY else Decimal(10)
 
 
-def jumps(value: Decimal | None, at: datetime.datetime, before: list[tuple[object, ...]]) -> bool:
+def jumps(
+    value: Decimal | None,
+    at: datetime.datetime,
+    before: list[tuple[datetime.datetime, Decimal | None]],
+) -> bool:
     known = [(then, old) for then, old in before if old is not None]
     if value is None or not known:
         return False
@@ -152,7 +156,10 @@ def counted_cap(cap: Decimal | None, volume: Decimal | None) -> Decimal | None:
 
 def own_cap(said: Said) -> Decimal | None:
     """The middle of the last three."""
-    caps = [counted_cap(one.cap, one.volume) for one in (said, *said.before)]
+    caps = [
+        counted_cap(said.cap, said.volume),
+        *[counted_cap(one.cap, one.volume) for one in said.before],
+    ]
     return middle([cap for cap in caps if cap is not None])
 
 
@@ -599,7 +606,11 @@ def merge(ticker: str, every: list[list[Said]]) -> Coin | None:
         provenance=provenance,
         excluded=refused(voices),
         confidence=confidence(
-            values["price_usd"] is not None, witnesses, owner, is_suspect, is_contested(ranked)
+            witnesses,
+            owner,
+            has_price=values["price_usd"] is not None,
+            is_suspect=is_suspect,
+            contested=is_contested(ranked),
         ),
         is_suspect=is_suspect,
         contributing={said.key for said in owner.listings if said.ticker == ticker},
@@ -612,7 +623,7 @@ def head(asset: list[Said]) -> Said:
 
 
 def confidence(
-    has_price: bool, witnesses: list[Voice], owner: Claim, is_suspect: bool, contested: bool
+    witnesses: list[Voice], owner: Claim, *, has_price: bool, is_suspect: bool, contested: bool
 ) -> Decimal:
     """From 0 to 1: each witness halves the doubt; an address is one more."""
     if not has_price:

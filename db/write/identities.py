@@ -1,6 +1,4 @@
-"""The operator's word on identity: which listings are one asset, which own a ticker, which are not
-counted.
-"""
+"""The operator's word on identity: one asset, owner of a ticker, or banned."""
 
 from collections.abc import Sequence
 

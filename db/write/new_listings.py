@@ -110,8 +110,8 @@ class EncodedNewListings(msgspec.Struct, frozen=True):
     """Lines for COPY of listings with different external ids, without their last cells.
 
     `rows` are for the listings, `payloads` for their payloads. `times` says by ticker when its
-    single listing was observed; `shared` are the other tickers: those of several listings, and of one
-    whose cap the merge leaves out.
+    single listing was observed; `shared` are the other tickers: those of several listings, and of
+    one whose cap the merge leaves out.
     """
 
     rows: list[str]

@@ -1,4 +1,4 @@
-"""The operator's word on identity: read `data/identity.csv`, save it, and merge the coins it affects."""
+"""The operator's word on identity: read `data/identity.csv`, save it, merge what it affects."""
 
 import csv
 from pathlib import Path

@@ -37,8 +37,8 @@ SOURCES = [
 FIRST_SEEN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 NAMES = [
     None, "Bitcoin", "bitcoin", "Bit-coin", "Bitcoin Token", "The Bitcoin", "Bitcoin Cats",
-    "Bitcoin Cats Token", "Token", "Coin", "Cats", "∅", "Solana", "Solana (Wormhole)", "Wrapped Solana",
-    "[OLD] Bitcoin", "Wormhole",
+    "Bitcoin Cats Token", "Token", "Coin", "Cats", "∅", "Solana", "Solana (Wormhole)",
+    "Wrapped Solana", "[OLD] Bitcoin", "Wormhole",
 ]  # fmt: skip
 PRICES = [
     None, "1", "1.01", "1.0100001", "1.03", "1.0300001", "1.1", "1.5", "1.6", "2", "3.1", "4e-18",

@@ -1,4 +1,4 @@
-"""The statement that merges coins: identity, belief and merging, set-wise for all tickers of a page.
+"""The statement that merges coins: identity, belief and merging, for all tickers of a page.
 
 Its parts are the texts of one statement, in this order: `listings.py`, `links.py`, `evidence.py`,
 `values.py`, `records.py`. Each names its WITH queries. `docs/IDENTITY.md` states the rule.

@@ -102,4 +102,4 @@ ranked AS MATERIALIZED (
 owner AS MATERIALIZED (
     SELECT ticker, number, asset_id, rivals, has_address, is_contested FROM ranked WHERE place = 1
 ),
-"""
+"""  # noqa: S608 - of constants

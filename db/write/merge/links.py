@@ -175,4 +175,4 @@ member AS MATERIALIZED (
     ) AS r
     WINDOW of_asset AS (PARTITION BY r.root, r.anchor)
 ),
-"""
+"""  # noqa: S608 - of constants

@@ -149,4 +149,4 @@ listing AS MATERIALIZED (
         )
     ) AS c
 ),
-"""
+"""  # noqa: S608 - of constants

@@ -211,7 +211,8 @@ merged AS MATERIALIZED (
     SELECT
         o.ticker, o.asset_id AS asset, c.name, c.price AS price_usd, c.cap AS market_cap_usd,
         c.volume AS volume_24h_usd, c.percent AS percent_change_24h, c.rank, c.source,
-        c.at AS created_at, c.stale_at, f.spread AS price_spread_percent, o.rivals AS rival_count, r.excluded,
+        c.at AS created_at, c.stale_at, f.spread AS price_spread_percent,
+        o.rivals AS rival_count, r.excluded,
         c.is_doubted AND c.witnesses < 2 AS is_suspect,
         CASE WHEN c.price IS NULL THEN 0 ELSE trim_scale(
             (1 - power(0.5, greatest(1, c.witnesses) + CASE WHEN o.has_address THEN 1 ELSE 0 END))
@@ -230,4 +231,4 @@ merged AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT coalesce({_GIVERS}) AS sole) AS s
     LEFT JOIN fresh AS f ON f.number = o.number
     LEFT JOIN refusal AS r ON r.number = o.number
-)"""
+)"""  # noqa: S608 - of constants
