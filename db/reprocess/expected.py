@@ -120,7 +120,9 @@ said AS (
         p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd,
         ''::bytea, false, true, false
     FROM reprocess_last AS p
-    WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity'
+    -- A page that was late may have been in the copy already, and may have made no point.
+    LEFT JOIN version AS v ON v.ticker = p.ticker AND v.source = p.source AND v.at = p.at
+    WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity' AND v.ticker IS NULL
     UNION ALL
     SELECT
         p.ticker, p.source, p.at, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea,
