@@ -49,11 +49,8 @@ wrong AS MATERIALIZED (
         AND CASE WHEN e.ticker IS NULL
             THEN (v.market_cap_usd = p.market_cap_usd) IS NOT FALSE
                 AND (v.volume_24h_usd = p.volume_24h_usd) IS NOT FALSE
-            -- Nothing is taken from another source while the two disagree.
-            ELSE (e.market_cap_usd IS NOT DISTINCT FROM p.market_cap_usd
-                    OR num_nonnulls(p.market_cap_usd, v.market_cap_usd) = 0)
-                AND (e.volume_24h_usd IS NOT DISTINCT FROM p.volume_24h_usd
-                    OR num_nonnulls(p.volume_24h_usd, v.volume_24h_usd) = 0)
+            ELSE (e.market_cap_usd, e.volume_24h_usd) IS NOT DISTINCT
+                FROM (p.market_cap_usd, p.volume_24h_usd)
         END
     )
 )
