@@ -74,6 +74,15 @@ CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS n
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((min_scale(amount) = (places + 1)) AND ((abs((amount - trunc(amount, places))) * (2)::numeric) = power((10)::numeric, ((- places))::numeric)) AND (mod((trunc(amount, places) * power((10)::numeric, (places)::numeric)), (2)::numeric) = (0)::numeric)) THEN trunc(amount, places) ELSE round(amount, places) END;
 
+CREATE TABLE public.address_groups (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    address_group text NOT NULL,
+    chains text[] NOT NULL,
+    CONSTRAINT address_groups_address_group_check CHECK ((address_group <> ''::text)),
+    CONSTRAINT address_groups_chains_check CHECK ((cardinality(chains) > 0))
+);
+
 CREATE TABLE public.api_calls (
     source text NOT NULL,
     month date NOT NULL,
@@ -240,6 +249,17 @@ CREATE TABLE public.identities (
     CONSTRAINT identities_asset_check CHECK ((asset <> ''::text))
 );
 
+CREATE TABLE public.listing_addresses (
+    source text NOT NULL,
+    external_id text NOT NULL,
+    chain text NOT NULL,
+    address text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT listing_addresses_address_check CHECK ((address <> ''::text)),
+    CONSTRAINT listing_addresses_chain_check CHECK ((chain <> ''::text))
+);
+
 CREATE TABLE public.listings (
     source text NOT NULL,
     external_id text NOT NULL,
@@ -393,6 +413,36 @@ CREATE TABLE public.raw_readers (
     source text NOT NULL,
     arrived_from timestamp with time zone NOT NULL,
     code bytea NOT NULL
+);
+
+CREATE TABLE public.registry_bodies (
+    source text NOT NULL,
+    path text NOT NULL,
+    hash bytea NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    size bigint NOT NULL,
+    body bytea NOT NULL,
+    CONSTRAINT registry_bodies_hash_check CHECK ((octet_length(hash) = 16)),
+    CONSTRAINT registry_bodies_size_check CHECK ((size >= 0))
+);
+ALTER TABLE ONLY public.registry_bodies ALTER COLUMN body SET STORAGE EXTERNAL;
+
+CREATE TABLE public.registry_readings (
+    source text NOT NULL,
+    part text NOT NULL,
+    read_at timestamp with time zone,
+    listings bigint DEFAULT 0 NOT NULL,
+    addresses bigint DEFAULT 0 NOT NULL,
+    notes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    due_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    error text,
+    CONSTRAINT registry_readings_addresses_check CHECK ((addresses >= 0)),
+    CONSTRAINT registry_readings_check CHECK (((failures = 0) = (error IS NULL))),
+    CONSTRAINT registry_readings_check1 CHECK (((part = ''::text) OR (due_at IS NULL))),
+    CONSTRAINT registry_readings_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT registry_readings_listings_check CHECK ((listings >= 0)),
+    CONSTRAINT registry_readings_notes_check CHECK ((jsonb_typeof(notes) = 'array'::text))
 );
 
 CREATE TABLE public.rejected_records (
@@ -620,6 +670,9 @@ ALTER TABLE ONLY public.raw_api_records ATTACH PARTITION public.raw_api_records_
 
 ALTER TABLE ONLY public.raw_csv_records ATTACH PARTITION public.raw_csv_records_default DEFAULT;
 
+ALTER TABLE ONLY public.address_groups
+    ADD CONSTRAINT address_groups_pkey PRIMARY KEY (source, external_id);
+
 ALTER TABLE ONLY public.api_calls
     ADD CONSTRAINT api_calls_pkey PRIMARY KEY (source, month);
 
@@ -649,6 +702,9 @@ ALTER TABLE ONLY public.events
 
 ALTER TABLE ONLY public.identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (source, external_id);
+
+ALTER TABLE ONLY public.listing_addresses
+    ADD CONSTRAINT listing_addresses_pkey PRIMARY KEY (source, external_id, chain, address);
 
 ALTER TABLE ONLY public.listings
     ADD CONSTRAINT listings_pkey PRIMARY KEY (source, external_id);
@@ -685,6 +741,12 @@ ALTER TABLE ONLY public.raw_csv_records_default
 
 ALTER TABLE ONLY public.raw_readers
     ADD CONSTRAINT raw_readers_pkey PRIMARY KEY (source, arrived_from);
+
+ALTER TABLE ONLY public.registry_bodies
+    ADD CONSTRAINT registry_bodies_pkey PRIMARY KEY (source, path, hash);
+
+ALTER TABLE ONLY public.registry_readings
+    ADD CONSTRAINT registry_readings_pkey PRIMARY KEY (source, part);
 
 ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_pkey PRIMARY KEY (id);
@@ -746,6 +808,8 @@ ALTER TABLE ONLY public.source_pages
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_pkey PRIMARY KEY (name);
 
+CREATE INDEX address_groups_by_group ON public.address_groups USING btree (address_group);
+
 CREATE INDEX etl_requests_open ON public.etl_requests USING btree (id) WHERE (status <> 'done'::text);
 
 CREATE INDEX etl_runs_by_finish ON public.etl_runs USING btree (finished_at DESC NULLS LAST, id DESC);
@@ -757,6 +821,8 @@ CREATE INDEX etl_runs_of_request ON public.etl_runs USING btree (request_id) WHE
 CREATE INDEX etl_runs_running ON public.etl_runs USING btree (source) WHERE (status = 'running'::text);
 
 CREATE INDEX events_by_time ON public.events USING btree (at);
+
+CREATE INDEX listing_addresses_by_address ON public.listing_addresses USING btree (chain, address);
 
 CREATE INDEX listings_by_ticker ON public.listings USING btree (ticker);
 
@@ -794,6 +860,8 @@ REVOKE ALL ON FUNCTION public.drop_detached_partition(parent text, name text) FR
 
 REVOKE ALL ON FUNCTION public.drop_empty_partition(parent text, name text) FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.address_groups TO kasparro_server;
+
 GRANT SELECT ON TABLE public.api_calls TO kasparro_server;
 
 GRANT SELECT ON TABLE public.backfills TO kasparro_server;
@@ -818,6 +886,8 @@ GRANT SELECT ON TABLE public.events TO kasparro_server;
 
 GRANT SELECT ON TABLE public.identities TO kasparro_server;
 
+GRANT SELECT ON TABLE public.listing_addresses TO kasparro_server;
+
 GRANT SELECT ON TABLE public.listings TO kasparro_server;
 
 GRANT SELECT ON TABLE public.loop_problems TO kasparro_server;
@@ -839,6 +909,10 @@ GRANT SELECT ON TABLE public.raw_csv_records TO kasparro_server;
 GRANT SELECT ON TABLE public.raw_csv_records_default TO kasparro_server;
 
 GRANT SELECT ON TABLE public.raw_readers TO kasparro_server;
+
+GRANT SELECT ON TABLE public.registry_bodies TO kasparro_server;
+
+GRANT SELECT ON TABLE public.registry_readings TO kasparro_server;
 
 GRANT SELECT ON TABLE public.rejected_records TO kasparro_server;
 
