@@ -11,12 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 
-import msgspec
-
 from common.chains import TokenAddress
-
-Key = tuple[str, str]
-"""A listing: its source and its external id there."""
+from db.write.addresses import AddressGroup, Key
 
 MAX_CLAIMS = 50
 """An address that more keys claim is a placeholder and links nothing."""
@@ -28,13 +24,6 @@ _COPIES = frozenset(
 )
 """Words of an external id that tell a copy of a token from the token."""
 _WORDS = re.compile(r"[^\W_]+")
-
-
-class AddressGroup(msgspec.Struct, frozen=True):
-    """The group of one key, and the sorted chains on which the key itself has an address."""
-
-    address_group: str
-    chains: tuple[str, ...]
 
 
 class _Graph:

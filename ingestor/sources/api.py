@@ -7,7 +7,8 @@
 - reading: Provider, `open_fetch`, Fetch, Validators, and `split` for JSON arrays of objects
 - what a source yields: Source, Page, Record, Rejection, Checkpoint, Note, `content_hash`
 - listings: `decode_record`, `make_listing`, ListingPaths, Listing, and the rules of single values
-- optional abilities: SupportsBackfill with PastPrice, SupportsCallBudget, ExplainsNoPage
+- optional abilities: SupportsBackfill with PastPrice, SupportsAddresses with AddressPage and
+  AddressReader, SupportsCallBudget, ExplainsNoPage
 - errors: SourceError and its kinds for the whole source, RecordError for one record, SettingsError
 """
 
@@ -15,6 +16,7 @@ from common.network_settings import http_url
 from common.setting_values import boolean, integer, one_of, secret
 from common.settings import Settings, SettingsError
 from ingestor.http.fetch import Fetch, Provider, ResponseBody, Validators, open_fetch
+from ingestor.sources.addresses import AddressReader
 from ingestor.sources.decode import check_external_id, decode_record, split
 from ingestor.sources.errors import (
     SourceError,
@@ -35,8 +37,10 @@ from ingestor.sources.normalize import (
 )
 from ingestor.sources.records import (
     OBSERVED_AT,
+    AddressPage,
     Checkpoint,
     ExplainsNoPage,
+    ListedAddress,
     Listing,
     Note,
     Page,
@@ -45,6 +49,7 @@ from ingestor.sources.records import (
     RecordError,
     Rejection,
     Source,
+    SupportsAddresses,
     SupportsBackfill,
     SupportsCallBudget,
     content_hash,
@@ -53,10 +58,13 @@ from ingestor.sources.spec import EnvironmentSettings, Setting, SourceSpec
 
 __all__ = [
     "OBSERVED_AT",
+    "AddressPage",
+    "AddressReader",
     "Checkpoint",
     "EnvironmentSettings",
     "ExplainsNoPage",
     "Fetch",
+    "ListedAddress",
     "Listing",
     "ListingPaths",
     "Note",
@@ -77,6 +85,7 @@ __all__ = [
     "SourceRefusedError",
     "SourceSpec",
     "SourceUnavailableError",
+    "SupportsAddresses",
     "SupportsBackfill",
     "SupportsCallBudget",
     "Validators",

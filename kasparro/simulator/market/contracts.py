@@ -62,7 +62,7 @@ def contracts(universe: Universe, provider: Provider, asset: int) -> Iterator[Co
             platform=platform.gecko_id if provider == "coingecko" else platform.paprika_id,
             address=_spelled(address_of(universe, asset, place), chance, provider),
             type=platform.type,
-            is_active=not happens(chance >> 20, 1, 400),
+            is_active=not happens(chance >> 20, 1),
         )
 
 

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.chains import TokenAddress
-from ingestor.registry.groups import Key, group_addresses
+from db.write.addresses import Key
+from ingestor.registry.groups import group_addresses
 
 Claim = tuple[Key, TokenAddress]
 WORDS = ("usd", "coin", "bridged", "wrapped", "old")
