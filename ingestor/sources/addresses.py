@@ -1,6 +1,14 @@
 """The addresses in a body: in their chains' normal forms, with notes on what was left out."""
 
-from common.chains import is_known_platform, platform_address
+from common.addresses import telling_chain
+from common.chains import (
+    TokenAddress,
+    is_known_chain,
+    is_known_platform,
+    named_address,
+    parse_token,
+    platform_address,
+)
 from db.notes import Note
 from db.write.addresses import ListedAddress
 
@@ -52,3 +60,25 @@ class AddressReader:
 def _some(names: list[str]) -> str:
     shown = ", ".join(names[:MAX_NAMED])
     return shown if len(names) <= MAX_NAMED else f"{shown} and {len(names) - MAX_NAMED} more"
+
+
+def read_address(text: str, chain: str, *, path: str, chain_path: str) -> TokenAddress | Note:
+    """Return the contract that two cells name, or the note that says why they name none.
+
+    Without a chain the text must name it (`bsc:0x...`, CAIP-19), or have a form that only one chain
+    has: `0x...` is an address on every EVM chain.
+    """
+    if chain:
+        if token := named_address(chain, text):
+            return token
+        if not is_known_chain(chain):
+            return Note(
+                chain_path, f"{chain[:MAX_SHOWN]!r} is not a known chain - at `{chain_path}`"
+            )
+        return Note(
+            path, f"{text[:MAX_SHOWN]!r} is not an address on {chain[:MAX_SHOWN]} - at `{path}`"
+        )
+    telling = telling_chain(text)
+    if token := named_address(telling, text) if telling else parse_token(text):
+        return token
+    return Note(path, f"An address whose chain is not given, nor shown by its form - at `{path}`")

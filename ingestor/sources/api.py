@@ -6,12 +6,14 @@
   `integer`, `one_of`, `boolean`, `secret`)
 - reading: Provider, `open_fetch`, Fetch, Validators, and `split` for JSON arrays of objects
 - what a source yields: Source, Page, Record, Rejection, Checkpoint, Note, `content_hash`
-- listings: `decode_record`, `make_listing`, ListingPaths, Listing, and the rules of single values
+- listings: `decode_record`, `make_listing`, ListingPaths, Listing, TokenAddress with
+  `platform_address` and `parse_token`, and the rules of single values
 - optional abilities: SupportsBackfill with PastPrice, SupportsAddresses with AddressPage and
   AddressReader, SupportsCallBudget, ExplainsNoPage
 - errors: SourceError and its kinds for the whole source, RecordError for one record, SettingsError
 """
 
+from common.chains import TokenAddress, parse_token, platform_address
 from common.network_settings import http_url
 from common.setting_values import boolean, integer, one_of, secret
 from common.settings import Settings, SettingsError
@@ -88,6 +90,7 @@ __all__ = [
     "SupportsAddresses",
     "SupportsBackfill",
     "SupportsCallBudget",
+    "TokenAddress",
     "Validators",
     "boolean",
     "check_external_id",
@@ -102,6 +105,8 @@ __all__ = [
     "observed_at",
     "one_of",
     "open_fetch",
+    "parse_token",
+    "platform_address",
     "positive",
     "rank_of",
     "secret",
