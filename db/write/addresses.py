@@ -99,7 +99,7 @@ DELETE FROM address_groups AS g
 USING unnest($1::text[], $2::text[]) AS t (source, external_id)
 WHERE g.source = t.source AND g.external_id = t.external_id
 """
-# The chains of a key come as one text: arrays of different lengths are no array of arrays.
+# The chains of a key come as one text: the arrays in an array must have one length.
 _SAVE_GROUPS = """
 INSERT INTO address_groups AS g (source, external_id, address_group, chains)
 SELECT source, external_id, address_group, string_to_array(chains, E'\\n')

@@ -18,12 +18,12 @@ MAX_PLATFORMS = 500
 """There were about 150 in 2023; more would be a fault, and each costs a call."""
 
 
-class _Contract(msgspec.Struct, gc=False):
+class _ListedContract(msgspec.Struct, gc=False):
     address: str | None = None
     active: bool = True
 
 
-_CONTRACT = msgspec.json.Decoder(_Contract)
+_CONTRACT = msgspec.json.Decoder(_ListedContract)
 _PLATFORMS = msgspec.json.Decoder(list[str])
 
 

@@ -11,11 +11,11 @@ from ingestor.sources.records import AddressPage, RecordError
 PART = "coins/list"
 
 
-class _ListedCoin(msgspec.Struct, gc=False):
+class _CoinPlatforms(msgspec.Struct, gc=False):
     platforms: dict[str, str | None] = {}
 
 
-_LISTED = msgspec.json.Decoder(_ListedCoin)
+_LISTED = msgspec.json.Decoder(_CoinPlatforms)
 
 
 async def platforms_page(fetch: Fetch, source: str) -> AddressPage:
