@@ -56,6 +56,8 @@ MIN_ADDRESSES = 20
 DOUBTED_READINGS = 2
 """How often a part that lost more than half of its addresses is not believed."""
 TIMEOUT_SECONDS = 1800.0
+NOT_READ = "not read: "
+"""The subject of a note on a part that could not be read begins so."""
 
 
 class NamedRegistry(SupportsAddresses, Protocol):
@@ -270,7 +272,7 @@ async def _save_parts(
         await count_registry_failure(connection, source, part, error)
     await forget_parts(connection, source, [*(page.part for page in pages.read), *pages.failures])
     notes = [note for page in pages.read for note in page.notes]
-    notes += [Note(f"not read: {part}", error) for part, error in pages.failures.items()]
+    notes += [Note(NOT_READ + part, error) for part, error in pages.failures.items()]
     given = [address for page in pages.read for address in page.addresses]
     whole = _part(WHOLE, given, tuple(merge_notes(notes)))
     parts = [_part(page.part, page.addresses, page.notes) for page in pages.read]

@@ -1,9 +1,11 @@
 """Check the registry of contract addresses: when each source's was read, and what failed."""
 
 from db.connect.types import Connection
+from db.notes import Note
 from db.read.registry import RegistryReading, registry_readings
+from ingestor.registry.reading import NOT_READ
 from kasparro.cli.common.terminal import with_count
-from kasparro.doctor.findings import Finding
+from kasparro.doctor.findings import Finding, Level
 
 SUBJECT = "Addresses"
 LATER = "nothing: it is read again later, and what was read before counts until then"
@@ -14,11 +16,14 @@ async def check_registry(connection: Connection) -> list[Finding]:
     found = []
     for reading in await registry_readings(connection):
         found.append(_finding(reading))
-        found += [
-            Finding("warn", SUBJECT, f"{reading.source}: {with_count(note)}")
-            for note in reading.notes
-        ]
+        found += [_note(reading.source, note) for note in reading.notes]
     return found
+
+
+def _note(source: str, note: Note) -> Finding:
+    """Return the line of a note; a part that could not be read is a warning."""
+    level: Level = "warn" if note.about.startswith(NOT_READ) else "ok"
+    return Finding(level, SUBJECT, f"{source}: {with_count(note)}")
 
 
 def _finding(reading: RegistryReading) -> Finding:
