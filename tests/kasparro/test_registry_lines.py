@@ -13,17 +13,17 @@ from kasparro.doctor.findings import Finding
 from kasparro.doctor.registry import check_registry
 from tests.kasparro.command_line import kasparro
 
-NOW = datetime.datetime.now(datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
 
 
 async def fill(connection: Connection) -> None:
+    now = datetime.datetime.now(datetime.UTC)
     notes = (Note("unknown platform", "Addresses on platforms: x", 7), Note(f"{NOT_READ}a", "404"))
     whole = RegistryPart(part="", listings=1_200, addresses=1_500, notes=notes)
     part = RegistryPart(part="contracts", listings=5, addresses=5)
-    await save_parts(connection, "coinpaprika", [part, whole], NOW - 3 * HOUR, NOW + 21.5 * HOUR)
+    await save_parts(connection, "coinpaprika", [part, whole], now - 3 * HOUR, now + 21.5 * HOUR)
     await count_registry_failure(connection, "coingecko", "", "CoinGecko is away")
-    await set_registry_due(connection, "coingecko", NOW + HOUR / 2)
+    await set_registry_due(connection, "coingecko", now + 5.5 * HOUR)
 
 
 async def test_status_has_a_line_for_each_registry(
@@ -38,7 +38,7 @@ async def test_status_has_a_line_for_each_registry(
     lines = (await kasparro("status", **settings)).stdout.splitlines()
     assert [line for line in lines if line.startswith("addresses of ")] == [
         (
-            "addresses of coingecko: not read yet, next in 29 min; the last reading failed: "
+            "addresses of coingecko: not read yet, next in 5 h; the last reading failed: "
             "CoinGecko is away"
         ),
         "addresses of coinpaprika: 1,500 of 1,200 listings, read 3 h ago, next in 21 h",
