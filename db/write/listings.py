@@ -8,6 +8,7 @@ from typing import Literal
 import asyncpg
 import msgspec
 
+from common.chains import TokenAddress
 from db.connect.types import Connection
 from db.notes import Note
 from db.write.listing_columns import (
@@ -42,6 +43,8 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     content_hash: bytes
     has_own_time: bool = True
     """False if the record has no time, and the file's date is used."""
+    addresses: tuple[TokenAddress, ...] | None = None
+    """Its contracts if the record says which it has; not a column."""
     notes: tuple[Note, ...] = ()
     """What is missing because it could not be read; not a column."""
 

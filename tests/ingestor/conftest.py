@@ -61,7 +61,9 @@ class Ingest:
                 Fetch(provider("CoinPaprika", address.coinpaprika_url), QUICK)
             ),
             "coingecko": CoinGecko(
-                Fetch(provider("CoinGecko", address.coingecko_url), QUICK), page_count=100
+                Fetch(provider("CoinGecko", address.coingecko_url), QUICK),
+                page_count=100,
+                monthly_calls=10**9,
             ),
             "csv": CsvFiles(str(csv_path), rows_a_page=10),
         }
