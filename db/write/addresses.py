@@ -7,6 +7,7 @@ import msgspec
 
 from common.chains import TokenAddress
 from db.connect.types import Connection
+from db.write.bridges import bridge_all
 
 Key = tuple[str, str]
 """A listing: its source and its external id there."""
@@ -211,8 +212,10 @@ async def save_groups(
     names = {
         each.address_group for key in touched for each in (stored.get(key), groups.get(key)) if each
     }
-    rows = await connection.fetch(_TICKERS, *_columns(touched), sorted(names)) if touched else []
-    return frozenset(row["ticker"] for row in rows)
+    if not touched:
+        return frozenset()
+    rows = await connection.fetch(_TICKERS, *_columns(touched), sorted(names))
+    return frozenset(row["ticker"] for row in rows) | await bridge_all(connection)
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[str]]:
