@@ -83,7 +83,7 @@ class CoinPaprika:
 
     kind: Literal["api", "file"] = "api"
     priority = 10
-    missed_sweeps: Literal[1, 2] = 1
+    missed_sweeps: Literal[1, 2] = 2
 
     def __init__(self, fetch: Fetch, *, name: str = "coinpaprika", poll_seconds: int = 300) -> None:
         self.name = name

@@ -116,8 +116,8 @@ class Source(Protocol):
     """One place that listings come from; docs/ADD_A_SOURCE.md adds one in one file.
 
     `missed_sweeps` is how many complete sweeps in a row must miss a listing before it becomes
-    inactive: 1 where one body holds everything, 2 where listings move between pages while they are
-    read.
+    inactive: 1 for a file, whose content is the operator's word, 2 for a provider: one faulty body
+    ends no listing and hands no ticker on.
     """
 
     name: str
