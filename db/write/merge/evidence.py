@@ -51,13 +51,15 @@ asset AS MATERIALIZED (
 claim AS MATERIALIZED (
     SELECT
         c.*,
-        coalesce(size >= {_STANDING}, false) AND NOT is_copy AND (witnesses > 1 OR is_followed) AS has_standing,
+        coalesce(size >= {_STANDING}, false) AND NOT is_copy
+            AND (witnesses > 1 OR is_followed) AS has_standing,
         coalesce(size * power(10::numeric, greatest(witnesses - 1, 0)), {UNKNOWN_SIZE})
             * CASE WHEN asset_newest < ticker_newest - interval '1 day' THEN 1 ELSE 1000 END
             * CASE WHEN is_copy THEN 1 ELSE 1000000 END AS score
     FROM (
         SELECT
-            m.*, a.size, a.priced, a.witnesses, a.speakers, a.rank, a.is_copy, a.is_followed, a.asset_newest,
+            m.*, a.size, a.priced, a.witnesses, a.speakers, a.rank, a.is_copy, a.is_followed,
+            a.asset_newest,
             coalesce(
                 max(a.own_newest) OVER (PARTITION BY m.ticker, m.is_active),
                 max(a.any_newest) OVER (PARTITION BY m.ticker, m.is_active)
