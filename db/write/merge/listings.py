@@ -9,7 +9,7 @@ listing  the others, numbered
 
 IMPOSSIBLE_CAP = 10**13
 """US dollars: more than any asset is worth."""
-UNKNOWN_SIZE = 100_000
+UNKNOWN_SIZE = 50_000
 """US dollars that stand for a size of which nothing is known."""
 _BELIEVED_VOLUMES = 1_000_000
 """A cap counts up to this many times the volume of a day, where the volume is known."""
