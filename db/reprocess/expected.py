@@ -49,7 +49,7 @@ WITH speaker AS MATERIALIZED (
     WHERE l.contributes AND l.ticker = ANY ($1::text[])
     ORDER BY
         l.ticker, l.source, l.active DESC,
-        coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST, l.rank NULLS LAST,
+        coalesce(l.market_cap_usd, l.volume_24h_usd) DESC NULLS LAST, l.rank NULLS LAST,
         l.observed_at DESC, l.external_id
 ),
 place AS MATERIALIZED (

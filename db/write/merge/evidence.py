@@ -6,12 +6,10 @@ claim    an asset and a ticker that one of its listings has, with the evidence f
 owner    the best claim on each ticker, and whether the second one is nearly as good
 """
 
-from db.write.merge.listings import GOODNESS, IMPOSSIBLE_CAP
+from db.write.merge.listings import GOODNESS, IMPOSSIBLE_CAP, UNKNOWN_SIZE
 
 _STANDING = 1_000_000
 """US dollars from which an asset may have a standing that newcomers do not overcome."""
-_UNKNOWN_SIZE = 100_000
-"""US dollars that stand for a size of which nothing is known."""
 
 EVIDENCE = f"""
 speaker AS MATERIALIZED (
@@ -34,6 +32,8 @@ speaker AS MATERIALIZED (
 asset AS MATERIALIZED (
     SELECT
         number, asset_newest, count(*) AS speakers, count(price_usd) AS priced,
+        count(price_usd) FILTER (WHERE observed_at >= asset_newest - interval '30 days')
+            AS witnesses,
         max(observed_at) FILTER (WHERE has_own_time) AS own_newest, max(observed_at) AS any_newest,
         min(rank) AS rank, bool_and(is_copy) AS is_copy,
         bool_or(price_usd IS NOT NULL AND b2_at IS NOT NULL AND NOT is_file) AS is_followed,
@@ -41,10 +41,9 @@ asset AS MATERIALIZED (
             percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap)
                 FILTER (WHERE observed_at >= asset_newest - interval '1 day'),
             percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap),
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY volume_24h_usd * 10)
-                FILTER (WHERE volume_24h_usd * 10 <= {IMPOSSIBLE_CAP}),
-            div(1000000000000, min(rank)::numeric * min(rank)),
-            {_UNKNOWN_SIZE}
+            percentile_disc(0.5) WITHIN GROUP (ORDER BY volume_24h_usd)
+                FILTER (WHERE volume_24h_usd <= {IMPOSSIBLE_CAP}),
+            div(1000000000000, min(rank)::numeric * min(rank))
         ) AS size
     FROM speaker
     GROUP BY number, asset_newest
@@ -52,13 +51,15 @@ asset AS MATERIALIZED (
 claim AS MATERIALIZED (
     SELECT
         c.*,
-        size >= {_STANDING} AND NOT is_copy AND (priced > 1 OR is_followed) AS has_standing,
-        size * power(10::numeric, greatest(priced - 1, 0))
+        coalesce(size >= {_STANDING}, false) AND NOT is_copy
+            AND (witnesses > 1 OR is_followed) AS has_standing,
+        coalesce(size * power(10::numeric, greatest(witnesses - 1, 0)), {UNKNOWN_SIZE})
             * CASE WHEN asset_newest < ticker_newest - interval '1 day' THEN 1 ELSE 1000 END
             * CASE WHEN is_copy THEN 1 ELSE 1000000 END AS score
     FROM (
         SELECT
-            m.*, a.size, a.priced, a.speakers, a.rank, a.is_copy, a.is_followed, a.asset_newest,
+            m.*, a.size, a.priced, a.witnesses, a.speakers, a.rank, a.is_copy, a.is_followed,
+            a.asset_newest,
             coalesce(
                 max(a.own_newest) OVER (PARTITION BY m.ticker, m.is_active),
                 max(a.any_newest) OVER (PARTITION BY m.ticker, m.is_active)

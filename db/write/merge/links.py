@@ -28,6 +28,10 @@ _HOW_FAR = f"""
             THEN {_PRICES_APART} END AS prices_apart,
         a.lot AS lot_a, b.lot AS lot_b"""
 _NEAREST = "grade, caps_apart NULLS LAST, prices_apart NULLS LAST, lot_a, lot_b"
+_SAME_PRICE = "1.03"
+"""Prices within this factor link two listings whose names do not."""
+_SAME_CAP, _SAME_CAP_PRICE = "1.1", "1.25"
+"""Caps within the first factor are enough evidence for prices within the second."""
 
 LINKS = f"""
 proven AS MATERIALIZED (
@@ -70,10 +74,12 @@ candidate AS MATERIALIZED (
         END AS named,
         abs(extract(epoch FROM a.steady_at - b.steady_at)) AS seconds,
         a.steady_price AS price_a, b.steady_price AS price_b,
-        a.is_copy = b.is_copy AND (
-            a.market_cap_usd IS NULL OR b.market_cap_usd IS NULL
-            OR {near("a.market_cap_usd", "b.market_cap_usd", "2")}
-        ) AS may_be_priced,
+        CASE
+            WHEN a.is_copy <> b.is_copy THEN NULL
+            WHEN a.market_cap_usd IS NULL OR b.market_cap_usd IS NULL THEN {_SAME_PRICE}
+            WHEN {near("a.market_cap_usd", "b.market_cap_usd", _SAME_CAP)} THEN {_SAME_CAP_PRICE}
+            WHEN {near("a.market_cap_usd", "b.market_cap_usd", "2")} THEN {_SAME_PRICE}
+        END AS price_factor,
         {_HOW_FAR}
     FROM going AS a
     JOIN listing AS b ON b.ticker = a.ticker AND b.source = a.towards
@@ -89,8 +95,8 @@ pair AS MATERIALIZED (
                 WHEN named IS NOT NULL THEN named + CASE
                     WHEN price_a IS NOT NULL AND price_b IS NOT NULL AND seconds <= 86400
                         AND NOT {near("price_a", "price_b", "3")} THEN 10 ELSE 0 END
-                WHEN may_be_priced AND price_a IS NOT NULL AND price_b IS NOT NULL
-                    AND seconds <= 3600 AND {near("price_a", "price_b", "1.03")} THEN 4
+                WHEN price_a IS NOT NULL AND price_b IS NOT NULL
+                    AND seconds <= 3600 AND {near("price_a", "price_b", "price_factor")} THEN 4
             END AS grade
         FROM candidate
     ) AS graded
