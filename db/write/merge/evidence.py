@@ -1,6 +1,7 @@
 """The third part of the merge: which asset owns a ticker.
 
 speaker  the best listing of each source within an asset
+middle   the median values of assets with more than two speakers
 asset    what the speakers of an asset say together, its size and its standing
 claim    an asset and a ticker that one of its listings has, with the evidence for it
 owner    the best claim on each ticker, and whether the second one is nearly as good
@@ -19,7 +20,8 @@ speaker AS MATERIALIZED (
         coalesce(
             max(observed_at) FILTER (WHERE has_own_time) OVER of_asset,
             max(observed_at) OVER of_asset
-        ) AS asset_newest
+        ) AS asset_newest,
+        count(*) OVER of_asset AS speakers
     FROM (
         SELECT DISTINCT ON (number, source) *
         FROM member
@@ -29,24 +31,40 @@ speaker AS MATERIALIZED (
     ) AS best
     WINDOW of_asset AS (PARTITION BY number)
 ),
+-- Of one or two values the middle one is the smaller one; a sort for each asset takes longer.
+middle AS MATERIALIZED (
+    SELECT
+        number,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap)
+            FILTER (WHERE observed_at >= asset_newest - interval '1 day') AS fresh_cap,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap) AS cap,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY volume_24h_usd)
+            FILTER (WHERE volume_24h_usd <= {IMPOSSIBLE_CAP}) AS volume
+    FROM speaker
+    WHERE speakers > 2
+    GROUP BY number
+),
 asset AS MATERIALIZED (
     SELECT
-        number, asset_newest, count(*) AS speakers, count(price_usd) AS priced,
+        s.number, asset_newest, speakers, count(price_usd) AS priced,
         count(price_usd) FILTER (WHERE observed_at >= asset_newest - interval '30 days')
             AS witnesses,
         max(observed_at) FILTER (WHERE has_own_time) AS own_newest, max(observed_at) AS any_newest,
         min(rank) AS rank, bool_and(is_copy) AS is_copy,
         bool_or(price_usd IS NOT NULL AND b2_at IS NOT NULL AND NOT is_file) AS is_followed,
         coalesce(
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap)
-                FILTER (WHERE observed_at >= asset_newest - interval '1 day'),
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap),
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY volume_24h_usd)
-                FILTER (WHERE volume_24h_usd <= {IMPOSSIBLE_CAP}),
+            CASE WHEN speakers > 2 THEN coalesce(min(m.fresh_cap), min(m.cap), min(m.volume))
+                ELSE coalesce(
+                    min(own_cap) FILTER (WHERE observed_at >= asset_newest - interval '1 day'),
+                    min(own_cap),
+                    min(volume_24h_usd) FILTER (WHERE volume_24h_usd <= {IMPOSSIBLE_CAP})
+                )
+            END,
             div(1000000000000, min(rank)::numeric * min(rank))
         ) AS size
-    FROM speaker
-    GROUP BY number, asset_newest
+    FROM speaker AS s
+    LEFT JOIN middle AS m ON m.number = s.number
+    GROUP BY s.number, asset_newest, speakers
 ),
 claim AS MATERIALIZED (
     SELECT
