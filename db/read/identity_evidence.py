@@ -9,7 +9,7 @@ from db.write.merge.evidence import EVIDENCE
 from db.write.merge.links import LINKS
 from db.write.merge.listings import LISTINGS
 
-# The same WITH queries as of the merge: what is told is what decides.
+# The same WITH queries as of the merge: what it shows is what decides.
 _CLAIMS = (
     LISTINGS  # noqa: S608 - of constants
     + LINKS

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
-from db.write.bridges import bridge_all
+from db.write.identity.bridges import bridge_all
 from db.write.listing_columns import LISTING_VALUES, REPLACE_LISTING, values_of
 
 # A listing whose present payload was read again takes the greatest version; any other one takes

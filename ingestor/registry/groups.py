@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 from common.chains import TokenAddress
-from db.write.addresses import AddressGroup, Key
+from db.write.identity.addresses import AddressGroup, Key
 
 MAX_CLAIMS = 50
 """An address that more keys claim is a placeholder and links nothing."""

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Sequence
 
 from db.connect.types import Connection
-from db.write.addresses import ListedAddress, replace_addresses
+from db.write.identity.addresses import ListedAddress, replace_addresses
 from db.write.listings import Listing
 from ingestor.registry.regroup import regroup
 

@@ -18,10 +18,10 @@ from db.connect.pool import borrow
 from db.connect.types import Connection, Pool
 from db.notes import Note, merge_notes
 from db.schema.partitions import Retention
-from db.write.addresses import ListedAddress, replace_addresses, stored_chains
 from db.write.api_calls import add_calls, count_calls
 from db.write.coins import merge_coins
 from db.write.history import record_prices
+from db.write.identity.addresses import ListedAddress, replace_addresses, stored_chains
 from db.write.registry import (
     WHOLE,
     RegistryPart,

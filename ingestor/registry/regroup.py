@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from anyio import to_thread
 
 from db.connect.types import Connection
-from db.write.addresses import ChangedAddress, connected_keys, save_groups
+from db.write.identity.addresses import ChangedAddress, connected_keys, save_groups
 from ingestor.registry.groups import group_addresses
 
 

@@ -8,9 +8,9 @@ import structlog
 from db.connect.types import Connection
 from db.notes import Note, add_notes, merge_notes
 from db.source_files import forget_files, save_file_part
-from db.write.bridges import bridge_arrivals
 from db.write.coins import merge_coins
 from db.write.history import PastPrice, backfill_prices, record_prices
+from db.write.identity.bridges import bridge_arrivals
 from db.write.listings import UNREADABLE, KnownListing, known_listings
 from db.write.missing_listings import revive_listings
 from db.write.new_listings import add_coins, without

@@ -10,7 +10,7 @@ from common.chains import (
     platform_address,
 )
 from db.notes import Note
-from db.write.addresses import ListedAddress
+from db.write.identity.addresses import ListedAddress
 
 MAX_NAMED = 5
 MAX_SHOWN = 60

@@ -42,8 +42,6 @@ def explain(*, ticker: str, as_json: bool, demo: bool | None) -> None:
     """
     settings = settings_for(demo)
     evidence = run_to_end(lambda: _read(settings, to_ticker(ticker)))
-    if not evidence.listings:
-        raise CommandError(f"no source lists {ticker}: `kasparro status` shows the sources")
     if as_json:
         say_json(evidence)
         return
@@ -58,9 +56,12 @@ async def _read(settings: Settings, ticker: str) -> TickerEvidence:
     connection = await connect(dsn, application_name="kasparro identity")
     try:
         async with connection.transaction(readonly=True):
-            return await ticker_evidence(connection, ticker)
+            evidence = await ticker_evidence(connection, ticker)
     finally:
         await connection.close()
+    if not evidence.listings:
+        raise CommandError(f"no source lists {ticker}: `kasparro status` shows the sources")
+    return evidence
 
 
 def lines_of(evidence: TickerEvidence) -> Iterator[str]:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from db.connect.pool import Connection
 from db.sources import SourceSettings, save_sources
-from db.write.bridges import bridge_arrivals
 from db.write.coins import merge_coins
-from db.write.identities import IdentityLabel, replace_identities
+from db.write.identity.bridges import bridge_arrivals
+from db.write.identity.identities import IdentityLabel, replace_identities
 from db.write.listings import (
     EncodedListings,
     Listing,

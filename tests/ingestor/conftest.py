@@ -10,7 +10,7 @@ from aiohttp.pytest_plugin import AiohttpServer
 
 from db.connect.pool import Pool
 from db.sources import SourceSettings, save_sources
-from db.write.identities import IdentityLabel
+from db.write.identity.identities import IdentityLabel
 from db.write.runs import FinishedRun
 from ingestor.http.fetch import Fetch, FetchLimits, Provider
 from ingestor.run.identity import save_identities

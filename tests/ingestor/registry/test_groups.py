@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.chains import TokenAddress
-from db.write.addresses import Key
+from db.write.identity.addresses import Key
 from ingestor.registry.groups import group_addresses
 
 Claim = tuple[Key, TokenAddress]

@@ -10,7 +10,7 @@ from aiohttp import web
 from common.chains import TokenAddress
 from db.connect.pool import Pool
 from db.schema.partitions import DEFAULT_RETENTION
-from db.write.addresses import Key
+from db.write.identity.addresses import Key
 from ingestor.http.fetch import Fetch
 from ingestor.registry.groups import group_addresses
 from ingestor.registry.reading import read_registry

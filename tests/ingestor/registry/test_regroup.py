@@ -7,7 +7,7 @@ import pytest
 
 from common.chains import TokenAddress
 from db.connect.types import Connection
-from db.write.addresses import AddressGroup, Key, ListedAddress, replace_addresses
+from db.write.identity.addresses import AddressGroup, Key, ListedAddress, replace_addresses
 from db.write.transaction import write_transaction
 from ingestor.registry.groups import group_addresses
 from ingestor.registry.regroup import regroup

@@ -7,7 +7,7 @@ import msgspec
 
 from common.chains import TokenAddress
 from db.connect.types import Connection
-from db.write.bridges import bridge_all
+from db.write.identity.bridges import bridge_all
 
 Key = tuple[str, str]
 """A listing: its source and its external id there."""
