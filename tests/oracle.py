@@ -27,6 +27,8 @@ STANDING = 1_000_000
 AGREE = Decimal("1.01")
 CONFIRM = Decimal("1.1")
 FAR = 3
+FAR_IN_TIME = 1000
+GREATER_CAP = 10
 SAME_CAP = Decimal("1.1")
 SAME_CAP_PRICE = Decimal("1.25")
 
@@ -228,9 +230,9 @@ def in_price(a: Said, b: Said) -> bool:
 
 def is_far(a: Said, b: Said) -> bool:
     (price_a, at_a), (price_b, at_b) = steady(a), steady(b)
-    if price_a is None or price_b is None or abs(at_a - at_b) > DAY:
+    if price_a is None or price_b is None:
         return False
-    return not near(price_a, price_b, FAR)
+    return not near(price_a, price_b, FAR if abs(at_a - at_b) <= DAY else FAR_IN_TIME)
 
 
 def grade(a: Said, b: Said) -> int | None:
@@ -267,7 +269,14 @@ def links(listings: list[Said]) -> list[tuple[Said, Said]]:
                 [said for said in those if said.source == one],
                 [said for said in those if said.source == other],
             )
-    return found
+    agreed = {said for pair in found if agrees(*pair) for said in pair}
+    return [(a, b) for a, b in found if agrees(a, b) or not {a, b} & agreed]
+
+
+def agrees(a: Said, b: Said) -> bool:
+    """A link that prices do not speak against."""
+    named = grade(a, b)
+    return proven(a, b) or (named is not None and named < 10)
 
 
 def mutual(left: list[Said], right: list[Said]) -> list[tuple[Said, Said]]:
@@ -471,6 +480,7 @@ class Voice:
     percent: Decimal | None
     is_held: bool
     is_excluded: bool = False
+    has_far_cap: bool = False
 
 
 def voice_of(said: Said, voices: list[Said]) -> Voice:
@@ -513,6 +523,9 @@ def by_time(voice: Voice) -> tuple[object, ...]:
 def exclude(voices: list[Voice], newest: datetime.datetime) -> list[Voice]:
     """Mark the fresh voices whose price the others contradict; return the fresh ones."""
     fresh = [v for v in voices if v.price is not None and v.at >= newest - HOUR]
+    cap = middle([v.cap for v in fresh if v.cap is not None])
+    for voice in fresh:
+        voice.has_far_cap = bool(voice.cap and cap and voice.cap > GREATER_CAP * cap)
     prices = [v.price for v in fresh if v.price is not None]
     if len(fresh) < 2 or near(max(prices), min(prices), AGREE):
         return fresh
@@ -563,6 +576,8 @@ def refused(voices: list[Voice]) -> set[tuple[str, str, str, Decimal, str, datet
             add("market_cap_usd", said.cap, "impossible")
         elif said.cap is not None and voice.cap != said.cap:
             add("market_cap_usd", said.cap, "jump")
+        elif voice.has_far_cap:
+            add("market_cap_usd", said.cap, "disagrees")
     return found
 
 
@@ -583,7 +598,7 @@ def merge(ticker: str, every: list[list[Said]]) -> Coin | None:
         ("name", "name", by_priority),
         ("rank", "rank", by_priority),
         ("price_usd", "price", heard),
-        ("market_cap_usd", "cap", heard),
+        ("market_cap_usd", "cap", [voice for voice in heard if not voice.has_far_cap]),
         ("volume_24h_usd", "volume", heard),
         ("percent_change_24h", "percent", heard),
     ):

@@ -190,7 +190,18 @@ past AS (
     JOIN listings AS l ON l.source = s.name AND l.contributes AND l.ticker = ANY ($1::text[])
     JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id
         AND v.ticker = l.ticker
-    WHERE s.kind = 'file' AND v.price_usd IS NOT NULL AND v.ingested_at > $4
+    WHERE s.kind = 'file' AND v.price_usd IS NOT NULL AND v.ingested_at > $4 AND NOT EXISTS (
+        SELECT FROM normalized_records AS r
+        CROSS JOIN LATERAL jsonb_build_object(
+            'source', v.source, 'external_id', v.external_id, 'field', 'price_usd'
+        ) AS refused
+        WHERE r.ticker = l.ticker AND (
+            r.excluded @> jsonb_build_array(
+                refused || jsonb_build_object('observed_at', v.observed_at)
+            )
+            OR r.excluded @> jsonb_build_array(refused || '{"reason": "jump"}')
+        )
+    )
 ),
 expected AS (
     SELECT

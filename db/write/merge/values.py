@@ -15,6 +15,8 @@ AGREE = "1.01"
 """Prices within this factor agree."""
 _CONFIRM = "1.1"
 """Within this factor another source's price confirms one that jumps."""
+_GREATER_CAP = 10
+"""A cap above this many times the median of the sources is left out."""
 
 
 def _giver(at: str) -> str:
@@ -44,7 +46,7 @@ _FIELDS = {
     "name": ("giver", "p", "true"),
     "rank": ("giver", "p", "true"),
     "price": ("at_giver", "v", _COUNTS),
-    "cap": ("cap_giver", "v", _COUNTS),
+    "cap": ("cap_giver", "v", f"{_COUNTS} AND NOT has_far_cap"),
     "volume": ("at_giver", "v", _COUNTS),
     "percent": ("at_giver", "v", _COUNTS),
 }
@@ -124,11 +126,11 @@ fresh AS MATERIALIZED (
                 ELSE lowest::double precision
                     + (highest::double precision - lowest::double precision) * 0.5 END * 100
         END AS spread,
-        m.median
+        m.median, CASE WHEN prices > 2 THEN m.median_cap ELSE least_cap END AS median_cap
     FROM (
         SELECT
             number, count(*) AS prices, min(price) AS lowest, max(price) AS highest,
-            count(believed_price) > 0 AS has_past
+            min(cap) AS least_cap, count(believed_price) > 0 AS has_past
         FROM voice
         WHERE price IS NOT NULL AND at >= asset_newest - interval '1 hour'
         GROUP BY number
@@ -137,6 +139,7 @@ fresh AS MATERIALIZED (
         SELECT
             number,
             percentile_disc(0.5) WITHIN GROUP (ORDER BY price) AS median,
+            percentile_disc(0.5) WITHIN GROUP (ORDER BY cap) AS median_cap,
             percentile_cont(0.5) WITHIN GROUP (ORDER BY price::double precision) AS centre
         FROM voice
         WHERE speakers > 2 AND price IS NOT NULL AND at >= asset_newest - interval '1 hour'
@@ -168,6 +171,7 @@ spoken AS MATERIALIZED (
     FROM (
         SELECT
             *,
+            is_fresh AND coalesce(cap > {_GREATER_CAP} * median_cap, false) AS has_far_cap,
             is_fresh AND prices > 1 AND NOT highest <= {AGREE} * lowest AND CASE
                 WHEN prices > 2 THEN NOT {near("price", "median", AGREE)}
                 ELSE row_number() OVER (
@@ -180,7 +184,7 @@ spoken AS MATERIALIZED (
             END AS is_excluded
         FROM (
             SELECT
-                o.*, f.prices, f.lowest, f.highest, f.median, f.has_past, m.factor,
+                o.*, f.prices, f.lowest, f.highest, f.median, f.median_cap, f.has_past, m.factor,
                 coalesce(
                     o.price IS NOT NULL AND o.at >= o.asset_newest - interval '1 hour', false
                 ) AS is_fresh
@@ -205,10 +209,15 @@ refusal AS MATERIALIZED (
         WHERE is_kept OR is_excluded
         UNION ALL
         SELECT number, source, external_id, observed_at, 'market_cap_usd', market_cap_usd,
-            CASE WHEN has_impossible_cap THEN 'impossible' ELSE 'jump' END
+            CASE
+                WHEN has_impossible_cap THEN 'impossible'
+                WHEN cap IS DISTINCT FROM market_cap_usd THEN 'jump'
+                ELSE 'disagrees'
+            END
         FROM spoken
         WHERE NOT is_kept AND NOT is_excluded
-          AND market_cap_usd IS NOT NULL AND cap IS DISTINCT FROM market_cap_usd
+          AND market_cap_usd IS NOT NULL
+          AND (cap IS DISTINCT FROM market_cap_usd OR has_far_cap)
     ) AS left_out
     GROUP BY number
 ),
