@@ -199,7 +199,7 @@ past AS (
             r.excluded @> jsonb_build_array(
                 refused || jsonb_build_object('observed_at', v.observed_at)
             )
-            OR r.excluded @> jsonb_build_array(refused || '{"reason": "jump"}')
+            OR r.excluded @> jsonb_build_array(refused || '{{"reason": "jump"}}')
         )
     )
 ),

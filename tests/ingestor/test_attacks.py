@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from db.write.bridges import bridge_all
 
 from db.connect.pool import Pool
 from db.sources import SourceSettings, save_sources
+from db.write.identity.bridges import bridge_all
 from ingestor.http.fetch import Fetch
 from ingestor.run.run import run
 from ingestor.sources.coingecko.source import CoinGecko
