@@ -25,6 +25,7 @@ FRAGMENTS = {
     "db.read.candle_json._ROLLED",
     "db.read.candle_json._STORED",
     "db.reprocess.changes._COUNT_DIFFERENCE",
+    "db.read.identity_evidence.LISTINGS",
     "db.write.merge.LISTINGS",
     "db.write.merge.listings.LISTINGS",
 }

@@ -18,6 +18,11 @@ from tests.ingestor.conftest import Ingest
 
 RETENTION = Retention(raw_days=7, history_days=36_500)
 """The history includes the sample's day whenever this runs."""
+# A second source may make another asset the owner of a ticker, whose price stays in its history.
+ALONE = (
+    "ticker NOT IN (SELECT ticker FROM listings WHERE source <> 'csv' GROUP BY ticker "
+    "HAVING count(*) > 1)"
+)
 STATE = (
     """
     SELECT ticker, name, price_usd_exact, source, created_at, rival_count FROM normalized_records
@@ -26,8 +31,8 @@ STATE = (
     """
     SELECT source, external_id, ticker, price_usd, active, contributes FROM listings ORDER BY 1, 2
     """,
-    "SELECT ticker, at, price_usd, source FROM price_points ORDER BY 1, 2",
-    "SELECT * FROM candles ORDER BY ticker, interval, start",
+    f"SELECT ticker, at, price_usd, source FROM price_points WHERE {ALONE} ORDER BY 1, 2",
+    f"SELECT * FROM candles WHERE {ALONE} ORDER BY ticker, interval, start",
     "SELECT source, external_id, content_hash FROM raw_csv_records ORDER BY 1, 2",
 )
 

@@ -155,14 +155,22 @@ def _open_decoded(
         raise
 
 
+_FEW_LETTERS = 8
+"""Bytes that are enough to recognise UTF-16 without a byte order mark."""
+
+
 def _encoding(head: bytes) -> str | None:
     """Return the encoding that a byte order mark or NUL bytes indicate, None for UTF-8."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     start = head[:64]
-    if len(start) >= 8 and start.count(0) * 3 > len(start):  # noqa: PLR2004 - a few letters
-        return "utf-16-le" if start[1] == 0 else "utf-16-be"
-    return None
+    if len(start) < _FEW_LETTERS:
+        return None
+    # Letters of the Latin script have their NUL on one side; NUL bytes on both sides are damage.
+    high, low = start[::2].count(0), start[1::2].count(0)
+    if min(high, low) or max(high, low) * 3 <= len(start):
+        return None
+    return "utf-16-le" if low else "utf-16-be"
 
 
 def _check_is_table(path: Path, head: bytes) -> None:
