@@ -186,7 +186,7 @@ known AS MATERIALIZED (
         ROW(observed_at, $2, price_usd, market_cap_usd, volume_24h_usd)::observation AS one
     FROM late
     WHERE (cardinality(before) < 2 OR observed_at >= (before[2]).at)
-      -- A record that is read twice is no new word.
+      -- A record that is read twice adds nothing.
       AND NOT EXISTS (
         SELECT FROM unnest(before) AS o
         WHERE o.at = observed_at
