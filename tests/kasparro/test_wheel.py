@@ -102,6 +102,7 @@ def test_the_wheel_has_the_pages_and_the_data_and_no_names_but_its_packages(whee
     assert {
         *PAGES,
         *TYPED,
+        "kasparro/data/chains.csv",
         "kasparro/data/sample.csv",
         "kasparro/data/identity.csv",
         "kasparro/simulator/__main__.py",
