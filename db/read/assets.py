@@ -4,6 +4,7 @@ The row of an asset is made of the listing that names it: the best one, by the m
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -82,7 +83,8 @@ class AssetFilter(msgspec.Struct, frozen=True):
     tickers: Sequence[str] | None = None
     sources: Sequence[str] | None = None
     search: str | None = None
-    has_address: bool | None = None
+    with_address: Literal[True] | None = None
+    without_address: Literal[True] | None = None
     chains: Sequence[str] | None = None
 
 
@@ -98,7 +100,12 @@ ASSETS = PageQuery(
                 f"SELECT * FROM listings AS m WHERE {search_condition('m.ticker', 'm.name')}"
             ),
         ),
-        ("boolean", f"({_named_by(_HAVING_ADDRESS)}) = {{}}"),
+        # Two conditions, so that each is a join: as `(... IN ...) = {}` it is quadratic.
+        ("boolean", f"{{}} AND {_named_by(_HAVING_ADDRESS)}"),
+        (
+            "boolean",
+            f"{{}} AND NOT EXISTS (SELECT FROM ({_HAVING_ADDRESS}) AS m WHERE {_ASSET} = {_KEY})",
+        ),
         ("text[]", _named_by(f"{_HAVING_ADDRESS} AND a.chain = ANY ({{}})")),
     ),
 )
@@ -136,7 +143,7 @@ ASSET_ORDERS = {
         *_orders("NAME", "lower(l.name)", "text", nullable=True),
     )
 }
-"""Further orders by name, such as "ASSET_NAME:ASC"; none has an index."""
+"""Further orders by name, such as "ASSET_NAME:ASC"; only that of tickers has an index."""
 
 
 class AssetReference(msgspec.Struct, frozen=True):

@@ -23,7 +23,8 @@ COUNTED_CONNECTIONS = frozenset(
 
 _INDEXED_CONDITIONS = frozenset({"ticker", "source", "isStale", "isDisputed"})
 _INDEXED_ORDERS = frozenset({"MARKET_CAP_USD", "TICKER"})
-_INDEXED_CONDITIONS_OF_ASSETS = frozenset({"ticker"})
+_INDEXED_OF_ASSETS = (frozenset({"ticker"}), frozenset({"TICKER"}))
+_INDEXED_OF_OTHERS = (_INDEXED_CONDITIONS, _INDEXED_ORDERS)
 
 
 def scan_cost(node: FieldNode, variables: dict[str, object]) -> int:
@@ -34,12 +35,11 @@ def scan_cost(node: FieldNode, variables: dict[str, object]) -> int:
     given = {
         argument.name.value: _value(argument.value, variables) for argument in node.arguments or ()
     }
-    of_assets = node.name.value == "assets"
-    return _filter_cost(
-        given.get("filter"),
-        variables,
-        _INDEXED_CONDITIONS_OF_ASSETS if of_assets else _INDEXED_CONDITIONS,
-    ) + _order_cost(given.get("orderBy"), variables, frozenset() if of_assets else _INDEXED_ORDERS)
+    is_of_assets = node.name.value == "assets"
+    conditions, orders = _INDEXED_OF_ASSETS if is_of_assets else _INDEXED_OF_OTHERS
+    return _filter_cost(given.get("filter"), variables, conditions) + _order_cost(
+        given.get("orderBy"), variables, orders
+    )
 
 
 def _filter_cost(value: object, variables: dict[str, object], indexed: frozenset[str]) -> int:

@@ -237,11 +237,13 @@ def asset_filter(filter_input: AssetFilterInput | None) -> AssetFilter:
     if conditions is None:
         return AssetFilter()
     names = texts_of(conditions.chain, "filter.chain")
+    has_address = or_none(conditions.has_address)
     return AssetFilter(
         tickers=tickers_of(conditions.ticker),
         sources=texts_of(conditions.source, "filter.source"),
         search=search_of(conditions.search),
-        has_address=or_none(conditions.has_address),
+        with_address=True if has_address else None,
+        without_address=True if has_address is False else None,
         chains=None
         if names is None
         else sorted({chain for name in names for chain in chains_named(name)}),

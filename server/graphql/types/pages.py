@@ -80,7 +80,8 @@ def assets_arguments(
     assets, order = asset_filter(filter), asset_order(order_by)
     page = checked_slice(order, first, after, last, before)
     # Addresses change without an event.
-    cacheable = assets.has_address is None and assets.chains is None
+    of_addresses = (assets.with_address, assets.without_address, assets.chains)
+    cacheable = of_addresses == (None, None, None)
     return PageRequest(assets, order, page, cacheable=cacheable)
 
 
