@@ -17,7 +17,7 @@ MAX_LENGTH: Final = 200
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _EVM = re.compile(r"(?:0x|xdc)([0-9a-fA-F]{40})(?:[/#?].*)?")
 _NATIVE: Final = frozenset({"0" * 40, "e" * 40})
-"""Placeholders for a chain's own coin, which is no contract and is claimed by many coins."""
+"""Placeholders for a chain's own coin. Many coins claim them."""
 _MOVE = re.compile(r"0x([0-9a-fA-F]{1,64})((?:::[A-Za-z_]\w*){2}(?:<.*>)?)?")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{8,128})")
 _FELT = re.compile(r"0x([0-9a-fA-F]{1,64})")

@@ -29,6 +29,8 @@ _NAMESPACES: Final = {
 """By form the asset namespace of CAIP-19; `token` for the others."""
 _CAIP_19 = re.compile(r"([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})/([-a-z0-9]{3,8}):(.+)")
 _CAIP_19_REFERENCE = re.compile(r"[-.%a-zA-Z0-9]{1,128}")
+_NUMBER = re.compile(r"([1-9][0-9]{0,19})(?:\.0)?")
+"""A whole number, perhaps as a table of decimals has it."""
 _IBC: Final = "ibc/"
 
 
@@ -46,7 +48,8 @@ class ChainRow(msgspec.Struct, frozen=True):
     """A chain: `chain` is our slug, which is DefiLlama's key where there is one.
 
     `coingecko` and `coinpaprika` are the ids of its platforms there, `defillama` its names there.
-    A platform of several chains (BNB Smart Chain and Beacon Chain) is told apart by the addresses.
+    One platform may stand for two chains (BNB Smart Chain, Beacon Chain): the form of an address
+    decides.
     """
 
     chain: str
@@ -112,9 +115,16 @@ def _by_platform(source: str) -> dict[str, tuple[ChainRow, ...]]:
     return found
 
 
+def _platform(source: str, platform: str) -> tuple[ChainRow, ...]:
+    """Return the chains of a source's platform; a source without a column uses any name."""
+    if source in SOURCES:
+        return _by_platform(source).get(platform, ())
+    return _candidates(platform)
+
+
 def is_known_platform(source: str, platform: str) -> bool:
-    """Return whether the table has a platform of CoinGecko or CoinPaprika."""
-    return source in SOURCES and platform in _by_platform(source)
+    """Return whether the table has a platform of a source."""
+    return bool(_platform(source, platform))
 
 
 def is_known_chain(name: str) -> bool:
@@ -129,8 +139,8 @@ def chains_named(name: str) -> tuple[str, ...]:
 
 def _candidates(name: str) -> tuple[ChainRow, ...]:
     name = name.strip().casefold()
-    if name.isdecimal():  # a CAIP number alone: the chain id of an EVM chain
-        name = f"eip155:{int(name)}"
+    if match := _NUMBER.fullmatch(name):  # the chain id of an EVM chain
+        name = f"eip155:{match[1]}"
     return _by_name().get(name, ())
 
 
@@ -146,8 +156,8 @@ def platform_address(source: str, platform: str, text: str) -> TokenAddress | No
 
     An unknown platform is a chain of its own, `source:platform`.
     """
-    if is_known_platform(source, platform):
-        return _first_fitting(_by_platform(source)[platform], text)
+    if rows := _platform(source, platform):
+        return _first_fitting(rows, text)
     chain = f"{source}:{platform}"
     address = normalize_address(chain, text)
     return None if address is None else TokenAddress(chain, address)
@@ -155,8 +165,8 @@ def platform_address(source: str, platform: str, text: str) -> TokenAddress | No
 
 def platform_chains(source: str, platform: str) -> tuple[str, ...]:
     """Return the chains that the addresses of a source's platform can be on."""
-    if is_known_platform(source, platform):
-        return tuple(row.chain for row in _by_platform(source)[platform])
+    if rows := _platform(source, platform):
+        return tuple(row.chain for row in rows)
     return (f"{source}:{platform}",)
 
 

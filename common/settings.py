@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     identity_path: Path = DATA / "identity.csv"
     sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
     poll_seconds: int = 300
+    registry_hours: int = 24
     run_timeout_seconds: int = 900
     scheduler_token: str | None = None
     log_level: str = "INFO"
@@ -188,6 +189,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "identity_path": path,
     "sources": _source_names,
     "poll_seconds": integer(1, 86_400),
+    "registry_hours": integer(0, 8_760),
     "run_timeout_seconds": integer(1, 86_400),
     "scheduler_token": _tokens,
     "log_level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),

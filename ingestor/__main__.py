@@ -43,7 +43,7 @@ async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
         application_name="kasparro ingestor",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
-        max_size=2 * len(settings.sources) + 4,
+        max_size=3 * len(settings.sources) + 4,  # polls, registries, and the loops
     ) as pool:
         preparing = functools.partial(prepare, settings, pool, only, exclusive=not only)
         sources = await retry_database("start", pool, preparing)

@@ -22,11 +22,15 @@ PRIORITY = {"coinpaprika": 10, "coingecko": 20, "csv": 30}
 FILES = frozenset({"csv"})
 CEILING = Decimal("1e13")
 VOLUMES = 1_000_000
-UNKNOWN_SIZE = Decimal(100_000)
+UNKNOWN_SIZE = Decimal(50_000)
 STANDING = 1_000_000
 AGREE = Decimal("1.01")
 CONFIRM = Decimal("1.1")
 FAR = 3
+FAR_IN_TIME = 1000
+GREATER_CAP = 10
+SAME_CAP = Decimal("1.1")
+SAME_CAP_PRICE = Decimal("1.25")
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def counted_cap(cap: Decimal | None, volume: Decimal | None) -> Decimal | None:
     """A cap as far as it is believable."""
     if cap is None or is_impossible(cap):
         return None
-    return cap if volume is None else min(cap, volume * VOLUMES)
+    return cap if volume is None else min(cap, max(volume * VOLUMES, UNKNOWN_SIZE))
 
 
 def own_cap(said: Said) -> Decimal | None:
@@ -213,20 +217,22 @@ def proven(a: Said, b: Said) -> bool:
 
 
 def in_price(a: Said, b: Said) -> bool:
-    """Observed within an hour, prices within 3 %, known caps within a factor of two."""
+    """Observed within an hour; either prices and known caps are near, or the caps are very near."""
     (price_a, at_a), (price_b, at_b) = steady(a), steady(b)
     if price_a is None or price_b is None or abs(at_a - at_b) > HOUR or is_copy(a) != is_copy(b):
         return False
-    if not near(price_a, price_b, 1.03):
-        return False
-    return a.cap is None or b.cap is None or near(a.cap, b.cap, 2)
+    if a.cap is not None and b.cap is not None and near(a.cap, b.cap, SAME_CAP):
+        return near(price_a, price_b, SAME_CAP_PRICE)
+    return near(price_a, price_b, 1.03) and (
+        a.cap is None or b.cap is None or near(a.cap, b.cap, 2)
+    )
 
 
 def is_far(a: Said, b: Said) -> bool:
     (price_a, at_a), (price_b, at_b) = steady(a), steady(b)
-    if price_a is None or price_b is None or abs(at_a - at_b) > DAY:
+    if price_a is None or price_b is None:
         return False
-    return not near(price_a, price_b, FAR)
+    return not near(price_a, price_b, FAR if abs(at_a - at_b) <= DAY else FAR_IN_TIME)
 
 
 def grade(a: Said, b: Said) -> int | None:
@@ -263,7 +269,14 @@ def links(listings: list[Said]) -> list[tuple[Said, Said]]:
                 [said for said in those if said.source == one],
                 [said for said in those if said.source == other],
             )
-    return found
+    agreed = {said for pair in found if agrees(*pair) for said in pair}
+    return [(a, b) for a, b in found if agrees(a, b) or not {a, b} & agreed]
+
+
+def agrees(a: Said, b: Said) -> bool:
+    """A link that prices do not speak against."""
+    named = grade(a, b)
+    return proven(a, b) or (named is not None and named < 10)
 
 
 def mutual(left: list[Said], right: list[Said]) -> list[tuple[Said, Said]]:
@@ -338,7 +351,7 @@ def speakers(asset: list[Said]) -> list[Said]:
 
 def _goodness(said: Said) -> tuple[object, ...]:
     cap = own_cap(said)
-    weight = cap if cap is not None else said.volume * 10 if said.volume is not None else None
+    weight = cap if cap is not None else said.volume
     return (
         said.price is None,
         weight is None,
@@ -357,19 +370,19 @@ def newest_of(voices: Iterable[Said]) -> datetime.datetime:
     return max(own or [said.observed_at for said in voices])
 
 
-def size_of(voices: list[Said]) -> Decimal:
-    """What an asset is worth: its cap, or an estimate of it."""
+def size_of(voices: list[Said]) -> Decimal | None:
+    """What an asset is worth: its cap, or a bound from below, or a guess by its rank."""
     newest = newest_of(voices)
     caps = [(own_cap(said), said.observed_at >= newest - DAY) for said in voices]
     cap = middle([cap for cap, fresh in caps if cap is not None and fresh])
     if cap is None:
         cap = middle([cap for cap, _ in caps if cap is not None])
     if cap is None:
-        volumes = [said.volume * 10 for said in voices if said.volume is not None]
+        volumes = [said.volume for said in voices if said.volume is not None]
         cap = middle([volume for volume in volumes if volume <= CEILING])
     if cap is None:
         ranks = [said.rank for said in voices if said.rank is not None]
-        cap = Decimal(10**12 // min(ranks) ** 2) if ranks else UNKNOWN_SIZE
+        cap = Decimal(10**12 // min(ranks) ** 2) if ranks else None
     return cap
 
 
@@ -425,14 +438,17 @@ def claims(ticker: str, every: list[list[Said]]) -> list[Claim]:
     for asset, voices in mine:
         copy = all(is_copy(voice) for voice in voices)
         priced = [voice for voice in voices if voice.price is not None]
+        month = newest_of(voices) - 30 * DAY
+        witnesses = sum(voice.observed_at >= month for voice in priced)
         size = size_of(voices)
-        score = size * 10 ** (len(priced) - 1 if priced else 0)
+        score = UNKNOWN_SIZE if size is None else size * 10 ** max(0, witnesses - 1)
         if newest_of(voices) < newest[is_active(asset)] - DAY:
             score /= 1000
         if copy:
             score /= 1_000_000
         long_seen = any(len(v.before) == 2 and v.source not in FILES for v in priced)
-        has_standing = size >= STANDING and not copy and (len(priced) > 1 or long_seen)
+        is_large = size is not None and size >= STANDING
+        has_standing = is_large and not copy and (witnesses > 1 or long_seen)
         found.append(Claim(asset, voices, is_active(asset), score, has_standing))
     return sorted(found, key=lambda claim: claim.order)
 
@@ -464,6 +480,7 @@ class Voice:
     percent: Decimal | None
     is_held: bool
     is_excluded: bool = False
+    has_far_cap: bool = False
 
 
 def voice_of(said: Said, voices: list[Said]) -> Voice:
@@ -506,6 +523,9 @@ def by_time(voice: Voice) -> tuple[object, ...]:
 def exclude(voices: list[Voice], newest: datetime.datetime) -> list[Voice]:
     """Mark the fresh voices whose price the others contradict; return the fresh ones."""
     fresh = [v for v in voices if v.price is not None and v.at >= newest - HOUR]
+    cap = middle([v.cap for v in fresh if v.cap is not None])
+    for voice in fresh:
+        voice.has_far_cap = bool(voice.cap and cap and voice.cap > GREATER_CAP * cap)
     prices = [v.price for v in fresh if v.price is not None]
     if len(fresh) < 2 or near(max(prices), min(prices), AGREE):
         return fresh
@@ -556,6 +576,8 @@ def refused(voices: list[Voice]) -> set[tuple[str, str, str, Decimal, str, datet
             add("market_cap_usd", said.cap, "impossible")
         elif said.cap is not None and voice.cap != said.cap:
             add("market_cap_usd", said.cap, "jump")
+        elif voice.has_far_cap:
+            add("market_cap_usd", said.cap, "disagrees")
     return found
 
 
@@ -576,7 +598,7 @@ def merge(ticker: str, every: list[list[Said]]) -> Coin | None:
         ("name", "name", by_priority),
         ("rank", "rank", by_priority),
         ("price_usd", "price", heard),
-        ("market_cap_usd", "cap", heard),
+        ("market_cap_usd", "cap", [voice for voice in heard if not voice.has_far_cap]),
         ("volume_24h_usd", "volume", heard),
         ("percent_change_24h", "percent", heard),
     ):

@@ -6,6 +6,8 @@ from collections.abc import Collection
 import msgspec
 
 from db.connect.types import Connection
+from db.write.merge.listings import near
+from db.write.merge.values import AGREE
 
 # The tickers whose history is rebuilt: the rebuild found differences, or other code read their
 # payloads.
@@ -40,14 +42,14 @@ ORDER BY 1
 # spoken    of one page only the newest observation
 # leader    what was the coin's newest observation when it arrived; another price makes a point
 # past      a file's rows are history themselves
-_EXPECT = """
+_EXPECT = f"""
 WITH speaker AS MATERIALIZED (
     SELECT DISTINCT ON (l.ticker, l.source) l.ticker, l.source, l.external_id
     FROM listings AS l
     WHERE l.contributes AND l.ticker = ANY ($1::text[])
     ORDER BY
         l.ticker, l.source, l.active DESC,
-        coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST, l.rank NULLS LAST,
+        coalesce(l.market_cap_usd, l.volume_24h_usd) DESC NULLS LAST, l.rank NULLS LAST,
         l.observed_at DESC, l.external_id
 ),
 place AS MATERIALIZED (
@@ -120,7 +122,9 @@ said AS (
         p.ticker, p.source, '-infinity', p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd,
         ''::bytea, false, true, false
     FROM reprocess_last AS p
-    WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity'
+    -- A page that was late may have been in the copy already, and may have made no point.
+    LEFT JOIN version AS v ON v.ticker = p.ticker AND v.source = p.source AND v.at = p.at
+    WHERE p.ticker = ANY ($1::text[]) AND $4 <> '-infinity' AND v.ticker IS NULL
     UNION ALL
     SELECT
         p.ticker, p.source, p.at, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, ''::bytea,
@@ -153,14 +157,21 @@ spoken AS (
             PARTITION BY ticker ORDER BY arrived_at, source, at DESC, content_hash DESC
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS reached,
-        first_value(market_cap_usd) OVER (
-            PARTITION BY ticker, caps ORDER BY arrived_at, source, at DESC, content_hash DESC
-        ) AS last_cap,
-        first_value(volume_24h_usd) OVER (
-            PARTITION BY ticker, volumes ORDER BY arrived_at, source, at DESC, content_hash DESC
-        ) AS last_volume
+        first_value(market_cap_usd) OVER by_caps AS last_cap,
+        first_value(price_usd) OVER by_caps AS cap_price,
+        first_value(at) OVER by_caps AS cap_at,
+        first_value(volume_24h_usd) OVER by_volumes AS last_volume,
+        first_value(price_usd) OVER by_volumes AS volume_price,
+        first_value(at) OVER by_volumes AS volume_at
     FROM arranged AS a
     WHERE (source_before, arrival_before) IS DISTINCT FROM (source, arrived_at)
+    WINDOW
+        by_caps AS (
+            PARTITION BY ticker, caps ORDER BY arrived_at, source, at DESC, content_hash DESC
+        ),
+        by_volumes AS (
+            PARTITION BY ticker, volumes ORDER BY arrived_at, source, at DESC, content_hash DESC
+        )
 ),
 leader AS (
     SELECT
@@ -179,12 +190,33 @@ past AS (
     JOIN listings AS l ON l.source = s.name AND l.contributes AND l.ticker = ANY ($1::text[])
     JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id
         AND v.ticker = l.ticker
-    WHERE s.kind = 'file' AND v.price_usd IS NOT NULL AND v.ingested_at > $4
+    WHERE s.kind = 'file' AND v.price_usd IS NOT NULL AND v.ingested_at > $4 AND NOT EXISTS (
+        SELECT FROM normalized_records AS r
+        CROSS JOIN LATERAL jsonb_build_object(
+            'source', v.source, 'external_id', v.external_id, 'field', 'price_usd'
+        ) AS refused
+        WHERE r.ticker = l.ticker AND (
+            r.excluded @> jsonb_build_array(
+                refused || jsonb_build_object('observed_at', v.observed_at)
+            )
+            OR r.excluded @> jsonb_build_array(refused || '{{"reason": "jump"}}')
+        )
+    )
 ),
 expected AS (
     SELECT
-        ticker, at, price_usd, coalesce(market_cap_usd, last_cap) AS market_cap_usd,
-        coalesce(volume_24h_usd, last_volume) AS volume_24h_usd, source, covered, arrived_at,
+        ticker, at, price_usd,
+        -- Nothing is taken from a source whose fresh price disagrees.
+        coalesce(
+            market_cap_usd,
+            CASE WHEN {near("price_usd", "cap_price", AGREE)}
+                OR at - cap_at > interval '1 hour' THEN last_cap END
+        ) AS market_cap_usd,
+        coalesce(
+            volume_24h_usd,
+            CASE WHEN {near("price_usd", "volume_price", AGREE)}
+                OR at - volume_at > interval '1 hour' THEN last_volume END
+        ) AS volume_24h_usd, source, covered, arrived_at,
         0 AS order_in_page, '' AS external_id
     FROM leader
     WHERE is_read AND price_usd IS DISTINCT FROM price_before
@@ -203,7 +235,7 @@ SELECT DISTINCT ON (ticker, at)
 FROM expected
 WHERE at >= $3
 ORDER BY ticker, at, arrived_at, order_in_page, price_usd, external_id
-"""
+"""  # noqa: S608 - of constants
 # The planner cannot estimate a CTE's rows: with one row expected and a million present, a nested
 # loop takes hours.
 _JOIN_BY_HASH = "SET LOCAL enable_nestloop = off"

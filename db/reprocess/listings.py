@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
-from db.write.bridges import bridge_all
+from db.write.identity.bridges import bridge_all
 from db.write.listing_columns import LISTING_VALUES, REPLACE_LISTING, values_of
 
 # A listing whose present payload was read again takes the greatest version; any other one takes
@@ -121,13 +121,23 @@ remembered AS MATERIALIZED (
         FROM earlier
         ORDER BY source, external_id, (one).at, (one).fetched_at DESC
     ) AS of_times
-    GROUP BY source, external_id
+    GROUP BY source, external_id),
+changed AS (
+    UPDATE listings AS l SET before = coalesce(r.before, '{}')
+    FROM (SELECT DISTINCT source, external_id FROM version) AS v
+    LEFT JOIN remembered AS r ON r.source = v.source AND r.external_id = v.external_id
+    WHERE l.source = v.source AND l.external_id = v.external_id
+      AND l.before IS DISTINCT FROM coalesce(r.before, '{}')
+    RETURNING l.source, l.external_id, l.ticker
 )
-UPDATE listings AS l SET before = coalesce(r.before, '{}')
-FROM (SELECT DISTINCT source, external_id FROM version) AS v
-LEFT JOIN remembered AS r ON r.source = v.source AND r.external_id = v.external_id
-WHERE l.source = v.source AND l.external_id = v.external_id
-  AND l.before IS DISTINCT FROM coalesce(r.before, '{}')
+-- What a listing says depends on these: its history is compared too.
+INSERT INTO reprocess_rewritten (source, external_id, old_ticker)
+SELECT source, external_id, ticker
+FROM changed AS c
+WHERE NOT EXISTS (
+    SELECT FROM reprocess_rewritten AS w
+    WHERE w.source = c.source AND w.external_id = c.external_id
+)
 """
 _FORMER = """
 INSERT INTO former_tickers AS f (source, external_id, ticker, until)

@@ -50,7 +50,7 @@ FROM (
     FROM listings AS l JOIN normalized_records AS n ON n.ticker = l.ticker
     WHERE l.source = $1 AND l.contributes AND ($2::text[] IS NULL OR l.ticker = ANY ($2))
     ORDER BY
-        l.ticker, l.active DESC, coalesce(l.market_cap_usd, l.volume_24h_usd * 10) DESC NULLS LAST,
+        l.ticker, l.active DESC, coalesce(l.market_cap_usd, l.volume_24h_usd) DESC NULLS LAST,
         l.rank NULLS LAST, l.observed_at DESC, l.external_id
 ) AS speaker
 ORDER BY market_cap_usd DESC NULLS LAST, ticker

@@ -58,12 +58,22 @@ _BACKFILL = f"""
 WITH added AS (
     INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
     SELECT DISTINCT ON (p.ticker, p.at) p.ticker, p.at, p.price_usd, p.market_cap_usd,
-        p.volume_24h_usd, $1
+        p.volume_24h_usd, $1::text
     FROM json_to_recordset($2::json) AS p (
         ticker text, external_id text, at timestamptz, price_usd numeric, market_cap_usd numeric,
         volume_24h_usd numeric
     )
-    WHERE p.at >= $3
+    WHERE p.at >= $3 AND NOT EXISTS (
+        -- The coin leaves this price out, or the listing's newest price is far from its past.
+        SELECT FROM normalized_records AS r
+        CROSS JOIN LATERAL jsonb_build_object(
+            'source', $1::text, 'external_id', p.external_id, 'field', 'price_usd'
+        ) AS refused
+        WHERE r.ticker = p.ticker AND (
+            r.excluded @> jsonb_build_array(refused || jsonb_build_object('observed_at', p.at))
+            OR r.excluded @> jsonb_build_array(refused || '{{"reason": "jump"}}')
+        )
+    )
     ORDER BY p.ticker, p.at, p.price_usd, p.external_id
     ON CONFLICT (ticker, at) DO NOTHING
     RETURNING ticker, at, price_usd

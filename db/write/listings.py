@@ -8,8 +8,10 @@ from typing import Literal
 import asyncpg
 import msgspec
 
+from common.chains import TokenAddress
 from db.connect.types import Connection
 from db.notes import Note
+from db.write.earlier import read_tickers, remember_late, save_former_tickers
 from db.write.listing_columns import (
     LISTING_RECORD,
     LISTING_VALUES,
@@ -42,6 +44,8 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     content_hash: bytes
     has_own_time: bool = True
     """False if the record has no time, and the file's date is used."""
+    addresses: tuple[TokenAddress, ...] | None = None
+    """Its contracts if the record says which it has; not a column."""
     notes: tuple[Note, ...] = ()
     """What is missing because it could not be read; not a column."""
 
@@ -153,83 +157,6 @@ SELECT
     ARRAY(SELECT DISTINCT ticker FROM written) AS tickers,
     (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written) AS has_late
 """  # noqa: S608 - of constants
-# Records that are older than their listing, or than another record of the page: the newest two
-# before the listing are what belief needs, and an older ticker was a former one.
-_REMEMBER = """
-WITH incoming AS MATERIALIZED (
-    SELECT DISTINCT ON (external_id, observed_at)
-        external_id, ticker, observed_at, price_usd, market_cap_usd, volume_24h_usd
-    FROM json_to_recordset($3::json) AS r (
-        external_id text, ticker text, observed_at timestamptz, price_usd numeric,
-        market_cap_usd numeric, volume_24h_usd numeric, content_hash text
-    )
-    ORDER BY external_id, observed_at, decode(content_hash, 'base64') DESC
-),
-late AS MATERIALIZED (
-    SELECT i.*, l.before, l.ticker AS present_ticker
-    FROM listings AS l
-    JOIN incoming AS i ON i.external_id = l.external_id
-    WHERE l.source = $1 AND l.external_id = ANY (ARRAY(SELECT external_id FROM incoming))
-      AND i.observed_at < l.observed_at
-),
-former AS (
-    INSERT INTO former_tickers AS f (source, external_id, ticker, until)
-    SELECT $1, external_id, ticker, max(observed_at)
-    FROM late
-    WHERE ticker <> present_ticker
-    GROUP BY external_id, ticker
-    ON CONFLICT (source, external_id, ticker) DO UPDATE
-        SET until = greatest(f.until, excluded.until)
-),
-known AS MATERIALIZED (
-    SELECT external_id, before,
-        ROW(observed_at, $2, price_usd, market_cap_usd, volume_24h_usd)::observation AS one
-    FROM late
-    WHERE (cardinality(before) < 2 OR observed_at >= (before[2]).at)
-      -- A record that is read twice is no new word.
-      AND NOT EXISTS (
-        SELECT FROM unnest(before) AS o
-        WHERE o.at = observed_at
-          AND (o.price_usd, o.market_cap_usd, o.volume_24h_usd)
-            IS NOT DISTINCT FROM (late.price_usd, late.market_cap_usd, late.volume_24h_usd)
-      )
-),
-remembered AS MATERIALIZED (
-    SELECT external_id, array_agg(one ORDER BY (one).at DESC) AS before
-    FROM (
-        SELECT external_id, one, row_number() OVER (
-            PARTITION BY external_id ORDER BY (one).at DESC) AS place
-        FROM (
-            SELECT DISTINCT ON (external_id, (one).at) external_id, one
-            FROM (
-                SELECT external_id, one, true AS is_new FROM known
-                UNION ALL
-                SELECT k.external_id, o, false
-                FROM (SELECT DISTINCT external_id, before FROM known) AS k, unnest(k.before) AS o
-            ) AS every
-            ORDER BY external_id, (one).at, (one).fetched_at DESC, is_new DESC
-        ) AS of_times
-    ) AS placed
-    WHERE place <= 2
-    GROUP BY external_id
-)
-UPDATE listings AS l SET before = r.before
-FROM remembered AS r
-WHERE l.source = $1 AND l.external_id = r.external_id AND l.before IS DISTINCT FROM r.before
-RETURNING l.ticker
-"""
-_FORMER = """
-SELECT external_id, ticker, observed_at FROM listings
-WHERE source = $1 AND external_id = ANY ($2::text[])
-"""
-_ADD_FORMER = """
-INSERT INTO former_tickers AS f (source, external_id, ticker, until)
-SELECT $1, o.external_id, o.ticker, o.until
-FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS o (external_id, ticker, until)
-JOIN listings AS l ON l.source = $1 AND l.external_id = o.external_id AND l.ticker <> o.ticker
-    AND l.observed_at > o.until
-ON CONFLICT (source, external_id, ticker) DO UPDATE SET until = greatest(f.until, excluded.until)
-"""
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
 
 
@@ -279,20 +206,15 @@ async def write_listings(
     """
     if not listings.payloads:
         return ListingsResult(0, frozenset())
-    former = await connection.fetch(_FORMER, source, list(renamed)) if renamed else []
+    former = await read_tickers(connection, source, renamed)
     row = await connection.fetchrow(
         _WRITE_TO[kind], source, code, fetched_at, run_id, listings.rows, listings.payloads, any_new
     )
     assert row is not None  # noqa: S101 - the statement returns one row
     tickers = set(row["tickers"])
     if row["has_late"]:
-        late = await connection.fetch(_REMEMBER, source, fetched_at, listings.rows)
-        tickers.update(row["ticker"] for row in late)
-    if former:
-        columns = [
-            [row[name] for row in former] for name in ("external_id", "ticker", "observed_at")
-        ]
-        await connection.execute(_ADD_FORMER, source, *columns)
+        tickers |= await remember_late(connection, source, fetched_at, listings.rows)
+    await save_former_tickers(connection, source, former)
     return ListingsResult(row["changed"], frozenset(tickers))
 
 

@@ -47,7 +47,6 @@ HTTPS_PORT = 443
 
 _log = structlog.stdlib.get_logger(__name__)
 
-
 OnCall = Callable[[], Awaitable[None]]
 
 
@@ -63,7 +62,11 @@ class Fetch:
     """The client of one provider: a session, a token bucket and a circuit breaker."""
 
     def __init__(
-        self, provider: Provider, limits: FetchLimits | None = None, egress: Egress | None = None
+        self,
+        provider: Provider,
+        limits: FetchLimits | None = None,
+        egress: Egress | None = None,
+        bucket: AsyncLimiter | None = None,
     ) -> None:
         self.provider = provider
         self._egress = egress or Egress()
@@ -71,7 +74,7 @@ class Fetch:
         self._circuit = Circuit(
             threshold=self._limits.circuit_threshold, open_seconds=self._limits.circuit_open_seconds
         )
-        self._bucket = AsyncLimiter(provider.calls, provider.per_seconds)
+        self._bucket = bucket or AsyncLimiter(provider.calls, provider.per_seconds)
         self._session: aiohttp.ClientSession | None = None
         self.on_call: OnCall | None = None
         """Awaited before each request, retries and redirects included; its exceptions propagate."""
@@ -106,6 +109,10 @@ class Fetch:
             else:
                 self._circuit.succeeded()
                 return body
+
+    def apart(self) -> "Fetch":
+        """Return a fetch with the same rate limit, whose failures do not stop this one."""
+        return Fetch(self.provider, self._limits, self._egress, self._bucket)
 
     async def close(self) -> None:
         """Close the connections; safe before the first body and twice."""

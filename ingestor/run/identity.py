@@ -12,7 +12,7 @@ from db.connect.types import Pool
 from db.schema.partitions import DEFAULT_RETENTION, Retention
 from db.write.coins import merge_coins
 from db.write.history import record_prices
-from db.write.identities import IdentityLabel, replace_identities
+from db.write.identity.identities import IdentityLabel, replace_identities
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
 

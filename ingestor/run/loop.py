@@ -19,9 +19,11 @@ from db.requests import (
     release_request,
 )
 from db.sources import read_schedule
+from db.write.registry import set_registry_due
 from db.write.runs import FinishedRun
 from ingestor.backfill.schedule import backfill_largest_coins
 from ingestor.clock import utc_now
+from ingestor.registry.schedule import RegistryLoop
 from ingestor.run.database_pause import retry_database
 from ingestor.run.heartbeat import IDLE_SECONDS, keep_alive
 from ingestor.run.housekeeping import purge_expired
@@ -29,7 +31,7 @@ from ingestor.run.lifecycle import UnclosedRuns
 from ingestor.run.run import run
 from ingestor.run.startup import close_sources, retention_of
 from ingestor.sources import create_sources
-from ingestor.sources.records import Source
+from ingestor.sources.records import Source, SupportsAddresses
 
 CHECK_SECONDS = 3.0
 """The longest wait between two checks of the database, which find what a killed ingestor left."""
@@ -46,6 +48,11 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
     polls = {f"poll {source.name}": _Poll(settings, pool, source, unclosed) for source in sources}
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         **polls,
+        **{
+            f"registry {source.name}": RegistryLoop(settings, pool, source, retention_of(settings))
+            for source in sources
+            if settings.registry_hours and isinstance(source, SupportsAddresses)
+        },
         "requests": _Requests(settings, pool, sources, unclosed),
         "housekeeping": _Housekeeping(settings, pool),
     }
@@ -170,8 +177,11 @@ class _Requests:
                 unclosed=self._unclosed,
             )
             if outcome is not None:
-                return
+                break
             await anyio.sleep(BUSY_SECONDS)
+        if request.full and isinstance(source, SupportsAddresses):
+            async with borrow(self._pool) as connection:
+                await set_registry_due(connection, source.name, None)
 
 
 class _Housekeeping:

@@ -8,15 +8,16 @@ import structlog
 from db.connect.types import Connection
 from db.notes import Note, add_notes, merge_notes
 from db.source_files import forget_files, save_file_part
-from db.write.bridges import bridge_arrivals
 from db.write.coins import merge_coins
 from db.write.history import PastPrice, backfill_prices, record_prices
+from db.write.identity.bridges import bridge_arrivals
 from db.write.listings import UNREADABLE, KnownListing, known_listings
 from db.write.missing_listings import revive_listings
 from db.write.new_listings import add_coins, without
 from db.write.rejections import add_rejections
 from db.write.runs import advance_run
 from db.write.transaction import Outbox, write_transaction
+from ingestor.registry.listings import write_listing_addresses
 from ingestor.run.parts import (
     DecodedPart,
     Part,
@@ -89,6 +90,9 @@ class PageWriter:
             )
             result = await writer.write(parts)
             tickers = await self._write_presence(result)
+            tickers |= await write_listing_addresses(
+                self._connection, self._source.name, result.records.listings, self._now
+            )
             step = await self._advance_sweep(result.records)
             coins, too_old = await self._write_coins(result, tickers | step.ended_tickers)
             await self._write_report(result, too_old)

@@ -6,15 +6,19 @@
   `integer`, `one_of`, `boolean`, `secret`)
 - reading: Provider, `open_fetch`, Fetch, Validators, and `split` for JSON arrays of objects
 - what a source yields: Source, Page, Record, Rejection, Checkpoint, Note, `content_hash`
-- listings: `decode_record`, `make_listing`, ListingPaths, Listing, and the rules of single values
-- optional abilities: SupportsBackfill with PastPrice, SupportsCallBudget, ExplainsNoPage
+- listings: `decode_record`, `make_listing`, ListingPaths, Listing, TokenAddress with
+  `platform_address` and `parse_token`, and the rules of single values
+- optional abilities: SupportsBackfill with PastPrice, SupportsAddresses with AddressPage and
+  AddressReader, SupportsCallBudget, ExplainsNoPage
 - errors: SourceError and its kinds for the whole source, RecordError for one record, SettingsError
 """
 
+from common.chains import TokenAddress, parse_token, platform_address
 from common.network_settings import http_url
 from common.setting_values import boolean, integer, one_of, secret
 from common.settings import Settings, SettingsError
 from ingestor.http.fetch import Fetch, Provider, ResponseBody, Validators, open_fetch
+from ingestor.sources.addresses import AddressReader
 from ingestor.sources.decode import check_external_id, decode_record, split
 from ingestor.sources.errors import (
     SourceError,
@@ -35,8 +39,10 @@ from ingestor.sources.normalize import (
 )
 from ingestor.sources.records import (
     OBSERVED_AT,
+    AddressPage,
     Checkpoint,
     ExplainsNoPage,
+    ListedAddress,
     Listing,
     Note,
     Page,
@@ -45,6 +51,7 @@ from ingestor.sources.records import (
     RecordError,
     Rejection,
     Source,
+    SupportsAddresses,
     SupportsBackfill,
     SupportsCallBudget,
     content_hash,
@@ -53,10 +60,13 @@ from ingestor.sources.spec import EnvironmentSettings, Setting, SourceSpec
 
 __all__ = [
     "OBSERVED_AT",
+    "AddressPage",
+    "AddressReader",
     "Checkpoint",
     "EnvironmentSettings",
     "ExplainsNoPage",
     "Fetch",
+    "ListedAddress",
     "Listing",
     "ListingPaths",
     "Note",
@@ -77,8 +87,10 @@ __all__ = [
     "SourceRefusedError",
     "SourceSpec",
     "SourceUnavailableError",
+    "SupportsAddresses",
     "SupportsBackfill",
     "SupportsCallBudget",
+    "TokenAddress",
     "Validators",
     "boolean",
     "check_external_id",
@@ -93,6 +105,8 @@ __all__ = [
     "observed_at",
     "one_of",
     "open_fetch",
+    "parse_token",
+    "platform_address",
     "positive",
     "rank_of",
     "secret",

@@ -12,13 +12,22 @@ from common.display import without_user_info
 from common.settings import Settings
 from ingestor.http.fetch import Fetch, Provider, Validators, open_fetch
 from ingestor.sources.built_in import CoinPaprikaSettings
+from ingestor.sources.contracts import contract_pages
 from ingestor.sources.decode import decode_record, split
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.lenient import Field, number, read_leniently, text
 from ingestor.sources.listing import ListingPaths, make_listing
 from ingestor.sources.nonfinite import REPLACED, replacement_notes
 from ingestor.sources.normalize import not_negative, positive, rank_of, signed
-from ingestor.sources.records import OBSERVED_AT, Checkpoint, Listing, Page, Record, RecordError
+from ingestor.sources.records import (
+    OBSERVED_AT,
+    AddressPage,
+    Checkpoint,
+    Listing,
+    Page,
+    Record,
+    RecordError,
+)
 
 FREE_HOST = "api.coinpaprika.com"
 PRO_URL = "https://api-pro.coinpaprika.com/v1"
@@ -74,12 +83,13 @@ class CoinPaprika:
 
     kind: Literal["api", "file"] = "api"
     priority = 10
-    missed_sweeps: Literal[1, 2] = 1
+    missed_sweeps: Literal[1, 2] = 2
 
     def __init__(self, fetch: Fetch, *, name: str = "coinpaprika", poll_seconds: int = 300) -> None:
         self.name = name
         self.poll_seconds = poll_seconds
         self._fetch = fetch
+        self._registry_fetch = fetch.apart()
 
     async def pages(
         self, checkpoint: Checkpoint | None, *, full: bool
@@ -126,9 +136,15 @@ class CoinPaprika:
                 record, _TICKER, _FIELDS, lambda ticker: _listing(ticker, record, fetched_at)
             )
 
+    async def addresses(self) -> AsyncGenerator[AddressPage, None]:
+        """Yield the platforms, then the contracts on each. Raises SourceError."""
+        async for page in contract_pages(self._registry_fetch, self.name):
+            yield page
+
     async def close(self) -> None:
         """Close the connections."""
         await self._fetch.close()
+        await self._registry_fetch.close()
 
 
 _PATHS = ListingPaths(

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from common.chains import TokenAddress
 from db.notes import Note
 from db.write.listings import Listing
 from ingestor.sources.normalize import (
@@ -54,6 +55,7 @@ def make_listing(
     total_supply: Decimal | None = None,
     max_supply: Decimal | None = None,
     observed: str | float | None = None,
+    addresses: tuple[TokenAddress, ...] | None = None,
     notes: tuple[Note, ...] = (),
     paths: ListingPaths = DEFAULT_PATHS,
 ) -> Listing:
@@ -61,8 +63,9 @@ def make_listing(
 
     Prices are US dollars, changes per cent. `observed` is the source's own time: an ISO 8601 text,
     or seconds, milliseconds, microseconds or nanoseconds since 1970; without one the listing was
-    observed at `fetched_at`. A price, market cap or supply of 0 counts as missing. Raises
-    RecordError with the path of the value that cannot be read.
+    observed at `fetched_at`. A price, market cap or supply of 0 counts as missing. `addresses` are
+    all contracts of the listing, None if the record does not say. Raises RecordError with the path
+    of the value that cannot be read.
     """
     name = normalize_name(name, paths.name)
     name_words, core_words = name_key(name)
@@ -83,5 +86,6 @@ def make_listing(
         max_supply=positive(max_supply, paths.max_supply),
         observed_at=observed_at(observed, fetched_at, paths.observed_at),
         content_hash=record.content_hash,
+        addresses=addresses,
         notes=notes,
     )

@@ -10,13 +10,16 @@ import msgspec
 from db.notes import Note
 from db.source_files import FilePart
 from db.write.history import PastPrice
+from db.write.identity.addresses import ListedAddress
 from db.write.listings import Listing
 
 __all__ = [
     "OBSERVED_AT",
+    "AddressPage",
     "Checkpoint",
     "ExplainsNoPage",
     "FilePart",
+    "ListedAddress",
     "Listing",
     "Note",
     "Page",
@@ -25,6 +28,7 @@ __all__ = [
     "RecordError",
     "Rejection",
     "Source",
+    "SupportsAddresses",
     "SupportsBackfill",
     "SupportsCallBudget",
     "content_hash",
@@ -91,12 +95,29 @@ class Page(msgspec.Struct, frozen=True):
     file: FilePart | None = None
 
 
+class AddressPage(msgspec.Struct, frozen=True):
+    """One body of a source's registry of contract addresses.
+
+    `part` names it and is its path. It has all addresses of the source on `chains`, together with
+    the other pages that name these; None is all chains. `failure` says why the body could not be
+    read: then nothing on its chains is removed.
+    """
+
+    part: str
+    fetched_at: datetime.datetime
+    body: bytes = b""
+    addresses: list[ListedAddress] = []
+    chains: tuple[str, ...] | None = None
+    notes: tuple[Note, ...] = ()
+    failure: str | None = None
+
+
 class Source(Protocol):
     """One place that listings come from; docs/ADD_A_SOURCE.md adds one in one file.
 
     `missed_sweeps` is how many complete sweeps in a row must miss a listing before it becomes
-    inactive: 1 where one body holds everything, 2 where listings move between pages while they are
-    read.
+    inactive: 1 for a file, whose content is the operator's word, 2 for a provider: one faulty body
+    ends no listing and hands no ticker on.
     """
 
     name: str
@@ -138,6 +159,18 @@ class SupportsBackfill(Protocol):
         """Return the prices of one listing in the last `days` days, by one call without retries.
 
         Raises SourceError; SourceMissingError where the source does not know the listing.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsAddresses(Protocol):
+    """A source that says which contracts its listings are; it is asked once in REGISTRY_HOURS."""
+
+    def addresses(self) -> AsyncGenerator[AddressPage, None]:
+        """Yield the whole registry. Its calls share the rate limit of the polls, and no more.
+
+        Raises SourceError: then nothing of it is stored, and it is read again later.
         """
         ...
 

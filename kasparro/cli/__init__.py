@@ -16,6 +16,7 @@ COMMANDS = {
     "reprocess": "Rebuild everything from the raw payloads after a fix.",
     "migrate": "Migrate the database to the schema of this version.",
     "token": "Print the token that is needed to trigger runs.",
+    "identity": "Show which asset owns a ticker, and why.",
     "check": "Show how files would be read, before they are.",
     "doctor": "Check the machine, the settings, the database and the sources.",
 }

@@ -12,6 +12,7 @@ from rich.text import Text
 from common.settings import Settings
 from db.connect.pool import connect
 from db.read.quality import DoubtfulCoin
+from db.read.registry import RegistryReading
 from db.schema.migrate import status as migration_status
 from kasparro.cli.common.database import open_database
 from kasparro.cli.common.errors import CommandError
@@ -97,6 +98,8 @@ def _print(status: Status, now: datetime.datetime) -> None:
         table.add_row(*_row(source, now))
     screen = open_screen()
     screen.print(table)
+    for reading in status.registries:
+        say(_registry(reading, now))
     for source in status.sources:
         if source.last_run:
             print_words(screen, source.last_run, MAX_NOTES)
@@ -120,6 +123,19 @@ def _size(status: Status) -> str:
         f"{on_disk}database {decimal(sizes.database_bytes)}, of that raw payloads "
         f"{decimal(sizes.raw.bytes)}, history {decimal(sizes.history_bytes)}"
     )
+
+
+def _registry(reading: RegistryReading, now: datetime.datetime) -> str:
+    """Return the line of a source's contract addresses."""
+    text = f"addresses of {reading.source}: "
+    if reading.read_at is None:
+        text += "not read yet"
+    else:
+        counts = f"{reading.addresses:,} of {reading.listings:,} listings"
+        text += f"{counts}, read {_when(reading.read_at, now)}"
+    if reading.due_at is not None:
+        text += f", next {_when(reading.due_at, now)}"
+    return text if reading.error is None else f"{text}; the last reading failed: {reading.error}"
 
 
 def _print_worst(screen: Console, worst: Sequence[DoubtfulCoin], now: datetime.datetime) -> None:

@@ -18,6 +18,7 @@ from kasparro.cli.common.database import open_database
 from kasparro.doctor.clock import REMEDY, clock_finding
 from kasparro.doctor.findings import Finding
 from kasparro.doctor.logins import check_logins
+from kasparro.doctor.registry import check_registry
 from kasparro.doctor.space import check_space
 
 LOCK_TIMEOUT_SECONDS = 5.0
@@ -63,12 +64,14 @@ async def _check(dsn: str, settings: Settings) -> list[Finding]:
     try:
         problems = await read_problems(connection)
         space = await check_space(connection, settings)
+        registry = await check_registry(connection)
     finally:
         await connection.close()
     return [
         *found,
         Finding("ok", "Schema", "up to date"),
         space,
+        *registry,
         *await check_logins(dsn),
         *(Finding("fail", "Ingestor", problem, "see the ingestor's log") for problem in problems),
     ]

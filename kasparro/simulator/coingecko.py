@@ -125,27 +125,30 @@ async def _markets(request: web.Request) -> web.StreamResponse:
 
 async def _list(request: web.Request) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
+    with_platforms = request.query.get("include_platform") == "true"
+    row = _list_row_with_platforms if with_platforms else _list_row
     if simulation.market.universe.coins > MAX_CACHED_RECORDS and not request.get(PLAIN_BODY):
         still = simulation.market.snapshot()
         response = web.Response(
-            body=stream_array(still, still.listed("coingecko"), _list_row), headers=HEADERS
+            body=stream_array(still, still.listed("coingecko"), row), headers=HEADERS
         )
         response.enable_compression()
         return response
 
     async def write(still: SimulatedMarket) -> bytes:
-        return await write_array(still, still.listed("coingecko"), _list_row)
+        return await write_array(still, still.listed("coingecko"), row)
 
-    return respond(
-        request,
-        await simulation.bodies.get(simulation.market, request.path, write),
-        HEADERS,
-        weak=True,
-    )
+    name = f"{request.path} {with_platforms}"
+    body = await simulation.bodies.get(simulation.market, name, write)
+    return respond(request, body, HEADERS, weak=True)
 
 
 def _list_row(market: SimulatedMarket, asset: int) -> bytes:
     return msgspec.json.encode(rows.list_entry(market, asset))
+
+
+def _list_row_with_platforms(market: SimulatedMarket, asset: int) -> bytes:
+    return msgspec.json.encode(rows.list_entry_with_platforms(market, asset))
 
 
 async def _chart(request: web.Request) -> web.StreamResponse:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from kasparro.simulator.market.chance import draw, happens
+from kasparro.simulator.market.contracts import contracts
 from kasparro.simulator.market.digits import EXACT, ratio, rounded, ruby_text, significant
 from kasparro.simulator.market.listing import ExpectedListing, number
 from kasparro.simulator.market.market import SimulatedMarket, iso
@@ -203,7 +204,14 @@ def chart(market: SimulatedMarket, asset: int, days: int, interval: str | None) 
     return msgspec.json.encode(lines)
 
 
-def list_entry(market: SimulatedMarket, asset: int) -> dict[str, str]:
+def list_entry(market: SimulatedMarket, asset: int) -> dict[str, Any]:
     """Return the record of `GET /coins/list`."""
     label = market.universe.label("coingecko", asset)
     return {"id": label.external_id, "symbol": label.symbol, "name": label.name}
+
+
+def list_entry_with_platforms(market: SimulatedMarket, asset: int) -> dict[str, Any]:
+    """Return the record of `GET /coins/list?include_platform=true`."""
+    found = contracts(market.universe, "coingecko", asset)
+    platforms = {contract.platform: contract.address for contract in found}
+    return list_entry(market, asset) | {"platforms": platforms}

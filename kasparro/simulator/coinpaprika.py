@@ -1,5 +1,6 @@
 """CoinPaprika's routes under `/coinpaprika/v1`."""
 
+import asyncio
 import hmac
 from typing import Final
 
@@ -16,6 +17,7 @@ from kasparro.simulator.bodies import (
     stream_array,
     write_array,
 )
+from kasparro.simulator.market.contracts import PLATFORMS
 from kasparro.simulator.market.market import SimulatedMarket
 from kasparro.simulator.simulation import PREFIXES, SIMULATION, Simulation
 
@@ -33,6 +35,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{prefix}/tickers", _tickers)
     app.router.add_get(f"{prefix}/tickers/{{id}}", _ticker)
     app.router.add_get(f"{prefix}/coins", _coins)
+    app.router.add_get(f"{prefix}/contracts", _platforms)
+    app.router.add_get(f"{prefix}/contracts/{{platform}}", _contracts)
     app.router.add_get(f"{prefix}/{{path:.*}}", not_found)
 
 
@@ -102,6 +106,23 @@ async def _ticker(request: web.Request) -> web.StreamResponse:
     return respond(
         request, await simulation.bodies.get(market, request.path, write), HEADERS, weak=False
     )
+
+
+async def _platforms(_request: web.Request) -> web.Response:
+    body = msgspec.json.encode([platform.paprika_id for platform in PLATFORMS])
+    return web.Response(body=body, headers=HEADERS)
+
+
+async def _contracts(request: web.Request) -> web.StreamResponse:
+    simulation, name = request.app[SIMULATION], request.match_info["platform"]
+    if name not in {platform.paprika_id for platform in PLATFORMS}:
+        return errors.coinpaprika(404, ID_NOT_FOUND)
+
+    async def write(still: SimulatedMarket) -> bytes:
+        return await asyncio.to_thread(rows.contracts_on, still, name)
+
+    body = await simulation.bodies.get(simulation.market, request.path, write)
+    return respond(request, body, HEADERS, weak=False)
 
 
 async def not_found(_request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kasparro.simulator.market.chance import draw, happens
+from kasparro.simulator.market.contracts import contracts
 from kasparro.simulator.market.digits import go_text, ratio, significant
 from kasparro.simulator.market.listing import ExpectedListing, number, whole
 from kasparro.simulator.market.market import SimulatedMarket, iso
@@ -211,3 +212,19 @@ def coin(market: SimulatedMarket, asset: int) -> dict[str, Any]:
         "is_active": True,
         "type": "coin" if happens(chance >> 8, 30) else "token",
     }
+
+
+def contracts_on(market: SimulatedMarket, platform: str) -> bytes:
+    """Return the body of `GET /contracts/{platform}`."""
+    found = [
+        {
+            "address": contract.address,
+            "type": contract.type,
+            "id": market.universe.label("coinpaprika", asset).external_id,
+            "active": contract.is_active,
+        }
+        for asset in market.listed("coinpaprika")
+        for contract in contracts(market.universe, "coinpaprika", asset)
+        if contract.platform == platform
+    ]
+    return msgspec.json.encode(found)

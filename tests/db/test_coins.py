@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from db.connect.pool import Connection
 from db.sources import SourceSettings, save_sources
-from db.write.bridges import bridge_arrivals
 from db.write.coins import merge_coins
-from db.write.identities import IdentityLabel, replace_identities
+from db.write.identity.bridges import bridge_arrivals
+from db.write.identity.identities import IdentityLabel, replace_identities
 from db.write.listings import (
     EncodedListings,
     Listing,
@@ -47,7 +47,7 @@ PRICES = [
 CAPS = [None, "100", "150", "200", "200.5", "1000", "1000000", "2000000", "1e13", "2e13"]
 GROUPS = ["eth:1", "eth:2", "bsc:1"]
 TICKERS = ["BTC", "BTC", "BTC", "SOL", "WSOL"]
-AGES = [0, 59, 3600, 3601, 7200, 86_399, 86_401, 200_000]
+AGES = [0, 59, 3600, 3601, 7200, 86_399, 86_401, 200_000, 2_592_001]
 
 
 @dataclass(frozen=True)

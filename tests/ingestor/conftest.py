@@ -10,7 +10,7 @@ from aiohttp.pytest_plugin import AiohttpServer
 
 from db.connect.pool import Pool
 from db.sources import SourceSettings, save_sources
-from db.write.identities import IdentityLabel
+from db.write.identity.identities import IdentityLabel
 from db.write.runs import FinishedRun
 from ingestor.http.fetch import Fetch, FetchLimits, Provider
 from ingestor.run.identity import save_identities
@@ -61,7 +61,9 @@ class Ingest:
                 Fetch(provider("CoinPaprika", address.coinpaprika_url), QUICK)
             ),
             "coingecko": CoinGecko(
-                Fetch(provider("CoinGecko", address.coingecko_url), QUICK), page_count=100
+                Fetch(provider("CoinGecko", address.coingecko_url), QUICK),
+                page_count=100,
+                monthly_calls=10**9,
             ),
             "csv": CsvFiles(str(csv_path), rows_a_page=10),
         }

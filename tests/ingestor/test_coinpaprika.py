@@ -436,7 +436,7 @@ async def test_one_page_holds_everything_and_ends_the_sweep(
         "coinpaprika",
         "api",
         10,
-        1,
+        2,
     )
     assert source.poll_seconds == 60
 

@@ -1,17 +1,16 @@
 """The third part of the merge: which asset owns a ticker.
 
 speaker  the best listing of each source within an asset
+middle   the median values of assets with more than two speakers
 asset    what the speakers of an asset say together, its size and its standing
 claim    an asset and a ticker that one of its listings has, with the evidence for it
 owner    the best claim on each ticker, and whether the second one is nearly as good
 """
 
-from db.write.merge.listings import GOODNESS, IMPOSSIBLE_CAP
+from db.write.merge.listings import GOODNESS, IMPOSSIBLE_CAP, UNKNOWN_SIZE
 
 _STANDING = 1_000_000
 """US dollars from which an asset may have a standing that newcomers do not overcome."""
-_UNKNOWN_SIZE = 100_000
-"""US dollars that stand for a size of which nothing is known."""
 
 EVIDENCE = f"""
 speaker AS MATERIALIZED (
@@ -21,7 +20,8 @@ speaker AS MATERIALIZED (
         coalesce(
             max(observed_at) FILTER (WHERE has_own_time) OVER of_asset,
             max(observed_at) OVER of_asset
-        ) AS asset_newest
+        ) AS asset_newest,
+        count(*) OVER of_asset AS speakers
     FROM (
         SELECT DISTINCT ON (number, source) *
         FROM member
@@ -31,34 +31,53 @@ speaker AS MATERIALIZED (
     ) AS best
     WINDOW of_asset AS (PARTITION BY number)
 ),
+-- Of one or two values the middle one is the smaller one; a sort for each asset takes longer.
+middle AS MATERIALIZED (
+    SELECT
+        number,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap)
+            FILTER (WHERE observed_at >= asset_newest - interval '1 day') AS fresh_cap,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap) AS cap,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY volume_24h_usd)
+            FILTER (WHERE volume_24h_usd <= {IMPOSSIBLE_CAP}) AS volume
+    FROM speaker
+    WHERE speakers > 2
+    GROUP BY number
+),
 asset AS MATERIALIZED (
     SELECT
-        number, asset_newest, count(*) AS speakers, count(price_usd) AS priced,
+        s.number, asset_newest, speakers, count(price_usd) AS priced,
+        count(price_usd) FILTER (WHERE observed_at >= asset_newest - interval '30 days')
+            AS witnesses,
         max(observed_at) FILTER (WHERE has_own_time) AS own_newest, max(observed_at) AS any_newest,
         min(rank) AS rank, bool_and(is_copy) AS is_copy,
         bool_or(price_usd IS NOT NULL AND b2_at IS NOT NULL AND NOT is_file) AS is_followed,
         coalesce(
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap)
-                FILTER (WHERE observed_at >= asset_newest - interval '1 day'),
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY own_cap),
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY volume_24h_usd * 10)
-                FILTER (WHERE volume_24h_usd * 10 <= {IMPOSSIBLE_CAP}),
-            div(1000000000000, min(rank)::numeric * min(rank)),
-            {_UNKNOWN_SIZE}
+            CASE WHEN speakers > 2 THEN coalesce(min(m.fresh_cap), min(m.cap), min(m.volume))
+                ELSE coalesce(
+                    min(own_cap) FILTER (WHERE observed_at >= asset_newest - interval '1 day'),
+                    min(own_cap),
+                    min(volume_24h_usd) FILTER (WHERE volume_24h_usd <= {IMPOSSIBLE_CAP})
+                )
+            END,
+            div(1000000000000, min(rank)::numeric * min(rank))
         ) AS size
-    FROM speaker
-    GROUP BY number, asset_newest
+    FROM speaker AS s
+    LEFT JOIN middle AS m ON m.number = s.number
+    GROUP BY s.number, asset_newest, speakers
 ),
 claim AS MATERIALIZED (
     SELECT
         c.*,
-        size >= {_STANDING} AND NOT is_copy AND (priced > 1 OR is_followed) AS has_standing,
-        size * power(10::numeric, greatest(priced - 1, 0))
+        coalesce(size >= {_STANDING}, false) AND NOT is_copy
+            AND (witnesses > 1 OR is_followed) AS has_standing,
+        coalesce(size * power(10::numeric, greatest(witnesses - 1, 0)), {UNKNOWN_SIZE})
             * CASE WHEN asset_newest < ticker_newest - interval '1 day' THEN 1 ELSE 1000 END
             * CASE WHEN is_copy THEN 1 ELSE 1000000 END AS score
     FROM (
         SELECT
-            m.*, a.size, a.priced, a.speakers, a.rank, a.is_copy, a.is_followed, a.asset_newest,
+            m.*, a.size, a.priced, a.witnesses, a.speakers, a.rank, a.is_copy, a.is_followed,
+            a.asset_newest,
             coalesce(
                 max(a.own_newest) OVER (PARTITION BY m.ticker, m.is_active),
                 max(a.any_newest) OVER (PARTITION BY m.ticker, m.is_active)

@@ -4,7 +4,7 @@ proven      pairs with an equal label, or with an address in common, across tick
 pair        candidates: two sources under one ticker, without a contradiction; `grade` is 1 for
             equal names, 2 without generic words, 3 where one name's words are the other's first,
             4 for prices, and 10 more for names whose prices lie far apart
-mutual      the pairs that are each other's best candidate
+mutual      the pairs that are each other's best candidate, if no price speaks against a name
 reach       the transitive closure of the links
 conflicted  closures whose members contradict each other: labels and addresses part them
 member      the listings with the number of their asset
@@ -28,6 +28,12 @@ _HOW_FAR = f"""
             THEN {_PRICES_APART} END AS prices_apart,
         a.lot AS lot_a, b.lot AS lot_b"""
 _NEAREST = "grade, caps_apart NULLS LAST, prices_apart NULLS LAST, lot_a, lot_b"
+_SAME_PRICE = "1.03"
+"""Prices within this factor link two listings whose names do not."""
+_FAR = near("price_a", "price_b", "CASE WHEN seconds <= 86400 THEN 3 ELSE 1000 END")
+"""Prices within this factor do not speak against equal names."""
+_SAME_CAP, _SAME_CAP_PRICE = "1.1", "1.25"
+"""Caps within the first factor are enough evidence for prices within the second."""
 
 LINKS = f"""
 proven AS MATERIALIZED (
@@ -70,10 +76,12 @@ candidate AS MATERIALIZED (
         END AS named,
         abs(extract(epoch FROM a.steady_at - b.steady_at)) AS seconds,
         a.steady_price AS price_a, b.steady_price AS price_b,
-        a.is_copy = b.is_copy AND (
-            a.market_cap_usd IS NULL OR b.market_cap_usd IS NULL
-            OR {near("a.market_cap_usd", "b.market_cap_usd", "2")}
-        ) AS may_be_priced,
+        CASE
+            WHEN a.is_copy <> b.is_copy THEN NULL
+            WHEN a.market_cap_usd IS NULL OR b.market_cap_usd IS NULL THEN {_SAME_PRICE}
+            WHEN {near("a.market_cap_usd", "b.market_cap_usd", _SAME_CAP)} THEN {_SAME_CAP_PRICE}
+            WHEN {near("a.market_cap_usd", "b.market_cap_usd", "2")} THEN {_SAME_PRICE}
+        END AS price_factor,
         {_HOW_FAR}
     FROM going AS a
     JOIN listing AS b ON b.ticker = a.ticker AND b.source = a.towards
@@ -87,25 +95,38 @@ pair AS MATERIALIZED (
             *,
             CASE
                 WHEN named IS NOT NULL THEN named + CASE
-                    WHEN price_a IS NOT NULL AND price_b IS NOT NULL AND seconds <= 86400
-                        AND NOT {near("price_a", "price_b", "3")} THEN 10 ELSE 0 END
-                WHEN may_be_priced AND price_a IS NOT NULL AND price_b IS NOT NULL
-                    AND seconds <= 3600 AND {near("price_a", "price_b", "1.03")} THEN 4
+                    WHEN price_a IS NOT NULL AND price_b IS NOT NULL AND NOT {_FAR}
+                    THEN 10 ELSE 0 END
+                WHEN price_a IS NOT NULL AND price_b IS NOT NULL
+                    AND seconds <= 3600 AND {near("price_a", "price_b", "price_factor")} THEN 4
             END AS grade
         FROM candidate
     ) AS graded
     WHERE grade IS NOT NULL
 ),
-mutual AS MATERIALIZED (
-    SELECT a, b, grade, caps_apart, prices_apart, lot_a, lot_b
+best AS MATERIALIZED (
+    SELECT a, b, grade, agrees, caps_apart, prices_apart, lot_a, lot_b
     FROM (
         SELECT
-            *,
+            *, grade < 10 AS agrees,
             row_number() OVER (PARTITION BY a, source_b ORDER BY {_NEAREST}) AS best_of_a,
             row_number() OVER (PARTITION BY b, source_a ORDER BY {_NEAREST}) AS best_of_b
         FROM pair
     ) AS ranked
     WHERE best_of_a = 1 AND best_of_b = 1
+),
+-- Names whose prices lie far apart link nothing that has a better link.
+agreed AS MATERIALIZED (
+    SELECT a AS k FROM best WHERE agrees
+    UNION SELECT b FROM best WHERE agrees
+    UNION SELECT a FROM proven
+),
+mutual AS MATERIALIZED (
+    SELECT a, b, grade, caps_apart, prices_apart, lot_a, lot_b
+    FROM best
+    WHERE agrees OR (
+        a NOT IN (SELECT k FROM agreed) AND b NOT IN (SELECT k FROM agreed)
+    )
 ),
 link AS MATERIALIZED (
     SELECT a, b FROM mutual UNION SELECT b, a FROM mutual UNION SELECT a, b FROM proven

@@ -9,6 +9,8 @@ listing  the others, numbered
 
 IMPOSSIBLE_CAP = 10**13
 """US dollars: more than any asset is worth."""
+UNKNOWN_SIZE = 50_000
+"""US dollars that stand for a size of which nothing is known."""
 _BELIEVED_VOLUMES = 1_000_000
 """A cap counts up to this many times the volume of a day, where the volume is known."""
 _COMPARED = 8
@@ -43,7 +45,9 @@ def _jumps(column: str) -> str:
 def _counted_cap(prefix: str) -> str:
     cap, volume = f"{prefix}market_cap_usd", f"{prefix}volume_24h_usd"
     return (
-        f"CASE WHEN {cap} <= {IMPOSSIBLE_CAP} THEN least({cap}, {volume} * {_BELIEVED_VOLUMES}) END"
+        f"CASE WHEN {cap} <= {IMPOSSIBLE_CAP}"
+        f" THEN least({cap}, CASE WHEN {volume} IS NOT NULL"
+        f" THEN greatest({volume} * {_BELIEVED_VOLUMES}, {UNKNOWN_SIZE}) END) END"
     )
 
 
@@ -59,7 +63,7 @@ _EARLIER = ",\n        ".join(
 )
 _ALL_MARKS = ", ".join(f"'{mark}'" for mark in (*_MARKS, "wrapped", "staked"))
 _OWN_MARKS = ", ".join(f"'{mark}'" for mark in _MARKS)
-GOODNESS = """price_usd IS NULL, coalesce(own_cap, volume_24h_usd * 10) DESC NULLS LAST,
+GOODNESS = """price_usd IS NULL, coalesce(own_cap, volume_24h_usd) DESC NULLS LAST,
                 rank NULLS LAST, observed_at DESC, lot"""
 """The order of listings of one source that may be one asset: the best first."""
 

@@ -15,6 +15,8 @@ AGREE = "1.01"
 """Prices within this factor agree."""
 _CONFIRM = "1.1"
 """Within this factor another source's price confirms one that jumps."""
+_GREATER_CAP = 10
+"""A cap above this many times the median of the sources is left out."""
 
 
 def _giver(at: str) -> str:
@@ -25,7 +27,7 @@ def _first(value: str, order: str, condition: str) -> str:
     return f"(array_agg({value} ORDER BY {order}) FILTER (WHERE {condition}))[1]"
 
 
-def _field(name: str, giver: str, order: str, condition: str = "true") -> str:
+def _field(name: str, giver: str, order: str, condition: str) -> str:
     """Return the columns of a field: the first known value, and who gave it."""
     known = f"{condition} AND {name} IS NOT NULL"
     return (
@@ -34,7 +36,22 @@ def _field(name: str, giver: str, order: str, condition: str = "true") -> str:
     )
 
 
+def _alone(name: str, giver: str) -> str:
+    """Return the same columns where there is one voice."""
+    return f"{name}, CASE WHEN {name} IS NOT NULL THEN {giver} END"
+
+
 _COUNTS = "NOT is_excluded"
+_FIELDS = {
+    "name": ("giver", "p", "true"),
+    "rank": ("giver", "p", "true"),
+    "price": ("at_giver", "v", _COUNTS),
+    "cap": ("cap_giver", "v", f"{_COUNTS} AND NOT has_far_cap"),
+    "volume": ("at_giver", "v", _COUNTS),
+    "percent": ("at_giver", "v", _COUNTS),
+}
+_CHOSEN = ",\n        ".join(_field(name, *how) for name, how in _FIELDS.items())
+_SINGLE = ", ".join(_alone(name, giver) for name, (giver, _, _) in _FIELDS.items())
 _COLUMNS = {
     "name": "name",
     "rank": "rank",
@@ -70,7 +87,7 @@ confirmed_cap AS MATERIALIZED (
 ),
 voice AS MATERIALIZED (
     SELECT
-        k, number, source, external_id, priority, has_own_time, asset_newest, name, rank,
+        k, number, speakers, source, external_id, priority, has_own_time, asset_newest, name, rank,
         observed_at, price_usd, market_cap_usd, has_impossible_cap, fresh_for, is_kept,
         coalesce(b1_price_usd, b2_price_usd) AS believed_price,
         CASE WHEN is_kept THEN steady_at ELSE observed_at END AS at,
@@ -103,15 +120,31 @@ voice AS MATERIALIZED (
 ),
 fresh AS MATERIALIZED (
     SELECT
-        number, count(*) AS prices, min(price) AS lowest, max(price) AS highest,
-        percentile_disc(0.5) WITHIN GROUP (ORDER BY price) AS median,
-        count(believed_price) > 0 AS has_past,
-        CASE WHEN count(*) > 1 THEN (max(price) - min(price))::double precision
-            / percentile_cont(0.5) WITHIN GROUP (ORDER BY price::double precision) * 100
-        END AS spread
-    FROM voice
-    WHERE price IS NOT NULL AND at >= asset_newest - interval '1 hour'
-    GROUP BY number
+        b.*,
+        CASE WHEN prices > 1 THEN (highest - lowest)::double precision
+            / CASE WHEN prices > 2 THEN m.centre
+                ELSE lowest::double precision
+                    + (highest::double precision - lowest::double precision) * 0.5 END * 100
+        END AS spread,
+        m.median, CASE WHEN prices > 2 THEN m.median_cap ELSE least_cap END AS median_cap
+    FROM (
+        SELECT
+            number, count(*) AS prices, min(price) AS lowest, max(price) AS highest,
+            min(cap) AS least_cap, count(believed_price) > 0 AS has_past
+        FROM voice
+        WHERE price IS NOT NULL AND at >= asset_newest - interval '1 hour'
+        GROUP BY number
+    ) AS b
+    LEFT JOIN (
+        SELECT
+            number,
+            percentile_disc(0.5) WITHIN GROUP (ORDER BY price) AS median,
+            percentile_disc(0.5) WITHIN GROUP (ORDER BY cap) AS median_cap,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY price::double precision) AS centre
+        FROM voice
+        WHERE speakers > 2 AND price IS NOT NULL AND at >= asset_newest - interval '1 hour'
+        GROUP BY number
+    ) AS m ON m.number = b.number
 ),
 -- Of two sources that disagree, how far each price is from what either said before.
 travelled AS MATERIALIZED (
@@ -138,6 +171,7 @@ spoken AS MATERIALIZED (
     FROM (
         SELECT
             *,
+            is_fresh AND coalesce(cap > {_GREATER_CAP} * median_cap, false) AS has_far_cap,
             is_fresh AND prices > 1 AND NOT highest <= {AGREE} * lowest AND CASE
                 WHEN prices > 2 THEN NOT {near("price", "median", AGREE)}
                 ELSE row_number() OVER (
@@ -150,7 +184,7 @@ spoken AS MATERIALIZED (
             END AS is_excluded
         FROM (
             SELECT
-                o.*, f.prices, f.lowest, f.highest, f.median, f.has_past, m.factor,
+                o.*, f.prices, f.lowest, f.highest, f.median, f.median_cap, f.has_past, m.factor,
                 coalesce(
                     o.price IS NOT NULL AND o.at >= o.asset_newest - interval '1 hour', false
                 ) AS is_fresh
@@ -175,10 +209,15 @@ refusal AS MATERIALIZED (
         WHERE is_kept OR is_excluded
         UNION ALL
         SELECT number, source, external_id, observed_at, 'market_cap_usd', market_cap_usd,
-            CASE WHEN has_impossible_cap THEN 'impossible' ELSE 'jump' END
+            CASE
+                WHEN has_impossible_cap THEN 'impossible'
+                WHEN cap IS DISTINCT FROM market_cap_usd THEN 'jump'
+                ELSE 'disagrees'
+            END
         FROM spoken
         WHERE NOT is_kept AND NOT is_excluded
-          AND market_cap_usd IS NOT NULL AND cap IS DISTINCT FROM market_cap_usd
+          AND market_cap_usd IS NOT NULL
+          AND (cap IS DISTINCT FROM market_cap_usd OR has_far_cap)
     ) AS left_out
     GROUP BY number
 ),
@@ -193,19 +232,23 @@ given AS MATERIALIZED (
 chosen AS MATERIALIZED (
     SELECT
         number,
-        {_field("name", "giver", "p")},
-        {_field("rank", "giver", "p")},
-        {_field("price", "at_giver", "v", _COUNTS)},
-        {_field("cap", "cap_giver", "v", _COUNTS)},
-        {_field("volume", "at_giver", "v", _COUNTS)},
-        {_field("percent", "at_giver", "v", _COUNTS)},
+        {_CHOSEN},
         {_first("source", "price IS NULL, v", _COUNTS)} AS source,
         {_first("at", "price IS NULL, v", _COUNTS)} AS at,
         {_first("at + fresh_for", "price IS NULL, v", _COUNTS)} AS stale_at,
         count(*) FILTER (WHERE is_fresh AND NOT is_excluded AND NOT is_kept) AS witnesses,
         bool_or(is_excluded OR is_kept) AS is_doubted
     FROM given
+    WHERE speakers > 1
     GROUP BY number
+    UNION ALL
+    -- One voice: nothing to choose.
+    SELECT
+        number,
+        {_SINGLE},
+        source, at, at + fresh_for, CASE WHEN is_fresh AND NOT is_kept THEN 1 ELSE 0 END, is_kept
+    FROM given
+    WHERE speakers = 1
 ),
 merged AS MATERIALIZED (
     SELECT

@@ -14,6 +14,7 @@ from common.settings import Settings
 from ingestor.http.fetch import Fetch, OnCall, Provider, Validators, open_fetch
 from ingestor.sources.built_in import CoinGeckoSettings
 from ingestor.sources.coingecko.chart import decode_chart
+from ingestor.sources.coingecko.platforms import platforms_page
 from ingestor.sources.decode import decode_record, split
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.lenient import Field, number, read_leniently, text
@@ -22,6 +23,7 @@ from ingestor.sources.nonfinite import REPLACED, replacement_notes
 from ingestor.sources.normalize import not_negative, positive, rank_of, signed
 from ingestor.sources.records import (
     OBSERVED_AT,
+    AddressPage,
     Checkpoint,
     Listing,
     Note,
@@ -118,6 +120,7 @@ class CoinGecko:
         self._page_count = page_count
         self._monthly_calls = monthly_calls
         self._fetch = fetch
+        self._registry_fetch = fetch.apart()
         self._cached: dict[int, _CachedPage] = {}
 
     async def pages(
@@ -193,9 +196,13 @@ class CoinGecko:
         body = await self._fetch.get(path, {"vs_currency": "usd", "days": str(days)})
         return decode_chart(body, external_id, self._fetch.provider.name)
 
+    async def addresses(self) -> AsyncGenerator[AddressPage, None]:
+        """Yield the one body with the contracts of all coins. Raises SourceError."""
+        yield await platforms_page(self._registry_fetch, self.name)
+
     def count_calls(self, on_call: OnCall | None) -> None:
         """Await `on_call` before each call from now on."""
-        self._fetch.on_call = on_call
+        self._fetch.on_call = self._registry_fetch.on_call = on_call
 
     def spare_calls(self, used: int, now: datetime.datetime) -> int:
         """Return the calls of this month's budget beyond `used` and the polls still to come."""
@@ -208,6 +215,7 @@ class CoinGecko:
     async def close(self) -> None:
         """Close the connections."""
         await self._fetch.close()
+        await self._registry_fetch.close()
 
 
 def _short(number: int, size: int) -> Note | None:

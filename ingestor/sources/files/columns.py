@@ -59,6 +59,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     max_supply: str | None = None
     time: str | None = None
     address: str | None = None
+    chain: str | None = None
     currency: str | None = None
 
 

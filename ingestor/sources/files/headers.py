@@ -48,6 +48,9 @@ ROLES: dict[str, tuple[str, ...]] = {
             createdat at opentime timeutc dateutc datetimeutc
         """,
         "address": "address contractaddress contract tokenaddress",
+        "chain": """
+            chain blockchain platform network assetplatform chainname networkname chainid networkid
+        """,
         "currency": "currency quotecurrency quoteasset quotesymbol quote vscurrency pricecurrency",
     }.items()
 }

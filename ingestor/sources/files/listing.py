@@ -7,11 +7,14 @@ from typing import TypeVar
 
 import msgspec
 
+from common.chains import TokenAddress
 from db.notes import Note
+from ingestor.sources.addresses import read_address
 from ingestor.sources.decode import decode_record
 from ingestor.sources.files.cached import name_key, normalize_ticker
 from ingestor.sources.files.conflicts import Verdict
 from ingestor.sources.files.layout import RULES_KEY, VERDICT_KEY, Layout, layout_of
+from ingestor.sources.files.numbers import is_missing
 from ingestor.sources.normalize import FUTURE, not_negative, positive, rank_of, signed
 from ingestor.sources.records import OBSERVED_AT, Listing, Record, RecordError
 from ingestor.sources.times import parse_time
@@ -20,6 +23,8 @@ T = TypeVar("T")
 
 _CONFLICT, _REPEATED = Verdict.CONFLICT.value, Verdict.REPEATED.value
 _EARLIER = datetime.timedelta(microseconds=1)
+NATIVE = "native"
+"""The cell of a coin that has a chain of its own instead of a contract."""
 _ROW = msgspec.json.Decoder(dict[str, str])
 
 
@@ -57,6 +62,7 @@ def listing_of(record: Record, fetched_at: datetime.datetime) -> Listing:
         observed_at=observed_at - _EARLIER if beside == _REPEATED else observed_at,
         has_own_time=has_own_time,
         content_hash=record.content_hash,
+        addresses=_addresses(row, layout, side.notes),
         notes=tuple(side.notes),
     )
 
@@ -79,6 +85,24 @@ class _OptionalCells:
         except RecordError as error:
             self.notes.append(Note(self._layout.paths[role], str(error)))
             return None
+
+
+def _addresses(
+    row: dict[str, str], layout: Layout, notes: list[Note]
+) -> tuple[TokenAddress, ...] | None:
+    """Return the contract of a row, none for an empty cell; None if the table has no contracts."""
+    address, chain = layout.columns.address, layout.columns.chain
+    if address is None:
+        return None
+    text = row.get(address, "").strip()
+    if is_missing(text) or text.casefold() == NATIVE:
+        return ()
+    stated = row.get(chain, "").strip() if chain else ""
+    found = read_address(text, stated, path=f"$.{address}", chain_path=f"$.{chain}")
+    if isinstance(found, Note):
+        notes.append(found)
+        return ()
+    return (found,)
 
 
 def _observed_at(

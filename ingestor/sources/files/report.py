@@ -22,6 +22,12 @@ MAX_HEADERS = 50
 MAX_HEADER = 100
 MONEY = ("price", "market_cap", "volume")
 SUPPLIES = ("circulating_supply", "total_supply", "max_supply")
+_OTHERS = {
+    "currency": "must be US dollars",
+    "id": "the same in all rows of a coin",
+    "address": "contract of the coin",
+    "chain": "chain of the contract",
+}
 _MARKS = {
     Mark.POINT: "decimal point",
     Mark.COMMA: "decimal comma",
@@ -123,9 +129,7 @@ def _how(role: str, layout: Layout) -> str:
     elif role in SUPPLIES:
         unit = "coins"
     else:
-        return {"currency": "must be US dollars", "id": "the same in all rows of a coin"}.get(
-            role, ""
-        )
+        return _OTHERS.get(role, "")
     return f"{unit}, {_MARKS[layout.marks.get(role, Mark.POINT)]}"
 
 

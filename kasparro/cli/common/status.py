@@ -9,6 +9,7 @@ from db.demo import is_demo
 from db.loop_problems import read_problems
 from db.read.health import read_stats
 from db.read.quality import DoubtfulCoin, worst_coins
+from db.read.registry import RegistryReading, registry_readings
 from db.read.runs import RunRow, last_runs
 from db.read.sizes import Sizes, read_sizes
 from db.read.sources import (
@@ -45,6 +46,8 @@ class Status(msgspec.Struct, frozen=True):
     problems: list[str]
     sources: list[SourceStatus]
     worst: list[DoubtfulCoin]
+    registries: list[RegistryReading]
+    """Of the contract addresses of each source that has them."""
 
 
 async def read_status(
@@ -62,6 +65,7 @@ async def read_status(
         worst = await worst_coins(connection, datetime.datetime.now(datetime.UTC))
         sizes = await read_sizes(connection)
         demo = await is_demo(connection)
+        registries = await registry_readings(connection)
     sources = [
         SourceStatus(row, counts.get(row.name, 0), runs.get(row.name), checkpoints.get(row.name))
         for row in rows
@@ -75,4 +79,5 @@ async def read_status(
         problems=problems,
         sources=sources,
         worst=worst,
+        registries=registries,
     )

@@ -102,9 +102,10 @@ class ExclusionReason(enum.Enum):
     )
     DISAGREES = strawberry.enum_value(
         "disagrees",
-        description="It differs by more than 1 per cent from the other fresh prices of the asset:"
-        " from the median of three and more; of two, the one that is farther from what the sources"
-        " said before is left out.",
+        description="A price: it differs by more than 1 per cent from the other fresh prices of the"
+        " asset (from the median of three and more; of two, the one is left out that is farther"
+        " from what the sources said before). A market cap: it is more than 10 times the median of"
+        " the sources.",
     )
     IMPOSSIBLE = strawberry.enum_value(
         "impossible", description="No asset is worth as much: a market cap above 10^13 US dollars."

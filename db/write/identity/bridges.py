@@ -98,7 +98,7 @@ async def bridge_arrivals(
 
 
 async def bridge_all(connection: Connection) -> frozenset[str]:
-    """Bridge all tickers anew, after labels or address groups changed; return those to merge.
+    """Bridge all tickers again, after labels or address groups changed; return those to merge.
 
     The caller's transaction holds the write lock.
     """

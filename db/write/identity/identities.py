@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from db.connect.types import Connection
-from db.write.bridges import bridge_all
+from db.write.identity.bridges import bridge_all
 
 # Returns the tickers of every listing whose label was added, removed or changed.
 _REPLACE = """
