@@ -132,6 +132,11 @@ def is_known_chain(name: str) -> bool:
     return bool(_candidates(name))
 
 
+def chains_named(name: str) -> tuple[str, ...]:
+    """Return the chains (our slugs) of a name; an unknown name is a chain of its own."""
+    return tuple(row.chain for row in _candidates(name)) or (name,)
+
+
 def _candidates(name: str) -> tuple[ChainRow, ...]:
     name = name.strip().casefold()
     if match := _NUMBER.fullmatch(name):  # the chain id of an EVM chain

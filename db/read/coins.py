@@ -37,7 +37,7 @@ _IS_DISPUTED = (
 
 
 class CoinRow(msgspec.Struct, frozen=True, gc=False):
-    """A merged coin as clients see it; the column's comment describes the JSON of `provenance`."""
+    """A merged coin as clients see it; the columns' comments describe the JSON."""
 
     id: str
     ticker: str
@@ -54,6 +54,10 @@ class CoinRow(msgspec.Struct, frozen=True, gc=False):
     is_stale: bool
     price_spread_percent: float | None
     provenance: msgspec.Raw
+    asset: str | None
+    confidence: float | None
+    is_suspect: bool
+    excluded: msgspec.Raw | None
 
 
 class CoinFilter(msgspec.Struct, frozen=True):
@@ -80,6 +84,8 @@ class CoinFilter(msgspec.Struct, frozen=True):
     ingested_to: datetime.datetime | None = None
     is_stale: bool | None = None
     is_disputed: bool | None = None
+    is_suspect: bool | None = None
+    min_confidence: float | None = None
 
 
 COINS = PageQuery(
@@ -99,6 +105,10 @@ COINS = PageQuery(
         ("is_stale", _IS_STALE),
         ("price_spread_percent", "n.price_spread_percent"),
         ("provenance", "n.provenance"),
+        ("asset", "n.asset"),
+        ("confidence", as_float("n.confidence")),
+        ("is_suspect", "n.is_suspect"),
+        ("excluded", "n.excluded"),
     ),
     tables="normalized_records AS n",
     conditions=(
@@ -119,6 +129,8 @@ COINS = PageQuery(
         ("timestamptz", "n.ingested_at <= {}"),
         ("boolean", _IS_STALE_AS),
         ("boolean", f"{_IS_DISPUTED} = {{}}"),
+        ("boolean", "n.is_suspect = {}"),
+        ("double precision", "n.confidence >= {}::numeric"),
     ),
 )
 NO_FILTER = CoinFilter()

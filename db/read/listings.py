@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from db.connect.types import Connection
-from db.read.expressions import as_float, like_prefix, search_condition
+from db.read.expressions import as_float, asset_of, is_member, like_prefix, search_condition
 from db.read.keyset import (
     FilterParts,
     KeysetPage,
@@ -24,7 +24,7 @@ MAX_LISTINGS_OF_TICKER = 250
 
 
 class ListingRow(msgspec.Struct, frozen=True, gc=False):
-    """One source's view of one asset; numbers are text with all digits."""
+    """One source's view of one asset; numbers are text with all digits, `asset` is its key."""
 
     source: str
     external_id: str
@@ -44,6 +44,7 @@ class ListingRow(msgspec.Struct, frozen=True, gc=False):
     last_seen_at: datetime.datetime
     active: bool
     contributes: bool
+    asset: str
     content_hash: bytes
 
 
@@ -93,6 +94,7 @@ LISTINGS = PageQuery(
         ("last_seen_at", _LAST_SEEN_AT),
         ("active", "l.active"),
         ("contributes", "l.contributes"),
+        ("asset", asset_of("l")),
         ("content_hash", "l.content_hash"),
     ),
     tables="listings AS l LEFT JOIN etl_checkpoints AS c ON c.source = l.source",
@@ -124,11 +126,23 @@ def listings_of_tickers_statement(query: PageQuery) -> str:
     return f"SELECT x.* FROM unnest($1::text[]) AS k (ticker) CROSS JOIN LATERAL ({listings}) AS x"  # noqa: S608
 
 
+def listings_of_assets_statement(query: PageQuery) -> str:
+    """Return the statement for the listings of some assets, largest market cap first."""
+    listings = query.select(
+        f"WHERE {is_member('l', 'k.key')}"
+        " ORDER BY l.market_cap_usd DESC NULLS LAST, l.source, l.external_id"
+        f" LIMIT {MAX_LISTINGS_OF_TICKER}"
+    )
+    # Constants of this package.
+    return f"SELECT x.* FROM unnest($1::text[]) AS k (key) CROSS JOIN LATERAL ({listings}) AS x"  # noqa: S608
+
+
 LISTING_ORDER = Order("SOURCE", sort="l.source", sort_type="text", key="l.external_id")
 NO_FILTER = ListingFilter()
 
 _BY_KEYS = listings_by_key_statement(LISTINGS)
 _OF_TICKERS = listings_of_tickers_statement(LISTINGS)
+_OF_ASSETS = listings_of_assets_statement(LISTINGS)
 _PAYLOADS = """
 SELECT k.source, k.external_id, k.content_hash, p.payload
 FROM unnest($1::text[], $2::text[], $3::bytea[]) AS k (source, external_id, content_hash)
@@ -192,6 +206,17 @@ async def listings_of_tickers(
     for record in await connection.fetch(_OF_TICKERS, tickers, contributing):
         row = ListingRow(*record)
         listings[row.ticker].append(row)
+    return listings
+
+
+async def listings_of_assets(
+    connection: Connection, keys: Sequence[str]
+) -> dict[str, list[ListingRow]]:
+    """Return the listings of each asset, largest market cap first."""
+    listings: defaultdict[str, list[ListingRow]] = defaultdict(list)
+    for record in await connection.fetch(_OF_ASSETS, keys):
+        row = ListingRow(*record)
+        listings[row.asset].append(row)
     return listings
 
 

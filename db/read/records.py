@@ -49,6 +49,28 @@ ORDER BY page.market_cap_usd DESC NULLS LAST, page.ticker
 """
 
 
+_LAST = "AS ingested_at\n"
+_QUALITY = """AS ingested_at,
+                page.confidence, page.is_suspect,
+                coalesce((
+                    SELECT json_agg(
+                        json_build_object(
+                            'source', x.source, 'external_id', x.external_id, 'field', x.field,
+                            'value', x.value, 'reason', x.reason, 'observed_at',
+                            to_char(x.observed_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+                        )
+                        ORDER BY x.ordinality
+                    )
+                    FROM ROWS FROM (jsonb_to_recordset(page.excluded) AS (
+                        source text, external_id text, field text, value numeric, reason text,
+                        observed_at timestamptz
+                    )) WITH ORDINALITY AS x
+                ), '[]') AS excluded,
+                page.asset
+"""
+_PAGE_WITH_QUALITY = _PAGE.replace(_LAST, _QUALITY)
+
+
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
     """A filter of records; None does not restrict.
 
@@ -86,11 +108,15 @@ async def read_records_page(
     limit: int,
     offset: int = 0,
     after: RecordPosition | None = None,
+    with_quality: bool = False,
 ) -> RecordsPage:
-    """Return a page by `offset`, or `after` a position; one statement, so one snapshot."""
+    """Return a page by `offset`, or `after` a position; one statement, so one snapshot.
+
+    With `with_quality` each record also has `confidence`, `is_suspect`, `excluded` and `asset`.
+    """
     start = after or _START
     rows = await connection.fetch(
-        _PAGE,
+        _PAGE_WITH_QUALITY if with_quality else _PAGE,
         start.market_cap_usd,
         start.ticker,
         filters.ticker,

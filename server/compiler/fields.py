@@ -19,7 +19,10 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
+from common.chains import caip19
 from db.notes import Note
+from db.read.asset_parts import FormerTickerRow, TokenAddressRow
+from db.read.assets import AssetRow
 from db.read.candles import CandleRow, PricePointRow
 from db.read.coins import CoinRow
 from db.read.listings import ListingRow
@@ -27,8 +30,8 @@ from db.read.requests import RequestRow
 from db.read.runs import RejectionRow, RunRow
 from db.read.sources import SourceCheckpointRow, SourceRow
 from db.source_files import FileColumn, FirstListing, SourceFileRow
-from server.graphql.relay.ids import listing_id, rejection_id, request_id, run_id
-from server.graphql.types.coin import Provenance
+from server.graphql.relay.ids import asset_id, listing_id, rejection_id, request_id, run_id
+from server.graphql.types.provenance import Excluded, Provenance
 from server.graphql.types.run import duration_ms, payload_text
 from server.graphql.types.scalars import format_instant
 
@@ -38,12 +41,15 @@ Values = Sequence[object]
 Convert = Callable[[Values], Values]
 
 ROWS: Mapping[str, type[msgspec.Struct]] = {
+    "Asset": AssetRow,
     "Candle": CandleRow,
     "Checkpoint": SourceCheckpointRow,
     "Coin": CoinRow,
     "EtlRequest": RequestRow,
+    "ExcludedValue": Excluded,
     "FieldProvenance": Provenance,
     "FirstListing": FirstListing,
+    "FormerTicker": FormerTickerRow,
     "Listing": ListingRow,
     "PricePoint": PricePointRow,
     "Rejection": RejectionRow,
@@ -53,6 +59,7 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "SourceFile": SourceFileRow,
     "SourceFileColumn": FileColumn,
     "SourceFileNote": Note,
+    "TokenAddress": TokenAddressRow,
 }
 """The row that is the value of an object of each type.
 
@@ -68,12 +75,14 @@ class ComputedColumn(msgspec.Struct, frozen=True):
 
 
 COMPUTED: Mapping[str, ComputedColumn] = {
+    "Asset.id": ComputedColumn(("key",), asset_id),
     "EtlRequest.id": ComputedColumn(("id",), request_id),
     "Listing.id": ComputedColumn(("source", "external_id"), listing_id),
     "Rejection.id": ComputedColumn(("id",), rejection_id),
     "Rejection.payload": ComputedColumn(("payload",), payload_text),
     "Run.durationMs": ComputedColumn(("started_at", "finished_at"), duration_ms),
     "Run.id": ComputedColumn(("id",), run_id),
+    "TokenAddress.caip19": ComputedColumn(("chain", "address"), caip19),
 }
 
 

@@ -1,9 +1,15 @@
-"""Objects by key: coin, listing and run, node and nodes."""
+"""Objects by key: asset, token, coin, listing and run, node and nodes."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from db.connect.types import Connection
+from db.read.assets import (
+    ASKED_ASSETS,
+    AssetReference,
+    asked_assets_statement,
+    referred_keys,
+)
 from db.read.coins import COINS, WITH_IDS
 from db.read.listings import LISTINGS, listings_by_key_statement
 from db.read.requests import requests_by_id
@@ -36,6 +42,28 @@ def _coins_by_ticker(selection: FieldSelection) -> ReadObjects:
 
 def _coins_by_id(selection: FieldSelection) -> ReadObjects:
     return _coins_by("id", WITH_IDS, selection)
+
+
+def _assets_by_key(selection: FieldSelection) -> ReadObjects:
+    query = ASKED_ASSETS.narrow(selection.needs | {"asked"})
+    names, statement = [name for name, _ in query.columns], asked_assets_statement(query)
+
+    async def read(keys: Sequence[Any], run: RunTime) -> Mapping[Any, object]:
+        found = rows_of_records(names, await run.connection.fetch(statement, keys))
+        return dict(zip(found.columns["asked"], await selection.write(found, run), strict=True))
+
+    return read
+
+
+def _assets_by_reference(selection: FieldSelection) -> ReadObjects:
+    read_by_key = _assets_by_key(selection)
+
+    async def read(references: Sequence[AssetReference], run: RunTime) -> Mapping[Any, object]:
+        keys = await referred_keys(run.connection, references)
+        found = await read_by_key(list(set(keys.values())), run) if keys else {}
+        return {reference: found[key] for reference, key in keys.items() if key in found}
+
+    return read
 
 
 def _listings_by_key(selection: FieldSelection) -> ReadObjects:
@@ -84,6 +112,7 @@ class NodeKind(NamedTuple):
 
 
 _KINDS = {
+    Kind.ASSET: NodeKind("Asset", _assets_by_key),
     Kind.COIN: NodeKind("Coin", _coins_by_id),
     Kind.LISTING: NodeKind("Listing", _listings_by_key),
     Kind.RUN: NodeKind("Run", _structs_by(runs_by_id)),
@@ -92,7 +121,7 @@ _KINDS = {
 
 
 class SingleNode:
-    """coin, listing and run: one object, or null."""
+    """asset, token, coin, listing and run: one object, or null."""
 
     def __init__(
         self, field: SelectedField, by_key: Callable[[FieldSelection], ReadObjects]
@@ -144,6 +173,11 @@ class NodeById:
     async def read(self, run: RunTime) -> object:
         """Read the object."""
         return (await self._nodes.read(run))[0]
+
+
+def asset(field: SelectedField) -> SingleNode:
+    """Return the fields `asset` and `token`."""
+    return SingleNode(field, _assets_by_reference)
 
 
 def coin(field: SelectedField) -> SingleNode:

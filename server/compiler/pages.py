@@ -1,4 +1,4 @@
-"""The root connections: coins, listings and runs, by keyset."""
+"""The root connections: assets, coins, listings and runs, by keyset."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class CompiledPageRequest(NamedTuple):
 
 
 class ConnectionRoot:
-    """coins, listings and runs."""
+    """assets, coins, listings and runs."""
 
     def __init__(self, field: SelectedField) -> None:
         declared = field.source(RootConnection)

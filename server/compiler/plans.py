@@ -30,8 +30,17 @@ MAX_VARIABLE_ERRORS = 1
 MAX_PLANS = 8
 """The number of cached plans of each operation: all combinations of three switches."""
 
-UNCACHEABLE_FIELDS = frozenset({"Coin.isStale", "Query.node", "Query.nodes", "Query.sources"})
-"""Fields that change without an event: by the time, or by the ingestor's schedule."""
+UNCACHEABLE_FIELDS = frozenset(
+    {
+        "Asset.addresses",
+        "Coin.isStale",
+        "Listing.addresses",
+        "Query.node",
+        "Query.nodes",
+        "Query.sources",
+    }
+)
+"""Fields that change without an event: by the time, the ingestor's schedule, or the registry."""
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -29,9 +29,9 @@ from server.compiler.projection import (
     rows_of_structs,
 )
 from server.graphql.execution.loaders import NarrowQuery, Relation
+from server.graphql.relay.rejections import RejectionsValue
 from server.graphql.types.fields import NestedList, declaration_of
 from server.graphql.types.history import HISTORY, HistoryValue, candle_span
-from server.graphql.types.rejections import RejectionsValue
 from server.graphql.types.run import REJECTION_COUNTS, REJECTIONS
 
 
@@ -108,13 +108,14 @@ class ListRelation(DeclaredRelation):
 
 
 class NarrowRelation(DeclaredRelation):
-    """Objects with only the selected columns, and the key under its name."""
+    """Objects with only the selected columns, and the key."""
 
     def __init__(
         self, field: SelectedField, relation: Relation[Any], narrow: NarrowQuery, *, is_list: bool
     ) -> None:
         super().__init__(field, relation)
-        (self._key,) = relation.columns
+        (column,) = relation.columns
+        self._key = narrow.key or column
         self._selection = field.selection()
         query = narrow.query.narrow(self._selection.needs | {self._key})
         self._names = [name for name, _ in query.columns]

@@ -8,7 +8,7 @@ from graphql import get_nullable_type, is_leaf_type
 from db.read.sources import all_sources
 from server.compiler.arguments import RunTime
 from server.compiler.compiling import SelectedField
-from server.compiler.nodes import NodeById, NodesById, coin, listing, run_by_id
+from server.compiler.nodes import NodeById, NodesById, asset, coin, listing, run_by_id
 from server.compiler.pages import ConnectionRoot
 from server.compiler.projection import FieldSelection, rows_of_structs
 from server.graphql.types.fields import ReadFigure, declaration_of
@@ -66,6 +66,8 @@ def _figure(field: SelectedField) -> tuple[ReadFigure, FieldSelection | None]:
 
 
 ROOTS: Mapping[str, Callable[[SelectedField], Root]] = {
+    "asset": asset,
+    "assets": ConnectionRoot,
     "coin": coin,
     "coins": ConnectionRoot,
     "listing": listing,
@@ -76,5 +78,6 @@ ROOTS: Mapping[str, Callable[[SelectedField], Root]] = {
     "runs": ConnectionRoot,
     "sources": SourcesRoot,
     "stats": StatsRoot,
+    "token": asset,
 }
 """Every field of Query."""

@@ -16,11 +16,15 @@ SCAN_COST = 5_000
 SEARCH_COST = 30_000
 """A search compares the words of each name."""
 
-COUNTED_CONNECTIONS = frozenset({"CoinConnection", "ListingConnection", "RunConnection"})
+COUNTED_CONNECTIONS = frozenset(
+    {"AssetConnection", "CoinConnection", "ListingConnection", "RunConnection"}
+)
 """Connections whose `totalCount` counts a whole table."""
 
 _INDEXED_CONDITIONS = frozenset({"ticker", "source", "isStale", "isDisputed"})
 _INDEXED_ORDERS = frozenset({"MARKET_CAP_USD", "TICKER"})
+_INDEXED_OF_ASSETS = (frozenset({"ticker"}), frozenset({"TICKER"}))
+_INDEXED_OF_OTHERS = (_INDEXED_CONDITIONS, _INDEXED_ORDERS)
 
 
 def scan_cost(node: FieldNode, variables: dict[str, object]) -> int:
@@ -31,19 +35,21 @@ def scan_cost(node: FieldNode, variables: dict[str, object]) -> int:
     given = {
         argument.name.value: _value(argument.value, variables) for argument in node.arguments or ()
     }
-    return _filter_cost(given.get("filter"), variables) + _order_cost(
-        given.get("orderBy"), variables
+    is_of_assets = node.name.value == "assets"
+    conditions, orders = _INDEXED_OF_ASSETS if is_of_assets else _INDEXED_OF_OTHERS
+    return _filter_cost(given.get("filter"), variables, conditions) + _order_cost(
+        given.get("orderBy"), variables, orders
     )
 
 
-def _filter_cost(value: object, variables: dict[str, object]) -> int:
+def _filter_cost(value: object, variables: dict[str, object], indexed: frozenset[str]) -> int:
     names = _given_names(value, variables)
     if names is None or "search" in names:
         return SEARCH_COST
-    return 0 if _INDEXED_CONDITIONS.issuperset(names) else SCAN_COST
+    return 0 if indexed.issuperset(names) else SCAN_COST
 
 
-def _order_cost(value: object, variables: dict[str, object]) -> int:
+def _order_cost(value: object, variables: dict[str, object], indexed: frozenset[str]) -> int:
     if value is None:
         return 0
     field = None
@@ -56,7 +62,7 @@ def _order_cost(value: object, variables: dict[str, object]) -> int:
         field = value.get("field")
     if isinstance(field, EnumValueNode):
         field = field.value
-    return 0 if field in _INDEXED_ORDERS else SCAN_COST
+    return 0 if field in indexed else SCAN_COST
 
 
 def _given_names(value: object, variables: dict[str, object]) -> Collection[str] | None:

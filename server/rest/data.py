@@ -15,6 +15,7 @@ from server.rest.parameters import (
     choice,
     decode_cursor,
     encode_cursor,
+    include_quality,
     integer,
     text_or_none,
     ticker_or_none,
@@ -56,11 +57,14 @@ async def get_data(request: Request) -> Response:
         created_to=reader.read("end_date", time_to, None),
     )
     after = reader.read("cursor", decode_cursor, None)
+    with_quality = reader.read("include", include_quality, default=False)
     by_cursor = "cursor" in request.query_params
     if by_cursor and offset:
         reader.refuse(
             "offset", "Value error, a cursor and an offset exclude each other", "value_error"
         )
+    if with_quality and form != JSON:
+        reader.refuse("include", "Value error, only a page in JSON has a quality", "value_error")
     reader.check()
     if form != JSON:
         return await get_export(
@@ -71,7 +75,12 @@ async def get_data(request: Request) -> Response:
         return unchanged
     async with state.reading() as connection:
         page = await read_records_page(
-            connection, record_filter, limit=limit, offset=offset, after=after
+            connection,
+            record_filter,
+            limit=limit,
+            offset=offset,
+            after=after,
+            with_quality=with_quality,
         )
     pagination = Pagination(limit, offset, returned=len(page.records), total=page.total)
     if by_cursor:

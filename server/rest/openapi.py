@@ -9,7 +9,7 @@ from starlette.responses import Response
 from db.export.formats import FORMATS
 from server.rest.data import DEFAULT_LIMIT, JSON, MAX_LIMIT, MAX_OFFSET
 from server.rest.openapi_schemas import SCHEMAS, Schema
-from server.rest.parameters import MAX_TEXT
+from server.rest.parameters import MAX_TEXT, QUALITY
 from server.rest.responses import Json
 from server.state import ServerState
 
@@ -95,6 +95,12 @@ DATA_PARAMETERS = [
     _parameter("end_date", DATE, "Observed then or earlier; a date or week means all of it"),
     _parameter(
         "cursor", {"type": "string"}, "`next_cursor` of the page before; empty for the first page"
+    ),
+    _parameter(
+        "include",
+        {"enum": ["", QUALITY]},
+        "`quality` adds `confidence`, `is_suspect`, `excluded` and `asset` to each record of a page"
+        " in JSON",
     ),
 ]
 PATHS: dict[str, dict[str, Schema]] = {

@@ -39,24 +39,61 @@ def _or_null(name: str) -> Schema:
 
 
 SCHEMAS: dict[str, Schema] = {
-    "Record": _object(
-        id={"type": "string", "examples": ["merged_btc"]},
-        ticker={"type": "string", "examples": ["BTC"]},
-        name={"type": ["string", "null"], "examples": ["Bitcoin"]},
-        price_usd={
+    "Record": _may_have(
+        _object(
+            id={"type": "string", "examples": ["merged_btc"]},
+            ticker={"type": "string", "examples": ["BTC"]},
+            name={"type": ["string", "null"], "examples": ["Bitcoin"]},
+            price_usd={
+                **NUMBER_OR_NULL,
+                "description": "Always written with 8 decimals, rounded half to even",
+                "examples": [45000.5],
+            },
+            market_cap_usd=NUMBER_OR_NULL,
+            volume_24h_usd=NUMBER_OR_NULL,
+            percent_change_24h={**NUMBER_OR_NULL, "description": "In per cent"},
+            source={
+                "type": "string",
+                "description": "Where price, market cap, volume and change come from",
+            },
+            created_at={**TIME, "description": "When the source observed the values, in UTC"},
+            ingested_at={**TIME, "description": "When the record was last saved, in UTC"},
+        ),
+        confidence={
             **NUMBER_OR_NULL,
-            "description": "Always written with 8 decimals, rounded half to even",
-            "examples": [45000.5],
+            "minimum": 0,
+            "maximum": 1,
+            "description": "With include=quality: how far the price is believed; null until the"
+            " first merge after an upgrade from 0.1.0",
         },
-        market_cap_usd=NUMBER_OR_NULL,
-        volume_24h_usd=NUMBER_OR_NULL,
-        percent_change_24h={**NUMBER_OR_NULL, "description": "In per cent"},
-        source={
-            "type": "string",
-            "description": "Where price, market cap, volume and change come from",
+        is_suspect={
+            "type": "boolean",
+            "description": "With include=quality: whether a source's price was left out, and fewer"
+            " than two sources confirm the price",
         },
-        created_at={**TIME, "description": "When the source observed the values, in UTC"},
-        ingested_at={**TIME, "description": "When the record was last saved, in UTC"},
+        excluded={
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Exclusion"},
+            "description": "With include=quality: values of sources that the record leaves out",
+        },
+        asset={
+            "type": ["string", "null"],
+            "description": "With include=quality: the key of the asset that owns the ticker",
+            "examples": ["coinpaprika:btc-bitcoin"],
+        },
+    ),
+    "Exclusion": _object(
+        source={"type": "string"},
+        external_id={"type": "string", "description": "The source's id of the listing"},
+        field={"enum": ["price_usd", "market_cap_usd"]},
+        value={"type": "number"},
+        reason={
+            "enum": ["jump", "disagrees", "impossible"],
+            "description": "jump: far from what the listing said before, and no other source"
+            " confirms it. disagrees: far from the other fresh prices of the asset. impossible:"
+            " a market cap that no asset has",
+        },
+        observed_at=TIME,
     ),
     "Pagination": {
         "type": "object",

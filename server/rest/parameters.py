@@ -15,6 +15,8 @@ from common.times import TimeSpan, UnreadableTimeError, read_span
 from db.read.records import RecordPosition
 
 MAX_TEXT = 200
+QUALITY = "quality"
+"""What `include` adds to records."""
 MAX_UNKNOWN = 10
 """The number of unknown parameters that an error names."""
 # A "+" that is not percent-encoded arrives as a space.
@@ -122,6 +124,13 @@ def choice(*names: str) -> Callable[[str], str]:
         return text or names[0]
 
     return parse
+
+
+def include_quality(text: str) -> bool:
+    """Return whether the quality is included; an empty text is no. Raises UnreadableError."""
+    if text not in ("", QUALITY):
+        raise UnreadableError(f"Input should be {QUALITY!r}", "literal_error")
+    return text == QUALITY
 
 
 def text_or_none(text: str) -> str | None:

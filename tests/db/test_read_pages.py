@@ -7,12 +7,14 @@ import msgspec
 import pytest
 
 from db.connect.types import Connection
+from db.read import asset_parts, stats
+from db.read import assets as asset_pages
 from db.read import coins as coin_pages
 from db.read import listings as listing_pages
 from db.read import requests as request_rows
 from db.read import runs as run_pages
 from db.read import sources as source_rows
-from db.read import stats
+from db.read.assets import ASSET_ORDER, ASSET_ORDERS, ASSETS, AssetFilter, AssetRow
 from db.read.candle_json import COLUMNS, candle_statement
 from db.read.candles import INTERVALS
 from db.read.coins import COIN_ORDERS, COINS, CoinFilter, CoinRow, coin_page
@@ -29,11 +31,21 @@ from db.read.listings import LISTING_ORDER, LISTINGS, ListingFilter, ListingRow
 from db.read.runs import NEWEST_FIRST, RUNS, RunFilter, RunRow
 
 QUERIES: list[tuple[PageQuery, list[Order], type[msgspec.Struct], type[msgspec.Struct]]] = [
+    (ASSETS, [ASSET_ORDER, *ASSET_ORDERS.values()], AssetRow, AssetFilter),
     (COINS, list(COIN_ORDERS.values()), CoinRow, CoinFilter),
     (LISTINGS, [LISTING_ORDER], ListingRow, ListingFilter),
     (RUNS, [NEWEST_FIRST], RunRow, RunFilter),
 ]
-MODULES = [coin_pages, listing_pages, request_rows, run_pages, source_rows, stats]
+MODULES = [
+    asset_pages,
+    asset_parts,
+    coin_pages,
+    listing_pages,
+    request_rows,
+    run_pages,
+    source_rows,
+    stats,
+]
 
 
 def variants() -> list[Variant]:

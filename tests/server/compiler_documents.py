@@ -19,7 +19,15 @@ from graphql import (
     is_non_null_type,
 )
 
-from tests.server.compiler_market import NAMES, SOURCES, TICKERS, Market
+from tests.server.compiler_market import (
+    ADDRESSES,
+    ASSET_IDS,
+    CHAINS,
+    NAMES,
+    SOURCES,
+    TICKERS,
+    Market,
+)
 
 T = TypeVar("T")
 
@@ -38,8 +46,26 @@ LEAVES: dict[str, list[object]] = {
     "Decimal": ["0.00000001", "1", "45000.5", "1e4", 7, "-1"],
 }
 ODD: list[object] = [-1, 0, 251, "", "nonsense", True, 1.5, "\0"]
-CURSORS = {"listings": "listings", "runs": "runs", "history": "points", "rejections": "rejections"}
+CURSORS = {
+    "assets": "assets",
+    "listings": "listings",
+    "runs": "runs",
+    "history": "points",
+    "rejections": "rejections",
+}
 """Whose cursors a field takes; coins take those of their order."""
+
+
+TEXTS = {
+    "source": SOURCES,
+    "externalId": [f"{ticker}-0" for ticker in TICKERS],
+    "chain": [*CHAINS, "eip155:1"],
+    "address": ADDRESSES[:4],
+    "search": ["b", "t1", "coin", "ü", "%", "old", *filter(None, NAMES)],
+}
+OTHER_TEXTS = [*TICKERS, *(ticker.lower() for ticker in TICKERS), *SOURCES, "NONE", *CHAINS]
+IDS = {"run.id": ["run_1", "run_2", "run_999999"], "asset.id": ASSET_IDS}
+"""The ids that fields of one type take."""
 
 
 class RandomDocument:
@@ -196,22 +222,15 @@ class RandomDocument:
         if self._once_in(40):
             return self._one_of(ODD)
         if leaf == "ID":
-            runs = ["run_1", "run_2", "run_999999"] if name == "run.id" else []
-            return self._one_of(runs or [*self._market.ids, "merged_none", "run_0"])
+            own = IDS.get(name, [])
+            return self._one_of(own or [*self._market.ids, "merged_none", "run_0"])
         return self._one_of(LEAVES[leaf]) if leaf in LEAVES else self._text(*name.split("."))
 
     def _text(self, field: str, argument: str) -> str:
-        match argument:
-            case "after" | "before":
-                kinds = [CURSORS.get(field, "cap")] * 9 + list(self._market.cursors)
-                return self._one_of(self._market.cursors[self._one_of(kinds)])
-            case "source":
-                return self._one_of(SOURCES)
-            case "externalId":
-                return self._one_of([f"{ticker}-0" for ticker in TICKERS])
-            case "search":
-                return self._one_of(["b", "t1", "coin", "ü", "%", "old", *filter(None, NAMES)])
-        return self._one_of([*TICKERS, *(ticker.lower() for ticker in TICKERS), *SOURCES, "NONE"])
+        if argument in ("after", "before"):
+            kinds = [CURSORS.get(field, "cap")] * 9 + list(self._market.cursors)
+            return self._one_of(self._market.cursors[self._one_of(kinds)])
+        return self._one_of(TEXTS.get(argument, OTHER_TEXTS))
 
 
 class Enum(str):

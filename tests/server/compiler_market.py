@@ -1,7 +1,10 @@
 """A small market with all cases that change a response: nulls, rivals, odd names, rejections."""
 
 import datetime
+import decimal
 from typing import Any
+
+import msgspec
 
 from db.connect.types import Connection
 from db.notes import Note
@@ -35,6 +38,24 @@ _REQUEST = (
 )
 
 
+ADDRESSES = [f"0x{digit * 40}" for digit in "123456789"]
+CHAINS = ["ethereum", "bsc", "coingecko:new-chain"]
+ASSET_IDS = [
+    "coinpaprika:T4-0",
+    "coingecko:T4-1",
+    "coingecko:T9-1",
+    "coinpaprika:T9-0",
+    "csv:nothing",
+    f"ethereum:{ADDRESSES[0]}",
+    f"eip155:56/erc20:{ADDRESSES[1]}",
+    f"coingecko:new-chain:{ADDRESSES[2]}",
+    f"bsc:{ADDRESSES[8]}",
+    "asset_coinpaprika_T4-0",
+    "asset_coingecko_T9-1",
+]
+"""What `asset` takes; the listings of T9 are those of the asset of T4."""
+
+
 class Market:
     """The ids and cursors of the market."""
 
@@ -60,6 +81,8 @@ async def fill(connection: Connection) -> list[str]:
         ids += [f"merged_{ticker.lower()}", *await _listings(rows, number, ticker)]
         await _history(connection, number, ticker)
     await _files(connection)
+    await _addresses(connection)
+    ids += ["asset_coinpaprika_T4-0", "asset_coingecko_T4-1"]
     return ids + await _runs(connection, rows)
 
 
@@ -86,6 +109,44 @@ async def _files(connection: Connection) -> None:
         )
 
 
+async def _addresses(connection: Connection) -> None:
+    for number, (source, external_id, ticker) in enumerate(
+        [(SOURCES[0], "T4-0", "OLD"), (SOURCES[1], "T4-1", "T4"), (SOURCES[1], "T9-1", "T3")]
+    ):
+        for chain in CHAINS:
+            await connection.execute(
+                "INSERT INTO listing_addresses VALUES ($1, $2, $3, $4, $5, $6)",
+                source,
+                external_id,
+                chain,
+                ADDRESSES[number % 2 if chain == "bsc" else number],
+                number != 1 or chain != "ethereum",
+                NOW,
+            )
+        await connection.execute(
+            "INSERT INTO former_tickers VALUES ($1, $2, $3, $4)",
+            source,
+            external_id,
+            ticker,
+            NOW - number * DAY,
+        )
+
+
+EXCLUDED: list[dict[str, Any]] = [
+    {
+        "source": "csv",
+        "external_id": "a",
+        "field": field,
+        "value": msgspec.Raw(value),
+        "reason": reason,
+        "observed_at": NOW.isoformat(),
+    }
+    for field, value, reason in (
+        ("price_usd", b"0.000000000000000004", "jump"),
+        ("price_usd", b"123456789012345678901234567890.50", "disagrees"),
+        ("market_cap_usd", b"9e15", "impossible"),
+    )
+]
 NOTES: list[dict[str, Any]] = [
     {"about": "columns", "text": 'Columns that are not read: ä, "b"', "count": 1},
     {"about": "$.cap", "text": "Expected a number - at `$.cap`", "count": 41},
@@ -116,6 +177,10 @@ async def _coin(rows: Rows, number: int, ticker: str) -> None:
         created_at=NOW - number * DAY if number % 2 else NOW.replace(microsecond=0),
         price_spread_percent=[None, 1.0, 12.25][number % 3],
         rival_count=number % 2,
+        asset=None if number % 4 == 3 else f"coinpaprika:{'T4' if ticker == 'T9' else ticker}-0",
+        confidence=decimal.Decimal(number % 5) / 4 if number % 6 else None,
+        is_suspect=number % 3 == 1,
+        excluded=EXCLUDED[: number % 4] or None,
         provenance=GIVER | {"external_id": f"{ticker}-0"} if number % 3 == 0 else entries,
     )
 
@@ -138,6 +203,7 @@ async def _listings(rows: Rows, number: int, ticker: str) -> list[str]:
             name=NAMES[place],
             contributes=place < 3,
             active=place != 2,
+            asset=_asset_of(number, place, ticker),
             **figures,
         )
         if place != 1:
@@ -149,6 +215,12 @@ async def _listings(rows: Rows, number: int, ticker: str) -> list[str]:
             )
         ids.append(f"listing_{source}_{external_id}")
     return ids
+
+
+def _asset_of(number: int, place: int, ticker: str) -> str | None:
+    if ticker == "T9":
+        return "coinpaprika:T4-0"
+    return f"coinpaprika:{ticker}-0" if place and number % 3 else None
 
 
 async def _history(connection: Connection, number: int, ticker: str) -> None:

@@ -29,7 +29,7 @@ from server.graphql.execution.context import Context
 from server.graphql.schema import schema
 from server.state import ServerState, open_state
 from tests.server.compiler_documents import RandomDocument
-from tests.server.compiler_market import Market, fill
+from tests.server.compiler_market import ADDRESSES, ASSET_IDS, Market, fill
 
 DOCUMENTS = int(os.environ.get("COMPILED_DOCUMENTS", "400"))
 MIN_COMPILED = DOCUMENTS * 3 // 5
@@ -60,6 +60,7 @@ class Both:
 
 
 CURSORS_OF = {
+    "assets": "{ page: assets(first: 250) { edges { cursor } } }",
     "cap": "{ page: coins(first: 250) { edges { cursor } } }",
     "name": "{ page: coins(first: 250, orderBy: {field: NAME, direction: ASC}) {"
     " edges { cursor } } }",
@@ -156,6 +157,18 @@ COMPILED_QUERIES = [
         "{ sources { files { readAt unreadHeaders columns { header } notes { text } "
         "firstListings { priceUsd rank } } } }"
     ),
+    (
+        "{ assets(first: 9) { totalCount nodes { id key ticker name names formerTickers { ticker "
+        "until } addresses { chain address caip19 sources } listings { asset { id } addresses { "
+        "chain } } coins { ticker isCurrent confidence } } } }"
+    ),
+    (
+        "{ coins(first: 250) { nodes { asset { key } isCurrent isSuspect confidence excluded { "
+        "source externalId field value reason observedAt } } } }"
+    ),
+    *(f'{{ asset(id: "{text}") {{ id key ticker }} }}' for text in ASSET_IDS),
+    f'{{ token(chain: "eip155:56", address: "{ADDRESSES[0]}") {{ key }} }}',
+    '{ node(id: "asset_coingecko_T9-1") { id ... on Asset { key } } }',
     "{ stats { totalNormalized totalListings lastSuccess { id } lastFailure { message } } }",
     (
         "{ runs(first: 4) { totalCount nodes { status rejections(first: 1) { totalCount "

@@ -115,7 +115,58 @@ async def test_a_nested_field_costs_one_statement_for_any_size_of_the_page(
     assert sorted(few) == sorted(many)
 
 
+ASSETS = """
+query ($first: Int!) {
+  assets(first: $first, filter: {source: {eq: "one"}}) {
+    nodes { key names formerTickers { ticker } addresses { address } coins { ticker isCurrent
+      asset { key } } listings { externalId addresses { chain } asset { ticker } } }
+  }
+}
+"""
+
+
+@pytest.mark.usefixtures("market")
+async def test_what_belongs_to_assets_costs_one_statement_for_each_field(
+    counted: CountedQueries, connection: Connection
+) -> None:
+    await connection.execute(
+        "UPDATE listings SET asset = 'one:' || ticker || '-a' WHERE external_id LIKE '%-b'"
+    )
+    await connection.execute("UPDATE normalized_records SET asset = 'one:' || ticker || '-a'")
+    await connection.execute(
+        "INSERT INTO listing_addresses SELECT source, external_id, 'bsc', 'x', true, now()"
+        " FROM listings"
+    )
+    small, few = await counted(ASSETS, first=1)
+    large, many = await counted(ASSETS, first=12)
+    assert len(small["assets"]["nodes"]) == 1
+    assert [
+        (
+            len(asset["coins"]),
+            len(asset["listings"]),
+            len(asset["addresses"]),
+            {listing["asset"]["ticker"] for listing in asset["listings"]},
+        )
+        for asset in large["assets"]["nodes"]
+    ] == [(1, 3, 1, {asset["key"][4:-2]}) for asset in large["assets"]["nodes"]]
+    # assets, former tickers, addresses; coins, current, asset; listings, addresses, asset. The two
+    # relations to an asset have one loader each.
+    assert len(few) == len(many) == 9
+    assert sorted(few) == sorted(many)
+
+
 COSTS = [
+    ("{ assets(first: 5) { nodes { id key ticker name names } } }", 1),
+    ('{ asset(id: "one:T1-a") { ticker } b: asset(id: "two:T1-a") { ticker } }', 1),
+    (
+        (
+            '{ asset(id: "bsc:0x1111111111111111111111111111111111111111") { id } '
+            'token(chain: "bsc", address: "0x2222222222222222222222222222222222222222") { id } }'
+        ),
+        1,
+    ),
+    ("{ coins(first: 5) { nodes { confidence isSuspect excluded { reason } } } }", 1),
+    ("{ coins(first: 5) { nodes { asset { key } isCurrent } } }", 1),
     ("{ coins(first: 5) { nodes { ticker name priceUsd isStale provenance { field } } } }", 1),
     (
         (

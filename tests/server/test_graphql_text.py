@@ -18,8 +18,8 @@ from db.read.listings import LISTING_ORDER
 from db.read.runs import NEWEST_FIRST
 from server.graphql.relay.cursors import decode_cursor, encode_cursor, encode_words
 from server.graphql.relay.ids import parse_key
+from server.graphql.relay.rejections import decode_rejection_cursor
 from server.graphql.types.arguments import checked_text, checked_ticker
-from server.graphql.types.rejections import decode_rejection_cursor
 from server.graphql.types.scalars import format_instant, parse_decimal, parse_instant
 
 ORDERS = [*COIN_ORDERS.values(), LISTING_ORDER, NEWEST_FIRST]

@@ -13,6 +13,7 @@ from db.connect.pool import Connection
 from db.events import add_coins_event, notify_events
 from server.compiler.response_cache import OVERHEAD_BYTES, ResponseCache
 from tests.server.conftest import NOW, AddCoin, AddSource, Service, running_service
+from tests.server.graphql_rows import Rows
 
 PRICE = '{ coin(ticker: "BTC") { priceUsdExact } }'
 LIVE = (
@@ -269,3 +270,26 @@ def test_an_answer_of_older_data_is_not_kept() -> None:
     assert cache.get((1, 2), "a") == b"new"
     assert cache.get((2, 2), "a") is None
     assert cache.size_bytes == 0
+
+
+@pytest.mark.usefixtures("_coin", "_minute_that_lasts")
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ asset(id: "bsc:0x1111111111111111111111111111111111111111") { key } }',
+        '{ token(chain: "bsc", address: "0x1111111111111111111111111111111111111111") { key } }',
+        "{ assets(filter: {hasAddress: true}) { nodes { key } } }",
+        '{ assets(filter: {chain: {eq: "bsc"}}) { nodes { key } } }',
+        '{ listing(source: "csv", externalId: "a") { addresses { chain } } }',
+    ],
+)
+async def test_addresses_are_read_each_time_as_they_change_without_an_event(
+    service: Service, connection: Connection, query: str
+) -> None:
+    await Rows(connection).listing("csv", "a", "BTC")
+    before = await ask(service, query)
+    await connection.execute(
+        "INSERT INTO listing_addresses"
+        " VALUES ('csv', 'a', 'bsc', '0x1111111111111111111111111111111111111111', true, now())"
+    )
+    assert await ask(service, query) != before

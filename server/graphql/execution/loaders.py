@@ -39,12 +39,14 @@ class NarrowQuery(msgspec.Struct, frozen=True):
     """How the compiler reads only the selected columns of a relation.
 
     `statement` takes the narrowed `query`. Its first parameter is the list of keys, `parameters`
-    are the others.
+    are the others. `key` is the column of the query that holds the key, by default the one of the
+    parent row.
     """
 
     query: PageQuery
     statement: Callable[[PageQuery], str]
     parameters: tuple[object, ...] = ()
+    key: str | None = None
 
 
 class Relation(Lookup[Value], Generic[Value], frozen=True, eq=False):

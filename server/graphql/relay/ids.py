@@ -15,6 +15,7 @@ _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 class Kind(enum.StrEnum):
     """The first word of an id: the kind of the node."""
 
+    ASSET = "asset"
     COIN = "merged"
     LISTING = "listing"
     RUN = "run"
@@ -44,12 +45,18 @@ def listing_id(source: str, external_id: str) -> str:
     return f"{Kind.LISTING}_{source}_{external_id}"
 
 
+def asset_id(key: str) -> str:
+    """Return the id of an asset; `key` is `source:external_id` of the listing that names it."""
+    source, _, external_id = key.partition(":")
+    return f"{Kind.ASSET}_{source}_{external_id}"
+
+
 NodeKey = tuple[Kind, Any]
 """The kind of a node and its key: None where no row can have it."""
 
 
 def parse_key(text: str, argument: str) -> NodeKey:
-    """Return the kind and the key of an id: itself, (source, external id) or a number.
+    """Return the kind and the key of an id: itself, (source, external id), its text or a number.
 
     Raises GraphQLError for text that cannot be an id of this service.
     """
@@ -59,6 +66,8 @@ def parse_key(text: str, argument: str) -> NodeKey:
             return kind, text
         case Kind.LISTING:
             return kind, _parse_listing(rest, argument)
+        case Kind.ASSET:
+            return kind, ":".join(_parse_listing(rest, argument, Kind.ASSET))
     return kind, _parse_number(rest, argument)
 
 
@@ -76,10 +85,11 @@ def _parse_number(rest: str, argument: str) -> int | None:
     return number if number <= _MAX_BIGINT else None
 
 
-def _parse_listing(rest: str, argument: str) -> tuple[str, str]:
+def _parse_listing(rest: str, argument: str, kind: Kind = Kind.LISTING) -> tuple[str, str]:
     source, separator, external_id = rest.partition("_")
     if not separator or not external_id or not _SOURCE.fullmatch(source):
+        word = "an asset" if kind is Kind.ASSET else "a listing"
         raise bad_input(
-            argument, 'must be the id of a listing such as "listing_coinpaprika_btc-bitcoin"'
+            argument, f'must be the id of {word} such as "{kind}_coinpaprika_btc-bitcoin"'
         )
     return source, external_id

@@ -4,9 +4,14 @@ import datetime
 import functools
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import strawberry
 
+from db.read.assets import (
+    ASKED_ASSETS,
+    are_current,
+    asked_assets_statement,
+    assets_by_key,
+)
 from db.read.coins import WIDE_SPREAD_PERCENT, CoinRow
 from db.read.listings import (
     LISTINGS,
@@ -15,7 +20,7 @@ from db.read.listings import (
     listings_of_tickers,
     listings_of_tickers_statement,
 )
-from server.graphql.execution.loaders import NarrowQuery, Relation, related_many
+from server.graphql.execution.loaders import NarrowQuery, Relation, related_many, related_one
 from server.graphql.relay.node import Node
 from server.graphql.types.fields import nested, related, resolved
 from server.graphql.types.history import (
@@ -25,67 +30,18 @@ from server.graphql.types.history import (
     resolve_candles,
     resolve_history,
 )
+from server.graphql.types.provenance import (
+    PROVENANCE_FIELDS,
+    ExcludedValue,
+    FieldProvenance,
+    decode_excluded,
+    decode_provenance,
+)
 from server.graphql.types.scalars import DecimalText
 
 if TYPE_CHECKING:
+    from server.graphql.types.asset import AssetType
     from server.graphql.types.listing import ListingType
-
-PROVENANCE_FIELDS = {
-    "name": "name",
-    "rank": "rank",
-    "price_usd": "priceUsd",
-    "market_cap_usd": "marketCapUsd",
-    "volume_24h_usd": "volume24hUsd",
-    "percent_change_24h": "percentChange24h",
-}
-"""The columns that a source gives, in the order of provenance, and their fields in the schema."""
-
-
-class Provenance(msgspec.Struct, frozen=True, gc=False):
-    """One entry of a coin's provenance."""
-
-    field: str
-    source: str
-    external_id: str
-    observed_at: datetime.datetime
-
-
-class _SingleSource(msgspec.Struct, frozen=True, gc=False):
-    """The one listing that gave every field."""
-
-    source: str
-    external_id: str
-    observed_at: datetime.datetime
-
-
-_PROVENANCE = msgspec.json.Decoder(_SingleSource | list[Provenance])
-
-
-@strawberry.type(description="Which source gave one field of a coin.")
-class FieldProvenance:
-    """Its value is a `Provenance`."""
-
-    field: str = strawberry.field(description='The field of the coin, such as "priceUsd".')
-    source: str = strawberry.field(description="The source that gave it.")
-    external_id: str = strawberry.field(description="The source's id of the listing that gave it.")
-    observed_at: datetime.datetime = strawberry.field(description="When the source observed it.")
-
-
-def _decode_provenance(column: msgspec.Raw, *values: object) -> list[Provenance]:
-    """Return the entries of a coin's column `provenance`.
-
-    `values` are the coin's columns in the order of PROVENANCE_FIELDS.
-    """
-    found = _PROVENANCE.decode(column)
-    if isinstance(found, list):
-        return [
-            msgspec.structs.replace(entry, field=PROVENANCE_FIELDS[entry.field]) for entry in found
-        ]
-    return [
-        Provenance(field, found.source, found.external_id, found.observed_at)
-        for field, value in zip(PROVENANCE_FIELDS.values(), values, strict=True)
-        if value is not None
-    ]
 
 
 def _listings(*, contributing: bool) -> Relation[list[ListingRow]]:
@@ -94,6 +50,10 @@ def _listings(*, contributing: bool) -> Relation[list[ListingRow]]:
         functools.partial(listings_of_tickers, contributing=contributing),
         narrow=NarrowQuery(LISTINGS, listings_of_tickers_statement, (contributing,)),
     )
+
+
+def _true() -> bool:
+    return True
 
 
 @strawberry.type(description="One merged record for each ticker.")
@@ -135,7 +95,7 @@ class Coin(Node):
     provenance: list[FieldProvenance] = nested(
         ["provenance", *PROVENANCE_FIELDS],
         "Which source gave each field.",
-        decode=_decode_provenance,
+        decode=decode_provenance,
     )
     listings: list[Annotated["ListingType", strawberry.lazy("server.graphql.types.listing")]] = (
         related(
@@ -162,4 +122,30 @@ class Coin(Node):
     )
     candles: list[Candle] = resolved(
         resolve_candles, "Its prices by intervals of time, oldest first."
+    )
+    asset: Annotated["AssetType", strawberry.lazy("server.graphql.types.asset")] | None = related(
+        related_one(
+            ["asset"],
+            assets_by_key,
+            condition="asset",
+            narrow=NarrowQuery(ASKED_ASSETS, asked_assets_statement, key="asked"),
+        ),
+        "The asset that owns the ticker; null until the first merge after an upgrade from 0.1.0.",
+    )
+    is_current: bool = related(
+        Relation(are_current, _true, columns=("asset", "ticker"), condition="asset"),
+        "Whether its asset has this ticker now. False where the asset trades under another ticker"
+        " and a source still uses this one.",
+    )
+    confidence: float | None = strawberry.field(
+        description="How far the price is believed, 0 to 1: it rises with the sources that agree"
+        " and with a known contract address, and falls with doubt about the price or the owner of"
+        " the ticker. Null until the first merge after an upgrade from 0.1.0."
+    )
+    is_suspect: bool = strawberry.field(
+        description="Whether a source's price was left out, and fewer than two sources confirm the"
+        " price that is here."
+    )
+    excluded: list[ExcludedValue] = nested(
+        ["excluded"], "Values of sources that the record leaves out.", decode=decode_excluded
     )

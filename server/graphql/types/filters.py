@@ -1,85 +1,30 @@
 """Filters and orders of the schema, and their translation for `db`."""
 
-import datetime
 import enum
-from collections.abc import Callable
-from typing import Protocol, TypeVar
 
 import strawberry
 
-from common.tickers import to_ticker
+from common.chains import chains_named
+from db.read.assets import ASSET_ORDER, ASSET_ORDERS, AssetFilter
 from db.read.coins import COIN_ORDERS, CoinFilter
 from db.read.keyset import Order
 from db.read.listings import ListingFilter
 from db.read.runs import RunFilter
-from server.graphql.execution.errors import bad_input
-from server.graphql.types.arguments import checked_text, checked_texts, or_none
+from server.graphql.types.arguments import or_none
+from server.graphql.types.conditions import (
+    SEARCH_DESCRIPTION,
+    DateTimeFilterInput,
+    DecimalFilterInput,
+    FloatFilterInput,
+    StringFilterInput,
+    bounds_of,
+    search_of,
+    texts_of,
+    tickers_of,
+)
 from server.graphql.types.run import RunStatus
-from server.graphql.types.scalars import DecimalText
 
-MAX_SEARCH_CHARACTERS = 100
-_SEARCH = "Matches the start of a ticker or any word of a name, in upper or lower case."
-
-T_co = TypeVar("T_co", covariant=True)
-T = TypeVar("T")
 _UNSET = strawberry.UNSET
-
-
-class Range(Protocol[T_co]):
-    """A filter with bounds."""
-
-    @property
-    def gte(self) -> T_co | None:
-        """The lower bound."""
-
-    @property
-    def lte(self) -> T_co | None:
-        """The upper bound."""
-
-
-@strawberry.input(
-    name="StringFilter",
-    description="If both conditions are given, both must hold; null does not restrict.",
-)
-class StringFilterInput:
-    """A text, or several."""
-
-    eq: str | None = strawberry.field(default=_UNSET, description="Exactly this value.")
-    in_: list[str] | None = strawberry.field(
-        default=_UNSET, name="in", description="Any of these values, at most 1,000."
-    )
-
-
-@strawberry.input(
-    name="DecimalFilter", description="Bounds, both inclusive; null does not restrict."
-)
-class DecimalFilterInput:
-    """A range of exact numbers."""
-
-    gte: DecimalText | None = strawberry.field(default=_UNSET, description="At least this.")
-    lte: DecimalText | None = strawberry.field(default=_UNSET, description="At most this.")
-
-
-@strawberry.input(name="FloatFilter", description="Bounds, both inclusive; null does not restrict.")
-class FloatFilterInput:
-    """A range of numbers."""
-
-    gte: float | None = strawberry.field(default=_UNSET, description="At least this.")
-    lte: float | None = strawberry.field(default=_UNSET, description="At most this.")
-
-
-@strawberry.input(
-    name="DateTimeFilter", description="Bounds, both inclusive; null does not restrict."
-)
-class DateTimeFilterInput:
-    """A range of instants."""
-
-    gte: datetime.datetime | None = strawberry.field(
-        default=_UNSET, description="At this instant or later."
-    )
-    lte: datetime.datetime | None = strawberry.field(
-        default=_UNSET, description="At this instant or earlier."
-    )
 
 
 @strawberry.input(name="CoinFilter", description="All conditions hold; null does not restrict.")
@@ -92,7 +37,7 @@ class CoinFilterInput:
     source: StringFilterInput | None = strawberry.field(
         default=_UNSET, description="The source of the volatile fields."
     )
-    search: str | None = strawberry.field(default=_UNSET, description=_SEARCH)
+    search: str | None = strawberry.field(default=_UNSET, description=SEARCH_DESCRIPTION)
     price_usd: DecimalFilterInput | None = strawberry.field(
         default=_UNSET, description="The rounded price."
     )
@@ -117,6 +62,36 @@ class CoinFilterInput:
     is_disputed: bool | None = strawberry.field(
         default=_UNSET, description="Has rivals or a wide price spread."
     )
+    is_suspect: bool | None = strawberry.field(
+        default=_UNSET, description="Whether its price is in doubt: see `Coin.isSuspect`."
+    )
+    min_confidence: float | None = strawberry.field(
+        default=_UNSET, description="At least this confidence, 0 to 1."
+    )
+
+
+@strawberry.input(name="AssetFilter", description="All conditions hold; null does not restrict.")
+class AssetFilterInput:
+    """Which assets."""
+
+    ticker: StringFilterInput | None = strawberry.field(
+        default=_UNSET,
+        description="A ticker that one of its listings has or had, in upper or lower case.",
+    )
+    source: StringFilterInput | None = strawberry.field(
+        default=_UNSET, description="A source that lists it, or did."
+    )
+    search: str | None = strawberry.field(
+        default=_UNSET, description=f"{SEARCH_DESCRIPTION} Any listing may match."
+    )
+    has_address: bool | None = strawberry.field(
+        default=_UNSET, description="Whether it has a contract address in use."
+    )
+    chain: StringFilterInput | None = strawberry.field(
+        default=_UNSET,
+        description='A chain on which it has a contract in use, by any name: "bsc",'
+        ' "binance-smart-chain", "eip155:56".',
+    )
 
 
 @strawberry.input(name="ListingFilter", description="All conditions hold; null does not restrict.")
@@ -132,7 +107,7 @@ class ListingFilterInput:
     active: bool | None = strawberry.field(
         default=_UNSET, description="Whether its source still lists it."
     )
-    search: str | None = strawberry.field(default=_UNSET, description=_SEARCH)
+    search: str | None = strawberry.field(default=_UNSET, description=SEARCH_DESCRIPTION)
 
 
 @strawberry.input(name="RunFilter", description="All conditions hold; null does not restrict.")
@@ -167,6 +142,17 @@ class CoinOrderField(enum.Enum):
     )
 
 
+@strawberry.enum(description="The fields that assets can be ordered by.")
+class AssetOrderField(enum.Enum):
+    """The names are those of `db.read.assets.ASSET_ORDERS`."""
+
+    MARKET_CAP_USD = strawberry.enum_value(
+        "MARKET_CAP_USD", description="The market cap at the listing that names the asset."
+    )
+    TICKER = strawberry.enum_value("TICKER", description="The current ticker.")
+    NAME = strawberry.enum_value("NAME", description="The name, regardless of case.")
+
+
 @strawberry.enum(description="The direction of an order.")
 class OrderDirection(enum.Enum):
     """The names are those of `db.read.coins.COIN_ORDERS`."""
@@ -185,6 +171,24 @@ class CoinOrder:
     )
 
 
+@strawberry.input(description="Nulls come last in either direction; the key breaks ties.")
+class AssetOrder:
+    """How assets are ordered."""
+
+    field: AssetOrderField = strawberry.field(description="The field that assets are ordered by.")
+    direction: OrderDirection = strawberry.field(
+        default=OrderDirection.DESC, description="The direction of an order."
+    )
+
+
+def asset_order(order_by: AssetOrder | None) -> Order:
+    """Return the requested order, by default that of the keys."""
+    order = or_none(order_by)
+    if order is None:
+        return ASSET_ORDER
+    return ASSET_ORDERS[f"ASSET_{order.field.value}:{order.direction.value}"]
+
+
 def coin_order(order_by: CoinOrder | None) -> Order:
     """Return the requested order, by default the largest market cap first."""
     order = or_none(order_by)
@@ -198,16 +202,16 @@ def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
     conditions = or_none(filter_input)
     if conditions is None:
         return CoinFilter()
-    price_from, price_to = _bounds(conditions.price_usd)
-    cap_from, cap_to = _bounds(conditions.market_cap_usd)
-    volume_from, volume_to = _bounds(conditions.volume_24h_usd)
-    change_from, change_to = _bounds(conditions.percent_change_24h)
-    created_from, created_to = _bounds(conditions.created_at)
-    ingested_from, ingested_to = _bounds(conditions.ingested_at)
+    price_from, price_to = bounds_of(conditions.price_usd)
+    cap_from, cap_to = bounds_of(conditions.market_cap_usd)
+    volume_from, volume_to = bounds_of(conditions.volume_24h_usd)
+    change_from, change_to = bounds_of(conditions.percent_change_24h)
+    created_from, created_to = bounds_of(conditions.created_at)
+    ingested_from, ingested_to = bounds_of(conditions.ingested_at)
     return CoinFilter(
-        tickers=_tickers(conditions.ticker),
-        sources=_texts(conditions.source, "filter.source"),
-        search=_search(conditions.search),
+        tickers=tickers_of(conditions.ticker),
+        sources=texts_of(conditions.source, "filter.source"),
+        search=search_of(conditions.search),
         price_usd_from=price_from,
         price_usd_to=price_to,
         market_cap_usd_from=cap_from,
@@ -222,6 +226,27 @@ def coin_filter(filter_input: CoinFilterInput | None) -> CoinFilter:
         ingested_to=ingested_to,
         is_stale=or_none(conditions.is_stale),
         is_disputed=or_none(conditions.is_disputed),
+        is_suspect=or_none(conditions.is_suspect),
+        min_confidence=or_none(conditions.min_confidence),
+    )
+
+
+def asset_filter(filter_input: AssetFilterInput | None) -> AssetFilter:
+    """Return a filter for `db`. Raises GraphQLError for a text that PostgreSQL cannot store."""
+    conditions = or_none(filter_input)
+    if conditions is None:
+        return AssetFilter()
+    names = texts_of(conditions.chain, "filter.chain")
+    has_address = or_none(conditions.has_address)
+    return AssetFilter(
+        tickers=tickers_of(conditions.ticker),
+        sources=texts_of(conditions.source, "filter.source"),
+        search=search_of(conditions.search),
+        with_address=True if has_address else None,
+        without_address=True if has_address is False else None,
+        chains=None
+        if names is None
+        else sorted({chain for name in names for chain in chains_named(name)}),
     )
 
 
@@ -231,10 +256,10 @@ def listing_filter(filter_input: ListingFilterInput | None) -> ListingFilter:
     if conditions is None:
         return ListingFilter()
     return ListingFilter(
-        tickers=_tickers(conditions.ticker),
-        sources=_texts(conditions.source, "filter.source"),
+        tickers=tickers_of(conditions.ticker),
+        sources=texts_of(conditions.source, "filter.source"),
         active=or_none(conditions.active),
-        search=_search(conditions.search),
+        search=search_of(conditions.search),
     )
 
 
@@ -243,53 +268,12 @@ def run_filter(filter_input: RunFilterInput | None) -> RunFilter:
     conditions = or_none(filter_input)
     if conditions is None:
         return RunFilter()
-    started_from, started_to = _bounds(conditions.started_at)
+    started_from, started_to = bounds_of(conditions.started_at)
     statuses = or_none(conditions.status)
     return RunFilter(
-        sources=_texts(conditions.source, "filter.source"),
+        sources=texts_of(conditions.source, "filter.source"),
         statuses=None if statuses is None else [str(status.value) for status in statuses],
         started_from=started_from,
         started_to=started_to,
         has_notes=or_none(conditions.has_notes),
     )
-
-
-def _bounds(bounds: Range[T] | None) -> tuple[T | None, T | None]:
-    bounds = or_none(bounds)
-    return (None, None) if bounds is None else (or_none(bounds.gte), or_none(bounds.lte))
-
-
-def _texts(
-    condition: StringFilterInput | None, argument: str, normalize: Callable[[str], str] = str
-) -> list[str] | None:
-    """Return the texts that match a condition, as they are stored; None for any."""
-    condition = or_none(condition)
-    if condition is None:
-        return None
-    one, several = or_none(condition.eq), or_none(condition.in_)
-    any_of = (
-        None
-        if several is None
-        else [normalize(text) for text in checked_texts(several, f"{argument}.in")]
-    )
-    if one is None:
-        return any_of
-    text = normalize(checked_text(one, f"{argument}.eq"))
-    return [text] if any_of is None or text in any_of else []
-
-
-def _tickers(condition: StringFilterInput | None) -> list[str] | None:
-    return _texts(condition, "filter.ticker", to_ticker)
-
-
-def _search(search: str | None) -> str | None:
-    text = or_none(search)
-    if text is None:
-        return None
-    text = checked_text(text, "filter.search").strip()
-    if len(text) > MAX_SEARCH_CHARACTERS:
-        raise bad_input(
-            "filter.search",
-            f"must have at most {MAX_SEARCH_CHARACTERS} characters, not {len(text)}",
-        )
-    return text or None

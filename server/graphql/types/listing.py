@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import strawberry
 
+from db.read.asset_parts import addresses_of_listings
+from db.read.assets import ASKED_ASSETS, asked_assets_statement, assets_by_key
 from db.read.coins import COINS, coins_by_ticker
 from db.read.keyset import PageQuery
 from db.read.listings import ListingRow, newest_payloads
-from server.graphql.execution.loaders import NarrowQuery, related_one
+from server.graphql.execution.loaders import NarrowQuery, related_many, related_one
 from server.graphql.relay.ids import listing_id
 from server.graphql.relay.node import Node
 from server.graphql.types.fields import related, resolved
 from server.graphql.types.scalars import DecimalText
 
 if TYPE_CHECKING:
+    from server.graphql.types.asset import AssetType, TokenAddressType
     from server.graphql.types.coin import Coin
 
 
@@ -82,4 +85,19 @@ class ListingType(Node):
     payload: msgspec.Raw | None = related(
         related_one(["source", "external_id", "content_hash"], newest_payloads),
         "The newest raw payload.",
+    )
+    asset: Annotated["AssetType", strawberry.lazy("server.graphql.types.asset")] = related(
+        related_one(
+            ["asset"],
+            assets_by_key,
+            narrow=NarrowQuery(ASKED_ASSETS, asked_assets_statement, key="asked"),
+        ),
+        "The asset that it lists; listings of several sources are one asset by their addresses,"
+        " names and prices.",
+    )
+    addresses: list[
+        Annotated["TokenAddressType", strawberry.lazy("server.graphql.types.asset")]
+    ] = related(
+        related_many(["source", "external_id"], addresses_of_listings),
+        "The contract addresses in use that its source gives, by chain.",
     )

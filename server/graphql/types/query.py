@@ -1,39 +1,27 @@
-"""The type Query: its fields, and the arguments that resolvers and compiler share."""
+"""The type Query: its fields, and the arguments of single objects.
+
+Resolvers and compiler share the arguments; `pages` has those of the connections.
+"""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import strawberry
 
-from db.read.coins import (
-    COINS,
-    CoinRow,
-    coin_conditions,
-    coin_page,
-    coins_by_id,
-    coins_by_ticker,
-    count_coins,
+from common.chains import (
+    TokenAddress,
+    is_known_chain,
+    named_address,
+    normalize_address,
+    parse_token,
 )
-from db.read.listings import (
-    LISTING_ORDER,
-    LISTINGS,
-    ListingRow,
-    count_listings,
-    listing_conditions,
-    listing_page,
-    listings_by_key,
-)
+from db.read.assets import AssetReference, AssetRow, assets_by_key, assets_by_reference
+from db.read.coins import CoinRow, coins_by_id, coins_by_ticker
+from db.read.listings import ListingRow, listings_by_key
 from db.read.requests import RequestRow, requests_by_id
-from db.read.runs import (
-    NEWEST_FIRST,
-    RUNS,
-    RunRow,
-    count_runs,
-    run_conditions,
-    run_page,
-    runs_by_id,
-)
+from db.read.runs import RunRow, runs_by_id
 from db.read.sources import SourceRow, all_sources
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input, deduplicate_errors
@@ -41,41 +29,25 @@ from server.graphql.execution.loaders import Lookup, lookup_one
 from server.graphql.relay.connections import Connection, PageRequest, PageValue, RootConnection
 from server.graphql.relay.ids import Kind, NodeKey, parse_key
 from server.graphql.relay.node import Node
-from server.graphql.types.arguments import (
-    After,
-    Before,
-    First,
-    Last,
-    checked_slice,
-    checked_text,
-    checked_ticker,
-)
+from server.graphql.types.arguments import checked_text, checked_ticker
+from server.graphql.types.asset import AssetType
 from server.graphql.types.coin import Coin
 from server.graphql.types.fields import resolved, with_arguments
-from server.graphql.types.filters import (
-    CoinFilterInput,
-    CoinOrder,
-    ListingFilterInput,
-    RunFilterInput,
-    coin_filter,
-    coin_order,
-    listing_filter,
-    run_filter,
-)
 from server.graphql.types.listing import ListingType
+from server.graphql.types.pages import ASSETS_ROOT, COINS_ROOT, LISTINGS_ROOT, RUNS_ROOT
 from server.graphql.types.run import Run
 from server.graphql.types.source import SourceType
 from server.graphql.types.stats import Stats
 from server.limits.rows import MAX_ROWS
 
-NodeRow = CoinRow | ListingRow | RunRow | RequestRow
+NodeRow = AssetRow | CoinRow | ListingRow | RunRow | RequestRow
 
-_UNSET = strawberry.UNSET
-
+ASSET_BY_REFERENCE = lookup_one(assets_by_reference)
 COIN_BY_TICKER = lookup_one(coins_by_ticker)
 LISTING_BY_KEY = lookup_one(listings_by_key)
 RUN_BY_ID = lookup_one(runs_by_id)
 _NODES: Mapping[Kind, Lookup[Any]] = {
+    Kind.ASSET: lookup_one(assets_by_key),
     Kind.COIN: lookup_one(coins_by_id),
     Kind.LISTING: LISTING_BY_KEY,
     Kind.RUN: RUN_BY_ID,
@@ -141,6 +113,69 @@ async def _coin(info: Info, ticker: str) -> CoinRow | None:
     return await info.context.loaders.load(COIN_BY_TICKER, ticker)
 
 
+_ASSET_FORMS = (
+    'such as "coinpaprika:btc-bitcoin", "coingecko:bitcoin", "ethereum:0x...",'
+    ' "eip155:1/erc20:0x..." or "asset_coinpaprika_btc-bitcoin"'
+)
+_KEY_OF_LISTING = re.compile(r"[a-z][a-z0-9-]{0,62}:.+", re.DOTALL)
+
+
+def asset_arguments(
+    # The schema's name.
+    id: Annotated[  # noqa: A002
+        strawberry.ID,
+        strawberry.argument(
+            description="The key of the asset or of any of its listings, an address as"
+            f" `chain:address` or CAIP-19, or the id of a Node: {_ASSET_FORMS}."
+        ),
+    ],
+) -> AssetReference:
+    """Return which asset is requested. Raises GraphQLError."""
+    text = checked_text(id, "id")
+    if text.startswith(f"{Kind.ASSET}_"):
+        _, key = parse_key(text, "id")
+        return AssetReference(key)
+    key = text if _KEY_OF_LISTING.fullmatch(text) else None
+    token = parse_token(text)
+    if token is not None:
+        return AssetReference(key, token.chain, token.address)
+    if key is None:
+        raise bad_input("id", f"must be an id {_ASSET_FORMS}")
+    return AssetReference(key)
+
+
+@with_arguments(asset_arguments)
+async def _asset(info: Info, reference: AssetReference) -> AssetRow | None:
+    return await info.context.loaders.load(ASSET_BY_REFERENCE, reference)
+
+
+def token_arguments(
+    chain: Annotated[
+        str,
+        strawberry.argument(
+            description="A chain by its name at DefiLlama, CoinGecko or CoinPaprika, or its CAIP-2"
+            ' id: "ethereum", "binance-smart-chain", "eip155:56".'
+        ),
+    ],
+    address: Annotated[str, strawberry.argument(description="The address of the contract.")],
+) -> AssetReference:
+    """Return the asset of which contract is requested. Raises GraphQLError."""
+    name, text = checked_text(chain, "chain"), checked_text(address, "address")
+    if is_known_chain(name):
+        token = named_address(name, text)
+    else:  # a source may have a platform that we do not know
+        normal = normalize_address(name, text)
+        token = None if normal is None else TokenAddress(name, normal)
+    if token is None:
+        raise bad_input("address", f'is not the address of a contract on the chain "{name[:40]}"')
+    return AssetReference(None, token.chain, token.address)
+
+
+@with_arguments(token_arguments)
+async def _token(info: Info, reference: AssetReference) -> AssetRow | None:
+    return await info.context.loaders.load(ASSET_BY_REFERENCE, reference)
+
+
 def listing_arguments(
     source: Annotated[
         str, strawberry.argument(description='The name of a source, such as "coinpaprika".')
@@ -173,83 +208,6 @@ async def _run(info: Info, number: int | None) -> RunRow | None:
     return None if number is None else await info.context.loaders.load(RUN_BY_ID, number)
 
 
-def coins_arguments(
-    *,
-    filter: Annotated[  # noqa: A002 - the schema's name
-        CoinFilterInput | None,
-        strawberry.argument(description="Which coins; the default is all."),
-    ] = _UNSET,
-    order_by: Annotated[
-        CoinOrder | None,
-        strawberry.argument(description="The default is the largest market cap first."),
-    ] = _UNSET,
-    first: First = _UNSET,
-    after: After = _UNSET,
-    last: Last = _UNSET,
-    before: Before = _UNSET,
-) -> PageRequest:
-    """Return which coins are requested. Raises GraphQLError."""
-    coins, order = coin_filter(filter), coin_order(order_by)
-    page = checked_slice(order, first, after, last, before)
-    # A coin becomes stale without an event.
-    return PageRequest(coins, order, page, cacheable=coins.is_stale is None)
-
-
-def listings_arguments(
-    *,
-    filter: Annotated[  # noqa: A002 - the schema's name
-        ListingFilterInput | None,
-        strawberry.argument(description="Which listings; the default is all."),
-    ] = _UNSET,
-    first: First = _UNSET,
-    after: After = _UNSET,
-    last: Last = _UNSET,
-    before: Before = _UNSET,
-) -> PageRequest:
-    """Return which listings are requested. Raises GraphQLError."""
-    page = checked_slice(LISTING_ORDER, first, after, last, before)
-    return PageRequest(listing_filter(filter), LISTING_ORDER, page)
-
-
-def runs_arguments(
-    *,
-    filter: Annotated[  # noqa: A002 - the schema's name
-        RunFilterInput | None,
-        strawberry.argument(description="Which runs; the default is all."),
-    ] = _UNSET,
-    first: First = _UNSET,
-    after: After = _UNSET,
-    last: Last = _UNSET,
-    before: Before = _UNSET,
-) -> PageRequest:
-    """Return which runs are requested. Raises GraphQLError."""
-    page = checked_slice(NEWEST_FIRST, first, after, last, before)
-    return PageRequest(run_filter(filter), NEWEST_FIRST, page)
-
-
-COINS_ROOT = RootConnection(
-    coins_arguments,
-    lambda connection, page: coin_page(connection, page.filter, page.order, page.slice),
-    count_coins,
-    COINS,
-    coin_conditions,
-)
-LISTINGS_ROOT = RootConnection(
-    listings_arguments,
-    lambda connection, page: listing_page(connection, page.filter, page.slice),
-    count_listings,
-    LISTINGS,
-    listing_conditions,
-)
-RUNS_ROOT = RootConnection(
-    runs_arguments,
-    lambda connection, page: run_page(connection, page.filter, page.slice),
-    count_runs,
-    RUNS,
-    run_conditions,
-)
-
-
 def _paged(root: RootConnection, description: str) -> Any:  # noqa: ANN401  (see `fields`)
     """Return the field of a root connection."""
 
@@ -278,6 +236,16 @@ class Query:
     )
     coin: Coin | None = resolved(_coin, "The merged coin that owns a ticker; upper or lower case.")
     coins: Connection[Coin] = _paged(COINS_ROOT, "The merged coins.")
+    asset: AssetType | None = resolved(
+        _asset,
+        "The asset with this id, of this listing, or at this address; null if there is none.",
+    )
+    assets: Connection[AssetType] = _paged(
+        ASSETS_ROOT, "The assets: what the listings of all sources and tickers are about."
+    )
+    token: AssetType | None = resolved(
+        _token, "The asset whose contract in use has this address; null if there is none."
+    )
     listing: ListingType | None = resolved(_listing, "One listing of one source.")
     listings: Connection[ListingType] = _paged(
         LISTINGS_ROOT, "The listings of all sources, by source and external id."

@@ -15,13 +15,13 @@ from server.graphql.execution.loaders import related_count, related_many
 from server.graphql.relay.connections import Connection
 from server.graphql.relay.ids import rejection_id, run_id
 from server.graphql.relay.node import Node
-from server.graphql.types.arguments import After, checked_rows, or_none
-from server.graphql.types.fields import nested, resolved, with_arguments
-from server.graphql.types.rejections import (
+from server.graphql.relay.rejections import (
     RejectionRequest,
     RejectionsValue,
     decode_rejection_cursor,
 )
+from server.graphql.types.arguments import After, checked_rows, or_none
+from server.graphql.types.fields import nested, resolved, with_arguments
 from server.limits.rows import DEFAULT_ROWS, MAX_ROWS
 
 
