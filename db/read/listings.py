@@ -43,6 +43,7 @@ class ListingRow(msgspec.Struct, frozen=True, gc=False):
     first_seen_at: datetime.datetime
     last_seen_at: datetime.datetime
     active: bool
+    missing_since: datetime.datetime | None
     contributes: bool
     asset: str
     content_hash: bytes
@@ -93,6 +94,7 @@ LISTINGS = PageQuery(
         ("first_seen_at", "l.first_seen_at"),
         ("last_seen_at", _LAST_SEEN_AT),
         ("active", "l.active"),
+        ("missing_since", "l.missing_since"),
         ("contributes", "l.contributes"),
         ("asset", asset_of("l")),
         ("content_hash", "l.content_hash"),

@@ -73,6 +73,10 @@ class ListingType(Node):
         description="When the source last listed it."
     )
     active: bool = strawberry.field(description="False if the source no longer lists it.")
+    missing_since: datetime.datetime | None = strawberry.field(
+        description="When a complete reading of its source missed it first, if the newest one did."
+        " One reading that misses a listing does not end it."
+    )
     coin: Annotated["Coin", strawberry.lazy("server.graphql.types.coin")] | None = related(
         related_one(
             ["ticker"],
