@@ -1,7 +1,6 @@
 """Opens a file as UTF-8 lines: it decompresses and converts, or names the wrong format."""
 
 import bz2
-import codecs
 import contextlib
 import gzip
 import io
@@ -21,6 +20,12 @@ from ingestor.sources.errors import (
     SourceRefusedError,
     SourceUnavailableError,
 )
+from ingestor.sources.files.tables.encodings import (
+    HEAD_BYTES,
+    NewLines,
+    Transcoder,
+    detect_encoding,
+)
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,7 +35,6 @@ else:
 __all__ = ["PACKED_ERRORS", "UTF_8_BOM", "FileStream", "open_stream", "translate_error"]
 
 Form = Literal["csv", "json", "parquet"]
-HEAD_BYTES = 65_536
 UTF_8_BOM = b"\xef\xbb\xbf"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _NOT_TABLES = {
@@ -140,37 +144,19 @@ def _open_decoded(
         file.seek(0)
         if head.startswith(b"PAR1"):
             return FileStream(file, raw, "parquet", packed)
-        encoding = encoding or _encoding(head)
+        encoding = encoding or detect_encoding(head)
         if encoding:
-            file = io.BufferedReader(_Transcoder(file, encoding))
+            file = io.BufferedReader(Transcoder(file, encoding))
             head = file.read(HEAD_BYTES)
             file.seek(0)
         _check_is_table(path, head)
         if b"\r" in head and b"\n" not in head:
-            file = io.BufferedReader(_NewLines(file))
+            file = io.BufferedReader(NewLines(file))
         return FileStream(file, raw, _form(path, head), packed, encoding or "")
     except BaseException:
         file.close()
         raw.close()
         raise
-
-
-_FEW_LETTERS = 8
-"""Bytes that are enough to recognise UTF-16 without a byte order mark."""
-
-
-def _encoding(head: bytes) -> str | None:
-    """Return the encoding that a byte order mark or NUL bytes indicate, None for UTF-8."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    start = head[:64]
-    if len(start) < _FEW_LETTERS:
-        return None
-    # Letters of the Latin script have their NUL on one side; NUL bytes on both sides are damage.
-    high, low = start[::2].count(0), start[1::2].count(0)
-    if min(high, low) or max(high, low) * 3 <= len(start):
-        return None
-    return "utf-16-le" if low else "utf-16-be"
 
 
 def _check_is_table(path: Path, head: bytes) -> None:
@@ -214,90 +200,3 @@ def _open_zip(path: Path, raw: io.BufferedReader) -> io.BufferedIOBase:
             f"{path} holds {len(names)} files; an archive must hold one table"
         )
     return cast("io.BufferedIOBase", archive.open(names[0]))
-
-
-class _Transcoder(io.RawIOBase):
-    """Converts another encoding to UTF-8; undecodable bytes become a byte that is not UTF-8."""
-
-    def __init__(self, file: io.BufferedIOBase, encoding: str) -> None:
-        self._file = file
-        self._encoding = encoding
-        self._start()
-
-    def _start(self) -> None:
-        self._decoder = codecs.getincrementaldecoder(self._encoding)("kasparro-invalid")
-        self._waiting = b""
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Seek an offset of the converted bytes, by reading from the beginning."""
-        if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("only offsets from the beginning")
-        self._file.seek(0)
-        self._start()
-        while self._position < offset and self.read(min(offset - self._position, HEAD_BYTES)):
-            pass
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the standard library's own type is wider
-        while not self._waiting:
-            read = self._file.read(HEAD_BYTES)
-            self._waiting = self._decoder.decode(read, final=not read).encode(
-                "utf-8", "surrogateescape"
-            )
-            if not read:
-                break
-        count = min(len(buffer), len(self._waiting))
-        buffer[:count] = self._waiting[:count]
-        self._waiting = self._waiting[count:]
-        self._position += count
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _NewLines(io.RawIOBase):
-    """Converts line ends of a carriage return alone to line feeds."""
-
-    def __init__(self, file: io.BufferedIOBase) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the standard library's own type is wider
-        read = self._file.read(len(buffer)).replace(b"\r", b"\n")
-        buffer[: len(read)] = read
-        return len(read)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def _invalid(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)  # noqa: S101 - decoders raise nothing else
-    return "\udcff", error.end
-
-
-codecs.register_error("kasparro-invalid", _invalid)
