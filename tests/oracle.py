@@ -113,7 +113,9 @@ def near(a: Decimal, b: Decimal, bound: Decimal | float) -> bool:
 
 def bound(gap: datetime.timedelta) -> Decimal:
     """How far a value may move in this time."""
-    return Decimal("1.5") if gap <= HOUR else Decimal(3) if gap <= DAY else Decimal(10)
+    if gap <= DAY:
+        return Decimal("1.5") if gap <= HOUR else Decimal(3)
+    return Decimal(10 if gap <= 30 * DAY else FAR_IN_TIME)
 
 
 def jumps(

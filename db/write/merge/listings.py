@@ -25,7 +25,10 @@ def near(one: str, other: str, bound: str) -> str:
 
 
 def _bound(gap: str) -> str:
-    return f"CASE WHEN {gap} <= '1 hour' THEN 1.5 WHEN {gap} <= '1 day' THEN 3 ELSE 10 END"
+    return (
+        f"CASE WHEN {gap} <= '1 hour' THEN 1.5 WHEN {gap} <= '1 day' THEN 3"
+        f" WHEN {gap} <= '30 days' THEN 10 ELSE 1000 END"
+    )
 
 
 def _jumps(column: str) -> str:
