@@ -38,9 +38,11 @@ class Transcoder(io.RawIOBase):
         self._position = 0
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -54,9 +56,11 @@ class Transcoder(io.RawIOBase):
         return self._position
 
     def tell(self) -> int:
+        """Return the offset of the next byte."""
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the standard library's own type is wider
+        """Read some bytes into `buffer`; return how many, 0 at the end."""
         while not self._waiting:
             read = self._file.read(HEAD_BYTES)
             self._waiting = self._decoder.decode(read, final=not read).encode(
@@ -71,6 +75,7 @@ class Transcoder(io.RawIOBase):
         return count
 
     def close(self) -> None:
+        """Close the file too."""
         self._file.close()
         super().close()
 
@@ -82,23 +87,29 @@ class NewLines(io.RawIOBase):
         self._file = file
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Seek an offset of the file."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
+        """Return the offset of the next byte."""
         return self._file.tell()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the standard library's own type is wider
+        """Read some bytes into `buffer`; return how many, 0 at the end."""
         read = self._file.read(len(buffer)).replace(b"\r", b"\n")
         buffer[: len(read)] = read
         return len(read)
 
     def close(self) -> None:
+        """Close the file too."""
         self._file.close()
         super().close()
 
