@@ -56,6 +56,15 @@ UNION
 SELECT p.ticker FROM public.listings AS p JOIN given AS g ON g.source = p.source
     AND g.external_id = p.external_id
 """
+# The other tickers of their assets.
+_TOUCH_BRIDGED = """
+INSERT INTO touched
+SELECT DISTINCT there.ticker
+FROM touched AS t
+JOIN ticker_bridges AS here ON here.ticker = t.ticker
+JOIN ticker_bridges AS there ON there.proof = here.proof
+ON CONFLICT DO NOTHING
+"""
 _COPY_SOURCES = "INSERT INTO sources SELECT * FROM public.sources"
 _ADD_SOURCE = """
 INSERT INTO sources (name, kind, enabled, priority, poll_seconds) VALUES ($1, 'file', true, $2, $3)
@@ -128,7 +137,15 @@ class WhatIf:
         try:
             await self._connection.execute(TABLES)
             await self._connection.execute(_READ_ONLY)
-            for statement in (_TOUCH, _COPY_SOURCES, _COPY_COINS, _COPY_LISTINGS, _REVIVE, _TAKE):
+            for statement in (
+                _TOUCH,
+                _TOUCH_BRIDGED,
+                _COPY_SOURCES,
+                _COPY_COINS,
+                _COPY_LISTINGS,
+                _REVIVE,
+                _TAKE,
+            ):
                 await self._connection.execute(statement)
             await self._connection.execute(_ADD_SOURCE, self._source, priority, poll_seconds)
             tickers = [ticker for (ticker,) in await self._connection.fetch(_TICKERS)]

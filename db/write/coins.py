@@ -25,11 +25,28 @@ _NO_NESTED_LOOPS = "SET LOCAL enable_nestloop = off"
 _NESTED_LOOPS = "SET LOCAL enable_nestloop = on"
 
 
+_UNMERGED = """
+SELECT ticker FROM normalized_records WHERE asset IS NULL AND ticker > $1 ORDER BY ticker LIMIT $2
+"""
+_COUNT_UNMERGED = "SELECT count(*) FROM normalized_records WHERE asset IS NULL"
+
+
 class MergeResult(msgspec.Struct, frozen=True):
     """The sorted tickers of the changed coins; by ticker, when a changed price was observed."""
 
     changed: list[str]
     repriced: dict[str, datetime.datetime]
+
+
+async def count_unmerged(connection: Connection) -> int:
+    """Return the number of coins that only a version before assets has merged."""
+    count: int = await connection.fetchval(_COUNT_UNMERGED)
+    return count
+
+
+async def unmerged_tickers(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return the next tickers of such coins, in order."""
+    return [row["ticker"] for row in await connection.fetch(_UNMERGED, after, limit)]
 
 
 async def merge_coins(

@@ -30,6 +30,7 @@ from ingestor.run.housekeeping import purge_expired
 from ingestor.run.lifecycle import UnclosedRuns
 from ingestor.run.run import run
 from ingestor.run.startup import close_sources, retention_of
+from ingestor.run.upgrade import merge_earlier_coins
 from ingestor.sources import create_sources
 from ingestor.sources.records import Source, SupportsAddresses
 
@@ -55,6 +56,7 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
         },
         "requests": _Requests(settings, pool, sources, unclosed),
         "housekeeping": _Housekeeping(settings, pool),
+        "upgrade": functools.partial(merge_earlier_coins, pool, retention_of(settings)),
     }
     if settings.demo:
         loops["past"] = functools.partial(_fill_past, settings, pool)

@@ -52,3 +52,14 @@ CREATE TABLE former_tickers (
     PRIMARY KEY (source, external_id, ticker)
 );
 CREATE INDEX former_tickers_by_ticker ON former_tickers (ticker);
+
+-- "old" tells two assets apart: it marks a copy.
+UPDATE listings AS l SET core_words = coalesce(
+    (
+        SELECT string_agg(word, ' ' ORDER BY place)
+        FROM unnest(string_to_array(l.name_words, ' ')) WITH ORDINALITY AS w (word, place)
+        WHERE word NOT IN ('token', 'coin', 'network', 'protocol', 'dao', 'finance', 'chain', 'hub', 'the')
+    ),
+    l.name_words
+)
+WHERE 'old' = ANY (string_to_array(l.name_words, ' '));
