@@ -8,7 +8,11 @@ from ingestor.run.run import run
 from ingestor.run.upgrade import merge_earlier_coins
 from tests.ingestor.conftest import Ingest
 
-COINS = "SELECT ticker, asset, confidence, is_suspect, excluded::text, price_usd FROM normalized_records ORDER BY 1"
+COINS = """
+SELECT ticker, asset, confidence, is_suspect, excluded::text, price_usd
+FROM normalized_records
+ORDER BY 1
+"""
 FORGET = "UPDATE normalized_records SET asset = NULL, confidence = NULL WHERE ticker > $1"
 
 
