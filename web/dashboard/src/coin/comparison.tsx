@@ -95,6 +95,15 @@ export function Comparison(props: ComparisonProps) {
         <p className="faint small">
           <span className="used-mark" aria-hidden="true" /> marks the values that the merged record
           uses
+          {excluded.length > 0 && (
+            <>
+              , and{" "}
+              <span className="left-out-mark">
+                <AlertIcon />
+              </span>
+              those that it leaves out
+            </>
+          )}
         </p>
       </div>
       <PriceRange listings={listings} stats={stats} spreadPercent={spreadPercent} />
@@ -105,7 +114,7 @@ export function Comparison(props: ComparisonProps) {
               <td />
               {listings.map((listing) => (
                 <th key={listing.id} scope="col" className="number">
-                  {listing.source}
+                  {listing.source}{" "}
                   {listing.ticker !== ticker && (
                     <span className="badge other-ticker" title={`Listed as ${listing.ticker}`}>
                       {listing.ticker}

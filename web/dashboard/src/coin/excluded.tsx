@@ -13,9 +13,6 @@ const REASONS: Record<Excluded["reason"], string> = {
 
 const FIELDS: Record<string, string> = { priceUsd: "Price", marketCapUsd: "Market cap" };
 
-// As many as the comparison of the sources shows.
-const DIGITS = 8;
-
 export function NotBelieved({ excluded }: { excluded: readonly Excluded[] }) {
   if (excluded.length === 0) return null;
   return (
@@ -44,7 +41,7 @@ function Value({ entry: { source, externalId, field, value, observedAt } }: { en
       </span>
       <span>{FIELDS[field] ?? field}</span>
       <span className="strong" title={`$${exact(value)}`}>
-        ${field === "priceUsd" ? <Price value={value} significant={DIGITS} /> : compact(value)}
+        ${field === "priceUsd" ? <Price value={value} /> : compact(value)}
       </span>
       <span className="faint">
         observed <Ago instant={observedAt} />

@@ -47,6 +47,7 @@ export default function CoinPage({ ticker }: { ticker: string }) {
             coin={shown}
             rivals={detail?.rivals.length ?? 0}
             excluded={detail?.excluded.length ?? 0}
+            confidence={detail?.confidence ?? null}
           />
           <History ticker={ticker} savedAt={shown.ingestedAt} />
           {detail ? (
@@ -123,9 +124,10 @@ interface CoinHeadProps {
   /** The numbers of rivals and of excluded values. */
   rivals: number;
   excluded: number;
+  confidence: number | null;
 }
 
-function CoinHead({ coin, rivals, excluded }: CoinHeadProps) {
+function CoinHead({ coin, rivals, excluded, confidence }: CoinHeadProps) {
   const { priceUsdExact: price } = coin;
   return (
     <header className="coin-head">
@@ -147,7 +149,7 @@ function CoinHead({ coin, rivals, excluded }: CoinHeadProps) {
           </p>
         )}
       </div>
-      <dl className="facts">
+      <dl className="facts coin-facts">
         <Fact label="Market cap">
           <Money value={coin.marketCapUsd} />
         </Fact>
@@ -156,6 +158,15 @@ function CoinHead({ coin, rivals, excluded }: CoinHeadProps) {
         </Fact>
         <Fact label="Spread">
           {coin.priceSpreadPercent === null ? <Nothing /> : spread(coin.priceSpreadPercent)}
+        </Fact>
+        <Fact label="Confidence">
+          {confidence === null ? (
+            <Nothing />
+          ) : (
+            <a href="#confidence" title="What this figure means">
+              {confidence.toFixed(2)}
+            </a>
+          )}
         </Fact>
         <Fact label="Source">{coin.source}</Fact>
         <Fact label="Observed">
