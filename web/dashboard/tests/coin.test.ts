@@ -3,6 +3,7 @@ import { mergeCandles } from "../src/coin/candles";
 import type { Asset, Candle, Detail, Excluded, Listing } from "../src/coin/documents";
 import { listingsOf, tickersOf } from "../src/coin/identity";
 import { layOut, valueAt } from "../src/coin/json";
+import { labelOf, reasonOf } from "../src/coin/reasons";
 import { distance, heldPrices, priceStatsOf } from "../src/coin/price-stats";
 
 describe("the text of a payload", () => {
@@ -148,5 +149,28 @@ describe("the asset of a coin", () => {
       "coinpaprika",
     ]);
     expect(listingsOf({ ...detail, asset: null })).toBe(own);
+  });
+});
+
+describe("why a value is left out", () => {
+  const REASONS = ["JUMP", "DISAGREES", "IMPOSSIBLE"] as const;
+
+  test("each reason has one plain sentence", () => {
+    for (const reason of REASONS) {
+      expect(reasonOf({ reason, field: "priceUsd" })).toMatch(/^[A-Z][^.]+\.$/);
+    }
+  });
+
+  test("a price disagrees by per cent, a market cap by its size", () => {
+    expect(reasonOf({ reason: "DISAGREES", field: "priceUsd" })).toContain("1%");
+    expect(reasonOf({ reason: "DISAGREES", field: "marketCapUsd" })).toContain("10 times");
+  });
+
+  test("an unknown field keeps its name", () => {
+    expect(["priceUsd", "marketCapUsd", "supply"].map(labelOf)).toEqual([
+      "Price",
+      "Market cap",
+      "supply",
+    ]);
   });
 });

@@ -2,16 +2,7 @@
 import { compact, exact } from "../format/number";
 import { Ago, Price } from "../ui/values";
 import type { Excluded } from "./documents";
-
-const REASONS: Record<Excluded["reason"], string> = {
-  JUMP:
-    "It is far from the last values of the same listing, and is held until a second poll or " +
-    "another source confirms it.",
-  DISAGREES: "The other fresh sources say otherwise: it differs from them by more than 1%.",
-  IMPOSSIBLE: "No asset is worth that much.",
-};
-
-const FIELDS: Record<string, string> = { priceUsd: "Price", marketCapUsd: "Market cap" };
+import { labelOf, reasonOf } from "./reasons";
 
 export function NotBelieved({ excluded }: { excluded: readonly Excluded[] }) {
   if (excluded.length === 0) return null;
@@ -25,7 +16,7 @@ export function NotBelieved({ excluded }: { excluded: readonly Excluded[] }) {
         {excluded.map((entry) => (
           <li key={`${entry.source} ${entry.externalId} ${entry.field}`}>
             <Value entry={entry} />
-            <p className="faint">{REASONS[entry.reason]}</p>
+            <p className="faint">{reasonOf(entry)}</p>
           </li>
         ))}
       </ul>
@@ -39,7 +30,7 @@ function Value({ entry: { source, externalId, field, value, observedAt } }: { en
       <span>
         <span className="strong">{source}</span> <code>{externalId}</code>
       </span>
-      <span>{FIELDS[field] ?? field}</span>
+      <span>{labelOf(field)}</span>
       <span className="strong" title={`$${exact(value)}`}>
         ${field === "priceUsd" ? <Price value={value} /> : compact(value)}
       </span>
