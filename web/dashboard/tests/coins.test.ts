@@ -19,6 +19,7 @@ function coin(ticker: string, change: Partial<Coin> = {}): Coin {
     createdAt: "2026-11-23T10:00:00.000000Z",
     ingestedAt: "2026-11-23T10:00:00.000000Z",
     isStale: false,
+    isSuspect: false,
     ...change,
   };
 }
@@ -88,7 +89,7 @@ describe("the view of an address", () => {
   test("search parameters become a filter and an order", () => {
     const { filter, order } = viewOf(
       new URLSearchParams(
-        "q= bit &source=csv&cap=1B&change=down&disputed=1&sort=PRICE_USD&dir=ASC",
+        "q= bit &source=csv&cap=1B&change=down&disputed=1&suspect=1&sort=PRICE_USD&dir=ASC",
       ),
     );
     expect(filter).toEqual({
@@ -97,6 +98,7 @@ describe("the view of an address", () => {
       marketCapUsd: { gte: "1000000000" },
       percentChange24h: { lte: 0 },
       isDisputed: true,
+      isSuspect: true,
     });
     expect(order).toEqual({ field: "PRICE_USD", direction: "ASC" });
   });

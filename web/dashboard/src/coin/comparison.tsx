@@ -1,13 +1,18 @@
 // The values of each source side by side, and which of them the merged record uses.
 import type { ReactNode } from "react";
 import { compact, exact, percent, spread, whole } from "../format/number";
+import { AlertIcon } from "../ui/icons";
 import { Ago, Change, Nothing, Price } from "../ui/values";
-import type { Listing, Provenance } from "./documents";
-import { distance, type PriceStats, priceStatsOf } from "./price-stats";
+import type { Excluded, Listing, Provenance } from "./documents";
+import { ListingAddresses } from "./listing-addresses";
+import { distance, heldPrices, type PriceStats, priceStatsOf } from "./price-stats";
 
 interface ComparisonProps {
+  /** The ticker of the coin. */
+  ticker: string;
   listings: readonly Listing[];
   provenance: Provenance;
+  excluded: readonly Excluded[];
   spreadPercent: number | null;
 }
 
@@ -20,6 +25,11 @@ interface Line {
 
 // Sources often agree in the first five digits.
 const DIGITS = 8;
+
+const ADDRESS: Line = {
+  label: "Address",
+  render: ({ addresses }) => <ListingAddresses addresses={addresses} />,
+};
 
 const LINES: Line[] = [
   {
@@ -64,6 +74,7 @@ const LINES: Line[] = [
   { label: "Name", field: "name", render: ({ name }) => name ?? <Nothing /> },
   { label: "Original symbol", render: ({ symbol }) => <code>{symbol}</code> },
   { label: "Provider id", render: ({ externalId }) => <code>{externalId}</code> },
+  ADDRESS,
   { label: "Observed", render: ({ observedAt }) => <Ago instant={observedAt} /> },
   { label: "First seen", render: ({ firstSeenAt }) => <Ago instant={firstSeenAt} /> },
   { label: "Last seen", render: ({ lastSeenAt }) => <Ago instant={lastSeenAt} /> },
@@ -73,8 +84,10 @@ const LINES: Line[] = [
   },
 ];
 
-export function Comparison({ listings, provenance, spreadPercent }: ComparisonProps) {
-  const stats = priceStatsOf(listings);
+export function Comparison(props: ComparisonProps) {
+  const { ticker, listings, provenance, excluded, spreadPercent } = props;
+  const stats = priceStatsOf(listings, heldPrices(excluded));
+  const hasAddress = listings.some(({ addresses }) => addresses.length > 0);
   return (
     <section className="card" aria-labelledby="sources">
       <div className="card-head">
@@ -82,6 +95,15 @@ export function Comparison({ listings, provenance, spreadPercent }: ComparisonPr
         <p className="faint small">
           <span className="used-mark" aria-hidden="true" /> marks the values that the merged record
           uses
+          {excluded.length > 0 && (
+            <>
+              , and{" "}
+              <span className="left-out-mark">
+                <AlertIcon />
+              </span>
+              those that it leaves out
+            </>
+          )}
         </p>
       </div>
       <PriceRange listings={listings} stats={stats} spreadPercent={spreadPercent} />
@@ -90,25 +112,33 @@ export function Comparison({ listings, provenance, spreadPercent }: ComparisonPr
           <thead>
             <tr>
               <td />
-              {listings.map(({ id, source }) => (
-                <th key={id} scope="col" className="number">
-                  {source}
+              {listings.map((listing) => (
+                <th key={listing.id} scope="col" className="number">
+                  {listing.source}{" "}
+                  {listing.ticker !== ticker && (
+                    <span className="badge other-ticker" title={`Listed as ${listing.ticker}`}>
+                      {listing.ticker}
+                    </span>
+                  )}
                 </th>
               ))}
             </tr>
           </thead>
           <tbody>
-            {LINES.map(({ label, field, render }) => (
-              <tr key={label}>
-                <th scope="row">{label}</th>
-                {listings.map((listing) => (
-                  <td key={listing.id} className="number">
-                    {field !== undefined && isUsed(provenance, field, listing) && <UsedMark />}
-                    {render(listing, stats)}
-                  </td>
-                ))}
-              </tr>
-            ))}
+            {LINES.filter((line) => line !== ADDRESS || hasAddress).map(
+              ({ label, field, render }) => (
+                <tr key={label}>
+                  <th scope="row">{label}</th>
+                  {listings.map((listing) => (
+                    <td key={listing.id} className="number">
+                      {isAbout(provenance, field, listing) && <UsedMark />}
+                      {isAbout(excluded, field, listing) && <LeftOutMark />}
+                      {render(listing, stats)}
+                    </td>
+                  ))}
+                </tr>
+              ),
+            )}
           </tbody>
         </table>
       </div>
@@ -116,8 +146,13 @@ export function Comparison({ listings, provenance, spreadPercent }: ComparisonPr
   );
 }
 
-function isUsed(provenance: Provenance, field: string, { source, externalId }: Listing): boolean {
-  return provenance.some(
+/** Whether one of the entries is about the field of a listing. */
+function isAbout(
+  entries: readonly Pick<Provenance[number], "field" | "source" | "externalId">[],
+  field: string | undefined,
+  { source, externalId }: Listing,
+): boolean {
+  return entries.some(
     (entry) => entry.field === field && entry.source === source && entry.externalId === externalId,
   );
 }
@@ -130,8 +165,18 @@ function UsedMark() {
   );
 }
 
+function LeftOutMark() {
+  return (
+    <span className="left-out-mark" title="Not believed: the merged record leaves it out">
+      <AlertIcon />
+      <span className="visually-hidden">not believed: </span>
+    </span>
+  );
+}
+
 function FromMedian({ listing, stats }: { listing: Listing; stats: PriceStats }) {
   if (listing.priceUsd === null || stats.median === null) return <Nothing />;
+  if (stats.held.has(listing.id)) return <span className="faint">held, not counted</span>;
   if (!stats.fresh.has(listing.id)) return <span className="faint">stale, not counted</span>;
   return (
     <span className="faint">{percent(distance(Number(listing.priceUsd), stats.median), 3)}</span>

@@ -6,6 +6,7 @@ export const ListingFacts = graphql(`
     id
     source
     externalId
+    ticker
     symbol
     name
     rank
@@ -20,6 +21,10 @@ export const ListingFacts = graphql(`
     firstSeenAt
     lastSeenAt
     active
+    addresses {
+      chain
+      address
+    }
   }
 `);
 
@@ -30,6 +35,35 @@ export const CoinDetail = graphql(
     query CoinDetail($ticker: String!) {
       coin(ticker: $ticker) {
         ...CoinRow
+        confidence
+        asset {
+          key
+          ticker
+          names
+          formerTickers {
+            ticker
+            until
+          }
+          addresses {
+            chain
+            address
+            sources
+          }
+          coins {
+            ticker
+          }
+          listings {
+            ...ListingFacts
+          }
+        }
+        excluded {
+          source
+          externalId
+          field
+          value
+          reason
+          observedAt
+        }
         provenance {
           field
           source
@@ -50,6 +84,8 @@ export const CoinDetail = graphql(
 
 export type Detail = NonNullable<ResultOf<typeof CoinDetail>["coin"]>;
 export type Provenance = Detail["provenance"];
+export type Asset = NonNullable<Detail["asset"]>;
+export type Excluded = Detail["excluded"][number];
 
 export const Candles = graphql(`
   query Candles($ticker: String!, $interval: CandleInterval!, $from: DateTime!, $to: DateTime) {

@@ -10,10 +10,14 @@ import { BackIcon } from "../ui/icons";
 import { Fact } from "../ui/facts";
 import { Empty, Problem, Waiting } from "../ui/notes";
 import { useNow } from "../ui/now";
+import { SUSPECT } from "../ui/suspect";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
+import { AssetCard } from "./asset";
 import { Comparison } from "./comparison";
 import { CoinDetail, type Detail } from "./documents";
+import { NotBelieved } from "./excluded";
 import { History } from "./history";
+import { listingsOf } from "./identity";
 import { Payloads } from "./payloads";
 import { Rivals } from "./rivals";
 
@@ -39,7 +43,12 @@ export default function CoinPage({ ticker }: { ticker: string }) {
       {error !== null && <Problem error={error} retry={reload} />}
       {shown ? (
         <>
-          <CoinHead coin={shown} rivals={detail?.rivals.length ?? 0} />
+          <CoinHead
+            coin={shown}
+            rivals={detail?.rivals.length ?? 0}
+            excluded={detail?.excluded.length ?? 0}
+            confidence={detail?.confidence ?? null}
+          />
           <History ticker={ticker} savedAt={shown.ingestedAt} />
           {detail ? (
             <SourceDetails detail={detail} spreadPercent={shown.priceSpreadPercent} />
@@ -91,20 +100,34 @@ function SourceDetails({
   detail: Detail;
   spreadPercent: number | null;
 }) {
+  const { ticker, asset, confidence, excluded, provenance, rivals } = detail;
+  const listings = listingsOf(detail);
   return (
     <>
+      {asset && <AssetCard asset={asset} ticker={ticker} confidence={confidence} />}
+      <NotBelieved excluded={excluded} />
       <Comparison
-        listings={detail.listings}
-        provenance={detail.provenance}
+        ticker={ticker}
+        listings={listings}
+        provenance={provenance}
+        excluded={excluded}
         spreadPercent={spreadPercent}
       />
-      <Rivals ticker={detail.ticker} rivals={detail.rivals} />
-      <Payloads listings={[...detail.listings, ...detail.rivals]} />
+      <Rivals ticker={ticker} rivals={rivals} />
+      <Payloads listings={[...listings, ...rivals]} />
     </>
   );
 }
 
-function CoinHead({ coin, rivals }: { coin: Coin; rivals: number }) {
+interface CoinHeadProps {
+  coin: Coin;
+  /** The numbers of rivals and of excluded values. */
+  rivals: number;
+  excluded: number;
+  confidence: number | null;
+}
+
+function CoinHead({ coin, rivals, excluded, confidence }: CoinHeadProps) {
   const { priceUsdExact: price } = coin;
   return (
     <header className="coin-head">
@@ -117,10 +140,16 @@ function CoinHead({ coin, rivals }: { coin: Coin; rivals: number }) {
           </strong>
           <Change value={coin.percentChange24h} />
           <span className="faint small">24h</span>
+          {coin.isSuspect && <span className="badge caution">Suspect price</span>}
         </p>
         {price !== null && isRounded(price) && <p className="faint mono exact">${exact(price)}</p>}
+        {coin.isSuspect && (
+          <p className="warn suspect-why">
+            {SUSPECT}. {excluded > 0 && <a href="#not-believed">See what is not believed</a>}
+          </p>
+        )}
       </div>
-      <dl className="facts">
+      <dl className="facts coin-facts">
         <Fact label="Market cap">
           <Money value={coin.marketCapUsd} />
         </Fact>
@@ -129,6 +158,15 @@ function CoinHead({ coin, rivals }: { coin: Coin; rivals: number }) {
         </Fact>
         <Fact label="Spread">
           {coin.priceSpreadPercent === null ? <Nothing /> : spread(coin.priceSpreadPercent)}
+        </Fact>
+        <Fact label="Confidence">
+          {confidence === null ? (
+            <Nothing />
+          ) : (
+            <a href="#confidence" title="What this figure means">
+              {confidence.toFixed(2)}
+            </a>
+          )}
         </Fact>
         <Fact label="Source">{coin.source}</Fact>
         <Fact label="Observed">

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "react";
 import { read, requestText } from "../api/request";
 import { bytes } from "../format/number";
+import { CopyButton } from "../ui/copy";
 import { Problem, Waiting } from "../ui/notes";
 import { type Listing, Payload } from "./documents";
 import { layOut, valueAt } from "./json";
@@ -68,26 +69,11 @@ function PayloadText({ listing: { source, externalId, observedAt } }: { listing:
         <span>
           {bytes(new TextEncoder().encode(text).length)}, every number exactly as the source sent it
         </span>
-        <CopyButton text={text} />
+        <CopyButton text={text} what="the payload" />
       </div>
       <pre className="scroll tall" tabIndex={0} role="region" aria-label="Payload">
         {text}
       </pre>
     </div>
-  );
-}
-
-function CopyButton({ text }: { text: string }) {
-  const [copied, setCopied] = useState(false);
-  const copy = () => {
-    void navigator.clipboard.writeText(text).then(() => {
-      setCopied(true);
-      setTimeout(() => setCopied(false), 1_500);
-    });
-  };
-  return (
-    <button type="button" className="link" onClick={copy}>
-      <span aria-live="polite">{copied ? "Copied" : "Copy"}</span>
-    </button>
   );
 }

@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
 import type { Listing } from "./documents";
+import { ListingAddresses } from "./listing-addresses";
 
 export function Rivals({ ticker, rivals }: { ticker: string; rivals: readonly Listing[] }) {
   return (
@@ -47,14 +48,21 @@ const COLUMNS: Column[] = [
   { label: "Observed", isNumber: true, render: ({ observedAt }) => <Ago instant={observedAt} /> },
 ];
 
+const ADDRESS: Column = {
+  label: "Address",
+  render: ({ addresses }) => <ListingAddresses addresses={addresses} />,
+};
+
 function RivalTable({ rivals }: { rivals: readonly Listing[] }) {
+  const hasAddress = rivals.some(({ addresses }) => addresses.length > 0);
+  const columns = hasAddress ? [...COLUMNS, ADDRESS] : COLUMNS;
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Table of rivals">
       <table className="grid">
         <thead>
           <tr>
             <th scope="col">Name</th>
-            {COLUMNS.map(({ label, isNumber }) => (
+            {columns.map(({ label, isNumber }) => (
               <th key={label} scope="col" className={isNumber ? "number" : ""}>
                 {label}
               </th>
@@ -65,7 +73,7 @@ function RivalTable({ rivals }: { rivals: readonly Listing[] }) {
           {rivals.map((rival) => (
             <tr key={rival.id}>
               <th scope="row">{rival.name ?? <Nothing />}</th>
-              {COLUMNS.map(({ label, isNumber, render }) => (
+              {columns.map(({ label, isNumber, render }) => (
                 <td key={label} className={isNumber ? "number" : ""}>
                   {render(rival)}
                 </td>

@@ -14,6 +14,7 @@ export const CoinRow = graphql(`
     createdAt
     ingestedAt
     isStale
+    isSuspect
   }
 `);
 

@@ -3,6 +3,7 @@ import { Link, paths } from "../navigation/router";
 import { spread } from "../format/number";
 import { staleAfter, useOverview } from "../overview/store";
 import { useNow } from "../ui/now";
+import { SuspectMark } from "../ui/suspect";
 import { Ago, Change, Money, Nothing, Price } from "../ui/values";
 import type { Coin } from "./documents";
 import { sparkPath, sparkStore } from "./sparks";
@@ -40,7 +41,13 @@ export const Row = memo(function Row({ ticker, index, top }: RowProps) {
         </Link>,
       )}
       {cell("c-name", coin.name ?? <Nothing />)}
-      {cell("c-price number", <LivePrice value={coin.priceUsdExact} />)}
+      {cell(
+        "c-price number",
+        <>
+          {coin.isSuspect && <SuspectMark />}
+          <LivePrice value={coin.priceUsdExact} />
+        </>,
+      )}
       {cell("c-change number", <Change value={coin.percentChange24h} />)}
       {cell("c-spark", <Sparkline coin={coin} />)}
       {cell("c-cap number", <Money value={coin.marketCapUsd} />)}

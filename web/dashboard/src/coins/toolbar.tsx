@@ -4,6 +4,7 @@ import { replaceSearch } from "../navigation/router";
 import { useOverview } from "../overview/store";
 import { Choice } from "../ui/choice";
 import { SearchIcon } from "../ui/icons";
+import { SUSPECT } from "../ui/suspect";
 import type { CoinOrder, CoinOrderField } from "./documents";
 import { CAPS, SORTS, sortedBy } from "./view";
 
@@ -50,6 +51,7 @@ export function Toolbar({ search, order }: { search: URLSearchParams; order: Coi
         on={search.has("stale")}
         hint="Older than three polls of its source"
       />
+      <Toggle name="suspect" label="Suspect only" on={search.has("suspect")} hint={`${SUSPECT}.`} />
       <SortChoice order={order} />
     </div>
   );

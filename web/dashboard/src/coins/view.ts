@@ -41,6 +41,7 @@ export function viewOf(search: URLSearchParams): View {
     ...(change === "down" ? { percentChange24h: { lte: 0 } } : {}),
     ...(search.has("disputed") ? { isDisputed: true } : {}),
     ...(search.has("stale") ? { isStale: true } : {}),
+    ...(search.has("suspect") ? { isSuspect: true } : {}),
   };
   return { filter, order: orderOf(search) };
 }

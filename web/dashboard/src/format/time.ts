@@ -49,6 +49,11 @@ export function exactTime(instant: string | number): string {
   return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
 }
 
+/** "2026-11-23", in UTC. */
+export function day(instant: string): string {
+  return exactTime(instant).slice(0, 10);
+}
+
 /** "10:31:05", in the browser's time zone. */
 export function clockTime(instant: number): string {
   return new Date(instant).toLocaleTimeString("en-GB");
