@@ -154,6 +154,8 @@ async def test_the_page_of_a_coin_shows_its_asset_and_what_is_not_believed(
         assert f"ethereum {ADDRESS}" in shown["Addresses"]
         await card.get_by_role("button", name="Show all 8 addresses").click()
         assert await card.locator(".addresses li").count() == len(ADDRESSES)
+        await card.get_by_role("button", name="Show fewer addresses").click()
+        assert await card.locator(".addresses li").count() == 6
         refused = section(page, "Not believed")
         entries = [
             " ".join(text.split())

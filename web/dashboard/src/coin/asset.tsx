@@ -132,9 +132,14 @@ function Addresses({ addresses }: { addresses: Asset["addresses"] }) {
           </li>
         ))}
       </ul>
-      {shown.length < addresses.length && (
-        <button type="button" className="link" onClick={() => setIsWhole(true)}>
-          Show all {addresses.length} addresses
+      {addresses.length > SHOWN_ADDRESSES && (
+        <button
+          type="button"
+          className="link"
+          aria-expanded={isWhole}
+          onClick={() => setIsWhole(!isWhole)}
+        >
+          {isWhole ? "Show fewer addresses" : `Show all ${addresses.length} addresses`}
         </button>
       )}
     </>
