@@ -107,19 +107,35 @@ async def ingest_again(ingest: Ingest) -> None:
         assert outcome.status == "success"
 
 
+# Coins whose sources' payloads differ by more than 1 %, within a source's polls or between sources.
+DISAGREEING = """
+SELECT l.ticker
+FROM listings AS l
+JOIN (
+    SELECT source, external_id, nullif(coalesce(
+        payload #>> '{quotes,USD,price}', payload ->> 'current_price'
+    ), '')::numeric AS price
+    FROM raw_api_records
+) AS p ON p.source = l.source AND p.external_id = l.external_id
+GROUP BY l.ticker
+HAVING count(DISTINCT l.source) > 1 AND max(p.price) > 1.01 * min(nullif(p.price, 0))
+"""
+
+
 async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows]:
     """Return what is rebuilt, without our own times.
 
     `contested` includes the history of tickers with rivals. Payloads alone do not show which asset
     owned a ticker at a moment: a live service decides that at every page, from its listings then. A
-    rebuild takes the present owner; `unexplained` must hold there as well.
+    rebuild takes the present owner; `unexplained` must hold there as well. Nor do they show which
+    of two disagreeing prices a live service believed.
     """
     alone = (
         "true"
         if contested
         else (
             "ticker IN (SELECT l.ticker FROM listings AS l GROUP BY l.ticker HAVING "
-            "bool_and(l.contributes))"
+            f"bool_and(l.contributes)) AND ticker NOT IN ({DISAGREEING})"
         )
     )
     queries = {

@@ -190,11 +190,12 @@ async def test_a_listing_that_its_source_no_longer_sends_becomes_inactive_and_co
     gone = expected_listings(ingest.market, "coinpaprika")[0].external_id
     before = await ingest.value("SELECT price_usd FROM listings WHERE external_id = $1", gone)
     ingest.market.delist("coinpaprika", gone)
+    state = "SELECT active, missing_since IS NULL, price_usd FROM listings WHERE external_id = $1"
     await ingest.run("coinpaprika")
-    [(active, price)] = await ingest.rows(
-        "SELECT active, price_usd FROM listings WHERE external_id = $1", gone
-    )
-    assert (active, price) == (False, before)
+    assert await ingest.rows(state, gone) == [(True, False, before)], "one body ends nothing"
+    ingest.market.advance()
+    await ingest.run("coinpaprika")
+    assert await ingest.rows(state, gone) == [(False, False, before)]
     assert await ingest.value("SELECT count(*) FROM listings WHERE NOT active") == 1
     ingest.market.relist("coinpaprika", gone)
     await ingest.run("coinpaprika")
