@@ -5,6 +5,7 @@ import datetime
 import msgspec
 
 from db.connect.types import Connection
+from db.write.identity.bridges import reached_tickers
 from db.write.merge.evidence import EVIDENCE
 from db.write.merge.links import LINKS
 from db.write.merge.listings import LISTINGS
@@ -109,7 +110,8 @@ class TickerEvidence(msgspec.Struct, frozen=True):
 
 async def ticker_evidence(connection: Connection, ticker: str) -> TickerEvidence:
     """Return what speaks for and against each asset that claims a ticker."""
-    rows = await connection.fetch(_CLAIMS, [ticker])
+    reached = await reached_tickers(connection, [ticker])
+    rows = [row for row in await connection.fetch(_CLAIMS, reached) if row["ticker"] == ticker]
     claims = [
         msgspec.convert(
             dict(row) | {"listings": msgspec.json.decode(row["listings"])}, OwnershipClaim

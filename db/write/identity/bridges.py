@@ -83,6 +83,28 @@ SELECT ticker FROM gone UNION SELECT ticker FROM added
 """  # noqa: S608 - of constants
 
 
+_REACHED = """
+WITH RECURSIVE reached AS (
+    SELECT ticker FROM ticker_bridges WHERE ticker = ANY ($1::text[])
+    UNION
+    SELECT there.ticker
+    FROM reached AS r
+    JOIN ticker_bridges AS here ON here.ticker = r.ticker
+    JOIN ticker_bridges AS there ON there.proof = here.proof
+)
+SELECT ticker FROM reached
+"""
+_ANY_BRIDGE = "SELECT EXISTS (SELECT FROM ticker_bridges)"
+
+
+async def reached_tickers(connection: Connection, tickers: Collection[str]) -> list[str]:
+    """Return `tickers`, and those that an asset of theirs has elsewhere, sorted."""
+    found = set(tickers)
+    if await connection.fetchval(_ANY_BRIDGE):
+        found.update(row["ticker"] for row in await connection.fetch(_REACHED, list(found)))
+    return sorted(found)
+
+
 async def bridge_arrivals(
     connection: Connection, source: str, external_ids: Collection[str]
 ) -> frozenset[str]:

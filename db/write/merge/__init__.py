@@ -11,7 +11,7 @@ from db.write.merge.records import RECORDS
 from db.write.merge.values import VALUES
 
 MERGE = LISTINGS + LINKS + EVIDENCE + VALUES + RECORDS
-"""$1: the tickers; $2: when the records are saved.
+"""$1: the tickers, with all that an asset of theirs has; $2: when the records are saved.
 
 Returns one row: the written and deleted tickers, and the listings whose `contributes` or asset
 changes.

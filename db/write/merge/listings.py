@@ -1,8 +1,7 @@
 """The first part of the merge: the listings of the tickers, and what each says by its own past.
 
-scope    the tickers, and those that an asset of theirs has elsewhere
-touched  the listings of the scope, without banned ones
-judged   whether a listing's price or cap is far from both of its earlier ones
+touched  the listings of the tickers
+judged   of the listings that are not banned, whether the price or cap is far from both earlier ones
 plain    the only listing of a ticker, with believed values: it goes directly to `merged`
 listing  the others, numbered
 """
@@ -71,15 +70,7 @@ GOODNESS = """price_usd IS NULL, coalesce(own_cap, volume_24h_usd) DESC NULLS LA
 """The order of listings of one source that may be one asset: the best first."""
 
 LISTINGS = f"""
-WITH RECURSIVE scope AS (
-    SELECT unnest($1::text[]) AS ticker
-    UNION
-    SELECT there.ticker
-    FROM scope AS s
-    JOIN ticker_bridges AS here ON here.ticker = s.ticker
-    JOIN ticker_bridges AS there ON there.proof = here.proof
-),
-touched AS MATERIALIZED (
+WITH RECURSIVE touched AS MATERIALIZED (
     SELECT
         l.ticker, l.source COLLATE "C" AS source, l.external_id COLLATE "C" AS external_id,
         l.name, l.name_words, l.core_words, l.rank, l.price_usd, l.market_cap_usd, l.volume_24h_usd,
@@ -96,7 +87,7 @@ touched AS MATERIALIZED (
     LEFT JOIN sources AS s ON s.name = l.source
     LEFT JOIN identities AS i ON i.source = l.source AND i.external_id = l.external_id
     LEFT JOIN address_groups AS g ON g.source = l.source AND g.external_id = l.external_id
-    WHERE l.ticker = ANY (ARRAY(SELECT ticker FROM scope))
+    WHERE l.ticker = ANY ($1::text[])
 ),
 judged AS MATERIALIZED (
     SELECT

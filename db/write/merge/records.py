@@ -53,14 +53,14 @@ compared AS MATERIALIZED (
             AS repriced_at
     FROM record AS m
     LEFT JOIN normalized_records AS r
-        ON r.ticker = m.ticker AND r.ticker = ANY (ARRAY(SELECT ticker FROM scope))
+        ON r.ticker = m.ticker AND r.ticker = ANY ($1::text[])
     WHERE r.ticker IS NULL OR ({_OLD}) IS DISTINCT FROM ({_NEW})
 ),
 updated AS (
     UPDATE normalized_records AS r
     SET {_SET}, stale_at = c.stale_at, ingested_at = $2::timestamptz
     FROM compared AS c
-    WHERE r.ticker = c.ticker AND r.ticker = ANY (ARRAY(SELECT ticker FROM scope))
+    WHERE r.ticker = c.ticker AND r.ticker = ANY ($1::text[])
 ),
 added AS (
     INSERT INTO normalized_records (ticker, {_TARGET}, stale_at, ingested_at)
@@ -73,7 +73,8 @@ added AS (
 gone AS (
     DELETE FROM normalized_records AS r
     WHERE r.ticker = ANY (ARRAY(
-        SELECT ticker FROM scope WHERE ticker NOT IN (SELECT ticker FROM judged)
+        SELECT ticker FROM unnest($1::text[]) AS given (ticker)
+        WHERE ticker NOT IN (SELECT ticker FROM judged)
     ))
     RETURNING r.ticker
 ),
