@@ -2,10 +2,15 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import IO
 
 from db.embedded.errors import HomeInUseError
+
+_CHILD_SECONDS = 5.0
+"""How long a child that a killed process has just forked may have the lock until it executes."""
+_LOOK_SECONDS = 0.02
 
 
 class HomeLock:
@@ -25,13 +30,14 @@ class HomeLock:
         if self._file is not None:
             return
         lock = (self._home / "postgres.lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        give_up_at = time.monotonic() + _CHILD_SECONDS
+        while not _try(lock):
             lock.seek(0)
             owner = lock.read().strip()
-            lock.close()
-            raise HomeInUseError(home=self._home, process=owner or "unknown") from None
+            if _is_running(owner) or time.monotonic() > give_up_at:
+                lock.close()
+                raise HomeInUseError(home=self._home, process=owner or "unknown")
+            time.sleep(_LOOK_SECONDS)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -42,3 +48,24 @@ class HomeLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _try(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_running(owner: str) -> bool:
+    """Return whether the process of that number exists; an unreadable number counts as one."""
+    if not owner.isdecimal():
+        return True
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -27,6 +27,8 @@ from db import embedded
 from db.connect.pool import Connection, connect
 from db.embedded import EmbeddedPostgres, processes, programs
 from db.embedded.account import server_account
+from db.embedded.errors import HomeInUseError
+from db.embedded.home_lock import HomeLock
 from db.schema.migrate import migrate
 from db.schema.partitions import Retention, ensure_partitions
 
@@ -475,6 +477,28 @@ async def test_a_supervisor_killed_at_any_moment_of_its_start_leaves_nothing_in_
         await starter.stop(signal.SIGKILL)
         async with EmbeddedPostgres(used_home, FAST) as postgres:
             await write_mark(postgres.dsn)
+
+
+async def test_a_child_that_a_killed_starter_has_just_forked_keeps_the_home_for_a_moment_only(
+    state_folder: Path, start_program: StartProgram
+) -> None:
+    # The child has the lock, as between fork and exec; the process that the file names is gone.
+    lock = state_folder / "postgres.lock"
+    program = (
+        "import fcntl, os, sys, time\n"
+        f"file = open({str(lock)!r}, 'a+'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "file.write(str(os.getpid())); file.flush()\n"
+        "if os.fork() == 0: time.sleep(1); os._exit(0)\n"
+        "os._exit(0)\n"
+    )
+    starter = start_program("-c", program)
+    await starter.wait()
+    home = HomeLock(state_folder)
+    await asyncio.to_thread(home.acquire)
+    assert lock.read_text() == str(os.getpid())
+    with pytest.raises(HomeInUseError, match=str(os.getpid())):
+        HomeLock(state_folder).acquire()
+    home.release()
 
 
 async def test_a_first_start_without_room_on_the_disk_says_so(
