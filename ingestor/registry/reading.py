@@ -13,14 +13,11 @@ import structlog
 from anyio import to_thread
 
 from common.backoff import BackoffPolicy
-from db.connect.clock import database_now
 from db.connect.pool import borrow
 from db.connect.types import Connection, Pool
 from db.notes import Note, merge_notes
 from db.schema.partitions import Retention
 from db.write.api_calls import add_calls, count_calls
-from db.write.coins import merge_coins
-from db.write.history import record_prices
 from db.write.identity.addresses import ListedAddress, replace_addresses, stored_chains
 from db.write.registry import (
     WHOLE,
@@ -39,6 +36,7 @@ from ingestor.clock import utc_now
 from ingestor.registry.regroup import regroup
 from ingestor.run.heartbeat import keep_alive
 from ingestor.run.lifecycle import source_lock
+from ingestor.run.remerge import merge_again
 from ingestor.sources.errors import SourceError, SourceUnavailableError
 from ingestor.sources.records import AddressPage, SupportsAddresses, SupportsCallBudget
 
@@ -222,9 +220,7 @@ async def _write(
     async with write_transaction(connection) as outbox:
         pages = judge(fetched, await read_parts(connection, source))
         changed, tickers = await _write_addresses(connection, source, pages, now)
-        oldest = retention.oldest_history(await database_now(connection))
-        coins = await merge_coins(connection, tickers, now)
-        await record_prices(connection, coins.repriced, oldest)
+        coins = await merge_again(outbox, tickers, retention, now)
         for page in fetched:
             if page.failure is None:
                 await save_body(
@@ -236,13 +232,12 @@ async def _write(
                     packed=packed[page.part],
                 )
         parts = await _save_parts(connection, source, pages, now, hours)
-        await outbox.add_coins(coins.changed, now)
     return ReadRegistry(
         parts=len(pages.read),
         listings=parts.listings,
         addresses=parts.addresses,
         changed=changed,
-        coins=coins.changed,
+        coins=coins,
         notes=parts.notes,
     )
 

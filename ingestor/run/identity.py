@@ -6,15 +6,13 @@ from pathlib import Path
 import structlog
 
 from common.settings import SettingsError
-from db.connect.clock import database_now
 from db.connect.pool import borrow
 from db.connect.types import Pool
 from db.schema.partitions import DEFAULT_RETENTION, Retention
-from db.write.coins import merge_coins
-from db.write.history import record_prices
 from db.write.identity.identities import IdentityLabel, replace_identities
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
+from ingestor.run.remerge import merge_again
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -74,10 +72,7 @@ async def save_identities(
     """Save the labels, and merge the coins whose listings gained, lost or changed one."""
     now = utc_now()
     async with borrow(pool) as connection, write_transaction(connection) as outbox:
-        oldest = retention.oldest_history(await database_now(connection))
         tickers = await replace_identities(connection, identities)
-        coins = await merge_coins(connection, tickers, now)
-        await record_prices(connection, coins.repriced, oldest)
-        await outbox.add_coins(coins.changed, now)
-    if coins.changed:
-        await _log.ainfo("identity.changed", coins=len(coins.changed))
+        changed = await merge_again(outbox, tickers, retention, now)
+    if changed:
+        await _log.ainfo("identity.changed", coins=len(changed))

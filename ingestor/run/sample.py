@@ -7,11 +7,10 @@ from common.settings import SAMPLE
 from db.connect.pool import borrow
 from db.connect.types import Pool
 from db.schema.partitions import Retention
-from db.write.coins import merge_coins
-from db.write.history import record_prices
 from db.write.retract import delete_listings, has_read
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
+from ingestor.run.remerge import merge_again
 from ingestor.sources.errors import SourceError
 from ingestor.sources.files.paths import find_files
 from ingestor.sources.files.reading import CsvReading
@@ -38,16 +37,14 @@ async def delete_sample(pool: Pool, csv_path: str, retention: Retention) -> None
         now, listings = utc_now(), await to_thread.run_sync(_listings, source)
         async with write_transaction(connection) as outbox:
             tickers = await delete_listings(connection, source.name, listings)
-            coins = await merge_coins(connection, tickers, now)
-            await record_prices(connection, coins.repriced, retention.oldest_history(now))
-            await outbox.add_coins(coins.changed, now)
+            changed = await merge_again(outbox, tickers, retention, now)
     if tickers:
         reason = (
             "its prices are invented, and an earlier version read it by default; "
             "only the demo does now"
         )
         await _log.awarning(
-            "sample.deleted", listings=len(tickers), coins=len(coins.changed), reason=reason
+            "sample.deleted", listings=len(tickers), coins=len(changed), reason=reason
         )
 
 

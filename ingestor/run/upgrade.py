@@ -2,14 +2,13 @@
 
 import structlog
 
-from db.connect.clock import database_now
 from db.connect.pool import borrow
 from db.connect.types import Pool
 from db.schema.partitions import Retention
-from db.write.coins import count_unmerged, merge_coins, unmerged_tickers
-from db.write.history import record_prices
+from db.write.coins import count_unmerged, unmerged_tickers
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
+from ingestor.run.remerge import merge_again
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -30,9 +29,6 @@ async def merge_earlier_coins(pool: Pool, retention: Retention) -> None:
             tickers = await unmerged_tickers(connection, after, CHUNK_TICKERS)
             if not tickers:
                 break
-            oldest = retention.oldest_history(await database_now(connection))
-            coins = await merge_coins(connection, tickers, utc_now())
-            await record_prices(connection, coins.repriced, oldest)
-            await outbox.add_coins(coins.changed, utc_now())
+            await merge_again(outbox, tickers, retention, utc_now())
         merged, after = merged + len(tickers), tickers[-1]
         await _log.ainfo("upgrade.merged", coins=merged, of=total)

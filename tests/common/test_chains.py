@@ -22,7 +22,6 @@ from common.chains import (
     platform_address,
 )
 
-RECORDED = Path("/work/shared/data/recorded")
 CAIP_2 = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}")
 USDC = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
 TETHER = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"
@@ -168,10 +167,11 @@ def test_only_a_telling_form_stands_for_its_chain() -> None:
         assert telling_chain(several) is None
 
 
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded bodies are not on this machine")
-def test_every_platform_and_nearly_every_address_of_a_recorded_list_is_known() -> None:
+def test_every_platform_and_nearly_every_address_of_a_recorded_list_is_known(
+    shared_recordings: Path,
+) -> None:
     body = gzip.decompress(
-        (RECORDED / "coingecko-coins-list-platforms-2022-10-05.json.gz").read_bytes()
+        (shared_recordings / "coingecko-coins-list-platforms-2022-10-05.json.gz").read_bytes()
     )
     pairs = [
         (platform, text)

@@ -1,4 +1,4 @@
-"""Symbols with hidden or look-alike letters get tickers that nobody takes for another coin's."""
+"""A symbol with hidden or look-alike letters gets a ticker that cannot be confused with another."""
 
 import gzip
 import json

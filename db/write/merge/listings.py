@@ -65,6 +65,8 @@ _EARLIER = ",\n        ".join(
 )
 _ALL_MARKS = ", ".join(f"'{mark}'" for mark in (*_MARKS, "wrapped", "staked"))
 _OWN_MARKS = ", ".join(f"'{mark}'" for mark in _MARKS)
+_IS_PLAIN = """sharing = 1 AND NOT is_held AND NOT has_impossible_cap AND NOT has_jumping_cap
+        AND ticker NOT IN (SELECT ticker FROM ticker_bridges)"""
 GOODNESS = """price_usd IS NULL, coalesce(own_cap, volume_24h_usd) DESC NULLS LAST,
                 rank NULLS LAST, observed_at DESC, lot"""
 """The order of listings of one source that may be one asset: the best first."""
@@ -104,8 +106,7 @@ plain AS MATERIALIZED (
         jsonb_build_object('source', source, 'external_id', external_id, 'observed_at',
             observed_at) AS giver
     FROM judged
-    WHERE sharing = 1 AND NOT is_held AND NOT has_impossible_cap AND NOT has_jumping_cap
-      AND ticker NOT IN (SELECT ticker FROM ticker_bridges)
+    WHERE {_IS_PLAIN}
 ),
 listing AS MATERIALIZED (
     SELECT
@@ -141,10 +142,7 @@ listing AS MATERIALIZED (
                 {_counted_cap("j.b1_")} AS cap_1,
                 {_counted_cap("j.b2_")} AS cap_2
         ) AS counted
-        WHERE NOT (
-            sharing = 1 AND NOT is_held AND NOT has_impossible_cap AND NOT has_jumping_cap
-            AND ticker NOT IN (SELECT ticker FROM ticker_bridges)
-        )
+        WHERE NOT ({_IS_PLAIN})
     ) AS c
 ),
 """  # noqa: S608 - of constants

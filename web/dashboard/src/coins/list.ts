@@ -36,7 +36,7 @@ export class CoinList {
     readonly order: CoinOrder,
   ) {}
 
-  /** Read the next page, unless a request is pending or there is no next page. */
+  /** Read the next page, unless a request is pending or this page is the last. */
   async loadMore(): Promise<void> {
     const { loading, hasMore } = this.state.get();
     if (loading || !hasMore) return;
