@@ -143,10 +143,11 @@ async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows
         "rank, price_usd, "
         "market_cap_usd, volume_24h_usd, percent_change_24h, circulating_supply, total_supply, "
         "max_supply, "
-        "observed_at, contributes FROM listings ORDER BY source, external_id",
+        "observed_at, contributes, asset, before::text FROM listings ORDER BY source, external_id",
         "coins": "SELECT ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, "
         "percent_change_24h, rank, source, created_at, price_spread_percent, rival_count, "
-        "provenance::text FROM normalized_records ORDER BY ticker",
+        "provenance::text, asset, confidence, is_suspect, excluded::text "
+        "FROM normalized_records ORDER BY ticker",
         "points": "SELECT ticker, at, price_usd, market_cap_usd, volume_24h_usd, source "
         f"FROM price_points WHERE {alone} ORDER BY 1, 2",
         "candles": "SELECT ticker, interval, start, open, high, low, close, open_at, close_at, "
