@@ -313,7 +313,28 @@ def assets(listings: list[Said]) -> list[list[Said]]:
         else:
             anchor = ""
         parted.setdefault((id(members), anchor), []).append(said)
-    return list(parted.values())
+    return [asset for part in parted.values() for asset in one_of_each_source(part, group, pairs)]
+
+
+def one_of_each_source(
+    part: list[Said], group: dict[Said, set[Said]], pairs: list[tuple[Said, Said]]
+) -> list[list[Said]]:
+    """Part the listings of one source that no proof joins; the best linked one stays."""
+
+    def strength(said: Said) -> tuple[int, str]:
+        grades = [0 if proven(*pair) else grade(*pair) or 0 for pair in pairs if said in pair]
+        return min(grades, default=0), said.lot
+
+    kept: list[Said] = []
+    surplus: list[Said] = []
+    for _, several in itertools.groupby(sorted(part, key=lambda s: s.source), lambda s: s.source):
+        first, *others = sorted(several, key=strength)
+        kept.append(first)
+        for said in others:
+            own = mark(said, group[said])
+            same = own is not None and own == mark(first, group[first])
+            (kept if same else surplus).append(said)
+    return [kept, *([said] for said in surplus)]
 
 
 def mark(said: Said, members: set[Said]) -> str | None:

@@ -81,7 +81,6 @@ INSERT INTO former_tickers AS f (source, external_id, ticker, until)
 SELECT $1, o.external_id, o.ticker, o.until
 FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS o (external_id, ticker, until)
 JOIN listings AS l ON l.source = $1 AND l.external_id = o.external_id AND l.ticker <> o.ticker
-    AND l.observed_at > o.until
 ON CONFLICT (source, external_id, ticker) DO UPDATE SET until = greatest(f.until, excluded.until)
 """
 

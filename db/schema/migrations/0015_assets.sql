@@ -47,7 +47,7 @@ CREATE TABLE former_tickers (
     source      text NOT NULL,
     external_id text NOT NULL,
     ticker      text NOT NULL,
-    -- The last observation under this ticker.
+    -- The last observation under this ticker; a correction of that observation does not take it back.
     until       timestamptz NOT NULL,
     PRIMARY KEY (source, external_id, ticker)
 );

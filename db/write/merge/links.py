@@ -7,6 +7,7 @@ pair        candidates: two sources under one ticker, without a contradiction; `
 mutual      the pairs that are each other's best candidate, if no price speaks against a name
 reach       the transitive closure of the links
 conflicted  closures whose members contradict each other: labels and addresses part them
+surplus     of several listings of one source that no proof joins, all but the best linked one
 member      the listings with the number of their asset
 """
 
@@ -141,9 +142,18 @@ component AS MATERIALIZED (
 ),
 rooted AS MATERIALIZED (
     SELECT
-        l.*, coalesce(c.root, l.k) AS root
-    FROM listing AS l
-    LEFT JOIN component AS c ON c.k = l.k
+        r.*,
+        coalesce(
+            'l' || label,
+            CASE WHEN token IS NOT NULL
+                THEN 'l' || min(label) OVER (PARTITION BY root, token) END,
+            'g' || token
+        ) AS mark
+    FROM (
+        SELECT l.*, coalesce(c.root, l.k) AS root
+        FROM listing AS l
+        LEFT JOIN component AS c ON c.k = l.k
+    ) AS r
 ),
 conflicted AS MATERIALIZED (
     SELECT DISTINCT a.root
@@ -153,16 +163,7 @@ conflicted AS MATERIALIZED (
         AND (b.label IS NOT NULL OR b.token IS NOT NULL) AND {_CONTRADICT}
 ),
 marked AS MATERIALIZED (
-    SELECT
-        k, root, source, lot, market_cap_usd, steady_price,
-        coalesce(
-            'l' || label,
-            CASE WHEN token IS NOT NULL
-                THEN 'l' || min(label) OVER (PARTITION BY root, token) END,
-            'g' || token
-        ) AS mark
-    FROM rooted
-    WHERE root IN (SELECT root FROM conflicted)
+    SELECT k, root, mark FROM rooted WHERE root IN (SELECT root FROM conflicted)
 ),
 -- What has no mark follows its best link to something that has one.
 beside AS MATERIALIZED (
@@ -182,6 +183,31 @@ anchored AS MATERIALIZED (
     FROM marked AS m
     LEFT JOIN beside AS b ON b.k = m.k
 ),
+strength AS MATERIALIZED (
+    SELECT k, min(grade) AS grade
+    FROM (
+        SELECT a AS k, 0 AS grade FROM proven
+        UNION ALL SELECT a, grade FROM mutual
+        UNION ALL SELECT b, grade FROM mutual
+    ) AS links
+    GROUP BY k
+),
+-- A chain of names over three sources may join two listings of one: the better linked one stays.
+surplus AS MATERIALIZED (
+    SELECT k
+    FROM (
+        SELECT
+            r.k, r.mark, row_number() OVER of_source AS place,
+            first_value(r.mark) OVER of_source AS first_mark
+        FROM rooted AS r
+        JOIN strength AS s ON s.k = r.k
+        LEFT JOIN anchored AS a ON a.k = r.k
+        WINDOW of_source AS (
+            PARTITION BY r.root, coalesce(a.anchor, ''), r.source ORDER BY s.grade, r.lot
+        )
+    ) AS placed
+    WHERE place > 1 AND (mark = first_mark) IS NOT TRUE
+),
 member AS MATERIALIZED (
     SELECT
         r.*, min(r.k) OVER of_asset AS number,
@@ -190,9 +216,10 @@ member AS MATERIALIZED (
             of_asset ORDER BY r.active DESC, r.priority NULLS LAST, r.source, r.first_seen_at, r.lot
         ) AS asset_id
     FROM (
-        SELECT r.*, coalesce(a.anchor, '') AS anchor
+        SELECT r.*, coalesce('s' || s.k, a.anchor, '') AS anchor
         FROM rooted AS r
         LEFT JOIN anchored AS a ON a.k = r.k
+        LEFT JOIN surplus AS s ON s.k = r.k
     ) AS r
     WINDOW of_asset AS (PARTITION BY r.root, r.anchor)
 ),
