@@ -21,6 +21,7 @@ from ingestor.sources.records import (
     Source,
     content_hash,
 )
+from tests.history_oracle import CANDLES, POINTS
 from tests.ingestor.conftest import START, Ingest
 
 Rows = list[tuple[object, ...]]
@@ -107,37 +108,8 @@ async def ingest_again(ingest: Ingest) -> None:
         assert outcome.status == "success"
 
 
-# Coins whose sources' payloads differ by more than 1 %, within a source's polls or between sources.
-DISAGREEING = """
-SELECT l.ticker
-FROM listings AS l
-JOIN (
-    SELECT source, external_id, nullif(coalesce(
-        payload #>> '{quotes,USD,price}', payload ->> 'current_price'
-    ), '')::numeric AS price
-    FROM raw_api_records
-) AS p ON p.source = l.source AND p.external_id = l.external_id
-GROUP BY l.ticker
-HAVING count(DISTINCT l.source) > 1 AND max(p.price) > 1.01 * min(nullif(p.price, 0))
-"""
-
-
-async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows]:
-    """Return what is rebuilt, without our own times.
-
-    `contested` includes the history of tickers with rivals. Payloads alone do not show which asset
-    owned a ticker at a moment: a live service decides that at every page, from its listings then. A
-    rebuild takes the present owner; `unexplained` must hold there as well. Nor do they show which
-    of two disagreeing prices a live service believed.
-    """
-    alone = (
-        "true"
-        if contested
-        else (
-            "ticker IN (SELECT l.ticker FROM listings AS l GROUP BY l.ticker HAVING "
-            f"bool_and(l.contributes)) AND ticker NOT IN ({DISAGREEING})"
-        )
-    )
+async def contents(ingest: Ingest) -> dict[str, Rows]:
+    """Return what is rebuilt, without our own times."""
     queries = {
         "listings": "SELECT source, external_id, ticker, symbol, name, name_words, core_words, "
         "rank, price_usd, "
@@ -148,10 +120,10 @@ async def contents(ingest: Ingest, *, contested: bool = False) -> dict[str, Rows
         "percent_change_24h, rank, source, created_at, price_spread_percent, rival_count, "
         "provenance::text, asset, confidence, is_suspect, excluded::text "
         "FROM normalized_records ORDER BY ticker",
-        "points": "SELECT ticker, at, price_usd, market_cap_usd, volume_24h_usd, source "
-        f"FROM price_points WHERE {alone} ORDER BY 1, 2",
-        "candles": "SELECT ticker, interval, start, open, high, low, close, open_at, close_at, "
-        f"samples FROM candles WHERE {alone} ORDER BY 1, 2, 3",
+        "points": "SELECT source, external_id, at, price_usd, market_cap_usd, volume_24h_usd, "
+        f"is_held FROM {POINTS} AS p ORDER BY 1, 2, 3",
+        "candles": "SELECT source, external_id, interval, start, open, high, low, close, open_at, "
+        f"close_at, samples FROM {CANDLES} AS c ORDER BY 1, 2, 3, 4",
     }
     return {name: await ingest.rows(sql) for name, sql in queries.items()}
 
@@ -168,22 +140,27 @@ async def unexplained(ingest: Ingest) -> tuple[list[object], Rows]:
             listing = ingest.sources[str(name)].to_listing(
                 Record(str(external_id), raw, content_hash(raw)), fetched_at
             )
-            said.add((listing.ticker, listing.observed_at, listing.price_usd, name))
+            said.add((name, listing.external_id, listing.observed_at, listing.price_usd))
     points = await ingest.rows(
-        "SELECT ticker, at, price_usd, source FROM price_points ORDER BY 1, 2"
+        f"SELECT source, external_id, at, price_usd FROM {POINTS} AS p ORDER BY 1, 2, 3"
     )
     candles = await ingest.rows("""
         WITH rolled AS (
             SELECT
-                ticker, unit.interval, date_bin(width, at, 'epoch') AS start,
+                listing, unit.interval, date_bin(width, at, 'epoch') AS start,
                 (array_agg(price_usd ORDER BY at))[1] AS open, max(price_usd) AS high,
                 min(price_usd) AS low, (array_agg(price_usd ORDER BY at DESC))[1] AS close,
                 min(at) AS open_at, max(at) AS close_at, count(*)::integer AS samples
             FROM price_points, (VALUES ('H1', interval '1 hour'),
                 ('D1', interval '1 day')) AS unit (interval, width)
+            WHERE price_usd IS NOT NULL AND NOT is_held
             GROUP BY 1, 2, 3
+        ),
+        stored AS (
+            SELECT listing, interval, start, open, high, low, close, open_at, close_at, samples
+            FROM candles
         )
-        (TABLE rolled EXCEPT TABLE candles) UNION ALL (TABLE candles EXCEPT TABLE rolled)
+        (TABLE rolled EXCEPT TABLE stored) UNION ALL (TABLE stored EXCEPT TABLE rolled)
     """)
     return [point for point in points if point not in said], candles
 

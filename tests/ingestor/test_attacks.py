@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from db.connect.pool import Pool
+from db.read.candles import CandleSpan, candles_of
 from db.sources import SourceSettings, save_sources
 from db.write.identity.bridges import bridge_all
 from ingestor.http.fetch import Fetch
@@ -337,10 +338,14 @@ async def check(world: World, before: dict[str, Row]) -> None:
         assert abs(after[ticker]["price_usd_exact"] / price - 1) <= Decimal("0.01"), after[ticker]
         cap = Decimal(str(COINS[ticker][3]))
         assert cap / 2 <= after[ticker]["market_cap_usd"] <= cap * 2, after[ticker]
-        points = await world.pool.fetch(
-            "SELECT price_usd FROM price_points WHERE ticker = $1", ticker
-        )
-        assert all(abs(row[0] / price - 1) <= Decimal("0.011") for row in points), points
+    span = CandleSpan("H1", now() - datetime.timedelta(hours=3), now())
+    async with world.pool.acquire() as connection:
+        candles = await candles_of(connection, WATCHED, span)
+    for ticker in WATCHED:
+        price = Decimal(str(COINS[ticker][2]))
+        ends = [Decimal(one) for candle in candles[ticker] for one in (candle.high, candle.low)]
+        assert ends
+        assert all(abs(end / price - 1) <= Decimal("0.011") for end in ends), (ticker, ends)
 
 
 async def test_a_fake_that_claims_an_address_of_another_coin_takes_neither(world: World) -> None:

@@ -33,6 +33,7 @@ from ingestor.sources.errors import SourceError, SourceRefusedError, SourceUnava
 from kasparro.simulator.app import Address, create_app, serving
 from kasparro.simulator.coingecko_rows import chart
 from kasparro.simulator.market.market import SimulatedMarket
+from tests.history_oracle import CANDLES, POINTS
 from tests.ingestor.conftest import QUICK, Ingest, provider
 
 COINS = 30
@@ -107,7 +108,8 @@ def predicted(market: SimulatedMarket, external_id: str, days: int) -> Points:
 
 async def points(past: Past, ticker: str) -> Points:
     rows = await past.rows(
-        "SELECT at, price_usd, market_cap_usd, volume_24h_usd FROM price_points WHERE ticker = $1",
+        f"SELECT at, price_usd, market_cap_usd, volume_24h_usd FROM {POINTS} AS p "
+        "WHERE ticker = $1",
         ticker,
     )
     return {at: (price, cap, volume) for at, price, cap, volume in rows}  # type: ignore[misc]  # the statement's types
@@ -141,10 +143,10 @@ async def test_candles_are_those_of_the_points(past: Past, connection: Connectio
             prices[at][0]
         )
     expected = [(day, p[0], max(p), min(p), p[-1], len(p)) for day, p in days.items()]
-    assert len(expected) >= 8
+    assert len(expected) >= 7
     candles = await past.rows(
-        "SELECT start, open, high, low, close, samples FROM candles WHERE ticker = 'BTC' AND "
-        "interval = 'D1' ORDER BY 1"
+        f"SELECT start, open, high, low, close, samples FROM {CANDLES} AS c "
+        "WHERE ticker = 'BTC' AND interval = 'D1' ORDER BY 1"
     )
     assert candles == expected
 
@@ -158,20 +160,24 @@ async def test_the_present_and_points_that_are_there_stay(
         await past.rows("SELECT * FROM listings ORDER BY 1, 2"),
     )
     at = next(iter(predicted(past.market, "bitcoin", 3)))
-    await past.value("INSERT INTO price_points VALUES ('BTC', $1, 1.5, 2.5, 3.5, 'csv')", at)
+    await past.value(
+        "INSERT INTO price_points (listing, at, fetched_at, price_usd, market_cap_usd, "
+        "volume_24h_usd) SELECT id, $1, $1, 1.5, 2.5, 3.5 FROM listings WHERE ticker = 'BTC'",
+        at,
+    )
     await filled(connection, past.gecko, 3)
     assert await past.rows(coins) == present
     assert await past.rows("SELECT * FROM listings ORDER BY 1, 2") == listings
     kept = (
-        "SELECT price_usd, market_cap_usd, volume_24h_usd, source FROM price_points WHERE ticker "
-        "= 'BTC' AND at = $1"
+        f"SELECT price_usd, market_cap_usd, volume_24h_usd FROM {POINTS} AS p "
+        "WHERE ticker = 'BTC' AND at = $1"
     )
-    assert await past.rows(kept, at) == [(Decimal("1.5"), Decimal("2.5"), Decimal("3.5"), "csv")]
+    assert await past.rows(kept, at) == [(Decimal("1.5"), Decimal("2.5"), Decimal("3.5"))]
 
 
 async def test_what_history_does_not_keep_is_left_out(past: Past, connection: Connection) -> None:
     await filled(connection, past.gecko, 365, ["BTC"])
-    oldest = await past.value("SELECT min(at) FROM price_points WHERE ticker = 'BTC'")
+    oldest = await past.value(f"SELECT min(at) FROM {POINTS} AS p WHERE ticker = 'BTC'")
     assert isinstance(oldest, datetime)
     assert timedelta(days=88) < utc_now() - oldest <= timedelta(days=90)
     assert await past.value("SELECT count(*) FROM price_points_default") == 0
@@ -326,11 +332,11 @@ async def test_a_coin_is_written_whole_or_not_at_all(past: Past, connection: Con
     await past.value(
         "ALTER TABLE events ADD CONSTRAINT broken CHECK (tickers IS DISTINCT FROM '{ETH}')"
     )
-    before = await past.value("SELECT count(*) FROM price_points WHERE ticker = 'ETH'")
+    before = await past.value(f"SELECT count(*) FROM {POINTS} AS p WHERE ticker = 'ETH'")
     plan = await plan_backfill(connection, past.gecko, 1)
     with pytest.raises(asyncpg.CheckViolationError):
         await until_it_stops(connection, past.gecko, plan)
-    assert await past.value("SELECT count(*) FROM price_points WHERE ticker = 'ETH'") == before
+    assert await past.value(f"SELECT count(*) FROM {POINTS} AS p WHERE ticker = 'ETH'") == before
     pending = "SELECT outcome = 'pending' FROM backfills WHERE external_id = $1"
     assert [await past.value(pending, name) for name in ("bitcoin", "ethereum")] == [False, True]
     await past.value("ALTER TABLE events DROP CONSTRAINT broken")

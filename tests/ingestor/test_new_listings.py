@@ -13,6 +13,7 @@ from db.connect.pool import Pool
 from db.write.listings import Listing
 from db.write.new_listings import NewListingsResult, copy_listings, encode_new_listings
 from ingestor.sources.files.source import CsvFiles
+from tests.history_oracle import CANDLES, POINTS
 from tests.ingestor.conftest import START, Ingest
 
 # What one page writes, without the run and without the moment at which it wrote.
@@ -35,13 +36,12 @@ STORED = {
         "provenance::text FROM normalized_records"
     ),
     "points": (
-        "SELECT ticker, at, price_usd::text, market_cap_usd::text, volume_24h_usd::text, source "
-        "FROM price_points"
+        "SELECT source, external_id, at, price_usd::text, market_cap_usd::text, "
+        f"volume_24h_usd::text, fetched_at = at, is_held FROM {POINTS} AS p"
     ),
     "candles": (
-        "SELECT ticker, interval, start, open::text, high::text, low::text, close::text, open_at, "
-        "close_at, samples "
-        "FROM candles"
+        "SELECT source, external_id, interval, start, open::text, high::text, low::text, "
+        f"close::text, open_at, close_at, samples FROM {CANDLES} AS c"
     ),
     "rejections": "SELECT external_id, error, payload FROM rejected_records",
     "events": "SELECT kind, tickers FROM events WHERE kind = 'coins_changed'",
@@ -159,32 +159,6 @@ async def test_new_listings_of_a_page_are_copied(
     assert (len(only.new_tickers), only.tickers) == (200, frozenset())
 
 
-async def test_a_ticker_that_comes_back_finds_its_history(
-    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its points and candles exist without a listing, so the coin is merged."""
-    monkeypatch.setattr("ingestor.run.parts._MIN_COPY", 1)
-    at = START.replace(minute=10)
-    ingest.csv_path.write_text(
-        f"symbol,price,date\nBTC,10,{at:%Y-%m-%dT%XZ}\nETH,3,{at:%Y-%m-%dT%XZ}\n"
-    )
-    await ingest.run("csv")
-    await ingest.value(
-        "TRUNCATE listings, normalized_records, raw_csv_records, source_pages, etl_checkpoints"
-    )
-    later = at + datetime.timedelta(minutes=5)
-    ingest.csv_path.write_text(
-        f"symbol,price,date\nBTC,12,{later:%Y-%m-%dT%XZ}\nSOL,1,{later:%Y-%m-%dT%XZ}\n"
-    )
-    assert (await ingest.run("csv")).status == "success"
-    hour = await ingest.rows(
-        "SELECT open, close, samples FROM candles WHERE ticker = 'BTC' AND interval = 'H1'"
-    )
-    assert hour == [(Decimal(10), Decimal(12), 2)]
-    assert await ingest.value("SELECT count(*) FROM normalized_records") == 2
-    assert await ingest.value("SELECT count(*) FROM price_points WHERE ticker = 'SOL'") == 1
-
-
 async def test_nothing_is_copied_where_a_listing_is_there_already(pool: Pool) -> None:
     """A rebuild may have written one since the page was decoded."""
     listings = [listing("a", "AAA"), listing("b", "BBB")]
@@ -199,6 +173,7 @@ async def test_nothing_is_copied_where_a_listing_is_there_already(pool: Pool) ->
                     run_id=1,
                     fetched_at=START,
                     code=b"test",
+                    oldest=START,
                 )
             assert (None if written is None else set(written.new_tickers)) == wanted
         assert await connection.fetchval("SELECT array_agg(external_id) FROM listings") == ["a"]

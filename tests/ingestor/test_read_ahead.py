@@ -20,6 +20,7 @@ from ingestor.run.run import run
 from ingestor.sources.coingecko.source import CoinGecko
 from ingestor.sources.files.source import CsvFiles
 from ingestor.sources.records import Listing, Record
+from tests.history_oracle import CANDLES, POINTS
 from tests.ingestor.conftest import QUICK, START, Ingest, provider
 
 TIMEOUT_SECONDS = 20
@@ -96,8 +97,9 @@ STORED = {
     "raw": "SELECT external_id, content_hash, payload::text FROM raw_csv_records",
     "coins": "SELECT ticker, price_usd_exact, created_at, rival_count, provenance::text FROM "
     "normalized_records",
-    "points": "SELECT ticker, at, price_usd FROM price_points",
-    "candles": "SELECT ticker, interval, start, open, high, low, close, samples FROM candles",
+    "points": f"SELECT external_id, at, price_usd, is_held FROM {POINTS} AS p",
+    "candles": "SELECT external_id, interval, start, open, high, low, close, samples "
+    f"FROM {CANDLES} AS c",
 }
 
 

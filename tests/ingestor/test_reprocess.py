@@ -68,14 +68,14 @@ async def test_one_source_alone_is_rebuilt_and_the_history_that_it_shares(ingest
 async def test_since_leaves_what_older_payloads_said(ingest: Ingest) -> None:
     await read_ticks(ingest, misread(ingest), 3)
     since = datetime.now(UTC)
-    older = await contents(ingest, contested=True)
+    older = await contents(ingest)
     await read_ticks(ingest, misread(ingest), 3)
     report = await again(ingest, since=since)
     fresh = await ingest.value(
         "SELECT count(*) FROM raw_api_records WHERE ingested_at >= $1", since
     )
     assert sum(source.processed for source in report.sources) == fresh
-    points = set((await contents(ingest, contested=True))["points"])
+    points = set((await contents(ingest))["points"])
     kept = [point for point in older["points"] if point in points]
     assert len(kept) > len(older["points"]) * 0.9
     wrong = "SELECT count(*) FROM listings WHERE fetched_at {} $1 AND name LIKE '% COIN'"

@@ -145,9 +145,9 @@ async def test_killed_at_any_moment_it_ends_as_an_undisturbed_one(
     assert killed, "no kill hit a reprocess"
     program = start()
     assert await program.wait(120) == 0, program.text()
-    disturbed = await contents(ingest, contested=True)
+    disturbed = await contents(ingest)
     assert (await again(ingest)).changes == []
-    assert await contents(ingest, contested=True) == disturbed, f"seed {seed}"
+    assert await contents(ingest) == disturbed, f"seed {seed}"
     assert not await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'")
     assert await ingest.value("SELECT count(*) FROM etl_runs WHERE status = 'running'") == 0
     assert await ingest.value("SELECT count(*) FROM reprocess_versions") == 0

@@ -140,7 +140,7 @@ async def test_payloads_from_before_fetched_at_was_kept_count_as_fetched_when_th
 
 async def test_code_that_has_read_all_has_nothing_to_mend(ingest: Ingest) -> None:
     await read_ticks(ingest, ingest.sources, 3)
-    missing = "DELETE FROM price_points WHERE ticker IN (SELECT min(ticker) FROM price_points)"
+    missing = "DELETE FROM price_points WHERE listing IN (SELECT min(listing) FROM price_points)"
     await ingest.value(missing)
     assert (await again(ingest)).changes == []
     await forget_readers(ingest)

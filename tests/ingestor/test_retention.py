@@ -31,8 +31,8 @@ async def add_points(connection: Connection, now: datetime.datetime) -> int:
     """Make three months of history before `now`, a point a day; return the number of points."""
     await ensure_partitions(connection, now, RETENTION)
     await connection.execute(
-        "INSERT INTO price_points (ticker, at, price_usd, source) "
-        "SELECT 'BTC', $1::timestamptz - n * interval '1 day', 1, 'csv' FROM generate_series(0, "
+        "INSERT INTO price_points (listing, at, price_usd) "
+        "SELECT 1, $1::timestamptz - n * interval '1 day', 1 FROM generate_series(0, "
         "85) AS n",
         now,
     )
@@ -99,7 +99,7 @@ async def test_where_both_clocks_jump_by_400_days_at_most_a_day_is_dropped(
     then = utc_now() - 400 * DAY
     points = await add_points(connection, then)
     await connection.execute(
-        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('OLD', $1, 1, 'csv')",
+        "INSERT INTO price_points (listing, at, price_usd) VALUES (2, $1, 1)",
         then - 1000 * DAY,
     )
     await connection.execute(

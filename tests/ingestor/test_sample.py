@@ -14,15 +14,11 @@ from ingestor.run.sample import delete_sample
 from ingestor.run.startup import prepare
 from ingestor.sources.files.source import CsvFiles
 from ingestor.sources.records import Source
+from tests.history_oracle import CANDLES
 from tests.ingestor.conftest import Ingest
 
 RETENTION = Retention(raw_days=7, history_days=36_500)
 """The history includes the sample's day whenever this runs."""
-# A second source may make another asset the owner of a ticker, whose price stays in its history.
-ALONE = (
-    "ticker NOT IN (SELECT ticker FROM listings WHERE source <> 'csv' GROUP BY ticker "
-    "HAVING count(*) > 1)"
-)
 STATE = (
     """
     SELECT ticker, name, price_usd_exact, source, created_at, rival_count FROM normalized_records
@@ -31,8 +27,8 @@ STATE = (
     """
     SELECT source, external_id, ticker, price_usd, active, contributes FROM listings ORDER BY 1, 2
     """,
-    f"SELECT ticker, at, price_usd, source FROM price_points WHERE {ALONE} ORDER BY 1, 2",
-    f"SELECT * FROM candles WHERE {ALONE} ORDER BY ticker, interval, start",
+    "SELECT listing, at, price_usd FROM price_points ORDER BY 1, 2",
+    "SELECT * FROM candles ORDER BY listing, interval, start",
     "SELECT source, external_id, content_hash FROM raw_csv_records ORDER BY 1, 2",
 )
 
@@ -56,33 +52,14 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
     ingest: Ingest, tmp_path: Path
 ) -> None:
     await read(ingest, ingest.sources["coinpaprika"])
-    btc = next(row for row in sample_rows() if row["symbol"] == "BTC")
-    # A point of another source within the sample's hour: its candle is to be what that point makes
-    # of it.
-    past = (
-        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', "
-        f"'{btc['timestamp']}'::timestamptz"
-    )
-    await ingest.rows(f"{past} + interval '5 minutes', 70000, 'coingecko')")
-    hour = f"date_bin('1 hour', '{btc['timestamp']}'::timestamptz, 'epoch')"
-    for interval, width in (("H1", "1 hour"), ("D1", "1 day")):
-        start = hour.replace("1 hour", width)
-        await ingest.rows(
-            "INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, "
-            "close_at, samples) "
-            f"SELECT 'BTC', '{interval}', {start}, 70000, 70000, 70000, 70000, at, at, 1 FROM "
-            "price_points "
-            "WHERE ticker = 'BTC' AND price_usd = 70000"
-        )
     before = await state(ingest)
 
     await read(ingest, CsvFiles(str(SAMPLE)))
     assert await ingest.value("SELECT count(*) FROM listings WHERE source = 'csv'") == 50
-    assert (
-        await ingest.value("SELECT count(*) FROM candles WHERE ticker = 'BTC' AND samples = 2") == 2
-    )
+    of_sample = f"SELECT count(*) FROM {CANDLES} AS c WHERE source = 'csv' AND ticker = 'BTC'"
+    assert await ingest.value(of_sample) == 2
 
-    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"))
     assert await state(ingest) == before
     told = await ingest.value(
         "SELECT tickers FROM events WHERE kind = 'coins_changed' ORDER BY seq DESC LIMIT 1"
@@ -91,7 +68,7 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
     assert {row["symbol"] for row in sample_rows()} - {ticker for ticker, *_ in before[0]} <= set(
         told
     )
-    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"))
     assert await state(ingest) == before
 
 
@@ -101,7 +78,7 @@ async def test_what_a_user_names_is_kept(
     copy = shutil.copy(SAMPLE, tmp_path / "sample.csv")
     await read(ingest, CsvFiles(str(copy)))
     before = await state(ingest)
-    await delete_sample(ingest.pool, str(copy), RETENTION)
+    await delete_sample(ingest.pool, str(copy))
     assert await state(ingest) == before
     assert "the prices in it are invented" in capsys.readouterr().out
 
@@ -113,7 +90,7 @@ async def test_a_users_own_figures_of_the_same_name_are_kept(
     own.write_text("symbol,name,price_usd\nBTC,Bitcoin,1\n", encoding="utf-8")
     await read(ingest, CsvFiles(str(own)))
     before = await state(ingest)
-    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"))
     assert await state(ingest) == before
 
 
