@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -140,6 +141,14 @@ async def drop_database(server_dsn: str, name: str) -> None:
     await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@asynccontextmanager
+async def migrated_database(server_dsn: str, template: str) -> AsyncIterator[str]:
+    """The DSN of a copy of a database that lasts as long as the context."""
+    name = await new_database(server_dsn, template)
+    yield with_database(server_dsn, name)
+    await drop_database(server_dsn, name)
+
+
 @pytest.fixture(scope="session")
 async def template(server_dsn: str) -> AsyncIterator[str]:
     """The name of a migrated, empty database to copy."""
@@ -164,9 +173,8 @@ async def empty_database(server_dsn: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def database(server_dsn: str, template: str) -> AsyncIterator[str]:
     """The DSN of a migrated database of this test's own."""
-    name = await new_database(server_dsn, template)
-    yield with_database(server_dsn, name)
-    await drop_database(server_dsn, name)
+    async with migrated_database(server_dsn, template) as dsn:
+        yield dsn
 
 
 @pytest.fixture
