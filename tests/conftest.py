@@ -32,6 +32,24 @@ FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "
 _numbers = itertools.count(1)
 
 
+# Each takes 10 s or more. They start first, so that no worker ends alone with one of them.
+LONG_TESTS = (
+    "tests/ingestor/test_kill.py",
+    "tests/ingestor/test_reprocess_command.py::test_killed_at_any_moment",
+    "tests/server/test_schemathesis_graphql.py",
+    "tests/bench/test_bench_quick.py",
+    "tests/db/test_coins.py::test_the_merged_coins_are_what_the_oracle_says",
+    "tests/kasparro/test_sole_demo.py::test_commands_use_the_demo",
+    "tests/kasparro/test_backfill.py::test_kills_at_any_moment",
+    "tests/bench/test_cleanup.py::test_an_interrupted_test_run",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the long tests to the front."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG_TESTS))
+
+
 def pytest_configure() -> None:
     """Treat SIGTERM as Ctrl-C, so that an interrupted run ends its server and its programs."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
