@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,6 +30,24 @@ RECORDED = ROOT.parent / "shared" / "data" / "recorded"
 # A test's data is gone with its server; nothing is gained by waiting for the disk.
 FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 _numbers = itertools.count(1)
+
+
+# Each takes 10 s or more. They start first, so that no worker ends alone with one of them.
+LONG_TESTS = (
+    "tests/ingestor/test_kill.py",
+    "tests/ingestor/test_reprocess_command.py::test_killed_at_any_moment",
+    "tests/server/test_schemathesis_graphql.py",
+    "tests/bench/test_bench_quick.py",
+    "tests/db/test_coins.py::test_the_merged_coins_are_what_the_oracle_says",
+    "tests/kasparro/test_sole_demo.py::test_commands_use_the_demo",
+    "tests/kasparro/test_backfill.py::test_kills_at_any_moment",
+    "tests/bench/test_cleanup.py::test_an_interrupted_test_run",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the long tests to the front."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG_TESTS))
 
 
 def pytest_configure() -> None:
@@ -126,6 +145,28 @@ def _new_name() -> str:
     return f"test_{os.getpid()}_{next(_numbers)}"
 
 
+async def new_database(server_dsn: str, template: str) -> str:
+    """Return the name of a new copy of a database; the caller drops it."""
+    name = _new_name()
+    # Copying the files takes a fifth of the time of copying through the log, where nothing waits
+    # for the disk.
+    await _run_sql(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    return name
+
+
+async def drop_database(server_dsn: str, name: str) -> None:
+    """Drop a database, with the connections that are still open to it."""
+    await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def migrated_database(server_dsn: str, template: str) -> AsyncIterator[str]:
+    """The DSN of a copy of a database that lasts as long as the context."""
+    name = await new_database(server_dsn, template)
+    yield with_database(server_dsn, name)
+    await drop_database(server_dsn, name)
+
+
 @pytest.fixture(scope="session")
 async def template(server_dsn: str) -> AsyncIterator[str]:
     """The name of a migrated, empty database to copy."""
@@ -150,12 +191,8 @@ async def empty_database(server_dsn: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def database(server_dsn: str, template: str) -> AsyncIterator[str]:
     """The DSN of a migrated database of this test's own."""
-    name = _new_name()
-    # Copying the files takes a fifth of the time of copying through the log, where nothing waits
-    # for the disk.
-    await _run_sql(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield with_database(server_dsn, name)
-    await _run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+    async with migrated_database(server_dsn, template) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 import statistics
 
+import pytest
+
+from tests.conftest import LONG_TESTS, ROOT
 from tests.structure import (
     LONG_FILES,
     circles,
@@ -49,3 +52,9 @@ def test_the_measures_find_what_they_look_for() -> None:
     graph = {"db.a": {"db.b", "server.c"}, "db.b": {"db.a"}, "server.c": set[str]()}
     assert upward(graph) == ["db.a -> server.c"]
     assert circles(graph) == [["db.a", "db.b"]]
+
+
+@pytest.mark.parametrize("test", LONG_TESTS)
+def test_the_tests_that_start_first_exist(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert f"def {name or 'test_'}" in (ROOT / file).read_text()

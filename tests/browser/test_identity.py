@@ -194,6 +194,31 @@ async def test_the_comparison_has_the_listings_of_all_tickers(
         assert "6 more" in await addresses.first.inner_text()
 
 
+async def test_a_listing_that_one_reading_missed_says_since_when(
+    visitor: Visitor, filled: Service, connection: Connection
+) -> None:
+    await connection.execute(
+        "UPDATE listings SET missing_since = $1 WHERE source = 'csv' AND external_id = 'matic'",
+        NOW,
+    )
+    # A listing that has ended says only that.
+    await connection.execute(
+        "UPDATE listings SET missing_since = $1, active = false WHERE source = 'coinpaprika'", NOW
+    )
+    async with visitor.visit("/dashboard/coins/MATIC", url=filled.url) as page:
+        table = page.get_by_role("region", name="Table of the sources")
+        await table.wait_for()
+        row = table.get_by_role("row", name="Still listed")
+        texts = await row.get_by_role("cell").all_inner_texts()
+        found = dict(zip(await table.locator("thead th").all_inner_texts(), texts, strict=True))
+        since = f"{NOW.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
+        assert found["coingecko"] == "yes"
+        assert " ".join(found["csv"].split()) == (
+            f"missing since {since}, still counted until another sweep misses it too"
+        )
+        assert found["coinpaprika POL"] == "no"
+
+
 async def test_an_address_is_copied_whole(visitor: Visitor, filled: Service) -> None:
     async with visitor.visit("/dashboard/coins/MATIC", url=filled.url) as page:
         await page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -20,6 +20,7 @@ from ingestor.run.lifecycle import abandon_orphans
 from ingestor.run.run import run
 from ingestor.run.startup import close_sources, prepare
 from ingestor.sources.coinpaprika import CoinPaprika
+from ingestor.sources.files.source import CsvFiles
 from kasparro.simulator.control import expected_listings
 from kasparro.simulator.market.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
@@ -275,6 +276,8 @@ async def test_rejected_records_are_not_kept_for_ever(ingest: Ingest) -> None:
 async def test_thousands_of_listings_under_one_ticker_are_merged(ingest: Ingest) -> None:
     rows = "".join(f"c{number},BTC,Coin {number},{number},{number}\n" for number in range(1, 3001))
     ingest.csv_path.write_text(f"id,symbol,name,price,market_cap\n{rows}")
+    # Each page merges the whole ticker again: pages of 10 rows would do so 300 times.
+    ingest.sources["csv"] = CsvFiles(str(ingest.csv_path), rows_a_page=1000)
     await ingest.run("coinpaprika")
     outcome = await ingest.run("csv")
     assert (outcome.status, outcome.processed) == ("success", 3000)

@@ -12,11 +12,14 @@ from common.settings import load_settings
 from db.connect.pool import Pool
 from db.connect.types import Connection
 from db.sources import SourceSettings, save_sources
+from db.write.identity.identities import IdentityLabel
+from ingestor.run.identity import save_identities
 from ingestor.run.run import run as run_source
 from ingestor.sources.files.source import CsvFiles
 from kasparro.check import CheckResult, check_paths
 from tests.kasparro.command_line import ROOT, kasparro, run_in
 
+SHOWN = "SELECT ticker, price_usd_exact, source, created_at FROM normalized_records"
 UNKNOWN = "How many coins would change is not known: no database runs"
 MIXED = """\
 # prices of a portfolio
@@ -231,6 +234,38 @@ async def test_the_coins_that_would_change_are_those_that_a_run_then_changes(
                 )
             )
     assert said == expected == [3, 0, 4]
+
+
+async def test_a_coin_under_another_ticker_of_the_asset_counts_too(
+    database: str, pool: Pool, tmp_path: Path
+) -> None:
+    sources = [CsvFiles(str(tmp_path / name), name=name) for name in ("csv", "other")]
+    async with pool.acquire() as connection:
+        await save_sources(
+            connection,
+            [SourceSettings(one.name, one.kind, one.priority, one.poll_seconds) for one in sources],
+        )
+    header = "id,symbol,name,price,date\n"
+    for name, row in (("csv", "m,MATIC,Polygon,1"), ("other", "p,POL,Polygon,1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "prices.csv").write_text(f"{header}{row},2026-01-01\n")
+    # One asset under two tickers: the coin POL shows the newer price of the listing MATIC.
+    await save_identities(
+        pool, [IdentityLabel("csv", "m", "polygon"), IdentityLabel("other", "p", "polygon")]
+    )
+    for source in sources:
+        assert await run_source(pool, source, timeout_seconds=60) is not None
+    path = tmp_path / "csv" / "prices.csv"
+    path.write_text(f"{header}m,MATIC,Polygon,1.01,2026-01-02\n")
+    result = await checked(str(path), database, tmp_path)
+    async with pool.acquire() as connection:
+        before = {row[0]: row[1:] for row in await connection.fetch(SHOWN)}
+    assert await run_source(pool, sources[0], timeout_seconds=60) is not None
+    async with pool.acquire() as connection:
+        after = {row[0]: row[1:] for row in await connection.fetch(SHOWN)}
+    changed = {ticker for ticker, values in after.items() if values != before[ticker]}
+    assert changed == {"MATIC", "POL"}
+    assert result.coins_changed == len(changed)
 
 
 async def test_a_check_writes_nothing(

@@ -5,6 +5,7 @@ import datetime
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from common.settings import Settings
 from db.connect.pool import Connection
 from server.process import Server, as_server, open_socket, url_of
 from server.state import ServerState, open_state
+from tests.conftest import migrated_database
 
 TOKEN = secrets.token_urlsafe()
 NOW = datetime.datetime(2026, 2, 3, 20, 21, 11, 250000, tzinfo=datetime.UTC)
@@ -68,18 +70,31 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
                 await serving
 
 
+def settings_of(database: str, home: Path) -> Settings:
+    # Responses are not cached: tests insert rows without their events.
+    return Settings(home=home, database_url=database, scheduler_token=TOKEN, response_cache_bytes=0)
+
+
 @pytest.fixture
 def settings(database: str, tmp_path: Path) -> Settings:
-    # Responses are not cached: tests insert rows without their events.
-    return Settings(
-        home=tmp_path, database_url=database, scheduler_token=TOKEN, response_cache_bytes=0
-    )
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture
 async def service(settings: Settings) -> AsyncIterator[Service]:
     async with running_service(settings) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def unchanged_service(
+    server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """One server for many tests: none of them may write to its empty database."""
+    async with migrated_database(server_dsn, template) as database:
+        settings = settings_of(database, tmp_path_factory.mktemp("home"))
+        async with running_service(settings) as running:
+            yield running
 
 
 ADD_COIN = """
@@ -94,28 +109,29 @@ VALUES (
 """
 
 
+async def insert_coin(connection: Connection, ticker: str, **given: object) -> None:
+    """Insert a coin; numbers are texts with all digits."""
+    coin: dict[str, object] = {
+        "name": ticker.title(),
+        "price_usd_exact": "1.5",
+        "market_cap_usd": None,
+        "volume_24h_usd": None,
+        "percent_change_24h": None,
+        "rank": None,
+        "source": "coinpaprika",
+        "created_at": NOW,
+        "ingested_at": NOW + datetime.timedelta(seconds=1),
+        "price_spread_percent": None,
+        "rival_count": 0,
+    }
+    assert given.keys() <= coin.keys()
+    await connection.execute(ADD_COIN, ticker, *(coin | given).values())
+
+
 @pytest.fixture
 def add_coin(connection: Connection) -> AddCoin:
-    """`await add_coin("BTC", market_cap_usd="850000000000")`; numbers are texts with all digits."""
-
-    async def add(ticker: str, **given: object) -> None:
-        coin: dict[str, object] = {
-            "name": ticker.title(),
-            "price_usd_exact": "1.5",
-            "market_cap_usd": None,
-            "volume_24h_usd": None,
-            "percent_change_24h": None,
-            "rank": None,
-            "source": "coinpaprika",
-            "created_at": NOW,
-            "ingested_at": NOW + datetime.timedelta(seconds=1),
-            "price_spread_percent": None,
-            "rival_count": 0,
-        }
-        assert given.keys() <= coin.keys()
-        await connection.execute(ADD_COIN, ticker, *(coin | given).values())
-
-    return add
+    """`await add_coin("BTC", market_cap_usd="850000000000")`."""
+    return partial(insert_coin, connection)
 
 
 ADD_RUN = """

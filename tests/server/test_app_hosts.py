@@ -20,6 +20,11 @@ FOREIGN = [
 ]
 
 
+@pytest.fixture
+def service(unchanged_service: Service) -> Service:
+    return unchanged_service
+
+
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize(
     "path", ["/", "/data", "/data/", "/graphql?query={__typename}", "/health/live", "/nothing"]

@@ -21,7 +21,7 @@ from starlette.types import Message
 import server.http.compression
 import server.pages
 from common.settings import Settings
-from db.connect.pool import Connection
+from db.connect.pool import Connection, connect
 from db.events import add_coins_event, notify_events
 from server.http.compression import (
     FILE_CODINGS,
@@ -31,7 +31,15 @@ from server.http.compression import (
     encode,
 )
 from server.middleware.compression import Compression
-from tests.server.conftest import NOW, AddCoin, Service, running_service
+from tests.conftest import migrated_database
+from tests.server.conftest import (
+    NOW,
+    AddCoin,
+    Service,
+    insert_coin,
+    running_service,
+    settings_of,
+)
 from tests.server.test_response_cache import until_version_changes
 
 if sys.version_info >= (3, 14):
@@ -66,11 +74,25 @@ class EncodedResponse(NamedTuple):
         return self.body if coding is None else UNPACK[coding](self.body)
 
 
+@pytest.fixture(scope="module")
+async def coins_service(
+    server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """One server for all tests that only read its 50 coins."""
+    async with migrated_database(server_dsn, template) as database:
+        connection = await connect(database, application_name="test")
+        for number in range(50):
+            await insert_coin(connection, f"COIN{number}", market_cap_usd=str(1_000_000 - number))
+        await connection.close()
+        async with running_service(settings_of(database, tmp_path_factory.mktemp("home"))) as made:
+            yield made
+
+
 @pytest.fixture
-async def raw(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
+async def raw(coins_service: Service) -> AsyncIterator[aiohttp.ClientSession]:
     """A client that sends no Accept-Encoding by default, and decodes nothing."""
     async with aiohttp.ClientSession(
-        service.url, auto_decompress=False, skip_auto_headers=["Accept-Encoding"]
+        coins_service.url, auto_decompress=False, skip_auto_headers=["Accept-Encoding"]
     ) as client:
         yield client
 
@@ -89,7 +111,6 @@ async def ask(
         return EncodedResponse(response.status, response.headers, await response.read())
 
 
-@pytest.mark.usefixtures("_coins")
 @pytest.mark.parametrize("coding", UNPACK)
 @pytest.mark.parametrize("path", PATHS)
 async def test_every_answer_comes_in_every_coding(
@@ -111,7 +132,6 @@ async def test_every_answer_comes_in_every_coding(
         assert packed.plain() == plain.body
 
 
-@pytest.mark.usefixtures("_coins")
 @pytest.mark.parametrize("query", [COINS, SCHEMA], ids=["compiled", "executed"])
 @pytest.mark.parametrize("coding", CODINGS)
 async def test_a_posted_query_is_answered_in_every_coding(
@@ -127,7 +147,6 @@ async def test_a_posted_query_is_answered_in_every_coding(
     assert sent.plain() == plain
 
 
-@pytest.mark.usefixtures("_coins")
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [
@@ -149,7 +168,6 @@ async def test_weights_are_heeded(
     assert (await ask(raw, path, accepted)).headers.get("Content-Encoding") == coding
 
 
-@pytest.mark.usefixtures("_coins")
 @pytest.mark.parametrize(
     "path", ["/data", "/stats", "/docs", "/dashboard", "/graphql", *PATHS[2:5]]
 )
@@ -174,7 +192,6 @@ async def test_each_coding_is_revalidated_by_its_own_tag(
         )
 
 
-@pytest.mark.usefixtures("_coins")
 async def test_neither_small_answers_nor_streams_are_compressed(raw: aiohttp.ClientSession) -> None:
     small = await ask(raw, "/graphql?query={__typename}", "zstd, br, gzip")
     assert len(small.body) < MIN_BYTES

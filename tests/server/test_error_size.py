@@ -1,16 +1,18 @@
 """Errors are few and short over every transport, in proportion to the request."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from db.connect.pool import connect
 from db.connect.types import Connection
 from server.graphql.execution.errors import MAX_ERRORS, MAX_LOCATIONS, MESSAGE_CHARACTERS
 from server.graphql.transport.media_types import EVENT_STREAM
-from tests.server.conftest import Service
+from tests.conftest import migrated_database
+from tests.server.conftest import Service, running_service, settings_of
 from tests.server.graphql_live import change_coins, connected
 from tests.server.graphql_rows import ask, ask_all, error_of
 
@@ -88,13 +90,23 @@ WRONG: dict[str, tuple[str, dict[str, Any] | None]] = {
 }
 
 
+@pytest.fixture(scope="module")
+async def coins_service(
+    server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """One server for all tests that only read its 250 coins."""
+    async with migrated_database(server_dsn, template) as database:
+        connection = await connect(database, application_name="test")
+        await connection.execute(ADD_COINS)
+        await connection.close()
+        async with running_service(settings_of(database, tmp_path_factory.mktemp("home"))) as made:
+            yield made
+
+
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("send", [by_post, by_get, by_event_stream, by_websocket])
-async def test_errors_are_few_and_short(
-    service: Service, connection: Connection, send: Send, wrong: str
-) -> None:
-    await connection.execute(ADD_COINS)
-    answer = await send(service, *WRONG[wrong])
+async def test_errors_are_few_and_short(coins_service: Service, send: Send, wrong: str) -> None:
+    answer = await send(coins_service, *WRONG[wrong])
     errors: Errors = json.loads(answer)["errors"]
     # A null for an invalid id is not an error.
     assert len(json.dumps(errors)) < MAX_BYTES
@@ -105,11 +117,8 @@ async def test_errors_are_few_and_short(
         assert len(error.get("locations", ())) <= MAX_LOCATIONS
 
 
-async def test_the_last_error_says_how_many_are_left_out(
-    service: Service, connection: Connection
-) -> None:
-    await connection.execute(ADD_COINS)
-    answer = await ask_all(service, BAD_ROWS, GOOD_IDS)
+async def test_the_last_error_says_how_many_are_left_out(coins_service: Service) -> None:
+    answer = await ask_all(coins_service, BAD_ROWS, GOOD_IDS)
     *shown, last = answer["errors"]
     assert len(shown) == MAX_ERRORS
     assert last["message"] == "And 240 more errors, which are left out"
@@ -118,9 +127,8 @@ async def test_the_last_error_says_how_many_are_left_out(
 
 
 async def test_many_bad_ids_are_one_error_and_the_good_ones_are_answered(
-    service: Service, connection: Connection
+    coins_service: Service,
 ) -> None:
-    await connection.execute(ADD_COINS)
     ids = [
         "merged_t1",
         "nonsense",
@@ -132,7 +140,7 @@ async def test_many_bad_ids_are_one_error_and_the_good_ones_are_answered(
         "run_y",
     ]
     answer = await ask_all(
-        service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}
+        coins_service, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}
     )
     good = [{"id": "merged_t1"}, None, None, None, {"id": "merged_t2"}, None, None, None]
     assert answer["data"] == {"nodes": good}
@@ -161,9 +169,9 @@ async def test_many_bad_ids_are_one_error_and_the_good_ones_are_answered(
     ],
 )
 async def test_a_list_is_measured_before_anything_looks_at_its_items(
-    service: Service, send: Send, query: str, variables: dict[str, Any], place: str
+    unchanged_service: Service, send: Send, query: str, variables: dict[str, Any], place: str
 ) -> None:
-    (error,) = json.loads(await send(service, query, variables))["errors"]
+    (error,) = json.loads(await send(unchanged_service, query, variables))["errors"]
     # The items have the wrong type, but they are not checked.
     assert error["message"] == f'Variable "${place}" must have at most 1,000 items, not 10,000'
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": place}

@@ -1,13 +1,16 @@
 """Assets: what their listings, tickers, addresses and records are, and by what they are found."""
 
 import datetime
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from db.connect.pool import connect
 from db.connect.types import Connection
-from tests.server.conftest import Service
+from tests.conftest import migrated_database
+from tests.server.conftest import Service, running_service, settings_of
 from tests.server.graphql_live import change_coins, connected
 from tests.server.graphql_rows import NOW, Json, Rows, ask, error_of
 
@@ -71,6 +74,19 @@ async def market(connection: Connection) -> MarketOfAssets:
     return made
 
 
+@pytest.fixture(scope="module")
+async def market_service(
+    server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """One server for all tests that only read the market."""
+    async with migrated_database(server_dsn, template) as database:
+        connection = await connect(database, application_name="test")
+        await MarketOfAssets(connection).fill()
+        await connection.close()
+        async with running_service(settings_of(database, tmp_path_factory.mktemp("home"))) as made:
+            yield made
+
+
 EVERYTHING = """
 query ($id: ID!) {
   asset(id: $id) {
@@ -83,9 +99,8 @@ query ($id: ID!) {
 """
 
 
-@pytest.mark.usefixtures("market")
-async def test_every_field_of_an_asset(service: Service) -> None:
-    asset = (await ask(service, EVERYTHING, {"id": "csv:a:b"}))["asset"]
+async def test_every_field_of_an_asset(market_service: Service) -> None:
+    asset = (await ask(market_service, EVERYTHING, {"id": "csv:a:b"}))["asset"]
     own = {"key": "coinpaprika:pol-polygon"}
     polygon = "asset_coinpaprika_pol-polygon"
     assert asset == {
@@ -158,28 +173,30 @@ FOUND: list[tuple[str, str | None]] = [
 ]
 
 
-@pytest.mark.usefixtures("market")
 @pytest.mark.parametrize(("text", "key"), FOUND)
 async def test_an_asset_is_found_by_any_of_its_names(
-    service: Service, text: str, key: str | None
+    market_service: Service, text: str, key: str | None
 ) -> None:
-    found = await ask(service, "query ($id: ID!) { asset(id: $id) { key } }", {"id": text})
+    found = await ask(market_service, "query ($id: ID!) { asset(id: $id) { key } }", {"id": text})
     assert found["asset"] == (key and {"key": key})
 
 
-@pytest.mark.usefixtures("market")
-async def test_a_node_is_found_by_the_id_of_any_listing(service: Service) -> None:
+async def test_a_node_is_found_by_the_id_of_any_listing(market_service: Service) -> None:
     query = """{ nodes(ids: ["asset_coinpaprika_pol-polygon", "asset_csv_a:b", "asset_csv_none"]) {
         id ... on Asset { ticker } } }"""
     polygon = {"id": "asset_coinpaprika_pol-polygon", "ticker": "POL"}
-    assert (await ask(service, query))["nodes"] == [polygon, polygon, None]
+    assert (await ask(market_service, query))["nodes"] == [polygon, polygon, None]
 
 
 @pytest.mark.parametrize(
     "text", ["", "bitcoin", "merged_btc", "BTC", "Coin Gecko:bitcoin", "run_1"]
 )
-async def test_a_text_that_no_asset_can_have_is_an_error(service: Service, text: str) -> None:
-    error = await error_of(service, "query ($id: ID!) { asset(id: $id) { key } }", {"id": text})
+async def test_a_text_that_no_asset_can_have_is_an_error(
+    market_service: Service, text: str
+) -> None:
+    error = await error_of(
+        market_service, "query ($id: ID!) { asset(id: $id) { key } }", {"id": text}
+    )
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert '"coinpaprika:btc-bitcoin"' in error["message"]
 
@@ -189,22 +206,22 @@ BY_ADDRESS = (
 )
 
 
-@pytest.mark.usefixtures("market")
 @pytest.mark.parametrize("chain", ["ethereum", "Ethereum", "eip155:1", "1", "eth-ethereum"])
-async def test_a_token_is_found_on_a_chain_of_any_name(service: Service, chain: str) -> None:
+async def test_a_token_is_found_on_a_chain_of_any_name(market_service: Service, chain: str) -> None:
     given = {"chain": chain, "address": USDT.upper().replace("X", "x")}
-    assert (await ask(service, BY_ADDRESS, given))["token"] == {"key": POLYGON}
+    assert (await ask(market_service, BY_ADDRESS, given))["token"] == {"key": POLYGON}
 
 
-@pytest.mark.usefixtures("market")
-async def test_a_token_of_a_platform_that_only_its_source_knows(service: Service) -> None:
+async def test_a_token_of_a_platform_that_only_its_source_knows(market_service: Service) -> None:
     given = {"chain": "coingecko:new-chain", "address": "Joke"}
-    assert (await ask(service, BY_ADDRESS, given))["token"] == {"key": "coingecko:matic-joke"}
-    assert (await ask(service, BY_ADDRESS, given | {"chain": "nowhere"}))["token"] is None
+    assert (await ask(market_service, BY_ADDRESS, given))["token"] == {
+        "key": "coingecko:matic-joke"
+    }
+    assert (await ask(market_service, BY_ADDRESS, given | {"chain": "nowhere"}))["token"] is None
 
 
-async def test_an_address_that_the_chain_cannot_have_is_an_error(service: Service) -> None:
-    error = await error_of(service, BY_ADDRESS, {"chain": "ethereum", "address": "0x12"})
+async def test_an_address_that_the_chain_cannot_have_is_an_error(market_service: Service) -> None:
+    error = await error_of(market_service, BY_ADDRESS, {"chain": "ethereum", "address": "0x12"})
     assert "is not the address of a contract on the chain" in error["message"]
 
 
@@ -236,12 +253,11 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-@pytest.mark.usefixtures("market")
 @pytest.mark.parametrize(("given", "keys"), FILTERS)
 async def test_assets_are_filtered(
-    service: Service, given: dict[str, Any], keys: list[str]
+    market_service: Service, given: dict[str, Any], keys: list[str]
 ) -> None:
-    assert await keys_of(service, **given) == keys
+    assert await keys_of(market_service, **given) == keys
 
 
 async def test_every_order_pages_through_all_assets(
@@ -281,11 +297,10 @@ async def test_every_order_pages_through_all_assets(
     assert "is a cursor of another order" in refused["message"]
 
 
-@pytest.mark.usefixtures("market")
-async def test_coins_are_filtered_by_belief(service: Service) -> None:
+async def test_coins_are_filtered_by_belief(market_service: Service) -> None:
     async def tickers(filters: dict[str, Any]) -> list[str]:
         query = "query ($filter: CoinFilter) { coins(filter: $filter) { nodes { ticker } } }"
-        nodes = (await ask(service, query, {"filter": filters}))["coins"]["nodes"]
+        nodes = (await ask(market_service, query, {"filter": filters}))["coins"]["nodes"]
         return [node["ticker"] for node in nodes]
 
     assert await tickers({"isSuspect": True}) == ["MATIC"]

@@ -1,5 +1,6 @@
 // The values of each source side by side, and which of them the merged record uses.
 import type { ReactNode } from "react";
+import { exactTime } from "../format/time";
 import { compact, exact, percent, spread, whole } from "../format/number";
 import { AlertIcon } from "../ui/icons";
 import { Ago, Change, Nothing, Price } from "../ui/values";
@@ -80,7 +81,7 @@ const LINES: Line[] = [
   { label: "Last seen", render: ({ lastSeenAt }) => <Ago instant={lastSeenAt} /> },
   {
     label: "Still listed",
-    render: ({ active }) => (active ? "yes" : <span className="warn">no</span>),
+    render: (listing) => <StillListed listing={listing} />,
   },
 ];
 
@@ -170,6 +171,20 @@ function LeftOutMark() {
     <span className="left-out-mark" title="Not believed: the merged record leaves it out">
       <AlertIcon />
       <span className="visually-hidden">not believed: </span>
+    </span>
+  );
+}
+
+function StillListed({ listing: { active, missingSince } }: { listing: Listing }) {
+  if (!active) return <span className="warn">no</span>;
+  if (missingSince === null) return "yes";
+  return (
+    <span className="warn" title="The newest complete reading of the source missed it">
+      missing since{" "}
+      <time dateTime={missingSince} title={exactTime(missingSince)}>
+        {exactTime(missingSince)}
+      </time>
+      , still counted until another sweep misses it too
     </span>
   );
 }

@@ -21,6 +21,7 @@ export const ListingFacts = graphql(`
     firstSeenAt
     lastSeenAt
     active
+    missingSince
     addresses {
       chain
       address
