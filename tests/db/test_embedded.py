@@ -369,8 +369,8 @@ async def test_it_is_back_within_4_s_of_a_crash_with_all_its_tables(state_folder
             now = datetime.datetime.now(datetime.UTC)
             await ensure_partitions(connection, now, Retention(raw_days=7, history_days=730))
             await connection.execute(
-                "INSERT INTO price_points (ticker, at, price_usd, source) "
-                "SELECT 'C' || n, now(), 1, 'csv' FROM generate_series(1, 5000) AS n"
+                "INSERT INTO price_points (listing, at, price_usd) "
+                "SELECT n, now(), 1 FROM generate_series(1, 5000) AS n"
             )
             # The recovery syncs some 400 files, which takes seconds one by one.
             await connection.execute("CHECKPOINT")

@@ -29,6 +29,7 @@ from db.read.keyset import (
 )
 from db.read.listings import LISTING_ORDER, LISTINGS, ListingFilter, ListingRow
 from db.read.runs import NEWEST_FIRST, RUNS, RunFilter, RunRow
+from db.read.series import Owner
 
 QUERIES: list[tuple[PageQuery, list[Order], type[msgspec.Struct], type[msgspec.Struct]]] = [
     (ASSETS, [ASSET_ORDER, *ASSET_ORDERS.values()], AssetRow, AssetFilter),
@@ -92,11 +93,12 @@ async def test_every_other_statement_can_be_prepared(connection: Connection) -> 
 async def test_the_text_of_candles_can_be_prepared_for_every_interval(
     connection: Connection,
 ) -> None:
-    for interval in INTERVALS.values():
-        for columns in ((), ("close",), tuple(COLUMNS), ("samples", "samples", "start")):
-            statement = await connection.prepare(candle_statement(interval, columns))
-            kinds = [parameter.name for parameter in statement.get_parameters()]
-            assert kinds[-len(columns) - 1 :] == ["text"] * (len(columns) + 1)
+    owners: tuple[Owner, ...] = ("coin", "listing")
+    selections = ((), ("close",), tuple(COLUMNS), ("samples", "samples", "start"))
+    for owner, interval, columns in itertools.product(owners, INTERVALS.values(), selections):
+        statement = await connection.prepare(candle_statement(owner, interval, columns))
+        kinds = [parameter.name for parameter in statement.get_parameters()]
+        assert kinds[-len(columns) - 1 :] == ["text"] * (len(columns) + 1)
 
 
 def test_the_columns_are_the_fields_of_the_rows_and_the_parameters_those_of_the_filters() -> None:

@@ -237,8 +237,8 @@ async def test_an_unknown_ticker_is_one_line_and_costs_no_call(shell: Shell) -> 
 
 
 CONTENTS = (
-    "SELECT * FROM price_points ORDER BY ticker, at",
-    "SELECT * FROM candles ORDER BY ticker, interval, start",
+    "SELECT * FROM price_points ORDER BY listing, at",
+    "SELECT * FROM candles ORDER BY listing, interval, start",
     "SELECT * FROM normalized_records ORDER BY ticker",
     "SELECT source, days, external_id, window_end, outcome, points FROM backfills ORDER BY 1, 2, 3",
     "SELECT tickers, count(*) FROM events WHERE kind = 'coins_changed' GROUP BY 1 ORDER BY 1",

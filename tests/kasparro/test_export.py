@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from db.embedded import EmbeddedPostgres
 from db.schema.migrate import migrate
 from tests.conftest import StartProgram
 from tests.kasparro.command_line import ROOT, kasparro, run
+from tests.server.graphql_rows import Rows
 
 FORMATS = ["csv", "ndjson", "parquet", "arrow"]
 # Values that endanger a spreadsheet, a CSV reader or a number.
@@ -53,11 +56,29 @@ SELECT 'T' || n, repeat('x', 700), n, CASE n % 2 WHEN 0 THEN 'even' ELSE 'odd' E
 FROM generate_series(1, $1::integer) AS n
 """
 ADD_POINTS = """
-INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, source)
-SELECT ticker, '2026-11-01T00:00:00Z'::timestamptz + n * interval '1 hour',
-    n + 0.000000000000000001, NULL, 'csv'
-FROM generate_series(0, 47) AS n, unnest(ARRAY ['BTC', 'ETH', '=X']) AS ticker
+INSERT INTO price_points (listing, at, price_usd, is_held)
+SELECT l.id, '2026-11-01T00:00:00Z'::timestamptz + n * interval '1 hour',
+    CASE WHEN n < 48 THEN n + 0.000000000000000001 WHEN n = 48 THEN 1000 END, n = 48
+FROM generate_series(0, 49) AS n, listings AS l
 """
+SERIES = {("csv", "btc"): "BTC", ("csv", "eth"): "ETH", ("csv", "x"): "=X"}
+"""Listings, and the ticker that their asset owns."""
+
+
+async def add_history(
+    connection: Connection,
+    series: Mapping[tuple[str, str], str] = SERIES,
+    points: str = ADD_POINTS,
+) -> None:
+    """Add listings with 48 points each, one that is held and one without a price."""
+    rows = Rows(connection)
+    assets: dict[str, str] = {}
+    for (source, external_id), ticker in series.items():
+        asset = f"{source}:{external_id}"
+        if ticker not in assets:
+            await rows.coin(ticker, asset=asset)
+        await rows.listing(source, external_id, "OLD", asset=assets.setdefault(ticker, asset))
+    await connection.execute(points)
 
 
 def of(database: str, home: Path, **more: str) -> dict[str, str]:
@@ -194,7 +215,7 @@ async def test_an_unknown_ticker_is_reported_and_nothing_is_written(
     database: str, connection: Connection, tmp_path: Path, more: tuple[str, ...], noun: str
 ) -> None:
     await connection.execute(ADD_COINS, 2)
-    await connection.execute(ADD_POINTS)
+    await add_history(connection)
     out = tmp_path / "coins.csv"
     there = "BTC" if more else "t1"
     done = await kasparro(
@@ -212,15 +233,15 @@ async def test_an_unknown_ticker_is_reported_and_nothing_is_written(
 async def test_history_is_each_point_of_the_coins(
     database: str, connection: Connection, tmp_path: Path
 ) -> None:
-    await connection.execute(ADD_POINTS)
+    await add_history(connection)
     history = ("export", "--format", "csv", "--out", "-", "--history")
     done = await kasparro(
         *history, "btc", "=x", "--start-date", "2026-11-02", **of(database, tmp_path)
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "ticker,at,price_usd,market_cap_usd,volume_24h_usd,source"
-    assert lines[1] == "'=X,2026-11-02T00:00:00Z,24.000000000000000001,,,csv"
+    assert lines[0] == "ticker,at,price_usd,market_cap_usd,volume_24h_usd,source,external_id"
+    assert lines[1] == "'=X,2026-11-02T00:00:00Z,24.000000000000000001,,,csv,x"
     assert [line.split(",")[0] for line in lines[1:]] == ["'=X"] * 24 + ["BTC"] * 24
     assert lines[25:] == sorted(lines[25:])
     assert done.stderr.startswith("48 price points as csv, ")
@@ -228,12 +249,33 @@ async def test_history_is_each_point_of_the_coins(
     assert len(everything.stdout.splitlines()) == 1 + 3 * 48
 
 
+async def test_history_names_the_listing_of_each_point_below_the_present_ticker(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
+    series = SERIES | {("coinpaprika", "btc-bitcoin"): "BTC", ("csv", "btc2"): "BTC"}
+    await add_history(connection, series)
+    history = ("export", "--format", "csv", "--out", "-", "--history")
+    done = await kasparro(*history, "btc", **of(database, tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = [
+        (row["ticker"], row["source"], row["external_id"], row["at"])
+        for row in csv.DictReader(io.StringIO(done.stdout))
+    ]
+    assert found == sorted(found)
+    assert Counter(row[:3] for row in found) == {
+        ("BTC", "coinpaprika", "btc-bitcoin"): 48,
+        ("BTC", "csv", "btc"): 48,
+        ("BTC", "csv", "btc2"): 48,
+    }
+    part = await kasparro(*history, "btc", "--source", "csv", **of(database, tmp_path))
+    assert part.stdout.splitlines()[1:] == done.stdout.splitlines()[49:]
+
+
 async def test_a_history_export_read_as_a_source_is_the_same_history(
     database: str, empty_database: str, connection: Connection, tmp_path: Path
 ) -> None:
-    await connection.execute(
-        ADD_POINTS.replace("'2026-11-01T00:00:00Z'::timestamptz", "now() - interval '9 days'")
-    )
+    points = ADD_POINTS.replace("'2026-11-01T00:00:00Z'::timestamptz", "now() - interval '9 days'")
+    await add_history(connection, points=points)
     first, second = tmp_path / "points.csv", tmp_path / "again.csv"
     done = await kasparro("export", "--history", "--out", str(first), **of(database, tmp_path))
     assert done.returncode == 0, done.stderr

@@ -92,9 +92,8 @@ def test_a_disk_that_will_be_full_is_reported_before(
 async def test_rows_and_bytes_are_those_of_all_partitions(connection: Connection) -> None:
     empty = await read_sizes(connection)
     await connection.execute(
-        "INSERT INTO price_points (ticker, at, price_usd, source) "
-        "SELECT 'T' || n, now(), 1, 'csv' FROM generate_series(1, 20000) AS n; ANALYZE "
-        "price_points_default"
+        "INSERT INTO price_points (listing, at, price_usd) "
+        "SELECT n, now(), 1 FROM generate_series(1, 20000) AS n; ANALYZE price_points_default"
     )
     await connection.execute(
         "INSERT INTO normalized_records (ticker, source, created_at, ingested_at, rival_count, "

@@ -26,11 +26,11 @@ NAMES = [
 ]
 
 _POINT = """
-INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
-VALUES ($1, $2, $3::text::numeric, $4::text::numeric, NULL, $5)
+INSERT INTO price_points (listing, at, price_usd, market_cap_usd, is_held)
+VALUES ($1, $2, $3::text::numeric, $4::text::numeric, $5)
 """
 _CANDLE = """
-INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
+INSERT INTO candles (listing, interval, start, open, high, low, close, open_at, close_at, samples)
 VALUES ($1, $2, $3, 1.5, 2.000000001, 0.000000000000000004, 1.75, $3, $3, $4)
 """
 _REQUEST = (
@@ -224,17 +224,27 @@ def _asset_of(number: int, place: int, ticker: str) -> str | None:
 
 
 async def _history(connection: Connection, number: int, ticker: str) -> None:
-    for step in range(number % 4 * 3):
+    listings = await connection.fetch(
+        "SELECT id, external_id FROM listings WHERE ticker = $1 ORDER BY external_id", ticker
+    )
+    for place, (listing, _) in enumerate(listings):
+        await _series(connection, number, place, listing)
+
+
+async def _series(connection: Connection, number: int, place: int, listing: int) -> None:
+    # The listings of a coin share some hours, and each has others alone.
+    for step in range((number + place) % 4 * 3):
         at = (RECENT if number % 2 else NOW) - step * datetime.timedelta(
-            hours=7, microseconds=step % 2
+            hours=7 - 2 * place, microseconds=step % 2
         )
-        await connection.execute(
-            _POINT, ticker, at, f"1.{step}", None if step % 2 else "9", SOURCES[step % 3]
-        )
+        price = None if step == 4 else f"1.{step}"
+        await connection.execute(_POINT, listing, at, price, None if step % 2 else "9", step == 7)
+        if step in (4, 7):  # it does not count
+            continue
         for interval, width in (("H1", datetime.timedelta(hours=1)), ("D1", DAY)):
             start = at - (at - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) % width
             await connection.execute(
-                f"{_CANDLE} ON CONFLICT DO NOTHING", ticker, interval, start, step + 1
+                f"{_CANDLE} ON CONFLICT DO NOTHING", listing, interval, start, step + 1
             )
 
 

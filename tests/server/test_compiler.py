@@ -27,9 +27,11 @@ from server.compiler.fast_path import (
 from server.compiler.plans import BoundPlan, CompiledOperation, OperationPlan
 from server.graphql.execution.context import Context
 from server.graphql.schema import schema
+from server.graphql.types.history import point_cursor
 from server.state import ServerState, open_state
 from tests.server.compiler_documents import RandomDocument
 from tests.server.compiler_market import ADDRESSES, ASSET_IDS, Market, fill
+from tests.server.graphql_rows import NOW
 
 DOCUMENTS = int(os.environ.get("COMPILED_DOCUMENTS", "400"))
 MIN_COMPILED = DOCUMENTS * 3 // 5
@@ -67,7 +69,7 @@ CURSORS_OF = {
     "created": "{ page: coins(first: 250, orderBy: {field: CREATED_AT}) { edges { cursor } } }",
     "listings": "{ page: listings(first: 250) { edges { cursor } } }",
     "runs": "{ page: runs { edges { cursor } } }",
-    "points": '{ coin(ticker: "T3") { page: history { edges { cursor } } } }',
+    "points": '{ coin(ticker: "T4") { page: history { edges { cursor } } } }',
     "rejections": '{ run(id: "run_4") { page: rejections { edges { cursor } } } }',
 }
 
@@ -125,6 +127,7 @@ async def test_a_compiled_response_equals_the_executed_one(
     assert compiled == executed
 
 
+CURSOR = point_cursor(NOW - datetime.timedelta(hours=14))
 COMPILED_QUERIES = [
     (
         "{ coins(first: 3) { edges { cursor node { ticker name priceUsd marketCapUsd "
@@ -140,8 +143,24 @@ COMPILED_QUERIES = [
         "edges { cursor node { at } } } } }"
     ),
     (
-        '{ coin(ticker: "T3") { candles(interval: H4, from: "2026-02-01T00:00:00Z", to: '
-        '"2026-02-04T00:00:00Z") {low} } }'
+        '{ coin(ticker: "T4") { candles(interval: H4, from: "2026-02-01T00:00:00Z", to: '
+        '"2026-02-04T00:00:00Z") {low source} } }'
+    ),
+    (
+        '{ coins(first: 250) { nodes { history(first: 4, source: "coingecko") { nodes { at '
+        'source } } candles(interval: D1, source: "csv", from: "2026-01-20T00:00:00Z", to: '
+        '"2026-02-04T00:00:00Z") { source samples } } } }'
+    ),
+    *(
+        f"{{ coins(first: 250) {{ nodes {{ history({page}) {{ edges {{ cursor node {{ at priceUsd "
+        "marketCapUsd volume24hUsd source } } pageInfo { hasNextPage hasPreviousPage } } } } }"
+        for page in ("first: 3", "last: 3", f'from: "2026-02-02T00:00:00Z", after: "{CURSOR}"')
+    ),
+    *(
+        f"{{ listings(first: 250) {{ nodes {{ externalId history({page}) {{ edges {{ cursor node "
+        "{ at source } } pageInfo { startCursor endCursor } } candles(interval: H1, from: "
+        '"2026-02-02T00:00:00Z", to: "2026-02-04T00:00:00Z") { start high close source } } } }'
+        for page in ("first: 2", "last: 2", f'last: 2, before: "{CURSOR}"')
     ),
     '{ coin(ticker: "nothing") { ticker } }',
     '{ node(id: "listing_csv_T3-2") { __typename id ... on Listing { payload coin { ticker } } } }',
@@ -255,7 +274,8 @@ async def test_a_cached_request_returns_current_data(both: Both, connection: Con
     at = datetime.datetime.now(datetime.UTC)
     await connection.execute("UPDATE normalized_records SET name = 'New' WHERE ticker = 'BTC'")
     await connection.execute(
-        "INSERT INTO price_points (ticker, at, price_usd, source) VALUES ('BTC', $1, 987.5, 'csv')",
+        "INSERT INTO price_points (listing, at, price_usd) SELECT id, $1, 987.5 FROM listings"
+        " WHERE source = 'coinpaprika' AND external_id = 'BTC-0'",
         at,
     )
     second = await both.compiled(query, {})

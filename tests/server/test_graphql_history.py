@@ -15,7 +15,7 @@ FIRST = datetime.datetime(
 )  # a Sunday: the week turns with the third point
 MINUTE = datetime.timedelta(minutes=1)
 EVER = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-PRICES = ["1.5", "0.000000000000000004", "2.25", "2", "3"]
+PRICES = ["1.5", "1.000000000000000004", "2.25", "2", "3"]
 TIMES = [FIRST + minutes * MINUTE for minutes in (0, 20, 40, 41, 200)]
 
 
@@ -28,7 +28,11 @@ async def remembered(connection: Connection) -> None:
     """Two coins of five points each."""
     rows = Rows(connection)
     for ticker in ("BTC", "ETH"):
-        await rows.coin(ticker, market_cap_usd="1000" if ticker == "BTC" else "10")
+        await rows.coin(
+            ticker,
+            market_cap_usd="1000" if ticker == "BTC" else "10",
+            asset=f"csv:{ticker.lower()}",
+        )
         await rows.listing("csv", ticker.lower(), ticker)
     points = [
         PastPrice(coin, at, Decimal(price), Decimal(1000), None)
