@@ -3,7 +3,7 @@
 ROLES: dict[str, tuple[str, ...]] = {
     role: tuple(keys.split())
     for role, keys in {
-        "id": "id coinid",
+        "id": "id coinid externalid",
         "symbol": """
             symbol ticker coinsymbol tokensymbol assetsymbol cryptosymbol currencysymbol
             tickersymbol basesymbol baseasset basecurrency base symbols
