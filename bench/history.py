@@ -28,7 +28,7 @@ from server.state import POOL_SIZE, ServerState
 DAYS = 90
 POLL_SECONDS = 300
 POINTS_A_COIN = DAYS * 86_400 // POLL_SECONDS
-"""A point at every poll, as if the price always changed: both cases have equal candles."""
+"""A point at every poll, as if every record changed: both cases have equal candles."""
 
 FEW_COINS, MANY_COINS, QUICK_COINS = 4, 386, 8
 """Coins of 25,920 points each: 103,680, 10,005,120 and 207,360 points."""
@@ -45,36 +45,49 @@ query ($ticker: String!, $interval: CandleInterval!, $from: DateTime!, $to: Date
 """
 
 _COINS = """
+WITH listed AS (
+    INSERT INTO listings (
+        id, source, external_id, ticker, symbol, name, name_words, core_words, observed_at,
+        fetched_at, first_seen_at, last_seen_at, content_hash, contributes
+    )
+    SELECT
+        c + 1, 'coinpaprika', 'coin-' || c, 'COIN' || c, 'COIN' || c, 'Coin ' || c, 'coin ' || c,
+        'coin ' || c, $2::timestamptz, $2, $2, $2, decode(lpad(to_hex(c), 32, '0'), 'hex'), true
+    FROM generate_series(0, $1::integer - 1) AS c
+)
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, source, created_at, ingested_at, rival_count,
-    provenance
+    provenance, asset
 )
-SELECT 'COIN' || c, 'Coin ' || c, c + 1, 1e6 * (c + 1), 'coinpaprika', $2::timestamptz, $2, 0, '[]'
+SELECT
+    'COIN' || c, 'Coin ' || c, c + 1, 1e6 * (c + 1), 'coinpaprika', $2::timestamptz, $2, 0, '[]',
+    'coinpaprika:coin-' || c
 FROM generate_series(0, $1::integer - 1) AS c
 """
 
 # In the order of arrival: all coins of a poll, then the next poll. So a coin's points lie apart.
 _POINTS = """
-INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
+INSERT INTO price_points (listing, at, fetched_at, price_usd, market_cap_usd, volume_24h_usd)
 SELECT
-    'COIN' || c, $2::timestamptz + (poll * $4 + c % 60) * interval '1 second',
+    c + 1, $2::timestamptz + (poll * $4 + c % 60) * interval '1 second',
+    $2::timestamptz + (poll * $4 + 60) * interval '1 second',
     ((1 + 0.2 * sin(extract(epoch
         FROM $2)::double precision / 1e5 + poll / 50.0 + c)) * 10 ^ (c % 7 - 2))::numeric,
-    (1e9 / (c + 1))::bigint, (1e7 / (c + 1))::bigint, 'coinpaprika'
+    (1e9 / (c + 1))::bigint, (1e7 / (c + 1))::bigint
 FROM generate_series(0, $3::integer - 1) AS poll, generate_series(0, $1::integer - 1) AS c
 """
 
 _CANDLES = """
-INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
+INSERT INTO candles (listing, interval, start, open, high, low, close, open_at, close_at, samples)
 SELECT
-    ticker, unit, date_bin(width, at, 'epoch') AS start,
+    listing, unit, date_bin(width, at, 'epoch') AS start,
     (array_agg(price_usd ORDER BY at))[1], max(price_usd), min(price_usd),
     (array_agg(price_usd ORDER BY at DESC))[1], min(at), max(at), count(*)
 FROM price_points, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (unit,
     width)
 WHERE at >= $1 AND at < $1 + interval '1 day'
-GROUP BY ticker, unit, start
-ORDER BY start, ticker, unit
+GROUP BY listing, unit, start
+ORDER BY start, listing, unit
 """
 
 

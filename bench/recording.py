@@ -5,16 +5,14 @@ import datetime
 import statistics
 import time
 from collections.abc import AsyncIterator
-from unittest.mock import patch
 
 import aiohttp
 
-import ingestor.run.page
 from bench.figures import Bounds, Figure
 from bench.postgres import Server, temporary_server
 from db.connect.pool import create_pool
 from db.connect.types import Pool
-from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.schema.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
 from db.sources import SourceSettings, save_sources
 from ingestor.http.fetch import Fetch, Provider
 from ingestor.run.run import run
@@ -28,6 +26,8 @@ STEP_SECONDS = 300
 CYCLES, QUICK_CYCLES, WARM_UP = 24, 2, 1
 TIMEOUT_SECONDS = 60.0
 BOUNDS = Bounds(ratio_at_most=1.4)
+WITHOUT_HISTORY = Retention(DEFAULT_RETENTION.raw_days, history_days=0)
+"""History begins now, and every observation of the simulator is older."""
 
 _HAS_HISTORY = "SELECT EXISTS (SELECT FROM price_points) AND EXISTS (SELECT FROM candles)"
 
@@ -35,8 +35,8 @@ _HAS_HISTORY = "SELECT EXISTS (SELECT FROM price_points) AND EXISTS (SELECT FROM
 class Ingest:
     """A database that CoinPaprika's list is ingested into."""
 
-    def __init__(self, pool: Pool, url: str) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, url: str, retention: Retention) -> None:
+        self._pool, self._retention = pool, retention
         provider = Provider(
             name="CoinPaprika",
             url=url,
@@ -56,7 +56,12 @@ class Ingest:
         Raises RuntimeError if a record did not change.
         """
         started = time.perf_counter()
-        finished = await run(self._pool, self._source, timeout_seconds=TIMEOUT_SECONDS)
+        finished = await run(
+            self._pool,
+            self._source,
+            retention=self._retention,
+            timeout_seconds=TIMEOUT_SECONDS,
+        )
         self.seconds.append(time.perf_counter() - started)
         if finished is None or finished.status != "success" or finished.changed != COINS:
             raise RuntimeError(f"a cycle did not change {COINS:,} coins: {finished}")
@@ -66,11 +71,6 @@ class Ingest:
         async with self._pool.acquire() as connection:
             found: bool = await connection.fetchval(_HAS_HISTORY)
         return found
-
-    async def remove_history(self) -> None:
-        """Remove what the first load recorded, which COPY writes without `record_prices`."""
-        async with self._pool.acquire() as connection:
-            await connection.execute("TRUNCATE price_points, candles")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -87,19 +87,17 @@ async def measure(*, quick: bool) -> list[Figure]:
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporary_server())
         address = await stack.enter_async_context(serving(create_app(market)))
-        recording = await stack.enter_async_context(_ingest(server, "recording", address))
-        forgetting = await stack.enter_async_context(_ingest(server, "forgetting", address))
+        recording = await stack.enter_async_context(
+            _ingest(server, "recording", address, DEFAULT_RETENTION)
+        )
+        forgetting = await stack.enter_async_context(
+            _ingest(server, "forgetting", address, WITHOUT_HISTORY)
+        )
         for cycle in range(WARM_UP + (QUICK_CYCLES if quick else CYCLES)):
             market.advance()
             await _have_written(address)
-            if cycle % 2:
-                await recording.cycle()
-            with patch.object(ingestor.run.page, "record_prices", _record_nothing):
-                await forgetting.cycle()
-            if not cycle:
-                await forgetting.remove_history()
-            if not cycle % 2:
-                await recording.cycle()
+            for ingest in (recording, forgetting)[:: 1 if cycle % 2 else -1]:
+                await ingest.cycle()
         if not await recording.has_history() or await forgetting.has_history():
             raise RuntimeError("history is missing in one database, or present in the other")
     return [
@@ -115,14 +113,14 @@ async def measure(*, quick: bool) -> list[Figure]:
 
 
 @contextlib.asynccontextmanager
-async def _ingest(server: Server, name: str, address: Address) -> AsyncIterator[Ingest]:
+async def _ingest(
+    server: Server, name: str, address: Address, retention: Retention
+) -> AsyncIterator[Ingest]:
     async with await create_pool(await server.database(name), max_size=2) as pool:
         async with pool.acquire() as connection:
             await save_sources(connection, [SourceSettings("coinpaprika", "api", 10, STEP_SECONDS)])
-            await ensure_partitions(
-                connection, datetime.datetime.now(datetime.UTC), DEFAULT_RETENTION
-            )
-        ingest = Ingest(pool, address.coinpaprika_url)
+            await ensure_partitions(connection, datetime.datetime.now(datetime.UTC), retention)
+        ingest = Ingest(pool, address.coinpaprika_url, retention)
         try:
             yield ingest
         finally:
@@ -135,7 +133,3 @@ async def _have_written(address: Address) -> None:
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         response.raise_for_status()
         await response.read()
-
-
-async def _record_nothing(*_: object) -> int:
-    return 0

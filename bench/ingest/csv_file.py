@@ -5,7 +5,6 @@ import random
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 from bench.programs import ResourceUsage, run_to_end
 from db.connect.pool import connect
@@ -14,19 +13,9 @@ _HEADER = "id,symbol,name,rank,price_usd,market_cap,volume_24h,percent_change_24
 _ID, _TICKER = "coin-{}", "T{}"
 
 
-class Coins(NamedTuple):
-    """The ids and tickers of some of a file's coins."""
-
-    ids: list[str]
-    tickers: list[str]
-
-
-def coins(first: int, end: int) -> Coins:
-    """Return the coins of the rows from `first` up to, not including, `end`, counted from 0."""
-    numbers = range(first + 1, end + 1)
-    return Coins(
-        [_ID.format(number) for number in numbers], [_TICKER.format(number) for number in numbers]
-    )
+def external_ids(first: int, end: int) -> list[str]:
+    """Return the ids of the rows from `first` up to, not including, `end`, counted from 0."""
+    return [_ID.format(number) for number in range(first + 1, end + 1)]
 
 
 def write(path: Path, rows: int) -> None:

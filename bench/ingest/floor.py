@@ -21,19 +21,20 @@ SELECT * FROM raw_api_records WHERE run_id = (SELECT max(id) FROM etl_runs WHERE
 """,
     "listings": "SELECT * FROM listings",
     "normalized_records": "SELECT * FROM normalized_records",
-    "price_points": "SELECT DISTINCT ON (ticker) * FROM price_points ORDER BY ticker, at DESC",
+    "price_points": "SELECT DISTINCT ON (listing) * FROM price_points ORDER BY listing, at DESC",
     "candles": """
-SELECT DISTINCT ON (ticker, interval) * FROM candles ORDER BY ticker, interval, start DESC
+SELECT DISTINCT ON (listing, interval) * FROM candles ORDER BY listing, interval, start DESC
 """,
     "events": "SELECT * FROM events ORDER BY seq DESC LIMIT 3",
 }
-# The rows of a file's load, by table, and the column of the coin.
+# The rows of a file's load, by table, for the external ids $1.
+_OF_LISTINGS: Final = "listing IN (SELECT id FROM listings WHERE external_id = ANY ($1))"
 _LOAD_ROWS: Final = {
-    "raw_csv_records": "external_id",
-    "listings": "external_id",
-    "normalized_records": "ticker",
-    "price_points": "ticker",
-    "candles": "ticker",
+    "raw_csv_records": "external_id = ANY ($1)",
+    "listings": "external_id = ANY ($1)",
+    "normalized_records": "ticker IN (SELECT ticker FROM listings WHERE external_id = ANY ($1))",
+    "price_points": _OF_LISTINGS,
+    "candles": _OF_LISTINGS,
 }
 # Generated columns cannot be copied.
 _COLUMNS = """
@@ -84,7 +85,7 @@ async def copy_load(loaded_dsn: str, empty_dsn: str, rows: int) -> float:
         seconds = 0.0
         for first in range(0, rows, ROWS_A_PAGE):
             page = await _page(
-                loaded, columns, csv_file.coins(first, min(first + ROWS_A_PAGE, rows))
+                loaded, columns, csv_file.external_ids(first, min(first + ROWS_A_PAGE, rows))
             )
             started = time.perf_counter()
             async with empty.transaction():
@@ -101,13 +102,12 @@ async def copy_load(loaded_dsn: str, empty_dsn: str, rows: int) -> float:
 
 
 async def _page(
-    loaded: Connection, columns: Mapping[str, Sequence[str]], coins: csv_file.Coins
+    loaded: Connection, columns: Mapping[str, Sequence[str]], external_ids: Sequence[str]
 ) -> list[Rows]:
     found = []
-    for table, key in _LOAD_ROWS.items():
+    for table, condition in _LOAD_ROWS.items():
         content = io.BytesIO()
-        query = f"SELECT {', '.join(columns[table])} FROM {table} WHERE {key} = ANY ($1)"
-        keys = coins.tickers if key == "ticker" else coins.ids
-        await loaded.copy_from_query(query, keys, output=content, format="binary")
+        query = f"SELECT {', '.join(columns[table])} FROM {table} WHERE {condition}"
+        await loaded.copy_from_query(query, external_ids, output=content, format="binary")
         found.append(Rows(table, content.getvalue()))
     return found

@@ -60,7 +60,7 @@ NESTED_THERE = """
       listings: listingsByTicker(condition: { contributes: true }, orderBy: [MARKET_CAP_USD_DESC]) {
         nodes { source priceUsd }
       }
-      candles: candlesByTicker(
+      candles: coinCandlesByTicker(
         condition: { interval: "D1" }, orderBy: [PRIMARY_KEY_DESC], first: 30
       ) {
         nodes { start open high low close }

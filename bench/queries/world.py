@@ -8,6 +8,7 @@ import msgspec
 from bench.postgres import Server
 from common.settings import load_settings
 from db.connect.pool import connect, create_pool
+from db.read.candles import INTERVALS, CandleSpan, best_candles, candle_parameters
 from db.read.coins import count_coins
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
@@ -23,25 +24,38 @@ QUICK_COINS: Final = 500
 DAYS: Final = 40
 TIMEOUT_SECONDS = 120.0
 
-# A daily candle of each coin, in the order of arrival: day by day.
+# A daily candle of each listing, in the order of arrival: day by day.
 _CANDLES = """
-INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
-SELECT ticker, 'D1', day, price, price * 1.05, price * 0.9, price * 0.97, day,
+INSERT INTO candles (listing, interval, start, open, high, low, close, open_at, close_at, samples)
+SELECT id, 'D1', day, price, price * 1.05, price * 0.9, price * 0.97, day,
     day + interval '1 hour', 288
 FROM generate_series($1::timestamptz, $2::timestamptz, interval '1 day') AS day, LATERAL (
-    SELECT ticker, round(price_usd_exact * (1 + extract(day FROM day) / 100),
+    SELECT l.id, round(l.price_usd * (1 + extract(day FROM day) / 100),
         12) + 0.000000000001 AS price
     FROM (SELECT * FROM normalized_records ORDER BY market_cap_usd DESC NULLS LAST, ticker
         LIMIT $3::integer) AS coin
-    WHERE price_usd_exact IS NOT NULL
-    ORDER BY ticker
-) AS coin
+    JOIN listings AS l ON l.ticker = coin.ticker AND l.contributes
+    WHERE l.price_usd IS NOT NULL
+    ORDER BY l.id
+) AS listing
 ON CONFLICT DO NOTHING
 """
+# PostGraphile cannot choose a source for each candle: it reads the chosen ones from a table.
+_COIN_CANDLES = """
+CREATE TABLE coin_candles (
+    ticker text, interval text, start timestamptz, open numeric, high numeric, low numeric,
+    close numeric, PRIMARY KEY (ticker, interval, start)
+)
+"""
+_CHOOSE_CANDLES = f"""
+INSERT INTO coin_candles
+SELECT key, 'D1', start, open, high, low, close FROM ({best_candles("coin", INTERVALS["D1"])}) AS y
+"""
+_TICKERS = "SELECT array_agg(ticker ORDER BY ticker) FROM normalized_records"
 # Our tables have no foreign keys: these comments tell PostGraphile the relations.
 _RELATIONS = """
 COMMENT ON TABLE listings IS E'@foreignKey (ticker) references normalized_records (ticker)';
-COMMENT ON TABLE candles IS E'@foreignKey (ticker) references normalized_records (ticker)';
+COMMENT ON TABLE coin_candles IS E'@foreignKey (ticker) references normalized_records (ticker)';
 """
 
 
@@ -67,6 +81,10 @@ async def fill(server: Server, *, quick: bool) -> World:
                 connection, now - datetime.timedelta(days=age), DEFAULT_RETENTION
             )
         await connection.execute(_CANDLES, today - datetime.timedelta(days=DAYS), today, detailed)
+        await connection.execute(_COIN_CANDLES)
+        span = CandleSpan("D1", today - datetime.timedelta(days=DAYS), now)
+        tickers = await connection.fetchval(_TICKERS)
+        await connection.execute(_CHOOSE_CANDLES, *candle_parameters(tickers, span))
         await connection.execute(_RELATIONS)
         await connection.execute("VACUUM ANALYZE")
         return World(dsn, await count_coins(connection), today - datetime.timedelta(days=29))

@@ -8,7 +8,7 @@ from db.connect.types import Connection
 from db.schema.partitions import Retention, width_of
 
 WINDOW = datetime.timedelta(hours=3)
-"""The longest period over which growth is measured; events are stored for a day."""
+"""The longest period over which growth is measured."""
 SHORTEST = datetime.timedelta(minutes=2)
 """The shortest period over which growth is measured; a shorter one is not reliable."""
 
@@ -30,12 +30,7 @@ LEFT JOIN pg_stat_all_tables AS s ON s.relid = c.oid
 _DATABASE = "SELECT pg_database_size(current_database())"
 _GROWTH = """
 SELECT
-    clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured, payloads,
-    (
-        SELECT coalesce(sum(cardinality(tickers)), 0)
-        FROM events
-        WHERE at > clock_timestamp() - $1::interval
-    ) AS points
+    clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured, payloads
 FROM (
     SELECT min(started_at) AS began_at, coalesce(sum(changed), 0) AS payloads
     FROM etl_runs
@@ -74,11 +69,10 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """The number of payloads and points that arrived within the time `measured`."""
+    """The number of payloads, each with a point, that arrived within the time `measured`."""
 
     measured: datetime.timedelta
     payloads: int
-    points: int
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -123,18 +117,18 @@ def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forec
     if growth is None or growth.measured < SHORTEST:
         return None
     hours = growth.measured / _HOUR
-    payloads, points = growth.payloads / hours, growth.points / hours
+    payloads = growth.payloads / hours
     raw_hours = (retention.raw + width_of("raw_api_records", retention)) / _HOUR
     history_hours = (retention.history + width_of("price_points", retention)) / _HOUR
-    candles = min(sizes.coins.rows * _CANDLES_A_DAY, points * 24 * 2) * history_hours / 24
+    candles = min(sizes.listings.rows * _CANDLES_A_DAY, payloads * 24 * 2) * history_hours / 24
     raw_bytes = (payloads * raw_hours + sizes.listings.rows) * sizes.raw.row_bytes
     history_bytes = (
-        points * history_hours * sizes.points.row_bytes + candles * sizes.candles.row_bytes
+        payloads * history_hours * sizes.points.row_bytes + candles * sizes.candles.row_bytes
     )
     rest = sizes.database_bytes - sizes.raw.bytes - sizes.history_bytes
     return Forecast(
         raw_bytes=raw_bytes,
         history_bytes=history_bytes,
         database_bytes=rest + raw_bytes + history_bytes,
-        bytes_per_hour=payloads * sizes.raw.row_bytes + points * sizes.points.row_bytes,
+        bytes_per_hour=payloads * (sizes.raw.row_bytes + sizes.points.row_bytes),
     )
