@@ -239,7 +239,7 @@ REVOKE ALL ON logins FROM {role};
 REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM {role};
 GRANT EXECUTE ON FUNCTION create_partition, detach_partition, drop_detached_partition,
     drop_empty_partition, drop_former_history TO {role};
-GRANT USAGE, UPDATE ON SEQUENCE listing_ids TO {role};
+GRANT USAGE ON SEQUENCE listing_ids TO {role};
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role};
 """,
 }
@@ -253,12 +253,10 @@ async def _make(connection: Connection, part: Part) -> tuple[str, str]:
         database = await connection.fetchval(_DATABASE)
         role, password = login or (role_name(part, database), secrets.token_urlsafe(32))
         quoted = '"' + role.replace('"', '""') + '"'
-        exists = await connection.fetchval(_ROLE_EXISTS, role)
-        await connection.execute(
-            (_ALTER if exists else _CREATE).format(role=quoted, verifier=scram_sha_256(password))
-        )
-        tables = await connection.fetchval(_TABLES)
-        await connection.execute(_GRANTS[part].format(role=quoted, tables=tables))
+        statement = _ALTER if await connection.fetchval(_ROLE_EXISTS, role) else _CREATE
+        await connection.execute(statement.format(role=quoted, verifier=scram_sha_256(password)))
+        rights = {"role": quoted, "tables": await connection.fetchval(_TABLES)}
+        await connection.execute(_GRANTS[part].format(**rights))
         await connection.execute(_STORE, part, role, password)
     return role, password
 

@@ -31,9 +31,10 @@ from server.compiler.projection import (
     rows_of_structs,
 )
 from server.graphql.execution.loaders import NarrowQuery, Relation
+from server.graphql.relay.history import HistoryValue
 from server.graphql.relay.rejections import RejectionsValue
 from server.graphql.types.fields import NestedList, declaration_of
-from server.graphql.types.history import HistoryValue, candle_span
+from server.graphql.types.history import candle_span
 from server.graphql.types.run import REJECTION_COUNTS, REJECTIONS
 
 

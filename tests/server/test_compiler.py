@@ -26,8 +26,8 @@ from server.compiler.fast_path import (
 )
 from server.compiler.plans import BoundPlan, CompiledOperation, OperationPlan
 from server.graphql.execution.context import Context
+from server.graphql.relay.history import point_cursor
 from server.graphql.schema import schema
-from server.graphql.types.history import point_cursor
 from server.state import ServerState, open_state
 from tests.server.compiler_documents import RandomDocument
 from tests.server.compiler_market import ADDRESSES, ASSET_IDS, Market, fill

@@ -13,7 +13,6 @@ from db.read.candles import (
     CandleRow,
     CandleSpan,
     HistoryPart,
-    PricePointRow,
     candles_of,
     history_of,
     listing_candles,
@@ -24,14 +23,12 @@ from db.read.listings import ListingRow
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input
 from server.graphql.execution.loaders import related_many
-from server.graphql.relay.connections import Edge, EdgeValue, PageInfo
-from server.graphql.relay.cursors import decode_words, encode_words
+from server.graphql.relay.connections import Edge, PageInfo
+from server.graphql.relay.history import HistoryValue, decode_point_cursor
 from server.graphql.types.arguments import After, Before, First, Last, checked_rows, or_none
 from server.graphql.types.fields import with_arguments
-from server.graphql.types.scalars import DecimalText, format_instant, parse_instant
+from server.graphql.types.scalars import DecimalText
 from server.limits.rows import DEFAULT_CANDLES
-
-_WORD = "PRICE_POINT"
 
 
 @strawberry.type(
@@ -123,52 +120,6 @@ OnlySource = Annotated[
 ]
 
 
-def point_cursor(at: datetime.datetime) -> str:
-    """Return the cursor of the point at that time."""
-    return encode_words(_WORD, format_instant(at))
-
-
-def _decode(text: str | None, argument: str) -> datetime.datetime | None:
-    if text is None:
-        return None
-    try:
-        words = decode_words(text)
-    except ValueError:
-        words = None
-    match words:
-        case [str(word), str(instant)] if word == _WORD:
-            return parse_instant(instant)
-    raise bad_input(argument, "is not a cursor of a price point")
-
-
-class HistoryPageInfo:
-    """The values of PageInfo for a page of points.
-
-    The point of a cursor is outside the page and still exists, so there are more points on the side
-    of a cursor.
-    """
-
-    def __init__(self, nodes: list[PricePointRow], part: HistoryPart, *, more: bool) -> None:
-        self.has_next_page = part.before is not None if part.backward else more
-        self.has_previous_page = more if part.backward else part.after is not None
-        self.start_cursor = point_cursor(nodes[0].at) if nodes else None
-        self.end_cursor = point_cursor(nodes[-1].at) if nodes else None
-
-
-class HistoryValue:
-    """A PricePointConnection at run time; one row more than the page means that there are more."""
-
-    def __init__(self, rows: list[PricePointRow], part: HistoryPart) -> None:
-        page = rows[: part.limit - 1]
-        self.nodes = page[::-1] if part.backward else page
-        self.page_info = HistoryPageInfo(self.nodes, part, more=len(rows) == part.limit)
-
-    @property
-    def edges(self) -> list[EdgeValue]:
-        """The points with their cursors."""
-        return [EdgeValue(point_cursor(row.at), row) for row in self.nodes]
-
-
 def history_arguments(
     *,
     start: From = strawberry.UNSET,
@@ -188,8 +139,8 @@ def history_arguments(
     return HistoryPart(
         start=or_none(start),
         end=or_none(end),
-        after=_decode(or_none(after), "after"),
-        before=_decode(or_none(before), "before"),
+        after=decode_point_cursor(or_none(after), "after"),
+        before=decode_point_cursor(or_none(before), "before"),
         limit=1
         + (
             checked_rows(count, "first") if count_back is None else checked_rows(count_back, "last")
