@@ -12,6 +12,7 @@ from db.connect.pool import Pool, connect, create_pool
 from db.read.candles import CandleSpan, HistoryPart, candles_of, history_of
 from db.schema.logins import login_dsn
 from db.schema.migrate import MIGRATIONS, migrate
+from db.sources import SourceSettings, save_sources
 from ingestor.run import upgrade as steps
 from ingestor.run.upgrade import move_former_history, upgrade
 from tests import history_oracle
@@ -71,6 +72,14 @@ async def old_database(empty_database: str, tmp_path: Path) -> str:
     finally:
         await connection.close()
     await migrate(empty_database)
+    async with await create_pool(empty_database, max_size=1) as pool, pool.acquire() as owner:
+        await save_sources(
+            owner,
+            [
+                SourceSettings("coinpaprika", "api", 10, 300),
+                SourceSettings("coingecko", "api", 20, 300),
+            ],
+        )
     return empty_database
 
 
