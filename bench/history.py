@@ -17,7 +17,7 @@ from common.settings import Settings
 from db.connect.pool import connect, create_pool
 from db.connect.readers import Readers
 from db.connect.types import Connection
-from db.read.candles import CandleSpan, candles_of
+from db.read.history.candles import CandleSpan, candles_of
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from server.graphql.execution.context import Context
 from server.graphql.schema import schema

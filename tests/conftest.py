@@ -38,7 +38,7 @@ LONG_TESTS = (
     "tests/ingestor/test_reprocess_command.py::test_killed_at_any_moment",
     "tests/server/test_schemathesis_graphql.py",
     "tests/bench/test_bench_quick.py",
-    "tests/db/test_coins.py::test_the_merged_coins_are_what_the_oracle_says",
+    "tests/db/test_coins.py::test_coins_and_history_are_what_the_oracles_say",
     "tests/kasparro/test_sole_demo.py::test_commands_use_the_demo",
     "tests/kasparro/test_backfill.py::test_kills_at_any_moment",
     "tests/bench/test_cleanup.py::test_an_interrupted_test_run",

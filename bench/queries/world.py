@@ -8,8 +8,8 @@ import msgspec
 from bench.postgres import Server
 from common.settings import load_settings
 from db.connect.pool import connect, create_pool
-from db.read.candles import INTERVALS, CandleSpan, best_candles, candle_parameters
 from db.read.coins import count_coins
+from db.read.history.candles import INTERVALS, CandleSpan, best_candles, candle_parameters
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
 from ingestor.run.run import run

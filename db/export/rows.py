@@ -16,8 +16,8 @@ from db.connect.types import Connection
 from db.export.columns import ExportColumn
 from db.export.formats import Format, FormatEncoder
 from db.points import COUNTED
+from db.read.history.series import ASSET_LISTINGS
 from db.read.records import RecordPosition
-from db.read.series import ASSET_LISTINGS
 
 GRACE_SECONDS = 5.0
 """How much longer than the server's own time limit we wait for the end of an export."""

@@ -23,8 +23,8 @@ from common.chains import caip19
 from db.notes import Note
 from db.read.asset_parts import FormerTickerRow, TokenAddressRow
 from db.read.assets import AssetRow
-from db.read.candles import CandleRow, PricePointRow
 from db.read.coins import CoinRow
+from db.read.history.candles import CandleRow, PricePointRow
 from db.read.listings import ListingRow
 from db.read.requests import RequestRow
 from db.read.runs import RejectionRow, RunRow

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 from graphql import get_named_type, get_nullable_type, is_leaf_type, is_list_type
 
-from db.read.candle_json import UNQUOTED, candle_texts
-from db.read.candles import history_of
-from db.read.series import Owner, join_key
+from db.read.history.candle_json import UNQUOTED, candle_texts
+from db.read.history.candles import history_of
+from db.read.history.series import Owner, join_key
 from server.compiler.arguments import RunTime
 from server.compiler.compiling import SelectedField
 from server.compiler.connections import ConnectionSelection, PageView
@@ -172,7 +172,7 @@ _KEYS: Mapping[Owner, tuple[str, ...]] = {
 
 
 def _texts_of_keys(rows: Rows, owner: Owner) -> list[str]:
-    """Return the keys of the rows as `db.read.series` names them."""
+    """Return the keys of the rows as `db.read.history.series` names them."""
     columns: list[Any] = [rows.columns[name] for name in _KEYS[owner]]
     return [join_key(key) for key in zip(*columns, strict=True)]
 

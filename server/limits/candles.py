@@ -4,7 +4,7 @@ import datetime
 
 from graphql import EnumValueNode, FieldNode, GraphQLError, StringValueNode, ValueNode, VariableNode
 
-from db.read.candles import INTERVALS, MAX_CANDLES, CandleSpan
+from db.read.history.candles import INTERVALS, MAX_CANDLES, CandleSpan
 from server.graphql.types.scalars import parse_instant
 from server.limits.rows import DEFAULT_CANDLES
 

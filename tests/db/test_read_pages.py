@@ -15,9 +15,10 @@ from db.read import requests as request_rows
 from db.read import runs as run_pages
 from db.read import sources as source_rows
 from db.read.assets import ASSET_ORDER, ASSET_ORDERS, ASSETS, AssetFilter, AssetRow
-from db.read.candle_json import COLUMNS, candle_statement
-from db.read.candles import INTERVALS
 from db.read.coins import COIN_ORDERS, COINS, CoinFilter, CoinRow, coin_page
+from db.read.history.candle_json import COLUMNS, candle_statement
+from db.read.history.candles import INTERVALS
+from db.read.history.series import Owner
 from db.read.keyset import (
     Bound,
     KeysetPosition,
@@ -29,7 +30,6 @@ from db.read.keyset import (
 )
 from db.read.listings import LISTING_ORDER, LISTINGS, ListingFilter, ListingRow
 from db.read.runs import NEWEST_FIRST, RUNS, RunFilter, RunRow
-from db.read.series import Owner
 
 QUERIES: list[tuple[PageQuery, list[Order], type[msgspec.Struct], type[msgspec.Struct]]] = [
     (ASSETS, [ASSET_ORDER, *ASSET_ORDERS.values()], AssetRow, AssetFilter),

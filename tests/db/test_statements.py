@@ -10,9 +10,9 @@ import asyncpg
 
 import db
 from db.connect.types import Connection
-from db.read.candle_json import COLUMNS, candle_statement
-from db.read.candles import INTERVALS, _history
-from db.read.series import Owner
+from db.read.history.candle_json import COLUMNS, candle_statement
+from db.read.history.candles import INTERVALS, _history
+from db.read.history.series import Owner
 from db.read.what_if import GIVEN, TABLES
 
 STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH (?:RECURSIVE )?\w+ AS)\b")
@@ -30,9 +30,9 @@ FILLED = {"{partition}": "raw_api_records_default"}
 BRACES = re.compile("|".join(FILLED))
 # Parts of statements whose rest stands elsewhere.
 FRAGMENTS = {
-    "db.read.candles._POINTS",
-    "db.read.candles._ROLLED",
-    "db.read.candles._STORED",
+    "db.read.history.candles._POINTS",
+    "db.read.history.candles._ROLLED",
+    "db.read.history.candles._STORED",
     "db.write.history.BUCKET",
     "db.reprocess.changes._COUNT_DIFFERENCE",
     "db.read.identity_evidence.LISTINGS",

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from db.connect.pool import Pool, create_pool
-from db.read.candles import CandleSpan, candles_of
+from db.read.history.candles import CandleSpan, candles_of
 from db.sources import SourceSettings, save_sources
 from db.write.identity.bridges import bridge_all
 from ingestor.http.fetch import Fetch

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from db.connect.pool import Pool, connect, create_pool
-from db.read.candles import CandleSpan, HistoryPart, candles_of, history_of
+from db.read.history.candles import CandleSpan, HistoryPart, candles_of, history_of
 from db.schema.logins import login_dsn
 from db.schema.migrate import MIGRATIONS, migrate
 from db.sources import SourceSettings, save_sources

@@ -2,7 +2,7 @@
 
 import datetime
 
-from db.read.candles import HistoryPart, PricePointRow
+from db.read.history.candles import HistoryPart, PricePointRow
 from server.graphql.execution.errors import bad_input
 from server.graphql.relay.connections import EdgeValue
 from server.graphql.relay.cursors import decode_words, encode_words

@@ -7,7 +7,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 import strawberry
 
-from db.read.candles import (
+from db.read.coins import CoinRow
+from db.read.history.candles import (
     INTERVALS,
     MAX_CANDLES,
     CandleRow,
@@ -18,7 +19,6 @@ from db.read.candles import (
     listing_candles,
     listing_history,
 )
-from db.read.coins import CoinRow
 from db.read.listings import ListingRow
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input
@@ -81,7 +81,7 @@ class Candle:
 
 @strawberry.enum(description="The length of a candle.")
 class CandleInterval(enum.Enum):
-    """The values are names of `db.read.candles.INTERVALS`."""
+    """The values are names of `db.read.history.candles.INTERVALS`."""
 
     M1 = strawberry.enum_value("M1", description="A minute.")
     M5 = strawberry.enum_value("M5", description="Five minutes.")

@@ -30,12 +30,12 @@ _OF_COINS = f"""
     JOIN normalized_records AS n ON n.ticker = k.key
     CROSS JOIN LATERAL (SELECT * FROM listings AS m WHERE {is_member("m", "n.asset")}) AS l
     LEFT JOIN sources AS s ON s.name = l.source
-    WHERE $2::text IS NULL OR l.source = $2"""  # noqa: S608 - of constants
+    WHERE $2::text IS NULL OR l.source = $2"""
 _OF_LISTINGS = f"""
     SELECT k.key, l.id AS listing, l.source, 1 AS place
     FROM unnest($1::text[]) AS k (key)
     JOIN listings AS l ON {has_key("l", "k.key")}
-    WHERE $2::text IS NULL OR l.source = $2"""  # noqa: S608 - of constants
+    WHERE $2::text IS NULL OR l.source = $2"""
 _SERIES = {"coin": _OF_COINS, "listing": _OF_LISTINGS}
 
 

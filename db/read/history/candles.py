@@ -8,8 +8,8 @@ import msgspec
 
 from db.connect.types import Connection
 from db.points import COUNTED, ROLL_POINTS
+from db.read.history.series import Owner, join_key, series
 from db.read.listings import ListingKey
-from db.read.series import Owner, join_key, series
 
 MAX_CANDLES = 1000
 """The most candles of one coin that one request may span."""

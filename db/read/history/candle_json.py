@@ -8,14 +8,14 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from db.connect.types import Connection
-from db.read.candles import (
+from db.read.history.candles import (
     INTERVALS,
     CandleSpan,
     Interval,
     best_candles,
     candle_parameters,
 )
-from db.read.series import Owner
+from db.read.history.series import Owner
 
 # The client chooses the names in an object, so they are parameters: the text between the columns.
 # All numbers are quoted text or integers, and a source's name has no character that JSON escapes.

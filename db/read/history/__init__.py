@@ -1,0 +1,1 @@
+"""Reads the history of coins and listings: series, points, candles."""
