@@ -1,14 +1,11 @@
 """What a venue's file declares: its limits, its messages, and the reader of its frames."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Protocol, TypeVar
 
 import msgspec
 
 from ingestor.sources.errors import SourceMalformedError
-from ingestor.sources.normalize import not_negative, positive
-from ingestor.sources.records import RecordError
 from ingestor.streams.records import Tick, VenueMarket
 
 VenueList = TypeVar("VenueList")
@@ -131,39 +128,6 @@ class Venue(Protocol):
     def reader(self) -> FrameReader:
         """Return the reader of a new connection."""
         ...
-
-
-def exact_price(text: str | Decimal, path: str) -> Decimal | None:
-    """Return a price above 0, exactly as written; None for 0 and for an empty text.
-
-    Raises msgspec.ValidationError for any other text.
-    """
-    number = _number(text, path)
-    try:
-        return positive(number, path)
-    except RecordError as error:
-        raise msgspec.ValidationError(str(error)) from None
-
-
-def exact_amount(text: str | Decimal | None, path: str) -> Decimal | None:
-    """Return a size or a volume from 0 up; None where there is none.
-
-    Raises msgspec.ValidationError.
-    """
-    number = _number(text, path)
-    try:
-        return not_negative(number, path)
-    except RecordError as error:
-        raise msgspec.ValidationError(str(error)) from None
-
-
-def _number(text: str | Decimal | None, path: str) -> Decimal | None:
-    if text is None or text == "":
-        return None
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        raise msgspec.ValidationError(f"{text!r} is not a number - at `{path}`") from None
 
 
 def decode_list(decoder: msgspec.json.Decoder[VenueList], body: bytes, venue: str) -> VenueList:

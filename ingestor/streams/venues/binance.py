@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from ingestor.streams.numbers import exact_amount, exact_price
 from ingestor.streams.records import Tick, VenueMarket
 from ingestor.streams.times import MILLISECOND
 from ingestor.streams.venue import (
@@ -19,8 +20,6 @@ from ingestor.streams.venue import (
     SubscribeMessage,
     VenueLimits,
     decode_list,
-    exact_amount,
-    exact_price,
 )
 
 _DAY = frozenset({"24hrMiniTicker", "24hrTicker", "1dTicker"})

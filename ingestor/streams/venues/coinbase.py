@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from ingestor.streams.numbers import exact_amount, exact_price
 from ingestor.streams.records import Tick, VenueMarket
 from ingestor.streams.times import iso_ns
 from ingestor.streams.venue import (
@@ -19,8 +20,6 @@ from ingestor.streams.venue import (
     SubscribeMessage,
     VenueLimits,
     decode_list,
-    exact_amount,
-    exact_price,
     portions,
 )
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ingestor.sources.errors import SourceUnavailableError
+from ingestor.streams.numbers import exact_amount, exact_price
 from ingestor.streams.records import Tick, VenueMarket
 from ingestor.streams.times import iso_ns
 from ingestor.streams.venue import (
@@ -20,8 +21,6 @@ from ingestor.streams.venue import (
     SubscribeMessage,
     VenueLimits,
     decode_list,
-    exact_amount,
-    exact_price,
     portions,
 )
 

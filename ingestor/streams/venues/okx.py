@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from ingestor.sources.errors import SourceUnavailableError
+from ingestor.streams.numbers import exact_amount, exact_price
 from ingestor.streams.records import Tick, VenueMarket
 from ingestor.streams.times import MILLISECOND, count_ns
 from ingestor.streams.venue import (
@@ -19,8 +20,6 @@ from ingestor.streams.venue import (
     SubscribeMessage,
     VenueLimits,
     decode_list,
-    exact_amount,
-    exact_price,
     portions,
 )
 
@@ -55,6 +54,10 @@ class _OkxMessage(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw()
 
 
+class _OkxTickers(msgspec.Struct, gc=False):
+    data: list[_OkxRow]
+
+
 class _Instrument(msgspec.Struct):
     symbol: str = msgspec.field(name="instId")
     base: str = msgspec.field(name="baseCcy")
@@ -69,6 +72,10 @@ class _Instruments(msgspec.Struct):
 
 
 _MESSAGE = msgspec.json.Decoder(_OkxMessage)
+_TICKERS = msgspec.json.Decoder(_OkxTickers)
+_CHANNEL = b'{"arg":{"channel":"tickers",'
+_DATA = b',"data":['
+"""A frame that begins so, and has data, is decoded in one pass."""
 _ROWS = msgspec.json.Decoder(list[_OkxRow])
 _INSTRUMENTS = msgspec.json.Decoder(_Instruments)
 
@@ -126,6 +133,8 @@ class _OkxReader:
     def read(self, raw: bytes, received_ns: int) -> Reading:  # noqa: ARG002 - its frames have times
         if raw == b"pong":
             return Reading()
+        if raw.startswith(_CHANNEL) and _DATA in raw:
+            return _read_rows(_TICKERS.decode(raw).data)
         message = _MESSAGE.decode(raw)
         if message.event is not None:
             return _event(message)
@@ -133,9 +142,12 @@ class _OkxReader:
             return Reading(ignored=1)
         if message.arg.channel not in {"tickers", "trades"}:
             return Reading(ignored=1)
-        rows = _ROWS.decode(message.data)
-        ticks = [tick for tick in map(_tick, rows) if tick is not None]
-        return Reading(ticks=ticks, ignored=len(rows) - len(ticks))
+        return _read_rows(_ROWS.decode(message.data))
+
+
+def _read_rows(rows: list[_OkxRow]) -> Reading:
+    ticks = [tick for tick in map(_tick, rows) if tick is not None]
+    return Reading(ticks=ticks, ignored=len(rows) - len(ticks))
 
 
 def _event(message: _OkxMessage) -> Reading:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 import msgspec
 
 from common.backoff import BackoffPolicy
-from ingestor.streams.client import StreamClient
-from ingestor.streams.policy import StreamPolicy
+from ingestor.streams.following.client import StreamClient
+from ingestor.streams.following.policy import StreamPolicy
 from ingestor.streams.records import Frame, Gap, StreamEvent, Tick, VenueMarket
 from ingestor.streams.venue import (
     Budget,

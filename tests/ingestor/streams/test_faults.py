@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from ingestor.streams.client import StreamClient
+from ingestor.streams.following.client import StreamClient
 from ingestor.streams.records import Frame, Gap, Tick
 from ingestor.streams.venue import Budget, KeepAlive
 from ingestor.streams.venues import VENUES

@@ -3,8 +3,8 @@
 import asyncio
 import collections
 
-from ingestor.streams.gap_tracker import GapTracker
-from ingestor.streams.policy import StreamPolicy
+from ingestor.streams.following.gap_tracker import GapTracker
+from ingestor.streams.following.policy import StreamPolicy
 from ingestor.streams.records import Frame, Gap, StreamEvent
 
 

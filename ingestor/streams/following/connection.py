@@ -11,7 +11,7 @@ from aiolimiter import AsyncLimiter
 from yarl import URL
 
 from ingestor.http.egress import Egress
-from ingestor.streams.policy import StreamPolicy
+from ingestor.streams.following.policy import StreamPolicy
 from ingestor.streams.records import GapReason
 from ingestor.streams.venue import Missed, Reading, Venue
 

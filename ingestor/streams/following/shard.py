@@ -8,13 +8,13 @@ import structlog
 
 from common.backoff import Backoff
 from common.display import sanitize
-from ingestor.streams.connection import Dialer, Ending, StreamConnection
-from ingestor.streams.gap_tracker import GapTracker
-from ingestor.streams.outlet import Outlet
-from ingestor.streams.policy import StreamPolicy
-from ingestor.streams.recent import RecentTicks
+from ingestor.streams.following.connection import Dialer, Ending, StreamConnection
+from ingestor.streams.following.gap_tracker import GapTracker
+from ingestor.streams.following.outlet import Outlet
+from ingestor.streams.following.policy import StreamPolicy
+from ingestor.streams.following.recent import RecentTicks
+from ingestor.streams.following.state import StreamState
 from ingestor.streams.records import NANOSECONDS, Frame, Gap, Tick
-from ingestor.streams.state import StreamState
 from ingestor.streams.venue import Reading, Venue
 
 _log = structlog.stdlib.get_logger(__name__)

@@ -11,12 +11,12 @@ from aiolimiter import AsyncLimiter
 from yarl import URL
 
 from ingestor.http.egress import Egress
-from ingestor.streams.connection import Dialer
-from ingestor.streams.outlet import Outlet
-from ingestor.streams.policy import StreamPolicy
+from ingestor.streams.following.connection import Dialer
+from ingestor.streams.following.outlet import Outlet
+from ingestor.streams.following.policy import StreamPolicy
+from ingestor.streams.following.shard import Shard
+from ingestor.streams.following.state import StreamState
 from ingestor.streams.records import Gap, StreamEvent
-from ingestor.streams.shard import Shard
-from ingestor.streams.state import StreamState
 from ingestor.streams.venue import Venue, portions
 
 

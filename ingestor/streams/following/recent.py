@@ -1,0 +1,42 @@
+"""The ticks of late: what two connections, or a venue's repeated state, send twice counts once."""
+
+from ingestor.streams.records import Tick
+
+_Key = tuple[str, int, bool]
+
+
+class RecentTicks:
+    """Remembers the last ticks of all symbols, up to `most`, and the last one of each symbol."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._recent: dict[_Key, tuple[Tick, ...]] = {}
+        self._last: dict[str, Tick] = {}
+
+    def is_new(self, tick: Tick) -> bool:
+        """Return whether a tick was not seen before, and remember it.
+
+        Two ticks are the same if the venue gave them one number, or else if all is equal: two
+        different values may have the same time.
+        """
+        if tick.sequence is None:
+            key, is_numbered = (tick.symbol, tick.observed_ns, False), False
+        else:
+            key, is_numbered = (tick.symbol, tick.sequence, True), True
+        same = self._recent.get(key)
+        if same is not None and (is_numbered or tick in same):
+            return False
+        last = self._last.get(tick.symbol)
+        if last is not None and _is_same(last, tick):
+            return False
+        self._last[tick.symbol] = tick
+        self._recent[key] = (tick,) if same is None else (*same, tick)
+        if len(self._recent) > self._most:
+            del self._recent[next(iter(self._recent))]
+        return True
+
+
+def _is_same(last: Tick, tick: Tick) -> bool:
+    if tick.sequence is not None:
+        return last.sequence == tick.sequence
+    return last.observed_ns == tick.observed_ns and last == tick
