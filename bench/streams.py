@@ -22,8 +22,10 @@ from kasparro.simulator.venues.protocols import PROTOCOLS
 from kasparro.simulator.venues.protocols.protocol import SimulatedPair
 
 COINS, QUICK_COINS = 1_000, 100
-TICKS, QUICK_TICKS = 50_000, 5_000
-ROUNDS = 3
+TICKS, QUICK_TICKS = 30_000, 5_000
+MEMORY_TICKS, QUICK_MEMORY_TICKS = 120_000, 5_000
+"""Half of them fill the window of recent ticks."""
+ROUNDS = 7
 TICKS_A_SECOND: Final = 1_000
 """Of each market list: Binance's array of a second holds as many."""
 RATE: Final = Bounds(at_least=50_000)
@@ -36,7 +38,7 @@ async def measure(*, quick: bool) -> list[Figure]:
     coins, ticks = (QUICK_COINS, QUICK_TICKS) if quick else (COINS, TICKS)
     pairs = make_pairs(coins)
     figures = [_decode(name, pairs, ticks) for name in VENUES]
-    figures.append(_memory(pairs, ticks))
+    figures.append(_memory(pairs, QUICK_MEMORY_TICKS if quick else MEMORY_TICKS))
     figures.append(_consensus(pairs))
     return [*figures, await _listen(QUICK_LISTEN_SECONDS if quick else LISTEN_SECONDS)]
 
@@ -104,7 +106,7 @@ def _memory(pairs: Sequence[SimulatedPair], ticks: int) -> Figure:
         ours=held[1],
         against="after half of them",
         theirs=held[0],
-        bounds=None if held[0] < 1 else Bounds(ratio_at_most=1.05),
+        bounds=Bounds(ratio_at_most=1.05) if ticks == MEMORY_TICKS else None,
     )
 
 
