@@ -19,6 +19,7 @@ class GapTracker:
         self._newest_ns = since_ns
         self._began_ns: int | None = None
         self._from_ns: int | None = None
+        self._least_to_ns = 0
         self._reason: GapReason = "reconnect"
         if since_ns is not None:
             self.open("reconnect")
@@ -39,6 +40,13 @@ class GapTracker:
         if self._from_ns is None and newest_ns is not None:
             self._from_ns = newest_ns - self._disorder_ns
             self._reason = reason
+
+    def include(self, gap: Gap) -> None:
+        """Take another gap into the open one, which begins with it if none is open."""
+        if self._from_ns is None:
+            self._from_ns, self._reason = gap.from_ns, "overload"
+        self._from_ns = min(self._from_ns, gap.from_ns)
+        self._least_to_ns = max(self._least_to_ns, gap.to_ns)
 
     def observe(self, ticks: Sequence[Tick], received_ns: int) -> None:
         """Take note of the times of ticks; one of the future counts as of now."""
@@ -75,6 +83,7 @@ class GapTracker:
         )
 
     def _end(self, to_ns: int) -> Gap:
+        to_ns = max(to_ns, self._least_to_ns)
         gap = Gap(self._venue, None, self._from_ns or 0, to_ns, self._reason)
-        self._from_ns = None
+        self._from_ns, self._least_to_ns = None, 0
         return gap

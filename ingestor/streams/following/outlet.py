@@ -18,7 +18,8 @@ class Outlet:
     def __init__(self, venue: str, policy: StreamPolicy) -> None:
         self._events = collections.deque[StreamEvent]()
         self._bytes = 0
-        self._most = policy.queued_bytes
+        self._queued_gaps = 0
+        self._most, self._most_gaps = policy.queued_bytes, policy.queued_gaps
         self._overload_seconds = policy.overload_seconds
         self._lost = GapTracker(venue, policy.disorder_seconds, None)
         self._room, self._filled = asyncio.Event(), asyncio.Event()
@@ -51,8 +52,12 @@ class Outlet:
             self._room.clear()
 
     def put_gap(self, gap: Gap) -> None:
-        """Queue a gap. It takes no room: gaps are few, and none may be lost."""
+        """Queue a gap, or take it into that of dropped frames: none is lost, and memory bounded."""
+        if self._queued_gaps >= self._most_gaps:
+            self._lost.include(gap)
+            return
         self.gaps += 1
+        self._queued_gaps += 1
         self._add(gap)
 
     async def wait(self) -> None:
@@ -88,4 +93,6 @@ class Outlet:
             self._bytes -= len(event.raw)
             if self._bytes < self._most:
                 self._room.set()
+        else:
+            self._queued_gaps -= 1
         return event

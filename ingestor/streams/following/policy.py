@@ -27,6 +27,7 @@ class StreamPolicy(msgspec.Struct, frozen=True, kw_only=True):
     check_seconds: float = 1.0
     future_seconds: float = 300.0
     queued_bytes: int = 4 * 1024 * 1024
+    queued_gaps: int = 1_000
     malformed_in_a_row: int = 10
     recent_ticks: int = 32_768
     max_frame_bytes: int = 8 * 1024 * 1024

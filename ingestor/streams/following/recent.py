@@ -3,6 +3,8 @@
 from ingestor.streams.records import Tick
 
 _Key = tuple[str, int, bool]
+_MOST_AT_ONCE = 15
+"""Values of one symbol and time: a venue whose clock stands still must not fill the memory."""
 
 
 class RecentTicks:
@@ -30,7 +32,7 @@ class RecentTicks:
         if last is not None and _is_same(last, tick):
             return False
         self._last[tick.symbol] = tick
-        self._recent[key] = (tick,) if same is None else (*same, tick)
+        self._recent[key] = (tick,) if same is None else (*same[-_MOST_AT_ONCE:], tick)
         if len(self._recent) > self._most:
             del self._recent[next(iter(self._recent))]
         return True
