@@ -1,6 +1,6 @@
 """The consensus price of an asset over its markets, with every exclusion explained.
 
-A pure module: no clock, no database. docs/decisions/0060-consensus-price.md has the reasons and
+A pure module: no clock, no database. docs/decisions/0061-consensus-price.md has the reasons and
 the measurements.
 """
 
