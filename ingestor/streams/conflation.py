@@ -86,6 +86,14 @@ class Conflation:
         for key, tick in changed.items():
             self._venues[key.venue].changed.setdefault(key.symbol, tick)
 
+    def is_newest(self, venue: str, tick: Tick) -> bool:
+        """Return whether a tick that was added is the one that its market keeps."""
+        ticks = self._venues.get(venue)
+        kept = None if ticks is None else ticks.newest.get(tick.symbol)
+        if kept is None:
+            return False
+        return kept is tick or (kept.observed_ns, kept.price) == (tick.observed_ns, tick.price)
+
     def newest(self) -> Iterator[tuple[MarketKey, Tick]]:
         """Yield the newest tick of every market."""
         for venue, ticks in self._venues.items():
