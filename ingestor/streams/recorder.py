@@ -1,16 +1,21 @@
 """From streams to the database: one batch a second, however many ticks arrive."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from db.connect.types import Connection
 from db.write.streams.gaps import StreamGap, add_gaps
-from db.write.streams.markets import MarketUpdate, write_markets
+from db.write.streams.markets import (
+    ListedMarket,
+    MarketUpdate,
+    save_markets,
+    write_markets,
+)
 from db.write.streams.segments import FrameSegment, add_segments
 from ingestor.streams.conflation import Conflation, MarketKey
-from ingestor.streams.records import Frame, Gap, StreamEvent, Tick, to_datetime
+from ingestor.streams.records import Frame, Gap, StreamEvent, Tick, VenueMarket, to_datetime
 from ingestor.streams.segments import FramePlace, SegmentBuilder
 
 MAX_GAPS = 10_000
@@ -43,6 +48,7 @@ class MarketRecorder:
         self._places: dict[MarketKey, FramePlace] = {}
         self._segments: list[FrameSegment] = []
         self._gaps: list[Gap] = []
+        self._lists: dict[str, list[ListedMarket]] = {}
 
     def take(self, event: StreamEvent) -> None:
         """Take a frame or a gap."""
@@ -59,6 +65,13 @@ class MarketRecorder:
                 self._places.pop(key, None)
             elif self.conflation.is_newest(event.venue, tick):
                 self._places[key] = place
+
+    def take_list(self, venue: str, markets: Sequence[VenueMarket]) -> None:
+        """Take the newest list of a venue's markets, which the next flush writes."""
+        self._lists[venue] = [
+            ListedMarket(market.symbol, market.base, market.quote, market.status, market.is_trading)
+            for market in markets
+        ]
 
     def _keep(self, frame: Frame) -> FramePlace | None:
         if len(self._segments) >= MAX_SEGMENTS:
@@ -86,6 +99,7 @@ class MarketRecorder:
 
     async def flush(self, connection: Connection, now: datetime.datetime) -> RecordedBatch:
         """Write the changed markets, the gaps and the segments in one transaction."""
+        lists, self._lists = self._lists, {}
         changed = self.conflation.take()
         gaps, self._gaps = self._gaps, []
         self._segments += [
@@ -94,10 +108,13 @@ class MarketRecorder:
         segments, self._segments = self._segments, []
         try:
             async with connection.transaction():
+                for venue, markets in lists.items():
+                    await save_markets(connection, venue, markets, now)
                 await add_segments(connection, segments)
                 written = await write_markets(connection, _updates(changed, self._places))
                 await add_gaps(connection, [_stored(gap) for gap in gaps], now)
         except BaseException:
+            self._lists = lists | self._lists
             self.conflation.put_back(changed)
             self._gaps = gaps + self._gaps
             self._segments = segments + self._segments

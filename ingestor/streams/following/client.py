@@ -105,17 +105,19 @@ class StreamClient:
             await self._outlet.wait()
         return event
 
-    def rest(self) -> list[StreamEvent]:
+    def rest(self, *, with_gaps: bool = True) -> list[StreamEvent]:
         """Return what is queued, and the gaps that are still open, which end now.
 
-        For the end of a client: `async with` has been left.
+        For the end of a client: `async with` has been left. `with_gaps=False` leaves out the gaps
+        of connections, for a client that another one has replaced; that of dropped frames stays.
         """
         events: list[StreamEvent] = []
         while (event := self._outlet.get_nowait()) is not None:
             events.append(event)
         now_ns = self._clock()
         open_gaps: list[Gap | None] = [self._outlet.open_gap(now_ns)]
-        open_gaps += [shard.open_gap() for shard in self._shards]
+        if with_gaps:
+            open_gaps += [shard.open_gap() for shard in self._shards]
         return events + [gap for gap in open_gaps if gap is not None]
 
     @property
