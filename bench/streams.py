@@ -14,6 +14,7 @@ from ingestor.streams.conflation import Conflation
 from ingestor.streams.consensus import consensus_prices
 from ingestor.streams.contributions import MarketPrice
 from ingestor.streams.following.client import StreamClient
+from ingestor.streams.following.policy import StreamPolicy
 from ingestor.streams.following.recent import RecentTicks
 from ingestor.streams.records import Frame
 from ingestor.streams.venues import VENUES
@@ -23,13 +24,13 @@ from kasparro.simulator.venues.protocols.protocol import SimulatedPair
 
 COINS, QUICK_COINS = 1_000, 100
 TICKS, QUICK_TICKS = 30_000, 5_000
-MEMORY_TICKS, QUICK_MEMORY_TICKS = 120_000, 5_000
+MEMORY_TICKS, QUICK_MEMORY_TICKS = 60_000, 5_000
 """Half of them fill the window of recent ticks."""
 ROUNDS = 7
 TICKS_A_SECOND: Final = 1_000
 """Of each market list: Binance's array of a second holds as many."""
 RATE: Final = Bounds(at_least=50_000)
-RECENT_TICKS: Final = 32_768
+RECENT_TICKS: Final = StreamPolicy().recent_ticks
 LISTEN_SECONDS, QUICK_LISTEN_SECONDS = 10.0, 2.0
 
 

@@ -29,7 +29,7 @@ class StreamPolicy(msgspec.Struct, frozen=True, kw_only=True):
     queued_bytes: int = 4 * 1024 * 1024
     queued_gaps: int = 1_000
     malformed_in_a_row: int = 10
-    recent_ticks: int = 32_768
+    recent_ticks: int = 16_384
     max_frame_bytes: int = 8 * 1024 * 1024
     backoff: BackoffPolicy = BackoffPolicy(
         first_seconds=1.0, longest_seconds=60.0, steady_seconds=60.0

@@ -12,7 +12,8 @@ class RecentTicks:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._recent: dict[_Key, tuple[Tick, ...]] = {}
+        # Digests, not ticks: these take a fifth of the memory.
+        self._recent: dict[_Key, tuple[int, ...]] = {}
         self._last: dict[str, Tick] = {}
 
     def is_new(self, tick: Tick) -> bool:
@@ -22,20 +23,24 @@ class RecentTicks:
         different values may have the same time.
         """
         if tick.sequence is None:
-            key, is_numbered = (tick.symbol, tick.observed_ns, False), False
+            key, digest = (tick.symbol, tick.observed_ns, False), _digest(tick)
         else:
-            key, is_numbered = (tick.symbol, tick.sequence, True), True
+            key, digest = (tick.symbol, tick.sequence, True), 0
         same = self._recent.get(key)
-        if same is not None and (is_numbered or tick in same):
+        if same is not None and digest in same:
             return False
         last = self._last.get(tick.symbol)
         if last is not None and _is_same(last, tick):
             return False
         self._last[tick.symbol] = tick
-        self._recent[key] = (tick,) if same is None else (*same[-_MOST_AT_ONCE:], tick)
+        self._recent[key] = (digest,) if same is None else (*same[-_MOST_AT_ONCE:], digest)
         if len(self._recent) > self._most:
             del self._recent[next(iter(self._recent))]
         return True
+
+
+def _digest(tick: Tick) -> int:
+    return hash((tick.price, tick.size, tick.volume_24h_base))
 
 
 def _is_same(last: Tick, tick: Tick) -> bool:

@@ -22,6 +22,7 @@ from ingestor.streams.venue import (
 from ingestor.streams.venues import VENUES
 from kasparro.simulator.venues.app import serving_venues
 from kasparro.simulator.venues.exchange import SimulatedExchange
+from kasparro.simulator.venues.faults import StreamFault
 from kasparro.simulator.venues.prices import TickingMarket, make_pairs
 from kasparro.simulator.venues.protocols import PROTOCOLS
 from kasparro.simulator.venues.sessions import RecordedSession, SessionFrame
@@ -163,17 +164,54 @@ async def live(client: StreamClient, seconds: float = 20.0) -> None:
 
 
 class SessionClock:
-    """The clock of a replay at some speed: it stands at the session's start until `start`."""
+    """The clock of a replay: that of the frame published last."""
 
-    def __init__(self, session: RecordedSession, speed: float) -> None:
-        self._first_ns = int(session.frames[0].at * 10**9)
-        self._speed = speed
-        self._started_ns: int | None = None
-
-    def start(self) -> None:
-        self._started_ns = time.monotonic_ns()
+    def __init__(self, session: RecordedSession) -> None:
+        self.now_ns = int(session.frames[0].at * 10**9)
 
     def __call__(self) -> int:
-        if self._started_ns is None:
-            return self._first_ns
-        return self._first_ns + int((time.monotonic_ns() - self._started_ns) * self._speed)
+        return self.now_ns
+
+
+async def replay_with_cuts(
+    exchange: SimulatedExchange,
+    client: StreamClient,
+    session: RecordedSession,
+    cuts: Mapping[int, StreamFault],
+    clock: SessionClock | None = None,
+) -> None:
+    """Publish a session; before some frames a fault ends every connection.
+
+    A few frames after most cuts it waits for the client, so that the machine's pace does not decide
+    how much is lost. After every fifth it goes on at once: the next cut may hit a reconnect.
+    """
+    wait_at: int | None = None
+    connections = 0
+    for number, frame in enumerate(session.frames):
+        if fault := cuts.get(number):
+            exchange.apply(fault)
+            connections = exchange.connections
+            wait_at = None if number % 5 == 0 else number + 1 + number % 9
+        if wait_at is not None and number >= wait_at:
+            await _until_reconnected(exchange, client, connections)
+            wait_at = None
+        if clock is not None:
+            clock.now_ns = int(frame.at * 10**9)
+        exchange.publish(frame.text)
+        await asyncio.sleep(0)
+        # Let what was sent arrive now and then, as in life.
+        if number % 7 == 0:
+            await asyncio.sleep(0.001)
+    await live(client)
+
+
+async def _until_reconnected(
+    exchange: SimulatedExchange, client: StreamClient, connections: int
+) -> None:
+    async with asyncio.timeout(20):
+        while not (
+            exchange.connections > connections
+            and client.state.status == "live"
+            and any(one.symbols for one in exchange.clients)
+        ):
+            await asyncio.sleep(0.001)
