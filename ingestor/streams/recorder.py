@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -9,13 +10,25 @@ from db.connect.types import Connection
 from db.write.streams.gaps import StreamGap, add_gaps
 from db.write.streams.markets import (
     ListedMarket,
+    MappedMarket,
     MarketUpdate,
+    map_markets,
     save_markets,
     write_markets,
 )
 from db.write.streams.segments import FrameSegment, add_segments
+from ingestor.streams.book import BookPage, MarketBook
 from ingestor.streams.conflation import Conflation, MarketKey
-from ingestor.streams.records import Frame, Gap, StreamEvent, Tick, VenueMarket, to_datetime
+from ingestor.streams.contributions import ConsensusPrice
+from ingestor.streams.records import (
+    NANOSECONDS,
+    Frame,
+    Gap,
+    StreamEvent,
+    Tick,
+    VenueMarket,
+    to_datetime,
+)
 from ingestor.streams.segments import FramePlace, SegmentBuilder
 
 MAX_GAPS = 10_000
@@ -40,8 +53,14 @@ class MarketRecorder:
     up to a bound. Memory does not grow with the time that a database is away.
     """
 
-    def __init__(self, conflation: Conflation | None = None) -> None:
+    def __init__(
+        self, conflation: Conflation | None = None, book: MarketBook | None = None
+    ) -> None:
         self.conflation = conflation or Conflation()
+        self.book = book or MarketBook()
+        self.consensus: dict[str, ConsensusPrice] = {}
+        """The consensus prices of the last flush, by asset."""
+        self._mapped: dict[MarketKey, MappedMarket] = {}
         self.frames_left_out = 0
         """Frames that are not kept, because the database was away for too long."""
         self._builders: dict[str, SegmentBuilder] = {}
@@ -68,6 +87,7 @@ class MarketRecorder:
 
     def take_list(self, venue: str, markets: Sequence[VenueMarket]) -> None:
         """Take the newest list of a venue's markets, which the next flush writes."""
+        self.book.set_list(venue, markets)
         self._lists[venue] = [
             ListedMarket(market.symbol, market.base, market.quote, market.status, market.is_trading)
             for market in markets
@@ -98,7 +118,11 @@ class MarketRecorder:
         self._gaps = list(merged.values())
 
     async def flush(self, connection: Connection, now: datetime.datetime) -> RecordedBatch:
-        """Write the changed markets, the gaps and the segments in one transaction."""
+        """Write the changed markets, the gaps and the segments in one transaction.
+
+        Assets and prices in USD are those of the book at `now`.
+        """
+        page = self._turn(now)
         lists, self._lists = self._lists, {}
         changed = self.conflation.take()
         gaps, self._gaps = self._gaps, []
@@ -106,24 +130,40 @@ class MarketRecorder:
             segment for builder in self._builders.values() if (segment := builder.take())
         ]
         segments, self._segments = self._segments, []
+        mapped, self._mapped = self._mapped, {}
+        updates = _updates(changed, self._places, page.prices_usd)
         try:
             async with connection.transaction():
                 for venue, markets in lists.items():
                     await save_markets(connection, venue, markets, now)
                 await add_segments(connection, segments)
-                written = await write_markets(connection, _updates(changed, self._places))
+                written = await write_markets(connection, updates)
+                await map_markets(connection, list(mapped.values()))
                 await add_gaps(connection, [_stored(gap) for gap in gaps], now)
         except BaseException:
             self._lists = lists | self._lists
+            self._mapped = mapped | self._mapped
             self.conflation.put_back(changed)
             self._gaps = gaps + self._gaps
             self._segments = segments + self._segments
             raise
         return RecordedBatch(written, len(changed) - written, len(gaps), len(segments))
 
+    def _turn(self, now: datetime.datetime) -> BookPage:
+        now_ns = int(now.timestamp()) * NANOSECONDS
+        page = self.book.turn(self.conflation.newest(), now_ns)
+        self.consensus = page.consensus
+        self._mapped |= {
+            key: MappedMarket(key.venue, key.symbol, choice.asset, choice.reason)
+            for key, choice in page.changed.items()
+        }
+        return page
+
 
 def _updates(
-    changed: Mapping[MarketKey, Tick], places: Mapping[MarketKey, FramePlace]
+    changed: Mapping[MarketKey, Tick],
+    places: Mapping[MarketKey, FramePlace],
+    prices_usd: Mapping[MarketKey, Decimal],
 ) -> list[MarketUpdate]:
     updates = []
     for key, tick in changed.items():
@@ -134,6 +174,7 @@ def _updates(
                 key.symbol,
                 tick.price,
                 tick.observed_at,
+                prices_usd.get(key),
                 volume_24h_base=tick.volume_24h_base,
                 volume_24h_quote=tick.volume_24h_quote,
                 segment=None if place is None else place.segment,
