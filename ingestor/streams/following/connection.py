@@ -50,9 +50,7 @@ class Dialer(msgspec.Struct, frozen=True):
         """Open a websocket. Raises ConnectionEndedError."""
         await self.connections.acquire()
         policy = self.policy
-        options = self.egress.request_options(
-            self.url.with_scheme(_HTTP_SCHEMES[self.url.scheme]), {"User-Agent": "kasparro"}
-        )
+        options = self.egress.request_options(self._http_url, {"User-Agent": "kasparro"})
         try:
             async with asyncio.timeout(policy.connect_seconds):
                 websocket: Websocket = await self.session.ws_connect(
@@ -71,6 +69,11 @@ class Dialer(msgspec.Struct, frozen=True):
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionEndedError(self._failure(error)) from None
 
+    @property
+    def _http_url(self) -> URL:
+        """The URL whose scheme selects the proxy."""
+        return self.url.with_scheme(_HTTP_SCHEMES[self.url.scheme])
+
     def _failure(self, error: Exception) -> Ending:
         if isinstance(error, aiohttp.WSServerHandshakeError):
             status = error.status
@@ -79,7 +82,7 @@ class Dialer(msgspec.Struct, frozen=True):
                 status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS
             )
             return Ending("reconnect", f"it answered {status}", is_refusal)
-        problem = self.egress.problem(self.url, error)
+        problem = self.egress.problem(self._http_url, error)
         return Ending("reconnect", problem or f"{type(error).__name__}: {error}")
 
 

@@ -8,12 +8,17 @@ _MOST_AT_ONCE = 15
 
 
 class RecentTicks:
-    """Remembers the last ticks of all symbols, up to `most`, and the last one of each symbol."""
+    """Remembers the last ticks of all symbols, and the last one of each symbol.
+
+    Of all symbols it remembers at most `most`, and at least half of that.
+    """
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        # Digests, not ticks: these take a fifth of the memory.
-        self._recent: dict[_Key, tuple[int, ...]] = {}
+        self._half = max(1, most // 2)
+        # Digests, not ticks: these take a fifth of the memory. In two generations, because deleting
+        # the oldest key of a dictionary takes longer the more were deleted before.
+        self._young: dict[_Key, tuple[int, ...]] = {}
+        self._old: dict[_Key, tuple[int, ...]] = {}
         self._last: dict[str, Tick] = {}
 
     def is_new(self, tick: Tick) -> bool:
@@ -26,16 +31,16 @@ class RecentTicks:
             key, digest = (tick.symbol, tick.observed_ns, False), _digest(tick)
         else:
             key, digest = (tick.symbol, tick.sequence, True), 0
-        same = self._recent.get(key)
+        same = self._young.get(key) or self._old.get(key)
         if same is not None and digest in same:
             return False
         last = self._last.get(tick.symbol)
         if last is not None and _is_same(last, tick):
             return False
         self._last[tick.symbol] = tick
-        self._recent[key] = (digest,) if same is None else (*same[-_MOST_AT_ONCE:], digest)
-        if len(self._recent) > self._most:
-            del self._recent[next(iter(self._recent))]
+        self._young[key] = (digest,) if same is None else (*same[-_MOST_AT_ONCE:], digest)
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
         return True
 
 

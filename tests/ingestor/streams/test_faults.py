@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from ingestor.http.egress import Egress
 from ingestor.streams.following.client import StreamClient
 from ingestor.streams.records import Frame, Gap, Tick
 from ingestor.streams.venue import Budget, KeepAlive
@@ -308,6 +309,18 @@ async def test_a_venue_that_refuses_a_country_is_one_line_and_is_tried_again(
             await live(client)
             assert client.state.problem is None
             assert not client.state.is_refused
+
+
+async def test_a_websocket_goes_through_the_proxy_of_the_settings_and_its_errors_name_it() -> None:
+    egress = Egress(proxies={"https": "http://127.0.0.1:1"})
+    venue = QuickVenue("kraken")
+    url = "wss://ws.example.invalid/v2"
+    async with StreamClient(venue, ["BTC/USD"], url=url, egress=egress, policy=QUICK) as client:
+        async with asyncio.timeout(10):
+            while client.state.problem is None:
+                await asyncio.sleep(0.01)
+        assert "the proxy http://127.0.0.1:1 could not be reached" in client.state.problem
+        assert client.state.problem.endswith("check HTTPS_PROXY")
 
 
 async def test_subscriptions_stay_within_the_budgets_and_sizes_of_a_venue() -> None:
