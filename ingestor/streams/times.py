@@ -13,7 +13,7 @@ _DIGITS = 9
 
 
 def iso_ns(text: str) -> int:
-    """Return the instant of `2026-08-12T19:27:33.489674268Z`, in UTC.
+    """Return the instant of `2026-09-01T10:00:00.123456789Z`, in UTC.
 
     Raises msgspec.ValidationError.
     """

@@ -24,6 +24,13 @@ STEPS_A_SECOND = 20
 @click.option("--port", type=click.IntRange(0, 65_535), default=9100, help="0 for any free one.")
 @click.option("--coins", type=click.IntRange(2, 5_000), default=500, help="Coins of each venue.")
 @click.option("--ticks", type=click.IntRange(1), default=200, help="Ticks a second and venue.")
+@click.option(
+    "--venue",
+    "venues",
+    multiple=True,
+    type=click.Choice(list(PROTOCOLS)),
+    help="A venue to serve; repeatable.  [default: all]",
+)
 @click.option("--seed", type=int, default=1, help="Equal seeds give equal prices.")
 @click.option(
     "--replay",
@@ -33,11 +40,21 @@ STEPS_A_SECOND = 20
 )
 @click.option("--speed", type=click.FloatRange(0.01), default=1.0, help="Of a replay.")
 def main(
-    *, host: str, port: int, coins: int, ticks: int, seed: int, folder: Path | None, speed: float
+    *,
+    host: str,
+    port: int,
+    coins: int,
+    ticks: int,
+    venues: tuple[str, ...],
+    seed: int,
+    folder: Path | None,
+    speed: float,
 ) -> None:
-    """Serve six exchanges with websockets, over a market that ticks or recorded sessions."""
+    """Serve exchanges with websockets, over a market that ticks or recorded sessions."""
     pairs = make_pairs(coins)
-    exchanges = {name: SimulatedExchange(protocol, pairs) for name, protocol in PROTOCOLS.items()}
+    exchanges = {
+        name: SimulatedExchange(PROTOCOLS[name], pairs) for name in venues or tuple(PROTOCOLS)
+    }
     if folder is None:
         work = _tick(exchanges, ticks, seed)
     else:

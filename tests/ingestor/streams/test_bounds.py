@@ -67,7 +67,7 @@ def test_a_clock_that_stands_still_fills_no_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", None, "0", "0.000", "1E-8", "0.00001305", "123456789.123456789012345678"]
+    "text", ["", None, "0", "0.000", "1E-8", "0.00002100", "123456789.123456789012345678"]
 )
 def test_a_number_is_kept_as_it_is_written(text: str | None) -> None:
     amount = exact_amount(text, "$.v")
@@ -89,9 +89,9 @@ def test_a_price_of_zero_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "nanoseconds"),
     [
-        ("2026-08-12T19:27:33.489674268Z", 1786562853489674268),
-        ("2026-08-12T19:27:33.4Z", 1786562853400000000),
-        ("2026-08-12T19:27:33Z", 1786562853000000000),
+        ("2026-09-01T10:00:00.123456789Z", 1788256800123456789),
+        ("2026-09-01T10:00:00.4Z", 1788256800400000000),
+        ("2026-09-01T10:00:00Z", 1788256800000000000),
     ],
 )
 def test_a_time_keeps_every_digit(text: str, nanoseconds: int) -> None:
@@ -104,7 +104,7 @@ def test_a_time_keeps_every_digit(text: str, nanoseconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-08-12T19:27:33", "2026-08-12T19:27:33.+1Z", "12 Aug 2026", "", "2026-13-12T19:27:33Z"],
+    ["2026-09-01T10:00:00", "2026-09-01T10:00:00.+1Z", "12 Aug 2026", "", "2026-13-12T10:00:00Z"],
 )
 def test_another_form_of_a_time_is_refused(text: str) -> None:
     with pytest.raises(msgspec.ValidationError):

@@ -149,10 +149,10 @@ async def test_a_recording_is_replayed_by_the_program(
 ) -> None:
     row = (
         '{"arg":{"channel":"tickers","instId":"BTC-USD"},'
-        '"data":[{"instId":"BTC-USD","last":"%s","ts":"1652459235519"}]}'
+        '"data":[{"instId":"BTC-USD","last":"%s","ts":"1690000000519"}]}'
     )
     (tmp_path / "OKX.ws.1.0").write_text(
-        "wss://ws.okx.com <-> 1.0\n" + f"1.5: {row % '30227.5'}\n" + f"1.6: {row % '30227.6'}\n",
+        "wss://ws.okx.com <-> 1.0\n" + f"1.5: {row % '20000.5'}\n" + f"1.6: {row % '20000.6'}\n",
         encoding="utf-8",
     )
     program = start_program(
@@ -169,4 +169,4 @@ async def test_a_recording_is_replayed_by_the_program(
                         prices += [str(tick.price) for tick in event.ticks]
                     if len(prices) == 2:
                         break
-    assert sorted(prices) == ["30227.5", "30227.6"]
+    assert sorted(prices) == ["20000.5", "20000.6"]

@@ -6,12 +6,13 @@ from ingestor.streams.venue import FrameReader, portions
 from ingestor.streams.venues import VENUES
 
 NOW_NS = 1_790_000_000 * 10**9
+BITSTAMP_TRADE = '{"id":1,"price_str":"0","amount_str":"1","microtimestamp":"1"}'
 REFUSALS = [
     ("binance", '{"error":{"code":2,"msg":"Invalid request"},"id":1}', "Invalid request"),
     ("binance", '{"code":3,"msg":"Invalid JSON"}', "Invalid JSON"),
     (
         "coinbase",
-        '{"type":"error","message":"Failed to subscribe","reason":"NO-PE is not a valid product"}',
+        '{"type":"error","message":"Failed to subscribe","reason":"NO-PE is not valid"}',
         "NO-PE is not",
     ),
     (
@@ -37,7 +38,7 @@ WITHOUT_PRICE = [
     ("binance", '{"e":"aggTrade","s":"A","p":"0","q":"1","T":1,"a":1}'),
     ("binance", '{"e":"depthUpdate","s":"A"}'),
     ("coinbase", '{"type":"ticker","product_id":"A-B","price":"0","time":""}'),
-    ("coinbase", '{"type":"match","product_id":"A-B","price":"0","time":"2026-08-12T19:27:33Z"}'),
+    ("coinbase", '{"type":"match","product_id":"A-B","price":"0","time":"2026-09-01T10:00:00Z"}'),
     ("coinbase", '{"type":"status","products":[]}'),
     ("kraken", '{"channel":"ticker","type":"snapshot","data":[{"symbol":"A/B","last":0.0}]}'),
     ("kraken", '[1,{"c":["0.0","1"],"v":["1","2"]},"ticker","A/B"]'),
@@ -52,8 +53,7 @@ WITHOUT_PRICE = [
     ("bybit", '{"topic":"orderbook.1.AB","ts":1,"data":{}}'),
     (
         "bitstamp",
-        '{"event":"trade","channel":"live_trades_ab",'
-         '"data":{"id":1,"price_str":"0","amount_str":"1","microtimestamp":"1"}}',
+        f'{{"event":"trade","channel":"live_trades_ab","data":{BITSTAMP_TRADE}}}',
     ),
     ("bitstamp", '{"event":"data","channel":"diff_order_book_ab","data":{}}'),
 ]
@@ -78,25 +78,19 @@ def test_what_holds_no_price_is_counted(venue: str, text: str) -> None:
 
 
 def test_trades_of_bybit_are_read_where_they_come() -> None:
-    """The example of XChange's fixtures, with a second trade."""
-    row = (
-        '{"T":1672304486865,"s":"BTCUSDT","S":"Buy","v":"%s","p":"%s","L":"PlusTick","i":"x",'
-        '"BT":false}'
-    )
-    rows = ",".join([row % ("0.001", "16578.50"), row % ("2", "0")])
-    text = f'{{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1672304486868,"data":[{rows}]}}'
+    row = '{"T":1790000000865,"s":"BTCUSDT","S":"Buy","v":"%s","p":"%s","BT":false}'
+    rows = ",".join([row % ("0.001", "20000.50"), row % ("2", "0")])
+    text = f'{{"topic":"publicTrade.BTCUSDT","ts":1790000000868,"data":[{rows}]}}'
     reading = reader_of("bybit").read(text.encode(), NOW_NS)
     (tick,) = reading.ticks
-    assert (str(tick.price), str(tick.size)) == ("16578.50", "0.001")
-    assert tick.observed_ns == 1672304486865 * 10**6
+    assert (str(tick.price), str(tick.size)) == ("20000.50", "0.001")
+    assert tick.observed_ns == 1790000000865 * 10**6
     assert reading.ignored == 1
 
 
 def test_a_frame_of_a_venue_that_writes_its_keys_in_another_order_is_read_the_same() -> None:
-    okx = '{"data":[{"instId":"A-B","last":"1.5","ts":"7"}],"arg":{"channel":"tickers","instId":"A-B"}}'
-    bybit = (
-        '{"data":{"symbol":"AB","lastPrice":"1.5"},"ts":7,"type":"snapshot","topic":"tickers.AB"}'
-    )
+    okx = '{"data":[{"instId":"A","last":"1.5","ts":"7"}],"arg":{"channel":"tickers"}}'
+    bybit = '{"data":{"symbol":"AB","lastPrice":"1.5"},"ts":7,"topic":"tickers.AB"}'
     for venue, text in (("okx", okx), ("bybit", bybit)):
         (tick,) = reader_of(venue).read(text.encode(), NOW_NS).ticks
         assert (str(tick.price), tick.observed_ns) == ("1.5", 7_000_000)
