@@ -1,5 +1,6 @@
 """Weighted medians and quartiles, and weights of which none is more than a share of all."""
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -40,11 +41,11 @@ def cap_weights(weights: Mapping[str, float], share: float) -> dict[str, float]:
     if len(weights) * share <= 1:
         return dict.fromkeys(weights, 1.0)
     ordered = sorted(weights.values(), reverse=True)
-    rest = sum(ordered)
     for count, weight in enumerate(ordered):
+        # Summed each time: to subtract a great weight from the sum would leave nothing of small ones.
+        rest = math.fsum(ordered[count:])
         # With `count` weights at the cap c: c = share * (count * c + rest).
         cap = share * rest / (1 - share * count) if share * count < 1 else ordered[-1]
         if weight <= cap:
             return {name: min(value, cap) for name, value in weights.items()}
-        rest -= weight
     return dict.fromkeys(weights, 1.0)

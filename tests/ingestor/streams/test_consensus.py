@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestor.streams.consensus import consensus_of, consensus_prices, quote_rates
@@ -261,6 +261,7 @@ def test_equal_halves_meet_in_the_middle() -> None:
     st.dictionaries(st.text(min_size=1), st.floats(1e-3, 1e9), min_size=1, max_size=40),
     st.floats(0.02, 0.9),
 )
+@example({"a": 1.0, "b": 73741823.85, "c": 1e9, "d": 0.00390625}, 0.3125)
 def test_capped_weights_leave_none_above_its_share_and_keep_the_order(
     weights: dict[str, float], share: float
 ) -> None:
