@@ -42,7 +42,7 @@ def cap_weights(weights: Mapping[str, float], share: float) -> dict[str, float]:
         return dict.fromkeys(weights, 1.0)
     ordered = sorted(weights.values(), reverse=True)
     for count, weight in enumerate(ordered):
-        # Summed each time: to subtract a great weight from the sum would leave nothing of small ones.
+        # Summed each time: a subtraction of great weights would round small ones away.
         rest = math.fsum(ordered[count:])
         # With `count` weights at the cap c: c = share * (count * c + rest).
         cap = share * rest / (1 - share * count) if share * count < 1 else ordered[-1]
