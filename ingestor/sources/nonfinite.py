@@ -36,8 +36,11 @@ def null_constants(raw: bytes) -> bytes:
         return raw
     if not isinstance(value, dict):
         return raw
-    found = dict(_constants(value, "$"))
-    return nulled.rstrip()[:-1] + f',"{REPLACED}":{msgspec.json.encode(found).decode()}}}'.encode()
+    try:
+        found = msgspec.json.encode(dict(_constants(value, "$")))
+    except UnicodeEncodeError:  # half a surrogate pair in a key: no text holds its path
+        return raw
+    return nulled.rstrip()[:-1] + b',"%b":%b}' % (REPLACED.encode(), found)
 
 
 def replacement_notes(replaced: dict[str, str]) -> tuple[Note, ...]:

@@ -100,3 +100,11 @@ def _paths(value: object, path: str) -> list[str]:
     if isinstance(value, dict):
         return [found for key, item in value.items() for found in _paths(item, f"{path}.{key}")]
     return []
+
+
+@pytest.mark.parametrize("key", [b"\\ud800", b"\xed\xa0\x80"])
+def test_half_a_surrogate_pair_beside_a_literal_costs_its_record_alone(key: bytes) -> None:
+    sent = b'{"id": "a", "' + key + b'": NaN}'
+    records, [rejection] = split(b'[{"id": "b"}, ' + sent + b"]", "Provider")
+    assert [record.external_id for record in records] == ["b"]
+    assert rejection.payload == sent
