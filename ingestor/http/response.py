@@ -5,9 +5,23 @@ import datetime
 import aiohttp
 import msgspec
 
+from common.display import sanitize
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES
 
 CHUNK_BYTES = 65_536
+MAX_HEADER_CHARACTERS = 200
+VERSION_HEADERS = (
+    "content-type",
+    "content-encoding",
+    "date",
+    "age",
+    "etag",
+    "last-modified",
+    "cache-control",
+    "cf-cache-status",
+    "x-cache",
+)
+"""Headers that tell which version of a body came, when, and from which cache (RFC 9110, 9111)."""
 
 
 class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,11 +37,36 @@ class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ResponseBody(msgspec.Struct, frozen=True):
-    """A JSON body in UTF-8; `content` is None if the version is still that of the validators."""
+    """A JSON body in UTF-8; `content` is None if the version is still that of the validators.
+
+    `received` is the body as it came, in its own encoding. `url` is where it came from, without
+    secrets; `headers` are those of VERSION_HEADERS that the response had.
+    """
 
     content: bytes | None
     fetched_at: datetime.datetime
     validators: Validators
+    received: bytes = b""
+    url: str = ""
+    headers: dict[str, str] = {}
+
+
+def body_of(
+    response: aiohttp.ClientResponse,
+    content: bytes,
+    received: bytes,
+    fetched_at: datetime.datetime,
+    url: str,
+) -> ResponseBody:
+    """Return the body of a response with status 200, with its validators and headers."""
+    headers = response.headers
+    kept = {
+        name: sanitize(value)[:MAX_HEADER_CHARACTERS]
+        for name in VERSION_HEADERS
+        if (value := headers.get(name)) is not None
+    }
+    validators = Validators(headers.get("ETag"), headers.get("Last-Modified"))
+    return ResponseBody(content, fetched_at, validators, received, url, kept)
 
 
 async def read_start(response: aiohttp.ClientResponse) -> bytes:

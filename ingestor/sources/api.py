@@ -5,7 +5,8 @@
 - declaration: SourceSpec, EnvironmentSettings, Setting, and parsers of values (`http_url`,
   `integer`, `one_of`, `boolean`, `secret`)
 - reading: Provider, `open_fetch`, Fetch, Validators, and `split` for JSON arrays of objects
-- what a source yields: Source, Page, Record, Rejection, Checkpoint, Note, `content_hash`
+- what a source yields: Source, Page, PageBody, Record, Slice, Rejection, Checkpoint, Note,
+  `content_hash`
 - listings: `decode_record`, `make_listing`, ListingPaths, Listing, TokenAddress with
   `platform_address` and `parse_token`, and the rules of single values
 - optional abilities: SupportsBackfill with PastPrice, SupportsAddresses with AddressPage and
@@ -46,10 +47,12 @@ from ingestor.sources.records import (
     Listing,
     Note,
     Page,
+    PageBody,
     PastPrice,
     Record,
     RecordError,
     Rejection,
+    Slice,
     Source,
     SupportsAddresses,
     SupportsBackfill,
@@ -71,6 +74,7 @@ __all__ = [
     "ListingPaths",
     "Note",
     "Page",
+    "PageBody",
     "PastPrice",
     "Provider",
     "Record",
@@ -80,6 +84,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SettingsError",
+    "Slice",
     "Source",
     "SourceError",
     "SourceMalformedError",

@@ -25,6 +25,7 @@ from ingestor.sources.records import (
     Checkpoint,
     Listing,
     Page,
+    PageBody,
     Record,
     RecordError,
 )
@@ -115,6 +116,7 @@ class CoinPaprika:
             position=_BodyPosition(without_user_info(self._fetch.provider.url), body.validators),
             ends_group=True,
             sweep_groups=("",),
+            body=PageBody(body.received, body.content, body.url, body.headers),
         )
 
     def _validators(self, checkpoint: Checkpoint | None) -> Validators | None:

@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from ingestor.sources.dating import date_records
 from ingestor.sources.errors import SourceMalformedError
 from ingestor.sources.nonfinite import null_constants
 from ingestor.sources.normalize import MAX_EXTERNAL_ID
-from ingestor.sources.records import Record, RecordError, Rejection, content_hash
+from ingestor.sources.records import Record, RecordError, Rejection, Slice, content_hash
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ _ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
 MAX_NESTING = 500
 """Levels of a record: fewer than any Python or PostgreSQL gives up at."""
 
+_BETWEEN = re.compile(rb"[ \t\r\n,]*")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 
 
@@ -41,7 +42,7 @@ def split(
     others as OBSERVED_AT. Raises SourceMalformedError for any other body.
     """
     try:
-        return _identified(_ELEMENTS.decode(body), fetched_at)
+        return _identified(_located(body, _ELEMENTS.decode(body)), fetched_at)
     except msgspec.ValidationError as error:
         raise SourceMalformedError(
             f"{provider} sent no list of coins: {with_path(error)}"
@@ -57,12 +58,12 @@ def split(
 
 
 def _identified(
-    elements: Iterable[bytes], fetched_at: datetime.datetime | None
+    elements: Iterable[tuple[Slice, bytes]], fetched_at: datetime.datetime | None
 ) -> tuple[list[Record], list[Rejection]]:
     records: list[Record] = []
     rejections: list[Rejection] = []
     times: list[bytes] = []
-    for sent in map(bytes, elements):
+    for place, sent in elements:
         raw = sent
         try:
             try:
@@ -73,32 +74,51 @@ def _identified(
                 identified = _ID.decode(raw)
             external_id = check_external_id(identified.id)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RecordError) as error:
-            rejections.append(Rejection(None, with_path(error), sent))
+            rejections.append(Rejection(None, with_path(error), sent, place))
         else:
-            records.append(Record(external_id, raw, content_hash(sent)))
+            records.append(Record(external_id, raw, content_hash(sent), place))
             times.append(bytes(identified.last_updated))
     return (records if fetched_at is None else date_records(records, times, fetched_at)), rejections
 
 
-def _elements(body: bytes) -> list[bytes]:
+def _located(body: bytes, elements: Iterable[msgspec.Raw]) -> Iterator[tuple[Slice, bytes]]:
+    """Yield the elements of a JSON array with their slices: between them is only white space."""
+    end = body.find(b"[") + 1
+    for element in elements:
+        sent = bytes(element)
+        between = _BETWEEN.match(body, end)
+        start = end if between is None else between.end()
+        end = start + len(sent)
+        yield Slice(start, len(sent)), sent
+
+
+def _elements(body: bytes) -> list[tuple[Slice, bytes]]:
     """Return the elements of a JSON array by its brackets and commas, none if they mismatch."""
-    body = body.strip()
-    elements: list[bytes] = []
+    first, end = len(body) - len(body.lstrip()), len(body.rstrip())
+    elements: list[tuple[Slice, bytes]] = []
     depth = start = 0
     for token in _TOKEN.finditer(body):
         mark = token[0]
         if mark in b"]}":
             depth -= 1
         if (depth, mark) in ((1, b","), (0, b"]")):
-            elements.append(body[start : token.start()].strip())
+            elements.append(_stripped(body, start, token.start()))
             start = token.end()
         if mark in b"[{":
             depth += 1
             if depth == 1:
                 start = token.end()
         if depth == 0:
-            return elements if token.end() == len(body) and body.startswith(b"[") else []
+            return elements if token.end() == end and body.startswith(b"[", first) else []
     return []
+
+
+def _stripped(body: bytes, start: int, end: int) -> tuple[Slice, bytes]:
+    """Return a slice of the body without the white space around it, and its bytes."""
+    sent = body[start:end].lstrip()
+    start = end - len(sent)
+    sent = sent.rstrip()
+    return Slice(start, len(sent)), sent
 
 
 def check_external_id(external_id: str) -> str:

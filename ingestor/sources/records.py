@@ -23,10 +23,12 @@ __all__ = [
     "Listing",
     "Note",
     "Page",
+    "PageBody",
     "PastPrice",
     "Record",
     "RecordError",
     "Rejection",
+    "Slice",
     "Source",
     "SupportsAddresses",
     "SupportsBackfill",
@@ -48,12 +50,34 @@ class RecordError(Exception):
     """One record cannot be read; the message says why and ends with the path inside the record."""
 
 
+class Slice(msgspec.Struct, frozen=True, gc=False):
+    """Some bytes of a body in UTF-8."""
+
+    offset: int
+    length: int
+
+
+class PageBody(msgspec.Struct, frozen=True):
+    """A response body byte for byte, after the compression of HTTP is undone.
+
+    `text` is the same in UTF-8 without a byte order mark: the slices of records are slices of it.
+    `url` holds no secret; `headers` tell the version of the body, and its age.
+    """
+
+    content: bytes
+    text: bytes
+    url: str
+    headers: dict[str, str]
+
+
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One record of a page, still as its source sent it: valid JSON bytes."""
 
     external_id: str
     raw: bytes
     content_hash: bytes
+    place: Slice | None = None
+    """Where its bytes are in the body; `raw` has more, or null, where the source sent no JSON."""
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +86,8 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
     external_id: str | None
     error: str
     payload: bytes
+    place: Slice | None = None
+    """Where its bytes are in the body."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -80,7 +106,7 @@ class Page(msgspec.Struct, frozen=True):
     `position` is where the source continues after this page. `ends_group` says that the group has
     no page with a higher number. `sweep_groups` is set on the last page of a sweep only, and names
     all current groups. `notes` are notes of the run. `file` is the page's part of the report of
-    its file.
+    its file. `body` is what the records were cut from, None for a file.
     """
 
     group: str
@@ -93,6 +119,7 @@ class Page(msgspec.Struct, frozen=True):
     sweep_groups: tuple[str, ...] | None = None
     notes: tuple[Note, ...] = ()
     file: FilePart | None = None
+    body: PageBody | None = None
 
 
 class AddressPage(msgspec.Struct, frozen=True):
