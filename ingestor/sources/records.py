@@ -1,12 +1,12 @@
 """The types of a source: pages of records, checkpoints, and the listing of a record."""
 
 import datetime
-import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from db.bodies import content_hash
 from db.notes import Note
 from db.source_files import FilePart
 from db.write.history import PastPrice
@@ -39,11 +39,6 @@ __all__ = [
 
 OBSERVED_AT = "@observed_at"
 """The key that a payload without a usable time gets: the time of its file or of its body."""
-
-
-def content_hash(raw: bytes) -> bytes:
-    """Return the 16-byte BLAKE2b digest of a record's bytes: equal records have equal digests."""
-    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 class RecordError(Exception):
