@@ -74,6 +74,24 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.drop_former_history() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    is_empty boolean;
+BEGIN
+    IF to_regclass('former_price_points') IS NULL THEN
+        RETURN true;
+    END IF;
+    SELECT NOT EXISTS (SELECT FROM former_price_points) INTO is_empty;
+    IF is_empty THEN
+        DROP TABLE former_price_points, former_candles;
+    END IF;
+    RETURN is_empty;
+END
+$$;
+
 CREATE FUNCTION public.is_partitioned_by_time(parent text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (parent = ANY (ARRAY['raw_api_records'::text, 'raw_csv_records'::text, 'price_points'::text, 'candles'::text]));
@@ -115,38 +133,38 @@ CREATE TABLE public.backfills (
 );
 
 CREATE TABLE public.candles (
-    ticker text NOT NULL,
-    "interval" text NOT NULL,
-    start timestamp with time zone NOT NULL,
-    open numeric NOT NULL,
-    high numeric NOT NULL,
-    low numeric NOT NULL,
-    close numeric NOT NULL,
-    open_at timestamp with time zone NOT NULL,
-    close_at timestamp with time zone NOT NULL,
-    samples integer NOT NULL,
-    CONSTRAINT candles_check CHECK (((low <= LEAST(open, close)) AND (high >= GREATEST(open, close)))),
-    CONSTRAINT candles_check1 CHECK (((start <= open_at) AND (open_at <= close_at))),
-    CONSTRAINT candles_interval_check CHECK (("interval" = ANY (ARRAY['H1'::text, 'D1'::text]))),
-    CONSTRAINT candles_samples_check CHECK ((samples > 0))
+    start timestamp with time zone CONSTRAINT candles_start_not_null1 NOT NULL,
+    open_at timestamp with time zone CONSTRAINT candles_open_at_not_null1 NOT NULL,
+    close_at timestamp with time zone CONSTRAINT candles_close_at_not_null1 NOT NULL,
+    listing integer NOT NULL,
+    samples integer CONSTRAINT candles_samples_not_null1 NOT NULL,
+    "interval" text CONSTRAINT candles_interval_not_null1 NOT NULL,
+    open numeric CONSTRAINT candles_open_not_null1 NOT NULL,
+    high numeric CONSTRAINT candles_high_not_null1 NOT NULL,
+    low numeric CONSTRAINT candles_low_not_null1 NOT NULL,
+    close numeric CONSTRAINT candles_close_not_null1 NOT NULL,
+    CONSTRAINT candles_check2 CHECK (((low <= LEAST(open, close)) AND (high >= GREATEST(open, close)))),
+    CONSTRAINT candles_check3 CHECK (((start <= open_at) AND (open_at <= close_at))),
+    CONSTRAINT candles_interval_check1 CHECK (("interval" = ANY (ARRAY['H1'::text, 'D1'::text]))),
+    CONSTRAINT candles_samples_check1 CHECK ((samples > 0))
 )
 PARTITION BY RANGE (start);
 
 CREATE TABLE public.candles_default (
-    ticker text CONSTRAINT candles_ticker_not_null NOT NULL,
-    "interval" text CONSTRAINT candles_interval_not_null NOT NULL,
-    start timestamp with time zone CONSTRAINT candles_start_not_null NOT NULL,
-    open numeric CONSTRAINT candles_open_not_null NOT NULL,
-    high numeric CONSTRAINT candles_high_not_null NOT NULL,
-    low numeric CONSTRAINT candles_low_not_null NOT NULL,
-    close numeric CONSTRAINT candles_close_not_null NOT NULL,
-    open_at timestamp with time zone CONSTRAINT candles_open_at_not_null NOT NULL,
-    close_at timestamp with time zone CONSTRAINT candles_close_at_not_null NOT NULL,
-    samples integer CONSTRAINT candles_samples_not_null NOT NULL,
-    CONSTRAINT candles_check CHECK (((low <= LEAST(open, close)) AND (high >= GREATEST(open, close)))),
-    CONSTRAINT candles_check1 CHECK (((start <= open_at) AND (open_at <= close_at))),
-    CONSTRAINT candles_interval_check CHECK (("interval" = ANY (ARRAY['H1'::text, 'D1'::text]))),
-    CONSTRAINT candles_samples_check CHECK ((samples > 0))
+    start timestamp with time zone CONSTRAINT candles_start_not_null1 NOT NULL,
+    open_at timestamp with time zone CONSTRAINT candles_open_at_not_null1 NOT NULL,
+    close_at timestamp with time zone CONSTRAINT candles_close_at_not_null1 NOT NULL,
+    listing integer CONSTRAINT candles_listing_not_null NOT NULL,
+    samples integer CONSTRAINT candles_samples_not_null1 NOT NULL,
+    "interval" text CONSTRAINT candles_interval_not_null1 NOT NULL,
+    open numeric CONSTRAINT candles_open_not_null1 NOT NULL,
+    high numeric CONSTRAINT candles_high_not_null1 NOT NULL,
+    low numeric CONSTRAINT candles_low_not_null1 NOT NULL,
+    close numeric CONSTRAINT candles_close_not_null1 NOT NULL,
+    CONSTRAINT candles_check2 CHECK (((low <= LEAST(open, close)) AND (high >= GREATEST(open, close)))),
+    CONSTRAINT candles_check3 CHECK (((start <= open_at) AND (open_at <= close_at))),
+    CONSTRAINT candles_interval_check1 CHECK (("interval" = ANY (ARRAY['H1'::text, 'D1'::text]))),
+    CONSTRAINT candles_samples_check1 CHECK ((samples > 0))
 );
 
 CREATE TABLE public.demo (
@@ -306,10 +324,12 @@ CREATE TABLE public.listings (
     has_own_time boolean DEFAULT true NOT NULL,
     before public.observation[] DEFAULT '{}'::public.observation[] NOT NULL,
     asset text,
+    id integer NOT NULL,
     CONSTRAINT listings_asset_check CHECK ((asset <> ''::text)),
     CONSTRAINT listings_before_check CHECK ((cardinality(before) <= 2)),
     CONSTRAINT listings_circulating_supply_check CHECK (((circulating_supply > (0)::numeric) AND (circulating_supply < 'Infinity'::numeric))),
     CONSTRAINT listings_external_id_check CHECK ((external_id <> ''::text)),
+    CONSTRAINT listings_id_check CHECK ((id > 0)),
     CONSTRAINT listings_market_cap_usd_check CHECK (((market_cap_usd > (0)::numeric) AND (market_cap_usd < 'Infinity'::numeric))),
     CONSTRAINT listings_max_supply_check CHECK (((max_supply > (0)::numeric) AND (max_supply < 'Infinity'::numeric))),
     CONSTRAINT listings_percent_change_24h_check CHECK (((percent_change_24h > '-Infinity'::numeric) AND (percent_change_24h < 'Infinity'::numeric))),
@@ -320,6 +340,16 @@ CREATE TABLE public.listings (
     CONSTRAINT listings_volume_24h_usd_check CHECK (((volume_24h_usd >= (0)::numeric) AND (volume_24h_usd < 'Infinity'::numeric)))
 )
 WITH (fillfactor='80');
+
+CREATE SEQUENCE public.listing_ids
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    MAXVALUE 2147483646
+    CACHE 1;
+
+ALTER SEQUENCE public.listing_ids OWNED BY public.listings.id;
 
 CREATE TABLE public.logins (
     part text NOT NULL,
@@ -371,24 +401,28 @@ WITH (fillfactor='80');
 COMMENT ON COLUMN public.normalized_records.provenance IS 'One giver of all fields, {"source", "external_id", "observed_at"}; else [{"field", "source", ...}, ...]';
 
 CREATE TABLE public.price_points (
-    ticker text NOT NULL,
-    at timestamp with time zone NOT NULL,
-    price_usd numeric NOT NULL,
+    at timestamp with time zone CONSTRAINT price_points_at_not_null1 NOT NULL,
+    fetched_at timestamp with time zone,
+    listing integer NOT NULL,
+    is_held boolean DEFAULT false NOT NULL,
+    price_usd numeric,
     market_cap_usd numeric,
     volume_24h_usd numeric,
-    source text NOT NULL,
-    CONSTRAINT price_points_price_usd_check CHECK ((price_usd > (0)::numeric))
+    CONSTRAINT price_points_listing_check CHECK (((listing >= 1) AND (listing <= 2147483646))),
+    CONSTRAINT price_points_price_usd_check1 CHECK ((price_usd > (0)::numeric))
 )
 PARTITION BY RANGE (at);
 
 CREATE TABLE public.price_points_default (
-    ticker text CONSTRAINT price_points_ticker_not_null NOT NULL,
-    at timestamp with time zone CONSTRAINT price_points_at_not_null NOT NULL,
-    price_usd numeric CONSTRAINT price_points_price_usd_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT price_points_at_not_null1 NOT NULL,
+    fetched_at timestamp with time zone,
+    listing integer CONSTRAINT price_points_listing_not_null NOT NULL,
+    is_held boolean DEFAULT false CONSTRAINT price_points_is_held_not_null NOT NULL,
+    price_usd numeric,
     market_cap_usd numeric,
     volume_24h_usd numeric,
-    source text CONSTRAINT price_points_source_not_null NOT NULL,
-    CONSTRAINT price_points_price_usd_check CHECK ((price_usd > (0)::numeric))
+    CONSTRAINT price_points_listing_check CHECK (((listing >= 1) AND (listing <= 2147483646))),
+    CONSTRAINT price_points_price_usd_check1 CHECK ((price_usd > (0)::numeric))
 );
 
 CREATE TABLE public.raw_api_records (
@@ -495,14 +529,14 @@ ALTER TABLE public.rejected_records ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
 );
 
 CREATE UNLOGGED TABLE public.reprocess_buckets (
-    ticker text NOT NULL,
+    listing integer NOT NULL,
     "interval" text NOT NULL,
     start timestamp with time zone NOT NULL,
     ends_at timestamp with time zone NOT NULL
 );
 
 CREATE UNLOGGED TABLE public.reprocess_candle_changes (
-    ticker text NOT NULL,
+    listing integer NOT NULL,
     "interval" text NOT NULL,
     start timestamp with time zone NOT NULL,
     old_open numeric,
@@ -527,12 +561,6 @@ CREATE UNLOGGED TABLE public.reprocess_coins (
     record jsonb
 );
 
-CREATE UNLOGGED TABLE public.reprocess_foreseen (
-    source text NOT NULL,
-    external_id text NOT NULL,
-    ticker text NOT NULL
-);
-
 CREATE UNLOGGED TABLE public.reprocess_job (
     only_one boolean DEFAULT true NOT NULL,
     sources text[] NOT NULL,
@@ -540,15 +568,6 @@ CREATE UNLOGGED TABLE public.reprocess_job (
     code bytea NOT NULL,
     started_at timestamp with time zone NOT NULL,
     CONSTRAINT reprocess_job_only_one_check CHECK (only_one)
-);
-
-CREATE UNLOGGED TABLE public.reprocess_last (
-    ticker text NOT NULL,
-    at timestamp with time zone NOT NULL,
-    price_usd numeric NOT NULL,
-    market_cap_usd numeric,
-    volume_24h_usd numeric,
-    source text NOT NULL
 );
 
 CREATE UNLOGGED TABLE public.reprocess_listings (
@@ -578,35 +597,22 @@ CREATE UNLOGGED TABLE public.reprocess_needed (
     external_id text NOT NULL
 );
 
-CREATE UNLOGGED TABLE public.reprocess_owned (
-    source text NOT NULL,
-    external_id text NOT NULL
-);
-
 CREATE UNLOGGED TABLE public.reprocess_point_changes (
-    ticker text NOT NULL,
+    listing integer NOT NULL,
     at timestamp with time zone NOT NULL,
+    was boolean NOT NULL,
+    old_fetched_at timestamp with time zone,
+    old_is_held boolean,
     old_price_usd numeric,
     old_market_cap_usd numeric,
     old_volume_24h_usd numeric,
-    old_source text,
+    stays boolean NOT NULL,
+    fetched_at timestamp with time zone,
+    is_held boolean,
     price_usd numeric,
     market_cap_usd numeric,
     volume_24h_usd numeric,
-    source text,
-    CONSTRAINT reprocess_point_changes_check CHECK (((price_usd IS NULL) = (source IS NULL))),
-    CONSTRAINT reprocess_point_changes_check1 CHECK (((old_price_usd IS NULL) = (old_source IS NULL))),
-    CONSTRAINT reprocess_point_changes_check2 CHECK ((num_nonnulls(price_usd, old_price_usd) > 0))
-);
-
-CREATE UNLOGGED TABLE public.reprocess_points (
-    ticker text NOT NULL,
-    at timestamp with time zone NOT NULL,
-    price_usd numeric NOT NULL,
-    market_cap_usd numeric,
-    volume_24h_usd numeric,
-    source text NOT NULL,
-    covered boolean NOT NULL
+    CONSTRAINT reprocess_point_changes_check CHECK ((was OR stays))
 );
 
 CREATE UNLOGGED TABLE public.reprocess_progress (
@@ -705,6 +711,8 @@ ALTER TABLE ONLY public.raw_api_records ATTACH PARTITION public.raw_api_records_
 
 ALTER TABLE ONLY public.raw_csv_records ATTACH PARTITION public.raw_csv_records_default DEFAULT;
 
+ALTER TABLE ONLY public.listings ALTER COLUMN id SET DEFAULT nextval('public.listing_ids'::regclass);
+
 ALTER TABLE ONLY public.address_groups
     ADD CONSTRAINT address_groups_pkey PRIMARY KEY (source, external_id);
 
@@ -715,10 +723,10 @@ ALTER TABLE ONLY public.backfills
     ADD CONSTRAINT backfills_pkey PRIMARY KEY (source, days, external_id);
 
 ALTER TABLE ONLY public.candles
-    ADD CONSTRAINT candles_pkey PRIMARY KEY (ticker, "interval", start);
+    ADD CONSTRAINT candles_pkey PRIMARY KEY (listing, "interval", start);
 
 ALTER TABLE ONLY public.candles_default
-    ADD CONSTRAINT candles_default_pkey PRIMARY KEY (ticker, "interval", start);
+    ADD CONSTRAINT candles_default_pkey PRIMARY KEY (listing, "interval", start);
 
 ALTER TABLE ONLY public.demo
     ADD CONSTRAINT demo_pkey PRIMARY KEY (only_one);
@@ -757,10 +765,10 @@ ALTER TABLE ONLY public.normalized_records
     ADD CONSTRAINT normalized_records_pkey PRIMARY KEY (ticker);
 
 ALTER TABLE ONLY public.price_points
-    ADD CONSTRAINT price_points_pkey PRIMARY KEY (ticker, at);
+    ADD CONSTRAINT price_points_pkey PRIMARY KEY (listing, at);
 
 ALTER TABLE ONLY public.price_points_default
-    ADD CONSTRAINT price_points_default_pkey PRIMARY KEY (ticker, at);
+    ADD CONSTRAINT price_points_default_pkey PRIMARY KEY (listing, at);
 
 ALTER TABLE ONLY public.raw_api_records
     ADD CONSTRAINT raw_api_records_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
@@ -790,22 +798,16 @@ ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.reprocess_buckets
-    ADD CONSTRAINT reprocess_buckets_pkey PRIMARY KEY (ticker, "interval", start);
+    ADD CONSTRAINT reprocess_buckets_pkey PRIMARY KEY (listing, "interval", start);
 
 ALTER TABLE ONLY public.reprocess_candle_changes
-    ADD CONSTRAINT reprocess_candle_changes_pkey PRIMARY KEY (ticker, "interval", start);
+    ADD CONSTRAINT reprocess_candle_changes_pkey PRIMARY KEY (listing, "interval", start);
 
 ALTER TABLE ONLY public.reprocess_coins
     ADD CONSTRAINT reprocess_coins_pkey PRIMARY KEY (ticker);
 
-ALTER TABLE ONLY public.reprocess_foreseen
-    ADD CONSTRAINT reprocess_foreseen_pkey PRIMARY KEY (source, external_id);
-
 ALTER TABLE ONLY public.reprocess_job
     ADD CONSTRAINT reprocess_job_pkey PRIMARY KEY (only_one);
-
-ALTER TABLE ONLY public.reprocess_last
-    ADD CONSTRAINT reprocess_last_pkey PRIMARY KEY (ticker);
 
 ALTER TABLE ONLY public.reprocess_listings
     ADD CONSTRAINT reprocess_listings_pkey PRIMARY KEY (source, external_id);
@@ -813,14 +815,8 @@ ALTER TABLE ONLY public.reprocess_listings
 ALTER TABLE ONLY public.reprocess_needed
     ADD CONSTRAINT reprocess_needed_pkey PRIMARY KEY (source, external_id);
 
-ALTER TABLE ONLY public.reprocess_owned
-    ADD CONSTRAINT reprocess_owned_pkey PRIMARY KEY (source, external_id);
-
 ALTER TABLE ONLY public.reprocess_point_changes
-    ADD CONSTRAINT reprocess_point_changes_pkey PRIMARY KEY (ticker, at);
-
-ALTER TABLE ONLY public.reprocess_points
-    ADD CONSTRAINT reprocess_points_pkey PRIMARY KEY (ticker, at);
+    ADD CONSTRAINT reprocess_point_changes_pkey PRIMARY KEY (listing, at);
 
 ALTER TABLE ONLY public.reprocess_progress
     ADD CONSTRAINT reprocess_progress_pkey PRIMARY KEY (source);
@@ -869,6 +865,8 @@ CREATE INDEX listing_addresses_by_address ON public.listing_addresses USING btre
 
 CREATE INDEX listings_by_asset ON public.listings USING btree (asset) WHERE (asset IS NOT NULL);
 
+CREATE UNIQUE INDEX listings_by_id ON public.listings USING btree (id);
+
 CREATE INDEX listings_by_ticker ON public.listings USING btree (ticker);
 
 CREATE INDEX listings_missing ON public.listings USING btree (source) WHERE (missing_since IS NOT NULL);
@@ -906,6 +904,8 @@ REVOKE ALL ON FUNCTION public.detach_partition(parent text, name text) FROM PUBL
 REVOKE ALL ON FUNCTION public.drop_detached_partition(parent text, name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.drop_empty_partition(parent text, name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.drop_former_history() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.address_groups TO kasparro_server;
 
@@ -971,21 +971,13 @@ GRANT SELECT ON TABLE public.reprocess_candle_changes TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_coins TO kasparro_server;
 
-GRANT SELECT ON TABLE public.reprocess_foreseen TO kasparro_server;
-
 GRANT SELECT ON TABLE public.reprocess_job TO kasparro_server;
-
-GRANT SELECT ON TABLE public.reprocess_last TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_listings TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_needed TO kasparro_server;
 
-GRANT SELECT ON TABLE public.reprocess_owned TO kasparro_server;
-
 GRANT SELECT ON TABLE public.reprocess_point_changes TO kasparro_server;
-
-GRANT SELECT ON TABLE public.reprocess_points TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_progress TO kasparro_server;
 

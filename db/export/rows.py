@@ -15,7 +15,9 @@ from common.csv_injection import guard_sql
 from db.connect.types import Connection
 from db.export.columns import ExportColumn
 from db.export.formats import Format, FormatEncoder
+from db.points import COUNTED
 from db.read.records import RecordPosition
+from db.read.series import ASSET_LISTINGS
 
 GRACE_SECONDS = 5.0
 """How much longer than the server's own time limit we wait for the end of an export."""
@@ -56,11 +58,15 @@ SELECT requested FROM unnest($1::text[]) AS requested
 WHERE NOT EXISTS (SELECT FROM normalized_records WHERE ticker = requested)
 ORDER BY requested
 """
-_WITHOUT_POINT = """
+_WITHOUT_POINT = f"""
 SELECT requested FROM unnest($1::text[]) AS requested
-WHERE NOT EXISTS (SELECT FROM price_points WHERE ticker = requested)
+WHERE NOT EXISTS (
+    SELECT FROM {ASSET_LISTINGS}
+    JOIN price_points AS p ON p.listing = l.id
+    WHERE n.ticker = requested
+)
 ORDER BY requested
-"""
+"""  # noqa: S608 - of constants
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -75,7 +81,6 @@ class Dataset(msgspec.Struct, frozen=True):
     conditions: str
     missing: str
     noun: str
-    order: str = ""
 
     def select(self, form: Format, rest: str) -> str:
         """Return the statement whose rows COPY writes in the format `form`."""
@@ -88,14 +93,6 @@ class Dataset(msgspec.Struct, frozen=True):
         sql = f"SELECT {columns} FROM {self.tables} WHERE {self.conditions} {rest}"  # noqa: S608
         # Likewise.
         return f"SELECT row_to_json(r) FROM ({sql}) AS r" if form.name == "ndjson" else sql  # noqa: S608
-
-
-def _conditions(time: str) -> str:
-    return (
-        "($1::text[] IS NULL OR ticker = ANY ($1)) AND ($2::text[] IS NULL OR source = ANY ($2)) "
-        f"AND ($3::timestamptz IS NULL OR {time} >= $3) "
-        f"AND ($4::timestamptz IS NULL OR {time} <= $4)"
-    )
 
 
 RECORDS = Dataset(
@@ -113,7 +110,11 @@ RECORDS = Dataset(
         ExportColumn("ingested_at", "time", _TIME.format("ingested_at")),
     ),
     tables="normalized_records",
-    conditions=_conditions("created_at"),
+    conditions=(
+        "($1::text[] IS NULL OR ticker = ANY ($1)) AND ($2::text[] IS NULL OR source = ANY ($2)) "
+        "AND ($3::timestamptz IS NULL OR created_at >= $3) "
+        "AND ($4::timestamptz IS NULL OR created_at <= $4)"
+    ),
     missing=_WITHOUT_RECORD,
     noun="record",
 )
@@ -130,14 +131,27 @@ HISTORY = Dataset(
         ExportColumn("market_cap_usd", "number", "market_cap_usd"),
         ExportColumn("volume_24h_usd", "number", "volume_24h_usd"),
         ExportColumn("source", "word", "source"),
+        ExportColumn("external_id", "text", "external_id"),
     ),
-    tables="price_points AS p",
-    conditions=_conditions("p.at"),
+    tables=f"""(
+        SELECT n.ticker, l.source, l.external_id, l.id
+        FROM {ASSET_LISTINGS}
+        WHERE ($1::text[] IS NULL OR n.ticker = ANY ($1))
+          AND ($2::text[] IS NULL OR l.source = ANY ($2))
+        ORDER BY n.ticker, l.source, l.external_id
+    ) AS series
+    CROSS JOIN LATERAL (
+        SELECT p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd
+        FROM price_points AS p
+        WHERE p.listing = series.id AND {COUNTED}
+          AND ($3::timestamptz IS NULL OR p.at >= $3) AND ($4::timestamptz IS NULL OR p.at <= $4)
+        ORDER BY p.at
+    ) AS point""",  # noqa: S608 - of constants
+    conditions="true",
     missing=_WITHOUT_POINT,
     noun="price point",
-    order="ORDER BY p.ticker, p.at",
 )
-"""Price points by ticker, oldest first."""
+"""The points of each source, by ticker, source and time: a loop over the series keeps the order."""
 
 # Qualified names, since a guarded cell is named like its column.
 SLICE = """
@@ -161,7 +175,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sql(self) -> str:
         """The statement whose rows COPY writes."""
-        return self.dataset.select(self.form, self.dataset.order if self.part is None else SLICE)
+        return self.dataset.select(self.form, "" if self.part is None else SLICE)
 
     @property
     def arguments(self) -> list[Any]:

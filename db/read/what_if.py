@@ -18,9 +18,11 @@ from db.write.listings import Listing
 
 CHUNK_TICKERS = 5_000
 
-GIVEN = (
-    "CREATE TEMP TABLE given (LIKE public.listings INCLUDING DEFAULTS, PRIMARY KEY (external_id))"
-)
+# Without numbers: the sequence of the real table is not touched.
+GIVEN = """
+CREATE TEMP TABLE given (LIKE public.listings INCLUDING DEFAULTS, PRIMARY KEY (external_id));
+ALTER TABLE given ALTER COLUMN id SET DEFAULT 0
+"""
 TABLES = """
 CREATE TEMP TABLE touched (ticker text PRIMARY KEY) ON COMMIT DROP;
 CREATE TEMP TABLE listings (LIKE public.listings INCLUDING DEFAULTS,
@@ -154,7 +156,7 @@ class WhatIf:
                 merged = await merge_coins(
                     self._connection, tickers[start : start + CHUNK_TICKERS], self._now
                 )
-                count += len(merged.changed)
+                count += len(merged)
             return count
         finally:
             if not is_lost(self._connection):

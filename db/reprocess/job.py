@@ -14,8 +14,7 @@ _UNLOCK = "SELECT pg_advisory_unlock($1::integer, 0)"
 
 _TABLES = (
     "reprocess_job, reprocess_progress, reprocess_versions, reprocess_listings, "
-    "reprocess_needed, reprocess_rewritten, reprocess_coins, reprocess_owned, "
-    "reprocess_foreseen, reprocess_last, reprocess_points, reprocess_point_changes, "
+    "reprocess_needed, reprocess_rewritten, reprocess_coins, reprocess_point_changes, "
     "reprocess_buckets, reprocess_candle_changes"
 )
 _CLEAR = f"TRUNCATE {_TABLES}"
@@ -26,8 +25,8 @@ SELECT started_at FROM reprocess_job WHERE sources = $1 AND since IS NOT DISTINC
 """
 _START_JOB = "INSERT INTO reprocess_job (sources, since, code, started_at) VALUES ($1, $2, $3, $4)"
 _ADD_SOURCES = """
-INSERT INTO reprocess_progress (source, rebuilt, read_to) SELECT s, s = ANY ($1), $3
-    FROM unnest($2::text[]) AS s
+INSERT INTO reprocess_progress (source, rebuilt, read_to) SELECT s, true, $2
+    FROM unnest($1::text[]) AS s
 """
 # Committed together with the payloads of that moment: a reader of the clock sees the payloads too.
 _CLOCK = "SELECT at FROM raw_clock"
@@ -37,17 +36,6 @@ SELECT source, rebuilt, read_to, complete, total, processed, failed, changed FRO
 """
 _SET_TOTAL = "UPDATE reprocess_progress SET total = $2 WHERE source = $1"
 _COMPLETE = "UPDATE reprocess_progress SET complete = true, read_to = $2 WHERE source = $1"
-_FIND_NEEDED = """
-INSERT INTO reprocess_needed (source, external_id)
-SELECT l.source, l.external_id
-FROM listings AS l JOIN reprocess_progress AS p ON p.source = l.source AND NOT p.rebuilt
-WHERE l.ticker IN (
-    SELECT o.ticker FROM listings AS o JOIN reprocess_progress AS q ON q.source = o.source
-        AND q.rebuilt
-    UNION SELECT w.ticker FROM reprocess_listings AS w
-)
-ON CONFLICT DO NOTHING
-"""
 # The code that read the oldest payloads is unknown: readers were not recorded then.
 _READ_BY_OTHER_CODE = """
 WITH reader AS (
@@ -113,7 +101,6 @@ async def unlock(connection: Connection) -> None:
 async def open_job(
     connection: Connection,
     sources: Sequence[str],
-    others: Sequence[str],
     *,
     since: datetime.datetime | None,
     code: bytes,
@@ -127,9 +114,7 @@ async def open_job(
             return Job(names, since, started_at, resumed=True)
         await connection.execute(_CLEAR)
         await connection.execute(_START_JOB, names, since, code, now)
-        await connection.execute(
-            _ADD_SOURCES, names, [*names, *others], await newest_arrival(connection)
-        )
+        await connection.execute(_ADD_SOURCES, names, await newest_arrival(connection))
     return Job(names, since, now, resumed=False)
 
 
@@ -152,11 +137,6 @@ async def read_progress(connection: Connection) -> dict[str, Progress]:
 async def set_total(connection: Connection, source: str, total: int) -> None:
     """Save how many payloads of `source` there are to read."""
     await connection.execute(_SET_TOTAL, source, total)
-
-
-async def find_needed(connection: Connection) -> None:
-    """Save the other sources' listings whose tickers the rebuilt sources touch."""
-    await connection.execute(_FIND_NEEDED)
 
 
 async def complete(connection: Connection, source: str, read_to: datetime.datetime) -> None:

@@ -1,4 +1,4 @@
-"""Replace listings and coins; run on copies, the same statements predict the result."""
+"""Replace listings by what their payloads say, and compare the coins before and after."""
 
 import datetime
 from collections.abc import Collection
@@ -164,10 +164,6 @@ SELECT t.ticker, to_jsonb(r) - 'id' - 'price_usd' - 'ingested_at' - 'stale_at'
 FROM unnest($1::text[]) AS t (ticker)
 LEFT JOIN normalized_records AS r ON r.ticker = t.ticker
 """
-_SAVE_OWNERS = """
-INSERT INTO reprocess_owned (source, external_id)
-SELECT source, external_id FROM listings WHERE contributes AND ticker = ANY ($1::text[])
-"""
 _COMPARE_COINS = with_counts("""
 WITH coin AS (
     SELECT b.ticker, b.record AS old,
@@ -212,9 +208,8 @@ async def tickers_to_merge(connection: Connection) -> list[str]:
 
 
 async def save_coins(connection: Connection, tickers: Collection[str]) -> None:
-    """Save the coins of `tickers` and their owners, to be compared later."""
+    """Save the coins of `tickers`, to be compared later."""
     await connection.execute(_SAVE_COINS, tickers)
-    await connection.execute(_SAVE_OWNERS, tickers)
 
 
 async def compare_coins(connection: Connection) -> list[Change]:

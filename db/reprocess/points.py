@@ -1,166 +1,200 @@
-"""Points of history: compare them with the expected ones, and write the differences."""
+"""Points of history: compare them with what the payloads say, and write the differences."""
 
 import datetime
 from collections.abc import Collection
 
+import msgspec
+
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
+from db.write.history import JUDGED, NEIGHBOURS, word
 
-# A point that no payload explains (of a backfill, or older than the payloads) stays. A point that a
-# payload explains by source and time stays while it agrees with that payload, and else is replaced.
-# A missing cap or volume came from another source: it is derived from the payloads where a listing
-# of the coin is rewritten.
-_COMPARE = """
-WITH version AS MATERIALIZED (
+# A point whose payload is among the read ones, and that none of them says any more, was misread. A
+# point of a backfill, or from before these payloads, stays until a payload says another word.
+_COMPARE = f"""
+WITH version AS (
     SELECT
-        v.ticker, v.source, v.observed_at AS at, v.price_usd, v.market_cap_usd, v.volume_24h_usd,
-        v.price_usd IS NOT NULL
-            AND (l.contributes OR v.ticker <> l.ticker OR o.source IS NULL) AS speaks
-    FROM reprocess_versions AS v
-    JOIN listings AS l ON l.source = v.source AND l.external_id = v.external_id
-    LEFT JOIN reprocess_owned AS o ON o.source = v.source AND o.external_id = v.external_id
-    WHERE v.error IS NULL AND v.ingested_at > $2
-    UNION ALL
-    SELECT r.old_ticker, v.source, v.observed_at, NULL, NULL, NULL, false
-    FROM reprocess_versions AS v
-    JOIN reprocess_rewritten AS r ON r.source = v.source AND r.external_id = v.external_id
-    WHERE v.error IS NULL AND v.ingested_at > $2 AND r.old_ticker <> v.ticker
-),
-moved AS MATERIALIZED (
-    SELECT DISTINCT l.ticker
+        l.id AS listing, v.observed_at AS at, v.fetched_at, v.price_usd, v.market_cap_usd,
+        v.volume_24h_usd
     FROM listings AS l
-    JOIN reprocess_rewritten AS w ON w.source = l.source AND w.external_id = l.external_id
+    JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id
+    WHERE l.id = ANY ($1::integer[]) AND v.error IS NULL AND v.observed_at >= $3
 ),
-wrong AS MATERIALIZED (
+said AS MATERIALIZED (
+    SELECT DISTINCT ON (listing, at) *
+    FROM version AS v
+    ORDER BY listing, at, {word("v")} DESC
+),
+stored AS MATERIALIZED (
+    SELECT * FROM price_points WHERE listing = ANY ($1::integer[])
+),
+both_sides AS (
     SELECT
-        p.ticker, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, p.source,
-        min(v.market_cap_usd) FILTER (WHERE v.speaks AND v.price_usd = p.price_usd) AS said_cap,
-        min(v.volume_24h_usd) FILTER (WHERE v.speaks AND v.price_usd = p.price_usd) AS said_volume,
-        bool_or(v.speaks AND v.price_usd = p.price_usd) AS right_price
-    FROM price_points AS p
-    JOIN version AS v ON v.ticker = p.ticker AND v.source = p.source AND v.at = p.at
-    LEFT JOIN reprocess_points AS e
-        ON e.ticker = p.ticker AND e.at = p.at AND e.source = p.source AND e.price_usd = p.price_usd
-        AND p.ticker IN (SELECT ticker FROM moved)
-    WHERE p.ticker = ANY ($1::text[]) AND p.at >= (SELECT min(at) FROM version)
-    GROUP BY p.ticker, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, p.source
-    HAVING NOT bool_or(
-        v.speaks AND v.price_usd = p.price_usd
-        AND CASE WHEN e.ticker IS NULL
-            THEN (v.market_cap_usd = p.market_cap_usd) IS NOT FALSE
-                AND (v.volume_24h_usd = p.volume_24h_usd) IS NOT FALSE
-            ELSE (e.market_cap_usd, e.volume_24h_usd) IS NOT DISTINCT
-                FROM (p.market_cap_usd, p.volume_24h_usd)
-        END
-    )
+        coalesce(p.listing, s.listing) AS listing, coalesce(p.at, s.at) AS at,
+        p.listing IS NOT NULL AS was, p.fetched_at AS old_fetched_at, p.is_held AS old_is_held,
+        p.price_usd AS old_price_usd, p.market_cap_usd AS old_market_cap_usd,
+        p.volume_24h_usd AS old_volume_24h_usd, s.fetched_at AS said_at, s.price_usd AS said_price,
+        s.market_cap_usd AS said_cap, s.volume_24h_usd AS said_volume,
+        s.listing IS NOT NULL
+            AND (p.listing IS NULL OR p.fetched_at >= $2 OR {word("s")} > {word("p")}) AS is_said,
+        s.listing IS NOT NULL OR coalesce(p.fetched_at < $2, true) AS stays
+    FROM stored AS p
+    FULL JOIN said AS s ON s.listing = p.listing AND s.at = p.at
+),
+decided AS (
+    SELECT
+        listing, at, was, old_fetched_at, old_is_held, old_price_usd, old_market_cap_usd,
+        old_volume_24h_usd, stays,
+        CASE WHEN is_said THEN said_at ELSE old_fetched_at END AS fetched_at,
+        CASE WHEN is_said THEN said_price ELSE old_price_usd END AS price_usd,
+        CASE WHEN is_said THEN said_cap ELSE old_market_cap_usd END AS market_cap_usd,
+        CASE WHEN is_said THEN said_volume ELSE old_volume_24h_usd END AS volume_24h_usd
+    FROM both_sides
+),
+beside AS (
+    SELECT *,{NEIGHBOURS}
+    FROM decided
+    WINDOW series AS (PARTITION BY listing, stays ORDER BY at)
+),
+judged AS (
+    SELECT *, stays AND ({JUDGED}) AS is_held FROM beside
 )
 INSERT INTO reprocess_point_changes (
-    ticker, at, old_price_usd, old_market_cap_usd, old_volume_24h_usd, old_source, price_usd,
-    market_cap_usd, volume_24h_usd, source
+    listing, at, was, old_fetched_at, old_is_held, old_price_usd, old_market_cap_usd,
+    old_volume_24h_usd, stays, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
 )
 SELECT
-    w.ticker, w.at, w.price_usd, w.market_cap_usd, w.volume_24h_usd, w.source,
-    CASE WHEN mended THEN coalesce(e.price_usd, w.price_usd) END,
-    CASE
-        WHEN e.ticker IS NOT NULL THEN e.market_cap_usd
-        WHEN mended THEN coalesce(w.said_cap, w.market_cap_usd)
-    END,
-    CASE
-        WHEN e.ticker IS NOT NULL THEN e.volume_24h_usd
-        WHEN mended THEN coalesce(w.said_volume, w.volume_24h_usd)
-    END,
-    CASE WHEN mended THEN coalesce(e.source, w.source) END
-FROM wrong AS w
-LEFT JOIN reprocess_points AS e ON e.ticker = w.ticker AND e.at = w.at
-CROSS JOIN LATERAL (SELECT e.ticker IS NOT NULL OR w.right_price AS mended) AS m
-WHERE NOT mended OR (w.price_usd, w.market_cap_usd, w.volume_24h_usd, w.source) IS DISTINCT FROM (
-    coalesce(e.price_usd, w.price_usd),
-    CASE
-        WHEN e.ticker IS NULL THEN coalesce(w.said_cap, w.market_cap_usd)
-        ELSE e.market_cap_usd
-    END,
-    CASE
-        WHEN e.ticker IS NULL THEN coalesce(w.said_volume, w.volume_24h_usd)
-        ELSE e.volume_24h_usd
-    END,
-    coalesce(e.source, w.source)
-)
-UNION ALL
-SELECT
-    e.ticker, e.at, NULL, NULL, NULL, NULL, e.price_usd, e.market_cap_usd, e.volume_24h_usd,
-    e.source
-FROM reprocess_points AS e
-LEFT JOIN price_points AS p ON p.ticker = e.ticker AND p.at = e.at
-WHERE e.covered AND p.ticker IS NULL
+    listing, at, was, old_fetched_at, old_is_held, old_price_usd, old_market_cap_usd,
+    old_volume_24h_usd, stays, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
+FROM judged
+WHERE was <> stays OR (old_is_held, old_price_usd, old_market_cap_usd, old_volume_24h_usd)
+    IS DISTINCT FROM (is_held, price_usd, market_cap_usd, volume_24h_usd)
+"""  # noqa: S608 - of constants
+# The planner cannot estimate a CTE's rows: with one row expected and a million present, a nested
+# loop takes hours.
+_START = """
+SET LOCAL enable_nestloop = off;
+TRUNCATE reprocess_point_changes
 """
-_FORGET = "TRUNCATE reprocess_point_changes"
 _ANALYZE = "ANALYZE reprocess_point_changes"
 
 _MEND = """
 UPDATE price_points AS p
 SET
-    price_usd = c.price_usd, market_cap_usd = c.market_cap_usd, volume_24h_usd = c.volume_24h_usd,
-    source = c.source
+    fetched_at = c.fetched_at, is_held = c.is_held, price_usd = c.price_usd,
+    market_cap_usd = c.market_cap_usd, volume_24h_usd = c.volume_24h_usd
 FROM reprocess_point_changes AS c
-WHERE c.ticker = ANY ($1::text[]) AND p.ticker = ANY ($1::text[])
-  AND p.ticker = c.ticker AND p.at = c.at
-  AND c.price_usd IS NOT NULL AND c.old_price_usd IS NOT NULL
+WHERE c.listing = ANY ($1::integer[]) AND p.listing = ANY ($1::integer[])
+  AND p.listing = c.listing AND p.at = c.at AND c.stays
 """
 _REMOVE = """
 DELETE FROM price_points AS p
 USING reprocess_point_changes AS c
-WHERE c.ticker = ANY ($1::text[]) AND p.ticker = ANY ($1::text[]) AND p.ticker = c.ticker
-    AND p.at = c.at
-  AND c.price_usd IS NULL
+WHERE c.listing = ANY ($1::integer[]) AND p.listing = ANY ($1::integer[])
+  AND p.listing = c.listing AND p.at = c.at AND NOT c.stays
 """
 _ADD = """
-INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
-SELECT ticker, at, price_usd, market_cap_usd, volume_24h_usd, source
+INSERT INTO price_points (
+    listing, at, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
+)
+SELECT listing, at, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
 FROM reprocess_point_changes
-WHERE ticker = ANY ($1::text[]) AND old_price_usd IS NULL
-ORDER BY ticker, at
-ON CONFLICT (ticker, at) DO NOTHING
+WHERE listing = ANY ($1::integer[]) AND NOT was
+ORDER BY listing, at
+ON CONFLICT (listing, at) DO NOTHING
 """
 _REPORT = with_counts("""
-WITH difference AS (
+WITH change AS (
+    SELECT l.source || ' ' || l.external_id || ' ' || c.at AS id, c.*
+    FROM reprocess_point_changes AS c JOIN listings AS l ON l.id = c.listing
+),
+difference AS (
     SELECT
-        ticker || ' ' || at AS id,
-        CASE WHEN price_usd IS NULL THEN '(removed)' ELSE '(added)' END AS field,
-        old_price_usd::text AS old, price_usd::text AS new
-    FROM reprocess_point_changes
-    WHERE price_usd IS NULL OR old_price_usd IS NULL
+        id, CASE WHEN stays THEN '(added)' ELSE '(removed)' END AS field,
+        old_price_usd::text AS old, CASE WHEN stays THEN price_usd::text END AS new
+    FROM change
+    WHERE was <> stays
     UNION ALL
-    SELECT c.ticker || ' ' || c.at, f.field, f.old, f.new
-    FROM reprocess_point_changes AS c
+    SELECT c.id, f.field, f.old, f.new
+    FROM change AS c
     CROSS JOIN LATERAL (VALUES
         ('price_usd', c.old_price_usd::text, c.price_usd::text),
         ('market_cap_usd', c.old_market_cap_usd::text, c.market_cap_usd::text),
         ('volume_24h_usd', c.old_volume_24h_usd::text, c.volume_24h_usd::text),
-        ('source', c.old_source, c.source)
+        ('is_held', c.old_is_held::text, c.is_held::text)
     ) AS f (field, old, new)
-    WHERE c.price_usd IS NOT NULL AND c.old_price_usd IS NOT NULL AND f.old IS DISTINCT FROM f.new
+    WHERE c.was AND c.stays AND f.old IS DISTINCT FROM f.new
 )
 """)
+# The listings whose history may differ: other code read their payloads, or what was rejected is
+# readable now, or the listing itself was rewritten.
+_LISTINGS = """
+SELECT l.id FROM listings AS l WHERE l.source = ANY ($1::text[])
+UNION
+SELECT l.id
+FROM reprocess_rewritten AS w
+JOIN listings AS l ON l.source = w.source AND l.external_id = w.external_id
+UNION
+SELECT l.id
+FROM reprocess_versions AS v
+JOIN listings AS l ON l.source = v.source AND l.external_id = v.external_id
+WHERE v.rejection_id IS NOT NULL AND v.error IS NULL
+ORDER BY 1
+"""
+_LISTINGS_SINCE = """
+SELECT DISTINCT l.id
+FROM reprocess_versions AS v
+JOIN listings AS l ON l.source = v.source AND l.external_id = v.external_id
+WHERE v.ingested_at > $1 AND v.error IS NULL
+"""
+
+
+class HistoryBounds(msgspec.Struct, frozen=True):
+    """The bounds of the points that payloads explain.
+
+    All payloads that were fetched from `covered_from` on are present; observations before `oldest`
+    are past the retention.
+    """
+
+    covered_from: datetime.datetime
+    oldest: datetime.datetime
+
+
+async def listings_of_history(
+    connection: Connection, other_code_sources: Collection[str]
+) -> list[int]:
+    """Return the listings whose history may differ: changed ones, or read by other code."""
+    return [row["id"] for row in await connection.fetch(_LISTINGS, other_code_sources)]
+
+
+async def listings_since(connection: Connection, after: datetime.datetime) -> list[int]:
+    """Return the listings of the payloads that arrived after `after`."""
+    return [row["id"] for row in await connection.fetch(_LISTINGS_SINCE, after)]
+
+
+async def start_comparison(connection: Connection) -> None:
+    """Forget the saved differences."""
+    await connection.execute(_START)
 
 
 async def compare_points(
-    connection: Connection, tickers: Collection[str], after: datetime.datetime
+    connection: Connection, listings: Collection[int], bounds: HistoryBounds
 ) -> None:
-    """Save the differences between the points of `tickers` and the expected ones.
+    """Save the differences between the points of `listings` and what the payloads say."""
+    await connection.execute(_COMPARE, listings, bounds.covered_from, bounds.oldest)
 
-    Only points that payloads after `after` explain are compared.
-    """
-    await connection.execute(_FORGET)
-    await connection.execute(_COMPARE, tickers, after)
+
+async def analyze_points(connection: Connection) -> None:
+    """Update the planner's statistics of the differences."""
     await connection.execute(_ANALYZE)
 
 
-async def place_points(connection: Connection, tickers: Collection[str]) -> None:
-    """Write the saved differences of `tickers`."""
+async def place_points(connection: Connection, listings: Collection[int]) -> None:
+    """Write the saved differences of `listings`."""
     for statement in (_MEND, _REMOVE, _ADD):
-        await connection.execute(statement, tickers)
+        await connection.execute(statement, listings)
 
 
 async def report_points(connection: Connection) -> list[Change]:
-    """Return the saved differences, with_counts."""
+    """Return the saved differences, counted."""
     return read_changes("price_points", await connection.fetch(_REPORT))

@@ -50,9 +50,6 @@ ON CONFLICT (source, external_id) DO UPDATE SET {REPLACE_LISTING}
 WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
     > (w.observed_at, w.fetched_at, w.content_hash)
 """  # noqa: S608 - of constants
-_TICKERS_SINCE = (
-    "SELECT DISTINCT ticker FROM reprocess_versions WHERE ingested_at > $1 AND error IS NULL"
-)
 _ANALYZE = "ANALYZE reprocess_versions, reprocess_listings"
 
 
@@ -92,8 +89,3 @@ async def stage(
 async def analyze(connection: Connection) -> None:
     """Update the planner's statistics."""
     await connection.execute(_ANALYZE)
-
-
-async def tickers_since(connection: Connection, after: datetime.datetime) -> list[str]:
-    """Return the tickers of the payloads that arrived after `after`."""
-    return [row["ticker"] for row in await connection.fetch(_TICKERS_SINCE, after)]

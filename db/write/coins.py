@@ -7,8 +7,6 @@ implements it again in Python.
 import datetime
 from collections.abc import Collection
 
-import msgspec
-
 from db.connect.types import Connection
 from db.write.identity.bridges import reached_tickers
 from db.write.merge import MERGE
@@ -42,13 +40,6 @@ SELECT ticker FROM normalized_records WHERE asset IS NULL AND ticker > $1 ORDER 
 _COUNT_UNMERGED = "SELECT count(*) FROM normalized_records WHERE asset IS NULL"
 
 
-class MergeResult(msgspec.Struct, frozen=True):
-    """The sorted tickers of the changed coins; by ticker, when a changed price was observed."""
-
-    changed: list[str]
-    repriced: dict[str, datetime.datetime]
-
-
 async def count_unmerged(connection: Connection) -> int:
     """Return the number of coins that only a version before assets has merged."""
     count: int = await connection.fetchval(_COUNT_UNMERGED)
@@ -62,14 +53,14 @@ async def unmerged_tickers(connection: Connection, after: str, limit: int) -> li
 
 async def merge_coins(
     connection: Connection, tickers: Collection[str], now: datetime.datetime
-) -> MergeResult:
-    """Merge the records of `tickers` again from their listings.
+) -> list[str]:
+    """Merge the records of `tickers` again from their listings; return those that changed, sorted.
 
     The caller's transaction holds the write lock, so it sees every listing, and no other
     transaction writes one.
     """
     if not tickers:
-        return MergeResult([], {})
+        return []
     reached = await reached_tickers(connection, tickers)
     async with connection.transaction():
         await connection.execute(_PLAN)
@@ -85,11 +76,4 @@ async def merge_coins(
                 columns["owned"],
                 columns["assets"],
             )
-    return MergeResult(
-        changed=sorted({*columns["written"], *columns["gone"], *columns["moved"]}),
-        repriced={
-            ticker: at
-            for ticker, at in zip(columns["written"], columns["repriced_at"], strict=True)
-            if at is not None
-        },
-    )
+    return sorted({*columns["written"], *columns["gone"], *columns["moved"]})

@@ -1,21 +1,63 @@
-"""History: the price points of coins, and their candles, written in the same transaction."""
+"""History: the price points of each listing, and their candles.
+
+A point is what a listing said at one time: of several words for one time the one counts that was
+fetched last. A price that jumps is held until the next observation confirms it. So points and
+candles depend on the observations alone, whatever the order of their commits. A new observation is
+written by `db/write/listings.py`; the functions here serve the other cases.
+"""
 
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 
 from db.connect.types import Connection
+from db.points import COUNTED, ROLL_POINTS
+from db.write.merge.listings import bound, near
 
-_CANDLES = (
-    "candles AS c (ticker, interval, start, open, high, low, close, open_at, close_at, samples)"
-)
-_UNITS = "(VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)"
-# Each new point widens the candles of its hour and day; open_at and close_at allow late points. An
-# existing point changes nothing, so a page that is read twice counts once.
-_WIDEN = """
-ON CONFLICT (ticker, interval, start) DO UPDATE SET
+UNITS = "(VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)"
+POINT_COLUMNS = "listing, at, fetched_at, price_usd, market_cap_usd, volume_24h_usd"
+
+
+def word(table: str) -> str:
+    """Return the order of the words of a listing for one time: the greatest one counts."""
+    return (
+        f"(coalesce({table}.fetched_at, '-infinity'), coalesce({table}.price_usd, 0),"
+        f" coalesce({table}.market_cap_usd, -1), coalesce({table}.volume_24h_usd, -1))"
+    )
+
+
+def is_jump(price: str, at: str, earlier: Sequence[tuple[str, str]]) -> str:
+    """Return the condition that a price is far from each known one of two earlier observations.
+
+    `earlier` are their prices and times, as SQL expressions; the condition is never null.
+    """
+    far = " AND ".join(
+        f"({other} IS NULL OR NOT {near(price, other, bound(f'{at} - {then}'))})"
+        for other, then in earlier
+    )
+    known = ", ".join(other for other, _ in earlier)
+    return f"coalesce({price} IS NOT NULL AND num_nonnulls({known}) > 0 AND {far}, false)"
+
+
+# The next observation confirms a jump if it is near it, or goes further in its direction.
+JUDGED = f"""
+    {is_jump("price_usd", "at", [("price_1", "at_1"), ("price_2", "at_2")])} AND NOT (
+        next_price IS NOT NULL AND (
+            {near("price_usd", "next_price", bound("next_at - at"))}
+            OR (next_price > price_usd) = (price_usd > coalesce(price_1, price_2))
+        )
+    )"""
+"""The condition that a point of a series is held; its neighbours are columns, as in NEIGHBOURS."""
+NEIGHBOURS = """
+    lag(price_usd) OVER series AS price_1, lag(at) OVER series AS at_1,
+    lag(price_usd, 2) OVER series AS price_2, lag(at, 2) OVER series AS at_2,
+    lead(price_usd) OVER series AS next_price, lead(at) OVER series AS next_at"""
+"""The columns that JUDGED reads, for a window `series` by listing and time."""
+
+WIDEN = """
+ON CONFLICT (listing, interval, start) DO UPDATE SET
     open = CASE WHEN excluded.open_at < c.open_at THEN excluded.open ELSE c.open END,
     high = greatest(excluded.high, c.high),
     low = least(excluded.low, c.low),
@@ -24,73 +66,145 @@ ON CONFLICT (ticker, interval, start) DO UPDATE SET
     close_at = greatest(excluded.close_at, c.close_at),
     samples = c.samples + excluded.samples
 """
+"""The end of an INSERT into `candles AS c` of points that were not there."""
 
-_RECORD = f"""
-WITH added AS (
-    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
-    SELECT ticker, created_at, price_usd_exact, market_cap_usd, volume_24h_usd, source
-    FROM normalized_records
-    WHERE ticker = ANY ($1::text[]) AND price_usd_exact IS NOT NULL AND created_at >= $2
-    ORDER BY ticker
-    ON CONFLICT (ticker, at) DO NOTHING
-    RETURNING ticker, at, price_usd
-),
--- One point for each coin is a candle by itself: nothing to group.
-rolled AS (
-    INSERT INTO {_CANDLES}
+# The array of keys, instead of a join, makes the planner use the index.
+_ADD = f"""
+WITH said AS MATERIALIZED (
     SELECT
-        ticker, interval, date_bin(width, at, 'epoch'), price_usd, price_usd, price_usd, price_usd,
-        at, at, 1
-    FROM added, {_UNITS}
-    ORDER BY ticker, interval
-    {_WIDEN}
-)
-SELECT count(*) FROM added
-"""
-
-# A source's past belongs to the coin that its listing contributes to now. The array of keys,
-# instead of a join, makes the planner use the index.
-_CONTRIBUTING = """
-SELECT external_id, ticker FROM listings WHERE source = $1 AND external_id = ANY ($2::text[])
-    AND contributes
-"""
-_BACKFILL = f"""
-WITH added AS (
-    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
-    SELECT DISTINCT ON (p.ticker, p.at) p.ticker, p.at, p.price_usd, p.market_cap_usd,
-        p.volume_24h_usd, $1::text
-    FROM json_to_recordset($2::json) AS p (
-        ticker text, external_id text, at timestamptz, price_usd numeric, market_cap_usd numeric,
+        l.id AS listing, o.observed_at AS at, $4::timestamptz AS fetched_at, o.price_usd,
+        o.market_cap_usd, o.volume_24h_usd
+    FROM json_to_recordset($2::json) AS o (
+        external_id text, observed_at timestamptz, price_usd numeric, market_cap_usd numeric,
         volume_24h_usd numeric
     )
-    WHERE p.at >= $3 AND NOT EXISTS (
-        -- The coin leaves this price out, or the listing's newest price is far from its past.
-        SELECT FROM normalized_records AS r
-        CROSS JOIN LATERAL jsonb_build_object(
-            'source', $1::text, 'external_id', p.external_id, 'field', 'price_usd'
-        ) AS refused
-        WHERE r.ticker = p.ticker AND (
-            r.excluded @> jsonb_build_array(refused || jsonb_build_object('observed_at', p.at))
-            OR r.excluded @> jsonb_build_array(refused || '{{"reason": "jump"}}')
-        )
-    )
-    ORDER BY p.ticker, p.at, p.price_usd, p.external_id
-    ON CONFLICT (ticker, at) DO NOTHING
-    RETURNING ticker, at, price_usd
+    JOIN listings AS l ON l.source = $1 AND l.external_id = o.external_id
+    WHERE o.observed_at >= $3
 ),
-rolled AS (
-    INSERT INTO {_CANDLES}
-    SELECT
-        ticker, interval, date_bin(width, at, 'epoch') AS start,
-        (array_agg(price_usd ORDER BY at))[1], max(price_usd), min(price_usd),
-        (array_agg(price_usd ORDER BY at DESC))[1], min(at), max(at), count(*)
-    FROM added, {_UNITS}
-    GROUP BY ticker, interval, start
-    ORDER BY ticker, interval, start
-    {_WIDEN}
+present AS MATERIALIZED (
+    SELECT p.listing, p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd
+    FROM said AS s JOIN price_points AS p ON p.listing = s.listing AND p.at = s.at
+),
+written AS (
+    INSERT INTO price_points AS p ({POINT_COLUMNS})
+    SELECT DISTINCT ON (listing, at) {POINT_COLUMNS}
+    FROM said
+    ORDER BY listing, at, {word("said")} DESC
+    ON CONFLICT (listing, at) DO UPDATE SET
+        fetched_at = excluded.fetched_at, price_usd = excluded.price_usd,
+        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd
+    WHERE {word("excluded")} > {word("p")}
+    RETURNING listing, at, price_usd, market_cap_usd, volume_24h_usd
 )
-SELECT count(*) FROM added
+-- A later word may repeat what is known: it changes nothing else.
+SELECT array_agg(w.listing) AS listings, array_agg(w.at) AS times
+FROM written AS w
+LEFT JOIN present AS p ON p.listing = w.listing AND p.at = w.at
+WHERE p.listing IS NULL OR (p.price_usd, p.market_cap_usd, p.volume_24h_usd)
+    IS DISTINCT FROM (w.price_usd, w.market_cap_usd, w.volume_24h_usd)
 """
+# A point decides whether the one before it and the two after it are held. What is further away is
+# read for these only.
+_HOLD = f"""
+WITH touched AS MATERIALIZED (
+    SELECT listing, min(at) AS first, max(at) AS last
+    FROM unnest($1::integer[], $2::timestamptz[]) AS t (listing, at)
+    GROUP BY listing
+),
+stretch AS MATERIALIZED (
+    SELECT t.*, b.begins, e.ends
+    FROM touched AS t
+    CROSS JOIN LATERAL (
+        SELECT min(at) AS begins FROM (
+            SELECT p.at FROM price_points AS p WHERE p.listing = t.listing AND p.at < t.first
+            ORDER BY p.at DESC LIMIT 3
+        ) AS before
+    ) AS b
+    CROSS JOIN LATERAL (
+        SELECT max(at) AS ends FROM (
+            SELECT p.at FROM price_points AS p WHERE p.listing = t.listing AND p.at > t.last
+            ORDER BY p.at LIMIT 3
+        ) AS after
+    ) AS e
+),
+neighbour AS MATERIALIZED (
+    SELECT
+        p.listing, p.at, p.price_usd, p.is_held, s.first, s.last,{NEIGHBOURS},
+        lead(p.at) OVER series >= s.first AS precedes,
+        lag(p.at, 2) OVER series <= s.last OR lag(p.at) OVER series <= s.last AS follows
+    FROM stretch AS s
+    CROSS JOIN LATERAL (
+        SELECT * FROM price_points AS p
+        WHERE p.listing = s.listing AND p.at >= coalesce(s.begins, s.first)
+          AND p.at <= coalesce(s.ends, s.last)
+    ) AS p
+    WINDOW series AS (PARTITION BY p.listing ORDER BY p.at)
+),
+judged AS MATERIALIZED (
+    SELECT listing, at, is_held, {JUDGED} AS held
+    FROM neighbour
+    WHERE at BETWEEN first AND last OR precedes OR follows
+),
+changed AS (
+    UPDATE price_points AS p SET is_held = j.held
+    FROM judged AS j
+    WHERE p.listing = j.listing AND p.at = j.at AND j.held <> j.is_held
+    RETURNING p.listing, p.at
+)
+SELECT array_agg(listing) AS listings, array_agg(at) AS times FROM changed
+"""
+BUCKET = f"""
+    SELECT DISTINCT listing, date_bin(width, at, 'epoch') AS start, width
+    FROM unnest($1::integer[], $2::timestamptz[]) AS point (listing, at), {UNITS}
+    WHERE interval = """
+
+
+def _roll(interval: str, rolled: str) -> str:
+    return f"""
+WITH bucket AS MATERIALIZED ({BUCKET}'{interval}'),
+rolled AS MATERIALIZED ({rolled}
+    GROUP BY b.listing, b.start
+),
+gone AS (
+    DELETE FROM candles AS c USING bucket AS b
+    WHERE c.listing = b.listing AND c.interval = '{interval}' AND c.start = b.start
+      AND NOT EXISTS (
+        SELECT FROM rolled AS r WHERE r.listing = b.listing AND r.start = b.start
+      )
+)
+INSERT INTO candles AS c (
+    listing, interval, start, open, high, low, close, open_at, close_at, samples
+)
+SELECT listing, '{interval}', start, open, high, low, close, open_at, close_at, samples
+FROM rolled
+ORDER BY listing, start
+ON CONFLICT (listing, interval, start) DO UPDATE SET
+    open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+    open_at = excluded.open_at, close_at = excluded.close_at, samples = excluded.samples
+"""
+
+
+_ROLL_HOURS = _roll(
+    "H1",
+    f"""
+    SELECT b.listing, b.start,{ROLL_POINTS}
+    FROM bucket AS b
+    JOIN price_points AS p
+        ON p.listing = b.listing AND p.at >= b.start AND p.at < b.start + b.width AND {COUNTED}""",
+)
+# A day is rolled from its hours.
+_ROLL_DAYS = _roll(
+    "D1",
+    """
+    SELECT
+        b.listing, b.start, (array_agg(h.open ORDER BY h.start))[1] AS open, max(h.high) AS high,
+        min(h.low) AS low, (array_agg(h.close ORDER BY h.start DESC))[1] AS close,
+        min(h.open_at) AS open_at, max(h.close_at) AS close_at, sum(h.samples)::integer AS samples
+    FROM bucket AS b
+    JOIN candles AS h
+        ON h.listing = b.listing AND h.interval = 'H1' AND h.start >= b.start
+            AND h.start < b.start + b.width""",
+)
 
 
 class PastPrice(msgspec.Struct, frozen=True, gc=False):
@@ -103,36 +217,51 @@ class PastPrice(msgspec.Struct, frozen=True, gc=False):
     volume_24h_usd: Decimal | None
 
 
-async def record_prices(
-    connection: Connection, tickers: Collection[str], oldest: datetime.datetime
+async def add_points(
+    connection: Connection,
+    source: str,
+    rows: bytes,
+    oldest: datetime.datetime,
+    fetched_at: datetime.datetime | None,
 ) -> int:
-    """Add a point for each coin of `tickers`, whose price has changed; return how many are new.
+    """Add the observations in `rows`, encoded listings, in any order; return how many changed.
 
-    The history begins at `oldest`.
+    The history begins at `oldest`. Without `fetched_at` they are prices of the past, which replace
+    no observation. The caller's transaction holds the write lock.
     """
-    if not tickers:
-        return 0
-    count: int = await connection.fetchval(_RECORD, sorted(tickers), oldest)
-    return count
+    written = await connection.fetchrow(_ADD, source, rows, oldest, fetched_at)
+    assert written is not None  # noqa: S101 - the statement returns one row
+    listings = written["listings"] or []
+    await settle_points(connection, listings, written["times"] or [])
+    return len(listings)
+
+
+async def settle_points(
+    connection: Connection, listings: Sequence[int], times: Sequence[datetime.datetime]
+) -> None:
+    """Decide again which points near the changed ones are held, and roll up their candles."""
+    if not listings:
+        return
+    changed = await connection.fetchrow(_HOLD, listings, times)
+    assert changed is not None  # noqa: S101 - the statement returns one row
+    await roll_candles(
+        connection, [*listings, *(changed["listings"] or [])], [*times, *(changed["times"] or [])]
+    )
+
+
+async def roll_candles(
+    connection: Connection, listings: Sequence[int], times: Sequence[datetime.datetime]
+) -> None:
+    """Roll up the candles of the hours and days of these points."""
+    for statement in (_ROLL_HOURS, _ROLL_DAYS):
+        await connection.execute(statement, listings, times)
 
 
 async def backfill_prices(
     connection: Connection, source: str, prices: Sequence[PastPrice], oldest: datetime.datetime
 ) -> int:
-    """Add past points to the coins that the listings contribute to; return how many are new.
-
-    Coins and existing points do not change.
-    """
-    rows = await connection.fetch(
-        _CONTRIBUTING, source, list({price.external_id for price in prices})
-    )
-    tickers = {row["external_id"]: row["ticker"] for row in rows}
-    points = [
-        {**msgspec.structs.asdict(price), "ticker": tickers[price.external_id]}
-        for price in prices
-        if price.external_id in tickers
-    ]
-    if not points:
+    """Add past points to listings; return how many are new. Existing points do not change."""
+    if not prices:
         return 0
-    count: int = await connection.fetchval(_BACKFILL, source, msgspec.json.encode(points), oldest)
-    return count
+    rows = [{**msgspec.structs.asdict(price), "observed_at": price.at} for price in prices]
+    return await add_points(connection, source, msgspec.json.encode(rows), oldest, None)

@@ -12,12 +12,14 @@ from common.chains import TokenAddress
 from db.connect.types import Connection
 from db.notes import Note
 from db.write.earlier import read_tickers, remember_late, save_former_tickers
+from db.write.history import UNITS, WIDEN, add_points, is_jump, settle_points
 from db.write.listing_columns import (
     LISTING_RECORD,
     LISTING_VALUES,
     REMEMBER_OBSERVATION,
     REPLACE_LISTING,
 )
+from db.write.merge.listings import bound, near
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -90,8 +92,17 @@ reader AS (
 )
 """
 """The start of a statement that writes payloads of the source $1, read by code of digest $2."""
+_B1, _B2 = "(w.before[1]).price_usd", "(w.before[2]).price_usd"
+_IS_HELD = is_jump(
+    "w.price_usd", "w.observed_at", [(_B1, "(w.before[1]).at"), (_B2, "(w.before[2]).at")]
+)
+_MAY_CONFIRM = f"""cardinality(w.before) = 2 AND {_B1} IS NOT NULL AND (
+        {_B2} IS NULL OR NOT {near(_B1, _B2, bound("(w.before[1]).at - (w.before[2]).at"))})"""
+"""The condition that the observation before the present one may be held, and be confirmed now."""
 # The newest record of an external id within the page goes into the listing, and its payload is
-# always stored. The payload of an older record is stored once, for audit.
+# always stored. The payload of an older record is stored once, for audit. A new observation is a
+# new point, and widens two candles. What else changes history is returned to be settled: a point
+# that was there, and one that the present one may confirm.
 _WRITE = f"""
 WITH {MOMENT},
 incoming AS MATERIALIZED (
@@ -115,12 +126,14 @@ taken AS MATERIALIZED (
 written AS (
     INSERT INTO listings AS l (
         source, external_id, {LISTING_VALUES},
-        content_hash, fetched_at, first_seen_at, last_seen_at, contributes, has_own_time
+        content_hash, fetched_at, first_seen_at, last_seen_at, contributes, has_own_time, id
     )
     SELECT
         $1, external_id, {LISTING_VALUES},
         digest, $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken),
-        coalesce(has_own_time, true)
+        coalesce(has_own_time, true),
+        -- Where all listings exist, no id is used up; a point of this one is refused.
+        CASE WHEN $7 THEN nextval('listing_ids') ELSE 2147483647 END
     FROM newest
     ORDER BY external_id
     ON CONFLICT (source, external_id) DO UPDATE SET
@@ -129,7 +142,38 @@ written AS (
         {REMEMBER_OBSERVATION}
     WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
         > (l.observed_at, l.fetched_at, l.content_hash)
-    RETURNING l.external_id, l.ticker, l.content_hash
+    RETURNING
+        l.id, l.external_id, l.ticker, l.content_hash, l.observed_at, l.price_usd,
+        l.market_cap_usd, l.volume_24h_usd, l.before
+),
+point AS (
+    INSERT INTO price_points (
+        listing, at, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
+    )
+    SELECT id, observed_at, $3, {_IS_HELD}, price_usd, market_cap_usd, volume_24h_usd
+    FROM written AS w
+    WHERE observed_at >= $8
+    ORDER BY id
+    ON CONFLICT (listing, at) DO NOTHING
+    RETURNING listing, at, is_held, price_usd
+),
+widened AS (
+    INSERT INTO candles AS c (
+        listing, interval, start, open, high, low, close, open_at, close_at, samples
+    )
+    SELECT
+        listing, interval, date_bin(width, at, 'epoch'), price_usd, price_usd, price_usd, price_usd,
+        at, at, 1
+    FROM point, {UNITS}
+    WHERE price_usd IS NOT NULL AND NOT is_held
+    ORDER BY listing, interval
+    {WIDEN}
+),
+unsettled AS MATERIALIZED (
+    SELECT w.id, w.observed_at, p.listing IS NOT NULL AS is_new
+    FROM written AS w
+    LEFT JOIN point AS p ON p.listing = w.id
+    WHERE w.observed_at >= $8 AND (p.listing IS NULL OR ({_MAY_CONFIRM}))
 ),
 -- An array of keys instead of a join, as above.
 kept_before AS MATERIALIZED (
@@ -155,7 +199,10 @@ kept AS (
 SELECT
     (SELECT count(*) FROM kept) AS changed,
     ARRAY(SELECT DISTINCT ticker FROM written) AS tickers,
-    (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written) AS has_late
+    (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written) AS has_late,
+    EXISTS (SELECT FROM unsettled WHERE NOT is_new) AS has_corrections,
+    ARRAY(SELECT id FROM unsettled WHERE is_new ORDER BY id) AS unsettled,
+    ARRAY(SELECT observed_at FROM unsettled WHERE is_new ORDER BY id) AS unsettled_at
 """  # noqa: S608 - of constants
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
 
@@ -194,26 +241,38 @@ async def write_listings(
     run_id: int,
     fetched_at: datetime.datetime,
     code: bytes,
+    oldest: datetime.datetime,
     any_new: bool = True,
     renamed: Collection[str] = (),
 ) -> ListingsResult:
-    """Write listings and their payloads; an older observation never overwrites a newer one.
+    """Write listings, their payloads and their history, which begins at `oldest`.
 
-    `code` is the digest of the code that read them. `any_new=False` says that all listings exist,
-    which saves a lookup. `renamed` are the external ids whose ticker differs from the stored one.
-    The caller's transaction holds the write lock. Raises one of UNREADABLE if PostgreSQL cannot
-    hold a value; then no listing is written.
+    An older observation never overwrites a newer one. `code` is the digest of the code that read
+    them. `any_new=False` says that all listings exist, which saves a lookup. `renamed` are the
+    external ids whose ticker differs from the stored one. The caller's transaction holds the write
+    lock. Raises one of UNREADABLE if PostgreSQL cannot hold a value; then no listing is written.
     """
     if not listings.payloads:
         return ListingsResult(0, frozenset())
     former = await read_tickers(connection, source, renamed)
     row = await connection.fetchrow(
-        _WRITE_TO[kind], source, code, fetched_at, run_id, listings.rows, listings.payloads, any_new
+        _WRITE_TO[kind],
+        source,
+        code,
+        fetched_at,
+        run_id,
+        listings.rows,
+        listings.payloads,
+        any_new,
+        oldest,
     )
     assert row is not None  # noqa: S101 - the statement returns one row
     tickers = set(row["tickers"])
     if row["has_late"]:
         tickers |= await remember_late(connection, source, fetched_at, listings.rows)
+    if row["has_late"] or row["has_corrections"]:
+        await add_points(connection, source, listings.rows, oldest, fetched_at)
+    await settle_points(connection, row["unsettled"], row["unsettled_at"])
     await save_former_tickers(connection, source, former)
     return ListingsResult(row["changed"], frozenset(tickers))
 

@@ -1,8 +1,8 @@
 """New listings, written by COPY, and the coins of tickers that no other listing has.
 
-These functions do what `write_listings`, `merge_coins` and `record_prices` do, in about half the
-time, because new rows need no comparison and no merge. If a row exists already, they write nothing,
-and the caller uses the other functions.
+These functions do what `write_listings` and `merge_coins` do, in about half the time, because new
+rows need no comparison and no merge. If a row exists already, they write nothing, and the caller
+uses the other functions.
 """
 
 import datetime
@@ -23,7 +23,9 @@ WITH {MOMENT}
 SELECT
     at,
     ARRAY(SELECT ticker FROM listings
-        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken
+        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken,
+    -- Nothing else takes an id under the write lock: the rows of COPY get the next ones in order.
+    nextval('listing_ids') AS last_id
 FROM moment
 """  # noqa: S608 - of constants
 _COPIED_COLUMNS = (
@@ -36,6 +38,11 @@ _COPIED_COLUMNS = (
     "first_seen_at",
     "last_seen_at",
     "contributes",
+)
+_POINT_COLUMNS = ("at", "price_usd", "market_cap_usd", "volume_24h_usd", "listing", "fetched_at")
+_CANDLE_COLUMNS = (
+    *("open", "high", "low", "close"),
+    *("open_at", "close_at", "samples", "interval", "start", "listing"),
 )
 _PAYLOAD_COLUMNS = (
     "external_id",
@@ -51,35 +58,15 @@ _PAYLOAD_TABLES = {"api": "raw_api_records", "file": "raw_csv_records"}
 # The planner does not know the array's length, so it looks up each ticker in the index, whatever
 # its estimate of the table. The tickers come as JSON: asyncpg takes longer to encode an array than
 # the rest of these statements takes. db/write/merge/ writes the same rows for a ticker of one
-# listing, and db/write/history.py for its price, which is a candle by itself.
+# listing.
 _ADD_COINS = """
 WITH fresh AS MATERIALIZED (
     SELECT
         l.*, coalesce(l.observed_at + s.poll_seconds * interval '3 seconds',
-            '-infinity') AS stale_at,
-        price_usd IS NOT NULL AND observed_at >= $3 AS is_point
+            '-infinity') AS stale_at
     FROM listings AS l
     LEFT JOIN sources AS s ON s.name = l.source
     WHERE l.ticker = ANY (ARRAY(SELECT json_array_elements_text($1::json)))
-),
-points AS (
-    INSERT INTO price_points (ticker, at, price_usd, market_cap_usd, volume_24h_usd, source)
-    SELECT ticker, observed_at, price_usd, market_cap_usd, volume_24h_usd, source
-    FROM fresh
-    WHERE is_point
-    ORDER BY ticker
-),
-rolled AS (
-    INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at,
-        samples)
-    SELECT
-        ticker, interval, date_bin(width, observed_at, 'epoch'), price_usd, price_usd, price_usd,
-            price_usd,
-        observed_at, observed_at, 1
-    FROM fresh, (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval,
-        width)
-    WHERE is_point
-    ORDER BY ticker, interval
 )
 INSERT INTO normalized_records (
     ticker, name, price_usd_exact, market_cap_usd, volume_24h_usd, percent_change_24h, rank, source,
@@ -109,13 +96,16 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 class EncodedNewListings(msgspec.Struct, frozen=True):
     """Lines for COPY of listings with different external ids, without their last cells.
 
-    `rows` are for the listings, `payloads` for their payloads. `times` says by ticker when its
-    single listing was observed; `shared` are the other tickers: those of several listings, and of
-    one whose cap the merge leaves out.
+    `rows` are for the listings, `payloads` for their payloads, `points` for what they say, with its
+    time, and `candles` for their prices: the hour and the day, none without a price. `times` says
+    by ticker when its single listing was observed; `shared` are the other tickers: those of several
+    listings, and of one whose cap the merge leaves out.
     """
 
     rows: list[str]
     payloads: list[bytes]
+    points: list[tuple[datetime.datetime, str]]
+    candles: list[tuple[str, ...]]
     tickers: list[str]
     times: dict[str, datetime.datetime]
     shared: frozenset[str]
@@ -151,8 +141,31 @@ def encode_new_listings(
         )
     ]
     return EncodedNewListings(
-        [_row(listing) for listing in listings], lines, tickers, times, shared
+        [_row(listing) for listing in listings],
+        lines,
+        [(listing.observed_at, _point(listing)) for listing in listings],
+        [_candles(listing) for listing in listings],
+        tickers,
+        times,
+        shared,
     )
+
+
+def _point(listing: Listing) -> str:
+    values = (listing.price_usd, listing.market_cap_usd, listing.volume_24h_usd)
+    cells = [_NULL if value is None else str(value) for value in values]
+    return "\t".join([listing.observed_at.isoformat(), *cells])
+
+
+def _candles(listing: Listing) -> tuple[str, ...]:
+    """Return the candles of the hour and the day in UTC."""
+    price, at = listing.price_usd, listing.observed_at
+    if price is None:
+        return ()
+    hour = at.astimezone(datetime.UTC).replace(minute=0, second=0, microsecond=0)
+    start = f"{price}\t{price}\t{price}\t{price}\t{at.isoformat()}\t{at.isoformat()}\t1\t"
+    day = hour.replace(hour=0)
+    return f"{start}H1\t{hour.isoformat()}", f"{start}D1\t{day.isoformat()}"
 
 
 def _row(listing: Listing) -> str:
@@ -191,11 +204,12 @@ async def copy_listings(
     run_id: int,
     fetched_at: datetime.datetime,
     code: bytes,
+    oldest: datetime.datetime,
 ) -> NewListingsResult | None:
-    """Write new listings and their payloads; if one of them exists, write nothing, return None.
+    """Write new listings, their payloads and the start of their history, which begins at `oldest`.
 
-    The caller's transaction holds the write lock. Raises one of UNREADABLE if PostgreSQL cannot
-    hold a value.
+    If one of them exists, this writes nothing and returns None. The caller's transaction holds the
+    write lock. Raises one of UNREADABLE if PostgreSQL cannot hold a value.
     """
     try:
         async with connection.transaction():
@@ -216,10 +230,32 @@ async def copy_listings(
             )
             payloads = end.join([*listings.payloads, b""])
             await _copy(connection, _PAYLOAD_TABLES[kind], _PAYLOAD_COLUMNS, payloads)
+            await _copy_history(connection, listings, row["last_id"], fetched_at, oldest)
     except asyncpg.UniqueViolationError:
         return None
     times = {ticker: at for ticker, at in listings.times.items() if ticker not in taken}
     return NewListingsResult(times, taken | listings.shared)
+
+
+async def _copy_history(
+    connection: Connection,
+    listings: EncodedNewListings,
+    last_id: int,
+    fetched_at: datetime.datetime,
+    oldest: datetime.datetime,
+) -> None:
+    kept = [
+        (number, point, candles)
+        for number, ((at, point), candles) in enumerate(
+            zip(listings.points, listings.candles, strict=True), last_id + 1
+        )
+        if at >= oldest
+    ]
+    fetched = fetched_at.isoformat()
+    points = "".join([f"{point}\t{number}\t{fetched}\n" for number, point, _ in kept])
+    await _copy(connection, "price_points", _POINT_COLUMNS, points.encode())
+    rolled = "".join([f"{candle}\t{number}\n" for number, _, both in kept for candle in both])
+    await _copy(connection, "candles", _CANDLE_COLUMNS, rolled.encode())
 
 
 async def _copy(connection: Connection, table: str, columns: Sequence[str], content: bytes) -> None:
@@ -232,21 +268,17 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def add_coins(
-    connection: Connection,
-    tickers: Collection[str],
-    now: datetime.datetime,
-    oldest: datetime.datetime,
+    connection: Connection, tickers: Collection[str], now: datetime.datetime
 ) -> bool:
-    """Add coins and first prices for tickers that have one listing and no record.
+    """Add coins for tickers that have one listing and no record.
 
-    Returns False, and adds nothing, if a coin, a point or a candle of a ticker exists: then they
-    must be merged. The history begins at `oldest`.
+    Returns False, and adds nothing, if a coin of a ticker exists: then they must be merged.
     """
     if not tickers:
         return True
     try:
         async with connection.transaction():
-            await connection.execute(_ADD_COINS, msgspec.json.encode(sorted(tickers)), now, oldest)
+            await connection.execute(_ADD_COINS, msgspec.json.encode(sorted(tickers)), now)
     except asyncpg.UniqueViolationError:
         return False
     return True

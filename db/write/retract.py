@@ -9,7 +9,7 @@ from db.write.listings import Listing
 
 _GIVEN = """
 json_to_recordset($2::json) AS g (
-    external_id text, content_hash text, ticker text, observed_at timestamptz, price_usd numeric
+    external_id text, content_hash text
 )
 """
 _HAS_READ = "SELECT EXISTS (SELECT FROM source_pages WHERE source = $1 AND page_group = $2)"
@@ -17,43 +17,17 @@ _DELETE_LISTINGS = f"""
 DELETE FROM listings AS l USING {_GIVEN}
 WHERE l.source = $1 AND l.external_id = g.external_id
   AND l.content_hash = decode(g.content_hash, 'base64')
-RETURNING l.ticker
+RETURNING l.ticker, l.id
 """
 _DELETE_PAYLOADS = f"""
 DELETE FROM raw_csv_records AS r USING {_GIVEN}
 WHERE r.source = $1 AND r.external_id = g.external_id
   AND r.content_hash = decode(g.content_hash, 'base64')
 """
-_DELETE_POINTS = f"""
-DELETE FROM price_points AS p USING {_GIVEN}
-WHERE p.source = $1 AND p.ticker = g.ticker AND p.at = g.observed_at AND p.price_usd = g.price_usd
-RETURNING p.ticker, p.at
-"""
-_BUCKET = """
-bucket AS MATERIALIZED (
-    SELECT DISTINCT ticker, interval, date_bin(width, at, 'epoch') AS start, width
-    FROM
-        unnest($1::text[], $2::timestamptz[]) AS point (ticker, at),
-        (VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)
+_DELETE_HISTORY = (
+    "DELETE FROM price_points WHERE listing = ANY ($1::integer[])",
+    "DELETE FROM candles WHERE listing = ANY ($1::integer[])",
 )
-"""
-_DELETE_CANDLES = f"""
-WITH {_BUCKET}
-DELETE FROM candles AS c USING bucket AS b
-WHERE c.ticker = b.ticker AND c.interval = b.interval AND c.start = b.start
-"""
-_ROLL_CANDLES = f"""
-WITH {_BUCKET}
-INSERT INTO candles (ticker, interval, start, open, high, low, close, open_at, close_at, samples)
-SELECT
-    b.ticker, b.interval, b.start,
-    (array_agg(p.price_usd ORDER BY p.at))[1], max(p.price_usd), min(p.price_usd),
-    (array_agg(p.price_usd ORDER BY p.at DESC))[1], min(p.at), max(p.at), count(*)
-FROM bucket AS b
-JOIN price_points AS p ON p.ticker = b.ticker AND p.at >= b.start AND p.at < b.start + b.width
-GROUP BY b.ticker, b.interval, b.start
-ORDER BY b.ticker, b.interval, b.start
-"""
 
 
 async def has_read(connection: Connection, source: str, group: str) -> bool:
@@ -71,10 +45,8 @@ async def delete_listings(
     the write lock.
     """
     encoded = msgspec.json.encode(listings)
-    tickers = [row["ticker"] for row in await connection.fetch(_DELETE_LISTINGS, source, encoded)]
+    deleted = await connection.fetch(_DELETE_LISTINGS, source, encoded)
     await connection.execute(_DELETE_PAYLOADS, source, encoded)
-    points = await connection.fetch(_DELETE_POINTS, source, encoded)
-    points_by_ticker = [row["ticker"] for row in points], [row["at"] for row in points]
-    await connection.execute(_DELETE_CANDLES, *points_by_ticker)
-    await connection.execute(_ROLL_CANDLES, *points_by_ticker)
-    return tickers
+    for statement in _DELETE_HISTORY:
+        await connection.execute(statement, [row["id"] for row in deleted])
+    return [row["ticker"] for row in deleted]

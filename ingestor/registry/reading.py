@@ -16,7 +16,6 @@ from common.backoff import BackoffPolicy
 from db.connect.pool import borrow
 from db.connect.types import Connection, Pool
 from db.notes import Note, merge_notes
-from db.schema.partitions import Retention
 from db.write.api_calls import add_calls, count_calls
 from db.write.identity.addresses import ListedAddress, replace_addresses, stored_chains
 from db.write.registry import (
@@ -89,7 +88,6 @@ class _Pages(msgspec.Struct, frozen=True):
 async def read_registry(
     pool: Pool,
     source: NamedRegistry,
-    retention: Retention,
     *,
     hours: int,
     full: bool = False,
@@ -107,7 +105,7 @@ async def read_registry(
         except SourceError as error:
             await _fail(connection, source.name, error)
             return None
-        result = await _write(connection, source.name, pages, retention, hours)
+        result = await _write(connection, source.name, pages, hours)
     await _log.ainfo(
         "registry.read",
         source=source.name,
@@ -211,7 +209,6 @@ async def _write(
     connection: Connection,
     source: str,
     fetched: list[AddressPage],
-    retention: Retention,
     hours: int,
 ) -> ReadRegistry:
     """Write the pages, the groups and the coins that follow from them."""
@@ -220,7 +217,7 @@ async def _write(
     async with write_transaction(connection) as outbox:
         pages = judge(fetched, await read_parts(connection, source))
         changed, tickers = await _write_addresses(connection, source, pages, now)
-        coins = await merge_again(outbox, tickers, retention, now)
+        coins = await merge_again(outbox, tickers, now)
         for page in fetched:
             if page.failure is None:
                 await save_body(

@@ -5,7 +5,6 @@ import anyio
 from common.settings import Settings
 from db.connect.pool import borrow
 from db.connect.types import Pool
-from db.schema.partitions import Retention
 from ingestor.registry.reading import NamedRegistry, is_due, read_registry
 
 CHECK_SECONDS = 3.0
@@ -18,17 +17,15 @@ class RegistryLoop:
     The schedule is in the database, because several ingestors share it and a restart keeps it.
     """
 
-    def __init__(
-        self, settings: Settings, pool: Pool, source: NamedRegistry, retention: Retention
-    ) -> None:
-        self._pool, self._source, self._retention = pool, source, retention
+    def __init__(self, settings: Settings, pool: Pool, source: NamedRegistry) -> None:
+        self._pool, self._source = pool, source
         self._hours = settings.registry_hours
 
     async def __call__(self) -> None:
         """Run until cancelled."""
         while True:
             if await self._is_due():
-                await read_registry(self._pool, self._source, self._retention, hours=self._hours)
+                await read_registry(self._pool, self._source, hours=self._hours)
             await anyio.sleep(CHECK_SECONDS)
 
     async def _is_due(self) -> bool:

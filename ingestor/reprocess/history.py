@@ -1,4 +1,4 @@
-"""Rebuild the history of coins: most of it before the write lock is taken, the rest under it.
+"""Rebuild the history of listings: most of it before the write lock is taken, the rest under it.
 
 Pages only add points and widen candles. The rows written before the lock are old, so pages rarely
 need them. If one does, the rebuild rolls back: a page that waits for us holds the write lock.
@@ -15,14 +15,19 @@ from db.connect.locks import blocks_others, set_lock_timeout, take_write_lock, t
 from db.connect.types import Connection
 from db.reprocess.candles import find_buckets, rebuild_candles, report_candles
 from db.reprocess.changes import Change
-from db.reprocess.expected import HistoryBounds, expect_points
-from db.reprocess.job import BEGINNING
-from db.reprocess.points import compare_points, place_points, report_points
+from db.reprocess.points import (
+    HistoryBounds,
+    analyze_points,
+    compare_points,
+    place_points,
+    report_points,
+    start_comparison,
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
 SLICE = 2_000
-"""Tickers written at once; between two slices we check whether a page waits for us."""
+"""Listings compared and written at once; between two slices we check whether a page waits."""
 ATTEMPTS = 3
 LOCK_TIMEOUT_SECONDS = 0.2
 """Less than PostgreSQL's deadlock_timeout: in a deadlock the rebuild gives way, never a page."""
@@ -38,26 +43,28 @@ class _PageWaitsError(Exception):
 
 
 class HistoryRebuild:
-    """The rebuild of the points and candles of coins, within the caller's transaction."""
+    """The rebuild of the points and candles of listings, within the caller's transaction."""
 
     def __init__(
         self, connection: Connection, bounds: HistoryBounds, now: datetime.datetime
     ) -> None:
         self._connection, self._bounds = connection, bounds
         self._ended_by = now - OPEN_CANDLE_AGE
-        self._tickers: Sequence[str] = ()
-        self._seen: set[str] = set()
+        self._listings: Sequence[int] = ()
         self._changes: list[Change] = []
+        self.seen: set[int] = set()
+        """The listings computed so far."""
 
-    async def compute(self, tickers: Sequence[str], after: datetime.datetime = BEGINNING) -> None:
-        """Compute the changes of `tickers` from payloads that arrived after `after`."""
-        self._tickers = tickers
-        self._seen.update(tickers)
-        if tickers:
-            await expect_points(self._connection, tickers, self._bounds, after)
-            await compare_points(self._connection, tickers, after)
-            await find_buckets(self._connection)
-            self._changes += await report_points(self._connection)
+    async def compute(self, listings: Sequence[int]) -> None:
+        """Compute the changes of `listings` from all payloads that are read."""
+        self._listings = listings
+        self.seen.update(listings)
+        await start_comparison(self._connection)
+        for part in _slices(listings):
+            await compare_points(self._connection, part, self._bounds)
+        await analyze_points(self._connection)
+        await find_buckets(self._connection)
+        self._changes += await report_points(self._connection)
 
     async def place_and_lock(self) -> None:
         """Write the changes, then take the write lock; after ATTEMPTS failures, vice versa."""
@@ -79,30 +86,30 @@ class HistoryRebuild:
                 return
         await take_write_lock(self._connection)
         await self.place()
-        await self._candles(self._tickers, self._ended_by)
+        await self._candles(self._listings, self._ended_by)
 
     async def place(self) -> None:
         """Write the computed points under the write lock."""
-        if self._tickers:
-            await place_points(self._connection, self._tickers)
+        if self._listings:
+            await place_points(self._connection, self._listings)
 
     async def finish(self) -> list[Change]:
         """Rebuild the remaining candles under the write lock, and return all changes."""
-        await self._candles(sorted(self._seen), _END)
+        await self._candles(sorted(self.seen), _END)
         return self._changes
 
     async def _place_early(self) -> list[Change]:
-        for tickers in _slices(self._tickers):
-            await place_points(self._connection, tickers)
+        for listings in _slices(self._listings):
+            await place_points(self._connection, listings)
             await self._check_waiting_pages()
-        for tickers in _slices(self._tickers):
-            if not await rebuild_candles(self._connection, tickers, self._ended_by):
+        for listings in _slices(self._listings):
+            if not await rebuild_candles(self._connection, listings, self._ended_by):
                 raise _PageWaitsError
             await self._check_waiting_pages()
         return await report_candles(self._connection, self._ended_by)
 
-    async def _candles(self, tickers: Sequence[str], ended_by: datetime.datetime) -> None:
-        for part in _slices(tickers):
+    async def _candles(self, listings: Sequence[int], ended_by: datetime.datetime) -> None:
+        for part in _slices(listings):
             if not await rebuild_candles(self._connection, part, ended_by):
                 raise RuntimeError("a candle was written without the write lock")
         self._changes += await report_candles(self._connection, ended_by)
@@ -120,6 +127,6 @@ class HistoryRebuild:
             raise _PageWaitsError
 
 
-def _slices(tickers: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(tickers), SLICE):
-        yield tickers[start : start + SLICE]
+def _slices(listings: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(listings), SLICE):
+        yield listings[start : start + SLICE]

@@ -16,7 +16,6 @@ from db.reprocess.job import (
     Job,
     Progress,
     clear_job,
-    find_needed,
     newest_arrival,
     open_job,
     read_progress,
@@ -95,7 +94,8 @@ async def reprocess(
     `sources` are all that are configured. With `dry_run` the transaction that writes the result is
     rolled back. Raises ReprocessBusyError.
     """
-    work = _Work(pool, sources, retention, on_progress)
+    rebuilt = [source for source in sources if source.name in names]
+    work = _Work(pool, rebuilt, retention, on_progress)
     async with pool.acquire() as reader, pool.acquire() as writer, _exclusive(writer):
         if dry_run:
             return await _preview(work, reader, writer, names, since)
@@ -121,7 +121,6 @@ async def _open(
     job = await open_job(
         writer,
         list(names),
-        [source.name for source in work.sources if source.name not in names],
         since=since,
         code=b"".join(digest(type(source)) for source in work.sources),
         now=await database_now(writer),
@@ -137,16 +136,12 @@ async def _open(
 async def _read(
     work: _Work, reading: PayloadReader, writer: Connection, reporter: "_ProgressReporter"
 ) -> None:
-    """Stage the rebuilt sources first: they decide which listings of the others are needed."""
     progress = await read_progress(writer)
-    for rebuilt in (True, False):
-        if not rebuilt:
-            await find_needed(writer)
-        for source in work.sources:
-            so_far = progress[source.name]
-            if so_far.rebuilt is rebuilt and not so_far.complete:
-                reporter.expect(source.name, await reading.count(source, so_far), so_far.processed)
-                await reading.read(source, so_far)
+    for source in work.sources:
+        so_far = progress[source.name]
+        if not so_far.complete:
+            reporter.expect(source.name, await reading.count(source, so_far), so_far.processed)
+            await reading.read(source, so_far)
     for _ in range(MAX_ROUNDS):
         progress, to = await read_progress(writer), await newest_arrival(writer)
         if (
@@ -250,11 +245,7 @@ def _report(
     resumed: bool,
     dry_run: bool,
 ) -> ReprocessReport:
-    sources = [
-        SourceReport(p.source, p.processed, p.failed, p.changed)
-        for p in progress.values()
-        if p.rebuilt
-    ]
+    sources = [SourceReport(p.source, p.processed, p.failed, p.changed) for p in progress.values()]
     return ReprocessReport(dry_run, resumed, sources, changes, finished)
 
 

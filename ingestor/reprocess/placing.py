@@ -1,6 +1,6 @@
 """Write a rebuild in one transaction: readers see the old state or the new one.
 
-A trial on copies first predicts the history; the write lock is held from where pages could
+Most of the history is written before the write lock is taken, which is held from where pages could
 interfere.
 """
 
@@ -11,7 +11,6 @@ import msgspec
 
 from db.connect.types import Connection
 from db.reprocess.changes import Change, merge_changes
-from db.reprocess.expected import HistoryBounds, tickers_of_history
 from db.reprocess.job import Job, Progress, newest_arrival, read_by_other_code, save_readers
 from db.reprocess.listings import (
     compare_coins,
@@ -21,9 +20,9 @@ from db.reprocess.listings import (
     tickers_to_merge,
 )
 from db.reprocess.payloads import StoredPayload, StoredRejection, read_rejected
+from db.reprocess.points import HistoryBounds, listings_of_history, listings_since
 from db.reprocess.rejections import settle_rejections
-from db.reprocess.shadow import clear_trial, mispredicted_tickers, save_prediction, shadow_tables
-from db.reprocess.staging import analyze, tickers_since
+from db.reprocess.staging import analyze
 from db.schema.partitions import Retention
 from db.write.coins import merge_coins
 from db.write.listings import readable_payload
@@ -36,7 +35,7 @@ from ingestor.sources.records import Source, content_hash
 
 
 class ListingReplacement(msgspec.Struct, frozen=True):
-    """The inputs of placing a rebuild; `run_ids` is empty for a dry run."""
+    """The inputs of placing a rebuild; `sources` are rebuilt, a dry run has no `run_ids`."""
 
     outbox: Outbox
     job: Job
@@ -62,62 +61,41 @@ class ListingReplacement(msgspec.Struct, frozen=True):
             self.connection, HistoryBounds(covered_from, self.retention.oldest_history(now)), now
         )
         seen_to = max(progress.read_to for progress in self.progress.values())
-        await self._predict(history, now)
+        await history.compute(await self._changed_listings())
         await history.place_and_lock()
-        to = await newest_arrival(self.connection)
-        late = 0
-        for source in self.sources:
-            late += await reading.catch_up(source, self.progress[source.name], to)
+        await self._catch_up(reading)
         changes = await rewrite_listings(self.connection, now)
-        for source in self._rebuilt():
+        for source in self.sources:
             changes += await settle_rejections(
                 self.connection, source.name, source.kind, self.run_ids.get(source.name), now
             )
         bridged = await rewrite_tickers(self.connection)
         tickers = sorted(bridged.union(await tickers_to_merge(self.connection)))
         await save_coins(self.connection, tickers)
-        merged = await merge_coins(self.connection, tickers, now)
+        changed = await merge_coins(self.connection, tickers, now)
         changes += await compare_coins(self.connection)
-        changes += await self._finish(history, tickers, seen_to if late else None)
+        # What arrived meanwhile, and listings that are new, or differ though the same code read.
+        late = {*await listings_since(self.connection, seen_to)}
+        late |= {*await self._changed_listings()} - history.seen
+        await history.compute(sorted(late))
+        await history.place()
+        changes += await history.finish()
         await save_readers(self.connection, self._codes(), self.job.beginning)
-        await self.outbox.add_coins(merged.changed, now)
+        await self.outbox.add_coins(changed, now)
         return merge_changes(changes)
 
-    async def _predict(self, history: HistoryRebuild, now: datetime.datetime) -> None:
-        """Compute the staged history with the listings and coins as they will be."""
-        async with shadow_tables(self.connection):
-            await rewrite_listings(self.connection, now)
-            tickers = await tickers_to_merge(self.connection)
-            await save_coins(self.connection, tickers)
-            await merge_coins(self.connection, tickers, now)
-            await save_prediction(self.connection)
-            await history.compute(await self._affected_tickers(tickers))
-        await clear_trial(self.connection)
+    async def _catch_up(self, reading: PayloadReader) -> None:
+        to = await newest_arrival(self.connection)
+        for source in self.sources:
+            await reading.catch_up(source, self.progress[source.name], to)
 
-    async def _finish(
-        self, history: HistoryRebuild, tickers: list[str], late_from: datetime.datetime | None
-    ) -> list[Change]:
-        """Rebuild the history that differs from the prediction or arrived after it."""
-        affected = await self._affected_tickers(tickers)
-        mispredicted = [
-            t for t in await mispredicted_tickers(self.connection, tickers) if t in set(affected)
-        ]
-        await history.compute(mispredicted)
-        await history.place()
-        if late_from is not None:
-            late = set(await tickers_since(self.connection, late_from)) & set(affected)
-            late -= set(mispredicted)
-            await history.compute(sorted(late), late_from)
-            await history.place()
-        return await history.finish()
-
-    async def _affected_tickers(self, tickers: list[str]) -> list[str]:
+    async def _changed_listings(self) -> list[int]:
         others = await read_by_other_code(self.connection, self._codes())
-        return await tickers_of_history(self.connection, others, tickers)
+        return await listings_of_history(self.connection, others)
 
     async def _retry_rejected(self, reading: PayloadReader) -> None:
         """Stage the rejected records that are readable now."""
-        for source in self._rebuilt():
+        for source in self.sources:
             readable = ReprocessedPart([], [], {})
             for record in await read_rejected(self.connection, source.name, self.job.beginning):
                 await self._retry(source, record, readable)
@@ -144,8 +122,5 @@ class ListingReplacement(msgspec.Struct, frozen=True):
                 readable.versions.extend(one.versions)
                 keep_newest(readable.listings, fetched_at, listing)
 
-    def _rebuilt(self) -> list[Source]:
-        return [source for source in self.sources if self.progress[source.name].rebuilt]
-
     def _codes(self) -> dict[str, bytes]:
-        return {source.name: digest(type(source)) for source in self._rebuilt()}
+        return {source.name: digest(type(source)) for source in self.sources}

@@ -8,7 +8,6 @@ import structlog
 from common.settings import SettingsError
 from db.connect.pool import borrow
 from db.connect.types import Pool
-from db.schema.partitions import DEFAULT_RETENTION, Retention
 from db.write.identity.identities import IdentityLabel, replace_identities
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
@@ -66,13 +65,11 @@ def _label(path: Path, line: int, row: dict[str, str | None]) -> IdentityLabel:
     )
 
 
-async def save_identities(
-    pool: Pool, identities: list[IdentityLabel], retention: Retention = DEFAULT_RETENTION
-) -> None:
+async def save_identities(pool: Pool, identities: list[IdentityLabel]) -> None:
     """Save the labels, and merge the coins whose listings gained, lost or changed one."""
     now = utc_now()
     async with borrow(pool) as connection, write_transaction(connection) as outbox:
         tickers = await replace_identities(connection, identities)
-        changed = await merge_again(outbox, tickers, retention, now)
+        changed = await merge_again(outbox, tickers, now)
     if changed:
         await _log.ainfo("identity.changed", coins=len(changed))

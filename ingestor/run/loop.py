@@ -30,7 +30,7 @@ from ingestor.run.housekeeping import purge_expired
 from ingestor.run.lifecycle import UnclosedRuns
 from ingestor.run.run import run
 from ingestor.run.startup import close_sources, retention_of
-from ingestor.run.upgrade import merge_earlier_coins
+from ingestor.run.upgrade import upgrade
 from ingestor.sources import create_sources
 from ingestor.sources.records import Source, SupportsAddresses
 
@@ -50,13 +50,13 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         **polls,
         **{
-            f"registry {source.name}": RegistryLoop(settings, pool, source, retention_of(settings))
+            f"registry {source.name}": RegistryLoop(settings, pool, source)
             for source in sources
             if settings.registry_hours and isinstance(source, SupportsAddresses)
         },
         "requests": _Requests(settings, pool, sources, unclosed),
         "housekeeping": _Housekeeping(settings, pool),
-        "upgrade": functools.partial(merge_earlier_coins, pool, retention_of(settings)),
+        "upgrade": functools.partial(upgrade, pool),
     }
     if settings.demo:
         loops["past"] = functools.partial(_fill_past, settings, pool)

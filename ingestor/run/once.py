@@ -80,5 +80,4 @@ class _Once:
     async def _read_registry(self, source: Source) -> None:
         hours = self._settings.registry_hours
         if hours and isinstance(source, SupportsAddresses):
-            retention = retention_of(self._settings)
-            await read_registry(self._pool, source, retention, hours=hours, full=self._full)
+            await read_registry(self._pool, source, hours=hours, full=self._full)

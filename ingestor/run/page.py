@@ -1,7 +1,7 @@
 """Write one page in one transaction: its listings, coins, history, sweep, counts and events."""
 
 import datetime
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 import structlog
 
@@ -9,7 +9,6 @@ from db.connect.types import Connection
 from db.notes import Note, add_notes, merge_notes
 from db.source_files import forget_files, save_file_part
 from db.write.coins import merge_coins
-from db.write.history import PastPrice, backfill_prices, record_prices
 from db.write.identity.bridges import bridge_arrivals
 from db.write.listings import UNREADABLE, KnownListing, known_listings
 from db.write.missing_listings import revive_listings
@@ -86,7 +85,7 @@ class PageWriter:
     async def _write(self, parts: AsyncIterable[Part]) -> str | None:
         async with write_transaction(self._connection) as outbox:
             writer = PartsWriter(
-                self._connection, self._source, self._run_id, self._page.fetched_at
+                self._connection, self._source, self._run_id, self._page.fetched_at, self._oldest
             )
             result = await writer.write(parts)
             tickers = await self._write_presence(result)
@@ -94,8 +93,8 @@ class PageWriter:
                 self._connection, self._source.name, result.records.listings, self._now
             )
             step = await self._advance_sweep(result.records)
-            coins, too_old = await self._write_coins(result, tickers | step.ended_tickers)
-            await self._write_report(result, too_old)
+            coins = await self._write_coins(result, tickers | step.ended_tickers)
+            await self._write_report(result)
             await self._add_events(outbox, coins)
         await _log.ainfo(
             "page.written",
@@ -137,57 +136,19 @@ class PageWriter:
             accept_missing=self._accept_missing,
         )
 
-    async def _write_coins(
-        self, result: PartsResult, tickers: frozenset[str]
-    ) -> tuple[list[str], Note | None]:
-        """Merge the coins of the page and record their prices.
-
-        Returns the tickers of the coins that changed, and a note on prices that are too old.
-        """
+    async def _write_coins(self, result: PartsResult, tickers: frozenset[str]) -> list[str]:
+        """Merge the coins of the page; return the tickers of those that changed."""
         new_coins = without(result.new_tickers, tickers)
-        if not await add_coins(self._connection, new_coins, self._now, self._oldest):
+        if not await add_coins(self._connection, new_coins, self._now):
             tickers, new_coins = tickers | new_coins.keys(), {}
-        coins = await merge_coins(self._connection, tickers, self._now)
-        await record_prices(self._connection, coins.repriced, self._oldest)
-        too_old = await self._record_history(result.records, {**coins.repriced, **new_coins})
-        return sorted([*coins.changed, *new_coins]), too_old
+        changed = await merge_coins(self._connection, tickers, self._now)
+        return sorted([*changed, *new_coins])
 
-    async def _record_history(
-        self, records: DecodedPart, repriced: Mapping[str, datetime.datetime]
-    ) -> Note | None:
-        """Add each row of a file to the history of its coin, at its own time.
-
-        Returns a note on the rows that are too old for the history.
-        """
-        if self._source.kind != "file":
-            return None
-        priced = [
-            (listing, price)
-            for listing in records.listings
-            if (price := listing.price_usd) is not None
-        ]
-        past = [
-            PastPrice(
-                external_id=listing.external_id,
-                at=listing.observed_at,
-                price_usd=price,
-                market_cap_usd=listing.market_cap_usd,
-                volume_24h_usd=listing.volume_24h_usd,
-            )
-            for listing, price in priced
-            # The merge has recorded a coin's new price already.
-            if listing.observed_at >= self._oldest
-            and listing.observed_at != repriced.get(listing.ticker)
-        ]
-        if past:
-            await backfill_prices(self._connection, self._source.name, past, self._oldest)
-        too_old = sum(listing.observed_at < self._oldest for listing, _ in priced)
-        return _retention_note(self._oldest, too_old) if too_old else None
-
-    async def _write_report(self, result: PartsResult, too_old: Note | None) -> None:
+    async def _write_report(self, result: PartsResult) -> None:
         """Write the notes, the report of the file and the counts of the run."""
         records = result.records
-        await add_notes(self._connection, self._run_id, _notes(self._page, records, too_old))
+        notes = _notes(self._page, records, self._oldest)
+        await add_notes(self._connection, self._run_id, notes)
         await self._save_file(records)
         processed, failed = self._record_count(), len(records.rejections)
         await advance_run(
@@ -251,7 +212,11 @@ def _retention_note(oldest: datetime.datetime, count: int) -> Note:
     return Note("retention", text, count)
 
 
-def _notes(page: Page, records: DecodedPart, too_old: Note | None) -> list[Note]:
+def _notes(page: Page, records: DecodedPart, oldest: datetime.datetime) -> list[Note]:
     """Return the notes on the page's body, on partly unreadable records, and on old prices."""
     side = (note for listing in records.listings for note in listing.notes)
-    return merge_notes([*page.notes, *side, *([too_old] if too_old else [])])
+    too_old = sum(
+        listing.price_usd is not None and listing.observed_at < oldest
+        for listing in records.listings
+    )
+    return merge_notes([*page.notes, *side, *([_retention_note(oldest, too_old)] * bool(too_old))])

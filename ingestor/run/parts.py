@@ -183,15 +183,24 @@ async def without_unreadable(connection: Connection, part: Part) -> Part:
 
 
 class PartsWriter:
-    """Writes the listings of a page part by part; the caller's transaction holds the write lock."""
+    """Writes the listings of a page part by part; the caller's transaction holds the write lock.
+
+    The history begins at `oldest`.
+    """
 
     def __init__(
-        self, connection: Connection, source: Source, run_id: int, fetched_at: datetime.datetime
+        self,
+        connection: Connection,
+        source: Source,
+        run_id: int,
+        fetched_at: datetime.datetime,
+        oldest: datetime.datetime,
     ) -> None:
         self._connection = connection
         self._source = source
         self._run_id = run_id
         self._fetched_at = fetched_at
+        self._oldest = oldest
         self._code = digest(type(source))
         self._changed = 0
         self._tickers: set[str] = set()
@@ -219,6 +228,7 @@ class PartsWriter:
             run_id=self._run_id,
             fetched_at=self._fetched_at,
             code=self._code,
+            oldest=self._oldest,
         )
         if copied is None:  # a rebuild has written one of these since the page was decoded
             new = part.records.listings[-len(part.new_payloads) :]
@@ -243,6 +253,7 @@ class PartsWriter:
             run_id=self._run_id,
             fetched_at=self._fetched_at,
             code=self._code,
+            oldest=self._oldest,
             any_new=any_new,
             renamed=renamed,
         )

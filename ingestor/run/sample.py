@@ -6,7 +6,6 @@ from anyio import to_thread
 from common.settings import SAMPLE
 from db.connect.pool import borrow
 from db.connect.types import Pool
-from db.schema.partitions import Retention
 from db.write.retract import delete_listings, has_read
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
@@ -20,7 +19,7 @@ from ingestor.sources.records import Listing
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def delete_sample(pool: Pool, csv_path: str, retention: Retention) -> None:
+async def delete_sample(pool: Pool, csv_path: str) -> None:
     """Delete the sample's listings, unless `csv_path` names it: then log a warning only.
 
     Its coins are merged again from the other sources, or deleted.
@@ -37,7 +36,7 @@ async def delete_sample(pool: Pool, csv_path: str, retention: Retention) -> None
         now, listings = utc_now(), await to_thread.run_sync(_listings, source)
         async with write_transaction(connection) as outbox:
             tickers = await delete_listings(connection, source.name, listings)
-            changed = await merge_again(outbox, tickers, retention, now)
+            changed = await merge_again(outbox, tickers, now)
     if tickers:
         reason = (
             "its prices are invented, and an earlier version read it by default; "

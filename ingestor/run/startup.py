@@ -42,10 +42,8 @@ async def prepare(
     try:
         await save_source_settings(pool, sources, exclusive=exclusive)
         if not settings.demo:
-            await delete_sample(
-                pool, settings.csv_path or str(settings.csv_folder), retention_of(settings)
-            )
-        await save_identities(pool, identities, retention_of(settings))
+            await delete_sample(pool, settings.csv_path or str(settings.csv_folder))
+        await save_identities(pool, identities)
         await abandon_orphans(pool)
         await abandon_if_killed(pool)
     except BaseException:

@@ -13,6 +13,8 @@ import msgspec
 from graphql import get_named_type, get_nullable_type, is_leaf_type, is_list_type
 
 from db.read.candle_json import UNQUOTED, candle_texts
+from db.read.candles import history_of
+from db.read.series import Owner, join_key
 from server.compiler.arguments import RunTime
 from server.compiler.compiling import SelectedField
 from server.compiler.connections import ConnectionSelection, PageView
@@ -31,7 +33,7 @@ from server.compiler.projection import (
 from server.graphql.execution.loaders import NarrowQuery, Relation
 from server.graphql.relay.rejections import RejectionsValue
 from server.graphql.types.fields import NestedList, declaration_of
-from server.graphql.types.history import HISTORY, HistoryValue, candle_span
+from server.graphql.types.history import HistoryValue, candle_span
 from server.graphql.types.run import REJECTION_COUNTS, REJECTIONS
 
 
@@ -142,24 +144,36 @@ class NarrowRelation(DeclaredRelation):
 
 
 class CandlesRelation:
-    """Coin.candles: PostgreSQL writes the JSON."""
+    """The candles of coins or listings: PostgreSQL writes the JSON."""
 
-    needs = frozenset({"ticker"})
-
-    def __init__(self, field: SelectedField) -> None:
+    def __init__(self, field: SelectedField, owner: Owner) -> None:
+        self._owner = owner
+        self.needs = frozenset(_KEYS[owner])
         self._request = field.argument()
         self._columns, self._pieces = _candle_pieces(field)
 
     async def read(self, rows: Rows, run: RunTime) -> Values:
-        """Read the candles of all tickers."""
-        tickers = rows.columns["ticker"]
-        if not tickers:
+        """Read the candles of all keys."""
+        keys = _texts_of_keys(rows, self._owner)
+        if not keys:
             return []
         span = candle_span(self._request.of(run), run.now)
         texts = await candle_texts(
-            run.connection, _unique(tickers), span, self._columns, self._pieces
+            run.connection, _unique(keys), span, self._columns, self._pieces, owner=self._owner
         )
-        return [msgspec.Raw(f"[{texts[ticker] or ''}]".encode()) for ticker in tickers]  # type: ignore[index]  # tickers are texts
+        return [msgspec.Raw(f"[{texts.get(key, '')}]".encode()) for key in keys]
+
+
+_KEYS: Mapping[Owner, tuple[str, ...]] = {
+    "coin": ("ticker",),
+    "listing": ("source", "external_id"),
+}
+
+
+def _texts_of_keys(rows: Rows, owner: Owner) -> list[str]:
+    """Return the keys of the rows as `db.read.series` names them."""
+    columns: list[Any] = [rows.columns[name] for name in _KEYS[owner]]
+    return [join_key(key) for key in zip(*columns, strict=True)]
 
 
 def _candle_pieces(field: SelectedField) -> tuple[tuple[str, ...], list[str]]:
@@ -181,20 +195,22 @@ def _candle_pieces(field: SelectedField) -> tuple[tuple[str, ...], list[str]]:
 
 
 class HistoryRelation:
-    """Coin.history."""
+    """The history of coins or listings."""
 
-    needs = frozenset({"ticker"})
-
-    def __init__(self, field: SelectedField) -> None:
+    def __init__(self, field: SelectedField, owner: Owner) -> None:
+        self._owner = owner
+        self.needs = frozenset(_KEYS[owner])
         self._part = field.argument()
         self._connection = ConnectionSelection(field)
 
     async def read(self, rows: Rows, run: RunTime) -> Values:
-        """Read a page of points of each ticker."""
-        tickers: Any = rows.columns["ticker"]
+        """Read a page of points of each key."""
+        keys = _texts_of_keys(rows, self._owner)
+        if not keys:
+            return []
         part = self._part.of(run)
-        found = await HISTORY.read(run.connection, _unique(tickers), part) if tickers else {}
-        return [await self._write(HistoryValue(found[ticker], part), run) for ticker in tickers]
+        found = await history_of(run.connection, _unique(keys), part, self._owner)
+        return [await self._write(HistoryValue(found[key], part), run) for key in keys]
 
     async def _write(self, page: HistoryValue, run: RunTime) -> object:
         rows = rows_of_structs(self._connection.needs, page.nodes)
@@ -249,8 +265,10 @@ async def _count(number: int) -> int:
 
 
 COMPILED: Mapping[str, Callable[[SelectedField], ValuePart | RelationPart]] = {
-    "Coin.history": HistoryRelation,
-    "Coin.candles": CandlesRelation,
+    "Coin.history": functools.partial(HistoryRelation, owner="coin"),
+    "Coin.candles": functools.partial(CandlesRelation, owner="coin"),
+    "Listing.history": functools.partial(HistoryRelation, owner="listing"),
+    "Listing.candles": functools.partial(CandlesRelation, owner="listing"),
     "Run.rejections": RejectionsRelation,
 }
 """Fields that the compiler does not read by their declaration."""

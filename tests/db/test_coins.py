@@ -26,7 +26,8 @@ from db.write.listings import (
     write_listings,
 )
 from ingestor.sources.normalize import name_key
-from tests import oracle
+from tests import history_oracle, oracle
+from tests.history_oracle import Word, stored_history
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "100"))
 NOW = datetime.datetime(2026, 11, 1, 12, tzinfo=datetime.UTC)
@@ -34,6 +35,7 @@ SOURCES = [
     SourceSettings(name, "file" if name in oracle.FILES else "api", priority, 300)
     for name, priority in oracle.PRIORITY.items()
 ]
+EVER = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 FIRST_SEEN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 NAMES = [
     None, "Bitcoin", "bitcoin", "Bit-coin", "Bitcoin Token", "The Bitcoin", "Bitcoin Cats",
@@ -148,18 +150,18 @@ async def apply(connection: Connection, page: Page) -> list[str]:
     }
     written = await write_listings(
         connection, page.source, "api", encoded(page),
-        run_id=1, fetched_at=page.fetched_at, code=b"test", renamed=renamed,
+        run_id=1, fetched_at=page.fetched_at, code=b"test", oldest=EVER, renamed=renamed,
     )  # fmt: skip
     arrivals = renamed | {said.external_id for said in page.said} - known.keys()
     bridged = await bridge_arrivals(connection, page.source, arrivals)
     former = {known[external_id].ticker for external_id in renamed}
-    return (await merge_coins(connection, written.tickers | bridged | former, NOW)).changed
+    return await merge_coins(connection, written.tickers | bridged | former, NOW)
 
 
 async def begin(connection: Connection, facts: Facts) -> None:
     await connection.execute(
         "TRUNCATE listings, normalized_records, raw_api_records, identities, sources, "
-        "address_groups, ticker_bridges, former_tickers"
+        "address_groups, ticker_bridges, former_tickers, price_points, candles"
     )
     await save_sources(connection, SOURCES)
     await connection.executemany(
@@ -296,6 +298,14 @@ def listing(
     )
 
 
+def words(pages: list[Page]) -> list[Word]:
+    return [
+        Word(said.key, said.observed_at, page.fetched_at, said.price, said.cap, said.volume)
+        for page in pages
+        for said in page.said
+    ]
+
+
 async def former(connection: Connection) -> dict[tuple[str, str, str], datetime.datetime]:
     return {
         tuple(row[:3]): row[3] for row in await connection.fetch("SELECT * FROM former_tickers")
@@ -346,10 +356,12 @@ def facts(draw: st.DrawFn) -> Facts:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages_arrive(
+async def test_coins_and_history_are_what_the_oracles_say_in_whatever_order_pages_arrive(
     connection: Connection, pages: list[Page], facts: Facts, seed: int
 ) -> None:
     coins = []
+    points = history_oracle.points(words(pages))
+    history = points, history_oracle.candles(points)
     shuffled = random.Random(seed).sample(pages, len(pages))  # noqa: S311 - an order, no secret
     for order in (pages, [*shuffled, *shuffled[:2]]):
         await begin(connection, facts)
@@ -366,6 +378,7 @@ async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages
         )
         await merge_coins(connection, sorted(set(TICKERS)), NOW)
         coins.append(await stored(connection))
+        assert await stored_history(connection) == history
         # A correction of an observation's ticker does not take back what was known until then.
         stored_tickers, last = await former(connection), renames(pages)
         assert stored_tickers.keys() >= last.keys()
@@ -373,5 +386,6 @@ async def test_the_merged_coins_are_what_the_oracle_says_in_whatever_order_pages
         assert all(key in said_tickers(pages) for key in stored_tickers)
         for page in pages:
             assert await apply(connection, page) == [], "replaying a page changes nothing"
+        assert await stored_history(connection) == history
     assert coins[0] == expected(pages, facts)
     assert coins[1] == coins[0]

@@ -79,7 +79,7 @@ def values(candle: CandleRow) -> tuple[object, ...]:
 
 
 async def start_anew(connection: Connection) -> None:
-    await connection.execute("TRUNCATE listings, price_points, candles")
+    await connection.execute("TRUNCATE listings, normalized_records, price_points, candles")
     await connection.execute(
         "INSERT INTO listings (source, external_id, ticker, symbol, name_words, core_words, "
         "observed_at, fetched_at, "

@@ -11,19 +11,29 @@ import asyncpg
 import db
 from db.connect.types import Connection
 from db.read.candle_json import COLUMNS, candle_statement
-from db.read.candles import INTERVALS
+from db.read.candles import INTERVALS, _history
+from db.read.series import Owner
 from db.read.what_if import GIVEN, TABLES
 
 STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH (?:RECURSIVE )?\w+ AS)\b")
 
+# What a migration leaves of a database of version 0.1.0.
+FORMER = """
+CREATE TEMP TABLE former_price_points (
+    ticker text, at timestamptz, price_usd numeric, market_cap_usd numeric, volume_24h_usd numeric,
+    source text
+)
+"""
+OWNERS: tuple[Owner, ...] = ("coin", "listing")
 # What is put into a statement's braces before it is run.
 FILLED = {"{partition}": "raw_api_records_default"}
 BRACES = re.compile("|".join(FILLED))
 # Parts of statements whose rest stands elsewhere.
 FRAGMENTS = {
-    "db.read.candle_json._POINTS",
-    "db.read.candle_json._ROLLED",
-    "db.read.candle_json._STORED",
+    "db.read.candles._POINTS",
+    "db.read.candles._ROLLED",
+    "db.read.candles._STORED",
+    "db.write.history.BUCKET",
     "db.reprocess.changes._COUNT_DIFFERENCE",
     "db.read.identity_evidence.LISTINGS",
     "db.write.merge.LISTINGS",
@@ -54,7 +64,7 @@ async def test_every_statement_can_be_prepared(connection: Connection) -> None:
     found = [statement for module in modules() for statement in statements(module)]
     names = {name for name, _ in found}
     assert {
-        "db.reprocess.expected._EXPECT",
+        "db.reprocess.points._COMPARE",
         "db.reprocess.payloads._READ_FROM",
         "db.write.merge.MERGE",
     } <= names
@@ -67,6 +77,7 @@ async def test_every_statement_can_be_prepared(connection: Connection) -> None:
             if name.startswith("db.read.what_if."):
                 await connection.prepare(text)
         await connection.execute("DROP TABLE given")
+    await connection.execute(FORMER)
     for name, text in found:
         if name.startswith("db.read.what_if."):
             continue
@@ -82,4 +93,8 @@ async def test_every_statement_can_be_prepared(connection: Connection) -> None:
 async def test_every_statement_of_candles_can_be_prepared(connection: Connection) -> None:
     for interval in INTERVALS.values():
         for columns in (("start",), tuple(COLUMNS)):
-            await connection.prepare(candle_statement(interval, columns))
+            for owner in OWNERS:
+                await connection.prepare(candle_statement(owner, interval, columns))
+    for owner in OWNERS:
+        for backward in (False, True):
+            await connection.prepare(_history(owner, backward=backward))

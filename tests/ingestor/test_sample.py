@@ -82,7 +82,7 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
         await ingest.value("SELECT count(*) FROM candles WHERE ticker = 'BTC' AND samples = 2") == 2
     )
 
-    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"))
     assert await state(ingest) == before
     told = await ingest.value(
         "SELECT tickers FROM events WHERE kind = 'coins_changed' ORDER BY seq DESC LIMIT 1"
@@ -91,7 +91,7 @@ async def test_the_sample_is_forgotten_and_everything_is_as_if_it_had_never_been
     assert {row["symbol"] for row in sample_rows()} - {ticker for ticker, *_ in before[0]} <= set(
         told
     )
-    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"))
     assert await state(ingest) == before
 
 
@@ -101,7 +101,7 @@ async def test_what_a_user_names_is_kept(
     copy = shutil.copy(SAMPLE, tmp_path / "sample.csv")
     await read(ingest, CsvFiles(str(copy)))
     before = await state(ingest)
-    await delete_sample(ingest.pool, str(copy), RETENTION)
+    await delete_sample(ingest.pool, str(copy))
     assert await state(ingest) == before
     assert "the prices in it are invented" in capsys.readouterr().out
 
@@ -113,7 +113,7 @@ async def test_a_users_own_figures_of_the_same_name_are_kept(
     own.write_text("symbol,name,price_usd\nBTC,Bitcoin,1\n", encoding="utf-8")
     await read(ingest, CsvFiles(str(own)))
     before = await state(ingest)
-    await delete_sample(ingest.pool, str(tmp_path / "csv"), RETENTION)
+    await delete_sample(ingest.pool, str(tmp_path / "csv"))
     assert await state(ingest) == before
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from db.schema.partitions import DEFAULT_RETENTION
 from ingestor.run import upgrade
 from ingestor.run.run import run
 from ingestor.run.upgrade import merge_earlier_coins
@@ -33,11 +32,11 @@ async def test_the_coins_of_an_earlier_version_get_their_assets_in_chunks(
     async with ingest.pool.acquire() as connection:
         await connection.execute(FORGET, "")
         await connection.execute("UPDATE listings SET asset = NULL")
-    await merge_earlier_coins(ingest.pool, DEFAULT_RETENTION)
+    await merge_earlier_coins(ingest.pool)
     assert await ingest.rows(COINS) == right
     events = "SELECT count(*) FROM events WHERE kind = 'coins_changed'"
     before = await ingest.value(events)
-    await merge_earlier_coins(ingest.pool, DEFAULT_RETENTION)
+    await merge_earlier_coins(ingest.pool)
     assert await ingest.value(events) == before, "a second start has nothing to do"
 
 
@@ -48,7 +47,7 @@ async def test_a_restart_goes_on_where_it_ended(ingest: Ingest) -> None:
     async with ingest.pool.acquire() as connection:
         await connection.execute(FORGET, middle)
         newest = await connection.fetchval("SELECT max(seq) FROM events")
-    await merge_earlier_coins(ingest.pool, DEFAULT_RETENTION)
+    await merge_earlier_coins(ingest.pool)
     assert await ingest.rows(COINS) == right
     changed = await ingest.value(
         "SELECT min(t) FROM events, unnest(tickers) AS t WHERE seq > $1", newest

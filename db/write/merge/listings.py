@@ -23,7 +23,8 @@ def near(one: str, other: str, bound: str) -> str:
     return f"greatest({one}, {other}) <= {bound} * least({one}, {other})"
 
 
-def _bound(gap: str) -> str:
+def bound(gap: str) -> str:
+    """Return by which factor a value may move within a time."""
     return (
         f"CASE WHEN {gap} <= '1 hour' THEN 1.5 WHEN {gap} <= '1 day' THEN 3"
         f" WHEN {gap} <= '30 days' THEN 10 ELSE 1000 END"
@@ -35,7 +36,7 @@ def _jumps(column: str) -> str:
     value = f"t.{column}"
     far = [
         f"({value} IS NULL OR t.{b}_{column} IS NULL"
-        f" OR NOT {near(value, f't.{b}_{column}', _bound(f't.observed_at - t.{b}_at'))})"
+        f" OR NOT {near(value, f't.{b}_{column}', bound(f't.observed_at - t.{b}_at'))})"
         for b in ("b1", "b2")
     ]
     return (

@@ -47,10 +47,7 @@ record AS MATERIALIZED (
 ),
 compared AS MATERIALIZED (
     SELECT
-        m.*, r.ticker IS NULL AS is_new,
-        CASE WHEN m.price_usd IS DISTINCT FROM r.price_usd_exact AND m.price_usd IS NOT NULL
-            THEN m.created_at END
-            AS repriced_at
+        m.*, r.ticker IS NULL AS is_new
     FROM record AS m
     LEFT JOIN normalized_records AS r
         ON r.ticker = m.ticker AND r.ticker = ANY ($1::text[])
@@ -100,7 +97,7 @@ moved AS MATERIALIZED (
 -- One row of arrays: thousands of rows take longer to send and to read.
 SELECT *
 FROM
-    (SELECT array_agg(ticker) AS written, array_agg(repriced_at) AS repriced_at FROM compared) AS c,
+    (SELECT array_agg(ticker) AS written FROM compared) AS c,
     (SELECT array_agg(ticker) AS gone FROM gone) AS g,
     (
         SELECT

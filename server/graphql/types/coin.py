@@ -24,11 +24,11 @@ from server.graphql.execution.loaders import NarrowQuery, Relation, related_many
 from server.graphql.relay.node import Node
 from server.graphql.types.fields import nested, related, resolved
 from server.graphql.types.history import (
-    HISTORY,
+    COIN_HISTORY,
     Candle,
     PricePointConnection,
-    resolve_candles,
-    resolve_history,
+    coin_candles,
+    coin_history,
 )
 from server.graphql.types.provenance import (
     PROVENANCE_FIELDS,
@@ -116,12 +116,15 @@ class Coin(Node):
         f" null with fewer than two. More than {WIDE_SPREAD_PERCENT} is a dispute."
     )
     history: PricePointConnection = resolved(
-        resolve_history,
-        "Its price changes, oldest first; an unchanged price has no new point.",
-        source=HISTORY,
+        coin_history,
+        "The prices that the sources said of the asset that owns the ticker now, oldest first."
+        " A jump that the source's next price does not confirm is left out.",
+        source=COIN_HISTORY,
     )
     candles: list[Candle] = resolved(
-        resolve_candles, "Its prices by intervals of time, oldest first."
+        coin_candles,
+        "The prices of the asset that owns the ticker now by intervals of time, oldest first; each"
+        " is of one source.",
     )
     asset: Annotated["AssetType", strawberry.lazy("server.graphql.types.asset")] | None = related(
         related_one(

@@ -1,9 +1,10 @@
-"""The price history of a coin: its points as a connection, and its candles."""
+"""The price history of a coin or a listing: points as a connection, and candles."""
 
 import datetime
 import enum
 from typing import Annotated, NamedTuple
 
+import msgspec
 import strawberry
 
 from db.read.candles import (
@@ -15,8 +16,11 @@ from db.read.candles import (
     PricePointRow,
     candles_of,
     history_of,
+    listing_candles,
+    listing_history,
 )
 from db.read.coins import CoinRow
+from db.read.listings import ListingRow
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input
 from server.graphql.execution.loaders import related_many
@@ -31,7 +35,7 @@ _WORD = "PRICE_POINT"
 
 
 @strawberry.type(
-    description="A price of a coin, which is valid from its time until the next point."
+    description="A price that a source said, which is valid from its time until the next point."
 )
 class PricePoint:
     """Its value is a `PricePointRow`."""
@@ -49,7 +53,7 @@ class PricePoint:
     source: str = strawberry.field(description="The source of the price.")
 
 
-@strawberry.type(description="One page of a coin's history, oldest first.")
+@strawberry.type(description="One page of a history, oldest first.")
 class PricePointConnection:
     """Its value is a `HistoryValue`."""
 
@@ -61,8 +65,8 @@ class PricePointConnection:
 
 
 @strawberry.type(
-    description="The prices of one interval of time."
-    " An interval without a price change has no candle."
+    description="The prices of one source within one interval of time."
+    " An interval without a price has no candle."
 )
 class Candle:
     """Its value is a `CandleRow`."""
@@ -75,6 +79,7 @@ class Candle:
     low: DecimalText = strawberry.field(description="The lowest price.")
     close: DecimalText = strawberry.field(description="The last price.")
     samples: int = strawberry.field(description="The number of price points in the interval.")
+    source: str = strawberry.field(description="The source of all prices of the candle.")
 
 
 @strawberry.enum(description="The length of a candle.")
@@ -105,6 +110,15 @@ FromOfCandles = Annotated[
         description="From the candle that contains this time;"
         f" the default is {DEFAULT_CANDLES} candles before `to`."
         f" The range may have at most {MAX_CANDLES} candles.",
+    ),
+]
+
+
+OnlySource = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Only prices of this source. By default each stretch of time is of the source"
+        " with the highest priority that has it."
     ),
 ]
 
@@ -164,7 +178,10 @@ def history_arguments(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
 ) -> HistoryPart:
-    """Return which points are requested, one more than the page has. Raises GraphQLError."""
+    """Return which points of a listing are requested, one more than the page has.
+
+    Raises GraphQLError.
+    """
     count, count_back = or_none(first), or_none(last)
     if count is not None and count_back is not None:
         raise bad_input("last", 'cannot stand together with "first"')
@@ -181,24 +198,52 @@ def history_arguments(
     )
 
 
-HISTORY = related_many(["ticker"], history_of)
-"""Its argument is a `HistoryPart`."""
+def coin_history_arguments(
+    *,
+    start: From = strawberry.UNSET,
+    end: To = strawberry.UNSET,
+    source: OnlySource = strawberry.UNSET,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+) -> HistoryPart:
+    """Return which points of a coin are requested. Raises GraphQLError."""
+    part = history_arguments(
+        start=start, end=end, first=first, after=after, last=last, before=before
+    )
+    return msgspec.structs.replace(part, source=or_none(source))
 
 
-@with_arguments(history_arguments)
-async def resolve_history(
+COIN_HISTORY = related_many(["ticker"], history_of)
+LISTING_HISTORY = related_many(["source", "external_id"], listing_history)
+"""Their argument is a `HistoryPart`."""
+
+
+@with_arguments(coin_history_arguments)
+async def coin_history(
     root: strawberry.Parent[CoinRow], info: Info, part: HistoryPart
 ) -> HistoryValue:
     """Return a page of the coin's points."""
-    return HistoryValue(await info.context.loaders.load(HISTORY, root.ticker, part), part)
+    return HistoryValue(await info.context.loaders.load(COIN_HISTORY, root.ticker, part), part)
+
+
+@with_arguments(history_arguments)
+async def resolve_listing_history(
+    root: strawberry.Parent[ListingRow], info: Info, part: HistoryPart
+) -> HistoryValue:
+    """Return a page of the listing's points."""
+    key = root.source, root.external_id
+    return HistoryValue(await info.context.loaders.load(LISTING_HISTORY, key, part), part)
 
 
 class CandleRequest(NamedTuple):
-    """The arguments of Coin.candles; an `end` of None is the end of the present minute."""
+    """The arguments of candles; an `end` of None is the end of the present minute."""
 
     interval: str
     start: datetime.datetime | None
     end: datetime.datetime | None
+    source: str | None = None
 
 
 def candle_arguments(
@@ -209,21 +254,45 @@ def candle_arguments(
     start: FromOfCandles = strawberry.UNSET,
     end: To = strawberry.UNSET,
 ) -> CandleRequest:
-    """Return which candles are requested."""
+    """Return which candles of a listing are requested."""
     return CandleRequest(interval.name, or_none(start), or_none(end))
 
 
-CANDLES = related_many(["ticker"], candles_of)
-"""Its argument is a `CandleSpan`."""
+def coin_candle_arguments(
+    interval: Annotated[
+        CandleInterval, strawberry.argument(description="The length of each candle.")
+    ],
+    *,
+    start: FromOfCandles = strawberry.UNSET,
+    end: To = strawberry.UNSET,
+    source: OnlySource = strawberry.UNSET,
+) -> CandleRequest:
+    """Return which candles of a coin are requested."""
+    return CandleRequest(interval.name, or_none(start), or_none(end), or_none(source))
 
 
-@with_arguments(candle_arguments)
-async def resolve_candles(
+COIN_CANDLES = related_many(["ticker"], candles_of)
+LISTING_CANDLES = related_many(["source", "external_id"], listing_candles)
+"""Their argument is a `CandleSpan`."""
+
+
+@with_arguments(coin_candle_arguments)
+async def coin_candles(
     root: strawberry.Parent[CoinRow], info: Info, request: CandleRequest
 ) -> list[CandleRow]:
     """Return the coin's candles, oldest first."""
     span = candle_span(request, info.context.now)
-    return await info.context.loaders.load(CANDLES, root.ticker, span)
+    return await info.context.loaders.load(COIN_CANDLES, root.ticker, span)
+
+
+@with_arguments(candle_arguments)
+async def resolve_listing_candles(
+    root: strawberry.Parent[ListingRow], info: Info, request: CandleRequest
+) -> list[CandleRow]:
+    """Return the listing's candles, oldest first."""
+    span = candle_span(request, info.context.now)
+    key = root.source, root.external_id
+    return await info.context.loaders.load(LISTING_CANDLES, key, span)
 
 
 def candle_span(request: CandleRequest, now: datetime.datetime) -> CandleSpan:
@@ -232,7 +301,7 @@ def candle_span(request: CandleRequest, now: datetime.datetime) -> CandleSpan:
     interval = INTERVALS[name]
     try:
         begin = end - (DEFAULT_CANDLES - 1) * interval.width if start is None else start
-        span = CandleSpan(name, interval.floor(begin), end)
+        span = CandleSpan(name, interval.floor(begin), end, request.source)
     except OverflowError:
         raise bad_input("from", "lies too far in the past") from None
     if span.count > MAX_CANDLES:

@@ -15,6 +15,13 @@ from server.graphql.execution.loaders import NarrowQuery, related_many, related_
 from server.graphql.relay.ids import listing_id
 from server.graphql.relay.node import Node
 from server.graphql.types.fields import related, resolved
+from server.graphql.types.history import (
+    LISTING_HISTORY,
+    Candle,
+    PricePointConnection,
+    resolve_listing_candles,
+    resolve_listing_history,
+)
 from server.graphql.types.scalars import DecimalText
 
 if TYPE_CHECKING:
@@ -89,6 +96,15 @@ class ListingType(Node):
     payload: msgspec.Raw | None = related(
         related_one(["source", "external_id", "content_hash"], newest_payloads),
         "The newest raw payload.",
+    )
+    history: PricePointConnection = resolved(
+        resolve_listing_history,
+        "What the source said of its price, oldest first."
+        " A jump that the next price does not confirm is left out.",
+        source=LISTING_HISTORY,
+    )
+    candles: list[Candle] = resolved(
+        resolve_listing_candles, "Its prices by intervals of time, oldest first."
     )
     asset: Annotated["AssetType", strawberry.lazy("server.graphql.types.asset")] = related(
         related_one(

@@ -8,7 +8,6 @@ import pytest
 import structlog.testing
 
 from common.chains import TokenAddress, platform_address
-from db.schema.partitions import DEFAULT_RETENTION
 from db.write.api_calls import add_calls, count_calls
 from db.write.registry import StoredPart
 from ingestor.clock import utc_now
@@ -33,7 +32,7 @@ CALLS = 1 + len(PLATFORMS)
 async def read(ingest: Ingest, name: str, *, full: bool = False) -> ReadRegistry | None:
     source = ingest.sources[name]
     assert isinstance(source, CoinPaprika | CoinGecko)
-    return await read_registry(ingest.pool, source, DEFAULT_RETENTION, hours=24, full=full)
+    return await read_registry(ingest.pool, source, hours=24, full=full)
 
 
 async def read_all(ingest: Ingest) -> None:

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from common.chains import TokenAddress
 from db.connect.pool import Pool
-from db.schema.partitions import DEFAULT_RETENTION
 from db.write.identity.addresses import Key
 from ingestor.http.fetch import Fetch
 from ingestor.registry.groups import group_addresses
@@ -41,7 +40,7 @@ async def read(pool: Pool, serve: Serve, recordings: Path) -> None:
         CoinGecko(Fetch(provider("CoinGecko", url), QUICK), monthly_calls=10**9),
     )
     for source in sources:
-        assert await read_registry(pool, source, DEFAULT_RETENTION, hours=24, full=True)
+        assert await read_registry(pool, source, hours=24, full=True)
         await source.close()
 
 
