@@ -30,14 +30,17 @@ LEFT JOIN pg_stat_all_tables AS s ON s.relid = c.oid
 _DATABASE = "SELECT pg_database_size(current_database())"
 _GROWTH = """
 SELECT
-    clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured, payloads,
+    clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured,
+    (
+        SELECT count(*) FROM bodies WHERE arrived_at > clock_timestamp() - $1::interval
+    ) AS bodies,
     (
         SELECT coalesce(sum(cardinality(tickers)), 0)
         FROM events
         WHERE at > clock_timestamp() - $1::interval
     ) AS points
 FROM (
-    SELECT min(started_at) AS began_at, coalesce(sum(changed), 0) AS payloads
+    SELECT min(started_at) AS began_at
     FROM etl_runs
     WHERE kind = 'ingest' AND finished_at > clock_timestamp() - $1::interval
 ) AS run
@@ -74,10 +77,10 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """The number of payloads and points that arrived within the time `measured`."""
+    """The number of bodies and points that arrived within the time `measured`."""
 
     measured: datetime.timedelta
-    payloads: int
+    bodies: int
     points: int
 
 
@@ -94,7 +97,7 @@ async def read_sizes(connection: Connection) -> Sizes:
     """Read the sizes of the database."""
     return Sizes(
         database_bytes=await connection.fetchval(_DATABASE),
-        raw=await _read_part(connection, "raw_api_records", "raw_csv_records"),
+        raw=await _read_part(connection, "bodies"),
         points=await _read_part(connection, "price_points"),
         candles=await _read_part(connection, "candles"),
         listings=await _read_part(connection, "listings"),
@@ -118,16 +121,16 @@ def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forec
     """Return the forecast; None if growth was measured for too short a time.
 
     A partition is dropped when its last row has expired, so its first row stays longer, by the
-    width of the partition. The newest payload of each listing never expires.
+    width of the partition.
     """
     if growth is None or growth.measured < SHORTEST:
         return None
     hours = growth.measured / _HOUR
-    payloads, points = growth.payloads / hours, growth.points / hours
-    raw_hours = (retention.raw + width_of("raw_api_records", retention)) / _HOUR
+    bodies, points = growth.bodies / hours, growth.points / hours
+    raw_hours = (retention.raw + width_of("bodies", retention)) / _HOUR
     history_hours = (retention.history + width_of("price_points", retention)) / _HOUR
     candles = min(sizes.coins.rows * _CANDLES_A_DAY, points * 24 * 2) * history_hours / 24
-    raw_bytes = (payloads * raw_hours + sizes.listings.rows) * sizes.raw.row_bytes
+    raw_bytes = bodies * raw_hours * sizes.raw.row_bytes
     history_bytes = (
         points * history_hours * sizes.points.row_bytes + candles * sizes.candles.row_bytes
     )
@@ -136,5 +139,5 @@ def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forec
         raw_bytes=raw_bytes,
         history_bytes=history_bytes,
         database_bytes=rest + raw_bytes + history_bytes,
-        bytes_per_hour=payloads * sizes.raw.row_bytes + points * sizes.points.row_bytes,
+        bytes_per_hour=bodies * sizes.raw.row_bytes + points * sizes.points.row_bytes,
     )

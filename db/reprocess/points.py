@@ -15,7 +15,7 @@ _COMPARE = f"""
 WITH version AS (
     SELECT
         l.id AS listing, v.observed_at AS at, v.fetched_at, v.price_usd, v.market_cap_usd,
-        v.volume_24h_usd
+        v.volume_24h_usd, v.body, v.body_offset, v.body_length
     FROM listings AS l
     JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id
     WHERE l.id = ANY ($1::integer[]) AND v.error IS NULL AND v.observed_at >= $3
@@ -35,6 +35,8 @@ both_sides AS (
         p.price_usd AS old_price_usd, p.market_cap_usd AS old_market_cap_usd,
         p.volume_24h_usd AS old_volume_24h_usd, s.fetched_at AS said_at, s.price_usd AS said_price,
         s.market_cap_usd AS said_cap, s.volume_24h_usd AS said_volume,
+        p.body AS old_body, p.body_offset AS old_body_offset, p.body_length AS old_body_length,
+        s.body AS said_in, s.body_offset AS said_offset, s.body_length AS said_length,
         s.listing IS NOT NULL
             AND (p.listing IS NULL OR p.fetched_at >= $2 OR {word("s")} > {word("p")}) AS is_said,
         s.listing IS NOT NULL OR coalesce(p.fetched_at < $2, true) AS stays
@@ -48,7 +50,10 @@ decided AS (
         CASE WHEN is_said THEN said_at ELSE old_fetched_at END AS fetched_at,
         CASE WHEN is_said THEN said_price ELSE old_price_usd END AS price_usd,
         CASE WHEN is_said THEN said_cap ELSE old_market_cap_usd END AS market_cap_usd,
-        CASE WHEN is_said THEN said_volume ELSE old_volume_24h_usd END AS volume_24h_usd
+        CASE WHEN is_said THEN said_volume ELSE old_volume_24h_usd END AS volume_24h_usd,
+        CASE WHEN is_said THEN said_in ELSE old_body END AS body,
+        CASE WHEN is_said THEN said_offset ELSE old_body_offset END AS body_offset,
+        CASE WHEN is_said THEN said_length ELSE old_body_length END AS body_length
     FROM both_sides
 ),
 beside AS (
@@ -61,11 +66,13 @@ judged AS (
 )
 INSERT INTO reprocess_point_changes (
     listing, at, was, old_fetched_at, old_is_held, old_price_usd, old_market_cap_usd,
-    old_volume_24h_usd, stays, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
+    old_volume_24h_usd, stays, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd,
+    body, body_offset, body_length
 )
 SELECT
     listing, at, was, old_fetched_at, old_is_held, old_price_usd, old_market_cap_usd,
-    old_volume_24h_usd, stays, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
+    old_volume_24h_usd, stays, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd,
+    body, body_offset, body_length
 FROM judged
 WHERE was <> stays OR (old_is_held, old_price_usd, old_market_cap_usd, old_volume_24h_usd)
     IS DISTINCT FROM (is_held, price_usd, market_cap_usd, volume_24h_usd)
@@ -82,7 +89,8 @@ _MEND = """
 UPDATE price_points AS p
 SET
     fetched_at = c.fetched_at, is_held = c.is_held, price_usd = c.price_usd,
-    market_cap_usd = c.market_cap_usd, volume_24h_usd = c.volume_24h_usd
+    market_cap_usd = c.market_cap_usd, volume_24h_usd = c.volume_24h_usd,
+    body = c.body, body_offset = c.body_offset, body_length = c.body_length
 FROM reprocess_point_changes AS c
 WHERE c.listing = ANY ($1::integer[]) AND p.listing = ANY ($1::integer[])
   AND p.listing = c.listing AND p.at = c.at AND c.stays
@@ -95,9 +103,12 @@ WHERE c.listing = ANY ($1::integer[]) AND p.listing = ANY ($1::integer[])
 """
 _ADD = """
 INSERT INTO price_points (
-    listing, at, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
+    listing, at, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd, body, body_offset,
+    body_length
 )
-SELECT listing, at, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd
+SELECT
+    listing, at, fetched_at, is_held, price_usd, market_cap_usd, volume_24h_usd, body, body_offset,
+    body_length
 FROM reprocess_point_changes
 WHERE listing = ANY ($1::integer[]) AND NOT was
 ORDER BY listing, at

@@ -17,7 +17,10 @@ from db.points import COUNTED, ROLL_POINTS
 from db.write.merge.listings import bound, near
 
 UNITS = "(VALUES ('H1', interval '1 hour'), ('D1', interval '1 day')) AS unit (interval, width)"
-POINT_COLUMNS = "listing, at, fetched_at, price_usd, market_cap_usd, volume_24h_usd"
+POINT_COLUMNS = (
+    "listing, at, fetched_at, price_usd, market_cap_usd, volume_24h_usd, body, body_offset, "
+    "body_length"
+)
 
 
 def word(table: str) -> str:
@@ -73,10 +76,17 @@ _ADD = f"""
 WITH said AS MATERIALIZED (
     SELECT
         l.id AS listing, o.observed_at AS at, $4::timestamptz AS fetched_at, o.price_usd,
-        o.market_cap_usd, o.volume_24h_usd
-    FROM json_to_recordset($2::json) AS o (
-        external_id text, observed_at timestamptz, price_usd numeric, market_cap_usd numeric,
-        volume_24h_usd numeric
+        o.market_cap_usd, o.volume_24h_usd, $5::bigint AS body, o.body_offset, o.body_length
+    FROM ROWS FROM (
+        json_to_recordset($2::json) AS (
+            external_id text, observed_at timestamptz, price_usd numeric, market_cap_usd numeric,
+            volume_24h_usd numeric
+        ),
+        unnest($6::integer[]),
+        unnest($7::integer[])
+    ) AS o (
+        external_id, observed_at, price_usd, market_cap_usd, volume_24h_usd, body_offset,
+        body_length
     )
     JOIN listings AS l ON l.source = $1 AND l.external_id = o.external_id
     WHERE o.observed_at >= $3
@@ -92,7 +102,9 @@ written AS (
     ORDER BY listing, at, {word("said")} DESC
     ON CONFLICT (listing, at) DO UPDATE SET
         fetched_at = excluded.fetched_at, price_usd = excluded.price_usd,
-        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd
+        market_cap_usd = excluded.market_cap_usd, volume_24h_usd = excluded.volume_24h_usd,
+        body = excluded.body, body_offset = excluded.body_offset,
+        body_length = excluded.body_length
     WHERE {word("excluded")} > {word("p")}
     RETURNING listing, at, price_usd, market_cap_usd, volume_24h_usd
 )
@@ -217,19 +229,42 @@ class PastPrice(msgspec.Struct, frozen=True, gc=False):
     volume_24h_usd: Decimal | None
 
 
+class SaidIn(msgspec.Struct, frozen=True):
+    """The body that says some observations, and the place of each in it."""
+
+    body: int | None
+    offsets: Sequence[int | None] = ()
+    lengths: Sequence[int] = ()
+
+
+NO_BODY = SaidIn(None)
+
+
 async def add_points(
     connection: Connection,
     source: str,
     rows: bytes,
     oldest: datetime.datetime,
     fetched_at: datetime.datetime | None,
+    *,
+    said_in: SaidIn = NO_BODY,
 ) -> int:
     """Add the observations in `rows`, encoded listings, in any order; return how many changed.
 
-    The history begins at `oldest`. Without `fetched_at` they are prices of the past, which replace
+    The history begins at `oldest`. `said_in` has their places in the order of `rows`. Without
+    `fetched_at` they are prices of the past, which replace
     no observation. The caller's transaction holds the write lock.
     """
-    written = await connection.fetchrow(_ADD, source, rows, oldest, fetched_at)
+    written = await connection.fetchrow(
+        _ADD,
+        source,
+        rows,
+        oldest,
+        fetched_at,
+        said_in.body,
+        said_in.offsets,
+        said_in.lengths,
+    )
     assert written is not None  # noqa: S101 - the statement returns one row
     listings = written["listings"] or []
     await settle_points(connection, listings, written["times"] or [])

@@ -14,20 +14,18 @@ import asyncpg
 import msgspec
 
 from db.connect.types import Connection
+from db.write.bodies import BodyArrival
 from db.write.listing_columns import LISTING_COLUMNS
-from db.write.listings import MOMENT, Listing
+from db.write.listings import Listing, Slice
 from db.write.merge.listings import IMPOSSIBLE_CAP
 
-_BEGIN = f"""
-WITH {MOMENT}
+_BEGIN = """
 SELECT
-    at,
     ARRAY(SELECT ticker FROM listings
-        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken,
+        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($1::json)))) AS taken,
     -- Nothing else takes an id under the write lock: the rows of COPY get the next ones in order.
     nextval('listing_ids') AS last_id
-FROM moment
-"""  # noqa: S608 - of constants
+"""
 _COPIED_COLUMNS = (
     "external_id",
     *LISTING_COLUMNS,
@@ -37,9 +35,15 @@ _COPIED_COLUMNS = (
     "fetched_at",
     "first_seen_at",
     "last_seen_at",
+    "body",
+    "body_offset",
+    "body_length",
     "contributes",
 )
-_POINT_COLUMNS = ("at", "price_usd", "market_cap_usd", "volume_24h_usd", "listing", "fetched_at")
+_POINT_COLUMNS = (
+    *("at", "price_usd", "market_cap_usd", "volume_24h_usd", "body_offset", "body_length"),
+    *("listing", "fetched_at", "body"),
+)
 _CANDLE_COLUMNS = (
     *("open", "high", "low", "close"),
     *("open_at", "close_at", "samples", "interval", "start", "listing"),
@@ -107,6 +111,7 @@ class EncodedNewListings(msgspec.Struct, frozen=True):
     points: list[tuple[datetime.datetime, str]]
     candles: list[tuple[str, ...]]
     tickers: list[str]
+    places: list[str]
     times: dict[str, datetime.datetime]
     shared: frozenset[str]
 
@@ -123,9 +128,13 @@ class NewListingsResult(msgspec.Struct, frozen=True):
 
 
 def encode_new_listings(
-    listings: Sequence[Listing], payloads: Iterable[bytes]
+    listings: Sequence[Listing], payloads: Iterable[bytes], slices: Sequence[Slice]
 ) -> EncodedNewListings:
-    """Encode listings with different external ids, and their JSON payloads, for `copy_listings`."""
+    """Encode listings with different external ids, their JSON payloads and their slices.
+
+    For `copy_listings`.
+    """
+    places = [f"{_NULL if offset is None else offset}\t{length}" for offset, length in slices]
     tickers = [listing.ticker for listing in listings]
     shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1).union(
         listing.ticker for listing in listings if (listing.market_cap_usd or 0) > IMPOSSIBLE_CAP
@@ -143,9 +152,13 @@ def encode_new_listings(
     return EncodedNewListings(
         [_row(listing) for listing in listings],
         lines,
-        [(listing.observed_at, _point(listing)) for listing in listings],
+        [
+            (listing.observed_at, f"{_point(listing)}\t{place}")
+            for listing, place in zip(listings, places, strict=True)
+        ],
         [_candles(listing) for listing in listings],
         tickers,
+        places,
         times,
         shared,
     )
@@ -203,7 +216,7 @@ async def copy_listings(
     *,
     run_id: int,
     fetched_at: datetime.datetime,
-    code: bytes,
+    body: BodyArrival,
     oldest: datetime.datetime,
 ) -> NewListingsResult | None:
     """Write new listings, their payloads and the start of their history, which begins at `oldest`.
@@ -213,24 +226,31 @@ async def copy_listings(
     """
     try:
         async with connection.transaction():
-            row = await connection.fetchrow(
-                _BEGIN, source, code, msgspec.json.encode(listings.tickers)
-            )
+            row = await connection.fetchrow(_BEGIN, msgspec.json.encode(listings.tickers))
             assert row is not None  # noqa: S101 - the statement returns one row
             taken = frozenset(row["taken"])
             name = _texts([source])
-            seen = "\t".join([name, *[fetched_at.isoformat()] * 3])
-            ends = [f"\t{seen}\t{'f' if ticker in taken else 't'}\n" for ticker in listings.tickers]
+            seen = "\t".join([name, *[fetched_at.isoformat()] * 3, str(body.id)])
+            ends = [
+                f"\t{seen}\t{place}\t{'f' if ticker in taken else 't'}\n"
+                for ticker, place in zip(listings.tickers, listings.places, strict=True)
+            ]
             rows = "".join(
                 [part for line in zip(listings.rows, ends, strict=True) for part in line]
             )
             await _copy(connection, "listings", _COPIED_COLUMNS, rows.encode())
-            end = (
-                f"\t{name}\t{row['at'].isoformat()}\t{fetched_at.isoformat()}\t{run_id}\n".encode()
-            )
+            arrival = f"{body.arrived_at.isoformat()}\t{fetched_at.isoformat()}"
+            end = f"\t{name}\t{arrival}\t{run_id}\n".encode()
             payloads = end.join([*listings.payloads, b""])
             await _copy(connection, _PAYLOAD_TABLES[kind], _PAYLOAD_COLUMNS, payloads)
-            await _copy_history(connection, listings, row["last_id"], fetched_at, oldest)
+            await _copy_history(
+                connection,
+                listings,
+                row["last_id"],
+                fetched_at=fetched_at,
+                body=body.id,
+                oldest=oldest,
+            )
     except asyncpg.UniqueViolationError:
         return None
     times = {ticker: at for ticker, at in listings.times.items() if ticker not in taken}
@@ -241,7 +261,9 @@ async def _copy_history(
     connection: Connection,
     listings: EncodedNewListings,
     last_id: int,
+    *,
     fetched_at: datetime.datetime,
+    body: int,
     oldest: datetime.datetime,
 ) -> None:
     kept = [
@@ -252,7 +274,7 @@ async def _copy_history(
         if at >= oldest
     ]
     fetched = fetched_at.isoformat()
-    points = "".join([f"{point}\t{number}\t{fetched}\n" for number, point, _ in kept])
+    points = "".join([f"{point}\t{number}\t{fetched}\t{body}\n" for number, point, _ in kept])
     await _copy(connection, "price_points", _POINT_COLUMNS, points.encode())
     rolled = "".join([f"{candle}\t{number}\n" for number, _, both in kept for candle in both])
     await _copy(connection, "candles", _CANDLE_COLUMNS, rolled.encode())

@@ -8,15 +8,18 @@ import structlog
 from db.connect.types import Connection
 from db.notes import Note, add_notes, merge_notes
 from db.source_files import forget_files, save_file_part
+from db.write.bodies import BodyArrival, add_body, begin_body, start_packing
 from db.write.coins import merge_coins
 from db.write.identity.bridges import bridge_arrivals
 from db.write.listings import UNREADABLE, KnownListing, known_listings
 from db.write.missing_listings import revive_listings
 from db.write.new_listings import add_coins, without
-from db.write.rejections import add_rejections
+from db.write.rejections import RejectedRecord, add_rejections
 from db.write.runs import advance_run
 from db.write.transaction import Outbox, write_transaction
 from ingestor.registry.listings import write_listing_addresses
+from ingestor.run.body import content_of, new_body, slices_of, with_body
+from ingestor.run.code_digest import digest
 from ingestor.run.parts import (
     DecodedPart,
     Part,
@@ -53,7 +56,7 @@ class PageWriter:
     ) -> None:
         self._connection, self._source, self._run_id = connection, source, run_id
         self._page, self._now, self._oldest, self._accept_missing = (
-            page,
+            with_body(page),
             now,
             oldest,
             accept_missing,
@@ -66,6 +69,7 @@ class PageWriter:
         a sentence if the page ends a sweep that misses so much that no listing was ended. Raises
         RunTakenOverError.
         """
+        self._packed = start_packing(content_of(self._page))
         try:
             if parts is None:
                 decoding = decode_parts(self._source, self._page, await self._known())
@@ -84,11 +88,18 @@ class PageWriter:
 
     async def _write(self, parts: AsyncIterable[Part]) -> str | None:
         async with write_transaction(self._connection) as outbox:
+            body = await begin_body(self._connection, self._source.name, digest(type(self._source)))
             writer = PartsWriter(
-                self._connection, self._source, self._run_id, self._page.fetched_at, self._oldest
+                self._connection,
+                self._source,
+                self._run_id,
+                self._page.fetched_at,
+                body=body,
+                oldest=self._oldest,
             )
             result = await writer.write(parts)
-            tickers = await self._write_presence(result)
+            await self._add_body(body, result)
+            tickers = await self._write_presence(result, body)
             tickers |= await write_listing_addresses(
                 self._connection, self._source.name, result.records.listings, self._now
             )
@@ -109,7 +120,15 @@ class PageWriter:
         )
         return step.doubt
 
-    async def _write_presence(self, result: PartsResult) -> frozenset[str]:
+    async def _add_body(self, body: BodyArrival, result: PartsResult) -> None:
+        await add_body(
+            self._connection,
+            body,
+            new_body(self._page, self._source.name, self._run_id, await self._packed),
+            slices_of(self._page, result.records.sent),
+        )
+
+    async def _write_presence(self, result: PartsResult, body: BodyArrival) -> frozenset[str]:
         """Revive the listings of the page, store its rejections; return the tickers to merge."""
         records = result.records
         present = records.unchanged + [listing.external_id for listing in records.listings]
@@ -121,7 +140,10 @@ class PageWriter:
             self._run_id,
             self._source.name,
             self._now,
-            [(r.external_id, r.error, r.payload) for r in records.rejections],
+            [
+                RejectedRecord(r.external_id, r.error, r.payload, body.id, r.offset, r.length)
+                for r in records.rejections
+            ],
         )
         bridged = await bridge_arrivals(self._connection, self._source.name, records.arrivals)
         return result.tickers | records.former_tickers | revived | bridged
@@ -187,6 +209,7 @@ async def decode_page(connection: Connection, source: Source, page: Page) -> lis
 
     Other tasks run meanwhile.
     """
+    page = with_body(page)
     known = await _known_listings(connection, source, page)
     return [part async for part in decode_parts(source, page, known)]
 

@@ -39,6 +39,10 @@ CREATE TABLE price_points (
     price_usd      numeric CHECK (price_usd > 0),
     market_cap_usd numeric,
     volume_24h_usd numeric,
+    -- Where the body of the source says it; null for what is older than the bodies.
+    body           bigint,
+    body_offset    integer,
+    body_length    integer,
     PRIMARY KEY (listing, at)
 ) PARTITION BY RANGE (at);
 CREATE TABLE price_points_default PARTITION OF price_points DEFAULT;
@@ -81,9 +85,9 @@ REVOKE EXECUTE ON FUNCTION drop_former_history FROM PUBLIC;
 SELECT drop_former_history();
 
 -- The scratch of an interrupted rebuild is another code's, and worth nothing to this one.
-TRUNCATE reprocess_job, reprocess_progress, reprocess_versions, reprocess_listings, reprocess_needed,
-    reprocess_rewritten, reprocess_coins;
-DROP TABLE reprocess_owned, reprocess_foreseen, reprocess_last, reprocess_points, reprocess_point_changes,
+TRUNCATE reprocess_job, reprocess_progress, reprocess_versions, reprocess_listings, reprocess_rewritten,
+    reprocess_coins;
+DROP TABLE reprocess_needed, reprocess_owned, reprocess_foreseen, reprocess_last, reprocess_points, reprocess_point_changes,
     reprocess_buckets, reprocess_candle_changes;
 -- Points that are to be added (nothing old), removed (nothing new) or changed. An observation without a price is a point,
 -- so fields beside the price tell whether there is one.
@@ -102,6 +106,9 @@ CREATE UNLOGGED TABLE reprocess_point_changes (
     price_usd          numeric,
     market_cap_usd     numeric,
     volume_24h_usd     numeric,
+    body               bigint,
+    body_offset        integer,
+    body_length        integer,
     PRIMARY KEY (listing, at),
     CHECK (was OR stays)
 );
