@@ -22,6 +22,7 @@ _MOVE = re.compile(r"0x([0-9a-fA-F]{1,64})((?:::[A-Za-z_]\w*){2}(?:<.*>)?)?")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{8,128})")
 _FELT = re.compile(r"0x([0-9a-fA-F]{1,64})")
 _IBC = re.compile(r"ibc/([0-9a-f]{64})", re.IGNORECASE)
+_CW20 = re.compile(r"(?:cw20:)+")
 _BECH32 = re.compile(r"[a-z]{1,83}1[02-9ac-hj-np-z]{38,58}")
 _NEAR = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _STELLAR = re.compile(r"((?:[A-Za-z0-9]{1,12}[-:])?)([GCgc][A-Za-z2-7]{55})(?:-[12])?")
@@ -80,10 +81,10 @@ def _move(text: str) -> str | None:
 def _cosmos(text: str) -> str | None:
     if match := _IBC.fullmatch(text):
         return f"ibc/{match[1].upper()}"
-    text = text.removeprefix("cw20:")
+    text = _CW20.sub("", text, count=1) if text.startswith("cw20:") else text
     if _BECH32.fullmatch(text.lower()):
         return text.lower()
-    return None if text.startswith("0x") or " " in text else text
+    return None if text.startswith("0x") else _text(text) or None
 
 
 def _ton(text: str) -> str | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, ConsoleMessage, Page
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(scope="package")

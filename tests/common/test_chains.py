@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.addresses import FORMS, telling_chain
@@ -81,6 +81,9 @@ def test_an_address_has_the_normal_form_of_its_chain(
 
 
 @given(st.sampled_from(sorted(chains())), st.text(max_size=80))
+@example("osmosis", "cw20:cw20:x")
+@example("osmosis", "cw20:")
+@example("osmosis", "cw20:\tx")
 def test_a_normal_form_is_its_own_normal_form(chain: str, text: str) -> None:
     if (normal := normalize_address(chain, text)) is not None:
         assert normalize_address(chain, normal) == normal

@@ -17,7 +17,6 @@ from db.read.quality import worst_coins
 from db.sources import stamp_coins
 from tests.kasparro.command_line import kasparro
 
-NOW = datetime.now(UTC)
 POLL_SECONDS = 300
 
 
@@ -37,7 +36,9 @@ class Coin(msgspec.Struct):
     cap: int | None = 1000
 
 
-async def add_coins(connection: Connection, *coins: Coin) -> None:
+async def add_coins(connection: Connection, *coins: Coin) -> datetime:
+    """Write coins observed before now by their age; return that now."""
+    now = datetime.now(UTC)
     await connection.executemany(
         "INSERT INTO normalized_records (ticker, name, price_usd_exact, market_cap_usd, source, "
         "created_at, "
@@ -47,8 +48,8 @@ async def add_coins(connection: Connection, *coins: Coin) -> None:
             (
                 coin.ticker,
                 coin.cap,
-                NOW - timedelta(seconds=coin.age_seconds),
-                NOW,
+                now - timedelta(seconds=coin.age_seconds),
+                now,
                 coin.spread,
                 coin.rivals,
             )
@@ -56,6 +57,7 @@ async def add_coins(connection: Connection, *coins: Coin) -> None:
         ],
     )
     await stamp_coins(connection)
+    return now
 
 
 async def test_each_kind_in_turn_and_the_reason_with_it(
@@ -147,10 +149,10 @@ async def test_the_list_is_what_plain_python_makes_of_the_coins(
         )
         for number in range(chance.choice([3, 12, 60]))
     ]
-    await add_coins(connection, *coins)
-    worst = await worst_coins(connection, NOW)
+    now = await add_coins(connection, *coins)
+    worst = await worst_coins(connection, now)
     assert [(coin.ticker, coin.flaw) for coin in worst] == oracle(coins, 10)
-    every = await worst_coins(connection, NOW, 1000)
+    every = await worst_coins(connection, now, 1000)
     assert len(every) == await count_coins(
         connection, CoinFilter(is_disputed=True)
     ) + await count_coins(connection, CoinFilter(is_stale=True, is_disputed=False))

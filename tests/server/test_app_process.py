@@ -125,7 +125,7 @@ async def test_a_signal_ends_the_server_in_time_with_a_websocket_open(
         await client.get("/health/live")  # a connection that is kept alive
         started = time.monotonic()
         assert await program.stop(number) == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15  # idle clients get 20 s
         message = await socket_.receive(timeout=5)
         # 1012, service restart: clients reconnect after it.
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)

@@ -93,7 +93,7 @@ async def test_a_frozen_replica_is_noticed_within_seconds(
                     await asyncio.sleep(0.05)
             began = time.monotonic()
             assert [await way(service) for way in WAYS] == [1, 1]
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 9  # a query of a dead replica would wait for 10 s
         finally:
             for pid in backends:
                 os.kill(pid, signal.SIGCONT)
