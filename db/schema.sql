@@ -20,6 +20,18 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.compact_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM check_partition(parent, name);
+    EXECUTE format('ALTER TABLE %I RESET (fillfactor)', name);
+    EXECUTE format('CLUSTER %I USING %I', name, name || '_pkey');
+    EXECUTE format('ANALYZE %I', name);
+END
+$$;
+
 CREATE FUNCTION public.create_partition(parent text, name text, starts_at timestamp with time zone, ends_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -409,8 +421,10 @@ CREATE TABLE public.price_points (
     price_usd numeric,
     market_cap_usd numeric,
     volume_24h_usd numeric,
+    thinned_hours smallint DEFAULT 0 NOT NULL,
     CONSTRAINT price_points_listing_check CHECK (((listing >= 1) AND (listing <= 2147483646))),
-    CONSTRAINT price_points_price_usd_check1 CHECK ((price_usd > (0)::numeric))
+    CONSTRAINT price_points_price_usd_check1 CHECK ((price_usd > (0)::numeric)),
+    CONSTRAINT price_points_thinned_hours_check CHECK ((thinned_hours = ANY (ARRAY[0, 1, 24])))
 )
 PARTITION BY RANGE (at);
 
@@ -423,8 +437,10 @@ CREATE TABLE public.price_points_default (
     price_usd numeric,
     market_cap_usd numeric,
     volume_24h_usd numeric,
+    thinned_hours smallint DEFAULT 0 CONSTRAINT price_points_thinned_hours_not_null NOT NULL,
     CONSTRAINT price_points_listing_check CHECK (((listing >= 1) AND (listing <= 2147483646))),
-    CONSTRAINT price_points_price_usd_check1 CHECK ((price_usd > (0)::numeric))
+    CONSTRAINT price_points_price_usd_check1 CHECK ((price_usd > (0)::numeric)),
+    CONSTRAINT price_points_thinned_hours_check CHECK ((thinned_hours = ANY (ARRAY[0, 1, 24])))
 );
 
 CREATE TABLE public.raw_api_records (
@@ -702,6 +718,16 @@ CREATE TABLE public.sources (
     CONSTRAINT sources_poll_seconds_check CHECK ((poll_seconds > 0))
 );
 
+CREATE TABLE public.thinned_partitions (
+    partition text NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    hours smallint NOT NULL,
+    done_to integer DEFAULT 0 NOT NULL,
+    removed bigint DEFAULT 0 NOT NULL,
+    is_compact boolean DEFAULT false NOT NULL,
+    CONSTRAINT thinned_partitions_hours_check CHECK ((hours = ANY (ARRAY[1, 24])))
+);
+
 CREATE TABLE public.ticker_bridges (
     proof text NOT NULL,
     ticker text NOT NULL
@@ -846,6 +872,9 @@ ALTER TABLE ONLY public.source_pages
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.thinned_partitions
+    ADD CONSTRAINT thinned_partitions_pkey PRIMARY KEY (partition);
+
 ALTER TABLE ONLY public.ticker_bridges
     ADD CONSTRAINT ticker_bridges_pkey PRIMARY KEY (proof, ticker);
 
@@ -900,6 +929,8 @@ ALTER TABLE ONLY public.rejected_records
     ADD CONSTRAINT rejected_records_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.etl_runs(id) ON DELETE CASCADE;
 
 GRANT USAGE ON SCHEMA public TO kasparro_server;
+
+REVOKE ALL ON FUNCTION public.compact_partition(parent text, name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.create_partition(parent text, name text, starts_at timestamp with time zone, ends_at timestamp with time zone) FROM PUBLIC;
 
@@ -998,6 +1029,8 @@ GRANT SELECT ON TABLE public.source_files TO kasparro_server;
 GRANT SELECT ON TABLE public.source_pages TO kasparro_server;
 
 GRANT SELECT ON TABLE public.sources TO kasparro_server;
+
+GRANT SELECT ON TABLE public.thinned_partitions TO kasparro_server;
 
 GRANT SELECT ON TABLE public.ticker_bridges TO kasparro_server;
 

@@ -111,8 +111,8 @@ async def read_growth(connection: Connection) -> Growth | None:
 def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forecast | None:
     """Return the forecast; None if growth was measured for too short a time.
 
-    A partition is dropped when its last row has expired, so its first row stays longer, by the
-    width of the partition. The newest payload of each listing never expires.
+    A partition is dropped or thinned when its last row is old enough, so its first row stays
+    longer, by the width of the partition. The newest payload of each listing never expires.
     """
     if growth is None or growth.measured < SHORTEST:
         return None
@@ -123,7 +123,8 @@ def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forec
     candles = min(sizes.listings.rows * _CANDLES_A_DAY, payloads * 24 * 2) * history_hours / 24
     raw_bytes = (payloads * raw_hours + sizes.listings.rows) * sizes.raw.row_bytes
     history_bytes = (
-        payloads * history_hours * sizes.points.row_bytes + candles * sizes.candles.row_bytes
+        _points(payloads, sizes.listings.rows, history_hours, retention) * sizes.points.row_bytes
+        + candles * sizes.candles.row_bytes
     )
     rest = sizes.database_bytes - sizes.raw.bytes - sizes.history_bytes
     return Forecast(
@@ -131,4 +132,15 @@ def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forec
         history_bytes=history_bytes,
         database_bytes=rest + raw_bytes + history_bytes,
         bytes_per_hour=payloads * (sizes.raw.row_bytes + sizes.points.row_bytes),
+    )
+
+
+def _points(an_hour: float, listings: int, hours: float, retention: Retention) -> float:
+    """Return how many points there will be: each one, later one an hour, later one a day."""
+    width = width_of("price_points", retention) / _HOUR
+    full = min(hours, retention.full_days * 24 + width)
+    hourly = min(hours, max(retention.full_days, retention.hourly_days) * 24 + width) - full
+    daily = hours - full - hourly
+    return (
+        an_hour * full + min(an_hour, listings) * hourly + min(an_hour * 24, listings) / 24 * daily
     )

@@ -9,6 +9,7 @@ from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
 from db.write.history import JUDGED, NEIGHBOURS, tie_of, word
 
+# A day in which points were removed by age stays as it is.
 # A point whose payload is among the read ones, and that none of them says any more, was misread. A
 # point of a backfill, or from before these payloads, stays until a payload says another word.
 _COMPARE = f"""
@@ -20,13 +21,19 @@ WITH version AS (
     JOIN reprocess_versions AS v ON v.source = l.source AND v.external_id = l.external_id
     WHERE l.id = ANY ($1::integer[]) AND v.error IS NULL AND v.observed_at >= $3
 ),
+stored AS MATERIALIZED (
+    SELECT * FROM price_points WHERE listing = ANY ($1::integer[])
+),
+thinned AS MATERIALIZED (
+    SELECT DISTINCT listing, date_bin('1 day', at, 'epoch') AS day
+    FROM stored
+    WHERE thinned_hours > 0
+),
 said AS MATERIALIZED (
     SELECT DISTINCT ON (listing, at) *
     FROM version AS v
+    WHERE (v.listing, date_bin('1 day', v.at, 'epoch')) NOT IN (SELECT listing, day FROM thinned)
     ORDER BY listing, at, {word("v")} DESC
-),
-stored AS MATERIALIZED (
-    SELECT * FROM price_points WHERE listing = ANY ($1::integer[])
 ),
 both_sides AS (
     SELECT
@@ -39,14 +46,16 @@ both_sides AS (
         s.market_cap_usd AS said_cap, s.volume_24h_usd AS said_volume,
         s.listing IS NOT NULL
             AND (p.listing IS NULL OR p.fetched_at >= $2 OR {word("s")} > {word("p")}) AS is_said,
-        s.listing IS NOT NULL OR coalesce(p.fetched_at < $2, true) AS stays
+        s.listing IS NOT NULL OR t.day IS NOT NULL OR coalesce(p.fetched_at < $2, true) AS stays,
+        t.day IS NOT NULL AS is_thinned
     FROM stored AS p
+    LEFT JOIN thinned AS t ON t.listing = p.listing AND t.day = date_bin('1 day', p.at, 'epoch')
     FULL JOIN said AS s ON s.listing = p.listing AND s.at = p.at
 ),
 decided AS (
     SELECT
         listing, at, was, old_fetched_at, old_tie, old_is_held, old_price_usd, old_market_cap_usd,
-        old_volume_24h_usd, stays,
+        old_volume_24h_usd, stays, is_thinned,
         CASE WHEN is_said THEN said_at ELSE old_fetched_at END AS fetched_at,
         CASE WHEN is_said THEN said_tie ELSE old_tie END AS tie,
         CASE WHEN is_said THEN said_price ELSE old_price_usd END AS price_usd,
@@ -60,7 +69,8 @@ beside AS (
     WINDOW series AS (PARTITION BY listing, stays ORDER BY at)
 ),
 judged AS (
-    SELECT *, stays AND ({JUDGED}) AS is_held FROM beside
+    SELECT *, stays AND CASE WHEN is_thinned THEN old_is_held ELSE {JUDGED} END AS is_held
+    FROM beside
 )
 INSERT INTO reprocess_point_changes (
     listing, at, was, old_fetched_at, old_tie, old_is_held, old_price_usd, old_market_cap_usd,

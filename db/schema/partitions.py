@@ -23,11 +23,17 @@ _HOUR, _DAY, _WEEK = (
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """The retention of payloads and history in days; `raw_hours` overrides `raw_days`."""
+    """The retention of payloads and history in days; `raw_hours` overrides `raw_days`.
+
+    History keeps each point for `full_days`, then a point an hour until `hourly_days`, then a point
+    a day.
+    """
 
     raw_days: int
     history_days: int
     raw_hours: int | None = None
+    full_days: int = 7
+    hourly_days: int = 365
 
     @property
     def raw(self) -> datetime.timedelta:
@@ -50,6 +56,14 @@ class Retention(msgspec.Struct, frozen=True):
     def oldest_history(self, now: datetime.datetime) -> datetime.datetime:
         """Return the oldest observation that history holds."""
         return now - self.history
+
+    def oldest_full(self, now: datetime.datetime) -> datetime.datetime:
+        """Return the oldest time of which history keeps each point."""
+        return now - self.full_days * _DAY
+
+    def oldest_hourly(self, now: datetime.datetime) -> datetime.datetime:
+        """Return the oldest time of which history keeps a point an hour."""
+        return now - max(self.full_days, self.hourly_days) * _DAY
 
 
 DEFAULT_RETENTION = Retention(raw_days=7, history_days=90)
@@ -90,7 +104,7 @@ _DROP_EMPTY = "SELECT drop_empty_partition($1, $2)"
 _DROP = "SELECT drop_detached_partition($1, $2)"
 # Creating or dropping a partition locks its table for a moment: retry later instead of blocking
 # readers.
-_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -133,7 +147,8 @@ def _needed(now: datetime.datetime, retention: Retention) -> Iterator[Partition]
             start += width
 
 
-async def _existing(connection: Connection) -> dict[str, Partition]:
+async def existing_partitions(connection: Connection) -> dict[str, Partition]:
+    """Return the partitions of the growing tables by name, but for the default ones."""
     rows = await connection.fetch(_EXISTING)
     return {row["name"]: Partition(row["parent"], row["start"], row["end"]) for row in rows}
 
@@ -146,17 +161,17 @@ async def ensure_partitions(
     Rows in the default partition stay there, which makes dropping them slower. A new width takes
     effect where the partitions created in advance are empty.
     """
-    existing = await _existing(connection)
+    existing = await existing_partitions(connection)
     if not _missing(existing, now, retention) and not _of_other_width(existing, now, retention):
         return []
     async with connection.transaction():
         await take_write_lock(connection)  # another ingestor may do the same
-        await connection.execute(_LOCK_TIMEOUT)
-        for partition in _of_other_width(await _existing(connection), now, retention):
+        await connection.execute(LOCK_TIMEOUT)
+        for partition in _of_other_width(await existing_partitions(connection), now, retention):
             await _change(connection, partition.name, _DROP_EMPTY, partition.table, partition.name)
         return [
             partition.name
-            for partition in _missing(await _existing(connection), now, retention)
+            for partition in _missing(await existing_partitions(connection), now, retention)
             if await _change(
                 connection,
                 partition.name,
@@ -212,7 +227,7 @@ async def drop_old_partitions(
     The newest payload of a listing moves to the default partition, whatever its age.
     """
     dropped = []
-    for name, partition in (await _existing(connection)).items():
+    for name, partition in (await existing_partitions(connection)).items():
         table, is_raw = partition.table, partition.table in _RAW
         oldest = retention.oldest_raw(now) if is_raw else retention.oldest_history(now)
         if partition.end > oldest:
@@ -220,7 +235,7 @@ async def drop_old_partitions(
         try:
             async with connection.transaction():
                 await take_write_lock(connection)
-                await connection.execute(_LOCK_TIMEOUT)
+                await connection.execute(LOCK_TIMEOUT)
                 await connection.execute(_DETACH, table, name)
                 if is_raw:
                     await connection.execute(_KEEP_NEWEST[table].format(partition=name))

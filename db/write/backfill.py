@@ -1,12 +1,14 @@
-"""Backfill: the coins whose past a source has, the questions about them, and the answers."""
+"""Backfill: coins whose past a source has, the questions about them, the answers, the prices."""
 
 import datetime
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
 from db.connect.types import Connection
+from db.write.history import add_points
 
 Kind = Literal["filled", "missing", "unreadable"]
 
@@ -24,6 +26,16 @@ class PastCoin(msgspec.Struct, frozen=True):
 
     ticker: str
     external_id: str
+
+
+class PastPrice(msgspec.Struct, frozen=True, gc=False):
+    """The price of one listing at one time, from its source."""
+
+    external_id: str
+    at: datetime.datetime
+    price_usd: Decimal
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -103,3 +115,16 @@ async def save_answers(
         await connection.execute(
             _SAVE, window.source, window.days, msgspec.json.encode(answers), now
         )
+
+
+async def backfill_prices(
+    connection: Connection, source: str, prices: Sequence[PastPrice], oldest: datetime.datetime
+) -> int:
+    """Add past points to listings; return how many are new. Existing points do not change."""
+    if not prices:
+        return 0
+    rows = [
+        {**msgspec.structs.asdict(price), "observed_at": price.at, "content_hash": bytes(4)}
+        for price in prices
+    ]
+    return await add_points(connection, source, msgspec.json.encode(rows), oldest, None)

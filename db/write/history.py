@@ -2,15 +2,13 @@
 
 A point is what a listing said at one time: of several words for one time the one counts that was
 fetched last. A price that jumps is held until the next observation confirms it. So points and
-candles depend on the observations alone, whatever the order of their commits. A new observation is
+candles depend on the observations alone, whatever the order of their commits. Where points were
+removed by age, candles are widened only, and no point is judged again. A new observation is
 written by `db/write/listings.py`; the functions here serve the other cases.
 """
 
 import datetime
 from collections.abc import Sequence
-from decimal import Decimal
-
-import msgspec
 
 from db.connect.types import Connection
 from db.points import COUNTED, ROLL_POINTS
@@ -139,7 +137,7 @@ stretch AS MATERIALIZED (
 ),
 neighbour AS MATERIALIZED (
     SELECT
-        p.listing, p.at, p.price_usd, p.is_held, s.first, s.last,{NEIGHBOURS},
+        p.listing, p.at, p.price_usd, p.is_held, p.thinned_hours, s.first, s.last,{NEIGHBOURS},
         lead(p.at) OVER series >= s.first AS precedes,
         p.at > s.last AND (lag(p.at, 2) OVER series <= s.last OR lag(p.at) OVER series <= s.last)
             AS follows
@@ -154,7 +152,8 @@ neighbour AS MATERIALIZED (
 judged AS MATERIALIZED (
     SELECT listing, at, is_held, {JUDGED} AS held
     FROM neighbour
-    WHERE at BETWEEN first AND last OR precedes OR follows
+    -- Where points were removed the neighbours are others.
+    WHERE (at BETWEEN first AND last OR precedes OR follows) AND thinned_hours = 0
 ),
 changed AS (
     UPDATE price_points AS p SET is_held = j.held
@@ -164,31 +163,56 @@ changed AS (
 )
 SELECT array_agg(listing) AS listings, array_agg(at) AS times FROM changed
 """
+# Only what is as old as a thinned partition is looked up. An hour may stand in a thinned day.
 BUCKET = f"""
-    SELECT DISTINCT listing, date_bin(width, at, 'epoch') AS start, width
-    FROM unnest($1::integer[], $2::timestamptz[]) AS point (listing, at), {UNITS}
-    WHERE interval = """
+    SELECT b.listing, b.start, b.width, CASE
+        WHEN b.interval = 'H1' AND b.start < (SELECT max(ends_at) FROM thinned_partitions)
+        THEN EXISTS (
+            SELECT FROM price_points AS p
+            WHERE p.listing = b.listing AND p.at >= date_bin('1 day', b.start, 'epoch')
+              AND p.at < date_bin('1 day', b.start, 'epoch') + interval '1 day'
+              AND p.thinned_hours > 0
+              AND (p.thinned_hours = 24 OR p.at >= b.start AND p.at < b.start + b.width)
+        )
+        ELSE false
+    END AS is_thinned
+    FROM (
+        SELECT DISTINCT listing, interval, date_bin(width, at, 'epoch') AS start, width
+        FROM unnest($1::integer[], $2::timestamptz[]) AS point (listing, at), {UNITS}
+    ) AS b
+    WHERE b.interval = """
 
 
 def _roll(interval: str, rolled: str) -> str:
     return f"""
 WITH bucket AS MATERIALIZED ({BUCKET}'{interval}'),
 rolled AS MATERIALIZED ({rolled}
-    GROUP BY b.listing, b.start
+    GROUP BY b.listing, b.start, b.is_thinned
 ),
 gone AS (
     DELETE FROM candles AS c USING bucket AS b
     WHERE c.listing = b.listing AND c.interval = '{interval}' AND c.start = b.start
-      AND NOT EXISTS (
+      AND NOT b.is_thinned AND NOT EXISTS (
         SELECT FROM rolled AS r WHERE r.listing = b.listing AND r.start = b.start
       )
 )
 INSERT INTO candles AS c (
     listing, interval, start, open, high, low, close, open_at, close_at, samples
 )
-SELECT listing, '{interval}', start, open, high, low, close, open_at, close_at, samples
-FROM rolled
-ORDER BY listing, start
+SELECT
+    r.listing, '{interval}', r.start, CASE WHEN k.open_at < r.open_at THEN k.open ELSE r.open END,
+    greatest(k.high, r.high), least(k.low, r.low),
+    CASE WHEN k.close_at > r.close_at THEN k.close ELSE r.close END,
+    least(k.open_at, r.open_at), greatest(k.close_at, r.close_at), greatest(k.samples, r.samples)
+FROM rolled AS r
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM candles AS c
+    WHERE r.is_thinned AND c.listing = r.listing AND c.interval = '{interval}'
+      AND c.start = r.start
+    LIMIT 1
+) AS k ON true
+ORDER BY r.listing, r.start
 ON CONFLICT (listing, interval, start) DO UPDATE SET
     open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
     open_at = excluded.open_at, close_at = excluded.close_at, samples = excluded.samples
@@ -198,34 +222,25 @@ ON CONFLICT (listing, interval, start) DO UPDATE SET
 _ROLL_HOURS = _roll(
     "H1",
     f"""
-    SELECT b.listing, b.start,{ROLL_POINTS}
+    SELECT b.listing, b.start, b.is_thinned,{ROLL_POINTS}
     FROM bucket AS b
     JOIN price_points AS p
         ON p.listing = b.listing AND p.at >= b.start AND p.at < b.start + b.width AND {COUNTED}""",
 )
-# A day is rolled from its hours.
+# A day is rolled from its hours, which are exact where points were removed.
 _ROLL_DAYS = _roll(
     "D1",
     """
     SELECT
-        b.listing, b.start, (array_agg(h.open ORDER BY h.start))[1] AS open, max(h.high) AS high,
-        min(h.low) AS low, (array_agg(h.close ORDER BY h.start DESC))[1] AS close,
-        min(h.open_at) AS open_at, max(h.close_at) AS close_at, sum(h.samples)::integer AS samples
+        b.listing, b.start, b.is_thinned, (array_agg(h.open ORDER BY h.start))[1] AS open,
+        max(h.high) AS high, min(h.low) AS low,
+        (array_agg(h.close ORDER BY h.start DESC))[1] AS close, min(h.open_at) AS open_at,
+        max(h.close_at) AS close_at, sum(h.samples)::integer AS samples
     FROM bucket AS b
     JOIN candles AS h
         ON h.listing = b.listing AND h.interval = 'H1' AND h.start >= b.start
             AND h.start < b.start + b.width""",
 )
-
-
-class PastPrice(msgspec.Struct, frozen=True, gc=False):
-    """The price of one listing at one time, from its source."""
-
-    external_id: str
-    at: datetime.datetime
-    price_usd: Decimal
-    market_cap_usd: Decimal | None
-    volume_24h_usd: Decimal | None
 
 
 async def add_points(
@@ -266,16 +281,3 @@ async def roll_candles(
     """Roll up the candles of the hours and days of these points."""
     for statement in (_ROLL_HOURS, _ROLL_DAYS):
         await connection.execute(statement, listings, times)
-
-
-async def backfill_prices(
-    connection: Connection, source: str, prices: Sequence[PastPrice], oldest: datetime.datetime
-) -> int:
-    """Add past points to listings; return how many are new. Existing points do not change."""
-    if not prices:
-        return 0
-    rows = [
-        {**msgspec.structs.asdict(price), "observed_at": price.at, "content_hash": bytes(4)}
-        for price in prices
-    ]
-    return await add_points(connection, source, msgspec.json.encode(rows), oldest, None)

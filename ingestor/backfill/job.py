@@ -20,14 +20,15 @@ from db.write.api_calls import add_calls, count_calls
 from db.write.backfill import (
     Answer,
     PastCoin,
+    PastPrice,
     Question,
     Window,
+    backfill_prices,
     past_coins,
     read_questions,
     save_answers,
     save_questions,
 )
-from db.write.history import PastPrice, backfill_prices
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
 from ingestor.run.heartbeat import IDLE_SECONDS, keep_alive

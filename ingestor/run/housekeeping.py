@@ -1,4 +1,4 @@
-"""Deletes expired rows: events, runs, payloads, history."""
+"""Deletes expired rows: events, runs, payloads, history. Thins older history."""
 
 import datetime
 
@@ -8,6 +8,7 @@ from db.connect.clock import database_now, move_retention_clock
 from db.connect.types import Connection
 from db.events import purge_events
 from db.schema.partitions import Retention, delete_old_rows, drop_old_partitions
+from db.schema.thinning import thin_history
 from db.write.rejections import purge_rejections
 from db.write.runs import purge_runs
 from ingestor.clock import utc_now
@@ -46,3 +47,5 @@ async def purge_expired(connection: Connection, retention: Retention) -> None:
     await delete_old_rows(connection, now, retention)
     if dropped:
         await _log.ainfo("partition.dropped", partitions=dropped)
+    if thinned := await thin_history(connection, now, retention):
+        await _log.ainfo("partition.thinned", removed=thinned)

@@ -73,6 +73,8 @@ def retention_of(settings: Settings) -> Retention:
         raw_days=settings.raw_retention_days,
         history_days=settings.history_retention_days,
         raw_hours=settings.raw_retention_hours,
+        full_days=settings.history_full_days,
+        hourly_days=settings.history_hourly_days,
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from db.notes import Note
 from db.source_files import FilePart
-from db.write.history import PastPrice
+from db.write.backfill import PastPrice
 from db.write.identity.addresses import ListedAddress
 from db.write.listings import Listing
 

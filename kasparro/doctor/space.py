@@ -11,7 +11,8 @@ from ingestor.run.startup import retention_of
 from kasparro.doctor.findings import Finding
 
 REMEDY = (
-    "lower RAW_RETENTION_DAYS (or set RAW_RETENTION_HOURS) or HISTORY_RETENTION_DAYS, or make room"
+    "lower RAW_RETENTION_DAYS (or set RAW_RETENTION_HOURS), HISTORY_FULL_DAYS or "
+    "HISTORY_RETENTION_DAYS, or make room"
 )
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from db.connect.pool import connect
 from db.connect.types import Connection
 from db.read.history.candles import INTERVALS, CandleRow, CandleSpan, candles_of
-from db.write.history import PastPrice, add_points, backfill_prices
+from db.write.backfill import PastPrice, backfill_prices
+from db.write.history import add_points
 from tests import history_oracle
 from tests.history_oracle import Point, Word, stored_history
 

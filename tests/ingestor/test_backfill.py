@@ -14,7 +14,7 @@ from db.connect.pool import Pool
 from db.connect.types import Connection
 from db.schema.partitions import DEFAULT_RETENTION
 from db.write.api_calls import add_calls, count_calls
-from db.write.history import PastPrice
+from db.write.backfill import PastPrice
 from ingestor.backfill.job import (
     MAX_SKIPPED_IN_A_ROW,
     BackfillPlan,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from db.write.history import PastPrice
+from db.write.backfill import PastPrice
 from ingestor.http.fetch import ResponseBody, Validators
 from ingestor.sources.coingecko.chart import decode_chart
 from ingestor.sources.errors import SourceMalformedError

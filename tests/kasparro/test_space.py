@@ -32,13 +32,30 @@ def test_a_forecast_is_what_comes_times_how_long_it_stays() -> None:
     assert expected is not None
     # 100 payloads of 1,000 bytes an hour, for seven days and one; and the newest of ten listings.
     assert expected.raw_bytes == pytest.approx((100 * 8 * 24 + 10) * 1_000)
-    # As many points of 100 bytes an hour for 30 days and a week; 25 candles of 100 bytes a day for
-    # each of ten listings.
-    assert expected.history_bytes == pytest.approx(100 * 37 * 24 * 100 + 10 * 25 * 37 * 100)
+    # As many points of 100 bytes an hour for a week and a week, then one for each of ten listings;
+    # 25 candles of 100 bytes a day for each of ten listings.
+    assert expected.history_bytes == pytest.approx(
+        (100 * 14 + 10 * 23) * 24 * 100 + 10 * 25 * 37 * 100
+    )
     assert expected.database_bytes == pytest.approx(
         350_000 + expected.raw_bytes + expected.history_bytes
     )
     assert expected.bytes_per_hour == pytest.approx(100 * 1_000 + 100 * 100)
+
+
+def test_thinned_history_takes_less() -> None:
+    growth = Growth(HOUR, payloads=100)
+    whole, daily = (
+        forecast(SIZES, growth, Retention(7, 90, full_days=full, hourly_days=10))
+        for full in (90, 3)
+    )
+    assert whole is not None
+    assert daily is not None
+    # Ten days each point, seven an hourly one, 80 a daily one of ten listings.
+    points = 100 * 10 * 24 + 10 * 7 * 24 + 10 * 80
+    assert whole.history_bytes - daily.history_bytes == pytest.approx(
+        (100 * 97 * 24 - points) * 100
+    )
 
 
 def test_fewer_hours_take_less() -> None:

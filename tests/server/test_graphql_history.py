@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from db.connect.types import Connection
-from db.write.history import PastPrice, backfill_prices
+from db.write.backfill import PastPrice, backfill_prices
 from tests.server.conftest import Service
 from tests.server.graphql_rows import Json, Rows, ask, error_of
 
