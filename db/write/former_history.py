@@ -41,9 +41,7 @@ added AS (
     ON CONFLICT (listing, at) DO NOTHING
     RETURNING listing, at
 )
-SELECT
-    (SELECT count(*) FROM gone) AS points, array_agg(listing) AS listings, array_agg(at) AS times
-FROM added
+SELECT array_agg(listing) AS listings, array_agg(at) AS times FROM added
 """
 _LEFT = "SELECT count(*) FROM former_price_points"
 _DROP = "SELECT drop_former_history()"
@@ -62,8 +60,8 @@ async def former_tickers(connection: Connection, after: str, limit: int) -> list
     return [row["ticker"] for row in await connection.fetch(_TICKERS, after, limit)]
 
 
-async def move_history(connection: Connection, tickers: Collection[str]) -> int:
-    """Move the history of these coins; return the number of points.
+async def move_history(connection: Connection, tickers: Collection[str]) -> None:
+    """Move the history of these coins.
 
     The caller's transaction holds the write lock. A point stays if its source has no listing of the
     ticker.
@@ -71,8 +69,6 @@ async def move_history(connection: Connection, tickers: Collection[str]) -> int:
     moved = await connection.fetchrow(_MOVE, tickers)
     assert moved is not None  # noqa: S101 - the statement returns one row
     await settle_points(connection, moved["listings"] or [], moved["times"] or [])
-    points: int = moved["points"]
-    return points
 
 
 async def drop_former(connection: Connection) -> int:

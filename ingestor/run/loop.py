@@ -30,7 +30,7 @@ from ingestor.run.housekeeping import purge_expired
 from ingestor.run.lifecycle import UnclosedRuns
 from ingestor.run.run import run
 from ingestor.run.startup import close_sources, retention_of
-from ingestor.run.upgrade import upgrade
+from ingestor.run.upgrade import upgrade_beside_polls
 from ingestor.sources import create_sources
 from ingestor.sources.records import Source, SupportsAddresses
 
@@ -56,7 +56,7 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
         },
         "requests": _Requests(settings, pool, sources, unclosed),
         "housekeeping": _Housekeeping(settings, pool),
-        "upgrade": functools.partial(upgrade, pool),
+        "upgrade": functools.partial(upgrade_beside_polls, pool),
     }
     if settings.demo:
         loops["past"] = functools.partial(_fill_past, settings, pool)

@@ -4,6 +4,9 @@ Each step is a transaction of some coins, so pages wait for a moment only, and a
 where the last one ended.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
 import structlog
 
 from db.connect.pool import borrow
@@ -27,17 +30,38 @@ MOVED_TICKERS = 50
 """Coins whose history is moved in one transaction, of up to 90 days."""
 
 
-async def upgrade(pool: Pool) -> None:
-    """Merge the coins that only an earlier version has merged, then move their history."""
-    await merge_earlier_coins(pool)
-    await move_former_history(pool)
+Step = Literal["merged", "history_moved"]
+OnStep = Callable[[Step, int, int], Awaitable[None]]
+"""Receives a step, and how many coins are done of how many."""
 
 
-async def merge_earlier_coins(pool: Pool) -> None:
-    """Give each coin of an earlier version its asset, its confidence and its excluded values.
+async def upgrade_beside_polls(pool: Pool) -> None:
+    """Upgrade, and log how far it is and what stays."""
+    if left := await upgrade(pool, log_step):
+        await _log.awarning(
+            "upgrade.history_left",
+            points=left,
+            reason="their source has no listing of the ticker; they stay in the table "
+            "former_price_points",
+        )
 
-    Log how far it is.
+
+async def log_step(step: Step, done: int, total: int) -> None:
+    """Log how far an upgrade is."""
+    await _log.ainfo(f"upgrade.{step}", coins=done, of=total)
+
+
+async def upgrade(pool: Pool, on_step: OnStep) -> int:
+    """Merge the coins that only an earlier version has merged, then move their history.
+
+    Returns how many points of history are left, because their source has no listing of the ticker.
     """
+    await merge_earlier_coins(pool, on_step)
+    return await move_former_history(pool, on_step)
+
+
+async def merge_earlier_coins(pool: Pool, on_step: OnStep) -> None:
+    """Give each coin of an earlier version its asset, its confidence and its excluded values."""
     async with borrow(pool) as connection:
         total = await count_unmerged(connection)
     merged, after = 0, ""
@@ -48,33 +72,27 @@ async def merge_earlier_coins(pool: Pool) -> None:
                 break
             await merge_again(outbox, tickers, utc_now())
         merged, after = merged + len(tickers), tickers[-1]
-        await _log.ainfo("upgrade.merged", coins=merged, of=total)
+        await on_step("merged", merged, total)
 
 
-async def move_former_history(pool: Pool) -> None:
+async def move_former_history(pool: Pool, on_step: OnStep) -> int:
     """Move the history that an earlier version has stored by ticker to the listings.
 
-    Log how far it is, and what stays because its source has no listing of the ticker.
+    Returns how many points stay, because their source has no listing of the ticker.
     """
     async with borrow(pool) as connection:
         total = await count_former(connection)
-    moved, points, after = 0, 0, ""
+    moved, after = 0, ""
     while total:
         async with borrow(pool) as connection, write_transaction(connection) as outbox:
             tickers = await former_tickers(connection, after, MOVED_TICKERS)
             if not tickers:
                 break
-            points += await move_history(connection, tickers)
+            await move_history(connection, tickers)
             await outbox.add_coins(tickers, utc_now())
         moved, after = moved + len(tickers), tickers[-1]
-        await _log.ainfo("upgrade.history_moved", coins=moved, of=total, points=points)
-    if total:
-        async with borrow(pool) as connection:
-            left = await drop_former(connection)
-        if left:
-            await _log.awarning(
-                "upgrade.history_left",
-                points=left,
-                reason="their source has no listing of the ticker; they stay in the table "
-                "former_price_points",
-            )
+        await on_step("history_moved", moved, total)
+    if not total:
+        return 0
+    async with borrow(pool) as connection:
+        return await drop_former(connection)

@@ -1,6 +1,7 @@
 """The history of a database of version 0.1.0, by ticker, is moved to the listings."""
 
 import datetime
+import re
 import shutil
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -14,9 +15,10 @@ from db.schema.logins import login_dsn
 from db.schema.migrate import MIGRATIONS, migrate
 from db.sources import SourceSettings, save_sources
 from ingestor.run import upgrade as steps
-from ingestor.run.upgrade import move_former_history, upgrade
+from ingestor.run.upgrade import log_step, move_former_history, upgrade, upgrade_beside_polls
 from tests import history_oracle
 from tests.history_oracle import Word, stored_history
+from tests.kasparro.command_line import kasparro
 
 FIRST = datetime.datetime(2026, 11, 2, 9, 30, tzinfo=datetime.UTC)
 HOURS = 60
@@ -101,7 +103,7 @@ def words() -> list[Word]:
 
 
 async def test_every_point_goes_to_the_listing_that_said_it(old: Pool) -> None:
-    await upgrade(old)
+    await upgrade(old, log_step)
     expected = history_oracle.points(words())
     assert sum(point.is_held for point in expected) == 1
     async with old.acquire() as connection:
@@ -111,7 +113,7 @@ async def test_every_point_goes_to_the_listing_that_said_it(old: Pool) -> None:
 
 
 async def test_a_coin_shows_its_past_as_before(old: Pool) -> None:
-    await upgrade(old)
+    await upgrade(old, log_step)
     midnight = FIRST.replace(hour=0, minute=0)
     span = CandleSpan("D1", midnight, midnight + datetime.timedelta(days=7))
     async with old.acquire() as connection:
@@ -136,22 +138,49 @@ async def test_a_restart_moves_the_rest(old: Pool, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setattr(steps._log, "ainfo", stop)
         with pytest.raises(KeyboardInterrupt):
-            await move_former_history(old)
+            await move_former_history(old, log_step)
     assert moved == 1
     async with old.acquire() as connection:
         rest = "SELECT count(*) FROM former_price_points"
         assert 0 < await connection.fetchval(rest) < len(points())
-    await move_former_history(old)
+    await move_former_history(old, log_step)
     expected = history_oracle.points(words())
     async with old.acquire() as connection:
         assert await stored_history(connection) == (expected, history_oracle.candles(expected))
 
 
+async def test_an_ingestor_logs_how_far_it_is_and_what_stays(
+    old: Pool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await upgrade_beside_polls(old)
+    logged = capsys.readouterr().out
+    assert re.search(r"upgrade\.history_moved .*coins=3 of=3", logged)
+    assert re.search(
+        rf"upgrade\.history_left .*points={HOURS} reason=.*former_price_points", logged
+    )
+
+
+async def test_migrate_moves_it_and_shows_how_far_it_is(old_database: str, tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": old_database, "KASPARRO_HOME": str(tmp_path)}
+    only_schema = await kasparro("migrate", "--schema-only", **settings)
+    assert (only_schema.stdout, only_schema.stderr) == ("up to date\n", "")
+    moved = await kasparro("migrate", **settings)
+    left = "their source has no listing of the ticker"
+    assert moved.stderr.splitlines() == [
+        "coins merged: 3 of 3",
+        "histories moved: 3 of 3",
+        f"{HOURS} points of history stay in the table former_price_points: {left}",
+    ]
+    again = await kasparro("migrate", **settings)
+    assert again.stdout == "up to date\n"
+    assert "histories moved: 1 of 1" in again.stderr
+
+
 async def test_former_tables_are_gone_once_all_is_moved(old: Pool) -> None:
     async with old.acquire() as connection:
         await connection.execute("DELETE FROM former_price_points WHERE ticker = 'GONE'")
-    await upgrade(old)
+    await upgrade(old, log_step)
     async with old.acquire() as connection:
         assert await connection.fetchval("SELECT to_regclass('former_price_points')") is None
         assert await connection.fetchval("SELECT to_regclass('former_candles')") is None
-    await upgrade(old)
+    await upgrade(old, log_step)

@@ -4,7 +4,7 @@ import pytest
 
 from ingestor.run import upgrade
 from ingestor.run.run import run
-from ingestor.run.upgrade import merge_earlier_coins
+from ingestor.run.upgrade import log_step, merge_earlier_coins
 from tests.ingestor.conftest import Ingest
 
 COINS = """
@@ -32,11 +32,11 @@ async def test_the_coins_of_an_earlier_version_get_their_assets_in_chunks(
     async with ingest.pool.acquire() as connection:
         await connection.execute(FORGET, "")
         await connection.execute("UPDATE listings SET asset = NULL")
-    await merge_earlier_coins(ingest.pool)
+    await merge_earlier_coins(ingest.pool, log_step)
     assert await ingest.rows(COINS) == right
     events = "SELECT count(*) FROM events WHERE kind = 'coins_changed'"
     before = await ingest.value(events)
-    await merge_earlier_coins(ingest.pool)
+    await merge_earlier_coins(ingest.pool, log_step)
     assert await ingest.value(events) == before, "a second start has nothing to do"
 
 
@@ -47,7 +47,7 @@ async def test_a_restart_goes_on_where_it_ended(ingest: Ingest) -> None:
     async with ingest.pool.acquire() as connection:
         await connection.execute(FORGET, middle)
         newest = await connection.fetchval("SELECT max(seq) FROM events")
-    await merge_earlier_coins(ingest.pool)
+    await merge_earlier_coins(ingest.pool, log_step)
     assert await ingest.rows(COINS) == right
     changed = await ingest.value(
         "SELECT min(t) FROM events, unnest(tickers) AS t WHERE seq > $1", newest

@@ -120,7 +120,7 @@ def test_in_compose_each_part_can_read_its_own_password_alone_and_none_is_chosen
             "migrate",
             part,
         }
-    assert services["migrate"]["command"] == ["migrate", "--logins", "/run/logins"]
+    assert services["migrate"]["command"] == ["migrate", "--schema-only", "--logins", "/run/logins"]
     assert "POSTGRES_PASSWORD:" not in text
     assert services["db"]["environment"]["POSTGRES_PASSWORD_FILE"].endswith("/random/uuid")
     # A new volume has the owner of the folder below it.
