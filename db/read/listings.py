@@ -154,14 +154,12 @@ CROSS JOIN LATERAL (
         SELECT r.payload FROM raw_api_records AS r
         WHERE s.kind = 'api' AND r.source = k.source AND r.external_id = k.external_id
           AND r.content_hash = k.content_hash
-        ORDER BY r.ingested_at DESC LIMIT 1
     )
     UNION ALL
     (
         SELECT r.payload FROM raw_csv_records AS r
         WHERE s.kind = 'file' AND r.source = k.source AND r.external_id = k.external_id
           AND r.content_hash = k.content_hash
-        ORDER BY r.ingested_at DESC LIMIT 1
     )
 ) AS p
 """

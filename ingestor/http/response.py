@@ -1,11 +1,13 @@
 """The body of a response, and the validators of its version."""
 
 import datetime
+import re
 
 import aiohttp
 import msgspec
 
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES
+from ingestor.sources.records import PageBody
 
 CHUNK_BYTES = 65_536
 
@@ -23,11 +25,38 @@ class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ResponseBody(msgspec.Struct, frozen=True):
-    """A JSON body in UTF-8; `content` is None if the version is still that of the validators."""
+    """A JSON body in UTF-8; `content` is None if the version is still that of the validators.
+
+    `page` is the body as it came: without content where that is not UTF-8.
+    """
 
     content: bytes | None
     fetched_at: datetime.datetime
     validators: Validators
+    page: PageBody = PageBody(None, {})
+
+
+_HEADERS = (
+    "Content-Type",
+    "ETag",
+    "Last-Modified",
+    "Date",
+    "Age",
+    "Cache-Control",
+    "CF-Cache-Status",
+)
+"""What says which version of a body came, and how old it was."""
+_SECRET_NAMES = re.compile("key|token|secret|auth|passw|sign", re.IGNORECASE)
+
+
+def page_body(response: aiohttp.ClientResponse, content: bytes | None) -> PageBody:
+    """Return the body of a response, with its URL without secrets."""
+    url = response.url.with_user(None)
+    shown = [(k, "***" if _SECRET_NAMES.search(k) else v) for k, v in url.query.items()]
+    headers: dict[str, str | int] = {
+        name.lower(): response.headers[name] for name in _HEADERS if name in response.headers
+    }
+    return PageBody(str(url.with_query(shown)), headers, content)
 
 
 async def read_start(response: aiohttp.ClientResponse) -> bytes:
