@@ -70,7 +70,7 @@ class EncodedListings(msgspec.Struct, frozen=True):
 
 
 class ListingsResult(msgspec.Struct, frozen=True):
-    """The result of writing listings: the number of new payloads, and the tickers to merge."""
+    """The result of writing listings: how many records changed a row, and the tickers to merge."""
 
     changed: int
     tickers: frozenset[str]
@@ -92,9 +92,9 @@ _MAY_CONFIRM = f"""cardinality(w.before) = 2 AND {_B1} IS NOT NULL AND (
         {_B2} IS NULL OR NOT {near(_B1, _B2, bound("(w.before[1]).at - (w.before[2]).at"))})"""
 """The condition that the observation before the present one may be held, and be confirmed now."""
 # The newest record of an external id within the page goes into the listing, and its payload into
-# the raw table. The page's body has them all. A new observation is a
-# new point, and widens two candles. What else changes history is returned to be settled: a point
-# that was there, and one that the present one may confirm.
+# the raw table. The page's body has them all. A new observation is a new point, and widens two
+# candles. What else changes history is returned to be settled: a point that was there, and one that
+# the present one may confirm.
 _WRITE = f"""
 WITH incoming AS MATERIALIZED (
     SELECT r.*, decode(r.content_hash, 'base64') AS digest
@@ -187,7 +187,8 @@ kept AS (
         content_hash = excluded.content_hash
 )
 SELECT
-    (SELECT count(DISTINCT (external_id, digest)) FROM incoming) AS changed,
+    (SELECT count(*) FROM written) AS changed,
+    (SELECT count(DISTINCT (external_id, digest)) FROM incoming) AS distinct_count,
     ARRAY(SELECT DISTINCT ticker FROM written) AS tickers,
     (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written) AS has_late,
     EXISTS (SELECT FROM unsettled WHERE NOT is_new) AS has_corrections,
@@ -263,14 +264,19 @@ async def write_listings(
         body.arrived_at,
     )
     assert row is not None  # noqa: S101 - the statement returns one row
-    tickers = set(row["tickers"])
+    tickers, changed = set(row["tickers"]), row["changed"]
+    late = points = 0
     if row["has_late"]:
-        tickers |= await remember_late(connection, source, fetched_at, listings.rows)
+        late_tickers = await remember_late(connection, source, fetched_at, listings.rows)
+        tickers, late = tickers | late_tickers, len(late_tickers)
     if row["has_late"] or row["has_corrections"]:
-        await add_points(connection, source, listings.rows, oldest, fetched_at)
+        points = await add_points(connection, source, listings.rows, oldest, fetched_at)
+    # Late records that say what is known already have changed nothing.
+    if late or points:
+        changed = row["distinct_count"]
     await settle_points(connection, row["unsettled"], row["unsettled_at"])
     await save_former_tickers(connection, source, former)
-    return ListingsResult(row["changed"], frozenset(tickers))
+    return ListingsResult(changed, frozenset(tickers))
 
 
 _READABLE = """

@@ -17,10 +17,10 @@ from ingestor.sources.records import Page, PageBody, Record, Rejection, Source
 
 
 class BodyWriter:
-    """Writes the body of a page in the transaction of the page, unless the page changes nothing.
+    """Writes the body of a page in the transaction of the page.
 
     `arrive` comes before the first row that names the body, `add` after all of them. A thread packs
-    the body in between.
+    the body in between. A page that changes nothing adds no body.
     """
 
     def __init__(self, connection: Connection, source: Source, run_id: int, page: Page) -> None:
@@ -39,7 +39,7 @@ class BodyWriter:
         return self._arrival
 
     async def add(self, written: Sequence[Record]) -> None:
-        """Store the body, with the records that were written from it, if a row names it."""
+        """Store the body, with the records that were written from it."""
         if self._arrival is not None and self._packing is not None:
             body = new_body(self._page, self._source.name, self._run_id, await self._packing)
             await add_body(self._connection, self._arrival, body, slices_of(self._page, written))

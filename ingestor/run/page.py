@@ -97,7 +97,8 @@ class PageWriter:
             )
             result = await writer.write(parts)
             tickers = await self._write_presence(result)
-            await self._body.add(result.records.sent)
+            if result.changed or result.records.rejections:
+                await self._body.add(result.records.sent)
             tickers |= await write_listing_addresses(
                 self._connection, self._source.name, result.records.listings, self._now
             )

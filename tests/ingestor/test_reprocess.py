@@ -21,6 +21,7 @@ from tests.ingestor.reprocess_rows import (
     unexplained,
     write_dated_file,
 )
+from tests.ingestor.stored_bodies import PAYLOADS
 
 
 async def test_without_a_fix_no_row_is_written(ingest: Ingest) -> None:
@@ -71,9 +72,7 @@ async def test_since_leaves_what_older_payloads_said(ingest: Ingest) -> None:
     older = await contents(ingest)
     await read_ticks(ingest, misread(ingest), 3)
     report = await again(ingest, since=since)
-    fresh = await ingest.value(
-        "SELECT count(*) FROM raw_api_records WHERE ingested_at >= $1", since
-    )
+    fresh = await ingest.value(f"{PAYLOADS} WHERE arrived_at >= $1", since)
     assert sum(source.processed for source in report.sources) == fresh
     points = set((await contents(ingest))["points"])
     kept = [point for point in older["points"] if point in points]
@@ -274,9 +273,7 @@ async def test_a_stopped_one_is_marked_and_gone_on_with(
     assert read
     report = await again(ingest)
     assert report.resumed
-    payloads = await ingest.value(
-        "SELECT (SELECT count(*) FROM raw_api_records) + (SELECT count(*) FROM raw_csv_records)"
-    )
+    payloads = await ingest.value(PAYLOADS)
     assert sum(source.processed for source in report.sources) == payloads
     assert sum(run.processed for run in report.runs) == payloads
 

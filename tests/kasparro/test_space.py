@@ -38,7 +38,7 @@ def test_a_forecast_is_what_comes_times_how_long_it_stays() -> None:
     assert expected.database_bytes == pytest.approx(
         350_000 + expected.raw_bytes + expected.history_bytes
     )
-    assert expected.bytes_per_hour == pytest.approx(100 * 1_000 + 100 * 100)
+    assert expected.bytes_per_hour == pytest.approx(10 * 1_000 + 100 * 100)
 
 
 def test_fewer_hours_take_less() -> None:
