@@ -1,9 +1,7 @@
 """The newest payload of each listing in the raw tables, after a rebuild has chosen another one."""
 
-from typing import Literal
-
 from db.connect.types import Connection
-from db.reprocess.payloads import payloads_of
+from db.reprocess.payloads import Kind, of_kind, payloads_of
 
 _DIFFERING = """
 SELECT DISTINCT l.body
@@ -28,18 +26,10 @@ ON CONFLICT (source, external_id) DO UPDATE SET
     fetched_at = excluded.fetched_at, run_id = excluded.run_id, content_hash = excluded.content_hash
 WHERE r.content_hash <> excluded.content_hash
 """
+_DIFFERING_IN, _RESTORE_IN = of_kind(_DIFFERING), of_kind(_RESTORE)
 
 
-def _of_kind(statement: str) -> dict[str, str]:
-    return {"api": statement, "file": statement.replace("raw_api_records", "raw_csv_records")}
-
-
-_DIFFERING_IN, _RESTORE_IN = _of_kind(_DIFFERING), _of_kind(_RESTORE)
-
-
-async def restore_payloads(
-    connection: Connection, source: str, kind: Literal["api", "file"]
-) -> None:
+async def restore_payloads(connection: Connection, source: str, kind: Kind) -> None:
     """Replace the payloads that are not those of the listings of `source`, from the bodies."""
     for row in await connection.fetch(_DIFFERING_IN[kind], source):
         found = await payloads_of(connection, row["body"])

@@ -1,7 +1,11 @@
-"""The payloads of a reprocess, cut out of bodies in order of arrival, and rejected records."""
+"""The payloads of a reprocess, cut out of bodies in order of arrival, and rejected records.
+
+Bodies expire. What a listing says since before then is in the raw tables alone.
+"""
 
 import datetime
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -28,6 +32,23 @@ SELECT coalesce(sum(record_count), 0)::bigint
 FROM bodies
 WHERE source = $1 AND arrived_at >= $2 AND arrived_at <= $3
 """
+# One body alone has arrived at a moment.
+_EXPIRED = """
+FROM raw_api_records AS r
+WHERE r.source = $1 AND r.ingested_at >= $2 AND r.ingested_at <= $3 AND NOT EXISTS (
+    SELECT FROM bodies AS b WHERE b.arrived_at = r.ingested_at AND b.source = r.source
+)
+"""
+_COUNT_EXPIRED = f"SELECT count(*) {_EXPIRED}"
+_READ_EXPIRED = f"""
+SELECT
+    r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at),
+    convert_to(r.payload::text, 'UTF8')
+{_EXPIRED}
+  AND r.external_id > $4
+ORDER BY r.external_id
+LIMIT $5
+"""
 _ARRIVAL = "SELECT arrived_at FROM bodies WHERE id = $1"
 # The times let the planner leave out partitions.
 _READ = """
@@ -49,6 +70,17 @@ LEFT JOIN bodies AS b ON b.id = r.body
 WHERE r.source = $1 AND r.rejected_at >= $2 AND r.external_id IS NOT NULL AND e.kind = 'ingest'
 ORDER BY r.external_id, r.payload, r.id
 """
+
+
+Kind = Literal["api", "file"]
+
+
+def of_kind(statement: str) -> dict[str, str]:
+    """Return a statement about the raw tables for each kind of source."""
+    return {"api": statement, "file": statement.replace("raw_api_records", "raw_csv_records")}
+
+
+_COUNT_EXPIRED_IN, _READ_EXPIRED_FROM = of_kind(_COUNT_EXPIRED), of_kind(_READ_EXPIRED)
 
 
 class PayloadRange(msgspec.Struct, frozen=True):
@@ -87,10 +119,10 @@ class StoredPayload(msgspec.Struct, frozen=True, gc=False):
 
 
 class PayloadBatch(msgspec.Struct, frozen=True):
-    """The payloads of some bodies, and the last of these."""
+    """The payloads of some bodies, and the last of these; None for payloads of no body."""
 
     payloads: list[StoredPayload]
-    position: BodyPosition
+    position: BodyPosition | None
 
 
 class FoundBody(msgspec.Struct, frozen=True, gc=False):
@@ -112,10 +144,23 @@ class StoredRejection(msgspec.Struct, frozen=True, gc=False):
     place: BodyPlace | None
 
 
-async def count_payloads(connection: Connection, source: str, span: PayloadRange) -> int:
+async def count_payloads(
+    connection: Connection, source: str, kind: Kind, span: PayloadRange
+) -> int:
     """Return how many payloads of `source` are to be read."""
-    total: int = await connection.fetchval(_COUNT, source, span.since, span.to)
-    return total
+    in_bodies: int = await connection.fetchval(_COUNT, source, span.since, span.to)
+    expired: int = await connection.fetchval(_COUNT_EXPIRED_IN[kind], source, span.since, span.to)
+    return in_bodies + expired
+
+
+async def read_expired(
+    connection: Connection, source: str, kind: Kind, span: PayloadRange, *, after: str, limit: int
+) -> list[StoredPayload]:
+    """Return the next payloads of `source` whose body has expired, after an external id."""
+    rows = await connection.fetch(
+        _READ_EXPIRED_FROM[kind], source, span.since, span.to, after, limit
+    )
+    return [StoredPayload(*row) for row in rows]
 
 
 async def position_of(connection: Connection, source: str) -> BodyPosition:

@@ -9,7 +9,7 @@ import asyncpg
 from db.bodies import BodySlice
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
-from db.reprocess.payloads import payloads_of
+from db.reprocess.payloads import Kind, of_kind, payloads_of
 from db.write.bodies import BodyArrival, NewBody, add_body, extend_body, next_body, pack_body
 from db.write.rejections import RejectedRecord, add_rejections
 
@@ -56,6 +56,11 @@ FROM reprocess_versions
 WHERE source = $1 AND error IS NOT NULL
 ORDER BY external_id, ingested_at DESC, content_hash DESC
 """
+_NEWEST_IN = of_kind("""
+SELECT external_id, content_hash, convert_to(payload::text, 'UTF8') AS payload
+FROM raw_api_records
+WHERE source = $1
+""")
 _REPORT_UNREADABLE = with_counts(f"""
 WITH newest AS ({_UNREADABLE}),
 difference AS (
@@ -66,7 +71,7 @@ difference AS (
 
 
 async def settle_rejections(
-    connection: Connection, source: str, run_id: int | None, now: datetime.datetime
+    connection: Connection, source: str, kind: Kind, run_id: int | None, now: datetime.datetime
 ) -> list[Change]:
     """Index the rejected records that are readable, and save the payloads that are not.
 
@@ -76,7 +81,7 @@ async def settle_rejections(
     changes = read_changes("rejected_records", await connection.fetch(_DROP_RETRIED, source))
     await connection.execute(_DROP_UNREADABLE, source)
     if run_id is not None:
-        await _save_unreadable(connection, source, run_id, now)
+        await _save_unreadable(connection, source, kind, run_id, now)
     return changes + read_changes(
         "rejected_records", await connection.fetch(_REPORT_UNREADABLE, source)
     )
@@ -138,13 +143,24 @@ async def _add_alone(connection: Connection, source: str, rows: Sequence[asyncpg
         )
 
 
+async def _newest_payloads(
+    connection: Connection, source: str, kind: Kind
+) -> dict[tuple[str, bytes], bytes]:
+    """Return the payloads in the raw table: those of a body that has expired are there."""
+    rows = await connection.fetch(_NEWEST_IN[kind], source)
+    return {(row["external_id"], row["content_hash"]): row["payload"] for row in rows}
+
+
 async def _save_unreadable(
-    connection: Connection, source: str, run_id: int, now: datetime.datetime
+    connection: Connection, source: str, kind: Kind, run_id: int, now: datetime.datetime
 ) -> None:
-    rows = sorted(await connection.fetch(_UNREADABLE, source), key=lambda row: row["body"])
+    rows = sorted(await connection.fetch(_UNREADABLE, source), key=lambda row: row["body"] or 0)
     rejections: list[RejectedRecord] = []
     for body, of_body in itertools.groupby(rows, lambda row: row["body"]):
-        payloads = await payloads_of(connection, body)
+        if body is None:
+            payloads = await _newest_payloads(connection, source, kind)
+        else:
+            payloads = await payloads_of(connection, body)
         rejections += [
             RejectedRecord(
                 row["external_id"],

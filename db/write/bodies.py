@@ -10,7 +10,7 @@ import msgspec
 
 from db.bodies import (
     BodySlice,
-    pack,
+    pack_frames,
     pack_index,
     read_index,
     unpack,
@@ -38,11 +38,12 @@ SELECT nextval('body_ids') AS id, at AS arrived_at FROM moment
 _ADD = """
 INSERT INTO bodies (
     id, arrived_at, fetched_at, run_id, source, page_group, page_number, form, url, headers, size,
-    sha256, record_count, records, same_as, content
+    sha256, record_count, records, same_as, content, frames
 )
 SELECT
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13, $14, same.id,
-    CASE WHEN same.id IS NULL THEN $15::bytea END
+    CASE WHEN same.id IS NULL THEN $15::bytea END,
+    CASE WHEN same.id IS NULL THEN $16::integer[] END
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN (
     SELECT coalesce(b.same_as, b.id) AS id, b.sha256
@@ -77,6 +78,7 @@ class PackedBody(msgspec.Struct, frozen=True):
     size: int
     sha256: bytes
     packed: bytes
+    frames: list[int]
 
 
 class NewBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,9 @@ class NewBody(msgspec.Struct, frozen=True, kw_only=True):
 
 def pack_body(content: bytes) -> PackedBody:
     """Pack and hash a body; other threads run meanwhile."""
-    return PackedBody(len(content), hashlib.sha256(content).digest(), pack(content))
+    frames = pack_frames(content)
+    digest = hashlib.sha256(content).digest()
+    return PackedBody(len(content), digest, b"".join(frames), [len(frame) for frame in frames])
 
 
 def start_packing(content: bytes) -> asyncio.Future[PackedBody]:
@@ -137,6 +141,7 @@ async def add_body(
         len(slices),
         pack_index(slices),
         body.content.packed,
+        body.content.frames,
     )
 
 

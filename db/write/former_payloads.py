@@ -5,59 +5,61 @@ import itertools
 from collections.abc import Sequence
 
 import asyncpg
+import msgspec
 
 from db.bodies import BodySlice
 from db.connect.types import Connection
 from db.write.bodies import BodyArrival, NewBody, add_body, next_body, pack_body
 
-SPAN = datetime.timedelta(minutes=10)
+SPAN_MINUTES = 10
 """Of the arrivals in one transaction: some 20,000 payloads of two sources with 10,000 coins."""
 
 _EXISTS = "SELECT to_regclass('former_raw_api_records') IS NOT NULL"
-_COUNT = """
-SELECT
-    (SELECT count(*) FROM former_raw_api_records) + (SELECT count(*) FROM former_raw_csv_records)
-"""
+_SPANS = f"""
+SELECT start, count(*) AS payloads
+FROM (
+    SELECT date_bin('{SPAN_MINUTES} minutes', ingested_at, 'epoch') AS start
+    FROM former_raw_api_records
+    UNION ALL
+    SELECT date_bin('{SPAN_MINUTES} minutes', ingested_at, 'epoch') FROM former_raw_csv_records
+) AS payload
+GROUP BY start
+ORDER BY start
+"""  # noqa: S608 - of a constant
 _MOVE = """
 DELETE FROM former_raw_api_records WHERE ingested_at >= $1 AND ingested_at < $2
 RETURNING source, ingested_at, coalesce(fetched_at, ingested_at) AS fetched_at, run_id, external_id,
     content_hash, payload::text
 """
 _MOVES = (_MOVE, _MOVE.replace("former_raw_api_records", "former_raw_csv_records"))
-_NEXT = """
-SELECT min(at) FROM (
-    SELECT min(ingested_at) AS at FROM former_raw_api_records WHERE ingested_at >= $1
-    UNION ALL
-    SELECT min(ingested_at) FROM former_raw_csv_records WHERE ingested_at >= $1
-) AS next
-"""
 _DROP = "SELECT drop_former_payloads()"
 
 
-async def count_former_payloads(connection: Connection) -> int:
-    """Return how many payloads are not in bodies yet."""
+class FormerSpan(msgspec.Struct, frozen=True):
+    """Some minutes in which payloads arrived, and how many."""
+
+    start: datetime.datetime
+    payloads: int
+
+
+async def former_spans(connection: Connection) -> list[FormerSpan]:
+    """Return when the payloads arrived that are in no body yet, in order. It reads all of them."""
     if not await connection.fetchval(_EXISTS):
-        return 0
-    count: int = await connection.fetchval(_COUNT)
-    return count
+        return []
+    return [FormerSpan(*row) for row in await connection.fetch(_SPANS)]
 
 
-async def next_arrival(
-    connection: Connection, after: datetime.datetime
-) -> datetime.datetime | None:
-    """Return the arrival of the first payload from `after` on that is in no body yet."""
-    arrival: datetime.datetime | None = await connection.fetchval(_NEXT, after)
-    return arrival
-
-
-async def move_payloads(connection: Connection, start: datetime.datetime) -> int:
-    """Turn the payloads that arrived within SPAN from `start` on into bodies; return how many.
+async def move_payloads(connection: Connection, span: FormerSpan) -> int:
+    """Turn the payloads of a span into bodies; return how many.
 
     The caller's transaction holds the write lock.
     """
+    if not await connection.fetchval(_EXISTS):  # another program has moved them all
+        return 0
+    end = span.start + datetime.timedelta(minutes=SPAN_MINUTES)
     count = 0
     for statement in _MOVES:
-        rows = await connection.fetch(statement, start, start + SPAN)
+        rows = await connection.fetch(statement, span.start, end)
         rows.sort(key=_page)
         for _, page in itertools.groupby(rows, _page):
             await _add_page(connection, list(page))

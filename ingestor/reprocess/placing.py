@@ -68,7 +68,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
         changes = await rewrite_listings(self.connection, now)
         for source in self.sources:
             changes += await settle_rejections(
-                self.connection, source.name, self.run_ids.get(source.name), now
+                self.connection, source.name, source.kind, self.run_ids.get(source.name), now
             )
             await restore_payloads(self.connection, source.name, source.kind)
         bridged = await rewrite_tickers(self.connection)

@@ -16,6 +16,7 @@ from db.reprocess.payloads import (
     count_payloads,
     find_bodies,
     position_of,
+    read_expired,
     read_payloads,
 )
 from db.reprocess.staging import stage
@@ -48,13 +49,14 @@ class PayloadReader:
     async def read(self, source: Source, progress: Progress) -> None:
         """Stage the payloads of `source` that arrived before the job started."""
         start = await position_of(self._writer, source.name)
-        await self._stream(source, PayloadRange(self._job.beginning, progress.read_to), start)
+        span = PayloadRange(self._job.beginning, progress.read_to)
+        await self._stream(source, span, start, with_expired=start == BodyPosition())
         await complete(self._writer, source.name, progress.read_to)
 
     async def count(self, source: Source, progress: Progress) -> int:
         """Save and return how many payloads `read` has to read."""
         span = PayloadRange(self._job.beginning, progress.read_to)
-        total = await count_payloads(self._writer, source.name, span)
+        total = await count_payloads(self._writer, source.name, source.kind, span)
         await set_total(self._writer, source.name, total)
         return total
 
@@ -70,13 +72,28 @@ class PayloadReader:
         await complete(self._writer, source.name, to)
         return count
 
-    async def _stream(self, source: Source, span: PayloadRange, start: BodyPosition) -> int:
+    async def _stream(
+        self,
+        source: Source,
+        span: PayloadRange,
+        start: BodyPosition,
+        *,
+        with_expired: bool = False,
+    ) -> int:
         count = 0
         read_send, read_receive = anyio.create_memory_object_stream[PayloadBatch](1)
         decoded_send, decoded_receive = anyio.create_memory_object_stream[ReprocessedPart](1)
 
         async def read() -> None:
             async with read_send:
+                after = ""
+                while with_expired and (
+                    expired := await read_expired(
+                        self._reader, source.name, source.kind, span, after=after, limit=BATCH
+                    )
+                ):
+                    after = expired[-1].external_id
+                    await read_send.send(PayloadBatch(expired, None))
                 found = await find_bodies(self._reader, source.name, span, start)
                 for bodies in batches(found, BATCH):
                     await read_send.send(await read_payloads(self._reader, bodies))

@@ -4,8 +4,6 @@ Each step is a transaction of some coins, so pages wait for a moment only, and a
 where the last one ended.
 """
 
-import datetime
-
 import structlog
 
 from db.connect.pool import borrow
@@ -17,20 +15,13 @@ from db.write.former_history import (
     former_tickers,
     move_history,
 )
-from db.write.former_payloads import (
-    SPAN,
-    count_former_payloads,
-    drop_former_payloads,
-    move_payloads,
-    next_arrival,
-)
+from db.write.former_payloads import drop_former_payloads, former_spans, move_payloads
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
 from ingestor.run.remerge import merge_again
 
 _log = structlog.stdlib.get_logger(__name__)
 
-EVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 CHUNK_TICKERS = 1_000
 """Coins merged in one transaction."""
 MOVED_TICKERS = 50
@@ -47,15 +38,13 @@ async def upgrade(pool: Pool) -> None:
 async def move_former_payloads(pool: Pool) -> None:
     """Turn the payloads that an earlier version has stored one by one into bodies, and log it."""
     async with borrow(pool) as connection:
-        total = await count_former_payloads(connection)
-        start = await next_arrival(connection, EVER) if total else None
-    moved = 0
-    while start is not None:
+        spans = await former_spans(connection)
+    total, moved = sum(span.payloads for span in spans), 0
+    for span in spans:
         async with borrow(pool) as connection, write_transaction(connection):
-            moved += await move_payloads(connection, start)
-            start = await next_arrival(connection, start + SPAN)
+            moved += await move_payloads(connection, span)
         await _log.ainfo("upgrade.payloads_moved", payloads=moved, of=total)
-    if total:
+    if spans:
         async with borrow(pool) as connection:
             await drop_former_payloads(connection)
 

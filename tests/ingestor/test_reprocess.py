@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import msgspec
 import pytest
 
 from db.read.sources import all_sources
@@ -248,6 +249,29 @@ async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(
     assert await ingest.value(changed) == before + 1  # type: ignore[operator]  # a count
     async with ingest.pool.acquire() as connection:
         assert [(source.name, source.health) for source in await all_sources(connection)] == health
+
+
+async def test_what_has_no_body_any_more_is_read_from_the_newest_payloads(ingest: Ingest) -> None:
+    await read_ticks(ingest, misread(ingest), 2)
+    before = await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'")
+    await ingest.value("TRUNCATE bodies")
+    report = await again(ingest)
+    assert sum(source.processed for source in report.sources) == await ingest.value(
+        "SELECT count(*) FROM listings"
+    )
+    assert before
+    assert await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'") == 0
+    assert (await again(ingest)).changes == []
+    # What cannot be read is rejected with its payload, though there is no body.
+    report = await again(ingest, sources=misread(ingest, ["csv"], refuse="1"))
+    refused = await ingest.rows(
+        "SELECT external_id, payload, body FROM rejected_records WHERE source = 'csv'"
+    )
+    assert refused
+    for external_id, payload, body in refused:
+        assert isinstance(payload, bytes)
+        assert body is None
+        assert msgspec.json.decode(payload)["id"] == external_id
 
 
 async def test_a_stopped_one_is_marked_and_gone_on_with(

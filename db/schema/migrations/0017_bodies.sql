@@ -24,8 +24,10 @@ CREATE TABLE bodies (
     -- Which records were written from this body, and where they are in it: MessagePack, packed (db/bodies.py).
     records      bytea NOT NULL,
     content      bytea,
+    -- The packed sizes of the frames of 128 KiB that the content has: a record is cut out of one or two of them.
+    frames       integer[],
     PRIMARY KEY (arrived_at, id),
-    CHECK ((content IS NULL) = (same_as IS NOT NULL))
+    CHECK ((content IS NULL) = (same_as IS NOT NULL) AND (frames IS NULL) = (content IS NULL))
 ) PARTITION BY RANGE (arrived_at);
 ALTER TABLE bodies ALTER COLUMN content SET STORAGE EXTERNAL, ALTER COLUMN records SET STORAGE EXTERNAL;
 CREATE INDEX bodies_by_id ON bodies (id);
