@@ -91,7 +91,7 @@ class PayloadRange(msgspec.Struct, frozen=True):
     after: datetime.datetime | None = None
 
 
-class BodyPosition(msgspec.Struct, frozen=True):
+class LastBody(msgspec.Struct, frozen=True):
     """The body that was read last."""
 
     arrived_at: datetime.datetime = BEGINNING
@@ -122,7 +122,7 @@ class PayloadBatch(msgspec.Struct, frozen=True):
     """The payloads of some bodies, and the last of these; None for payloads of no body."""
 
     payloads: list[StoredPayload]
-    position: BodyPosition | None
+    position: LastBody | None
 
 
 class FoundBody(msgspec.Struct, frozen=True, gc=False):
@@ -163,19 +163,19 @@ async def read_expired(
     return [StoredPayload(*row) for row in rows]
 
 
-async def position_of(connection: Connection, source: str) -> BodyPosition:
+async def position_of(connection: Connection, source: str) -> LastBody:
     """Return the body of `source` that was staged last."""
     row = await connection.fetchrow(_POSITION, source)
-    return BodyPosition() if row is None else BodyPosition(**row)
+    return LastBody() if row is None else LastBody(**row)
 
 
-async def save_position(connection: Connection, source: str, position: BodyPosition) -> None:
+async def save_position(connection: Connection, source: str, position: LastBody) -> None:
     """Save the body of `source` that was staged last."""
     await connection.execute(_SAVE_POSITION, source, position.arrived_at, position.id)
 
 
 async def find_bodies(
-    connection: Connection, source: str, span: PayloadRange, position: BodyPosition
+    connection: Connection, source: str, span: PayloadRange, position: LastBody
 ) -> list[FoundBody]:
     """Return the bodies of `span` after `position` from which records were written, in order."""
     rows = await connection.fetch(
@@ -220,7 +220,7 @@ async def read_payloads(connection: Connection, bodies: Sequence[FoundBody]) -> 
                     one.external_id, arrived_at, content_hash, fetched_at, raw, None, place
                 )
             )
-    return PayloadBatch(payloads, BodyPosition(bodies[-1].arrived_at, bodies[-1].id))
+    return PayloadBatch(payloads, LastBody(bodies[-1].arrived_at, bodies[-1].id))
 
 
 async def payloads_of(connection: Connection, body: int) -> dict[tuple[str, bytes], bytes]:

@@ -10,8 +10,8 @@ from db.bodies import BodySlice
 from db.connect.types import Connection
 from db.reprocess.changes import Change, read_changes, with_counts
 from db.reprocess.payloads import Kind, of_kind, payloads_of
-from db.write.bodies import BodyArrival, NewBody, add_body, extend_body, next_body, pack_body
-from db.write.rejections import RejectedRecord, add_rejections
+from db.write.raw.bodies import BodyArrival, NewBody, add_body, extend_body, next_body, pack_body
+from db.write.raw.rejections import RejectedRecord, add_rejections
 
 # A rejected record that is readable now counts as written from its body, unless it arrived again.
 _RETRIED = """

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from db.connect.types import Connection
-from db.reprocess.payloads import BodyPlace, BodyPosition, save_position
+from db.reprocess.payloads import BodyPlace, LastBody, save_position
 from db.write.listing_columns import LISTING_RECORD, LISTING_VALUES, REPLACE_LISTING
 from db.write.listings import Listing
 
@@ -92,7 +92,7 @@ async def stage(
     source: str,
     versions: Sequence[Version],
     listings: Sequence[StagedListing],
-    position: BodyPosition | None,
+    position: LastBody | None,
 ) -> None:
     """Save and count versions and the greatest listings, and the position after them."""
     await connection.execute(_STAGE, source, msgspec.json.encode(versions))

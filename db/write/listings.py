@@ -11,7 +11,6 @@ import msgspec
 from common.chains import TokenAddress
 from db.connect.types import Connection
 from db.notes import Note
-from db.write.bodies import BodyArrival
 from db.write.earlier import read_tickers, remember_late, save_former_tickers
 from db.write.history import UNITS, WIDEN, add_points, is_jump, settle_points, tie_of
 from db.write.listing_columns import (
@@ -21,6 +20,7 @@ from db.write.listing_columns import (
     REPLACE_LISTING,
 )
 from db.write.merge.listings import bound, near
+from db.write.raw.bodies import BodyArrival
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):

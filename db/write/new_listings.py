@@ -14,10 +14,10 @@ import asyncpg
 import msgspec
 
 from db.connect.types import Connection
-from db.write.bodies import BodyArrival
 from db.write.listing_columns import LISTING_COLUMNS
 from db.write.listings import Listing, Slice
 from db.write.merge.listings import IMPOSSIBLE_CAP
+from db.write.raw.bodies import BodyArrival
 
 _BEGIN = """
 SELECT
@@ -130,10 +130,7 @@ class NewListingsResult(msgspec.Struct, frozen=True):
 def encode_new_listings(
     listings: Sequence[Listing], payloads: Iterable[bytes], slices: Sequence[Slice]
 ) -> EncodedNewListings:
-    """Encode listings with different external ids, their JSON payloads and their slices.
-
-    For `copy_listings`.
-    """
+    """Encode listings with different ids, JSON payloads and slices, for `copy_listings`."""
     places = [f"{_NULL if offset is None else offset}\t{length}" for offset, length in slices]
     tickers = [listing.ticker for listing in listings]
     shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1).union(

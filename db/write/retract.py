@@ -6,8 +6,8 @@ import msgspec
 
 from db.bodies import cut, read_index, unpack
 from db.connect.types import Connection
-from db.write.bodies import set_index
 from db.write.listings import Listing
+from db.write.raw.bodies import set_index
 
 _GIVEN = """
 json_to_recordset($2::json) AS g (

@@ -19,7 +19,7 @@ from ingestor.http.egress import Egress, egress_of
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES, ErrorAnswer, error_in, read_error
 from ingestor.http.limits import FetchLimits, limits_of
 from ingestor.http.provider import Provider
-from ingestor.http.response import CHUNK_BYTES, ResponseBody, Validators, page_body, read_start
+from ingestor.http.response import CHUNK_BYTES, ResponseBody, Validators, read_start, response_body
 from ingestor.http.retry import retry_after_seconds
 from ingestor.sources.errors import (
     SourceMalformedError,
@@ -234,10 +234,7 @@ class Fetch:
             return ResponseBody(None, utc_now(), validators)
         if response.status == HTTPStatus.OK:
             sent = await self._content(response)
-            content = self._json(response, sent)
-            found = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
-            page = page_body(response, sent if content == sent else None)
-            return ResponseBody(content, utc_now(), found, page)
+            return response_body(response, sent, self._json(response, sent))
         raise self._refusal(response, read_error(await read_start(response)))
 
     def _json(self, response: aiohttp.ClientResponse, content: bytes) -> bytes:

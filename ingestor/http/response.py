@@ -6,6 +6,7 @@ import re
 import aiohttp
 import msgspec
 
+from ingestor.clock import utc_now
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES
 from ingestor.sources.records import PageBody
 
@@ -49,14 +50,19 @@ _HEADERS = (
 _SECRET_NAMES = re.compile("key|token|secret|auth|passw|sign", re.IGNORECASE)
 
 
-def page_body(response: aiohttp.ClientResponse, content: bytes | None) -> PageBody:
-    """Return the body of a response, with its URL without secrets."""
+def response_body(response: aiohttp.ClientResponse, sent: bytes, content: bytes) -> ResponseBody:
+    """Return the body of a response, whose bytes were `sent`, and which in UTF-8 is `content`.
+
+    Its URL has no secrets.
+    """
+    validators = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
     url = response.url.with_user(None)
     shown = [(k, "***" if _SECRET_NAMES.search(k) else v) for k, v in url.query.items()]
     headers: dict[str, str | int] = {
         name.lower(): response.headers[name] for name in _HEADERS if name in response.headers
     }
-    return PageBody(str(url.with_query(shown)), headers, content)
+    page = PageBody(str(url.with_query(shown)), headers, sent if content == sent else None)
+    return ResponseBody(content, utc_now(), validators, page)
 
 
 async def read_start(response: aiohttp.ClientResponse) -> bytes:

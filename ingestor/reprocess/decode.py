@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from db.reprocess.payloads import BodyPosition, StoredPayload
+from db.reprocess.payloads import LastBody, StoredPayload
 from db.reprocess.staging import StagedListing, Version
 from ingestor.sources.records import Listing, Record, RecordError, Source
 
@@ -22,7 +22,7 @@ class ReprocessedPart(msgspec.Struct, frozen=True):
     payloads: list[StoredPayload]
     versions: list[Version]
     listings: dict[str, StagedListing]
-    position: BodyPosition | None = None
+    position: LastBody | None = None
 
     @property
     def failed(self) -> int:

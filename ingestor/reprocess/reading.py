@@ -9,7 +9,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from db.connect.types import Connection
 from db.reprocess.job import Job, Progress, complete, set_total
 from db.reprocess.payloads import (
-    BodyPosition,
+    LastBody,
     PayloadBatch,
     PayloadRange,
     batches,
@@ -50,7 +50,7 @@ class PayloadReader:
         """Stage the payloads of `source` that arrived before the job started."""
         start = await position_of(self._writer, source.name)
         span = PayloadRange(self._job.beginning, progress.read_to)
-        await self._stream(source, span, start, with_expired=start == BodyPosition())
+        await self._stream(source, span, start, with_expired=start == LastBody())
         await complete(self._writer, source.name, progress.read_to)
 
     async def count(self, source: Source, progress: Progress) -> int:
@@ -67,7 +67,7 @@ class PayloadReader:
         count = await self._stream(
             source,
             PayloadRange(self._job.beginning, to, after=progress.read_to),
-            BodyPosition(),
+            LastBody(),
         )
         await complete(self._writer, source.name, to)
         return count
@@ -76,7 +76,7 @@ class PayloadReader:
         self,
         source: Source,
         span: PayloadRange,
-        start: BodyPosition,
+        start: LastBody,
         *,
         with_expired: bool = False,
     ) -> int:

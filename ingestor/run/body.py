@@ -11,7 +11,14 @@ import msgspec
 
 from db.bodies import BodySlice, without_repetition
 from db.connect.types import Connection
-from db.write.bodies import BodyArrival, NewBody, PackedBody, add_body, begin_body, start_packing
+from db.write.raw.bodies import (
+    BodyArrival,
+    NewBody,
+    PackedBody,
+    add_body,
+    begin_body,
+    start_packing,
+)
 from ingestor.run.code_digest import digest
 from ingestor.sources.records import Page, PageBody, Record, Rejection, Source
 

@@ -8,7 +8,7 @@ from db.connect.clock import database_now, move_retention_clock
 from db.connect.types import Connection
 from db.events import purge_events
 from db.schema.partitions import Retention, delete_old_rows, drop_old_partitions
-from db.write.rejections import purge_rejections
+from db.write.raw.rejections import purge_rejections
 from db.write.runs import purge_runs
 from ingestor.clock import utc_now
 

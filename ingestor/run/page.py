@@ -13,7 +13,7 @@ from db.write.identity.bridges import bridge_arrivals
 from db.write.listings import UNREADABLE, KnownListing, known_listings
 from db.write.missing_listings import revive_listings
 from db.write.new_listings import add_coins, without
-from db.write.rejections import RejectedRecord, add_rejections
+from db.write.raw.rejections import RejectedRecord, add_rejections
 from db.write.runs import advance_run
 from db.write.transaction import Outbox, write_transaction
 from ingestor.registry.listings import write_listing_addresses

@@ -9,13 +9,13 @@ import structlog
 from db.connect.pool import borrow
 from db.connect.types import Pool
 from db.write.coins import count_unmerged, unmerged_tickers
-from db.write.former_history import (
+from db.write.former.history import (
     count_former,
     drop_former,
     former_tickers,
     move_history,
 )
-from db.write.former_payloads import drop_former_payloads, former_spans, move_payloads
+from db.write.former.payloads import drop_former_payloads, former_spans, move_payloads
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
 from ingestor.run.remerge import merge_again

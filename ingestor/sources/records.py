@@ -81,8 +81,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
 class PageBody(msgspec.Struct, frozen=True):
     """Where a page came from: its URL or path, the headers that matter, and its bytes.
 
-    Without `content`, and where a record of the page is no slice of it, the payloads of the page
-    are kept instead: the body is `verbatim` or not.
+    Without `content`, and where it is not true that each record is a slice of it, the payloads of
+    the page are kept instead, and the body is not `verbatim`.
     """
 
     url: str | None

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from db.connect.pool import Connection
 from db.sources import SourceSettings, save_sources
-from db.write.bodies import BodyArrival
 from db.write.coins import merge_coins
 from db.write.identity.bridges import bridge_arrivals
 from db.write.identity.identities import IdentityLabel, replace_identities
@@ -26,6 +25,7 @@ from db.write.listings import (
     known_listings,
     write_listings,
 )
+from db.write.raw.bodies import BodyArrival
 from ingestor.sources.normalize import name_key
 from tests import history_oracle, oracle
 from tests.history_oracle import Word, stored_history

@@ -10,9 +10,9 @@ from decimal import Decimal
 import pytest
 
 from db.connect.pool import Pool
-from db.write.bodies import BodyArrival
 from db.write.listings import Listing
 from db.write.new_listings import NewListingsResult, copy_listings, encode_new_listings
+from db.write.raw.bodies import BodyArrival
 from ingestor.sources.files.source import CsvFiles
 from tests.history_oracle import CANDLES, POINTS
 from tests.ingestor.conftest import START, Ingest

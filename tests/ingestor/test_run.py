@@ -13,7 +13,7 @@ from pytest_aiohttp import AiohttpServer
 from common.settings import load_settings
 from db.connect.locks import try_source_lock
 from db.events import purge_events
-from db.write.rejections import purge_rejections
+from db.write.raw.rejections import purge_rejections
 from ingestor.clock import utc_now
 from ingestor.http.fetch import Fetch
 from ingestor.run.lifecycle import abandon_orphans

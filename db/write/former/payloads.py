@@ -9,7 +9,7 @@ import msgspec
 
 from db.bodies import BodySlice
 from db.connect.types import Connection
-from db.write.bodies import BodyArrival, NewBody, add_body, next_body, pack_body
+from db.write.raw.bodies import BodyArrival, NewBody, add_body, next_body, pack_body
 
 SPAN_MINUTES = 10
 """Of the arrivals in one transaction: some 20,000 payloads of two sources with 10,000 coins."""
