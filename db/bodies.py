@@ -19,8 +19,11 @@ else:
 
 LEVEL = 1
 """Of zstd: level 3 takes half as long again for a body that is 5 % smaller."""
-FRAME_BYTES = 131_072
-"""A body is packed by frames, so that a record is cut out of one or two of them."""
+FRAME_BYTES = 262_144
+"""A body is packed by frames, so that a record is cut out of one or two of them.
+
+CoinPaprika's 7.2 MB take 1.41 MB so, 1.44 MB by half as much, and 1.36 MB in one piece.
+"""
 
 _OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: LEVEL,

@@ -1,5 +1,7 @@
 """Reads payloads: cut out of the bodies as they came, from the raw tables where that is not it."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import asyncpg
@@ -36,6 +38,7 @@ CROSS JOIN LATERAL (
         (l.body_offset + l.body_length - 1) / {FRAME_BYTES} AS last
 ) AS f
 WHERE l.body_length > 0
+ORDER BY b.id, l.body_offset
 """  # noqa: S608 - of a constant
 _NEWEST = """
 SELECT k.source, k.external_id, k.content_hash, p.payload
@@ -65,12 +68,8 @@ async def newest_payloads(
     It has the bytes that the source sent. Where these are not JSON, or their body has expired, it
     is that of the raw tables.
     """
-    found: dict[PayloadKey, msgspec.Raw] = {}
     rows = await connection.fetch(_CUT, *zip(*keys, strict=True))
-    for row in rows:
-        payload = _payload(row)
-        if payload is not None:
-            found[row["source"], row["external_id"], row["content_hash"]] = payload
+    found = await asyncio.to_thread(_cut, rows) if rows else {}
     left = [key for key in keys if key not in found]
     if left:
         for row in await connection.fetch(_NEWEST, *zip(*left, strict=True)):
@@ -78,14 +77,19 @@ async def newest_payloads(
     return found
 
 
-def _payload(row: asyncpg.Record) -> msgspec.Raw | None:
-    """Return the record as it came if its hash is that of the listing, and if it is JSON."""
-    start = row["body_offset"] % FRAME_BYTES
-    sent = unpack(row["packed"])[start : start + row["body_length"]]
-    if content_hash(sent) != row["content_hash"]:
-        return None
-    try:
+def _cut(rows: Sequence[asyncpg.Record]) -> dict[PayloadKey, msgspec.Raw]:
+    """Return the records as they came whose hash is that of the listing, and that are JSON."""
+    found: dict[PayloadKey, msgspec.Raw] = {}
+    frames: dict[bytes, bytes] = {}
+    for row in rows:
+        if row["packed"] not in frames:
+            frames = {row["packed"]: unpack(row["packed"])}
+        start = row["body_offset"] % FRAME_BYTES
+        sent = frames[row["packed"]][start : start + row["body_length"]]
+        if content_hash(sent) != row["content_hash"]:
+            continue
         # An answer has no line breaks, which some of its framings need.
-        return msgspec.Raw(msgspec.json.format(sent, indent=-1))
-    except msgspec.DecodeError:
-        return None
+        with contextlib.suppress(msgspec.DecodeError):
+            payload = msgspec.Raw(msgspec.json.format(sent, indent=-1))
+            found[row["source"], row["external_id"], row["content_hash"]] = payload
+    return found

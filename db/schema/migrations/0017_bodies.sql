@@ -24,7 +24,7 @@ CREATE TABLE bodies (
     -- Which records were written from this body, and where they are in it: MessagePack, packed (db/bodies.py).
     records      bytea NOT NULL,
     content      bytea,
-    -- The packed sizes of the frames of 128 KiB that the content has: a record is cut out of one or two of them.
+    -- The packed sizes of the frames of 256 KiB that the content has: a record is cut out of one or two of them.
     frames       integer[],
     PRIMARY KEY (arrived_at, id),
     CHECK ((content IS NULL) = (same_as IS NOT NULL) AND (frames IS NULL) = (content IS NULL))
