@@ -18,7 +18,7 @@ else:
     from backports import zstd
 
 LEVEL = 1
-"""Of zstd: level 3 takes half as long again for a body that is 5 % smaller."""
+"""Of zstd: level 3 takes longer and packs frames of this size less well."""
 FRAME_BYTES = 262_144
 """A body is packed by frames, so that a record is cut out of one or two of them.
 
