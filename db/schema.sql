@@ -693,8 +693,8 @@ CREATE UNLOGGED TABLE public.reprocess_progress (
     processed bigint DEFAULT 0 NOT NULL,
     failed bigint DEFAULT 0 NOT NULL,
     changed bigint DEFAULT 0 NOT NULL,
-    body_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    body bigint DEFAULT 0 NOT NULL
+    body_at timestamp with time zone,
+    body bigint
 );
 
 CREATE UNLOGGED TABLE public.reprocess_rewritten (

@@ -1,4 +1,4 @@
-"""The payloads of a reprocess, cut out of bodies in order of arrival, and rejected records.
+"""The payloads of a reprocess, cut out of bodies, the newest first; and rejected records.
 
 Bodies expire. What a listing says since before then is in the raw tables alone.
 """
@@ -11,12 +11,11 @@ import msgspec
 
 from db.bodies import cut, read_index, unpack
 from db.connect.types import Connection
-from db.reprocess.job import BEGINNING
 
 _POSITION = """
-SELECT greatest(body_at, '0001-01-01 00:00:00+00') AS arrived_at, body AS id
+SELECT body_at AS arrived_at, body AS id
 FROM reprocess_progress
-WHERE source = $1
+WHERE source = $1 AND body IS NOT NULL
 """
 _SAVE_POSITION = "UPDATE reprocess_progress SET body_at = $2, body = $3 WHERE source = $1"
 _FIND = """
@@ -24,8 +23,8 @@ SELECT arrived_at, id, record_count
 FROM bodies
 WHERE source = $1 AND record_count > 0
   AND arrived_at >= $2 AND arrived_at <= $3 AND (arrived_at > $4 OR $4 IS NULL)
-  AND (arrived_at, id) > ($5, $6)
-ORDER BY arrived_at, id
+  AND ((arrived_at, id) < ($5, $6) OR $5 IS NULL)
+ORDER BY arrived_at DESC, id DESC
 """
 _COUNT = """
 SELECT coalesce(sum(record_count), 0)::bigint
@@ -58,7 +57,7 @@ FROM bodies AS b
 LEFT JOIN bodies AS s ON s.id = b.same_as AND s.arrived_at >= $2::timestamptz - interval '1 hour'
     AND s.arrived_at <= $3
 WHERE b.id = ANY ($1::bigint[]) AND b.arrived_at >= $2 AND b.arrived_at <= $3
-ORDER BY b.arrived_at, b.id
+ORDER BY b.arrived_at DESC, b.id DESC
 """
 _READ_REJECTED = """
 SELECT DISTINCT ON (r.external_id, r.payload)
@@ -92,10 +91,10 @@ class PayloadRange(msgspec.Struct, frozen=True):
 
 
 class LastBody(msgspec.Struct, frozen=True):
-    """The body that was read last."""
+    """The body that was read last; those that arrived earlier come next."""
 
-    arrived_at: datetime.datetime = BEGINNING
-    id: int = 0
+    arrived_at: datetime.datetime
+    id: int
 
 
 class BodyPlace(msgspec.Struct, frozen=True, gc=False):
@@ -119,7 +118,7 @@ class StoredPayload(msgspec.Struct, frozen=True, gc=False):
 
 
 class PayloadBatch(msgspec.Struct, frozen=True):
-    """The payloads of some bodies, and the last of these; None for payloads of no body."""
+    """Payloads, and their last body; None if it goes on in the next batch, or they have none."""
 
     payloads: list[StoredPayload]
     position: LastBody | None
@@ -163,10 +162,10 @@ async def read_expired(
     return [StoredPayload(*row) for row in rows]
 
 
-async def position_of(connection: Connection, source: str) -> LastBody:
-    """Return the body of `source` that was staged last."""
+async def position_of(connection: Connection, source: str) -> LastBody | None:
+    """Return the body of `source` that was staged last, None at the start."""
     row = await connection.fetchrow(_POSITION, source)
-    return LastBody() if row is None else LastBody(**row)
+    return None if row is None else LastBody(**row)
 
 
 async def save_position(connection: Connection, source: str, position: LastBody) -> None:
@@ -175,17 +174,20 @@ async def save_position(connection: Connection, source: str, position: LastBody)
 
 
 async def find_bodies(
-    connection: Connection, source: str, span: PayloadRange, position: LastBody
+    connection: Connection, source: str, span: PayloadRange, position: LastBody | None
 ) -> list[FoundBody]:
-    """Return the bodies of `span` after `position` from which records were written, in order."""
+    """Return the bodies of `span` from which records were written, the newest first.
+
+    `position` is the body that was read last.
+    """
     rows = await connection.fetch(
         _FIND,
         source,
         span.since,
         span.to,
         span.after,
-        position.arrived_at,
-        position.id,
+        None if position is None else position.arrived_at,
+        None if position is None else position.id,
     )
     return [FoundBody(*row) for row in rows]
 
@@ -204,10 +206,10 @@ def batches(bodies: Sequence[FoundBody], limit: int) -> Iterator[list[FoundBody]
         yield batch
 
 
-async def read_payloads(connection: Connection, bodies: Sequence[FoundBody]) -> PayloadBatch:
-    """Return the payloads of some bodies, which are in the order of their arrival."""
+async def read_payloads(connection: Connection, bodies: Sequence[FoundBody]) -> list[StoredPayload]:
+    """Return the payloads of some bodies, of which the newest is the first one."""
     rows = await connection.fetch(
-        _READ, [body.id for body in bodies], bodies[0].arrived_at, bodies[-1].arrived_at
+        _READ, [body.id for body in bodies], bodies[-1].arrived_at, bodies[0].arrived_at
     )
     payloads: list[StoredPayload] = []
     for body, arrived_at, fetched_at, records, packed in rows:
@@ -220,7 +222,7 @@ async def read_payloads(connection: Connection, bodies: Sequence[FoundBody]) -> 
                     one.external_id, arrived_at, content_hash, fetched_at, raw, None, place
                 )
             )
-    return PayloadBatch(payloads, LastBody(bodies[-1].arrived_at, bodies[-1].id))
+    return payloads
 
 
 async def payloads_of(connection: Connection, body: int) -> dict[tuple[str, bytes], bytes]:
@@ -228,8 +230,8 @@ async def payloads_of(connection: Connection, body: int) -> dict[tuple[str, byte
     at = await connection.fetchval(_ARRIVAL, body)
     if at is None:
         return {}
-    batch = await read_payloads(connection, [FoundBody(at, body, 0)])
-    return {(one.external_id, one.content_hash): one.raw for one in batch.payloads}
+    payloads = await read_payloads(connection, [FoundBody(at, body, 0)])
+    return {(one.external_id, one.content_hash): one.raw for one in payloads}
 
 
 async def read_rejected(

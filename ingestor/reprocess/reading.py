@@ -50,7 +50,7 @@ class PayloadReader:
         """Stage the payloads of `source` that arrived before the job started."""
         start = await position_of(self._writer, source.name)
         span = PayloadRange(self._job.beginning, progress.read_to)
-        await self._stream(source, span, start, with_expired=start == LastBody())
+        await self._stream(source, span, start, with_expired=start is None)
         await complete(self._writer, source.name, progress.read_to)
 
     async def count(self, source: Source, progress: Progress) -> int:
@@ -67,7 +67,7 @@ class PayloadReader:
         count = await self._stream(
             source,
             PayloadRange(self._job.beginning, to, after=progress.read_to),
-            LastBody(),
+            None,
         )
         await complete(self._writer, source.name, to)
         return count
@@ -76,7 +76,7 @@ class PayloadReader:
         self,
         source: Source,
         span: PayloadRange,
-        start: LastBody,
+        start: LastBody | None,
         *,
         with_expired: bool = False,
     ) -> int:
@@ -96,7 +96,12 @@ class PayloadReader:
                     await read_send.send(PayloadBatch(expired, None))
                 found = await find_bodies(self._reader, source.name, span, start)
                 for bodies in batches(found, BATCH):
-                    await read_send.send(await read_payloads(self._reader, bodies))
+                    last = LastBody(bodies[-1].arrived_at, bodies[-1].id)
+                    payloads = await read_payloads(self._reader, bodies)
+                    while len(payloads) > BATCH:
+                        await read_send.send(PayloadBatch(payloads[:BATCH], None))
+                        del payloads[:BATCH]
+                    await read_send.send(PayloadBatch(payloads, last))
 
         # The task group is inside: the other tasks stop before the stream closes.
         async with decoded_receive, anyio.create_task_group() as group:

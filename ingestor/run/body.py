@@ -108,8 +108,9 @@ def new_body(page: Page, source: str, run_id: int, content: PackedBody) -> NewBo
 
 def slices_of(page: Page, records: Sequence[Record]) -> list[BodySlice]:
     """Return the slices of records of a page of `with_body`, in the order of the body."""
+    cut = _verbatim_slice if _body(page).verbatim else _slice
     content = content_of(page)
-    slices = [_slice(content, record) for record in records]
+    slices = [cut(content, record) for record in records]
     slices.sort(key=_offset)
     return slices
 
@@ -123,6 +124,13 @@ def _slice(content: bytes, record: Record) -> BodySlice:
         record.external_id, record.offset or 0, record.length, record.raw, record.content_hash
     )
     return without_repetition(content, one)
+
+
+def _verbatim_slice(content: bytes, record: Record) -> BodySlice:
+    """Return the slice of a record whose content hash is that of the bytes that were sent."""
+    offset, length = record.offset or 0, record.length
+    is_slice = content[offset : offset + length] == record.raw
+    return BodySlice(record.external_id, offset, length, None if is_slice else record.raw)
 
 
 def _body(page: Page) -> PageBody:

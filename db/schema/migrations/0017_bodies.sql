@@ -108,7 +108,7 @@ TRUNCATE reprocess_job, reprocess_progress, reprocess_versions, reprocess_listin
     reprocess_coins;
 DROP TABLE reprocess_needed;
 ALTER TABLE reprocess_progress
-    ADD COLUMN body_at timestamptz DEFAULT '-infinity' NOT NULL, ADD COLUMN body bigint DEFAULT 0 NOT NULL;
+    ADD COLUMN body_at timestamptz, ADD COLUMN body bigint;
 ALTER TABLE reprocess_versions
     ADD COLUMN body bigint, ADD COLUMN body_offset integer, ADD COLUMN body_length integer;
 ALTER TABLE reprocess_listings
