@@ -1,4 +1,4 @@
-"""Rebuild everything from raw payloads: payloads a second, memory, waits of a writer."""
+"""Rebuild everything from the bodies: payloads a second, memory, waits of a writer."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,13 @@ from bench.figures import Bounds, Figure
 from bench.postgres import temporary_server
 from bench.programs import ResourceUsage, run_to_end
 from bench.screen import say
+from db.bodies import BodySlice
 from db.connect.locks import take_write_lock
 from db.connect.pool import connect, create_pool
+from db.connect.types import Connection
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
+from db.write.raw.bodies import BodyArrival, NewBody, add_body, next_body, pack_body
 from ingestor.http.fetch import Fetch, FetchLimits, Provider
 from ingestor.reprocess import reprocess
 from ingestor.sources.coinpaprika import CoinPaprika
@@ -32,10 +35,8 @@ MEMORY = Bounds(at_most=150)
 LOOK_SECONDS = 0.05
 
 # Bodies like CoinPaprika's, about 800 bytes each; every price moves at every tick.
-_FILL = """
-INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
-    content_hash)
-SELECT 'coinpaprika', 'coin-' || n, json_build_object(
+_RECORDS = """
+SELECT 'coin-' || n, json_build_object(
     'id', 'coin-' || n, 'name', 'Coin number ' || n, 'symbol', 'T' || n, 'rank', n,
     'total_supply', 21000000 + n, 'max_supply', 21000000 + n, 'circulating_supply', 19000000 + n,
     'beta_value', 1.2345, 'first_data_at', '2010-07-17T00:00:00Z', 'last_updated', $2::timestamptz,
@@ -49,7 +50,7 @@ SELECT 'coinpaprika', 'coin-' || n, json_build_object(
         'percent_change_30d', 0.8, 'percent_change_1y', 0.9, 'ath_price', price * 3,
         'ath_date', '2024-03-14T07:07:00Z', 'percent_from_price_ath', -66.66
     ))
-)::jsonb, $2, $2, $3::integer, decode(md5(n || ' ' || $3), 'hex')
+)::text
 FROM (SELECT n, round((random() * 1000 + n)::numeric, 10) AS price
     FROM generate_series(1, $1::integer) AS n) AS coin
 """
@@ -117,11 +118,37 @@ async def _fill(dsn: str, listings: int, ticks: int) -> None:
         for tick in range(ticks):
             moment = now - (ticks - tick) * STEP
             await ensure_partitions(connection, moment, DEFAULT_RETENTION)
-            await connection.execute(_FILL, listings, moment, tick)
+            await _add_body(connection, listings, moment, tick)
         await connection.execute("UPDATE raw_clock SET at = $1", now)
-        await connection.execute("VACUUM ANALYZE raw_api_records")
+        await connection.execute("VACUUM ANALYZE bodies")
     finally:
         await connection.close()
+
+
+async def _add_body(
+    connection: Connection, listings: int, moment: datetime.datetime, tick: int
+) -> None:
+    """Store the body of a poll, from which all of its records were written."""
+    slices: list[BodySlice] = []
+    content = bytearray(b"[")
+    for external_id, record in await connection.fetch(_RECORDS, listings, moment):
+        raw = record.encode()
+        slices.append(BodySlice(external_id, len(content), len(raw)))
+        content += raw + b","
+    content[-1:] = b"]"
+    body = NewBody(
+        source="coinpaprika",
+        page_group="",
+        page_number=1,
+        fetched_at=moment,
+        run_id=tick,
+        form="verbatim",
+        url=None,
+        headers={},
+        content=pack_body(bytes(content)),
+    )
+    arrival = BodyArrival(await next_body(connection), moment)
+    await add_body(connection, arrival, body, slices)
 
 
 async def _forget_readers(dsn: str) -> None:

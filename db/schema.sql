@@ -104,9 +104,28 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.drop_former_payloads() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    is_empty boolean;
+BEGIN
+    IF to_regclass('former_raw_api_records') IS NULL THEN
+        RETURN true;
+    END IF;
+    SELECT NOT EXISTS (SELECT FROM former_raw_api_records) AND NOT EXISTS (SELECT FROM former_raw_csv_records)
+    INTO is_empty;
+    IF is_empty THEN
+        DROP TABLE former_raw_api_records, former_raw_csv_records;
+    END IF;
+    RETURN is_empty;
+END
+$$;
+
 CREATE FUNCTION public.is_partitioned_by_time(parent text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN (parent = ANY (ARRAY['raw_api_records'::text, 'raw_csv_records'::text, 'price_points'::text, 'candles'::text]));
+    RETURN (parent = ANY (ARRAY['bodies'::text, 'price_points'::text, 'candles'::text]));
 
 CREATE FUNCTION public.round_half_even(amount numeric, places integer) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -143,6 +162,68 @@ CREATE TABLE public.backfills (
     CONSTRAINT backfills_outcome_check CHECK ((outcome = ANY (ARRAY['pending'::text, 'filled'::text, 'missing'::text, 'unreadable'::text]))),
     CONSTRAINT backfills_points_check CHECK ((points >= 0))
 );
+
+CREATE TABLE public.bodies (
+    arrived_at timestamp with time zone NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    same_as bigint,
+    size bigint NOT NULL,
+    page_number integer NOT NULL,
+    record_count integer NOT NULL,
+    source text NOT NULL,
+    page_group text NOT NULL,
+    form text NOT NULL,
+    url text,
+    headers jsonb NOT NULL,
+    sha256 bytea NOT NULL,
+    records bytea NOT NULL,
+    content bytea,
+    frames integer[],
+    CONSTRAINT bodies_check CHECK ((((content IS NULL) = (same_as IS NOT NULL)) AND ((frames IS NULL) = (content IS NULL)))),
+    CONSTRAINT bodies_form_check CHECK ((form = ANY (ARRAY['verbatim'::text, 'records'::text]))),
+    CONSTRAINT bodies_record_count_check CHECK ((record_count >= 0)),
+    CONSTRAINT bodies_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT bodies_size_check CHECK ((size >= 0))
+)
+PARTITION BY RANGE (arrived_at);
+ALTER TABLE ONLY public.bodies ALTER COLUMN records SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.bodies ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE TABLE public.bodies_default (
+    arrived_at timestamp with time zone CONSTRAINT bodies_arrived_at_not_null NOT NULL,
+    fetched_at timestamp with time zone CONSTRAINT bodies_fetched_at_not_null NOT NULL,
+    id bigint CONSTRAINT bodies_id_not_null NOT NULL,
+    run_id bigint CONSTRAINT bodies_run_id_not_null NOT NULL,
+    same_as bigint,
+    size bigint CONSTRAINT bodies_size_not_null NOT NULL,
+    page_number integer CONSTRAINT bodies_page_number_not_null NOT NULL,
+    record_count integer CONSTRAINT bodies_record_count_not_null NOT NULL,
+    source text CONSTRAINT bodies_source_not_null NOT NULL,
+    page_group text CONSTRAINT bodies_page_group_not_null NOT NULL,
+    form text CONSTRAINT bodies_form_not_null NOT NULL,
+    url text,
+    headers jsonb CONSTRAINT bodies_headers_not_null NOT NULL,
+    sha256 bytea CONSTRAINT bodies_sha256_not_null NOT NULL,
+    records bytea CONSTRAINT bodies_records_not_null NOT NULL,
+    content bytea,
+    frames integer[],
+    CONSTRAINT bodies_check CHECK ((((content IS NULL) = (same_as IS NOT NULL)) AND ((frames IS NULL) = (content IS NULL)))),
+    CONSTRAINT bodies_form_check CHECK ((form = ANY (ARRAY['verbatim'::text, 'records'::text]))),
+    CONSTRAINT bodies_record_count_check CHECK ((record_count >= 0)),
+    CONSTRAINT bodies_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT bodies_size_check CHECK ((size >= 0))
+);
+ALTER TABLE ONLY public.bodies_default ALTER COLUMN records SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.bodies_default ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE SEQUENCE public.body_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
 CREATE TABLE public.candles (
     start timestamp with time zone CONSTRAINT candles_start_not_null1 NOT NULL,
@@ -337,6 +418,9 @@ CREATE TABLE public.listings (
     before public.observation[] DEFAULT '{}'::public.observation[] NOT NULL,
     asset text,
     id integer NOT NULL,
+    body bigint,
+    body_offset integer,
+    body_length integer,
     CONSTRAINT listings_asset_check CHECK ((asset <> ''::text)),
     CONSTRAINT listings_before_check CHECK ((cardinality(before) <= 2)),
     CONSTRAINT listings_circulating_supply_check CHECK (((circulating_supply > (0)::numeric) AND (circulating_supply < 'Infinity'::numeric))),
@@ -444,25 +528,15 @@ CREATE TABLE public.price_points_default (
 );
 
 CREATE TABLE public.raw_api_records (
-    source text NOT NULL,
-    external_id text NOT NULL,
-    payload jsonb NOT NULL,
-    ingested_at timestamp with time zone NOT NULL,
-    run_id bigint NOT NULL,
-    content_hash bytea NOT NULL,
+    source text CONSTRAINT raw_api_records_source_not_null1 NOT NULL,
+    external_id text CONSTRAINT raw_api_records_external_id_not_null1 NOT NULL,
+    payload jsonb CONSTRAINT raw_api_records_payload_not_null1 NOT NULL,
+    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null1 NOT NULL,
+    run_id bigint CONSTRAINT raw_api_records_run_id_not_null1 NOT NULL,
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null1 NOT NULL,
     fetched_at timestamp with time zone
 )
-PARTITION BY RANGE (ingested_at);
-
-CREATE TABLE public.raw_api_records_default (
-    source text CONSTRAINT raw_api_records_source_not_null NOT NULL,
-    external_id text CONSTRAINT raw_api_records_external_id_not_null NOT NULL,
-    payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
-    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
-    run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
-    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL,
-    fetched_at timestamp with time zone
-);
+WITH (fillfactor='50');
 
 CREATE TABLE public.raw_clock (
     only_one boolean DEFAULT true NOT NULL,
@@ -471,25 +545,15 @@ CREATE TABLE public.raw_clock (
 );
 
 CREATE TABLE public.raw_csv_records (
-    source text CONSTRAINT raw_api_records_source_not_null NOT NULL,
-    external_id text CONSTRAINT raw_api_records_external_id_not_null NOT NULL,
-    payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
-    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
-    run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
-    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL,
+    source text CONSTRAINT raw_api_records_source_not_null1 NOT NULL,
+    external_id text CONSTRAINT raw_api_records_external_id_not_null1 NOT NULL,
+    payload jsonb CONSTRAINT raw_api_records_payload_not_null1 NOT NULL,
+    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null1 NOT NULL,
+    run_id bigint CONSTRAINT raw_api_records_run_id_not_null1 NOT NULL,
+    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null1 NOT NULL,
     fetched_at timestamp with time zone
 )
-PARTITION BY RANGE (ingested_at);
-
-CREATE TABLE public.raw_csv_records_default (
-    source text CONSTRAINT raw_api_records_source_not_null NOT NULL,
-    external_id text CONSTRAINT raw_api_records_external_id_not_null NOT NULL,
-    payload jsonb CONSTRAINT raw_api_records_payload_not_null NOT NULL,
-    ingested_at timestamp with time zone CONSTRAINT raw_api_records_ingested_at_not_null NOT NULL,
-    run_id bigint CONSTRAINT raw_api_records_run_id_not_null NOT NULL,
-    content_hash bytea CONSTRAINT raw_api_records_content_hash_not_null NOT NULL,
-    fetched_at timestamp with time zone
-);
+WITH (fillfactor='50');
 
 CREATE TABLE public.raw_readers (
     source text NOT NULL,
@@ -534,7 +598,10 @@ CREATE TABLE public.rejected_records (
     external_id text,
     error text NOT NULL,
     payload bytea NOT NULL,
-    rejected_at timestamp with time zone NOT NULL
+    rejected_at timestamp with time zone NOT NULL,
+    body bigint,
+    body_offset integer,
+    body_length integer
 );
 
 ALTER TABLE public.rejected_records ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -607,12 +674,10 @@ CREATE UNLOGGED TABLE public.reprocess_listings (
     observed_at timestamp with time zone NOT NULL,
     fetched_at timestamp with time zone NOT NULL,
     content_hash bytea NOT NULL,
-    has_own_time boolean DEFAULT true NOT NULL
-);
-
-CREATE UNLOGGED TABLE public.reprocess_needed (
-    source text NOT NULL,
-    external_id text NOT NULL
+    has_own_time boolean DEFAULT true NOT NULL,
+    body bigint,
+    body_offset integer,
+    body_length integer
 );
 
 CREATE UNLOGGED TABLE public.reprocess_point_changes (
@@ -643,7 +708,9 @@ CREATE UNLOGGED TABLE public.reprocess_progress (
     total bigint DEFAULT 0 NOT NULL,
     processed bigint DEFAULT 0 NOT NULL,
     failed bigint DEFAULT 0 NOT NULL,
-    changed bigint DEFAULT 0 NOT NULL
+    changed bigint DEFAULT 0 NOT NULL,
+    body_at timestamp with time zone,
+    body bigint
 );
 
 CREATE UNLOGGED TABLE public.reprocess_rewritten (
@@ -666,6 +733,9 @@ CREATE UNLOGGED TABLE public.reprocess_versions (
     error text,
     rejection_id bigint,
     has_own_time boolean DEFAULT true NOT NULL,
+    body bigint,
+    body_offset integer,
+    body_length integer,
     CONSTRAINT reprocess_versions_check CHECK (((error IS NULL) = (ticker IS NOT NULL))),
     CONSTRAINT reprocess_versions_check1 CHECK (((error IS NULL) = (observed_at IS NOT NULL)))
 );
@@ -733,13 +803,11 @@ CREATE TABLE public.ticker_bridges (
     ticker text NOT NULL
 );
 
+ALTER TABLE ONLY public.bodies ATTACH PARTITION public.bodies_default DEFAULT;
+
 ALTER TABLE ONLY public.candles ATTACH PARTITION public.candles_default DEFAULT;
 
 ALTER TABLE ONLY public.price_points ATTACH PARTITION public.price_points_default DEFAULT;
-
-ALTER TABLE ONLY public.raw_api_records ATTACH PARTITION public.raw_api_records_default DEFAULT;
-
-ALTER TABLE ONLY public.raw_csv_records ATTACH PARTITION public.raw_csv_records_default DEFAULT;
 
 ALTER TABLE ONLY public.listings ALTER COLUMN id SET DEFAULT nextval('public.listing_ids'::regclass);
 
@@ -751,6 +819,12 @@ ALTER TABLE ONLY public.api_calls
 
 ALTER TABLE ONLY public.backfills
     ADD CONSTRAINT backfills_pkey PRIMARY KEY (source, days, external_id);
+
+ALTER TABLE ONLY public.bodies
+    ADD CONSTRAINT bodies_pkey PRIMARY KEY (arrived_at, id);
+
+ALTER TABLE ONLY public.bodies_default
+    ADD CONSTRAINT bodies_default_pkey PRIMARY KEY (arrived_at, id);
 
 ALTER TABLE ONLY public.candles
     ADD CONSTRAINT candles_pkey PRIMARY KEY (listing, "interval", start);
@@ -801,19 +875,13 @@ ALTER TABLE ONLY public.price_points_default
     ADD CONSTRAINT price_points_default_pkey PRIMARY KEY (listing, at);
 
 ALTER TABLE ONLY public.raw_api_records
-    ADD CONSTRAINT raw_api_records_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
-
-ALTER TABLE ONLY public.raw_api_records_default
-    ADD CONSTRAINT raw_api_records_default_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
+    ADD CONSTRAINT raw_api_records_pkey PRIMARY KEY (source, external_id);
 
 ALTER TABLE ONLY public.raw_clock
     ADD CONSTRAINT raw_clock_pkey PRIMARY KEY (only_one);
 
 ALTER TABLE ONLY public.raw_csv_records
-    ADD CONSTRAINT raw_csv_records_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
-
-ALTER TABLE ONLY public.raw_csv_records_default
-    ADD CONSTRAINT raw_csv_records_default_pkey PRIMARY KEY (source, external_id, ingested_at, content_hash);
+    ADD CONSTRAINT raw_csv_records_pkey PRIMARY KEY (source, external_id);
 
 ALTER TABLE ONLY public.raw_readers
     ADD CONSTRAINT raw_readers_pkey PRIMARY KEY (source, arrived_from);
@@ -841,9 +909,6 @@ ALTER TABLE ONLY public.reprocess_job
 
 ALTER TABLE ONLY public.reprocess_listings
     ADD CONSTRAINT reprocess_listings_pkey PRIMARY KEY (source, external_id);
-
-ALTER TABLE ONLY public.reprocess_needed
-    ADD CONSTRAINT reprocess_needed_pkey PRIMARY KEY (source, external_id);
 
 ALTER TABLE ONLY public.reprocess_point_changes
     ADD CONSTRAINT reprocess_point_changes_pkey PRIMARY KEY (listing, at);
@@ -880,6 +945,18 @@ ALTER TABLE ONLY public.ticker_bridges
 
 CREATE INDEX address_groups_by_group ON public.address_groups USING btree (address_group);
 
+CREATE INDEX bodies_by_fetch ON ONLY public.bodies USING btree (source, fetched_at);
+
+CREATE INDEX bodies_by_id ON ONLY public.bodies USING btree (id);
+
+CREATE INDEX bodies_by_page ON ONLY public.bodies USING btree (source, page_group, page_number, arrived_at);
+
+CREATE INDEX bodies_default_id_idx ON public.bodies_default USING btree (id);
+
+CREATE INDEX bodies_default_source_fetched_at_idx ON public.bodies_default USING btree (source, fetched_at);
+
+CREATE INDEX bodies_default_source_page_group_page_number_arrived_at_idx ON public.bodies_default USING btree (source, page_group, page_number, arrived_at);
+
 CREATE INDEX etl_requests_open ON public.etl_requests USING btree (id) WHERE (status <> 'done'::text);
 
 CREATE INDEX etl_runs_by_finish ON public.etl_runs USING btree (finished_at DESC NULLS LAST, id DESC);
@@ -914,13 +991,17 @@ CREATE INDEX rejected_records_of_run ON public.rejected_records USING btree (run
 
 CREATE INDEX ticker_bridges_by_ticker ON public.ticker_bridges USING btree (ticker);
 
+ALTER INDEX public.bodies_by_id ATTACH PARTITION public.bodies_default_id_idx;
+
+ALTER INDEX public.bodies_pkey ATTACH PARTITION public.bodies_default_pkey;
+
+ALTER INDEX public.bodies_by_fetch ATTACH PARTITION public.bodies_default_source_fetched_at_idx;
+
+ALTER INDEX public.bodies_by_page ATTACH PARTITION public.bodies_default_source_page_group_page_number_arrived_at_idx;
+
 ALTER INDEX public.candles_pkey ATTACH PARTITION public.candles_default_pkey;
 
 ALTER INDEX public.price_points_pkey ATTACH PARTITION public.price_points_default_pkey;
-
-ALTER INDEX public.raw_api_records_pkey ATTACH PARTITION public.raw_api_records_default_pkey;
-
-ALTER INDEX public.raw_csv_records_pkey ATTACH PARTITION public.raw_csv_records_default_pkey;
 
 ALTER TABLE ONLY public.etl_runs
     ADD CONSTRAINT etl_runs_request_id_fkey FOREIGN KEY (request_id) REFERENCES public.etl_requests(id);
@@ -942,11 +1023,17 @@ REVOKE ALL ON FUNCTION public.drop_empty_partition(parent text, name text) FROM 
 
 REVOKE ALL ON FUNCTION public.drop_former_history() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.drop_former_payloads() FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.address_groups TO kasparro_server;
 
 GRANT SELECT ON TABLE public.api_calls TO kasparro_server;
 
 GRANT SELECT ON TABLE public.backfills TO kasparro_server;
+
+GRANT SELECT ON TABLE public.bodies TO kasparro_server;
+
+GRANT SELECT ON TABLE public.bodies_default TO kasparro_server;
 
 GRANT SELECT ON TABLE public.candles TO kasparro_server;
 
@@ -984,13 +1071,9 @@ GRANT SELECT ON TABLE public.price_points_default TO kasparro_server;
 
 GRANT SELECT ON TABLE public.raw_api_records TO kasparro_server;
 
-GRANT SELECT ON TABLE public.raw_api_records_default TO kasparro_server;
-
 GRANT SELECT ON TABLE public.raw_clock TO kasparro_server;
 
 GRANT SELECT ON TABLE public.raw_csv_records TO kasparro_server;
-
-GRANT SELECT ON TABLE public.raw_csv_records_default TO kasparro_server;
 
 GRANT SELECT ON TABLE public.raw_readers TO kasparro_server;
 
@@ -1009,8 +1092,6 @@ GRANT SELECT ON TABLE public.reprocess_coins TO kasparro_server;
 GRANT SELECT ON TABLE public.reprocess_job TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_listings TO kasparro_server;
-
-GRANT SELECT ON TABLE public.reprocess_needed TO kasparro_server;
 
 GRANT SELECT ON TABLE public.reprocess_point_changes TO kasparro_server;
 

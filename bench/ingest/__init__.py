@@ -12,7 +12,7 @@ import msgspec
 
 from bench.figures import Bounds, Figure
 from bench.ingest import csv_file, floor, known
-from bench.ingest.cycle import cycles
+from bench.ingest.cycle import Cycles, cycles
 from bench.ingest.provider import provider
 from bench.lines import take
 from bench.peers import dlt
@@ -22,6 +22,10 @@ from bench.rounds import Measure, medians
 
 COINS: Final = 10_000
 MEGABYTE: Final = 1_000_000
+DISK_CYCLES: Final = 20
+"""Cycles over which the growth of the tables is measured: the pages of an index split in waves."""
+SHOWN: Final = 0.05
+"""The megabytes from which on a table is named."""
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -76,6 +80,7 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
             "floor": least,
         }
         found = await medians(sides, size.rounds, warm_up=1, rotate=False)
+        disk = await _disk(changed, ours)
     what = (
         f"cycle of {COINS:,} changed coins, {body_bytes / MEGABYTE:.1f} MB: raw, listings, merge, "
         "history, events"
@@ -101,7 +106,27 @@ async def _cycle(server: Server, size: Size) -> list[Figure]:
             theirs=found["changed"],
             bounds=Bounds(ratio_at_most=0.2),
         ),
+        Figure(
+            what=f"disk of a cycle of {COINS:,} changed coins: "
+            + ", ".join(f"{table} {size:.1f}" for table, size in disk.items() if size > SHOWN),
+            unit="MB",
+            ours=sum(disk.values()),
+            against="the body as it came",
+            theirs=body_bytes / MEGABYTE,
+            bounds=Bounds(at_most=3),
+        ),
     ]
+
+
+async def _disk(changed: Measure, ours: Cycles) -> dict[str, float]:
+    """Return the megabytes by which a cycle makes each table larger, on average."""
+    before = after = await ours.stored_bytes()
+    for _ in range(DISK_CYCLES):
+        await changed()
+        after = await ours.stored_bytes()
+    return {
+        table: (after[table] - before[table]) / DISK_CYCLES / MEGABYTE for table in sorted(after)
+    }
 
 
 async def _known(server: Server, size: Size) -> list[Figure]:

@@ -21,9 +21,21 @@ TIMEOUT_SECONDS = 120.0
 _NEWEST = """
 SELECT (SELECT max(xmin::text::bigint) FROM listings), (SELECT max(xmin::text::bigint)
     FROM normalized_records),
-    (SELECT count(*) FROM raw_api_records), (SELECT count(*) FROM price_points),
+    (SELECT count(*) FROM bodies), (SELECT count(*) FROM price_points),
     (SELECT sum(samples) FROM candles)
 """
+_BYTES = """
+SELECT relation.relname, sum(pg_total_relation_size(part.oid))::bigint AS bytes
+FROM pg_class AS relation
+CROSS JOIN LATERAL (
+    SELECT relation.oid UNION SELECT relid FROM pg_partition_tree(relation.oid)
+) AS part (oid)
+WHERE relation.relnamespace = 'public'::regnamespace AND relation.relkind IN ('r', 'p')
+  AND NOT relation.relispartition AND relation.relname !~ '^(floor|reprocess)_'
+GROUP BY 1
+"""
+# As autovacuum does within a minute of a cycle.
+_VACUUM = "VACUUM listings, normalized_records, raw_api_records, candles"
 
 
 class Cycles:
@@ -54,6 +66,13 @@ class Cycles:
         if finished.unchanged != self._coins or await self._newest() != before:
             raise RuntimeError(f"a cycle without a change wrote something: {finished}")
         return seconds
+
+    async def stored_bytes(self) -> dict[str, int]:
+        """Vacuum the tables whose rows a cycle replaces; return the bytes of each, with indexes."""
+        async with self.pool.acquire() as connection:
+            await connection.execute(_VACUUM)
+            rows = await connection.fetch(_BYTES)
+        return {row["relname"]: row["bytes"] for row in rows}
 
     async def _newest(self) -> object:
         async with self.pool.acquire() as connection:

@@ -19,6 +19,7 @@ _CYCLE_ROWS: Final = {
     "raw_api_records": """
 SELECT * FROM raw_api_records WHERE run_id = (SELECT max(id) FROM etl_runs WHERE changed > 0)
 """,
+    "bodies": "SELECT * FROM bodies ORDER BY arrived_at DESC LIMIT 1",
     "listings": "SELECT * FROM listings",
     "normalized_records": "SELECT * FROM normalized_records",
     "price_points": "SELECT DISTINCT ON (listing) * FROM price_points ORDER BY listing, at DESC",

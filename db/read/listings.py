@@ -64,9 +64,6 @@ class ListingFilter(msgspec.Struct, frozen=True):
 ListingKey = tuple[str, str]
 """Source and external id."""
 
-PayloadKey = tuple[str, str, bytes]
-"""Source, external id and content hash."""
-
 # An unchanged listing is not written again: the last complete sweep of its source has seen it.
 _LAST_SEEN_AT = """
     CASE
@@ -145,26 +142,6 @@ NO_FILTER = ListingFilter()
 _BY_KEYS = listings_by_key_statement(LISTINGS)
 _OF_TICKERS = listings_of_tickers_statement(LISTINGS)
 _OF_ASSETS = listings_of_assets_statement(LISTINGS)
-_PAYLOADS = """
-SELECT k.source, k.external_id, k.content_hash, p.payload
-FROM unnest($1::text[], $2::text[], $3::bytea[]) AS k (source, external_id, content_hash)
-JOIN sources AS s ON s.name = k.source
-CROSS JOIN LATERAL (
-    (
-        SELECT r.payload FROM raw_api_records AS r
-        WHERE s.kind = 'api' AND r.source = k.source AND r.external_id = k.external_id
-          AND r.content_hash = k.content_hash
-        ORDER BY r.ingested_at DESC LIMIT 1
-    )
-    UNION ALL
-    (
-        SELECT r.payload FROM raw_csv_records AS r
-        WHERE s.kind = 'file' AND r.source = k.source AND r.external_id = k.external_id
-          AND r.content_hash = k.content_hash
-        ORDER BY r.ingested_at DESC LIMIT 1
-    )
-) AS p
-"""
 
 
 def listing_conditions(filters: ListingFilter) -> FilterParts:
@@ -220,15 +197,3 @@ async def listings_of_assets(
         row = ListingRow(*record)
         listings[row.asset].append(row)
     return listings
-
-
-async def newest_payloads(
-    connection: Connection, keys: Sequence[PayloadKey]
-) -> dict[PayloadKey, msgspec.Raw]:
-    """Return the newest raw payload, JSON, of each listing's present content."""
-    sources, external_ids, hashes = zip(*keys, strict=True)
-    records = await connection.fetch(_PAYLOADS, sources, external_ids, hashes)
-    return {
-        (record["source"], record["external_id"], record["content_hash"]): record["payload"]
-        for record in records
-    }

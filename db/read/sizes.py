@@ -30,7 +30,9 @@ LEFT JOIN pg_stat_all_tables AS s ON s.relid = c.oid
 _DATABASE = "SELECT pg_database_size(current_database())"
 _GROWTH = """
 SELECT
-    clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured, payloads
+    clock_timestamp() - greatest(began_at, clock_timestamp() - $1::interval) AS measured,
+    (SELECT count(*) FROM bodies WHERE arrived_at > clock_timestamp() - $1::interval) AS bodies,
+    payloads
 FROM (
     SELECT min(started_at) AS began_at, coalesce(sum(changed), 0) AS payloads
     FROM etl_runs
@@ -69,9 +71,10 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """The number of payloads, each with a point, that arrived within the time `measured`."""
+    """The bodies, and the payloads, each with a point, that arrived within the time `measured`."""
 
     measured: datetime.timedelta
+    bodies: int
     payloads: int
 
 
@@ -88,7 +91,7 @@ async def read_sizes(connection: Connection) -> Sizes:
     """Read the sizes of the database."""
     return Sizes(
         database_bytes=await connection.fetchval(_DATABASE),
-        raw=await _read_part(connection, "raw_api_records", "raw_csv_records"),
+        raw=await _read_part(connection, "bodies"),
         points=await _read_part(connection, "price_points"),
         candles=await _read_part(connection, "candles"),
         listings=await _read_part(connection, "listings"),
@@ -112,16 +115,16 @@ def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forec
     """Return the forecast; None if growth was measured for too short a time.
 
     A partition is dropped or thinned when its last row is old enough, so its first row stays
-    longer, by the width of the partition. The newest payload of each listing never expires.
+    longer, by the width of the partition.
     """
     if growth is None or growth.measured < SHORTEST:
         return None
     hours = growth.measured / _HOUR
-    payloads = growth.payloads / hours
-    raw_hours = (retention.raw + width_of("raw_api_records", retention)) / _HOUR
+    bodies, payloads = growth.bodies / hours, growth.payloads / hours
+    raw_hours = (retention.raw + width_of("bodies", retention)) / _HOUR
     history_hours = (retention.history + width_of("price_points", retention)) / _HOUR
     candles = min(sizes.listings.rows * _CANDLES_A_DAY, payloads * 24 * 2) * history_hours / 24
-    raw_bytes = (payloads * raw_hours + sizes.listings.rows) * sizes.raw.row_bytes
+    raw_bytes = bodies * raw_hours * sizes.raw.row_bytes
     history_bytes = (
         _points(payloads, sizes.listings.rows, history_hours, retention) * sizes.points.row_bytes
         + candles * sizes.candles.row_bytes
@@ -131,7 +134,7 @@ def forecast(sizes: Sizes, growth: Growth | None, retention: Retention) -> Forec
         raw_bytes=raw_bytes,
         history_bytes=history_bytes,
         database_bytes=rest + raw_bytes + history_bytes,
-        bytes_per_hour=payloads * (sizes.raw.row_bytes + sizes.points.row_bytes),
+        bytes_per_hour=bodies * sizes.raw.row_bytes + payloads * sizes.points.row_bytes,
     )
 
 

@@ -14,8 +14,8 @@ _UNLOCK = "SELECT pg_advisory_unlock($1::integer, 0)"
 
 _TABLES = (
     "reprocess_job, reprocess_progress, reprocess_versions, reprocess_listings, "
-    "reprocess_needed, reprocess_rewritten, reprocess_coins, reprocess_point_changes, "
-    "reprocess_buckets, reprocess_candle_changes"
+    "reprocess_rewritten, reprocess_coins, reprocess_point_changes, reprocess_buckets, "
+    "reprocess_candle_changes"
 )
 _CLEAR = f"TRUNCATE {_TABLES}"
 

@@ -35,12 +35,13 @@ WITH winner AS MATERIALIZED (
 written AS (
     INSERT INTO listings AS l (
         source, external_id, {LISTING_VALUES},
-        content_hash, fetched_at, first_seen_at, last_seen_at, active, missing_since, has_own_time
+        content_hash, fetched_at, first_seen_at, last_seen_at, active, missing_since, has_own_time,
+        body, body_offset, body_length
     )
     SELECT
         source, external_id, {LISTING_VALUES},
         content_hash, fetched_at, fetched_at, fetched_at, sent,
-        CASE WHEN NOT sent THEN $1::timestamptz END, has_own_time
+        CASE WHEN NOT sent THEN $1::timestamptz END, has_own_time, body, body_offset, body_length
     FROM (
         -- A new listing was rejected until now; its source may not send it any more.
         SELECT w.*, old IS NOT NULL OR EXISTS (
@@ -69,7 +70,9 @@ difference AS (
     UNION ALL
     SELECT w.source || ' ' || w.external_id, n.key, o.value, n.value
     FROM winner AS w
-    CROSS JOIN LATERAL jsonb_each_text(to_jsonb(w) - 'old_ticker' - 'fetched_at' - 'content_hash')
+    CROSS JOIN LATERAL jsonb_each_text(
+        to_jsonb(w) - 'old_ticker' - 'fetched_at' - 'content_hash' - 'body' - 'body_offset'
+            - 'body_length')
         AS n
     JOIN LATERAL jsonb_each_text(w.old) AS o ON o.key = n.key
     WHERE w.old IS NOT NULL AND n.value IS DISTINCT FROM o.value

@@ -238,8 +238,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role};
 REVOKE ALL ON logins FROM {role};
 REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM {role};
 GRANT EXECUTE ON FUNCTION create_partition, detach_partition, drop_detached_partition,
-    drop_empty_partition, drop_former_history, compact_partition TO {role};
-GRANT USAGE ON SEQUENCE listing_ids TO {role};
+    drop_empty_partition, drop_former_history, drop_former_payloads, compact_partition TO {role};
+GRANT USAGE ON SEQUENCE listing_ids, body_ids TO {role};
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role};
 """,
 }

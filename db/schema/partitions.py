@@ -13,7 +13,7 @@ from db.connect.types import Connection
 
 _log = structlog.stdlib.get_logger(__name__)
 
-Table = Literal["raw_api_records", "raw_csv_records", "price_points", "candles"]
+Table = Literal["bodies", "price_points", "candles"]
 
 _HOUR, _DAY, _WEEK = (
     datetime.timedelta(hours=1),
@@ -23,7 +23,7 @@ _HOUR, _DAY, _WEEK = (
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """The retention of payloads and history in days; `raw_hours` overrides `raw_days`.
+    """The retention of bodies and history in days; `raw_hours` overrides `raw_days`.
 
     History keeps each point for `full_days`, then a point an hour until `hourly_days`, then a point
     a day.
@@ -37,7 +37,7 @@ class Retention(msgspec.Struct, frozen=True):
 
     @property
     def raw(self) -> datetime.timedelta:
-        """The retention of payloads."""
+        """The retention of bodies."""
         return (
             datetime.timedelta(days=self.raw_days)
             if self.raw_hours is None
@@ -50,7 +50,7 @@ class Retention(msgspec.Struct, frozen=True):
         return datetime.timedelta(days=self.history_days)
 
     def oldest_raw(self, now: datetime.datetime) -> datetime.datetime:
-        """Return the arrival time of the oldest payload within the retention."""
+        """Return the arrival time of the oldest body within the retention."""
         return now - self.raw
 
     def oldest_history(self, now: datetime.datetime) -> datetime.datetime:
@@ -67,8 +67,7 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 DEFAULT_RETENTION = Retention(raw_days=7, history_days=90)
-_RAW: tuple[Table, ...] = ("raw_api_records", "raw_csv_records")
-_HISTORY: tuple[Table, ...] = ("price_points", "candles")
+_TABLES: tuple[Table, ...] = ("bodies", "price_points", "candles")
 _SHORT_HISTORY = 14 * _DAY
 _AHEAD = 3
 """How many partitions are created in advance; for weeks, those of the next three days."""
@@ -91,7 +90,7 @@ FROM (
     JOIN pg_class AS c ON c.oid = i.inhrelid
     JOIN pg_class AS p ON p.oid = i.inhparent
     WHERE i.inhparent = ANY (
-        ARRAY['raw_api_records', 'raw_csv_records', 'price_points', 'candles']::regclass[]
+        ARRAY['bodies', 'price_points', 'candles']::regclass[]
       )
       AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
 ) AS partition
@@ -129,18 +128,18 @@ class Partition(msgspec.Struct, frozen=True):
 def width_of(table: Table, retention: Retention) -> datetime.timedelta:
     """Return the width of a partition of `table`; a short retention needs narrow ones.
 
-    Payloads are partitioned by day, because they are many and short-lived; history by week, so that
+    Bodies are partitioned by day, because they are large and short-lived; history by week, so that
     90 days are 13 partitions.
     """
-    if table in _RAW:
+    if table == "bodies":
         return _HOUR if retention.raw < _DAY else _DAY
     return _DAY if retention.history <= _SHORT_HISTORY else _WEEK
 
 
 def _needed(now: datetime.datetime, retention: Retention) -> Iterator[Partition]:
-    for table in (*_RAW, *_HISTORY):
+    for table in _TABLES:
         width = width_of(table, retention)
-        first = now if table in _RAW else max(retention.oldest_history(now), now - _BACK)
+        first = now if table == "bodies" else max(retention.oldest_history(now), now - _BACK)
         start = first - (first - _MONDAY) % width
         while start <= now + _AHEAD * min(width, _DAY):
             yield Partition(table, start, start + width)
@@ -222,13 +221,11 @@ async def _change(connection: Connection, name: str, statement: str, *arguments:
 async def drop_old_partitions(
     connection: Connection, now: datetime.datetime, retention: Retention
 ) -> list[str]:
-    """Drop the partitions past their retention, one transaction each; return their names.
-
-    The newest payload of a listing moves to the default partition, whatever its age.
-    """
+    """Drop the partitions past their retention, one transaction each; return their names."""
     dropped = []
     for name, partition in (await existing_partitions(connection)).items():
-        table, is_raw = partition.table, partition.table in _RAW
+        table = partition.table
+        is_raw = table == "bodies"
         oldest = retention.oldest_raw(now) if is_raw else retention.oldest_history(now)
         if partition.end > oldest:
             continue
@@ -237,8 +234,6 @@ async def drop_old_partitions(
                 await take_write_lock(connection)
                 await connection.execute(LOCK_TIMEOUT)
                 await connection.execute(_DETACH, table, name)
-                if is_raw:
-                    await connection.execute(_KEEP_NEWEST[table].format(partition=name))
                 await connection.execute(_DROP, table, name)
         except asyncpg.LockNotAvailableError as error:
             await _log.awarning("partition.not_dropped", partition=name, reason=str(error))
@@ -247,43 +242,11 @@ async def drop_old_partitions(
     return dropped
 
 
-def _keep_newest(table: Table) -> str:
-    return f"""
-INSERT INTO {table}
-SELECT DISTINCT ON (r.source, r.external_id) r.*
-FROM {{partition}} AS r
-JOIN listings AS l ON l.source = r.source AND l.external_id = r.external_id
-    AND l.content_hash = r.content_hash
-WHERE NOT EXISTS (
-    SELECT FROM {table} AS k
-    WHERE k.source = r.source AND k.external_id = r.external_id AND k.content_hash = r.content_hash
-)
-ORDER BY r.source, r.external_id, r.ingested_at DESC
+# Rows of the default partitions. Bodies expire by whole hours: one of an hour may have the content
+# of the others.
+_DELETE_OLD = """
+DELETE FROM bodies_default WHERE arrived_at < date_trunc('hour', $1::timestamptz, 'UTC')
 """
-
-
-_KEEP_NEWEST: dict[Table, str] = {
-    "raw_api_records": _keep_newest("raw_api_records"),
-    "raw_csv_records": _keep_newest("raw_csv_records"),
-}
-
-# Rows of a default partition: delete them when they are past their retention and not the newest.
-_DELETE_OLD = (
-    """
-DELETE FROM raw_api_records_default AS r
-WHERE r.ingested_at < $1 AND NOT EXISTS (
-    SELECT FROM listings AS l
-    WHERE l.source = r.source AND l.external_id = r.external_id AND l.content_hash = r.content_hash
-)
-""",
-    """
-DELETE FROM raw_csv_records_default AS r
-WHERE r.ingested_at < $1 AND NOT EXISTS (
-    SELECT FROM listings AS l
-    WHERE l.source = r.source AND l.external_id = r.external_id AND l.content_hash = r.content_hash
-)
-""",
-)
 _DELETE_OLD_HISTORY = (
     "DELETE FROM price_points_default WHERE at < $1",
     "DELETE FROM candles_default WHERE start < $1",
@@ -294,7 +257,6 @@ async def delete_old_rows(
     connection: Connection, now: datetime.datetime, retention: Retention
 ) -> None:
     """Delete the rows of the default partitions that are past their retention."""
-    for statement in _DELETE_OLD:
-        await connection.execute(statement, retention.oldest_raw(now))
+    await connection.execute(_DELETE_OLD, retention.oldest_raw(now))
     for statement in _DELETE_OLD_HISTORY:
         await connection.execute(statement, retention.oldest_history(now))

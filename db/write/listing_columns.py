@@ -44,7 +44,15 @@ LISTING_RECORD = ", ".join(
 
 REPLACE_LISTING = ", ".join(
     f"{name} = excluded.{name}"
-    for name in (*LISTING_COLUMNS, "content_hash", "fetched_at", "has_own_time")
+    for name in (
+        *LISTING_COLUMNS,
+        "content_hash",
+        "fetched_at",
+        "has_own_time",
+        "body",
+        "body_offset",
+        "body_length",
+    )
 )
 """The assignments of ON CONFLICT DO UPDATE that replace a listing by another version of it."""
 

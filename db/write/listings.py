@@ -20,6 +20,7 @@ from db.write.listing_columns import (
     REPLACE_LISTING,
 )
 from db.write.merge.listings import bound, near
+from db.write.raw.bodies import BodyArrival
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -52,18 +53,24 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     """What is missing because it could not be read; not a column."""
 
 
+Slice = tuple[int | None, int]
+"""Offset and length of a record in the body of its page."""
+
+
 class EncodedListings(msgspec.Struct, frozen=True):
-    """Listings and their payloads in the same order, as parameters of the statement.
+    """Listings, their payloads and their slices of the body in the same order, as parameters.
 
     The payloads are separate, because PostgreSQL would parse them twice more within the rows.
     """
 
     rows: bytes
     payloads: list[str]
+    offsets: list[int | None]
+    lengths: list[int]
 
 
 class ListingsResult(msgspec.Struct, frozen=True):
-    """The result of writing listings: the number of new payloads, and the tickers to merge."""
+    """The result of writing listings: how many records changed a row, and the tickers to merge."""
 
     changed: int
     tickers: frozenset[str]
@@ -77,21 +84,6 @@ FROM listings
 WHERE source = $1 AND external_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))
 """
 
-# The caller holds the write lock, so a later commit has a later `moment`: one clock for all
-# ingestors, which never goes back.
-MOMENT = """moment AS (
-    UPDATE raw_clock SET at = greatest(clock_timestamp(),
-        at + interval '1 microsecond') RETURNING at
-),
-reader AS (
-    INSERT INTO raw_readers (source, arrived_from, code)
-    SELECT $1, at, $2
-    FROM moment
-    WHERE $2 IS DISTINCT FROM (SELECT code FROM raw_readers WHERE source = $1
-        ORDER BY arrived_from DESC LIMIT 1)
-)
-"""
-"""The start of a statement that writes payloads of the source $1, read by code of digest $2."""
 _B1, _B2 = "(w.before[1]).price_usd", "(w.before[2]).price_usd"
 _IS_HELD = is_jump(
     "w.price_usd", "w.observed_at", [(_B1, "(w.before[1]).at"), (_B2, "(w.before[2]).at")]
@@ -99,22 +91,25 @@ _IS_HELD = is_jump(
 _MAY_CONFIRM = f"""cardinality(w.before) = 2 AND {_B1} IS NOT NULL AND (
         {_B2} IS NULL OR NOT {near(_B1, _B2, bound("(w.before[1]).at - (w.before[2]).at"))})"""
 """The condition that the observation before the present one may be held, and be confirmed now."""
-# The newest record of an external id within the page goes into the listing, and its payload is
-# always stored. The payload of an older record is stored once, for audit. A new observation is a
-# new point, and widens two candles. What else changes history is returned to be settled: a point
-# that was there, and one that the present one may confirm.
+# The newest record of an external id within the page goes into the listing, and its payload into
+# the raw table. The page's body has them all. A new observation is a new point, and widens two
+# candles. What else changes history is returned to be settled: a point that was there, and one that
+# the present one may confirm.
 _WRITE = f"""
-WITH {MOMENT},
-incoming AS MATERIALIZED (
+WITH incoming AS MATERIALIZED (
     SELECT r.*, decode(r.content_hash, 'base64') AS digest
     FROM ROWS FROM (
         json_to_recordset($5::json) AS ({LISTING_RECORD}),
-        unnest($6::text[])
-    ) AS r (external_id, {LISTING_VALUES}, content_hash, has_own_time, payload)
+        unnest($6::text[]),
+        unnest($9::integer[]),
+        unnest($10::integer[])
+    ) AS r (
+        external_id, {LISTING_VALUES}, content_hash, has_own_time, payload, body_offset, body_length
+    )
 ),
 newest AS MATERIALIZED (
     SELECT DISTINCT ON (external_id)
-        external_id, {LISTING_VALUES}, digest, has_own_time
+        external_id, {LISTING_VALUES}, digest, has_own_time, payload, body_offset, body_length
     FROM incoming
     ORDER BY external_id, observed_at DESC, digest DESC
 ),
@@ -126,12 +121,13 @@ taken AS MATERIALIZED (
 written AS (
     INSERT INTO listings AS l (
         source, external_id, {LISTING_VALUES},
-        content_hash, fetched_at, first_seen_at, last_seen_at, contributes, has_own_time, id
+        content_hash, fetched_at, first_seen_at, last_seen_at, contributes, has_own_time, body,
+        body_offset, body_length, id
     )
     SELECT
         $1, external_id, {LISTING_VALUES},
         digest, $3, $3, $3, $7 AND ticker NOT IN (SELECT ticker FROM taken),
-        coalesce(has_own_time, true),
+        coalesce(has_own_time, true), $2::bigint, body_offset, body_length,
         -- Where all listings exist, no id is used up; a point of this one is refused.
         CASE WHEN $7 THEN nextval('listing_ids') ELSE 2147483647 END
     FROM newest
@@ -177,29 +173,22 @@ unsettled AS MATERIALIZED (
     LEFT JOIN point AS p ON p.listing = w.id
     WHERE w.observed_at >= $8 AND (p.listing IS NULL OR ({_MAY_CONFIRM}))
 ),
--- An array of keys instead of a join, as above.
-kept_before AS MATERIALIZED (
-    SELECT external_id, content_hash
-    FROM raw_api_records
-    WHERE source = $1 AND external_id = ANY (ARRAY(
-        SELECT external_id
-        FROM incoming
-        WHERE (external_id, digest) NOT IN (SELECT external_id, content_hash FROM written)
-    ))
-),
 kept AS (
-    INSERT INTO raw_api_records (source, external_id, payload, ingested_at, fetched_at, run_id,
-        content_hash)
-    SELECT DISTINCT ON (i.external_id, i.digest) $1, i.external_id, i.payload::jsonb, m.at, $3, $4,
-        i.digest
-    FROM incoming AS i CROSS JOIN moment AS m
-    WHERE (i.external_id, i.digest) IN (SELECT external_id, content_hash FROM written)
-       OR (i.external_id, i.digest) NOT IN (SELECT external_id, content_hash FROM kept_before)
-    ORDER BY i.external_id, i.digest
-    RETURNING 1
+    INSERT INTO raw_api_records AS r (
+        source, external_id, payload, ingested_at, fetched_at, run_id, content_hash
+    )
+    SELECT $1, external_id, payload::jsonb, $11, $3, $4, digest
+    FROM newest
+    WHERE (external_id, digest) IN (SELECT external_id, content_hash FROM written)
+    ORDER BY external_id
+    ON CONFLICT (source, external_id) DO UPDATE SET
+        payload = excluded.payload, ingested_at = excluded.ingested_at,
+        fetched_at = excluded.fetched_at, run_id = excluded.run_id,
+        content_hash = excluded.content_hash
 )
 SELECT
-    (SELECT count(*) FROM kept) AS changed,
+    (SELECT count(*) FROM written) AS changed,
+    (SELECT count(DISTINCT (external_id, digest)) FROM incoming) AS distinct_count,
     ARRAY(SELECT DISTINCT ticker FROM written) AS tickers,
     (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written) AS has_late,
     EXISTS (SELECT FROM unsettled WHERE NOT is_new) AS has_corrections,
@@ -227,10 +216,15 @@ async def known_listings(
     }
 
 
-def encode_listings(listings: Sequence[Listing], payloads: Iterable[bytes]) -> EncodedListings:
-    """Encode listings and their payloads, valid JSON each, for `write_listings`."""
+def encode_listings(
+    listings: Sequence[Listing], payloads: Iterable[bytes], slices: Sequence[Slice]
+) -> EncodedListings:
+    """Encode listings, their payloads, valid JSON each, and their slices, for `write_listings`."""
     return EncodedListings(
-        msgspec.json.encode(listings), [payload.decode() for payload in payloads]
+        msgspec.json.encode(listings),
+        [payload.decode() for payload in payloads],
+        [offset for offset, _ in slices],
+        [length for _, length in slices],
     )
 
 
@@ -242,41 +236,47 @@ async def write_listings(
     *,
     run_id: int,
     fetched_at: datetime.datetime,
-    code: bytes,
+    body: BodyArrival,
     oldest: datetime.datetime,
     any_new: bool = True,
     renamed: Collection[str] = (),
 ) -> ListingsResult:
     """Write listings, their payloads and their history, which begins at `oldest`.
 
-    An older observation never overwrites a newer one. `code` is the digest of the code that read
-    them. `any_new=False` says that all listings exist, which saves a lookup. `renamed` are the
-    external ids whose ticker differs from the stored one. The caller's transaction holds the write
-    lock. Raises one of UNREADABLE if PostgreSQL cannot hold a value; then no listing is written.
+    An older observation never overwrites a newer one. `body` is what they came in.
+    `any_new=False` says that all listings exist, which saves a lookup. `renamed` are the external
+    ids whose ticker differs from the stored one. The caller's transaction holds the write lock.
+    Raises one of UNREADABLE if PostgreSQL cannot hold a value; then no listing is written.
     """
-    if not listings.payloads:
-        return ListingsResult(0, frozenset())
     former = await read_tickers(connection, source, renamed)
     row = await connection.fetchrow(
         _WRITE_TO[kind],
         source,
-        code,
+        body.id,
         fetched_at,
         run_id,
         listings.rows,
         listings.payloads,
         any_new,
         oldest,
+        listings.offsets,
+        listings.lengths,
+        body.arrived_at,
     )
     assert row is not None  # noqa: S101 - the statement returns one row
-    tickers = set(row["tickers"])
+    tickers, changed = set(row["tickers"]), row["changed"]
+    late = points = 0
     if row["has_late"]:
-        tickers |= await remember_late(connection, source, fetched_at, listings.rows)
+        late_tickers = await remember_late(connection, source, fetched_at, listings.rows)
+        tickers, late = tickers | late_tickers, len(late_tickers)
     if row["has_late"] or row["has_corrections"]:
-        await add_points(connection, source, listings.rows, oldest, fetched_at)
+        points = await add_points(connection, source, listings.rows, oldest, fetched_at)
+    # Late records that say what is known already have changed nothing.
+    if late or points:
+        changed = row["distinct_count"]
     await settle_points(connection, row["unsettled"], row["unsettled_at"])
     await save_former_tickers(connection, source, former)
-    return ListingsResult(row["changed"], frozenset(tickers))
+    return ListingsResult(changed, frozenset(tickers))
 
 
 _READABLE = """

@@ -15,19 +15,17 @@ import msgspec
 
 from db.connect.types import Connection
 from db.write.listing_columns import LISTING_COLUMNS
-from db.write.listings import MOMENT, Listing
+from db.write.listings import Listing, Slice
 from db.write.merge.listings import IMPOSSIBLE_CAP
+from db.write.raw.bodies import BodyArrival
 
-_BEGIN = f"""
-WITH {MOMENT}
+_BEGIN = """
 SELECT
-    at,
     ARRAY(SELECT ticker FROM listings
-        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) AS taken,
+        WHERE ticker = ANY (ARRAY(SELECT json_array_elements_text($1::json)))) AS taken,
     -- Nothing else takes an id under the write lock: the rows of COPY get the next ones in order.
     nextval('listing_ids') AS last_id
-FROM moment
-"""  # noqa: S608 - of constants
+"""
 _COPIED_COLUMNS = (
     "external_id",
     *LISTING_COLUMNS,
@@ -37,6 +35,9 @@ _COPIED_COLUMNS = (
     "fetched_at",
     "first_seen_at",
     "last_seen_at",
+    "body",
+    "body_offset",
+    "body_length",
     "contributes",
 )
 _POINT_COLUMNS = (
@@ -110,6 +111,7 @@ class EncodedNewListings(msgspec.Struct, frozen=True):
     points: list[tuple[datetime.datetime, str]]
     candles: list[tuple[str, ...]]
     tickers: list[str]
+    places: list[str]
     times: dict[str, datetime.datetime]
     shared: frozenset[str]
 
@@ -126,9 +128,10 @@ class NewListingsResult(msgspec.Struct, frozen=True):
 
 
 def encode_new_listings(
-    listings: Sequence[Listing], payloads: Iterable[bytes]
+    listings: Sequence[Listing], payloads: Iterable[bytes], slices: Sequence[Slice]
 ) -> EncodedNewListings:
-    """Encode listings with different external ids, and their JSON payloads, for `copy_listings`."""
+    """Encode listings with different ids, JSON payloads and slices, for `copy_listings`."""
+    places = [f"{_NULL if offset is None else offset}\t{length}" for offset, length in slices]
     tickers = [listing.ticker for listing in listings]
     shared = frozenset(ticker for ticker, count in Counter(tickers).items() if count > 1).union(
         listing.ticker for listing in listings if (listing.market_cap_usd or 0) > IMPOSSIBLE_CAP
@@ -149,6 +152,7 @@ def encode_new_listings(
         [(listing.observed_at, _point(listing)) for listing in listings],
         [_candles(listing) for listing in listings],
         tickers,
+        places,
         times,
         shared,
     )
@@ -207,7 +211,7 @@ async def copy_listings(
     *,
     run_id: int,
     fetched_at: datetime.datetime,
-    code: bytes,
+    body: BodyArrival,
     oldest: datetime.datetime,
 ) -> NewListingsResult | None:
     """Write new listings, their payloads and the start of their history, which begins at `oldest`.
@@ -217,21 +221,21 @@ async def copy_listings(
     """
     try:
         async with connection.transaction():
-            row = await connection.fetchrow(
-                _BEGIN, source, code, msgspec.json.encode(listings.tickers)
-            )
+            row = await connection.fetchrow(_BEGIN, msgspec.json.encode(listings.tickers))
             assert row is not None  # noqa: S101 - the statement returns one row
             taken = frozenset(row["taken"])
             name = _texts([source])
-            seen = "\t".join([name, *[fetched_at.isoformat()] * 3])
-            ends = [f"\t{seen}\t{'f' if ticker in taken else 't'}\n" for ticker in listings.tickers]
+            seen = "\t".join([name, *[fetched_at.isoformat()] * 3, str(body.id)])
+            ends = [
+                f"\t{seen}\t{place}\t{'f' if ticker in taken else 't'}\n"
+                for ticker, place in zip(listings.tickers, listings.places, strict=True)
+            ]
             rows = "".join(
                 [part for line in zip(listings.rows, ends, strict=True) for part in line]
             )
             await _copy(connection, "listings", _COPIED_COLUMNS, rows.encode())
-            end = (
-                f"\t{name}\t{row['at'].isoformat()}\t{fetched_at.isoformat()}\t{run_id}\n".encode()
-            )
+            arrival = f"{body.arrived_at.isoformat()}\t{fetched_at.isoformat()}"
+            end = f"\t{name}\t{arrival}\t{run_id}\n".encode()
             payloads = end.join([*listings.payloads, b""])
             await _copy(connection, _PAYLOAD_TABLES[kind], _PAYLOAD_COLUMNS, payloads)
             await _copy_history(connection, listings, row["last_id"], fetched_at, oldest)

@@ -19,7 +19,7 @@ from ingestor.http.egress import Egress, egress_of
 from ingestor.http.error_body import MAX_ERROR_BODY_BYTES, ErrorAnswer, error_in, read_error
 from ingestor.http.limits import FetchLimits, limits_of
 from ingestor.http.provider import Provider
-from ingestor.http.response import CHUNK_BYTES, ResponseBody, Validators, read_start
+from ingestor.http.response import CHUNK_BYTES, ResponseBody, Validators, read_start, response_body
 from ingestor.http.retry import retry_after_seconds
 from ingestor.sources.errors import (
     SourceMalformedError,
@@ -233,14 +233,12 @@ class Fetch:
         if response.status == HTTPStatus.NOT_MODIFIED and validators.headers():
             return ResponseBody(None, utc_now(), validators)
         if response.status == HTTPStatus.OK:
-            content = await self._body(response)
-            found = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
-            return ResponseBody(content, utc_now(), found)
+            sent = await self._content(response)
+            return response_body(response, sent, self._json(response, sent))
         raise self._refusal(response, read_error(await read_start(response)))
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+    def _json(self, response: aiohttp.ClientResponse, content: bytes) -> bytes:
         """Return the JSON of a response with status 200, in UTF-8, whatever its Content-Type."""
-        content = await self._content(response)
         try:
             content = to_utf_8(content)
         except UnicodeDecodeError as error:

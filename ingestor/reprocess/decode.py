@@ -5,23 +5,24 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from db.reprocess.payloads import StoredPayload
-from db.reprocess.staging import Version
+from db.reprocess.payloads import LastBody, StoredPayload
+from db.reprocess.staging import StagedListing, Version
 from ingestor.sources.records import Listing, Record, RecordError, Source
 
 SLICE = 250
 """Payloads decoded at once, about 4 ms; between two slices the event loop serves its sockets."""
 
-FetchedListing = tuple[datetime.datetime, Listing]
-"""The time of the fetch, and the listing."""
-
 
 class ReprocessedPart(msgspec.Struct, frozen=True):
-    """A batch of decoded payloads; `payloads` and `versions` have the same order."""
+    """A batch of decoded payloads; `payloads` and `versions` have the same order.
+
+    `position` is the body of the last one, None for rejected records.
+    """
 
     payloads: list[StoredPayload]
     versions: list[Version]
-    listings: dict[str, FetchedListing]
+    listings: dict[str, StagedListing]
+    position: LastBody | None = None
 
     @property
     def failed(self) -> int:
@@ -45,43 +46,36 @@ def decode_into(part: ReprocessedPart, source: Source, payloads: Iterable[Stored
             part.versions.append(unreadable(payload, str(error)))
             continue
         part.versions.append(_version(payload, listing))
-        keep_newest(part.listings, payload.fetched_at, listing)
+        keep_newest(part.listings, StagedListing(payload.fetched_at, listing, payload.place))
 
 
-def keep_newest(
-    listings: dict[str, FetchedListing], fetched_at: datetime.datetime, listing: Listing
-) -> None:
+def keep_newest(listings: dict[str, StagedListing], staged: StagedListing) -> None:
     """Keep the newest listing of each external id, in the order of db/write/listings.py."""
-    best = listings.get(listing.external_id)
-    if best is None or _rank(fetched_at, listing) > _rank(*best):
-        listings[listing.external_id] = (fetched_at, listing)
+    external_id = staged.listing.external_id
+    best = listings.get(external_id)
+    if best is None or _rank(staged) > _rank(best):
+        listings[external_id] = staged
 
 
-def _rank(
-    fetched_at: datetime.datetime, listing: Listing
-) -> tuple[datetime.datetime, datetime.datetime, bytes]:
-    return listing.observed_at, fetched_at, listing.content_hash
+def _rank(staged: StagedListing) -> tuple[datetime.datetime, datetime.datetime, bytes]:
+    return staged.listing.observed_at, staged.fetched_at, staged.listing.content_hash
 
 
 def _version(payload: StoredPayload, listing: Listing) -> Version:
-    return Version(
-        external_id=payload.external_id,
-        ingested_at=payload.ingested_at,
-        content_hash=payload.content_hash,
-        fetched_at=payload.fetched_at,
+    return msgspec.structs.replace(
+        unreadable(payload, None),
         ticker=listing.ticker,
         observed_at=listing.observed_at,
         price_usd=listing.price_usd,
         market_cap_usd=listing.market_cap_usd,
         volume_24h_usd=listing.volume_24h_usd,
-        error=None,
-        rejection_id=payload.rejection_id,
         has_own_time=listing.has_own_time,
     )
 
 
-def unreadable(payload: StoredPayload, error: str) -> Version:
+def unreadable(payload: StoredPayload, error: str | None) -> Version:
     """Return the version of an unreadable payload."""
+    place = payload.place
     return Version(
         external_id=payload.external_id,
         ingested_at=payload.ingested_at,
@@ -94,4 +88,7 @@ def unreadable(payload: StoredPayload, error: str) -> Version:
         volume_24h_usd=None,
         error=error,
         rejection_id=payload.rejection_id,
+        body=None if place is None else place.body,
+        body_offset=None if place is None else place.body_offset,
+        body_length=None if place is None else place.body_length,
     )

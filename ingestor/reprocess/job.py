@@ -30,6 +30,7 @@ from ingestor.reprocess import runs
 from ingestor.reprocess.placing import ListingReplacement
 from ingestor.reprocess.reading import PayloadReader
 from ingestor.run.code_digest import digest
+from ingestor.run.upgrade import log_step, move_former_payloads
 from ingestor.sources.records import Source
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -91,9 +92,10 @@ async def reprocess(
 ) -> ReprocessReport:
     """Rebuild the sources `names` from the payloads that arrived since then.
 
-    `sources` are all that are configured. With `dry_run` the transaction that writes the result is
-    rolled back. Raises ReprocessBusyError.
+    The payloads of an earlier version become bodies first. `sources` are all that are configured.
+    With `dry_run` the transaction that writes the result is rolled back. Raises ReprocessBusyError.
     """
+    await move_former_payloads(pool, log_step)
     rebuilt = [source for source in sources if source.name in names]
     work = _Work(pool, rebuilt, retention, on_progress)
     async with pool.acquire() as reader, pool.acquire() as writer, _exclusive(writer):

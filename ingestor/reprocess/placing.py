@@ -19,6 +19,7 @@ from db.reprocess.listings import (
     save_coins,
     tickers_to_merge,
 )
+from db.reprocess.newest import restore_payloads
 from db.reprocess.payloads import StoredPayload, StoredRejection, read_rejected
 from db.reprocess.points import HistoryBounds, listings_of_history, listings_since
 from db.reprocess.rejections import settle_rejections
@@ -69,6 +70,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
             changes += await settle_rejections(
                 self.connection, source.name, source.kind, self.run_ids.get(source.name), now
             )
+            await restore_payloads(self.connection, source.name, source.kind)
         bridged = await rewrite_tickers(self.connection)
         tickers = sorted(bridged.union(await tickers_to_merge(self.connection)))
         await save_coins(self.connection, tickers)
@@ -100,7 +102,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
             for record in await read_rejected(self.connection, source.name, self.job.beginning):
                 await self._retry(source, record, readable)
             if readable.versions:
-                await reading.keep(source, readable, rebuilt=True)
+                await reading.keep(source, readable)
 
     async def _retry(
         self, source: Source, record: StoredRejection, readable: ReprocessedPart
@@ -108,19 +110,20 @@ class ListingReplacement(msgspec.Struct, frozen=True):
         payload_hash = content_hash(record.payload)
         payload = StoredPayload(
             record.external_id,
-            record.rejected_at,
+            record.arrived_at,
             payload_hash,
-            record.rejected_at,
+            record.fetched_at,
             record.payload,
             record.id,
+            record.place,
         )
         one = ReprocessedPart([payload], [], {})
         decode_into(one, source, [payload])
-        for fetched_at, listing in one.listings.values():
-            if await readable_payload(self.connection, listing, payload.raw) is None:
+        for staged in one.listings.values():
+            if await readable_payload(self.connection, staged.listing, payload.raw) is None:
                 readable.payloads.append(payload)
                 readable.versions.extend(one.versions)
-                keep_newest(readable.listings, fetched_at, listing)
+                keep_newest(readable.listings, staged)
 
     def _codes(self) -> dict[str, bytes]:
         return {source.name: digest(type(source)) for source in self.sources}

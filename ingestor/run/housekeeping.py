@@ -9,7 +9,7 @@ from db.connect.types import Connection
 from db.events import purge_events
 from db.schema.partitions import Retention, delete_old_rows, drop_old_partitions
 from db.schema.thinning import thin_history
-from db.write.rejections import purge_rejections
+from db.write.raw.rejections import purge_rejections
 from db.write.runs import purge_runs
 from ingestor.clock import utc_now
 

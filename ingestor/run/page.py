@@ -13,10 +13,11 @@ from db.write.identity.bridges import bridge_arrivals
 from db.write.listings import UNREADABLE, KnownListing, known_listings
 from db.write.missing_listings import revive_listings
 from db.write.new_listings import add_coins, without
-from db.write.rejections import add_rejections
+from db.write.raw.rejections import RejectedRecord, add_rejections
 from db.write.runs import advance_run
 from db.write.transaction import Outbox, write_transaction
 from ingestor.registry.listings import write_listing_addresses
+from ingestor.run.body import BodyWriter, with_body
 from ingestor.run.parts import (
     DecodedPart,
     Part,
@@ -27,7 +28,7 @@ from ingestor.run.parts import (
 )
 from ingestor.run.prefetch import prefetch
 from ingestor.run.sweep import SweepStep, advance_sweep
-from ingestor.sources.records import Page, Source
+from ingestor.sources.records import Page, Rejection, Source
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -53,11 +54,12 @@ class PageWriter:
     ) -> None:
         self._connection, self._source, self._run_id = connection, source, run_id
         self._page, self._now, self._oldest, self._accept_missing = (
-            page,
+            with_body(page),
             now,
             oldest,
             accept_missing,
         )
+        self._body = BodyWriter(connection, source, run_id, self._page)
 
     async def write(self, parts: Sequence[Part] | None = None) -> str | None:
         """Write all of the page, or nothing.
@@ -77,6 +79,7 @@ class PageWriter:
             if parts is None:
                 parts = await decode_page(self._connection, self._source, self._page)
             parts = [await without_unreadable(self._connection, part) for part in parts]
+            self._body = self._body.again()
             return await self._write(_iterate(parts))
 
     async def _known(self) -> dict[str, KnownListing]:
@@ -85,10 +88,17 @@ class PageWriter:
     async def _write(self, parts: AsyncIterable[Part]) -> str | None:
         async with write_transaction(self._connection) as outbox:
             writer = PartsWriter(
-                self._connection, self._source, self._run_id, self._page.fetched_at, self._oldest
+                self._connection,
+                self._source,
+                self._run_id,
+                self._page.fetched_at,
+                body=self._body,
+                oldest=self._oldest,
             )
             result = await writer.write(parts)
             tickers = await self._write_presence(result)
+            if result.changed or result.records.rejections:
+                await self._body.add(result.records.sent)
             tickers |= await write_listing_addresses(
                 self._connection, self._source.name, result.records.listings, self._now
             )
@@ -116,15 +126,23 @@ class PageWriter:
         revived = await revive_listings(
             self._connection, self._source.name, present, self._page.fetched_at
         )
-        await add_rejections(
-            self._connection,
-            self._run_id,
-            self._source.name,
-            self._now,
-            [(r.external_id, r.error, r.payload) for r in records.rejections],
-        )
+        await self._add_rejections(records.rejections)
         bridged = await bridge_arrivals(self._connection, self._source.name, records.arrivals)
         return result.tickers | records.former_tickers | revived | bridged
+
+    async def _add_rejections(self, rejections: Sequence[Rejection]) -> None:
+        if rejections:
+            body = (await self._body.arrive()).id
+            await add_rejections(
+                self._connection,
+                self._run_id,
+                self._source.name,
+                self._now,
+                [
+                    RejectedRecord(r.external_id, r.error, r.payload, body, r.offset, r.length)
+                    for r in rejections
+                ],
+            )
 
     async def _advance_sweep(self, records: DecodedPart) -> SweepStep:
         return await advance_sweep(
@@ -187,6 +205,7 @@ async def decode_page(connection: Connection, source: Source, page: Page) -> lis
 
     Other tasks run meanwhile.
     """
+    page = with_body(page)
     known = await _known_listings(connection, source, page)
     return [part async for part in decode_parts(source, page, known)]
 

@@ -1,7 +1,7 @@
 """The parts of a page: decode some of its records, and write the listings that changed."""
 
 import datetime
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from typing import Self
 
 import anyio.lowlevel
@@ -12,12 +12,13 @@ from db.write.listings import (
     EncodedListings,
     KnownListing,
     Listing,
+    Slice,
     encode_listings,
     readable_payload,
     write_listings,
 )
 from db.write.new_listings import EncodedNewListings, copy_listings, encode_new_listings, without
-from ingestor.run.code_digest import digest
+from ingestor.run.body import BodyWriter
 from ingestor.sources.records import Page, Record, RecordError, Rejection, Source
 
 _RECORDS_PER_TURN = 25
@@ -31,11 +32,13 @@ _MIN_COPY = 100
 class DecodedPart(msgspec.Struct, frozen=True):
     """Decoded records: the listings that changed, rejections, and external ids without a change.
 
-    `former_tickers` are the old tickers of listings whose source renamed the symbol; `arrivals` are
-    the external ids of these, and of new listings.
+    `sent` are the records of the listings, in their order. `former_tickers` are the old tickers of
+    listings whose source renamed the symbol; `arrivals` are the external ids of these, and of new
+    listings.
     """
 
     listings: list[Listing]
+    sent: list[Record]
     rejections: list[Rejection]
     unchanged: list[str]
     former_tickers: frozenset[str]
@@ -45,6 +48,7 @@ class DecodedPart(msgspec.Struct, frozen=True):
         """Return these records and those of `after` as one part."""
         return DecodedPart(
             self.listings + after.listings,
+            self.sent + after.sent,
             self.rejections + after.rejections,
             self.unchanged + after.unchanged,
             self.former_tickers | after.former_tickers,
@@ -55,9 +59,8 @@ class DecodedPart(msgspec.Struct, frozen=True):
 class Part(msgspec.Struct, frozen=True):
     """Some of a page's records, and their listings ready to be written.
 
-    `new` has the last listings of `records`, those of `new_payloads`, which are new; `encoded` has
-    the others. `any_new` says whether some of these are new as well; `renamed` are the external ids
-    whose ticker changes.
+    `new` has the last listings of `records`, which are new; `encoded` has the others. `any_new`
+    says whether some of these are new as well; `renamed` are the external ids whose ticker changes.
     """
 
     records: DecodedPart
@@ -65,7 +68,6 @@ class Part(msgspec.Struct, frozen=True):
     any_new: bool
     renamed: frozenset[str] = frozenset()
     new: EncodedNewListings | None = None
-    new_payloads: list[bytes] = []
 
 
 class PartsResult(msgspec.Struct, frozen=True):
@@ -86,9 +88,9 @@ class _Changes:
 
     def __init__(self) -> None:
         self.listings: list[Listing] = []
-        self.payloads: list[bytes] = []
+        self.sent: list[Record] = []
         self.new: list[Listing] = []
-        self.new_payloads: list[bytes] = []
+        self.new_sent: list[Record] = []
         self.rejections: list[Rejection] = []
         self.unchanged: list[str] = []
         self.former_tickers: set[str] = set()
@@ -97,10 +99,10 @@ class _Changes:
     def add(self, record: Record, listing: Listing, before: KnownListing | None) -> None:
         if before is None:
             self.new.append(listing)
-            self.new_payloads.append(record.raw)
+            self.new_sent.append(record)
             return
         self.listings.append(listing)
-        self.payloads.append(record.raw)
+        self.sent.append(record)
         if before.ticker != listing.ticker:
             self.former_tickers.add(before.ticker)
             self.renamed.add(listing.external_id)
@@ -109,6 +111,7 @@ class _Changes:
         """Return the part; many new listings with `unique` external ids are written by COPY."""
         records = DecodedPart(
             self.listings + self.new,
+            self.sent + self.new_sent,
             rejections + self.rejections,
             self.unchanged,
             frozenset(self.former_tickers),
@@ -116,18 +119,25 @@ class _Changes:
         )
         renamed = frozenset(self.renamed)
         if unique and len(self.new) >= _MIN_COPY:
-            encoded = encode_listings(self.listings, self.payloads)
-            new = encode_new_listings(self.new, self.new_payloads)
             return Part(
                 records,
-                encoded,
+                _encode(self.listings, self.sent),
                 any_new=False,
                 renamed=renamed,
-                new=new,
-                new_payloads=self.new_payloads,
+                new=encode_new_listings(
+                    self.new, [one.raw for one in self.new_sent], _slices(self.new_sent)
+                ),
             )
-        encoded = encode_listings(records.listings, self.payloads + self.new_payloads)
+        encoded = _encode(records.listings, records.sent)
         return Part(records, encoded, any_new=bool(self.new), renamed=renamed)
+
+
+def _slices(records: Sequence[Record]) -> list[Slice]:
+    return [(record.offset, record.length) for record in records]
+
+
+def _encode(listings: Sequence[Listing], sent: Sequence[Record]) -> EncodedListings:
+    return encode_listings(listings, [record.raw for record in sent], _slices(sent))
 
 
 async def decode_parts(
@@ -150,9 +160,7 @@ async def decode_parts(
             try:
                 listing = source.to_listing(record, page.fetched_at)
             except RecordError as error:
-                changes.rejections.append(
-                    Rejection(external_id=record.external_id, error=str(error), payload=record.raw)
-                )
+                changes.rejections.append(_rejected(record, str(error)))
                 continue
             changes.add(record, listing, before)
         yield changes.part(rejections, unique=unique)
@@ -162,30 +170,33 @@ async def decode_parts(
 async def without_unreadable(connection: Connection, part: Part) -> Part:
     """Return the part with the records that PostgreSQL cannot hold as rejections."""
     records = part.records
-    listings, payloads, rejections = [], [], list(records.rejections)
-    texts = [*(text.encode() for text in part.encoded.payloads), *part.new_payloads]
-    for listing, payload in zip(records.listings, texts, strict=True):
-        error = await readable_payload(connection, listing, payload)
+    listings: list[Listing] = []
+    sent: list[Record] = []
+    rejections = list(records.rejections)
+    for listing, record in zip(records.listings, records.sent, strict=True):
+        error = await readable_payload(connection, listing, record.raw)
         if error is None:
             listings.append(listing)
-            payloads.append(payload)
+            sent.append(record)
         else:
-            rejections.append(
-                Rejection(external_id=listing.external_id, error=error, payload=payload)
-            )
-    readable = msgspec.structs.replace(records, listings=listings, rejections=rejections)
+            rejections.append(_rejected(record, error))
+    readable = msgspec.structs.replace(records, listings=listings, sent=sent, rejections=rejections)
     return Part(
         readable,
-        encode_listings(listings, payloads),
+        _encode(listings, sent),
         any_new=part.any_new or part.new is not None,
         renamed=part.renamed,
     )
 
 
+def _rejected(record: Record, error: str) -> Rejection:
+    return Rejection(record.external_id, error, record.raw, record.offset, record.length)
+
+
 class PartsWriter:
     """Writes the listings of a page part by part; the caller's transaction holds the write lock.
 
-    The history begins at `oldest`.
+    `body` writes what the page came in. The history begins at `oldest`.
     """
 
     def __init__(
@@ -194,6 +205,8 @@ class PartsWriter:
         source: Source,
         run_id: int,
         fetched_at: datetime.datetime,
+        *,
+        body: BodyWriter,
         oldest: datetime.datetime,
     ) -> None:
         self._connection = connection
@@ -201,14 +214,14 @@ class PartsWriter:
         self._run_id = run_id
         self._fetched_at = fetched_at
         self._oldest = oldest
-        self._code = digest(type(source))
+        self._body = body
         self._changed = 0
         self._tickers: set[str] = set()
         self._new_tickers: dict[str, datetime.datetime] = {}
 
     async def write(self, parts: AsyncIterable[Part]) -> PartsResult:
         """Write all parts. Raises one of UNREADABLE if PostgreSQL cannot hold a value."""
-        records = DecodedPart([], [], [], frozenset())
+        records = DecodedPart([], [], [], [], frozenset())
         async for part in parts:
             await self._write(part)
             records = records.join(part.records)
@@ -227,14 +240,15 @@ class PartsWriter:
             part.new,
             run_id=self._run_id,
             fetched_at=self._fetched_at,
-            code=self._code,
+            body=await self._body.arrive(),
             oldest=self._oldest,
         )
         if copied is None:  # a rebuild has written one of these since the page was decoded
-            new = part.records.listings[-len(part.new_payloads) :]
-            await self._upsert(encode_listings(new, part.new_payloads), any_new=True)
+            count = len(part.new.rows)
+            new, sent = part.records.listings[-count:], part.records.sent[-count:]
+            await self._upsert(_encode(new, sent), any_new=True)
             return
-        self._changed += len(part.new_payloads)
+        self._changed += len(part.new.rows)
         self._tickers |= copied.tickers
         self._new_tickers |= copied.new_tickers
 
@@ -245,6 +259,8 @@ class PartsWriter:
         any_new: bool,
         renamed: frozenset[str] = frozenset(),
     ) -> None:
+        if not listings.payloads:
+            return
         result = await write_listings(
             self._connection,
             self._source.name,
@@ -252,7 +268,7 @@ class PartsWriter:
             listings,
             run_id=self._run_id,
             fetched_at=self._fetched_at,
-            code=self._code,
+            body=await self._body.arrive(),
             oldest=self._oldest,
             any_new=any_new,
             renamed=renamed,

@@ -35,7 +35,7 @@ async def delete_sample(pool: Pool, csv_path: str) -> None:
             return
         now, listings = utc_now(), await to_thread.run_sync(_listings, source)
         async with write_transaction(connection) as outbox:
-            tickers = await delete_listings(connection, source.name, listings)
+            tickers = await delete_listings(connection, source.name, SAMPLE.name, listings)
             changed = await merge_again(outbox, tickers, now)
     if tickers:
         reason = (

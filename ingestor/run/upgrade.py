@@ -12,12 +12,13 @@ import structlog
 from db.connect.pool import borrow
 from db.connect.types import Pool
 from db.write.coins import count_unmerged, unmerged_tickers
-from db.write.former_history import (
+from db.write.former.history import (
     count_former,
     drop_former,
     former_tickers,
     move_history,
 )
+from db.write.former.payloads import drop_former_payloads, former_spans, move_payloads
 from db.write.transaction import write_transaction
 from ingestor.clock import utc_now
 from ingestor.run.remerge import merge_again
@@ -30,9 +31,9 @@ MOVED_TICKERS = 50
 """Coins whose history is moved in one transaction, of up to 90 days."""
 
 
-Step = Literal["merged", "history_moved"]
+Step = Literal["merged", "history_moved", "payloads_moved"]
 OnStep = Callable[[Step, int, int], Awaitable[None]]
-"""Receives a step, and how many coins are done of how many."""
+"""Receives a step, and how many coins or payloads are done of how many."""
 
 
 async def upgrade_beside_polls(pool: Pool) -> None:
@@ -48,16 +49,18 @@ async def upgrade_beside_polls(pool: Pool) -> None:
 
 async def log_step(step: Step, done: int, total: int) -> None:
     """Log how far an upgrade is."""
-    await _log.ainfo(f"upgrade.{step}", coins=done, of=total)
+    await _log.ainfo(f"upgrade.{step}", done=done, of=total)
 
 
 async def upgrade(pool: Pool, on_step: OnStep) -> int:
-    """Merge the coins that only an earlier version has merged, then move their history.
+    """Merge the coins that only an earlier version has merged, then move their past.
 
     Returns how many points of history are left, because their source has no listing of the ticker.
     """
     await merge_earlier_coins(pool, on_step)
-    return await move_former_history(pool, on_step)
+    left = await move_former_history(pool, on_step)
+    await move_former_payloads(pool, on_step)
+    return left
 
 
 async def merge_earlier_coins(pool: Pool, on_step: OnStep) -> None:
@@ -96,3 +99,17 @@ async def move_former_history(pool: Pool, on_step: OnStep) -> int:
         return 0
     async with borrow(pool) as connection:
         return await drop_former(connection)
+
+
+async def move_former_payloads(pool: Pool, on_step: OnStep) -> None:
+    """Turn the payloads that an earlier version has stored one by one into bodies."""
+    async with borrow(pool) as connection:
+        spans = await former_spans(connection)
+    total, moved = sum(span.payloads for span in spans), 0
+    for span in spans:
+        async with borrow(pool) as connection, write_transaction(connection):
+            moved += await move_payloads(connection, span)
+        await on_step("payloads_moved", moved, total)
+    if spans:
+        async with borrow(pool) as connection:
+            await drop_former_payloads(connection)

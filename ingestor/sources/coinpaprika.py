@@ -115,6 +115,7 @@ class CoinPaprika:
             position=_BodyPosition(without_user_info(self._fetch.provider.url), body.validators),
             ends_group=True,
             sweep_groups=("",),
+            body=body.page,
         )
 
     def _validators(self, checkpoint: Checkpoint | None) -> Validators | None:

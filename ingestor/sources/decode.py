@@ -38,17 +38,18 @@ def split(
 
     Every entry comes out as one or the other. Where the body was `fetched_at` some time, a record
     that does not say when it was observed, or says a time to come, gets the newest time of the
-    others as OBSERVED_AT. Raises SourceMalformedError for any other body.
+    others as OBSERVED_AT. Each has its slice of the body. Raises SourceMalformedError for any other
+    body.
     """
     try:
-        return _identified(_ELEMENTS.decode(body), fetched_at)
+        return _identified(body, _ELEMENTS.decode(body), fetched_at)
     except msgspec.ValidationError as error:
         raise SourceMalformedError(
             f"{provider} sent no list of coins: {with_path(error)}"
         ) from None
     except (msgspec.DecodeError, RecursionError) as error:
         # Half a surrogate pair in one record must not cost the others; half a body must.
-        records, rejections = _identified(_elements(body), fetched_at)
+        records, rejections = _identified(body, _elements(body), fetched_at)
         if not records:
             raise SourceMalformedError(
                 f"{provider} sent a body that is not JSON: {with_path(error)}"
@@ -57,12 +58,16 @@ def split(
 
 
 def _identified(
-    elements: Iterable[bytes], fetched_at: datetime.datetime | None
+    body: bytes, elements: Iterable[bytes], fetched_at: datetime.datetime | None
 ) -> tuple[list[Record], list[Rejection]]:
     records: list[Record] = []
     rejections: list[Rejection] = []
     times: list[bytes] = []
+    end = 0
     for sent in map(bytes, elements):
+        # The next element starts after a comma, and sometimes white space.
+        start = end + 1 if body.startswith(sent, end + 1) else body.find(sent, end)
+        end = start + len(sent)
         raw = sent
         try:
             try:
@@ -73,9 +78,9 @@ def _identified(
                 identified = _ID.decode(raw)
             external_id = check_external_id(identified.id)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RecordError) as error:
-            rejections.append(Rejection(None, with_path(error), sent))
+            rejections.append(Rejection(None, with_path(error), sent, start, len(sent)))
         else:
-            records.append(Record(external_id, raw, content_hash(sent)))
+            records.append(Record(external_id, raw, content_hash(sent), start, len(sent)))
             times.append(bytes(identified.last_updated))
     return (records if fetched_at is None else date_records(records, times, fetched_at)), rejections
 

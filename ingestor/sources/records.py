@@ -1,12 +1,12 @@
 """The types of a source: pages of records, checkpoints, and the listing of a record."""
 
 import datetime
-import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from db.bodies import content_hash
 from db.notes import Note
 from db.source_files import FilePart
 from db.write.backfill import PastPrice
@@ -23,6 +23,7 @@ __all__ = [
     "Listing",
     "Note",
     "Page",
+    "PageBody",
     "PastPrice",
     "Record",
     "RecordError",
@@ -39,29 +40,34 @@ OBSERVED_AT = "@observed_at"
 """The key that a payload without a usable time gets: the time of its file or of its body."""
 
 
-def content_hash(raw: bytes) -> bytes:
-    """Return the 16-byte BLAKE2b digest of a record's bytes: equal records have equal digests."""
-    return hashlib.blake2b(raw, digest_size=16).digest()
-
-
 class RecordError(Exception):
     """One record cannot be read; the message says why and ends with the path inside the record."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One record of a page, still as its source sent it: valid JSON bytes."""
+    """One record of a page, still as its source sent it: valid JSON bytes.
+
+    `offset` and `length` are its slice of the page's body, if it is one.
+    """
 
     external_id: str
     raw: bytes
     content_hash: bytes
+    offset: int | None = None
+    length: int = 0
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):
-    """A record that has no usable id or cannot be read, with its bytes."""
+    """A record that has no usable id or cannot be read, with its bytes.
+
+    `offset` and `length` are its slice of the page's body, if it is one.
+    """
 
     external_id: str | None
     error: str
     payload: bytes
+    offset: int | None = None
+    length: int = 0
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -72,6 +78,19 @@ class Checkpoint(msgspec.Struct, frozen=True):
     last_timestamp: datetime.datetime | None = None
 
 
+class PageBody(msgspec.Struct, frozen=True):
+    """Where a page came from: its URL or path, the headers that matter, and its bytes.
+
+    Without `content`, and where it is not true that each record is a slice of it, the payloads of
+    the page are kept instead, and the body is not `verbatim`.
+    """
+
+    url: str | None
+    headers: dict[str, str | int]
+    content: bytes | None = None
+    verbatim: bool = True
+
+
 class Page(msgspec.Struct, frozen=True):
     """One body of a source, or one slice of a file: what one transaction writes.
 
@@ -80,7 +99,7 @@ class Page(msgspec.Struct, frozen=True):
     `position` is where the source continues after this page. `ends_group` says that the group has
     no page with a higher number. `sweep_groups` is set on the last page of a sweep only, and names
     all current groups. `notes` are notes of the run. `file` is the page's part of the report of
-    its file.
+    its file. `body` is where it came from.
     """
 
     group: str
@@ -93,6 +112,7 @@ class Page(msgspec.Struct, frozen=True):
     sweep_groups: tuple[str, ...] | None = None
     notes: tuple[Note, ...] = ()
     file: FilePart | None = None
+    body: PageBody | None = None
 
 
 class AddressPage(msgspec.Struct, frozen=True):

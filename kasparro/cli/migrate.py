@@ -92,7 +92,11 @@ async def _upgrade(settings: Settings, on_step: OnStep) -> int:
 @contextlib.contextmanager
 def _bars() -> Iterator[OnStep]:
     """Show a bar for each step of an upgrade on standard error; lines in its place in a file."""
-    texts: dict[Step, str] = {"merged": "coins merged", "history_moved": "histories moved"}
+    texts: dict[Step, str] = {
+        "merged": "coins merged",
+        "history_moved": "histories moved",
+        "payloads_moved": "payloads moved",
+    }
     tasks: dict[Step, TaskID] = {}
     with Progress(
         TextColumn("{task.description}"),

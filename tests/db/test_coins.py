@@ -25,6 +25,7 @@ from db.write.listings import (
     known_listings,
     write_listings,
 )
+from db.write.raw.bodies import BodyArrival
 from ingestor.sources.normalize import name_key
 from tests import history_oracle, oracle
 from tests.history_oracle import Word, stored_history
@@ -137,7 +138,9 @@ def to_listing(said: oracle.Said, page: Page) -> Listing:
 
 def encoded(page: Page) -> EncodedListings:
     payloads = [msgspec.json.encode({"id": said.external_id}) for said in page.said]
-    return encode_listings([to_listing(said, page) for said in page.said], payloads)
+    return encode_listings(
+        [to_listing(said, page) for said in page.said], payloads, [(0, 1)] * len(payloads)
+    )
 
 
 async def apply(connection: Connection, page: Page) -> list[str]:
@@ -150,7 +153,8 @@ async def apply(connection: Connection, page: Page) -> list[str]:
     }
     written = await write_listings(
         connection, page.source, "api", encoded(page),
-        run_id=1, fetched_at=page.fetched_at, code=b"test", oldest=EVER, renamed=renamed,
+        run_id=1, fetched_at=page.fetched_at, body=BodyArrival(1, NOW), oldest=EVER,
+        renamed=renamed,
     )  # fmt: skip
     arrivals = renamed | {said.external_id for said in page.said} - known.keys()
     bridged = await bridge_arrivals(connection, page.source, arrivals)

@@ -132,24 +132,25 @@ async def test_the_ingestor_makes_and_drops_partitions_and_can_touch_no_other_ta
         made = await ensure_partitions(own, NOW, DEFAULT_RETENTION)
         assert made
         day = NOW.date()
-        raw = f"raw_api_records_{day:%Y%m%d}"
+        raw = f"bodies_{day:%Y%m%d}"
         await own.execute(
-            "INSERT INTO raw_api_records (source, external_id, payload, ingested_at, run_id, "
-            "content_hash) "
-            "VALUES ('csv', 'x', '1', now(), 1, '\\x00')"
+            "INSERT INTO bodies (id, arrived_at, fetched_at, run_id, size, page_number, "
+            "record_count, source, page_group, form, headers, sha256, records, content) "
+            "VALUES (nextval('body_ids'), now(), now(), 1, 0, 0, 0, 'csv', '', 'records', '{}', "
+            "sha256(''), '', '')"
         )
         assert await own.fetchval(f"SELECT count(*) FROM {raw}") == 1
         for statement in (
             "SELECT create_partition('listings', 'listings_20260101', '2026-01-01', '2026-01-02')",
             "SELECT create_partition('candles', 'listings_20260101', '2026-01-01', '2026-01-02')",
             "SELECT drop_empty_partition('candles', 'candles_default')",
-            "SELECT drop_empty_partition('raw_api_records', 'listings')",
+            "SELECT drop_empty_partition('bodies', 'listings')",
             "SELECT detach_partition('candles', 'candles_default')",
-            "SELECT detach_partition('raw_api_records', 'listings')",
+            "SELECT detach_partition('bodies', 'listings')",
             f"SELECT detach_partition('candles', '{raw}')",
             "SELECT drop_detached_partition('candles', 'listings')",
             "SELECT drop_detached_partition('candles', 'candles_default')",
-            f"SELECT drop_detached_partition('raw_api_records', '{raw}')",
+            f"SELECT drop_detached_partition('bodies', '{raw}')",
         ):
             await refuse(own, statement)
         later = NOW + datetime.timedelta(days=400)

@@ -19,10 +19,10 @@ from ingestor.sources.records import (
     Record,
     RecordError,
     Source,
-    content_hash,
 )
 from tests.history_oracle import CANDLES, POINTS
 from tests.ingestor.conftest import START, Ingest
+from tests.ingestor.stored_bodies import stored_records
 
 Rows = list[tuple[object, ...]]
 
@@ -85,24 +85,16 @@ class _Replay:
 
 async def ingest_again(ingest: Ingest) -> None:
     """Empty the database and ingest all its payloads: the slow, plain twin of a reprocess."""
-    raw = await ingest.rows(
-        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_api_records "
-        "UNION ALL "
-        "SELECT ingested_at, fetched_at, source, external_id, payload::text FROM raw_csv_records "
-        "ORDER BY 1, 2, 3, 4"
-    )
+    raw = await stored_records(ingest)
     await ingest.value(
-        "TRUNCATE listings, normalized_records, raw_api_records, raw_csv_records, price_points, "
-        "candles, "
-        "etl_checkpoints, source_pages"
+        "TRUNCATE listings, normalized_records, raw_api_records, raw_csv_records, bodies, "
+        "price_points, candles, etl_checkpoints, source_pages"
     )
-    for (_, fetched_at, name), rows in itertools.groupby(raw, key=lambda row: row[:3]):
-        assert isinstance(fetched_at, datetime)
-        records = [
-            Record(str(external_id), str(text).encode(), content_hash(str(text).encode()))
-            for *_, external_id, text in rows
-        ]
-        source = _Replay(ingest.sources[str(name)], fetched_at, records)
+    for (_, fetched_at, name), rows in itertools.groupby(
+        raw, key=lambda one: (one.arrived_at, one.fetched_at, one.source)
+    ):
+        records = [Record(one.external_id, one.raw, one.content_hash) for one in rows]
+        source = _Replay(ingest.sources[name], fetched_at, records)
         outcome = await run(ingest.pool, source, timeout_seconds=60, full=True)
         assert outcome is not None
         assert outcome.status == "success"
@@ -131,16 +123,11 @@ async def contents(ingest: Ingest) -> dict[str, Rows]:
 async def unexplained(ingest: Ingest) -> tuple[list[object], Rows]:
     """Return the points that no payload explains, and the candles that differ from the points."""
     said = set()
-    for table in ("raw_api_records", "raw_csv_records"):
-        for name, external_id, fetched_at, text in await ingest.rows(
-            f"SELECT source, external_id, fetched_at, payload::text FROM {table}"
-        ):
-            assert isinstance(fetched_at, datetime)
-            raw = str(text).encode()
-            listing = ingest.sources[str(name)].to_listing(
-                Record(str(external_id), raw, content_hash(raw)), fetched_at
-            )
-            said.add((name, listing.external_id, listing.observed_at, listing.price_usd))
+    for one in await stored_records(ingest):
+        listing = ingest.sources[one.source].to_listing(
+            Record(one.external_id, one.raw, one.content_hash), one.fetched_at
+        )
+        said.add((one.source, listing.external_id, listing.observed_at, listing.price_usd))
     points = await ingest.rows(
         f"SELECT source, external_id, at, price_usd FROM {POINTS} AS p ORDER BY 1, 2, 3"
     )
@@ -174,6 +161,7 @@ async def row_versions(ingest: Ingest) -> dict[str, Rows]:
         "candles",
         "raw_api_records",
         "raw_csv_records",
+        "bodies",
     )
     found = {
         t: await ingest.rows(f"SELECT tableoid, ctid::text, xmin::text FROM {t} ORDER BY 1, 2")

@@ -154,7 +154,7 @@ async def test_an_ingestor_logs_how_far_it_is_and_what_stays(
 ) -> None:
     await upgrade_beside_polls(old)
     logged = capsys.readouterr().out
-    assert re.search(r"upgrade\.history_moved .*coins=3 of=3", logged)
+    assert re.search(r"upgrade\.history_moved .*done=3 of=3", logged)
     assert re.search(
         rf"upgrade\.history_left .*points={HOURS} reason=.*former_price_points", logged
     )

@@ -127,17 +127,13 @@ async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(
     retention = Retention(raw_days=2, history_days=20)
     async with ingest.pool.acquire() as connection:
         made = await ensure_partitions(connection, now, retention)
-        assert {
-            "raw_api_records_20261104",
-            "raw_csv_records_20261107",
-            "price_points_20261102",
-        } <= set(made)
+        assert {"bodies_20261104", "bodies_20261107", "price_points_20261102"} <= set(made)
         assert await ensure_partitions(connection, now, retention) == []
         # Points of the past find their partition too.
         assert "price_points_20261012" in made
         assert await drop_old_partitions(connection, now, retention) == []
         dropped = await drop_old_partitions(connection, now + 3 * DAY, retention)
-        assert sorted(dropped) == ["raw_api_records_20261104", "raw_csv_records_20261104"]
+        assert dropped == ["bodies_20261104"]
         later = now + 30 * DAY
         dropped = await drop_old_partitions(connection, later, retention)
         assert "price_points_20261012" in dropped
@@ -145,13 +141,13 @@ async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(
         assert not any(name.endswith("20261109") and name.startswith("price") for name in dropped)
 
 
-RAW_PARTITIONS = """
+BODY_PARTITIONS = """
 SELECT c.relname FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid
-WHERE inhparent = 'raw_api_records'::regclass AND c.relname <> 'raw_api_records_default' ORDER BY 1
+WHERE inhparent = 'bodies'::regclass AND c.relname <> 'bodies_default' ORDER BY 1
 """
 
 
-async def test_payloads_that_are_kept_for_hours_lie_by_the_hour(ingest: Ingest) -> None:
+async def test_bodies_that_are_kept_for_hours_lie_by_the_hour(ingest: Ingest) -> None:
     now = datetime.datetime(2026, 11, 4, 12, 30, tzinfo=datetime.UTC)
     days, hours = (
         Retention(raw_days=7, history_days=90),
@@ -161,25 +157,23 @@ async def test_payloads_that_are_kept_for_hours_lie_by_the_hour(ingest: Ingest) 
         await ensure_partitions(connection, now, days)
         # The day under way stays as it is; those made ahead make room.
         assert not any(
-            name.startswith("raw") for name in await ensure_partitions(connection, now, hours)
+            name.startswith("bodies") for name in await ensure_partitions(connection, now, hours)
         )
-        assert await ingest.rows(RAW_PARTITIONS) == [("raw_api_records_20261104",)]
+        assert await ingest.rows(BODY_PARTITIONS) == [("bodies_20261104",)]
         now += datetime.timedelta(hours=10)
         made = await ensure_partitions(connection, now, hours)
-        assert {"raw_api_records_2026110500", "raw_csv_records_2026110501"} <= set(made)
+        assert {"bodies_2026110500", "bodies_2026110501"} <= set(made)
         assert await ensure_partitions(connection, now, hours) == []
         now += datetime.timedelta(hours=6)
         await ensure_partitions(connection, now, hours)
         dropped = [
-            name for name in await drop_old_partitions(connection, now, hours) if "raw_api" in name
+            name for name in await drop_old_partitions(connection, now, hours) if "bodies" in name
         ]
-        assert dropped == [
-            f"raw_api_records_{time}" for time in ("20261104", "2026110500", "2026110501")
-        ]
-        assert ("raw_api_records_2026110504",) in await ingest.rows(RAW_PARTITIONS)
+        assert dropped == [f"bodies_{time}" for time in ("20261104", "2026110500", "2026110501")]
+        assert ("bodies_2026110504",) in await ingest.rows(BODY_PARTITIONS)
         # And back to days.
         await ensure_partitions(connection, now, days)
-        assert ("raw_api_records_20261106",) in await ingest.rows(RAW_PARTITIONS)
+        assert ("bodies_20261106",) in await ingest.rows(BODY_PARTITIONS)
 
 
 async def test_a_century_of_history_needs_no_partition_a_week(ingest: Ingest) -> None:
@@ -206,26 +200,18 @@ async def test_a_century_of_history_needs_no_partition_a_week(ingest: Ingest) ->
     assert await ingest.value("SELECT count(*) FROM price_points") == 1
 
 
-async def test_the_newest_payload_of_a_listing_outlives_the_retention(ingest: Ingest) -> None:
+async def test_the_newest_payload_of_a_listing_outlives_the_bodies(ingest: Ingest) -> None:
     ingest.csv_path.write_text("id,symbol,name,price\n1,ABC,Alpha,10\n2,XYZ,Omega,1\n")
     await ingest.run("csv")
     ingest.csv_path.write_text("id,symbol,name,price\n1,ABC,Alpha,11\n2,XYZ,Omega,1\n")
     await ingest.run("csv")
-    assert await ingest.value("SELECT count(*) >= 3 FROM raw_csv_records")
+    assert await ingest.value("SELECT sum(record_count) >= 3 FROM bodies")
     later = utc_now() + 30 * DAY
     async with ingest.pool.acquire() as connection:
         assert await drop_old_partitions(connection, later, DEFAULT_RETENTION)
         await delete_old_rows(connection, later, DEFAULT_RETENTION)
+    assert await ingest.value("SELECT count(*) FROM bodies") == 0
     kept = await ingest.rows(
         "SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records ORDER BY 1"
     )
     assert kept == [("1", "11"), ("2", "1")]
-    # Once a listing has a newer payload, the old one may go.
-    ingest.csv_path.write_text("id,symbol,name,price\n1,ABC,Alpha,12\n2,XYZ,Omega,1\n")
-    await ingest.run("csv")
-    async with ingest.pool.acquire() as connection:
-        await delete_old_rows(connection, later, DEFAULT_RETENTION)
-    old = await ingest.rows(
-        "SELECT payload ->> 'id', payload ->> 'price' FROM raw_csv_records_default ORDER BY 1"
-    )
-    assert ("1", "11") not in old

@@ -29,6 +29,10 @@ async def contents(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
         "created_at, price_spread_percent, rival_count, provenance::text FROM normalized_records "
         "ORDER BY ticker",
         "raw": "SELECT source, external_id, payload::text FROM raw_api_records ORDER BY 1, 2, 3",
+        "bodies": "SELECT source, page_group, page_number, form, size, sha256, record_count "
+        "FROM bodies ORDER BY 1, 2, 3, 5",
+        "without body": "SELECT count(*) FROM listings AS l "
+        "WHERE NOT EXISTS (SELECT FROM bodies AS b WHERE b.id = l.body)",
         "pages": "SELECT source, page_group, number, external_ids::text FROM source_pages ORDER "
         "BY 1, 2, 3",
         "checkpoints": "SELECT source, last_id, last_timestamp, position - 'validators', "
@@ -43,7 +47,7 @@ async def contents(ingest: Ingest) -> dict[str, list[tuple[object, ...]]]:
 EMPTY = (
     "TRUNCATE listings, normalized_records, raw_api_records, source_pages, etl_checkpoints, "
     "etl_runs, events, "
-    "rejected_records CASCADE"
+    "rejected_records, bodies CASCADE"
 )
 
 
@@ -73,6 +77,7 @@ async def test_a_kill_at_any_moment_leaves_what_one_undisturbed_run_leaves(
         seconds = time.monotonic() - began
         undisturbed = await contents(ingest)
         assert len(undisturbed["listings"]) > 1.5 * COINS
+        assert undisturbed["without body"] == [(0,)]
 
         await ingest.value(EMPTY)
         killed = 0

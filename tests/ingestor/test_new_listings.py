@@ -12,6 +12,7 @@ import pytest
 from db.connect.pool import Pool
 from db.write.listings import Listing
 from db.write.new_listings import NewListingsResult, copy_listings, encode_new_listings
+from db.write.raw.bodies import BodyArrival
 from ingestor.sources.files.source import CsvFiles
 from tests.history_oracle import CANDLES, POINTS
 from tests.ingestor.conftest import START, Ingest
@@ -169,10 +170,12 @@ async def test_nothing_is_copied_where_a_listing_is_there_already(pool: Pool) ->
                     connection,
                     "csv",
                     "file",
-                    encode_new_listings(listings[:number], [b'{"a": "\\\\ \\n"}'] * number),
+                    encode_new_listings(
+                        listings[:number], [b'{"a": "\\\\ \\n"}'] * number, [(0, 1)] * number
+                    ),
                     run_id=1,
                     fetched_at=START,
-                    code=b"test",
+                    body=BodyArrival(1, START),
                     oldest=START,
                 )
             assert (None if written is None else set(written.new_tickers)) == wanted

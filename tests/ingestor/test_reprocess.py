@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import msgspec
 import pytest
 
 from db.read.sources import all_sources
@@ -21,6 +22,7 @@ from tests.ingestor.reprocess_rows import (
     unexplained,
     write_dated_file,
 )
+from tests.ingestor.stored_bodies import PAYLOADS
 
 
 async def test_without_a_fix_no_row_is_written(ingest: Ingest) -> None:
@@ -71,9 +73,7 @@ async def test_since_leaves_what_older_payloads_said(ingest: Ingest) -> None:
     older = await contents(ingest)
     await read_ticks(ingest, misread(ingest), 3)
     report = await again(ingest, since=since)
-    fresh = await ingest.value(
-        "SELECT count(*) FROM raw_api_records WHERE ingested_at >= $1", since
-    )
+    fresh = await ingest.value(f"{PAYLOADS} WHERE arrived_at >= $1", since)
     assert sum(source.processed for source in report.sources) == fresh
     points = set((await contents(ingest))["points"])
     kept = [point for point in older["points"] if point in points]
@@ -251,6 +251,29 @@ async def test_its_runs_are_seen_and_leave_the_sources_health_and_ingest_alone(
         assert [(source.name, source.health) for source in await all_sources(connection)] == health
 
 
+async def test_what_has_no_body_any_more_is_read_from_the_newest_payloads(ingest: Ingest) -> None:
+    await read_ticks(ingest, misread(ingest), 2)
+    before = await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'")
+    await ingest.value("TRUNCATE bodies")
+    report = await again(ingest)
+    assert sum(source.processed for source in report.sources) == await ingest.value(
+        "SELECT count(*) FROM listings"
+    )
+    assert before
+    assert await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'") == 0
+    assert (await again(ingest)).changes == []
+    # What cannot be read is rejected with its payload, though there is no body.
+    report = await again(ingest, sources=misread(ingest, ["csv"], refuse="1"))
+    refused = await ingest.rows(
+        "SELECT external_id, payload, body FROM rejected_records WHERE source = 'csv'"
+    )
+    assert refused
+    for external_id, payload, body in refused:
+        assert isinstance(payload, bytes)
+        assert body is None
+        assert msgspec.json.decode(payload)["id"] == external_id
+
+
 async def test_a_stopped_one_is_marked_and_gone_on_with(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,9 +297,7 @@ async def test_a_stopped_one_is_marked_and_gone_on_with(
     assert read
     report = await again(ingest)
     assert report.resumed
-    payloads = await ingest.value(
-        "SELECT (SELECT count(*) FROM raw_api_records) + (SELECT count(*) FROM raw_csv_records)"
-    )
+    payloads = await ingest.value(PAYLOADS)
     assert sum(source.processed for source in report.sources) == payloads
     assert sum(run.processed for run in report.runs) == payloads
 

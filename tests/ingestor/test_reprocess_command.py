@@ -62,7 +62,9 @@ async def test_on_a_terminal_a_bar_a_source_shows_how_far_it_is(
 ) -> None:
     await read_ticks(ingest, ingest.sources, 2)
     payloads = dict(
-        await ingest.pairs("SELECT source, count(*) FROM raw_api_records GROUP BY source")
+        await ingest.pairs(
+            "SELECT source, sum(record_count) FROM bodies WHERE source <> 'csv' GROUP BY 1"
+        )
     )
     controller, terminal = pty.openpty()
     process = await asyncio.create_subprocess_exec(

@@ -13,7 +13,7 @@ from pytest_aiohttp import AiohttpServer
 from common.settings import load_settings
 from db.connect.locks import try_source_lock
 from db.events import purge_events
-from db.write.rejections import purge_rejections
+from db.write.raw.rejections import purge_rejections
 from ingestor.clock import utc_now
 from ingestor.http.fetch import Fetch
 from ingestor.run.lifecycle import abandon_orphans
@@ -24,11 +24,12 @@ from ingestor.sources.files.source import CsvFiles
 from kasparro.simulator.control import expected_listings
 from kasparro.simulator.market.universe import PROVIDERS
 from tests.ingestor.conftest import QUICK, Ingest, provider
+from tests.ingestor.stored_bodies import PAYLOADS
 
 # All stored row versions, except for the rows of a run and its events.
 TABLES = (
     "listings", "normalized_records", "raw_api_records", "raw_csv_records", "rejected_records",
-    "source_pages", "sources", "identities", "price_points",
+    "source_pages", "sources", "identities", "price_points", "bodies",
 )  # fmt: skip
 
 
@@ -89,10 +90,14 @@ async def test_only_what_changed_is_written(ingest: Ingest) -> None:
     outcome = await ingest.run("coingecko")
     assert outcome.changed > 0
     assert outcome.changed + outcome.unchanged == outcome.processed
-    assert (
-        await ingest.value("SELECT count(*) FROM raw_api_records")
-        == outcome.processed + outcome.changed
+    assert await ingest.value(PAYLOADS) == outcome.processed + outcome.changed
+    # The raw table has the newest payload of each listing.
+    assert await ingest.value("SELECT count(*) FROM raw_api_records") == outcome.processed
+    differing = (
+        "SELECT count(*) FROM listings AS l LEFT JOIN raw_api_records AS r USING (source, "
+        "external_id, content_hash) WHERE r.source IS NULL"
     )
+    assert await ingest.value(differing) == 0
 
 
 async def test_a_failed_page_is_resumed_where_it_stopped(ingest: Ingest) -> None:
@@ -122,6 +127,7 @@ async def test_of_a_bad_body_nothing_is_stored(ingest: Ingest, kind: str) -> Non
     assert outcome.message
     assert await ingest.value("SELECT count(*) FROM listings") == 0
     assert await ingest.value("SELECT count(*) FROM raw_api_records") == 0
+    assert await ingest.value("SELECT count(*) FROM bodies") == 0
 
 
 @pytest.mark.parametrize("part", [2, 2_500])

@@ -27,24 +27,24 @@ SIZES = Sizes(
 
 def test_a_forecast_is_what_comes_times_how_long_it_stays() -> None:
     expected = forecast(
-        SIZES, Growth(HOUR / 2, payloads=50), Retention(raw_days=7, history_days=30)
+        SIZES, Growth(HOUR / 2, bodies=5, payloads=50), Retention(raw_days=7, history_days=30)
     )
     assert expected is not None
-    # 100 payloads of 1,000 bytes an hour, for seven days and one; and the newest of ten listings.
-    assert expected.raw_bytes == pytest.approx((100 * 8 * 24 + 10) * 1_000)
-    # As many points of 100 bytes an hour for a week and a week, then one for each of ten listings;
-    # 25 candles of 100 bytes a day for each of ten listings.
+    # 10 bodies of 1,000 bytes an hour, for seven days and one.
+    assert expected.raw_bytes == pytest.approx(10 * 8 * 24 * 1_000)
+    # As many points as payloads, of 100 bytes, for a week and a week, then one for each of ten
+    # listings; 25 candles of 100 bytes a day for each of ten listings.
     assert expected.history_bytes == pytest.approx(
         (100 * 14 + 10 * 23) * 24 * 100 + 10 * 25 * 37 * 100
     )
     assert expected.database_bytes == pytest.approx(
         350_000 + expected.raw_bytes + expected.history_bytes
     )
-    assert expected.bytes_per_hour == pytest.approx(100 * 1_000 + 100 * 100)
+    assert expected.bytes_per_hour == pytest.approx(10 * 1_000 + 100 * 100)
 
 
 def test_thinned_history_takes_less() -> None:
-    growth = Growth(HOUR, payloads=100)
+    growth = Growth(HOUR, bodies=10, payloads=100)
     whole, daily = (
         forecast(SIZES, growth, Retention(7, 90, full_days=full, hourly_days=10))
         for full in (90, 3)
@@ -59,13 +59,15 @@ def test_thinned_history_takes_less() -> None:
 
 
 def test_fewer_hours_take_less() -> None:
-    growth = Growth(HOUR, payloads=100)
+    growth = Growth(HOUR, bodies=100, payloads=0)
     expected = forecast(SIZES, growth, Retention(raw_days=7, history_days=30, raw_hours=2))
     assert expected is not None
-    assert expected.raw_bytes == pytest.approx((100 * 3 + 10) * 1_000)
+    assert expected.raw_bytes == pytest.approx(100 * 3 * 1_000)
 
 
-@pytest.mark.parametrize("growth", [None, Growth(datetime.timedelta(seconds=30), payloads=2_000)])
+@pytest.mark.parametrize(
+    "growth", [None, Growth(datetime.timedelta(seconds=30), bodies=20, payloads=2_000)]
+)
 def test_what_was_hardly_measured_is_not_forecast(growth: Growth | None, tmp_path: Path) -> None:
     expected = forecast(SIZES, growth, Retention(raw_days=7, history_days=30))
     assert expected is None

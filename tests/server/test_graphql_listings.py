@@ -44,13 +44,6 @@ async def test_every_field_of_a_listing(service: Service, rows: Rows) -> None:
         total_supply="21000000",
         max_supply="21000000",
     )
-    # A payload of earlier content, and the present content again after it.
-    await rows.payload(
-        "coingecko", "bitcoin", b"x" * 16, '{"id": "old"}', ingested_at=NOW + 2 * HOUR
-    )
-    await rows.payload(
-        "coingecko", "bitcoin", content_hash, '{"id": "first"}', ingested_at=NOW - HOUR
-    )
     await rows.payload(
         "coingecko", "bitcoin", content_hash, '{"id": "bitcoin", "roi": null, "n": [1.50, "ü"]}'
     )
@@ -85,6 +78,12 @@ async def test_the_payload_of_a_file_and_of_nothing(service: Service, rows: Rows
     content_hash = await rows.listing("csv", "btc", "BTC")
     await rows.payload("csv", "btc", content_hash, '{"symbol": "BTC"}')
     await rows.listing("gone", "btc", "BTC")
+    # A payload of other content is not the listing's.
+    await rows.listing("csv", "eth", "ETH")
+    await rows.payload("csv", "eth", b"x" * 16, '{"symbol": "OLD"}')
+    assert (await ask(service, LISTING, {"source": "csv", "id": "eth"}))["listing"][
+        "payload"
+    ] is None
     assert (await ask(service, LISTING, {"source": "csv", "id": "btc"}))["listing"]["payload"] == {
         "symbol": "BTC"
     }

@@ -28,6 +28,7 @@ from ingestor.sources.records import (
     Listing,
     Note,
     Page,
+    PageBody,
     PastPrice,
     Record,
     RecordError,
@@ -36,7 +37,7 @@ from ingestor.sources.records import (
 
 PER_PAGE = 250
 CACHED_PAGES = 40
-"""Pages in memory for a 304: 10 MB at most."""
+"""Pages in memory for a 304: 20 MB at most, their bodies included."""
 PRO_HOST = "pro-api.coingecko.com"
 DEMO_HOST = "api.coingecko.com"
 MONTH_SECONDS = 30 * 24 * 3600
@@ -93,6 +94,7 @@ class _CachedPage(msgspec.Struct, frozen=True):
     validators: Validators
     records: list[Record]
     rejections: list[Rejection]
+    body: PageBody
 
 
 class CoinGecko:
@@ -137,8 +139,8 @@ class CoinGecko:
             number = 1  # COINGECKO_PAGES was larger when the checkpoint was written
         last, short = False, None
         while not last:
-            fetched_at, records, rejections = await self._page(number, full=full)
-            size = len(records) + len(rejections)
+            fetched_at, read = await self._page(number, full=full)
+            size = len(read.records) + len(read.rejections)
             if number == 1 and not size:
                 # It would end every listing.
                 raise SourceMalformedError(
@@ -150,19 +152,18 @@ class CoinGecko:
                 group="",
                 number=number,
                 fetched_at=fetched_at,
-                records=records,
-                rejections=rejections,
+                records=read.records,
+                rejections=read.rejections,
                 position=_NextPage(1 if last else number + 1),
                 ends_group=last,
                 sweep_groups=("",) if last else None,
                 notes=(short,) if short and size else (),
+                body=read.body,
             )
             short = _short(number, size)
             number += 1
 
-    async def _page(
-        self, number: int, *, full: bool
-    ) -> tuple[datetime.datetime, list[Record], list[Rejection]]:
+    async def _page(self, number: int, *, full: bool) -> tuple[datetime.datetime, _CachedPage]:
         cached = None if full else self._cached.get(number)
         query = {
             "vs_currency": "usd",
@@ -172,11 +173,12 @@ class CoinGecko:
         }
         body = await self._fetch.get("coins/markets", query, cached.validators if cached else None)
         if cached and body.content is None:
-            return body.fetched_at, cached.records, cached.rejections
+            return body.fetched_at, cached
         records, rejections = split(body.content or b"", self._fetch.provider.name, body.fetched_at)
+        read = _CachedPage(body.validators, records, rejections, body.page)
         if body.validators.headers() and number <= CACHED_PAGES:
-            self._cached[number] = _CachedPage(body.validators, records, rejections)
-        return body.fetched_at, records, rejections
+            self._cached[number] = read
+        return body.fetched_at, read
 
     def to_listing(self, record: Record, fetched_at: datetime.datetime) -> Listing:
         """Normalise one market. Raises RecordError."""

@@ -24,6 +24,7 @@ from ingestor.sources.records import (
     FilePart,
     Listing,
     Page,
+    PageBody,
     Record,
     RecordError,
 )
@@ -170,6 +171,7 @@ class CsvFiles:
                 await run_sync(reading.seek, place.offset)
             ended, notes = False, [*reading.survey.notes]
             while not ended:
+                start = reading.table.offset
                 part = await run_sync(reading.read_slice, self._rows_a_page)
                 incomplete = await run_sync(
                     incomplete_note, file, part, reading.survey.rows, rows.get(file.group, 0)
@@ -194,6 +196,7 @@ class CsvFiles:
                     file=None
                     if moved
                     else self._file_part(file, reading, part, number, late, ended=ended),
+                    body=_slice_of(file, reading, start, part.offset),
                 )
                 number, notes = number + 1, []
         finally:
@@ -229,6 +232,14 @@ class CsvFiles:
 
     async def close(self) -> None:
         """Do nothing: no resource stays open between runs."""
+
+
+def _slice_of(file: CsvFile, reading: CsvReading, start: int, end: int) -> PageBody:
+    """Return where the rows of a page are in their file, in bytes; in rows if it is not CSV."""
+    first, count = (
+        ("offset", "length") if reading.table.form.kind == "csv" else ("first_row", "rows")
+    )
+    return PageBody(None, {"file": file.group, first: start, count: end - start})
 
 
 def incomplete_note(file: CsvFile, part: FileSlice, rows: int, rows_before: int) -> Note | None:

@@ -10,7 +10,8 @@ from db.read.asset_parts import addresses_of_listings
 from db.read.assets import ASKED_ASSETS, asked_assets_statement, assets_by_key
 from db.read.coins import COINS, coins_by_ticker
 from db.read.keyset import PageQuery
-from db.read.listings import ListingRow, newest_payloads
+from db.read.listings import ListingRow
+from db.read.payloads import newest_payloads
 from server.graphql.execution.loaders import NarrowQuery, related_many, related_one
 from server.graphql.relay.ids import listing_id
 from server.graphql.relay.node import Node

@@ -1,0 +1,1 @@
+"""The data of earlier versions, and how it becomes that of this one."""
