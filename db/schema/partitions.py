@@ -133,7 +133,8 @@ def _needed(now: datetime.datetime, retention: Retention) -> Iterator[Partition]
             start += width
 
 
-async def _existing(connection: Connection) -> dict[str, Partition]:
+async def read_partitions(connection: Connection) -> dict[str, Partition]:
+    """Return the existing partitions by name, without the default ones."""
     rows = await connection.fetch(_EXISTING)
     return {row["name"]: Partition(row["parent"], row["start"], row["end"]) for row in rows}
 
@@ -146,17 +147,19 @@ async def ensure_partitions(
     Rows in the default partition stay there, which makes dropping them slower. A new width takes
     effect where the partitions created in advance are empty.
     """
-    existing = await _existing(connection)
-    if not _missing(existing, now, retention) and not _of_other_width(existing, now, retention):
+    existing = await read_partitions(connection)
+    if not missing_partitions(existing, now, retention) and not _of_other_width(
+        existing, now, retention
+    ):
         return []
     async with connection.transaction():
         await take_write_lock(connection)  # another ingestor may do the same
         await connection.execute(_LOCK_TIMEOUT)
-        for partition in _of_other_width(await _existing(connection), now, retention):
+        for partition in _of_other_width(await read_partitions(connection), now, retention):
             await _change(connection, partition.name, _DROP_EMPTY, partition.table, partition.name)
         return [
             partition.name
-            for partition in _missing(await _existing(connection), now, retention)
+            for partition in missing_partitions(await read_partitions(connection), now, retention)
             if await _change(
                 connection,
                 partition.name,
@@ -169,7 +172,7 @@ async def ensure_partitions(
         ]
 
 
-def _missing(
+def missing_partitions(
     existing: Mapping[str, Partition], now: datetime.datetime, retention: Retention
 ) -> list[Partition]:
     """Return the needed partitions that overlap no existing one."""
@@ -212,7 +215,7 @@ async def drop_old_partitions(
     The newest payload of a listing moves to the default partition, whatever its age.
     """
     dropped = []
-    for name, partition in (await _existing(connection)).items():
+    for name, partition in (await read_partitions(connection)).items():
         table, is_raw = partition.table, partition.table in _RAW
         oldest = retention.oldest_raw(now) if is_raw else retention.oldest_history(now)
         if partition.end > oldest:
