@@ -17,7 +17,7 @@ from db.verify.storage import check_partitions, payloads_from, read_clocks
 from ingestor.registry.groups import group_addresses
 from ingestor.sources.records import Source
 from kasparro.verify.points import PointBounds
-from kasparro.verify.rows import REPORT, REPROCESS, ROW_CHECKS, CheckContext
+from kasparro.verify.rows import REPORT, REPROCESS, REPROCESS_FULL, ROW_CHECKS, CheckContext
 from kasparro.verify.slices import HistoryCheck, HistoryTallies, VerifyBounds
 
 TICKERS = 2_000
@@ -175,13 +175,17 @@ async def _check_history(
             "listings.values", "a listing is what the newest of its payloads says", REPROCESS
         ),
         tallies.points.result(
-            "points.values", "points are what the payloads say, within their retention", REPROCESS
+            "points.values",
+            "points are what the payloads say, within their retention",
+            REPROCESS_FULL,
         ),
         tallies.held.result(
-            "points.held", "a point is held exactly if its price jumps unconfirmed", REPROCESS
+            "points.held",
+            "a point is held exactly if its price jumps unconfirmed",
+            REPROCESS_FULL,
         ),
         tallies.candles.result(
-            "candles", "hours are the points that count, and days are the hours", REPROCESS
+            "candles", "hours are the points that count, and days are the hours", REPROCESS_FULL
         ),
     ]
 

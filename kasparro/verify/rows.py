@@ -11,6 +11,7 @@ from db.verify.differences import CheckOutcome, Tally, find_differences
 from db.verify.storage import Clocks
 
 REPROCESS = "`kasparro reprocess` writes what the payloads say"
+REPROCESS_FULL = "`kasparro reprocess --full` writes what the payloads and points say"
 REPORT = "the database was changed by hand or a writer has a fault: restore a backup, or report it"
 _LATE = datetime.timedelta(minutes=10)
 """A run that began so shortly after the oldest payload may have older ones."""
