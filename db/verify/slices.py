@@ -49,6 +49,7 @@ FROM price_points
 WHERE listing = ANY ($1::integer[])
 ORDER BY listing, at
 """
+_BY_SOURCE = "SELECT source, count(*) FROM listings GROUP BY source ORDER BY source"
 _BATCH = 5_000
 
 
@@ -150,3 +151,8 @@ async def read_points(
             series.append(StoredPoint(*row))
     if series:
         yield series
+
+
+async def count_listings_by_source(connection: Connection) -> list[tuple[str, int]]:
+    """Return each source that has listings, and their number."""
+    return [(row[0], row[1]) for row in await connection.fetch(_BY_SOURCE)]

@@ -23,6 +23,7 @@ from kasparro.cli.common.reports import open_screen
 from kasparro.cli.common.terminal import cell, say, say_json
 from kasparro.cli.common.which import demo_option, settings_for
 from kasparro.verify.checks import OnStep, VerifyReport, verify
+from kasparro.verify.slices import CONNECTIONS
 
 _EXAMPLES = 5
 _LENGTH = 160
@@ -81,7 +82,7 @@ async def _verify(settings: Settings, examples: int, on_step: OnStep) -> VerifyR
         sources = create_sources(settings)
         try:
             async with await create_pool(
-                dsn, application_name="kasparro verify", max_size=1
+                dsn, application_name="kasparro verify", max_size=CONNECTIONS
             ) as pool:
                 return await verify(
                     pool, sources, retention_of(settings), limit=examples, on_step=on_step
@@ -120,11 +121,11 @@ def _print(report: VerifyReport) -> None:
         screen.print()
         _print_examples(screen, check)
     total = sum(check.differences for check in different)
-    say(f"{total:,} values differ." if different else "All holds.")
+    say(f"{_values(total)}." if different else "All holds.")
 
 
 def _print_examples(screen: Console, check: CheckOutcome) -> None:
-    screen.print(cell(f"{check.name}: {check.differences:,} values differ", "bold"))
+    screen.print(cell(f"{check.name}: {_values(check.differences)}", "bold"))
     for one in check.examples:
         screen.print(
             cell(f"    {one.where}, {one.what}: {_short(one.stored)}, not {_short(one.expected)}")
@@ -133,6 +134,10 @@ def _print_examples(screen: Console, check: CheckOutcome) -> None:
     if left:
         screen.print(cell(f"    and {left:,} more"))
     screen.print(cell(f"    to do: {check.remedy}"))
+
+
+def _values(count: int) -> str:
+    return "1 value differs" if count == 1 else f"{count:,} values differ"
 
 
 def _short(value: str | None) -> str:

@@ -13,6 +13,7 @@ from db.verify import events
 from db.verify.coins import CoinTallies, compare_coins, next_tickers
 from db.verify.differences import CheckOutcome, Difference, Tally, find_differences
 from db.verify.identity import active_addresses, stored_groups
+from db.verify.slices import count_listings_by_source
 from db.verify.storage import check_partitions, payloads_from, read_clocks
 from ingestor.registry.groups import group_addresses
 from ingestor.sources.records import Source
@@ -50,7 +51,10 @@ async def verify(
             context = CheckContext(clocks, retention, await payloads_from(connection))
         checks = await _check_coins(connection, limit, on_step)
         checks += await _check_rows(connection, context, limit, on_step)
-        checks += await _check_history(connection, sources, context, limit, on_step)
+        notes = await _other_sources(connection, sources)
+    tallies = HistoryTallies(limit)
+    tallies.payloads.notes += notes
+    checks += await _check_history(pool, sources, context, tallies, on_step)
     return VerifyReport(not any(one.differences for one in checks), clocks.now, checks)
 
 
@@ -151,13 +155,12 @@ async def _check_gaps(connection: Connection, limit: int) -> CheckOutcome:
 
 
 async def _check_history(
-    connection: Connection,
+    pool: Pool,
     sources: Sequence[Source],
     context: CheckContext,
-    limit: int,
+    tallies: HistoryTallies,
     on_step: OnStep,
 ) -> list[CheckOutcome]:
-    tallies = HistoryTallies(limit)
     done: defaultdict[str, int] = defaultdict(int)
 
     def on_progress(source: str, payloads: int) -> None:
@@ -166,7 +169,7 @@ async def _check_history(
 
     for source in sources:
         on_progress(source.name, 0)
-        await HistoryCheck(connection, source, _bounds(source, context), tallies, on_progress).run()
+        await HistoryCheck(pool, source, _bounds(source, context), tallies, on_progress).run()
     return [
         tallies.payloads.result(
             "payloads", "each listing's payload is stored and readable", REPORT
@@ -187,6 +190,15 @@ async def _check_history(
         tallies.candles.result(
             "candles", "hours are the points that count, and days are the hours", REPROCESS_FULL
         ),
+    ]
+
+
+async def _other_sources(connection: Connection, sources: Sequence[Source]) -> list[str]:
+    known = {source.name for source in sources}
+    return [
+        f"{source}: its {count:,} listings are not checked, because SOURCES does not name it"
+        for source, count in await count_listings_by_source(connection)
+        if source not in known
     ]
 
 

@@ -3,9 +3,11 @@
 import datetime
 from collections.abc import Callable, Sequence
 
+import anyio.lowlevel
 import msgspec
 
-from db.connect.types import Connection
+from db.connect.pool import borrow
+from db.connect.types import Connection, Pool
 from db.verify.candles import compare_candles
 from db.verify.differences import Difference, Tally
 from db.verify.slices import ListingSlice, StoredListing, StoredPoint, read_points, read_slice
@@ -17,6 +19,9 @@ from kasparro.verify.versions import DecodedPayloads, decode_payloads
 SLICE_PAYLOADS = 10_000
 """Payloads of a slice: some 20 MB decoded, a quarter of a second."""
 
+
+CONNECTIONS = 2
+"""The database reads a slice while another one is decoded."""
 
 OnProgress = Callable[[str, int], None]
 """Called after each slice with the source and its number of payloads."""
@@ -48,49 +53,69 @@ class HistoryCheck:
 
     def __init__(
         self,
-        connection: Connection,
+        pool: Pool,
         source: Source,
         bounds: VerifyBounds,
         tallies: HistoryTallies,
         on_progress: OnProgress,
     ) -> None:
-        self._connection, self._source, self._bounds = connection, source, bounds
+        self._pool, self._source, self._bounds = pool, source, bounds
         self._tallies, self._on_progress = tallies, on_progress
+        self._turn = anyio.Lock()
+        self._after: str | None = ""
 
     async def run(self) -> None:
-        """Check slice after slice."""
-        source, after = self._source, ""
-        while True:
-            async with self._connection.transaction(isolation="repeatable_read", readonly=True):
-                part = await read_slice(
-                    self._connection, source.name, source.kind, after, SLICE_PAYLOADS
-                )
-                await self._check(part)
-            self._on_progress(source.name, len(part.payloads))
-            if part.last is None:
-                return
-            after = part.last
+        """Check slice after slice; one is read while another is compared."""
+        async with anyio.create_task_group() as group:
+            for _ in range(CONNECTIONS):
+                group.start_soon(self._work)
 
-    async def _check(self, part: ListingSlice) -> None:
-        tallies, decoded = self._tallies, decode_payloads(self._source, part.payloads)
+    async def _work(self) -> None:
+        async with borrow(self._pool) as connection:
+            while await self._check_next(connection):
+                pass
+
+    async def _check_next(self, connection: Connection) -> bool:
+        """Check the next slice in one snapshot; return False if there is none."""
+        source = self._source
+        async with self._turn:
+            if self._after is None:
+                return False
+            transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+            await transaction.start()
+            part = await read_slice(
+                connection, source.name, source.kind, self._after, SLICE_PAYLOADS
+            )
+            self._after = part.last
+        await self._check(connection, part)
+        await transaction.commit()
+        self._on_progress(source.name, len(part.payloads))
+        return True
+
+    async def _check(self, connection: Connection, part: ListingSlice) -> None:
+        tallies = self._tallies
+        decoded = await decode_payloads(self._source, part.payloads)
         tallies.payloads.rows += len(part.payloads)
         tallies.payloads.add(_compare_payloads(self._source.name, part, decoded))
         tallies.listings.rows += len(part.listings)
         for listing in part.listings:
             if versions := decoded.versions.get(listing.external_id):
                 tallies.listings.add(compare_listing(self._key(listing), listing, versions))
-        await self._check_points(part, decoded)
+        await self._check_points(connection, part, decoded)
         await compare_candles(
-            self._connection,
+            connection,
             tallies.candles,
             [listing.id for listing in part.listings],
             self._bounds.candles_from,
             limit=tallies.limit,
         )
 
-    async def _check_points(self, part: ListingSlice, decoded: DecodedPayloads) -> None:
+    async def _check_points(
+        self, connection: Connection, part: ListingSlice, decoded: DecodedPayloads
+    ) -> None:
         left = {listing.id: listing for listing in part.listings}
-        async for points in read_points(self._connection, list(left)):
+        async for points in read_points(connection, list(left)):
+            await anyio.lowlevel.checkpoint()
             listing = left.pop(points[0].listing)
             self._compare_points(listing, points, decoded)
         for listing in left.values():
@@ -115,12 +140,17 @@ def _compare_payloads(
     source: str, part: ListingSlice, decoded: DecodedPayloads
 ) -> Sequence[Difference]:
     """Return listings without their payload, payloads without a listing, and unreadable ones."""
-    stored = {(one.external_id, one.content_hash) for one in part.payloads}
     known = {listing.external_id for listing in part.listings}
+    unreadable = {(one.payload.external_id, one.payload.content_hash) for one in decoded.unreadable}
     found = [
         Difference(f"{source}:{one.external_id}", "payload", None, f"hash {one.content_hash.hex()}")
         for one in part.listings
-        if (one.external_id, one.content_hash) not in stored
+        if (one.external_id, one.content_hash) not in unreadable
+        # The last version is nearly always the present one.
+        and not any(
+            version.listing.content_hash == one.content_hash
+            for version in reversed(decoded.versions.get(one.external_id, []))
+        )
     ]
     found += [
         Difference(f"{source}:{external_id}", "listing", None, "one of its payloads")

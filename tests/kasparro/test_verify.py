@@ -1,12 +1,16 @@
 """`kasparro verify` finds every change made by hand, and nothing else."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
+import asyncpg
 import pytest
 
-from db.connect.pool import Pool, connect, create_pool
+from db.connect.pool import Pool, create_pool
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
 from db.sources import SourceSettings, save_sources
 from ingestor.clock import utc_now
@@ -21,6 +25,7 @@ from kasparro.simulator.market.market import SimulatedMarket
 from kasparro.verify.checks import VerifyReport, verify
 from tests.conftest import drop_database, migrated_database, new_database, with_database
 from tests.ingestor.conftest import START, Ingest
+from tests.kasparro.command_line import kasparro
 from tests.kasparro.verify_changes import CHANGES, Change
 
 CONTRACT = "0x{:040x}"
@@ -181,15 +186,107 @@ async def test_only_so_many_examples_are_kept_and_all_are_counted(
     assert found["candles"].differences > 1000
 
 
-async def test_it_writes_nothing_and_needs_no_right_to_write(copy: Pool, market: Market) -> None:
-    dsn = await copy.fetchval("SELECT current_database()")
-    connection = await connect(with_database(market.server_dsn, dsn))
-    try:
-        await connection.execute("SET default_transaction_read_only = on")
-        before = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
-        report = await check(copy, market)
-        after = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
-    finally:
-        await connection.close()
-    assert report.holds
-    assert before <= after
+async def test_it_writes_nothing(copy: Pool, market: Market) -> None:
+    name = await copy.fetchval("SELECT current_database()")
+    await copy.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    dsn = with_database(market.server_dsn, name)
+    async with await create_pool(dsn, max_size=1) as reader:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await reader.execute("CREATE TEMP TABLE t ()")
+        assert (await check(reader, market)).holds
+
+
+async def test_beside_a_running_ingestor_nothing_differs(
+    server_dsn: str, template: str, tmp_path: Path
+) -> None:
+    simulated = SimulatedMarket(600, seed=11, start=START, step_seconds=60)
+    async with (
+        serving(create_app(simulated)) as address,
+        migrated_database(server_dsn, template) as dsn,
+        await create_pool(dsn, max_size=8) as pool,
+    ):
+        ingest = Ingest(pool, address, tmp_path / "coins.csv")
+        await save_settings(pool, list(ingest.sources.values()))
+        ended = anyio.Event()
+
+        async def poll(name: str) -> None:
+            for step in range(8):
+                if name == "csv":
+                    write_file(ingest.csv_path, step)
+                await ingest.run(name)
+                ingest.market.advance()
+
+        async def poll_all() -> None:
+            async with anyio.create_task_group() as polls:
+                for name in ingest.sources:
+                    polls.start_soon(poll, name)
+            ended.set()
+
+        reports = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(poll_all)
+            while not ended.is_set():
+                reports.append(
+                    await verify(pool, list(ingest.sources.values()), DEFAULT_RETENTION, limit=20)
+                )
+        await ingest.close()
+    assert [differing(report) for report in reports] == [{}] * len(reports)
+    sizes = [sum(one.rows for one in report.checks) for report in reports]
+    assert len(set(sizes)) > 1, "nothing was written meanwhile"
+
+
+async def settings_of(copy: Pool, market: Market, folder: Path) -> dict[str, str]:
+    name = await copy.fetchval("SELECT current_database()")
+    return {
+        "DATABASE_URL": with_database(market.server_dsn, name),
+        "KASPARRO_HOME": str(folder),
+        "CSV_PATH": str(folder / "coins.csv"),
+    }
+
+
+async def test_the_command_says_what_holds_and_what_differs(
+    copy: Pool, market: Market, tmp_path: Path
+) -> None:
+    environ = await settings_of(copy, market, tmp_path)
+    done = await kasparro("verify", **environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("All holds.\n")
+    assert re.search(
+        r"^ coins\.merge +6\d\d +0  a coin is what the merge makes", done.stdout, re.MULTILINE
+    )
+    await copy.execute("UPDATE normalized_records SET name = 'Other' WHERE ticker = 'ETH'")
+    done = await kasparro("verify", **environ)
+    assert done.returncode == 1
+    assert "    ETH, name: Other, not Ethereum\n" in done.stdout
+    assert "    to do: `kasparro reprocess` writes what the payloads say\n" in done.stdout
+    assert done.stdout.endswith("1 value differs.\n")
+    done = await kasparro("verify", "--json", "--examples", "0", **environ)
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["holds"] is False
+    [found] = [one for one in report["checks"] if one["differences"]]
+    assert (found["name"], found["differences"], found["examples"]) == ("coins.merge", 1, [])
+
+
+async def test_what_cannot_be_checked_ends_with_2(
+    empty_database: str, copy: Pool, market: Market, tmp_path: Path
+) -> None:
+    environ = await settings_of(copy, market, tmp_path)
+    done = await kasparro("verify", **(environ | {"DATABASE_URL": empty_database}))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "run `kasparro migrate`" in done.stderr
+    away = "postgresql://postgres@127.0.0.1:1/none"
+    done = await kasparro("verify", **(environ | {"DATABASE_URL": away}))
+    assert done.returncode == 2
+    assert "is out of reach" in done.stderr
+    await copy.execute("DROP TABLE candles CASCADE")
+    done = await kasparro("verify", **environ)
+    assert done.returncode == 2
+    assert "PostgreSQL refused a statement" in done.stderr
+
+
+async def test_listings_of_a_source_that_is_not_set_are_named(copy: Pool, market: Market) -> None:
+    report = await verify(copy, [market.sources["coingecko"]], DEFAULT_RETENTION, limit=5)
+    assert differing(report) == {}
+    [payloads] = [one for one in report.checks if one.name == "payloads"]
+    assert [note.partition(":")[0] for note in payloads.notes] == ["coinpaprika", "csv"]
