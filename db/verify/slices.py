@@ -1,4 +1,4 @@
-"""Slices of a source's listings in the order of their ids, with their payloads and points.
+"""Slices of a source's listings in the order of their ids, each with its payload and points.
 
 A slice is small enough for a snapshot of its own. That is enough: a page commits a listing with
 its payload, points and candles, and no rule compares the history of two listings.
@@ -12,39 +12,50 @@ import asyncpg
 import msgspec
 
 from db.connect.types import Connection
-from db.reprocess.job import BEGINNING
-from db.reprocess.payloads import (
-    Kind,
-    PayloadPosition,
-    PayloadRange,
-    StoredPayload,
-    read_payloads,
-)
+from db.reprocess.payloads import Kind, StoredPayload, of_kind
 from db.write.listing_columns import LISTING_COLUMNS, values_of
 
-_END = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-_LAST_HASH = b"\xff" * 17
-"""Greater than any content hash."""
-_ALL = PayloadRange(BEGINNING, _END)
-
+# The payload of the present content; of several that are equal, the one fetched last. The earlier
+# observations are the points before the present one, but those of a backfill.
 _LISTINGS = f"""
 SELECT
-    l.id, l.external_id, l.content_hash, l.has_own_time, l.first_seen_at,
+    l.id, l.external_id, l.content_hash, l.has_own_time, l.first_seen_at, l.fetched_at,
     ARRAY(SELECT o.at FROM unnest(l.before) AS o) AS before_at,
-    ARRAY(SELECT o.fetched_at FROM unnest(l.before) AS o) AS before_fetched_at,
     ARRAY(SELECT o.price_usd FROM unnest(l.before) AS o) AS before_price,
     ARRAY(SELECT o.market_cap_usd FROM unnest(l.before) AS o) AS before_cap,
     ARRAY(SELECT o.volume_24h_usd FROM unnest(l.before) AS o) AS before_volume,
+    p.times, p.prices, p.caps, p.volumes,
+    r.ingested_at, r.payload,
     {values_of("l")}
 FROM listings AS l
-WHERE l.source = $1 AND l.external_id > $2 AND ($3::text IS NULL OR l.external_id <= $3)
+LEFT JOIN LATERAL (
+    SELECT r.ingested_at, r.payload
+    FROM raw_api_records AS r
+    WHERE r.source = l.source AND r.external_id = l.external_id AND r.content_hash = l.content_hash
+    ORDER BY r.ingested_at DESC
+    LIMIT 1
+) AS r ON true
+CROSS JOIN LATERAL (
+    SELECT
+        array_agg(at) AS times, array_agg(price_usd) AS prices, array_agg(market_cap_usd) AS caps,
+        array_agg(volume_24h_usd) AS volumes
+    FROM (
+        SELECT p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd
+        FROM price_points AS p
+        WHERE p.listing = l.id AND p.at < l.observed_at AND p.fetched_at IS NOT NULL
+        ORDER BY p.at DESC
+        LIMIT 2
+    ) AS earlier
+) AS p
+WHERE l.source = $1 AND l.external_id > $2
 ORDER BY l.external_id
+LIMIT $3
 """  # noqa: S608 - of constants
-# Numbers as text: nearly all are equal to what the payload says, digit for digit.
-_POINTS = """
-SELECT
-    listing, at, fetched_at, tie, is_held, price_usd::text, market_cap_usd::text,
-    volume_24h_usd::text
+_LISTINGS_FROM = of_kind(_LISTINGS)
+_FIXED = 16
+"""Columns before the values of the listing."""
+_PRICES = """
+SELECT listing, at, price_usd::text, is_held
 FROM price_points
 WHERE listing = ANY ($1::integer[])
 ORDER BY listing, at
@@ -53,102 +64,91 @@ _BY_SOURCE = "SELECT source, count(*) FROM listings GROUP BY source ORDER BY sou
 _BATCH = 5_000
 
 
-class Observation(msgspec.Struct, frozen=True, gc=False):
+class Earlier(msgspec.Struct, frozen=True, gc=False):
     """An observation of a listing before the present one."""
 
     at: datetime.datetime
-    fetched_at: datetime.datetime
     price_usd: Decimal | None
     market_cap_usd: Decimal | None
     volume_24h_usd: Decimal | None
 
 
 class StoredListing(msgspec.Struct, frozen=True, gc=False):
-    """A row of `listings`; `values` are LISTING_COLUMNS."""
+    """A row of `listings`; `values` are LISTING_COLUMNS.
+
+    `before` are its earlier observations, `points_before` the last two points before the present
+    one. `payload` is the one of its content, None if it is not stored.
+    """
 
     id: int
     external_id: str
     content_hash: bytes
     has_own_time: bool
     first_seen_at: datetime.datetime
-    before: tuple[Observation, ...]
+    before: tuple[Earlier, ...]
+    points_before: tuple[Earlier, ...]
+    payload: StoredPayload | None
     values: tuple[object, ...]
 
 
-class StoredPoint(msgspec.Struct, frozen=True, gc=False):
-    """A row of `price_points`; numbers as text."""
+class PointPrice(msgspec.Struct, frozen=True, gc=False):
+    """The price of a point, as text, and whether it is held."""
 
     listing: int
     at: datetime.datetime
-    fetched_at: datetime.datetime | None
-    tie: int | None
-    is_held: bool
     price_usd: str | None
-    market_cap_usd: str | None
-    volume_24h_usd: str | None
+    is_held: bool
 
 
-class ListingSlice(msgspec.Struct, frozen=True):
-    """Listings of one source, and all their payloads, by external id.
-
-    `last` is the greatest external id of the slice, None for the source's last slice.
-    """
-
-    listings: list[StoredListing]
-    payloads: list[StoredPayload]
-    last: str | None
-
-
-async def read_slice(
+async def read_listings(
     connection: Connection, source: str, kind: Kind, after: str, limit: int
-) -> ListingSlice:
-    """Return the slice after the external id `after`, with about `limit` payloads."""
-    payloads, last = await _payloads(connection, source, kind, after, limit)
-    rows = await connection.fetch(_LISTINGS, source, after, last)
-    return ListingSlice([_listing(row) for row in rows], payloads, last)
-
-
-async def _payloads(
-    connection: Connection, source: str, kind: Kind, after: str, limit: int
-) -> tuple[list[StoredPayload], str | None]:
-    """Return all payloads of the next external ids, and the last of these."""
-    position = PayloadPosition(after, _END, _LAST_HASH) if after else PayloadPosition()
-    payloads: list[StoredPayload] = []
-    while True:
-        page = await read_payloads(
-            connection, source, kind, _ALL, position=position, rebuilt=True, limit=limit
-        )
-        payloads += page
-        if len(page) < limit:
-            return payloads, None
-        unfinished = page[-1].external_id
-        complete = [one for one in payloads if one.external_id != unfinished]
-        if complete:
-            return complete, complete[-1].external_id
-        position = PayloadPosition(unfinished, page[-1].ingested_at, page[-1].content_hash)
+) -> list[StoredListing]:
+    """Return the next listings of a source after an external id."""
+    rows = await connection.fetch(_LISTINGS_FROM[kind], source, after, limit)
+    return [_listing(row) for row in rows]
 
 
 def _listing(row: asyncpg.Record) -> StoredListing:
-    number, external_id, content_hash, has_own_time, first_seen_at, *rest = row
-    before = tuple(Observation(*one) for one in zip(*rest[:5], strict=True))
-    values = tuple(rest[5 : 5 + len(LISTING_COLUMNS)])
+    payload = None
+    if row["payload"] is not None:
+        payload = StoredPayload(
+            row["external_id"],
+            row["ingested_at"],
+            row["content_hash"],
+            row["fetched_at"],
+            bytes(row["payload"]),
+        )
+    before = ("before_at", "before_price", "before_cap", "before_volume")
     return StoredListing(
-        number, external_id, content_hash, has_own_time, first_seen_at, before, values
+        row["id"],
+        row["external_id"],
+        row["content_hash"],
+        row["has_own_time"],
+        row["first_seen_at"],
+        _earlier(row, before),
+        _earlier(row, ("times", "prices", "caps", "volumes")),
+        payload,
+        tuple(row[_FIXED : _FIXED + len(LISTING_COLUMNS)]),
     )
 
 
-async def read_points(
+def _earlier(row: asyncpg.Record, names: Sequence[str]) -> tuple[Earlier, ...]:
+    columns = [row[name] or [] for name in names]
+    return tuple(Earlier(*one) for one in zip(*columns, strict=True))
+
+
+async def read_prices(
     connection: Connection, listings: Sequence[int]
-) -> AsyncIterator[list[StoredPoint]]:
+) -> AsyncIterator[list[PointPrice]]:
     """Yield the points of each listing that has any, in the order of their times."""
-    cursor = await connection.cursor(_POINTS, listings)
-    series: list[StoredPoint] = []
+    cursor = await connection.cursor(_PRICES, listings)
+    series: list[PointPrice] = []
     while rows := await cursor.fetch(_BATCH):
         for row in rows:
             if series and series[0].listing != row[0]:
                 yield series
                 series = []
-            series.append(StoredPoint(*row))
+            series.append(PointPrice(*row))
     if series:
         yield series
 

@@ -23,7 +23,7 @@ from kasparro.cli.common.reports import open_screen
 from kasparro.cli.common.terminal import cell, say, say_json
 from kasparro.cli.common.which import demo_option, settings_for
 from kasparro.verify.checks import OnStep, VerifyReport, verify
-from kasparro.verify.slices import CONNECTIONS
+from kasparro.verify.history import CONNECTIONS
 
 _EXAMPLES = 5
 _LENGTH = 160

@@ -17,9 +17,10 @@ from db.verify.slices import count_listings_by_source
 from db.verify.storage import check_partitions, payloads_from, read_clocks
 from ingestor.registry.groups import group_addresses
 from ingestor.sources.records import Source
-from kasparro.verify.points import PointBounds
+from kasparro.verify.history import HistoryContext, HistoryTallies, VerifyBounds
+from kasparro.verify.listing_pass import ListingPass
+from kasparro.verify.payload_pass import PayloadPass
 from kasparro.verify.rows import REPORT, REPROCESS, REPROCESS_FULL, ROW_CHECKS, CheckContext
-from kasparro.verify.slices import HistoryCheck, HistoryTallies, VerifyBounds
 
 TICKERS = 2_000
 """Coins that are compared in one snapshot, about half a second."""
@@ -169,7 +170,9 @@ async def _check_history(
 
     for source in sources:
         on_progress(source.name, 0)
-        await HistoryCheck(pool, source, _bounds(source, context), tallies, on_progress).run()
+        history = HistoryContext(pool, source, _bounds(source, context), tallies, on_progress)
+        await PayloadPass(history).run()
+        await ListingPass(history).run()
     return [
         tallies.payloads.result(
             "payloads", "each listing's payload is stored and readable", REPORT
@@ -205,6 +208,4 @@ async def _other_sources(connection: Connection, sources: Sequence[Source]) -> l
 def _bounds(source: Source, context: CheckContext) -> VerifyBounds:
     oldest = context.retention.oldest_history(context.clocks.now)
     day = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
-    return VerifyBounds(
-        PointBounds(context.covered_from(source.kind), oldest), day + datetime.timedelta(days=1)
-    )
+    return VerifyBounds(context.covered_from(source.kind), oldest, day + datetime.timedelta(days=1))

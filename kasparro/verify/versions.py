@@ -1,8 +1,7 @@
-"""What the payloads of a listing say, by the sources' own decoders."""
+"""What payloads say, by the sources' own decoders."""
 
 import datetime
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 
 import anyio.lowlevel
@@ -33,17 +32,9 @@ class DecodedPayload(msgspec.Struct, frozen=True, gc=False):
         return int.from_bytes(self.listing.content_hash[:4]) >> 1
 
     @property
-    def word(self) -> tuple[datetime.datetime, int, Decimal, Decimal, Decimal]:
+    def word(self) -> tuple[datetime.datetime, int]:
         """The order of the words for one time: the greatest counts."""
-        price, cap, volume = self.numbers
-        none = Decimal(-1)
-        return (
-            self.fetched_at,
-            self.tie,
-            Decimal(0) if price is None else price,
-            none if cap is None else cap,
-            none if volume is None else volume,
-        )
+        return self.fetched_at, self.tie
 
     @property
     def numbers(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
@@ -65,24 +56,30 @@ class UnreadablePayload(msgspec.Struct, frozen=True):
 
 
 class DecodedPayloads(msgspec.Struct, frozen=True):
-    """The payloads of some listings by external id, and those that cannot be read."""
+    """Decoded payloads, and those that cannot be read."""
 
-    versions: dict[str, list[DecodedPayload]]
+    versions: list[DecodedPayload]
     unreadable: list[UnreadablePayload]
 
 
-async def decode_payloads(source: Source, payloads: Iterable[StoredPayload]) -> DecodedPayloads:
+def decode_payload(source: Source, payload: StoredPayload) -> DecodedPayload | UnreadablePayload:
+    """Return what a payload says, or why it cannot be read."""
+    record = Record(payload.external_id, payload.raw, payload.content_hash)
+    try:
+        return DecodedPayload(payload.fetched_at, source.to_listing(record, payload.fetched_at))
+    except RecordError as error:
+        return UnreadablePayload(payload, str(error))
+
+
+async def decode_payloads(source: Source, payloads: Sequence[StoredPayload]) -> DecodedPayloads:
     """Decode payloads; the event loop reads from its sockets meanwhile."""
-    versions: defaultdict[str, list[DecodedPayload]] = defaultdict(list)
-    unreadable = []
-    for number, payload in enumerate(payloads):
-        if number % _PER_TURN == 0:
-            await anyio.lowlevel.checkpoint()
-        record = Record(payload.external_id, payload.raw, payload.content_hash)
-        try:
-            listing = source.to_listing(record, payload.fetched_at)
-        except RecordError as error:
-            unreadable.append(UnreadablePayload(payload, str(error)))
-            continue
-        versions[payload.external_id].append(DecodedPayload(payload.fetched_at, listing))
-    return DecodedPayloads(dict(versions), unreadable)
+    decoded = DecodedPayloads([], [])
+    for start in range(0, len(payloads), _PER_TURN):
+        await anyio.lowlevel.checkpoint()
+        for payload in payloads[start : start + _PER_TURN]:
+            one = decode_payload(source, payload)
+            if isinstance(one, DecodedPayload):
+                decoded.versions.append(one)
+            else:
+                decoded.unreadable.append(one)
+    return decoded
