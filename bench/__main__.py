@@ -26,6 +26,7 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "recording": (),
     "export": (),
     "reprocess": (),
+    "verify": (),
     "startup": (),
     "queries": ("coins", "coin", "nested", "deep", "data"),
     "ingest": ("cycle", "known", "csv"),

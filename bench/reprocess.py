@@ -1,11 +1,7 @@
 """Rebuild everything from the bodies: payloads a second, memory, waits of a writer."""
 
-import asyncio
-import contextlib
 import datetime
 import sys
-import time
-from collections.abc import AsyncIterator
 
 import msgspec
 
@@ -13,8 +9,8 @@ from bench.figures import Bounds, Figure
 from bench.postgres import temporary_server
 from bench.programs import ResourceUsage, run_to_end
 from bench.screen import say
+from bench.waits import writer_waits
 from db.bodies import BodySlice
-from db.connect.locks import take_write_lock
 from db.connect.pool import connect, create_pool
 from db.connect.types import Connection
 from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
@@ -32,7 +28,6 @@ FEW_TICKS = 5
 STEP = datetime.timedelta(minutes=30)
 RATE = Bounds(at_least=15_000)
 MEMORY = Bounds(at_most=150)
-LOOK_SECONDS = 0.05
 
 # Bodies like CoinPaprika's, about 800 bytes each; every price moves at every tick.
 _RECORDS = """
@@ -191,7 +186,7 @@ async def _misread(dsn: str) -> None:
 
 async def _time_reprocess(dsn: str) -> tuple[float, float, float]:
     """Reprocess as a user does; return the seconds, peak MB, and a writer's longest wait."""
-    async with _writer(dsn) as waits:
+    async with writer_waits(dsn) as waits:
         seconds, peak_mb = await _run(dsn)
     return seconds, peak_mb, max(waits)
 
@@ -201,29 +196,3 @@ async def _run(dsn: str) -> ResourceUsage:
     return await run_to_end(
         command, {"DATABASE_URL": dsn, "SOURCES": "coinpaprika", "LOG_LEVEL": "WARNING"}
     )
-
-
-@contextlib.asynccontextmanager
-async def _writer(dsn: str) -> AsyncIterator[list[float]]:
-    """Take the write lock repeatedly, as pages do; yield the seconds of each wait."""
-    waits = [0.0]
-
-    async def ask() -> None:
-        connection = await connect(dsn)
-        try:
-            while True:
-                started = time.perf_counter()
-                async with connection.transaction():
-                    await take_write_lock(connection)
-                    waits.append(time.perf_counter() - started)
-                await asyncio.sleep(LOOK_SECONDS)
-        finally:
-            connection.terminate()
-
-    task = asyncio.create_task(ask())
-    try:
-        yield waits
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

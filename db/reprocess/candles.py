@@ -15,6 +15,22 @@ SELECT DISTINCT
 FROM reprocess_point_changes, {UNITS}
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - of constants
+# The first day of history may have lost its first points.
+_FIND_ALL = f"""
+INSERT INTO reprocess_buckets (listing, interval, start, ends_at)
+SELECT listing, interval, start, start + width
+FROM (
+    SELECT c.listing, c.interval, c.start, width
+    FROM candles AS c JOIN {UNITS} ON unit.interval = c.interval
+    WHERE c.listing = ANY ($1::integer[])
+    UNION
+    SELECT p.listing, unit.interval, date_bin(width, p.at, 'epoch'), width
+    FROM price_points AS p, {UNITS}
+    WHERE p.listing = ANY ($1::integer[])
+) AS bucket
+WHERE start >= date_bin('1 day', $2::timestamptz, 'epoch') + interval '1 day'
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 - of constants
 _ANALYZE = "ANALYZE reprocess_buckets"
 _COMPARE = f"""
 WITH bucket AS MATERIALIZED (
@@ -123,6 +139,18 @@ _FORGET = "TRUNCATE reprocess_candle_changes"
 async def find_buckets(connection: Connection) -> None:
     """Save the hours and days of the changed points."""
     await connection.execute(_FIND)
+    await connection.execute(_ANALYZE)
+
+
+async def find_all_buckets(
+    connection: Connection, listings: Collection[int], oldest: datetime.datetime
+) -> None:
+    """Save all hours and days of these listings after the day of `oldest`."""
+    await connection.execute(_FIND_ALL, listings, oldest)
+
+
+async def analyze_buckets(connection: Connection) -> None:
+    """Update the planner's statistics of the saved hours and days."""
     await connection.execute(_ANALYZE)
 
 

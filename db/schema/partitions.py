@@ -146,8 +146,8 @@ def _needed(now: datetime.datetime, retention: Retention) -> Iterator[Partition]
             start += width
 
 
-async def existing_partitions(connection: Connection) -> dict[str, Partition]:
-    """Return the partitions of the growing tables by name, but for the default ones."""
+async def read_partitions(connection: Connection) -> dict[str, Partition]:
+    """Return the existing partitions by name, without the default ones."""
     rows = await connection.fetch(_EXISTING)
     return {row["name"]: Partition(row["parent"], row["start"], row["end"]) for row in rows}
 
@@ -160,17 +160,19 @@ async def ensure_partitions(
     Rows in the default partition stay there, which makes dropping them slower. A new width takes
     effect where the partitions created in advance are empty.
     """
-    existing = await existing_partitions(connection)
-    if not _missing(existing, now, retention) and not _of_other_width(existing, now, retention):
+    existing = await read_partitions(connection)
+    if not missing_partitions(existing, now, retention) and not _of_other_width(
+        existing, now, retention
+    ):
         return []
     async with connection.transaction():
         await take_write_lock(connection)  # another ingestor may do the same
         await connection.execute(LOCK_TIMEOUT)
-        for partition in _of_other_width(await existing_partitions(connection), now, retention):
+        for partition in _of_other_width(await read_partitions(connection), now, retention):
             await _change(connection, partition.name, _DROP_EMPTY, partition.table, partition.name)
         return [
             partition.name
-            for partition in _missing(await existing_partitions(connection), now, retention)
+            for partition in missing_partitions(await read_partitions(connection), now, retention)
             if await _change(
                 connection,
                 partition.name,
@@ -183,7 +185,7 @@ async def ensure_partitions(
         ]
 
 
-def _missing(
+def missing_partitions(
     existing: Mapping[str, Partition], now: datetime.datetime, retention: Retention
 ) -> list[Partition]:
     """Return the needed partitions that overlap no existing one."""
@@ -223,7 +225,7 @@ async def drop_old_partitions(
 ) -> list[str]:
     """Drop the partitions past their retention, one transaction each; return their names."""
     dropped = []
-    for name, partition in (await existing_partitions(connection)).items():
+    for name, partition in (await read_partitions(connection)).items():
         table = partition.table
         is_raw = table == "bodies"
         oldest = retention.oldest_raw(now) if is_raw else retention.oldest_history(now)

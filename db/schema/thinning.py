@@ -15,7 +15,7 @@ import structlog
 from db.connect.locks import take_write_lock
 from db.connect.types import Connection
 from db.points import COUNTED
-from db.schema.partitions import LOCK_TIMEOUT, Partition, Retention, existing_partitions
+from db.schema.partitions import LOCK_TIMEOUT, Partition, Retention, read_partitions
 
 LISTINGS_AT_ONCE = 50
 """A week of these, observed each five minutes, is 100,000 points."""
@@ -84,7 +84,7 @@ async def thin_history(
 
     The default partition, of points older than any other, is left as it is.
     """
-    existing = await existing_partitions(connection)
+    existing = await read_partitions(connection)
     await connection.execute(_FORGET, list(existing))
     removed = {}
     for name, partition in existing.items():

@@ -28,10 +28,13 @@ def word(table: str) -> str:
 
 
 def tie_of(digest: str) -> str:
-    """Return the first 31 bits of a content hash, which order words of one page."""
+    """Return the first 31 bits of a content hash, which order words of one page.
+
+    PostgreSQL's operators on bits have one precedence.
+    """
     return (
-        f"(get_byte({digest}, 0) << 23 | get_byte({digest}, 1) << 15"
-        f" | get_byte({digest}, 2) << 7 | get_byte({digest}, 3) >> 1)"
+        f"((get_byte({digest}, 0) << 23) | (get_byte({digest}, 1) << 15)"
+        f" | (get_byte({digest}, 2) << 7) | (get_byte({digest}, 3) >> 1))"
     )
 
 

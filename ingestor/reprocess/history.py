@@ -13,7 +13,13 @@ import structlog
 
 from db.connect.locks import blocks_others, set_lock_timeout, take_write_lock, try_write_lock
 from db.connect.types import Connection
-from db.reprocess.candles import find_buckets, rebuild_candles, report_candles
+from db.reprocess.candles import (
+    analyze_buckets,
+    find_all_buckets,
+    find_buckets,
+    rebuild_candles,
+    report_candles,
+)
 from db.reprocess.changes import Change
 from db.reprocess.points import (
     HistoryBounds,
@@ -43,12 +49,21 @@ class _PageWaitsError(Exception):
 
 
 class HistoryRebuild:
-    """The rebuild of the points and candles of listings, within the caller's transaction."""
+    """The rebuild of the points and candles of listings, within the caller's transaction.
+
+    With `all_candles`, also candles whose points do not change are compared.
+    """
 
     def __init__(
-        self, connection: Connection, bounds: HistoryBounds, now: datetime.datetime
+        self,
+        connection: Connection,
+        bounds: HistoryBounds,
+        now: datetime.datetime,
+        *,
+        all_candles: bool = False,
     ) -> None:
         self._connection, self._bounds = connection, bounds
+        self._all_candles = all_candles
         self._ended_by = now - OPEN_CANDLE_AGE
         self._listings: Sequence[int] = ()
         self._changes: list[Change] = []
@@ -64,6 +79,10 @@ class HistoryRebuild:
             await compare_points(self._connection, part, self._bounds)
         await analyze_points(self._connection)
         await find_buckets(self._connection)
+        if self._all_candles:
+            for part in _slices(listings):
+                await find_all_buckets(self._connection, part, self._bounds.oldest)
+            await analyze_buckets(self._connection)
         self._changes += await report_points(self._connection)
 
     async def place_and_lock(self) -> None:

@@ -78,6 +78,7 @@ class _Work(msgspec.Struct, frozen=True):
     sources: Sequence[Source]
     retention: Retention
     on_progress: OnProgress
+    full: bool
 
 
 async def reprocess(
@@ -89,15 +90,17 @@ async def reprocess(
     retention: Retention,
     dry_run: bool,
     on_progress: OnProgress,
+    full: bool = False,
 ) -> ReprocessReport:
     """Rebuild the sources `names` from the payloads that arrived since then.
 
     The payloads of an earlier version become bodies first. `sources` are all that are configured.
-    With `dry_run` the transaction that writes the result is rolled back. Raises ReprocessBusyError.
+    With `dry_run` the transaction that writes the result is rolled back. With `full` the whole
+    history is compared, whatever code has read it. Raises ReprocessBusyError.
     """
     await move_former_payloads(pool, log_step)
     rebuilt = [source for source in sources if source.name in names]
-    work = _Work(pool, rebuilt, retention, on_progress)
+    work = _Work(pool, rebuilt, retention, on_progress, full)
     async with pool.acquire() as reader, pool.acquire() as writer, _exclusive(writer):
         if dry_run:
             return await _preview(work, reader, writer, names, since)
@@ -228,6 +231,7 @@ async def _place(
         await read_progress(outbox.connection),
         work.retention,
         run_ids,
+        work.full,
     )
     return await placing.place(reading, await database_now(outbox.connection))
 

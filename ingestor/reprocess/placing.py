@@ -36,7 +36,10 @@ from ingestor.sources.records import Source, content_hash
 
 
 class ListingReplacement(msgspec.Struct, frozen=True):
-    """The inputs of placing a rebuild; `sources` are rebuilt, a dry run has no `run_ids`."""
+    """The inputs of placing a rebuild; `sources` are rebuilt, a dry run has no `run_ids`.
+
+    With `full`, the whole history of the sources is compared, whatever code has read it.
+    """
 
     outbox: Outbox
     job: Job
@@ -44,6 +47,7 @@ class ListingReplacement(msgspec.Struct, frozen=True):
     progress: Mapping[str, Progress]
     retention: Retention
     run_ids: Mapping[str, int]
+    full: bool = False
 
     @property
     def connection(self) -> Connection:
@@ -59,7 +63,10 @@ class ListingReplacement(msgspec.Struct, frozen=True):
         await analyze(self.connection)
         covered_from = max(self.retention.oldest_raw(self.job.started_at), self.job.beginning)
         history = HistoryRebuild(
-            self.connection, HistoryBounds(covered_from, self.retention.oldest_history(now)), now
+            self.connection,
+            HistoryBounds(covered_from, self.retention.oldest_history(now)),
+            now,
+            all_candles=self.full,
         )
         seen_to = max(progress.read_to for progress in self.progress.values())
         await history.compute(await self._changed_listings())
@@ -92,7 +99,10 @@ class ListingReplacement(msgspec.Struct, frozen=True):
             await reading.catch_up(source, self.progress[source.name], to)
 
     async def _changed_listings(self) -> list[int]:
-        others = await read_by_other_code(self.connection, self._codes())
+        if self.full:
+            others = [source.name for source in self.sources]
+        else:
+            others = await read_by_other_code(self.connection, self._codes())
         return await listings_of_history(self.connection, others)
 
     async def _retry_rejected(self, reading: PayloadReader) -> None:

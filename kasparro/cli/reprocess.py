@@ -61,6 +61,11 @@ def _instant(_: click.Context, __: click.Parameter, value: str | None) -> dateti
 @click.option(
     "--dry-run", is_flag=True, help="Change nothing; print what would change, with samples."
 )
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Compare the whole history, also what this code has read: after `kasparro verify`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--demo", is_flag=True, help="Reprocess the demo.")
 def command(
@@ -68,6 +73,7 @@ def command(
     names: tuple[str, ...],
     since: datetime.datetime | None,
     dry_run: bool,
+    full: bool,
     as_json: bool,
     demo: bool,
 ) -> None:
@@ -97,6 +103,7 @@ def command(
                     names or settings.sources,
                     since,
                     dry_run=dry_run,
+                    full=full,
                     on_progress=on_progress,
                 )
             )
@@ -117,6 +124,7 @@ async def _reprocess(
     since: datetime.datetime | None,
     *,
     dry_run: bool,
+    full: bool,
     on_progress: OnProgress,
 ) -> ReprocessReport:
     async with open_database(settings) as dsn:
@@ -133,6 +141,7 @@ async def _reprocess(
                     since=since,
                     retention=retention_of(settings),
                     dry_run=dry_run,
+                    full=full,
                     on_progress=on_progress,
                 )
         finally:

@@ -38,6 +38,8 @@ FRAGMENTS = {
     "db.write.history.BUCKET",
     "db.reprocess.changes._COUNT_DIFFERENCE",
     "db.read.identity_evidence.LISTINGS",
+    "db.verify.coins.LISTINGS",
+    "db.verify.differences._LIMITED",
     "db.write.merge.LISTINGS",
     "db.write.merge.listings.LISTINGS",
 }

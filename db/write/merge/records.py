@@ -29,7 +29,7 @@ _SET = ", ".join(f"{stored} = c.{column}" for column, stored in _STORED.items())
 _TARGET = ", ".join(_STORED.values())
 _VALUES = ", ".join(_COLUMNS)
 
-RECORDS = f""",
+RECORD = f""",
 record AS MATERIALIZED (
     SELECT ticker, {_VALUES}, stale_at FROM merged
     UNION ALL
@@ -44,7 +44,8 @@ record AS MATERIALIZED (
         END,
         observed_at + fresh_for
     FROM plain
-),
+)"""  # noqa: S608 - of constants
+_WRITES = f""",
 compared AS MATERIALIZED (
     SELECT
         m.*, r.ticker IS NULL AS is_new
@@ -74,8 +75,9 @@ gone AS (
         WHERE ticker NOT IN (SELECT ticker FROM judged)
     ))
     RETURNING r.ticker
-),
--- This reads the old table.
+)"""  # noqa: S608 - of constants
+# This reads the old table.
+MOVED = """,
 moved AS MATERIALIZED (
     SELECT *
     FROM (
@@ -93,7 +95,8 @@ moved AS MATERIALIZED (
         WHERE is_banned
     ) AS m
     WHERE contributes <> owned OR asset IS DISTINCT FROM old_asset
-)
+)"""
+_RESULT = """
 -- One row of arrays: thousands of rows take longer to send and to read.
 SELECT *
 FROM
@@ -106,4 +109,6 @@ FROM
             array_agg(asset) AS assets
         FROM moved
     ) AS m
-"""  # noqa: S608 - of constants
+"""
+
+RECORDS = RECORD + _WRITES + MOVED + _RESULT

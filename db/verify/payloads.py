@@ -1,0 +1,105 @@
+"""Payloads in batches, and those of one fetch: where `kasparro verify` depends on their storage."""
+
+import datetime
+from collections.abc import Awaitable, Callable, Collection
+
+from db.connect.types import Connection
+from db.reprocess.job import BEGINNING
+from db.reprocess.payloads import (
+    Kind,
+    PayloadPosition,
+    PayloadRange,
+    StoredPayload,
+    of_kind,
+    read_payloads,
+)
+
+_END = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+_ALL = PayloadRange(BEGINNING, _END)
+_COLUMNS = """
+    r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at),
+    r.payload"""
+# A payload arrives after it was fetched, but for the difference of two clocks.
+_FETCHED_AT = f"""
+SELECT {_COLUMNS}
+FROM raw_api_records AS r
+WHERE r.source = $1 AND r.external_id = ANY ($3::text[])
+  AND r.ingested_at >= $2::timestamptz - interval '1 hour'
+  AND coalesce(r.fetched_at, r.ingested_at) = $2
+"""  # noqa: S608 - of constants
+_FETCHED_BEFORE = f"""
+SELECT {_COLUMNS}
+FROM raw_api_records AS r
+WHERE r.source = $1 AND r.external_id = ANY ($3::text[])
+  AND coalesce(r.fetched_at, r.ingested_at) < $2
+"""  # noqa: S608 - of constants
+_FETCHED_AT_FROM, _FETCHED_BEFORE_FROM = of_kind(_FETCHED_AT), of_kind(_FETCHED_BEFORE)
+
+ReadPayloads = Callable[
+    [Connection, str, Kind, datetime.datetime, Collection[str]], Awaitable[list[StoredPayload]]
+]
+"""`payloads_fetched_at` or `payloads_fetched_before`."""
+
+
+class PayloadBatches:
+    """The payloads of a source, about `limit` at a time, in an order that never matters."""
+
+    def __init__(self, source: str, kind: Kind, limit: int) -> None:
+        self._source, self._kind, self._limit = source, kind, limit
+        self._position: PayloadPosition | None = PayloadPosition()
+
+    async def read_next(self, connection: Connection) -> list[StoredPayload]:
+        """Return the next payloads, none at the end."""
+        if self._position is None:
+            return []
+        payloads = await read_payloads(
+            connection,
+            self._source,
+            self._kind,
+            _ALL,
+            position=self._position,
+            rebuilt=True,
+            limit=self._limit,
+        )
+        if len(payloads) < self._limit:
+            self._position = None
+        else:
+            last = payloads[-1]
+            self._position = PayloadPosition(last.external_id, last.ingested_at, last.content_hash)
+        return payloads
+
+
+async def payloads_fetched_at(
+    connection: Connection,
+    source: str,
+    kind: Kind,
+    fetched_at: datetime.datetime,
+    external_ids: Collection[str],
+) -> list[StoredPayload]:
+    """Return the payloads of some listings that were fetched at this time."""
+    return await _read(connection, _FETCHED_AT_FROM[kind], source, fetched_at, external_ids)
+
+
+async def payloads_fetched_before(
+    connection: Connection,
+    source: str,
+    kind: Kind,
+    fetched_at: datetime.datetime,
+    external_ids: Collection[str],
+) -> list[StoredPayload]:
+    """Return the payloads of a few listings that were fetched before this time.
+
+    A record that arrives again late is not stored again, but its point has the time of that fetch.
+    """
+    return await _read(connection, _FETCHED_BEFORE_FROM[kind], source, fetched_at, external_ids)
+
+
+async def _read(
+    connection: Connection,
+    statement: str,
+    source: str,
+    fetched_at: datetime.datetime,
+    external_ids: Collection[str],
+) -> list[StoredPayload]:
+    rows = await connection.fetch(statement, source, fetched_at, sorted(external_ids))
+    return [StoredPayload(row[0], row[1], row[2], row[3], bytes(row[4])) for row in rows]
