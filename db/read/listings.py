@@ -1,4 +1,4 @@
-"""Reads listings: pages, by key, by ticker, and their newest raw payloads."""
+"""Reads listings: pages, by key, and by ticker."""
 
 import datetime
 from collections import defaultdict

@@ -15,11 +15,14 @@ from db.write.raw.rejections import RejectedRecord, add_rejections
 
 # A rejected record that is readable now counts as written from its body, unless it arrived again.
 _RETRIED = """
+WITH retried AS MATERIALIZED (
+    SELECT * FROM reprocess_versions WHERE source = $1 AND rejection_id IS NOT NULL
+)
 SELECT
     v.external_id, v.content_hash, v.ingested_at, v.fetched_at, v.body, v.body_offset,
     v.body_length, r.payload, r.run_id
-FROM reprocess_versions AS v JOIN rejected_records AS r ON r.id = v.rejection_id
-WHERE v.source = $1 AND NOT EXISTS (
+FROM retried AS v JOIN rejected_records AS r ON r.id = v.rejection_id
+WHERE NOT EXISTS (
     SELECT FROM reprocess_versions AS k
     WHERE k.source = v.source AND k.external_id = v.external_id
       AND k.content_hash = v.content_hash AND k.rejection_id IS NULL

@@ -56,6 +56,8 @@ ON CONFLICT (source, external_id) DO UPDATE SET {REPLACE_LISTING}
 WHERE (excluded.observed_at, excluded.fetched_at, excluded.content_hash)
     > (w.observed_at, w.fetched_at, w.content_hash)
 """  # noqa: S608 - of constants
+# Bodies bring the versions of a listing one by one; history reads them together.
+_CLUSTER = "CLUSTER reprocess_versions USING reprocess_versions_pkey"
 _ANALYZE = "ANALYZE reprocess_versions, reprocess_listings"
 
 
@@ -110,4 +112,5 @@ async def stage(
 
 async def analyze(connection: Connection) -> None:
     """Update the planner's statistics."""
+    await connection.execute(_CLUSTER)
     await connection.execute(_ANALYZE)

@@ -1,4 +1,4 @@
-"""Rebuild listings, coins, history and candles from raw payloads while the service runs.
+"""Rebuild listings, coins, history and candles from the bodies while the service runs.
 
 `reading` passes payloads through the sources' present `to_listing` into scratch tables; each batch
 is committed with its progress. `placing` writes the result in one transaction; `job` runs both.

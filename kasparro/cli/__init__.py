@@ -13,7 +13,7 @@ COMMANDS = {
     "status": "Show each source's health and last run, and the worst coins.",
     "backfill": "Fill the history of coins from a source's past prices.",
     "export": "Write records, or their history, to a file.",
-    "reprocess": "Rebuild everything from the raw payloads after a fix.",
+    "reprocess": "Rebuild everything from the stored bodies after a fix.",
     "verify": "Compare everything in the database with what it is derived from.",
     "migrate": "Migrate the database to the schema of this version.",
     "token": "Print the token that is needed to trigger runs.",

@@ -1,4 +1,4 @@
-"""`kasparro reprocess`: rebuild everything from the raw payloads after a fix."""
+"""`kasparro reprocess`: rebuild everything from the stored bodies after a fix."""
 
 import asyncio
 import contextlib
@@ -77,7 +77,7 @@ def command(
     as_json: bool,
     demo: bool,
 ) -> None:
-    """Rebuild everything from the raw payloads after a fix.
+    """Rebuild everything from the stored bodies after a fix.
 
     Listings, coins, history and candles become what they would be with the present code. The
     service may run meanwhile; readers see the old state until the new one is complete. After an

@@ -116,11 +116,11 @@ def _disk_bytes(settings: Settings) -> int | None:
 
 
 def _size(status: Status) -> str:
-    """Return the database's size, and the sizes of payloads and history, which expire."""
+    """Return the database's size, and the sizes of bodies and history, which expire."""
     sizes = status.sizes
     on_disk = "" if status.disk_bytes is None else f"{decimal(status.disk_bytes)} on disk: "
     return (
-        f"{on_disk}database {decimal(sizes.database_bytes)}, of that raw payloads "
+        f"{on_disk}database {decimal(sizes.database_bytes)}, of that bodies "
         f"{decimal(sizes.raw.bytes)}, history {decimal(sizes.history_bytes)}"
     )
 

@@ -38,7 +38,7 @@ def space_finding(
     text = (
         f"{now}, {_size(expected.bytes_per_hour)} more an hour; "
         f"up to {_size(expected.database_bytes)} in the end: "
-        f"raw payloads {_size(expected.raw_bytes)} ({raw_setting}), "
+        f"bodies {_size(expected.raw_bytes)} ({raw_setting}), "
         f"history {_size(expected.history_bytes)} "
         f"(HISTORY_RETENTION_DAYS={settings.history_retention_days})"
     )

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from ingestor.http.fetch import Fetch
+from ingestor.http.fetch import Fetch, ResponseBody
 from ingestor.sources.errors import (
     SourceMalformedError,
     SourceMissingError,
@@ -275,3 +275,36 @@ async def test_another_limit_is_no_rate_limit(serve: Serve, words: str) -> None:
     with pytest.raises(SourceRefusedError):
         await get(server.url)
     assert len(server.requests) == 1
+
+
+async def response_of(url: str, query: dict[str, str]) -> ResponseBody:
+    fetch = Fetch(provider(url), QUICK)
+    try:
+        return await fetch.get("coins", query)
+    finally:
+        await fetch.close()
+
+
+async def test_a_body_has_its_bytes_its_headers_and_its_url_without_secrets(serve: Serve) -> None:
+    sent = b'[ {"id": "a"} ]\n'
+    server = await serve(
+        saying(200, sent.decode(), ETag='"7"', Age="12", Set_Cookie="secret=1", Server="nginx")
+    )
+    body = await response_of(server.url, {"x_cg_demo_api_key": "hidden", "page": "2"})
+    page = body.page
+    assert page.content == sent
+    assert page.url is not None
+    assert page.url.endswith("/coins?x_cg_demo_api_key=***&page=2")
+    assert page.headers["etag"] == '"7"'
+    assert page.headers["age"] == "12"
+    assert not {"set-cookie", "server"} & page.headers.keys()
+
+
+async def test_of_a_body_in_another_encoding_the_records_are_kept(serve: Serve) -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=codecs.BOM_UTF8 + b'[{"id": "a"}]')
+
+    server = await serve(handler)
+    body = await response_of(server.url, {})
+    assert body.content == b'[{"id": "a"}]'
+    assert body.page.content is None

@@ -215,6 +215,24 @@ async def test_a_listing_and_a_point_lead_to_the_bytes_that_say_them(ingest: Ing
         assert msgspec.json.decode(raw)["current_price"] == price
 
 
+async def test_a_page_whose_body_is_not_stored_stores_nothing(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = market(prices={"aa": 1, "bb": 2})
+
+    async def fail(*_: object) -> None:
+        raise ArithmeticError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ingestor.run.body.add_body", fail)
+        with pytest.raises(ArithmeticError):
+            await run(ingest.pool, _Bodies(ingest.sources["coingecko"], body), timeout_seconds=60)
+    for table in ("listings", "raw_api_records", "price_points", "bodies"):
+        assert await ingest.value(f"SELECT count(*) FROM {table}") == 0
+    await read(ingest, _Bodies(ingest.sources["coingecko"], body))
+    assert await ingest.value("SELECT count(*) FROM listings JOIN bodies ON body = bodies.id") == 2
+
+
 async def test_a_damaged_body_is_found(ingest: Ingest) -> None:
     body = market(prices={"aa": 1})
     await read(ingest, _Bodies(ingest.sources["coingecko"], body))

@@ -99,7 +99,7 @@ def test_a_disk_that_will_be_full_is_reported_before(
     found = space_finding(Settings(home=tmp_path, raw_retention_hours=9), SIZES, expected, free)
     assert found.level == level
     assert found.text == (
-        "1.0 MB now, 100.0 MB more an hour; up to 12.0 GB in the end: raw payloads 9.0 GB "
+        "1.0 MB now, 100.0 MB more an hour; up to 12.0 GB in the end: bodies 9.0 GB "
         "(RAW_RETENTION_HOURS=9), "
         f"history 2.0 GB (HISTORY_RETENTION_DAYS=90){words}"
     )
@@ -133,7 +133,7 @@ async def test_status_and_doctor_tell_it(state_folder: Path) -> None:
     shown = (await kasparro("status", **settings)).stdout
     size = r"[\d.]+ [kM]B"
     assert re.search(
-        rf"^{size} on disk: database {size}, of that raw payloads {size}, history {size}$",
+        rf"^{size} on disk: database {size}, of that bodies {size}, history {size}$",
         shown,
         re.MULTILINE,
     )
