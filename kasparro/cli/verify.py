@@ -25,7 +25,7 @@ from kasparro.cli.common.terminal import cell, say, say_json
 from kasparro.cli.common.which import demo_option, settings_for
 from kasparro.verify.checks import OnStep, VerifyReport, verify
 from kasparro.verify.history import CONNECTIONS
-from kasparro.verify.workers import Workers
+from kasparro.verify.workers import DecodingProcesses
 
 MOST_WORKERS = 2
 """Processes that decode payloads: the service runs beside them."""
@@ -94,7 +94,9 @@ async def _verify(settings: Settings, examples: int, on_step: OnStep) -> VerifyR
                     retention_of(settings),
                     limit=examples,
                     on_step=on_step,
-                    workers=Workers(min(MOST_WORKERS, os.cpu_count() or 1), dsn, settings),
+                    workers=DecodingProcesses(
+                        min(MOST_WORKERS, os.cpu_count() or 1), dsn, settings
+                    ),
                 )
         finally:
             await close_sources(sources)

@@ -26,7 +26,7 @@ from kasparro.verify.history import HistoryContext, HistoryTallies, VerifyBounds
 from kasparro.verify.listing_pass import ListingPass
 from kasparro.verify.payload_pass import PayloadPass
 from kasparro.verify.rows import REPORT, REPROCESS, REPROCESS_FULL, ROW_CHECKS, CheckContext
-from kasparro.verify.workers import Workers
+from kasparro.verify.workers import DecodingProcesses
 
 TICKERS = 2_000
 """Coins that are compared in one snapshot, about half a second."""
@@ -50,7 +50,7 @@ async def verify(
     *,
     limit: int,
     on_step: OnStep = lambda _: None,
-    workers: Workers | None = None,
+    workers: DecodingProcesses | None = None,
 ) -> VerifyReport:
     """Run all checks, with at most `limit` examples each; nothing is written.
 
@@ -174,7 +174,7 @@ async def _check_history(
     tallies: HistoryTallies,
     *,
     on_step: OnStep,
-    workers: Workers | None,
+    workers: DecodingProcesses | None,
 ) -> list[CheckOutcome]:
     done: defaultdict[str, int] = defaultdict(int)
 
@@ -212,7 +212,7 @@ async def _check_history(
 
 
 async def _check_payloads(
-    history: HistoryContext, workers: Workers | None
+    history: HistoryContext, workers: DecodingProcesses | None
 ) -> Counter[datetime.datetime]:
     """Check the payloads of a source; return how many points of each fetch they explain."""
     async with borrow(history.pool) as connection:

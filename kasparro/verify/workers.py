@@ -40,7 +40,7 @@ class PayloadsChecked(NamedTuple):
     explained: Counter[datetime.datetime]
 
 
-class Workers(msgspec.Struct, frozen=True):
+class DecodingProcesses(msgspec.Struct, frozen=True):
     """The number of worker processes, and what they start from."""
 
     count: int
