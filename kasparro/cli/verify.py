@@ -27,7 +27,7 @@ from kasparro.verify.checks import OnStep, VerifyReport, verify
 from kasparro.verify.history import CONNECTIONS
 from kasparro.verify.workers import DecodingProcesses
 
-MOST_WORKERS = 2
+MOST_PROCESSES = 2
 """Processes that decode payloads: the service runs beside them."""
 _EXAMPLES = 5
 _LENGTH = 160
@@ -95,7 +95,7 @@ async def _verify(settings: Settings, examples: int, on_step: OnStep) -> VerifyR
                     limit=examples,
                     on_step=on_step,
                     workers=DecodingProcesses(
-                        min(MOST_WORKERS, os.cpu_count() or 1), dsn, settings
+                        min(MOST_PROCESSES, os.cpu_count() or 1), dsn, settings
                     ),
                 )
         finally:
