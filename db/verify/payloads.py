@@ -60,10 +60,10 @@ class PayloadBatches:
         self._source, self._kind, self._span, self._limit = source, kind, span, limit
         self._position: PayloadPosition | None = PayloadPosition()
 
-    async def read_next(self, connection: Connection) -> list[StoredPayload]:
-        """Return the next payloads, none at the end."""
+    async def read_next(self, connection: Connection) -> list[StoredPayload] | None:
+        """Return the next payloads, None at the end."""
         if self._position is None:
-            return []
+            return None
         payloads = await read_payloads(
             connection,
             self._source,

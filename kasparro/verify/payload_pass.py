@@ -49,8 +49,8 @@ class PayloadPass:
         if payloads:
             await self._check(connection, payloads)
         await transaction.commit()
-        self._context.on_progress(self._source.name, len(payloads))
-        return bool(payloads)
+        self._context.on_progress(self._source.name, len(payloads or ()))
+        return payloads is not None
 
     async def _check(self, connection: Connection, payloads: Sequence[StoredPayload]) -> None:
         decoded = await decode_payloads(self._source, payloads)
