@@ -15,7 +15,6 @@ from db.reprocess.payloads import (
 )
 
 _END = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-_ALL = PayloadRange(BEGINNING, _END)
 _COLUMNS = """
     r.external_id, r.ingested_at, r.content_hash, coalesce(r.fetched_at, r.ingested_at),
     r.payload"""
@@ -34,6 +33,19 @@ WHERE r.source = $1 AND r.external_id = ANY ($3::text[])
   AND coalesce(r.fetched_at, r.ingested_at) < $2
 """  # noqa: S608 - of constants
 _FETCHED_AT_FROM, _FETCHED_BEFORE_FROM = of_kind(_FETCHED_AT), of_kind(_FETCHED_BEFORE)
+# When about this share of a source's payloads had arrived, by the counts of its runs.
+_MIDDLE = """
+SELECT started_at
+FROM (
+    SELECT
+        started_at, sum(changed) OVER (ORDER BY id) AS so_far, sum(changed) OVER () AS total
+    FROM etl_runs
+    WHERE source = $1 AND kind = 'ingest'
+) AS r
+WHERE so_far * $3::integer >= total * $2::integer
+ORDER BY so_far
+LIMIT 1
+"""
 
 ReadPayloads = Callable[
     [Connection, str, Kind, datetime.datetime, Collection[str]], Awaitable[list[StoredPayload]]
@@ -44,19 +56,19 @@ ReadPayloads = Callable[
 class PayloadBatches:
     """The payloads of a source, about `limit` at a time, in an order that never matters."""
 
-    def __init__(self, source: str, kind: Kind, limit: int) -> None:
-        self._source, self._kind, self._limit = source, kind, limit
+    def __init__(self, source: str, kind: Kind, span: PayloadRange, limit: int) -> None:
+        self._source, self._kind, self._span, self._limit = source, kind, span, limit
         self._position: PayloadPosition | None = PayloadPosition()
 
-    async def read_next(self, connection: Connection) -> list[StoredPayload]:
-        """Return the next payloads, none at the end."""
+    async def read_next(self, connection: Connection) -> list[StoredPayload] | None:
+        """Return the next payloads, None at the end."""
         if self._position is None:
-            return []
+            return None
         payloads = await read_payloads(
             connection,
             self._source,
             self._kind,
-            _ALL,
+            self._span,
             position=self._position,
             rebuilt=True,
             limit=self._limit,
@@ -67,6 +79,16 @@ class PayloadBatches:
             last = payloads[-1]
             self._position = PayloadPosition(last.external_id, last.ingested_at, last.content_hash)
         return payloads
+
+
+async def spans_of(connection: Connection, source: str, parts: int) -> list[PayloadRange]:
+    """Return `parts` periods that together have all payloads, each about as many."""
+    middles = [
+        await connection.fetchval(_MIDDLE, source, number, parts) for number in range(1, parts)
+    ]
+    ends = [*sorted({middle for middle in middles if middle is not None}), _END]
+    starts = [None, *ends[:-1]]
+    return [PayloadRange(BEGINNING, end, start) for start, end in zip(starts, ends, strict=True)]
 
 
 async def payloads_fetched_at(

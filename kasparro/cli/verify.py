@@ -1,6 +1,7 @@
 """`kasparro verify`: compare everything in the database with what it is derived from."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 
@@ -24,7 +25,10 @@ from kasparro.cli.common.terminal import cell, say, say_json
 from kasparro.cli.common.which import demo_option, settings_for
 from kasparro.verify.checks import OnStep, VerifyReport, verify
 from kasparro.verify.history import CONNECTIONS
+from kasparro.verify.workers import DecodingProcesses
 
+MOST_PROCESSES = 2
+"""Processes that decode payloads: the service runs beside them."""
 _EXAMPLES = 5
 _LENGTH = 160
 """The length of an example's value."""
@@ -85,7 +89,14 @@ async def _verify(settings: Settings, examples: int, on_step: OnStep) -> VerifyR
                 dsn, application_name="kasparro verify", max_size=CONNECTIONS
             ) as pool:
                 return await verify(
-                    pool, sources, retention_of(settings), limit=examples, on_step=on_step
+                    pool,
+                    sources,
+                    retention_of(settings),
+                    limit=examples,
+                    on_step=on_step,
+                    workers=DecodingProcesses(
+                        min(MOST_PROCESSES, os.cpu_count() or 1), dsn, settings
+                    ),
                 )
         finally:
             await close_sources(sources)

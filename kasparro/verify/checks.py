@@ -1,26 +1,32 @@
 """All checks of `kasparro verify`, in one pass."""
 
 import datetime
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+import anyio
 import msgspec
 
 from common.chains import TokenAddress
+from db.connect.pool import borrow
 from db.connect.types import Connection, Pool
+from db.reprocess.payloads import PayloadRange
 from db.schema.partitions import Retention
 from db.verify import events
 from db.verify.coins import CoinTallies, compare_coins, next_tickers
 from db.verify.differences import CheckOutcome, Difference, Tally, find_differences
 from db.verify.identity import active_addresses, stored_groups
+from db.verify.payloads import spans_of
 from db.verify.slices import count_listings_by_source
 from db.verify.storage import check_partitions, payloads_from, read_clocks
 from ingestor.registry.groups import group_addresses
 from ingestor.sources.records import Source
+from kasparro.verify.fetch_pass import FetchPass
 from kasparro.verify.history import HistoryContext, HistoryTallies, VerifyBounds
 from kasparro.verify.listing_pass import ListingPass
 from kasparro.verify.payload_pass import PayloadPass
 from kasparro.verify.rows import REPORT, REPROCESS, REPROCESS_FULL, ROW_CHECKS, CheckContext
+from kasparro.verify.workers import DecodingProcesses
 
 TICKERS = 2_000
 """Coins that are compared in one snapshot, about half a second."""
@@ -44,8 +50,12 @@ async def verify(
     *,
     limit: int,
     on_step: OnStep = lambda _: None,
+    workers: DecodingProcesses | None = None,
 ) -> VerifyReport:
-    """Run all checks, with at most `limit` examples each; nothing is written."""
+    """Run all checks, with at most `limit` examples each; nothing is written.
+
+    `workers` decode the payloads, without them this process does.
+    """
     async with pool.acquire() as connection:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             clocks = await read_clocks(connection)
@@ -55,7 +65,9 @@ async def verify(
         notes = await _other_sources(connection, sources)
     tallies = HistoryTallies(limit)
     tallies.payloads.notes += notes
-    checks += await _check_history(pool, sources, context, tallies, on_step)
+    checks += await _check_history(
+        pool, sources, context, tallies, on_step=on_step, workers=workers
+    )
     return VerifyReport(not any(one.differences for one in checks), clocks.now, checks)
 
 
@@ -160,7 +172,9 @@ async def _check_history(
     sources: Sequence[Source],
     context: CheckContext,
     tallies: HistoryTallies,
+    *,
     on_step: OnStep,
+    workers: DecodingProcesses | None,
 ) -> list[CheckOutcome]:
     done: defaultdict[str, int] = defaultdict(int)
 
@@ -171,7 +185,8 @@ async def _check_history(
     for source in sources:
         on_progress(source.name, 0)
         history = HistoryContext(pool, source, _bounds(source, context), tallies, on_progress)
-        await PayloadPass(history).run()
+        explained = await _check_payloads(history, workers)
+        await FetchPass(history).run(explained)
         await ListingPass(history).run()
     return [
         tallies.payloads.result(
@@ -194,6 +209,32 @@ async def _check_history(
             "candles", "hours are the points that count, and days are the hours", REPROCESS_FULL
         ),
     ]
+
+
+async def _check_payloads(
+    history: HistoryContext, workers: DecodingProcesses | None
+) -> Counter[datetime.datetime]:
+    """Check the payloads of a source; return how many points of each fetch they explain."""
+    async with borrow(history.pool) as connection:
+        spans = await spans_of(connection, history.source.name, workers.count if workers else 1)
+    explained: Counter[datetime.datetime] = Counter()
+
+    async def check(span: PayloadRange) -> None:
+        if workers is None:
+            payloads = PayloadPass(history, span)
+            await payloads.run()
+            explained.update(payloads.explained)
+            return
+        found = await workers.check(
+            history.source.name, history.bounds, span, history.tallies.limit
+        )
+        history.tallies.join(found.tallies)
+        explained.update(found.explained)
+
+    async with anyio.create_task_group() as group:
+        for span in spans:
+            group.start_soon(check, span)
+    return explained
 
 
 async def _other_sources(connection: Connection, sources: Sequence[Source]) -> list[str]:

@@ -44,6 +44,11 @@ class HistoryTallies:
         self.payloads, self.listings = Tally(limit), Tally(limit)
         self.points, self.held, self.candles = Tally(limit), Tally(limit), Tally(limit)
 
+    def join(self, other: "HistoryTallies") -> None:
+        """Add the tallies of another part of the same checks."""
+        for name in ("payloads", "listings", "points", "held", "candles"):
+            getattr(self, name).join(getattr(other, name))
+
 
 class HistoryContext(msgspec.Struct, frozen=True):
     """What the passes over one source share."""

@@ -1,4 +1,4 @@
-"""Payloads and the points that they made: each payload has its point, each point its payload."""
+"""Payloads, and the points and listings that they made."""
 
 import datetime
 from collections import Counter
@@ -6,53 +6,40 @@ from collections.abc import Mapping, Sequence
 
 import anyio.lowlevel
 
-from db.connect.pool import borrow
 from db.connect.types import Connection
-from db.reprocess.payloads import StoredPayload
+from db.reprocess.payloads import PayloadRange, StoredPayload
 from db.verify.differences import Difference
-from db.verify.payloads import (
-    PayloadBatches,
-    ReadPayloads,
-    payloads_fetched_at,
-    payloads_fetched_before,
-)
+from db.verify.payloads import PayloadBatches
 from db.verify.points import (
     ListingRank,
     PointKey,
     StoredPoint,
-    count_by_fetch,
-    points_of_fetch,
     points_of_keys,
     read_ranks,
 )
 from kasparro.verify.history import HistoryContext, snapshot
-from kasparro.verify.points import compare_point, missing_point, surplus_point
+from kasparro.verify.points import compare_point, missing_point
 from kasparro.verify.versions import DecodedPayload, DecodedPayloads, decode_payloads
 
 BATCH = 10_000
 """Payloads of a snapshot: some 20 MB decoded, a quarter of a second."""
-MAX_FETCHES = 1_000
-"""Fetches whose points are looked for one by one; of further ones they are counted only."""
-_FEW = 50
-"""Points whose listings' payloads are all read at once."""
 _PER_TURN = 500
 
 
 class PayloadPass:
-    """Compares the payloads of one source with the points and the listings."""
+    """Compares the payloads of one source and period with the points and the listings."""
 
-    def __init__(self, context: HistoryContext) -> None:
+    def __init__(self, context: HistoryContext, span: PayloadRange) -> None:
         self._context, self._source = context, context.source
-        self._batches = PayloadBatches(self._source.name, self._source.kind, BATCH)
+        self._batches = PayloadBatches(self._source.name, self._source.kind, span, BATCH)
         self._turn = anyio.Lock()
         self._known: dict[str, ListingRank] = {}
-        self._explained: Counter[datetime.datetime] = Counter()
+        self.explained: Counter[datetime.datetime] = Counter()
+        """How many points of each fetch the payloads have made."""
 
     async def run(self) -> None:
-        """Compare all payloads, then look for points that none of them says."""
+        """Compare all payloads."""
         await self._context.side_by_side(self._check_next)
-        async with borrow(self._context.pool) as connection:
-            await self._check_fetches(connection)
 
     async def _check_next(self, connection: Connection) -> bool:
         transaction = snapshot(connection)
@@ -62,8 +49,8 @@ class PayloadPass:
         if payloads:
             await self._check(connection, payloads)
         await transaction.commit()
-        self._context.on_progress(self._source.name, len(payloads))
-        return bool(payloads)
+        self._context.on_progress(self._source.name, len(payloads or ()))
+        return payloads is not None
 
     async def _check(self, connection: Connection, payloads: Sequence[StoredPayload]) -> None:
         decoded = await decode_payloads(self._source, payloads)
@@ -89,7 +76,6 @@ class PayloadPass:
             if number % _PER_TURN == 0:
                 await anyio.lowlevel.checkpoint()
             self._compare(one, points)
-        self._explain(decoded.versions, points)
 
     async def _check_versions(self, connection: Connection, decoded: DecodedPayloads) -> None:
         """Find payloads without a listing, and such as should be their listing's content."""
@@ -137,61 +123,7 @@ class PayloadPass:
             if one.listing.observed_at >= self._context.bounds.oldest:
                 tally.add([missing_point(key, one)])
             return
+        if point.fetched_at == one.fetched_at:
+            tally.rows += 1
+            self.explained[one.fetched_at] += 1
         tally.add(compare_point(key, point, one))
-
-    def _explain(
-        self, versions: Sequence[DecodedPayload], points: Mapping[PointKey, StoredPoint]
-    ) -> None:
-        """Count each point that one of the payloads made."""
-        made = {
-            (key, one.fetched_at)
-            for one in versions
-            if (rank := self._known.get(one.listing.external_id)) is not None
-            and (point := points.get(key := (rank.id, one.listing.observed_at))) is not None
-            and point.fetched_at == one.fetched_at
-        }
-        self._context.tallies.points.rows += len(made)
-        self._explained.update(fetched_at for _, fetched_at in made)
-
-    async def _check_fetches(self, connection: Connection) -> None:
-        """Find the fetches that have made more points than the payloads explain."""
-        covered_from = self._context.bounds.covered_from
-        async with snapshot(connection):
-            counts = await count_by_fetch(connection, self._source.name, covered_from)
-        doubtful = sorted(at for at, count in counts.items() if count != self._explained[at])
-        for at in doubtful[:MAX_FETCHES]:
-            async with snapshot(connection):
-                await self._check_fetch(connection, at)
-        left = doubtful[MAX_FETCHES:]
-        surplus = sum(max(0, counts[at] - self._explained[at]) for at in left)
-        self._context.tallies.points.differences += surplus
-
-    async def _check_fetch(self, connection: Connection, at: datetime.datetime) -> None:
-        """Find the points of a fetch that no payload says."""
-        left = await points_of_fetch(connection, self._source.name, at)
-        left = await self._without_said(connection, payloads_fetched_at, at, left)
-        for start in range(0, len(left), _FEW):
-            few = left[start : start + _FEW]
-            self._context.tallies.points.add(
-                surplus_point(self._context.key(external_id), point)
-                for external_id, point in await self._without_said(
-                    connection, payloads_fetched_before, at, few
-                )
-            )
-
-    async def _without_said(
-        self,
-        connection: Connection,
-        read: ReadPayloads,
-        at: datetime.datetime,
-        points: Sequence[tuple[str, StoredPoint]],
-    ) -> list[tuple[str, StoredPoint]]:
-        source, ids = self._source, {external_id for external_id, _ in points}
-        payloads = await read(connection, source.name, source.kind, at, ids)
-        decoded = await decode_payloads(source, payloads)
-        said = {(one.listing.external_id, one.listing.observed_at) for one in decoded.versions}
-        return [
-            (external_id, point)
-            for external_id, point in points
-            if (external_id, point.at) not in said
-        ]

@@ -155,7 +155,7 @@ CHANGES = [
     Change("page of a source",
            "UPDATE source_pages SET external_ids = external_ids[2:] WHERE source = 'coinpaprika'",
            "listings.pages", "active", "run"),
-    Change("counter of a run", run_row("changed = changed - 1, unchanged = unchanged + 1"),
+    Change("counter of a run", run_row("changed = changed + 1, processed = processed + 1"),
            "runs.payloads", "changed"),
     Change("counter beside its event", run_row("processed = processed + 1, failed = failed + 1"),
            "events.runs", "processed"),
