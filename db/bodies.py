@@ -88,16 +88,7 @@ class StoredBody(msgspec.Struct, frozen=True):
 
     def unpack(self) -> bytes:
         """Return the bytes. Raises BodyDamagedError if they are not those that came."""
-        try:
-            content = unpack(self.content)
-        except zstd.ZstdError as error:
-            raise BodyDamagedError(f"The body {self.id} cannot be unpacked: {error}") from None
-        if len(content) != self.size or hashlib.sha256(content).digest() != self.sha256:
-            raise BodyDamagedError(
-                f"The body {self.id} has the SHA-256 {hashlib.sha256(content).hexdigest()} and "
-                f"{len(content):,} bytes; it came with {self.sha256.hex()} and {self.size:,}"
-            )
-        return content
+        return read_stored(self.id, self.content, self.size, self.sha256)
 
 
 def pack(content: bytes) -> bytes:
@@ -115,6 +106,21 @@ def pack_frames(content: bytes) -> list[bytes]:
 def unpack(packed: bytes) -> bytes:
     """Return the bytes that `pack` and `pack_frames` have packed."""
     return zstd.decompress(packed)
+
+
+def read_stored(body: int, packed: bytes, size: int, sha256: bytes) -> bytes:
+    """Return the bytes of a body. Raises BodyDamagedError if they are not those that came."""
+    try:
+        content = unpack(packed)
+    except zstd.ZstdError as error:
+        raise BodyDamagedError(f"The body {body} cannot be unpacked: {error}") from None
+    digest = hashlib.sha256(content)
+    if len(content) != size or digest.digest() != sha256:
+        raise BodyDamagedError(
+            f"The body {body} has the SHA-256 {digest.hexdigest()} and {len(content):,} bytes; "
+            f"it came with {sha256.hex()} and {size:,}"
+        )
+    return content
 
 
 def content_hash(raw: bytes) -> bytes:

@@ -7,12 +7,19 @@ from db.connect.types import Connection
 from db.points import COUNTED, ROLL_POINTS
 from db.verify.differences import Tally, find_differences
 
-# Hours from points, days from these hours: a day is then right if both are.
+# Hours from points, days from these hours: a day is then right if both are. Where points of a day
+# were removed by age, its candles stand for themselves.
 _COMPARE = f"""
-WITH hour AS MATERIALIZED (
+WITH thinned AS MATERIALIZED (
+    SELECT DISTINCT listing, date_bin('1 day', at, 'epoch') AS day
+    FROM price_points
+    WHERE listing = ANY ($1::integer[]) AND at >= $2 AND thinned_hours > 0
+),
+hour AS MATERIALIZED (
     SELECT p.listing, date_bin('1 hour', p.at, 'epoch') AS start,{ROLL_POINTS}
     FROM price_points AS p
     WHERE p.listing = ANY ($1::integer[]) AND p.at >= $2 AND {COUNTED}
+      AND (p.listing, date_bin('1 day', p.at, 'epoch')) NOT IN (SELECT listing, day FROM thinned)
     GROUP BY 1, 2
 ),
 rolled AS MATERIALIZED (
@@ -28,7 +35,10 @@ rolled AS MATERIALIZED (
     GROUP BY listing, date_bin('1 day', start, 'epoch')
 ),
 stored AS MATERIALIZED (
-    SELECT * FROM candles WHERE listing = ANY ($1::integer[]) AND start >= $2
+    SELECT *
+    FROM candles
+    WHERE listing = ANY ($1::integer[]) AND start >= $2
+      AND (listing, date_bin('1 day', start, 'epoch')) NOT IN (SELECT listing, day FROM thinned)
 ),
 different AS (
     SELECT

@@ -32,9 +32,7 @@ COUNT_REJECTIONS = "SELECT count(*) FROM rejected_records"
 # A file's payloads may be deleted with their listings, when a sample is replaced.
 PAYLOADS = f"""
 WITH stored AS MATERIALIZED (
-    SELECT run_id, count(*) AS rows FROM raw_api_records GROUP BY run_id
-    UNION ALL
-    SELECT run_id, count(*) FROM raw_csv_records GROUP BY run_id
+    SELECT run_id, sum(record_count) AS rows FROM bodies GROUP BY run_id
 )
 SELECT {_RUN}, 'changed', r.changed::text, coalesce(n.rows, 0) || ' payloads'
 FROM etl_runs AS r

@@ -29,6 +29,16 @@ WHERE p.listing = ANY ($1::integer[]) AND p.at >= $2 AND p.at <= $3
 """  # noqa: S608 - of constants
 _DENSE = 20
 """Keys of a listing from which on a stretch is read."""
+# Points of a day may have been removed by age; one that is left says so.
+_NOT_THINNED = """
+SELECT k.listing, k.at
+FROM unnest($1::integer[], $2::timestamptz[]) AS k (listing, at)
+WHERE NOT EXISTS (
+    SELECT FROM price_points AS p
+    WHERE p.listing = k.listing AND p.at >= date_bin('1 day', k.at, 'epoch')
+      AND p.at < date_bin('1 day', k.at, 'epoch') + interval '1 day' AND p.thinned_hours > 0
+)
+"""
 _RANKS = """
 SELECT id, external_id, observed_at, fetched_at, content_hash
 FROM listings
@@ -94,6 +104,15 @@ async def points_of_keys(
     else:
         rows = await connection.fetch(_OF_KEYS, [key[0] for key in keys], [key[1] for key in keys])
     return {(row[0], row[1]): StoredPoint(*row) for row in rows}
+
+
+async def not_thinned(connection: Connection, keys: Collection[PointKey]) -> list[PointKey]:
+    """Return the keys on whose day no point of the listing was removed by age."""
+    if not keys:
+        return []
+    listings, times = zip(*keys, strict=True)
+    rows = await connection.fetch(_NOT_THINNED, listings, times)
+    return [(row[0], row[1]) for row in rows]
 
 
 async def count_by_fetch(

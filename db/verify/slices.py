@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from db.connect.types import Connection
-from db.reprocess.payloads import Kind, StoredPayload, of_kind
+from db.reprocess.payloads import BodyPlace, Kind, StoredPayload, of_kind
 from db.write.listing_columns import LISTING_COLUMNS, values_of
 
 # The payload of the present content; of several that are equal, the one fetched last. The earlier
@@ -24,7 +24,8 @@ SELECT
     ARRAY(SELECT o.price_usd FROM unnest(l.before) AS o) AS before_price,
     ARRAY(SELECT o.market_cap_usd FROM unnest(l.before) AS o) AS before_cap,
     ARRAY(SELECT o.volume_24h_usd FROM unnest(l.before) AS o) AS before_volume,
-    p.times, p.prices, p.caps, p.volumes,
+    p.times, p.prices, p.caps, p.volumes, p.is_thinned,
+    l.body, l.body_offset, l.body_length,
     r.ingested_at, r.payload,
     {values_of("l")}
 FROM listings AS l
@@ -38,9 +39,10 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT
         array_agg(at) AS times, array_agg(price_usd) AS prices, array_agg(market_cap_usd) AS caps,
-        array_agg(volume_24h_usd) AS volumes
+        array_agg(volume_24h_usd) AS volumes,
+        coalesce(bool_or(thinned_hours > 0), false) AS is_thinned
     FROM (
-        SELECT p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd
+        SELECT p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, p.thinned_hours
         FROM price_points AS p
         WHERE p.listing = l.id AND p.at < l.observed_at AND p.fetched_at IS NOT NULL
         ORDER BY p.at DESC
@@ -52,10 +54,10 @@ ORDER BY l.external_id
 LIMIT $3
 """  # noqa: S608 - of constants
 _LISTINGS_FROM = of_kind(_LISTINGS)
-_FIXED = 16
+_FIXED = 20
 """Columns before the values of the listing."""
 _PRICES = """
-SELECT listing, at, price_usd::text, is_held
+SELECT listing, at, price_usd::text, is_held, thinned_hours > 0
 FROM price_points
 WHERE listing = ANY ($1::integer[])
 ORDER BY listing, at
@@ -77,7 +79,8 @@ class StoredListing(msgspec.Struct, frozen=True, gc=False):
     """A row of `listings`; `values` are LISTING_COLUMNS.
 
     `before` are its earlier observations, `points_before` the last two points before the present
-    one. `payload` is the one of its content, None if it is not stored.
+    one, None if others between were removed by age. `place` is where its body has it. `payload` is
+    the one of its content, None if it is not stored.
     """
 
     id: int
@@ -86,18 +89,20 @@ class StoredListing(msgspec.Struct, frozen=True, gc=False):
     has_own_time: bool
     first_seen_at: datetime.datetime
     before: tuple[Earlier, ...]
-    points_before: tuple[Earlier, ...]
+    points_before: tuple[Earlier, ...] | None
+    place: BodyPlace | None
     payload: StoredPayload | None
     values: tuple[object, ...]
 
 
 class PointPrice(msgspec.Struct, frozen=True, gc=False):
-    """The price of a point, as text, and whether it is held."""
+    """The price of a point, as text; whether it is held, and stands for removed points."""
 
     listing: int
     at: datetime.datetime
     price_usd: str | None
     is_held: bool
+    is_thinned: bool
 
 
 async def read_listings(
@@ -126,7 +131,10 @@ def _listing(row: asyncpg.Record) -> StoredListing:
         row["has_own_time"],
         row["first_seen_at"],
         _earlier(row, before),
-        _earlier(row, ("times", "prices", "caps", "volumes")),
+        None if row["is_thinned"] else _earlier(row, ("times", "prices", "caps", "volumes")),
+        None
+        if row["body"] is None
+        else BodyPlace(row["body"], row["body_offset"], row["body_length"]),
         payload,
         tuple(row[_FIXED : _FIXED + len(LISTING_COLUMNS)]),
     )

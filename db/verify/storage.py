@@ -13,32 +13,20 @@ from db.schema.partitions import (
 from db.verify.differences import Difference, Tally
 
 _CLOCKS = "SELECT clock_timestamp(), (SELECT at FROM retention_clock)"
-_STARTS = {"api": "raw_api_records", "file": "raw_csv_records"}
 _IN_DEFAULT = """
 SELECT 'price_points' AS parent, count(*) AS rows, min(at) AS first, max(at) AS last
 FROM price_points_default WHERE at >= $1
 UNION ALL
 SELECT 'candles', count(*), min(start), max(start) FROM candles_default WHERE start >= $1
 """
-# The newest payload of a listing stays in the default partition, whatever its age.
-EXPIRED_PAYLOADS = """
+EXPIRED_BODIES = """
 SELECT
-    r.source || ':' || r.external_id || ' ' || r.ingested_at, 'payload',
-    'in the default partition', 'deleted: it is past its retention'
-FROM (
-    SELECT source, external_id, ingested_at, content_hash FROM raw_api_records_default
-    UNION ALL
-    SELECT source, external_id, ingested_at, content_hash FROM raw_csv_records_default
-) AS r
-WHERE r.ingested_at < $1 AND NOT EXISTS (
-    SELECT FROM listings AS l
-    WHERE l.source = r.source AND l.external_id = r.external_id AND l.content_hash = r.content_hash
-)
+    b.source || ' body ' || b.id || ' of ' || b.arrived_at, 'body', 'in the default partition',
+    'deleted: it is past its retention'
+FROM bodies_default AS b
+WHERE b.arrived_at < $1
 """
-COUNT_DEFAULTS = """
-SELECT
-    (SELECT count(*) FROM raw_api_records_default) + (SELECT count(*) FROM raw_csv_records_default)
-"""
+COUNT_DEFAULTS = "SELECT count(*) FROM bodies_default"
 
 # Sequences do not follow snapshots: read after the ids, they can only be further.
 SEQUENCES = """
@@ -59,12 +47,14 @@ FROM (
         'rejected_records_id_seq', (SELECT max(id) FROM rejected_records),
         (SELECT last_value FROM rejected_records_id_seq)
     UNION ALL
+    SELECT 'body_ids', (SELECT max(id) FROM bodies), (SELECT last_value FROM body_ids)
+    UNION ALL
     SELECT
         'listing_ids', (SELECT max(id) FROM listings), (SELECT last_value FROM listing_ids)
 ) AS s
 WHERE s.last_value < s.greatest
 """
-COUNT_SEQUENCES = "SELECT 5"
+COUNT_SEQUENCES = "SELECT 6"
 
 # The next listing behind one: the indexes are read, not the tables.
 ORPHANS = """
@@ -106,18 +96,13 @@ async def read_clocks(connection: Connection) -> Clocks:
     return Clocks(row[0], row[1])
 
 
-async def payloads_from(connection: Connection) -> dict[str, datetime.datetime]:
-    """Return by kind of source the start of the oldest partition of payloads that still exists.
+async def bodies_from(connection: Connection) -> datetime.datetime | None:
+    """Return the start of the oldest partition of bodies that still exists.
 
-    From then on, every payload that arrived is present.
+    From then on, every body that arrived is present.
     """
     existing = (await read_partitions(connection)).values()
-    starts: dict[str, datetime.datetime] = {}
-    for kind, table in _STARTS.items():
-        found = [one.start for one in existing if one.table == table]
-        if found:
-            starts[kind] = min(found)
-    return starts
+    return min((one.start for one in existing if one.table == "bodies"), default=None)
 
 
 async def check_partitions(
@@ -154,7 +139,7 @@ def _expired(
     partitions: Iterable[Partition], clocks: Clocks, retention: Retention
 ) -> Iterator[Difference]:
     for one in partitions:
-        is_raw = one.table in _STARTS.values()
+        is_raw = one.table == "bodies"
         oldest = (
             retention.oldest_raw(clocks.retention)
             if is_raw

@@ -18,7 +18,7 @@ from db.verify.differences import CheckOutcome, Difference, Tally, find_differen
 from db.verify.identity import active_addresses, stored_groups
 from db.verify.payloads import spans_of
 from db.verify.slices import count_listings_by_source
-from db.verify.storage import check_partitions, payloads_from, read_clocks
+from db.verify.storage import bodies_from, check_partitions, read_clocks
 from ingestor.registry.groups import group_addresses
 from ingestor.sources.records import Source
 from kasparro.verify.fetch_pass import FetchPass
@@ -59,7 +59,7 @@ async def verify(
     async with pool.acquire() as connection:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             clocks = await read_clocks(connection)
-            context = CheckContext(clocks, retention, await payloads_from(connection))
+            context = CheckContext(clocks, retention, await bodies_from(connection))
         checks = await _check_coins(connection, limit, on_step)
         checks += await _check_rows(connection, context, limit, on_step)
         notes = await _other_sources(connection, sources)
@@ -184,7 +184,7 @@ async def _check_history(
 
     for source in sources:
         on_progress(source.name, 0)
-        history = HistoryContext(pool, source, _bounds(source, context), tallies, on_progress)
+        history = HistoryContext(pool, source, _bounds(context), tallies, on_progress)
         explained = await _check_payloads(history, workers)
         await FetchPass(history).run(explained)
         await ListingPass(history).run()
@@ -246,7 +246,7 @@ async def _other_sources(connection: Connection, sources: Sequence[Source]) -> l
     ]
 
 
-def _bounds(source: Source, context: CheckContext) -> VerifyBounds:
+def _bounds(context: CheckContext) -> VerifyBounds:
     oldest = context.retention.oldest_history(context.clocks.now)
     day = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
-    return VerifyBounds(context.covered_from(source.kind), oldest, day + datetime.timedelta(days=1))
+    return VerifyBounds(context.covered_from, oldest, day + datetime.timedelta(days=1))

@@ -2,20 +2,17 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
 
 from db.connect.pool import borrow
 from db.connect.types import Connection
-from db.verify.payloads import ReadPayloads, payloads_fetched_at, payloads_fetched_before
-from db.verify.points import StoredPoint, count_by_fetch, points_of_fetch
+from db.verify.payloads import payloads_fetched_at
+from db.verify.points import count_by_fetch, points_of_fetch
 from kasparro.verify.history import HistoryContext, snapshot
 from kasparro.verify.points import surplus_point
 from kasparro.verify.versions import decode_payloads
 
 MAX_FETCHES = 1_000
 """Fetches whose points are looked for one by one; of further ones they are counted only."""
-_FEW = 50
-"""Points whose listings' payloads are all read at once."""
 
 
 class FetchPass:
@@ -45,30 +42,14 @@ class FetchPass:
 
     async def _check_fetch(self, connection: Connection, at: datetime.datetime) -> None:
         """Find the points of a fetch that no payload says."""
-        left = await points_of_fetch(connection, self._source.name, at)
-        left = await self._without_said(connection, payloads_fetched_at, at, left)
-        for start in range(0, len(left), _FEW):
-            few = left[start : start + _FEW]
-            self._context.tallies.points.add(
-                surplus_point(self._context.key(external_id), point)
-                for external_id, point in await self._without_said(
-                    connection, payloads_fetched_before, at, few
-                )
-            )
-
-    async def _without_said(
-        self,
-        connection: Connection,
-        read: ReadPayloads,
-        at: datetime.datetime,
-        points: Sequence[tuple[str, StoredPoint]],
-    ) -> list[tuple[str, StoredPoint]]:
-        source, ids = self._source, {external_id for external_id, _ in points}
-        payloads = await read(connection, source.name, source.kind, at, ids)
+        source = self._source
+        points = await points_of_fetch(connection, source.name, at)
+        ids = {external_id for external_id, _ in points}
+        payloads = await payloads_fetched_at(connection, source.name, at, ids)
         decoded = await decode_payloads(source, payloads)
         said = {(one.listing.external_id, one.listing.observed_at) for one in decoded.versions}
-        return [
-            (external_id, point)
+        self._context.tallies.points.add(
+            surplus_point(self._context.key(external_id), point)
             for external_id, point in points
             if (external_id, point.at) not in said
-        ]
+        )

@@ -7,6 +7,7 @@ import anyio.lowlevel
 from db.connect.types import Connection
 from db.verify.candles import compare_candles
 from db.verify.differences import Difference
+from db.verify.payloads import slices_of_bodies
 from db.verify.slices import PointPrice, StoredListing, read_listings, read_prices
 from kasparro.verify.history import HistoryContext, snapshot
 from kasparro.verify.listings import compare_before, compare_listing
@@ -50,6 +51,7 @@ class ListingPass:
             self._compare_content(listing)
             key = self._context.key(listing.external_id)
             tallies.listings.add(compare_before(key, listing, bounds.oldest))
+        await self._compare_places(connection, listings)
         by_id = {listing.id: listing for listing in listings}
         async for points in read_prices(connection, list(by_id)):
             await anyio.lowlevel.checkpoint()
@@ -57,6 +59,33 @@ class ListingPass:
         await compare_candles(
             connection, tallies.candles, list(by_id), bounds.candles_from, limit=tallies.limit
         )
+
+    async def _compare_places(
+        self, connection: Connection, listings: Sequence[StoredListing]
+    ) -> None:
+        """Look each listing up in its body, if that has not expired."""
+        bodies = {one.place.body for one in listings if one.place is not None}
+        slices = await slices_of_bodies(connection, bodies)
+        for listing in listings:
+            place = listing.place
+            if place is None or place.body not in slices:
+                continue
+            found = slices[place.body].get(
+                (listing.external_id, place.body_offset, place.body_length)
+            )
+            if found != listing.content_hash:
+                where = f"body {place.body}, {place.body_length} bytes at {place.body_offset}"
+                told = "no record" if found is None else f"hash {found.hex()}"
+                self._context.tallies.payloads.add(
+                    [
+                        Difference(
+                            self._context.key(listing.external_id),
+                            where,
+                            told,
+                            f"hash {listing.content_hash.hex()}",
+                        )
+                    ]
+                )
 
     def _compare_content(self, listing: StoredListing) -> None:
         key = self._context.key(listing.external_id)

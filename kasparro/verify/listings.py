@@ -27,6 +27,8 @@ def compare_before(
     History holds points from `oldest` on.
     """
     before, points = listing.before, listing.points_before
+    if points is None:
+        return
     for place in range(max(len(before), len(points))):
         stored = before[place] if place < len(before) else None
         point = points[place] if place < len(points) else None

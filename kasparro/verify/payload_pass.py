@@ -9,11 +9,12 @@ import anyio.lowlevel
 from db.connect.types import Connection
 from db.reprocess.payloads import PayloadRange, StoredPayload
 from db.verify.differences import Difference
-from db.verify.payloads import PayloadBatches
+from db.verify.payloads import DamagedBody, PayloadBatches
 from db.verify.points import (
     ListingRank,
     PointKey,
     StoredPoint,
+    not_thinned,
     points_of_keys,
     read_ranks,
 )
@@ -45,12 +46,24 @@ class PayloadPass:
         transaction = snapshot(connection)
         async with self._turn:
             await transaction.start()
-            payloads = await self._batches.read_next(connection)
-        if payloads:
-            await self._check(connection, payloads)
+            checked = await self._batches.read_next(connection)
+        if checked is not None:
+            self._report_damaged(checked.damaged)
+            await self._check(connection, checked.payloads)
+            self._context.on_progress(self._source.name, len(checked.payloads))
         await transaction.commit()
-        self._context.on_progress(self._source.name, len(payloads or ()))
-        return payloads is not None
+        return checked is not None
+
+    def _report_damaged(self, damaged: Sequence[DamagedBody]) -> None:
+        self._context.tallies.payloads.add(
+            Difference(
+                f"{self._source.name} body {one.id} of {one.arrived_at}",
+                "body",
+                one.error,
+                "the bytes that came",
+            )
+            for one in damaged
+        )
 
     async def _check(self, connection: Connection, payloads: Sequence[StoredPayload]) -> None:
         decoded = await decode_payloads(self._source, payloads)
@@ -72,10 +85,15 @@ class PayloadPass:
             if one.listing.external_id in self._known
         ]
         points = await points_of_keys(connection, keys)
+        missing: dict[PointKey, DecodedPayload] = {}
         for number, one in enumerate(decoded.versions):
             if number % _PER_TURN == 0:
                 await anyio.lowlevel.checkpoint()
-            self._compare(one, points)
+            self._compare(one, points, missing)
+        for key in await not_thinned(connection, missing):
+            said = missing[key]
+            name = self._context.key(said.listing.external_id)
+            self._context.tallies.points.add([missing_point(name, said)])
 
     async def _check_versions(self, connection: Connection, decoded: DecodedPayloads) -> None:
         """Find payloads without a listing, and such as should be their listing's content."""
@@ -113,7 +131,12 @@ class PayloadPass:
                     ]
                 )
 
-    def _compare(self, one: DecodedPayload, points: Mapping[PointKey, StoredPoint]) -> None:
+    def _compare(
+        self,
+        one: DecodedPayload,
+        points: Mapping[PointKey, StoredPoint],
+        missing: dict[PointKey, DecodedPayload],
+    ) -> None:
         rank = self._known.get(one.listing.external_id)
         if rank is None:
             return
@@ -121,7 +144,7 @@ class PayloadPass:
         point = points.get((rank.id, one.listing.observed_at))
         if point is None:
             if one.listing.observed_at >= self._context.bounds.oldest:
-                tally.add([missing_point(key, one)])
+                missing[rank.id, one.listing.observed_at] = one
             return
         if point.fetched_at == one.fetched_at:
             tally.rows += 1

@@ -57,12 +57,15 @@ def compare_held(key: str, points: Sequence[PointPrice], *, is_whole: bool) -> I
     """Yield the points whose held flag is wrong.
 
     If the series is not whole, the retention may have dropped points before its first ones, so
-    these are not judged.
+    these are not judged; nor are points beside those that stand for removed ones.
     """
     series = [
         TimedPrice(point.at, None if point.price_usd is None else Decimal(point.price_usd))
         for point in points
     ]
     for place, (point, held) in enumerate(zip(points, held_points(series), strict=True)):
-        if point.is_held != held and (is_whole or place >= _DROPPED_BEFORE):
+        if point.is_held == held or (not is_whole and place < _DROPPED_BEFORE):
+            continue
+        beside = points[max(0, place - _DROPPED_BEFORE) : place + 2]
+        if not any(one.is_thinned for one in beside):
             yield Difference(f"{key} {point.at}", "is_held", str(point.is_held), str(held))

@@ -22,22 +22,18 @@ class CheckContext(msgspec.Struct, frozen=True):
 
     clocks: Clocks
     retention: Retention
-    payloads_from: dict[str, datetime.datetime]
+    bodies_from: datetime.datetime | None
 
-    def covered_from(self, kind: str) -> datetime.datetime:
-        """Return from when on each payload that was fetched is present."""
+    @property
+    def covered_from(self) -> datetime.datetime:
+        """From when on each payload that was fetched is present."""
         kept = self.retention.oldest_raw(self.clocks.now)
-        return max(kept, self.payloads_from.get(kind, kept)) + _LATE
+        return max(kept, self.bodies_from or kept) + _LATE
 
     @property
     def rejections_from(self) -> datetime.datetime:
         """From when on each rejected record is present."""
         return self.retention.oldest_raw(self.clocks.now) + _LATE
-
-    @property
-    def both_kinds_from(self) -> datetime.datetime:
-        """From when on the payloads of all sources are complete."""
-        return max(self.covered_from("api"), self.covered_from("file"))
 
     @property
     def raw_expired_before(self) -> datetime.datetime:
@@ -114,7 +110,7 @@ ROW_CHECKS = (
         REPORT,
         counters.COUNT_RUNS,
         counters.PAYLOADS,
-        "both_kinds_from",
+        "covered_from",
     ),
     RowCheck(
         "runs.notes",
@@ -160,10 +156,10 @@ ROW_CHECKS = (
     ),
     RowCheck(
         "storage.expired",
-        "the default partitions have no payload that is past its retention",
+        "the default partition has no body that is past its retention",
         "the ingestor deletes it within the hour",
         storage.COUNT_DEFAULTS,
-        storage.EXPIRED_PAYLOADS,
+        storage.EXPIRED_BODIES,
         "raw_expired_before",
     ),
 )

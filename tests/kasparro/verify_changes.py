@@ -38,6 +38,11 @@ NEWEST = """
         AND l.external_id = r.external_id AND l.content_hash = r.content_hash
     WHERE r.source = 'coinpaprika' AND l.price_usd IS NOT NULL
     ORDER BY r.external_id LIMIT 1"""
+# The one that the observation came in.
+BODY = f"""
+    SELECT b.id FROM bodies AS b JOIN price_points AS p ON p.fetched_at = b.fetched_at
+    WHERE b.source = 'coinpaprika' AND (p.listing, p.at) = ({MIDDLE}) AND b.content IS NOT NULL
+    LIMIT 1"""
 COIN = "SELECT ticker FROM normalized_records WHERE ticker = 'ETH'"
 RUN = """
     SELECT id FROM etl_runs
@@ -103,12 +108,22 @@ CHANGES = [
            "UPDATE raw_api_records SET payload = jsonb_set(payload, '{quotes,USD,price}', '77.7')"
            f" WHERE (source, external_id, content_hash) = ({NEWEST})",
            "listings.values", "price_usd"),
-    Change("payload of an earlier observation",
-           "UPDATE raw_api_records AS r SET payload = jsonb_set(payload, '{quotes,USD,price}',"
-           " '77.7') WHERE r.source = 'coinpaprika' AND r.fetched_at = (SELECT p.fetched_at FROM"
-           f" price_points AS p WHERE (listing, at) = ({MIDDLE})) AND r.external_id = (SELECT"
-           f" l.external_id FROM listings AS l WHERE l.id = (SELECT listing FROM ({MIDDLE}) AS m))",
-           "points.values", "price_usd"),
+    Change("a byte of a body",
+           "UPDATE bodies SET content = set_byte(content, length(content) / 2, 255 -"
+           f" get_byte(content, length(content) / 2)) WHERE id = ({BODY})",
+           "payloads", "body"),
+    Change("hash of a body", f"UPDATE bodies SET sha256 = sha256(sha256) WHERE id = ({BODY})",
+           "payloads", "SHA-256"),
+    Change("index of a body",
+           f"UPDATE bodies SET record_count = record_count + 1 WHERE id = ({BODY})",
+           "payloads", "names"),
+    Change("body removed", f"DELETE FROM bodies WHERE id = ({BODY})", "points.values", "point"),
+    Change("body of another poll",
+           "UPDATE bodies AS b SET content = o.content, frames = o.frames, size = o.size,"
+           " sha256 = o.sha256 FROM bodies AS o WHERE b.source = o.source AND b.id < o.id"
+           f" AND b.id = ({BODY})", "payloads", "", ""),
+    Change("place of a listing", listing("body_offset = body_offset + 1"), "payloads", "bytes at",
+           ""),
     Change("payload unreadable",
            "UPDATE raw_api_records SET payload = payload - 'symbol'"
            f" WHERE (source, external_id, content_hash) = ({NEWEST})",
@@ -198,8 +213,8 @@ CHANGES = [
            "listing_ids"),
     Change("partition missing",
            "DO $$ BEGIN EXECUTE 'DROP TABLE ' || (SELECT max(relname) FROM pg_class"
-           " WHERE relname ~ '^raw_api_records_\\d+$'); END $$",
-           "storage.partitions", "raw_api_records_", "partitions"),
+           " WHERE relname ~ '^bodies_\\d+$'); END $$",
+           "storage.partitions", "bodies_", "partitions"),
     Change("old partition kept",
            "SELECT create_partition('price_points', 'price_points_20240101',"
            " '2024-01-01', '2024-01-08')",
@@ -210,9 +225,11 @@ CHANGES = [
            " ORDER BY at DESC LIMIT 1); END $$;"
            "INSERT INTO price_points SELECT * FROM aside ON CONFLICT DO NOTHING",
            "storage.partitions", "price_points_default"),
-    Change("payload past its retention",
-           "INSERT INTO raw_api_records SELECT source, external_id, payload,"
-           " now() - interval '200 days', run_id, '\\x00', NULL FROM raw_api_records"
-           f" WHERE (source, external_id, content_hash) = ({NEWEST})",
+    Change("body past its retention",
+           "INSERT INTO bodies (id, arrived_at, fetched_at, run_id, same_as, size, page_number,"
+           " record_count, source, page_group, form, url, headers, sha256, records, content,"
+           " frames) SELECT 0, arrived_at - interval '200 days', fetched_at, run_id, same_as, size,"
+           " page_number, record_count, source, page_group, form, url, headers, sha256, records,"
+           f" content, frames FROM bodies WHERE id = ({BODY})",
            "storage.expired", "default partition", "partitions"),
 ]  # fmt: skip
