@@ -20,7 +20,7 @@ from db.reprocess.payloads import (
     read_expired,
 )
 
-_END = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+END = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 _COLUMNS = """
     b.id, b.arrived_at, b.fetched_at, b.record_count, b.size, b.sha256, b.records,
     coalesce(b.content, s.content) AS content"""
@@ -102,7 +102,7 @@ async def spans_of(connection: Connection, source: str, parts: int) -> list[Payl
     middles = [
         await connection.fetchval(_MIDDLE, source, number, parts) for number in range(1, parts)
     ]
-    ends = [*sorted({middle for middle in middles if middle is not None}), _END]
+    ends = [*sorted({middle for middle in middles if middle is not None}), END]
     starts = [None, *ends[:-1]]
     return [PayloadRange(BEGINNING, end, start) for start, end in zip(starts, ends, strict=True)]
 

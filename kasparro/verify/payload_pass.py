@@ -19,7 +19,7 @@ from db.verify.points import (
     read_ranks,
 )
 from kasparro.verify.history import HistoryContext, snapshot
-from kasparro.verify.points import compare_point, missing_point
+from kasparro.verify.points import compare_point, is_equal, missing_point
 from kasparro.verify.versions import DecodedPayload, DecodedPayloads, decode_payloads
 
 BATCH = 10_000
@@ -131,6 +131,7 @@ class PayloadPass:
                     ]
                 )
 
+<<<<<<< HEAD
     def _compare(
         self,
         one: DecodedPayload,
@@ -138,15 +139,25 @@ class PayloadPass:
         missing: dict[PointKey, DecodedPayload],
     ) -> None:
         rank = self._known.get(one.listing.external_id)
+=======
+    def _compare(self, one: DecodedPayload, points: Mapping[PointKey, StoredPoint]) -> None:
+        external_id = one.listing.external_id
+        rank = self._known.get(external_id)
+>>>>>>> verify
         if rank is None:
             return
-        tally, key = self._context.tallies.points, self._context.key(one.listing.external_id)
+        tally = self._context.tallies.points
         point = points.get((rank.id, one.listing.observed_at))
         if point is None:
             if one.listing.observed_at >= self._context.bounds.oldest:
+<<<<<<< HEAD
                 missing[rank.id, one.listing.observed_at] = one
+=======
+                tally.add([missing_point(self._context.key(external_id), one)])
+>>>>>>> verify
             return
         if point.fetched_at == one.fetched_at:
             tally.rows += 1
             self.explained[one.fetched_at] += 1
-        tally.add(compare_point(key, point, one))
+        if not is_equal(point, one.listing):
+            tally.add(compare_point(self._context.key(external_id), point, one))

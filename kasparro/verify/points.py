@@ -6,6 +6,7 @@ from decimal import Decimal
 from db.verify.differences import Difference
 from db.verify.points import StoredPoint
 from db.verify.slices import PointPrice
+from ingestor.sources.records import Listing
 from kasparro.verify.held import TimedPrice, held_points
 from kasparro.verify.versions import DecodedPayload
 
@@ -14,22 +15,26 @@ _DROPPED_BEFORE = 2
 """A point depends on so many before it, which the retention may have dropped."""
 
 
+def is_equal(point: StoredPoint, said: Listing) -> bool:
+    """Return whether a point has the numbers of a listing."""
+    return (
+        _same(point.price_usd, said.price_usd)
+        and _same(point.market_cap_usd, said.market_cap_usd)
+        and _same(point.volume_24h_usd, said.volume_24h_usd)
+    )
+
+
 def compare_point(key: str, point: StoredPoint, said: DecodedPayload) -> Iterator[Difference]:
     """Yield how a point differs from what a payload says of its time.
 
     A point may hold a later word of another payload.
     """
-    stored = (point.price_usd, point.market_cap_usd, point.volume_24h_usd)
-    numbers = said.numbers
-    if (
-        _same(stored[0], numbers[0])
-        and _same(stored[1], numbers[1])
-        and _same(stored[2], numbers[2])
-    ):
+    if is_equal(point, said.listing):
         return
+    stored = (point.price_usd, point.market_cap_usd, point.volume_24h_usd)
     if point.fetched_at is not None and (point.fetched_at, point.tie or 0) > said.word:
         return
-    for name, value, right in zip(_NAMES, stored, numbers, strict=True):
+    for name, value, right in zip(_NAMES, stored, said.numbers, strict=True):
         if not _same(value, right):
             expected = None if right is None else f"{right}"
             yield Difference(f"{key} {point.at}", name, value, expected)
