@@ -188,11 +188,9 @@ kept AS (
 )
 SELECT
     (SELECT count(*) FROM written) AS changed,
-    CASE
-        WHEN (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written)
+    CASE WHEN (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written)
         THEN (SELECT count(DISTINCT (external_id, digest)) FROM incoming)
-        ELSE (SELECT count(*) FROM written)
-    END AS distinct_count,
+        ELSE (SELECT count(*) FROM written) END AS distinct_count,
     ARRAY(SELECT DISTINCT ticker FROM written) AS tickers,
     (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written) AS has_late,
     EXISTS (SELECT FROM unsettled WHERE NOT is_new) AS has_corrections,

@@ -13,7 +13,7 @@ from kasparro.supervise.process_lock import find_lock_holder
 
 RAW_RETENTION_HOURS = 2
 HISTORY_RETENTION_DAYS = 3
-"""A demo polls thirty times as often as a real service, so it keeps its payloads for less time."""
+"""A demo polls thirty times as often as a real service, so it keeps its bodies for less time."""
 
 
 def demo_settings(settings: Settings) -> Settings:
