@@ -131,30 +131,21 @@ class PayloadPass:
                     ]
                 )
 
-<<<<<<< HEAD
     def _compare(
         self,
         one: DecodedPayload,
         points: Mapping[PointKey, StoredPoint],
         missing: dict[PointKey, DecodedPayload],
     ) -> None:
-        rank = self._known.get(one.listing.external_id)
-=======
-    def _compare(self, one: DecodedPayload, points: Mapping[PointKey, StoredPoint]) -> None:
         external_id = one.listing.external_id
         rank = self._known.get(external_id)
->>>>>>> verify
         if rank is None:
             return
         tally = self._context.tallies.points
         point = points.get((rank.id, one.listing.observed_at))
         if point is None:
             if one.listing.observed_at >= self._context.bounds.oldest:
-<<<<<<< HEAD
                 missing[rank.id, one.listing.observed_at] = one
-=======
-                tally.add([missing_point(self._context.key(external_id), one)])
->>>>>>> verify
             return
         if point.fetched_at == one.fetched_at:
             tally.rows += 1
