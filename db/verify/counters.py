@@ -29,7 +29,8 @@ WHERE j.source <> r.source
 """
 COUNT_REJECTIONS = "SELECT count(*) FROM rejected_records"
 
-# A file's payloads may be deleted with their listings, when a sample is replaced.
+# The index of a body also names late records that repeat what is known, which are no changes. A
+# file's payloads may be deleted with their listings, when a sample is replaced.
 PAYLOADS = f"""
 WITH stored AS MATERIALIZED (
     SELECT run_id, sum(record_count) AS rows FROM bodies GROUP BY run_id
@@ -38,10 +39,8 @@ SELECT {_RUN}, 'changed', r.changed::text, coalesce(n.rows, 0) || ' payloads'
 FROM etl_runs AS r
 LEFT JOIN stored AS n ON n.run_id = r.id
 LEFT JOIN sources AS s ON s.name = r.source
-WHERE r.started_at >= $1::timestamptz AND r.kind = 'ingest' AND (
-    (coalesce(n.rows, 0) > r.changed AND NOT {_REPROCESSED})
-    OR (coalesce(n.rows, 0) < r.changed AND s.kind = 'api')
-)
+WHERE r.started_at >= $1::timestamptz AND r.kind = 'ingest' AND s.kind = 'api'
+  AND coalesce(n.rows, 0) < r.changed
 """  # noqa: S608 - of constants
 
 NOTES = f"""

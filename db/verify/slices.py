@@ -40,9 +40,15 @@ CROSS JOIN LATERAL (
     SELECT
         array_agg(at) AS times, array_agg(price_usd) AS prices, array_agg(market_cap_usd) AS caps,
         array_agg(volume_24h_usd) AS volumes,
-        coalesce(bool_or(thinned_hours > 0), false) AS is_thinned
+        EXISTS (
+            SELECT FROM price_points AS t
+            WHERE t.listing = l.id AND t.at <= l.observed_at AND t.thinned_hours > 0
+              AND t.at >= date_bin('1 day', least(
+                l.observed_at, (SELECT min(o.at) FROM unnest(l.before) AS o)
+              ), 'epoch')
+        ) AS is_thinned
     FROM (
-        SELECT p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd, p.thinned_hours
+        SELECT p.at, p.price_usd, p.market_cap_usd, p.volume_24h_usd
         FROM price_points AS p
         WHERE p.listing = l.id AND p.at < l.observed_at AND p.fetched_at IS NOT NULL
         ORDER BY p.at DESC

@@ -94,7 +94,10 @@ class ListingPass:
             self._context.tallies.payloads.add([missing])
             return
         said = decode_payload(self._source, listing.payload)
-        if not isinstance(said, UnreadablePayload):  # the other pass has found that
+        if isinstance(said, UnreadablePayload):
+            unreadable = Difference(key, "newest payload", said.error, "a readable record")
+            self._context.tallies.payloads.add([unreadable])
+        else:
             self._context.tallies.listings.add(compare_listing(key, listing, said))
 
     def _compare_held(self, listing: StoredListing, points: Sequence[PointPrice]) -> None:

@@ -106,7 +106,7 @@ ROW_CHECKS = (
     ),
     RowCheck(
         "runs.payloads",
-        "a run has stored as many payloads as it counts changes",
+        "a run of an API has stored at least as many payloads as it counts changes",
         REPORT,
         counters.COUNT_RUNS,
         counters.PAYLOADS,

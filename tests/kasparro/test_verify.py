@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from db.connect.pool import Pool, create_pool
-from db.schema.partitions import DEFAULT_RETENTION, ensure_partitions
+from db.schema.partitions import DEFAULT_RETENTION, Retention, ensure_partitions
+from db.schema.thinning import thin_history
 from db.sources import SourceSettings, save_sources
 from ingestor.clock import utc_now
 from ingestor.registry.reading import read_registry
@@ -28,6 +29,8 @@ from tests.ingestor.conftest import START, Ingest
 from tests.kasparro.command_line import kasparro
 from tests.kasparro.verify_changes import CHANGES, Change
 
+RETENTION = Retention(raw_days=7, history_days=90, full_days=60)
+"""The market is weeks old."""
 CONTRACT = "0x{:040x}"
 
 
@@ -66,7 +69,7 @@ async def ingest_market(ingest: Ingest) -> None:
         assert isinstance(source, CoinPaprika) or name == "coingecko"
         await read_registry(ingest.pool, source, hours=24, full=True)  # type: ignore[arg-type]  # it has one
     async with ingest.pool.acquire() as connection:
-        await purge_expired(connection, DEFAULT_RETENTION)
+        await purge_expired(connection, RETENTION)
 
 
 class Market:
@@ -111,7 +114,7 @@ async def save_settings(pool: Pool, sources: list[Source]) -> None:
 
 
 async def check(pool: Pool, market: Market, limit: int = 20) -> VerifyReport:
-    return await verify(pool, list(market.sources.values()), DEFAULT_RETENTION, limit=limit)
+    return await verify(pool, list(market.sources.values()), RETENTION, limit=limit)
 
 
 def differing(report: VerifyReport) -> dict[str, object]:
@@ -126,7 +129,7 @@ async def repair(pool: Pool, market: Market, change: Change) -> None:
             sources,
             [source.name for source in sources],
             since=None,
-            retention=DEFAULT_RETENTION,
+            retention=RETENTION,
             dry_run=False,
             on_progress=lambda *_: None,
             full=change.repair == "full",
@@ -138,8 +141,8 @@ async def repair(pool: Pool, market: Market, change: Change) -> None:
         await save_settings(pool, sources)
     else:
         async with pool.acquire() as connection:
-            await ensure_partitions(connection, utc_now(), DEFAULT_RETENTION)
-            await purge_expired(connection, DEFAULT_RETENTION)
+            await ensure_partitions(connection, utc_now(), RETENTION)
+            await purge_expired(connection, RETENTION)
 
 
 async def test_a_database_that_a_run_has_filled_holds(copy: Pool, market: Market) -> None:
@@ -186,6 +189,15 @@ async def test_only_so_many_examples_are_kept_and_all_are_counted(
     assert found["candles"].differences > 1000
 
 
+async def test_days_whose_points_were_removed_by_age_hold(copy: Pool, market: Market) -> None:
+    async with copy.acquire() as connection:
+        count = await connection.fetchval("SELECT count(*) FROM price_points")
+        await thin_history(connection, utc_now(), DEFAULT_RETENTION)
+        assert await connection.fetchval("SELECT count(*) FROM price_points") < count - 200
+    report = await check(copy, market)
+    assert differing(report) == {}
+
+
 async def test_it_writes_nothing(copy: Pool, market: Market) -> None:
     name = await copy.fetchval("SELECT current_database()")
     await copy.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -227,7 +239,7 @@ async def test_beside_a_running_ingestor_nothing_differs(
             group.start_soon(poll_all)
             while not ended.is_set():
                 reports.append(
-                    await verify(pool, list(ingest.sources.values()), DEFAULT_RETENTION, limit=20)
+                    await verify(pool, list(ingest.sources.values()), RETENTION, limit=20)
                 )
         await ingest.close()
     assert [differing(report) for report in reports] == [{}] * len(reports)
@@ -286,7 +298,7 @@ async def test_what_cannot_be_checked_ends_with_2(
 
 
 async def test_listings_of_a_source_that_is_not_set_are_named(copy: Pool, market: Market) -> None:
-    report = await verify(copy, [market.sources["coingecko"]], DEFAULT_RETENTION, limit=5)
+    report = await verify(copy, [market.sources["coingecko"]], RETENTION, limit=5)
     assert differing(report) == {}
     [payloads] = [one for one in report.checks if one.name == "payloads"]
     assert [note.partition(":")[0] for note in payloads.notes] == ["coinpaprika", "csv"]
