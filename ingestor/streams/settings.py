@@ -1,0 +1,82 @@
+"""The settings of the venues: the addresses of their websockets and of their lists of markets."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from common.network_settings import http_url
+from common.settings import Settings
+from ingestor.sources.spec import EnvironmentSettings, Setting
+
+
+def websocket_url(text: str) -> str:
+    """Return a ws or wss URL. Raises ValueError."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.fragment or any(char.isspace() for char in text):
+        raise ValueError("a ws or wss URL such as wss://stream.example.com/ws")
+    return text
+
+
+_Http = Setting(parse=http_url)
+_Websocket = Setting(parse=websocket_url)
+
+
+class BinanceStreamSettings(EnvironmentSettings, frozen=True):
+    """The addresses of Binance."""
+
+    binance_url: Annotated[str, _Http] = "https://data-api.binance.vision"
+    binance_stream_url: Annotated[str, _Websocket] = "wss://data-stream.binance.vision/ws"
+
+
+class CoinbaseStreamSettings(EnvironmentSettings, frozen=True):
+    """The addresses of Coinbase Exchange."""
+
+    coinbase_url: Annotated[str, _Http] = "https://api.exchange.coinbase.com"
+    coinbase_stream_url: Annotated[str, _Websocket] = "wss://ws-feed.exchange.coinbase.com"
+
+
+class KrakenStreamSettings(EnvironmentSettings, frozen=True):
+    """The addresses of Kraken."""
+
+    kraken_url: Annotated[str, _Http] = "https://api.kraken.com"
+    kraken_stream_url: Annotated[str, _Websocket] = "wss://ws.kraken.com/v2"
+
+
+class OkxStreamSettings(EnvironmentSettings, frozen=True):
+    """The addresses of OKX."""
+
+    okx_url: Annotated[str, _Http] = "https://www.okx.com"
+    okx_stream_url: Annotated[str, _Websocket] = "wss://ws.okx.com:8443/ws/v5/public"
+
+
+class BybitStreamSettings(EnvironmentSettings, frozen=True):
+    """The addresses of Bybit."""
+
+    bybit_url: Annotated[str, _Http] = "https://api.bybit.com"
+    bybit_stream_url: Annotated[str, _Websocket] = "wss://stream.bybit.com/v5/public/spot"
+
+
+class BitstampStreamSettings(EnvironmentSettings, frozen=True):
+    """The addresses of Bitstamp."""
+
+    bitstamp_url: Annotated[str, _Http] = "https://www.bitstamp.net"
+    bitstamp_stream_url: Annotated[str, _Websocket] = "wss://ws.bitstamp.net"
+
+
+STREAM_SETTINGS: dict[str, type[EnvironmentSettings]] = {
+    "binance": BinanceStreamSettings,
+    "coinbase": CoinbaseStreamSettings,
+    "kraken": KrakenStreamSettings,
+    "okx": OkxStreamSettings,
+    "bybit": BybitStreamSettings,
+    "bitstamp": BitstampStreamSettings,
+}
+
+
+def venue_urls(settings: Settings, venue: str) -> tuple[str, str]:
+    """Return the URLs of a venue's websocket and of its REST API. Raises SettingsError."""
+    own = STREAM_SETTINGS[venue].load(settings)
+    return getattr(own, f"{venue}_stream_url"), getattr(own, f"{venue}_url")
