@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     raw_retention_days: int = 7
     raw_retention_hours: int | None = None
     history_retention_days: int = 90
+    stream_retention_hours: int = 2
     introspection: bool = True
     trusted_documents: Path | None = None
     variables: dict[str, str] = {}
@@ -200,6 +201,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "raw_retention_days": integer(1, 3650),
     "raw_retention_hours": integer(1, 87_600),
     "history_retention_days": integer(1, 36_500),
+    "stream_retention_hours": integer(1, 8_760),
     "introspection": boolean,
     "trusted_documents": path,
 }

@@ -167,6 +167,25 @@ CREATE TABLE public.candles_default (
     CONSTRAINT candles_samples_check1 CHECK ((samples > 0))
 );
 
+CREATE TABLE public.consensus (
+    asset text NOT NULL,
+    price_usd numeric,
+    confidence_usd numeric,
+    volume_24h_usd numeric NOT NULL,
+    venues integer NOT NULL,
+    observed_at timestamp with time zone,
+    computed_at timestamp with time zone NOT NULL,
+    contributions json NOT NULL,
+    CONSTRAINT consensus_asset_check CHECK ((asset <> ''::text)),
+    CONSTRAINT consensus_check CHECK (((price_usd IS NULL) = (confidence_usd IS NULL))),
+    CONSTRAINT consensus_check1 CHECK (((price_usd IS NULL) = (observed_at IS NULL))),
+    CONSTRAINT consensus_confidence_usd_check CHECK ((confidence_usd >= (0)::numeric)),
+    CONSTRAINT consensus_price_usd_check CHECK ((price_usd > (0)::numeric)),
+    CONSTRAINT consensus_venues_check CHECK ((venues >= 0)),
+    CONSTRAINT consensus_volume_24h_usd_check CHECK ((volume_24h_usd >= (0)::numeric))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.demo (
     only_one boolean DEFAULT true NOT NULL,
     marked_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -729,7 +748,7 @@ CREATE TABLE public.sources (
     consecutive_failures integer DEFAULT 0 NOT NULL,
     next_run_at timestamp with time zone,
     CONSTRAINT sources_consecutive_failures_check CHECK ((consecutive_failures >= 0)),
-    CONSTRAINT sources_kind_check CHECK ((kind = ANY (ARRAY['api'::text, 'file'::text]))),
+    CONSTRAINT sources_kind_check CHECK ((kind = ANY (ARRAY['api'::text, 'file'::text, 'stream'::text]))),
     CONSTRAINT sources_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,62}$'::text)),
     CONSTRAINT sources_poll_seconds_check CHECK ((poll_seconds > 0))
 );
@@ -774,6 +793,27 @@ CREATE TABLE public.stream_segments (
 );
 ALTER TABLE ONLY public.stream_segments ALTER COLUMN content SET STORAGE EXTERNAL;
 
+CREATE TABLE public.stream_states (
+    source text NOT NULL,
+    state text NOT NULL,
+    problem text,
+    started_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    last_message_at timestamp with time zone,
+    messages bigint NOT NULL,
+    messages_per_second real NOT NULL,
+    reconnects bigint NOT NULL,
+    gaps bigint NOT NULL,
+    CONSTRAINT stream_states_gaps_check CHECK ((gaps >= 0)),
+    CONSTRAINT stream_states_messages_check CHECK ((messages >= 0)),
+    CONSTRAINT stream_states_messages_per_second_check CHECK ((messages_per_second >= (0)::double precision)),
+    CONSTRAINT stream_states_problem_check CHECK ((problem <> ''::text)),
+    CONSTRAINT stream_states_reconnects_check CHECK ((reconnects >= 0)),
+    CONSTRAINT stream_states_source_check CHECK ((source <> ''::text)),
+    CONSTRAINT stream_states_state_check CHECK ((state = ANY (ARRAY['live'::text, 'partial'::text, 'down'::text])))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.ticker_bridges (
     proof text NOT NULL,
     ticker text NOT NULL
@@ -803,6 +843,9 @@ ALTER TABLE ONLY public.candles
 
 ALTER TABLE ONLY public.candles_default
     ADD CONSTRAINT candles_default_pkey PRIMARY KEY (listing, "interval", start);
+
+ALTER TABLE ONLY public.consensus
+    ADD CONSTRAINT consensus_pkey PRIMARY KEY (asset);
 
 ALTER TABLE ONLY public.demo
     ADD CONSTRAINT demo_pkey PRIMARY KEY (only_one);
@@ -927,6 +970,9 @@ ALTER TABLE ONLY public.stream_gaps
 ALTER TABLE ONLY public.stream_segments
     ADD CONSTRAINT stream_segments_pkey PRIMARY KEY (venue, segment);
 
+ALTER TABLE ONLY public.stream_states
+    ADD CONSTRAINT stream_states_pkey PRIMARY KEY (source);
+
 ALTER TABLE ONLY public.ticker_bridges
     ADD CONSTRAINT ticker_bridges_pkey PRIMARY KEY (proof, ticker);
 
@@ -1009,6 +1055,8 @@ GRANT SELECT ON TABLE public.backfills TO kasparro_server;
 GRANT SELECT ON TABLE public.candles TO kasparro_server;
 
 GRANT SELECT ON TABLE public.candles_default TO kasparro_server;
+
+GRANT SELECT ON TABLE public.consensus TO kasparro_server;
 
 GRANT SELECT ON TABLE public.demo TO kasparro_server;
 
@@ -1093,6 +1141,8 @@ GRANT SELECT ON TABLE public.sources TO kasparro_server;
 GRANT SELECT ON TABLE public.stream_gaps TO kasparro_server;
 
 GRANT SELECT ON TABLE public.stream_segments TO kasparro_server;
+
+GRANT SELECT ON TABLE public.stream_states TO kasparro_server;
 
 GRANT SELECT ON TABLE public.ticker_bridges TO kasparro_server;
 

@@ -16,6 +16,8 @@ ORDER BY u.place
 """
 _LAST = "SELECT max(observed_at) FROM markets WHERE venue = $1"
 
+_PURGE = "DELETE FROM stream_gaps WHERE ended_at < $1"
+
 
 class StreamGap(msgspec.Struct, frozen=True):
     """A stretch of a venue's time, both ends included; `symbol` is None for any market."""
@@ -43,3 +45,8 @@ async def last_observed_at(connection: Connection, venue: str) -> datetime.datet
     """
     last: datetime.datetime | None = await connection.fetchval(_LAST, venue)
     return last
+
+
+async def purge_gaps(connection: Connection, before: datetime.datetime) -> None:
+    """Delete the gaps that ended before: the history of that time has gone as well."""
+    await connection.execute(_PURGE, before)

@@ -207,6 +207,8 @@ SELECT
     ARRAY(SELECT observed_at FROM unsettled WHERE is_new ORDER BY id) AS unsettled_at
 """  # noqa: S608 - of constants
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
+# The payloads of a stream are its frames, in segments.
+_WRITE_TO["stream"] = _WRITE.replace("incoming AS i CROSS", "(TABLE incoming LIMIT 0) AS i CROSS")
 
 
 class KnownListing(msgspec.Struct, frozen=True, gc=False):
@@ -237,12 +239,12 @@ def encode_listings(listings: Sequence[Listing], payloads: Iterable[bytes]) -> E
 async def write_listings(
     connection: Connection,
     source: str,
-    kind: Literal["api", "file"],
+    kind: Literal["api", "file", "stream"],
     listings: EncodedListings,
     *,
     run_id: int,
     fetched_at: datetime.datetime,
-    code: bytes,
+    code: bytes | None,
     oldest: datetime.datetime,
     any_new: bool = True,
     renamed: Collection[str] = (),

@@ -14,6 +14,8 @@ from ingestor.streams.records import NANOSECONDS, Tick, VenueMarket
 
 CHOOSE_SECONDS = 60.0
 """How long the asset of a market stays before its price is looked at again."""
+RETRY_SECONDS = 5.0
+"""The same for a market without an asset: prices and candidates arrive one after another."""
 
 
 class BookPage(msgspec.Struct, frozen=True):
@@ -28,8 +30,8 @@ class MarketBook:
     """Decides which asset each market trades, and computes the consensus of every asset.
 
     `candidates` are the known assets of a ticker with their prices, the owner first. Labels are by
-    market. A market without an asset counts as a claim on the owner of its ticker, so that it is
-    shown there as UNMAPPED.
+    market, None for one that counts for nothing. A market without an asset counts as a claim on the
+    owner of its ticker, so that it is shown there as UNMAPPED.
     """
 
     def __init__(self, policy: ConsensusPolicy | None = None) -> None:
@@ -39,7 +41,17 @@ class MarketBook:
         self._choices: dict[MarketKey, AssetChoice] = {}
         self._chosen_ns: dict[MarketKey, int] = {}
         self.candidates: Mapping[str, Sequence[AssetCandidate]] = {}
-        self.labels: Mapping[MarketKey, str] = {}
+        self.labels: Mapping[MarketKey, str | None] = {}
+
+    @property
+    def tickers(self) -> set[str]:
+        """The tickers of all bases."""
+        return set(self._tickers.values())
+
+    @property
+    def venues(self) -> set[str]:
+        """The venues with a list."""
+        return {key.venue for key in self._markets}
 
     def set_list(self, venue: str, markets: Iterable[VenueMarket]) -> None:
         """Take the newest list of a venue's markets; those that it drops trade no more."""
@@ -91,12 +103,16 @@ class MarketBook:
         """Choose again where it is time to; return the choices that are others than before."""
         changed = {}
         for key in keys:
-            chosen_ns = self._chosen_ns.get(key)
-            if chosen_ns is not None and now_ns - chosen_ns < CHOOSE_SECONDS * NANOSECONDS:
-                continue
-            candidates = self.candidates.get(self._tickers[key], ())
-            choice = choose_asset(prices.get(key), candidates, self.labels.get(key))
             before = self._choices.get(key)
+            if before is not None:
+                seconds = RETRY_SECONDS if before.asset is None else CHOOSE_SECONDS
+                if now_ns - self._chosen_ns[key] < seconds * NANOSECONDS:
+                    continue
+            candidates = self.candidates.get(self._tickers[key], ())
+            if self.labels.get(key, "") is None:
+                choice = AssetChoice(None, "label")
+            else:
+                choice = choose_asset(prices.get(key), candidates, self.labels.get(key))
             if before is None or (before.asset, before.reason) != (choice.asset, choice.reason):
                 changed[key] = choice
             self._choices[key] = choice

@@ -17,9 +17,11 @@ from db.streams.markets import (
     write_markets,
 )
 from db.streams.segments import FrameSegment, add_segments
+from db.write.transaction import write_transaction
 from ingestor.streams.book import BookPage, MarketBook
 from ingestor.streams.conflation import Conflation, MarketKey
 from ingestor.streams.contributions import ConsensusPrice
+from ingestor.streams.publishing import ConsensusPublisher
 from ingestor.streams.records import (
     NANOSECONDS,
     Frame,
@@ -38,12 +40,16 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 class RecordedBatch(msgspec.Struct, frozen=True):
-    """What one transaction wrote; `unlisted` are markets that the table does not have."""
+    """What one transaction wrote; `unlisted` are markets that the table does not have.
+
+    `coins` are those that changed by it.
+    """
 
     markets: int
     unlisted: int
     gaps: int
     segments: int
+    coins: int
 
 
 class MarketRecorder:
@@ -54,10 +60,14 @@ class MarketRecorder:
     """
 
     def __init__(
-        self, conflation: Conflation | None = None, book: MarketBook | None = None
+        self,
+        conflation: Conflation | None = None,
+        book: MarketBook | None = None,
+        publisher: ConsensusPublisher | None = None,
     ) -> None:
         self.conflation = conflation or Conflation()
         self.book = book or MarketBook()
+        self.publisher = publisher or ConsensusPublisher()
         self.consensus: dict[str, ConsensusPrice] = {}
         """The consensus prices of the last flush, by asset."""
         self._mapped: dict[MarketKey, MappedMarket] = {}
@@ -118,7 +128,7 @@ class MarketRecorder:
         self._gaps = list(merged.values())
 
     async def flush(self, connection: Connection, now: datetime.datetime) -> RecordedBatch:
-        """Write the changed markets, the gaps and the segments in one transaction.
+        """Write markets, gaps, segments, consensus prices and their coins in one transaction.
 
         Assets and prices in USD are those of the book at `now`.
         """
@@ -133,13 +143,14 @@ class MarketRecorder:
         mapped, self._mapped = self._mapped, {}
         updates = _updates(changed, self._places, page.prices_usd)
         try:
-            async with connection.transaction():
+            async with write_transaction(connection) as outbox:
                 for venue, markets in lists.items():
                     await save_markets(connection, venue, markets, now)
                 await add_segments(connection, segments)
                 written = await write_markets(connection, updates)
                 await map_markets(connection, list(mapped.values()))
                 await add_gaps(connection, [_stored(gap) for gap in gaps], now)
+                published = await self.publisher.write(outbox, page.consensus, now)
         except BaseException:
             self._lists = lists | self._lists
             self._mapped = mapped | self._mapped
@@ -147,7 +158,10 @@ class MarketRecorder:
             self._gaps = gaps + self._gaps
             self._segments = segments + self._segments
             raise
-        return RecordedBatch(written, len(changed) - written, len(gaps), len(segments))
+        self.publisher.commit()
+        return RecordedBatch(
+            written, len(changed) - written, len(gaps), len(segments), published.coins
+        )
 
     def _turn(self, now: datetime.datetime) -> BookPage:
         now_ns = int(now.timestamp()) * NANOSECONDS

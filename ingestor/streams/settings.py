@@ -1,11 +1,11 @@
-"""The settings of the venues: the addresses of their websockets and of their lists of markets."""
+"""The specs of the streams: the addresses of their websockets and of their lists of markets."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from common.network_settings import http_url
 from common.settings import Settings
-from ingestor.sources.spec import EnvironmentSettings, Setting
+from ingestor.sources.spec import EnvironmentSettings, Setting, SourceSpec
 
 
 def websocket_url(text: str) -> str:
@@ -66,17 +66,27 @@ class BitstampStreamSettings(EnvironmentSettings, frozen=True):
     bitstamp_stream_url: Annotated[str, _Websocket] = "wss://ws.bitstamp.net"
 
 
-STREAM_SETTINGS: dict[str, type[EnvironmentSettings]] = {
-    "binance": BinanceStreamSettings,
-    "coinbase": CoinbaseStreamSettings,
-    "kraken": KrakenStreamSettings,
-    "okx": OkxStreamSettings,
-    "bybit": BybitStreamSettings,
-    "bitstamp": BitstampStreamSettings,
-}
+def _spec(name: str, settings: type[EnvironmentSettings]) -> SourceSpec:
+    return SourceSpec(
+        name=name,
+        kind="stream",
+        settings=settings,
+        create="ingestor.streams.venues:create",
+        url=f"{name}_url",
+        stream_url=f"{name}_stream_url",
+    )
 
 
-def venue_urls(settings: Settings, venue: str) -> tuple[str, str]:
-    """Return the URLs of a venue's websocket and of its REST API. Raises SettingsError."""
-    own = STREAM_SETTINGS[venue].load(settings)
-    return getattr(own, f"{venue}_stream_url"), getattr(own, f"{venue}_url")
+BINANCE = _spec("binance", BinanceStreamSettings)
+COINBASE = _spec("coinbase", CoinbaseStreamSettings)
+KRAKEN = _spec("kraken", KrakenStreamSettings)
+OKX = _spec("okx", OkxStreamSettings)
+BYBIT = _spec("bybit", BybitStreamSettings)
+BITSTAMP = _spec("bitstamp", BitstampStreamSettings)
+STREAMS = (BINANCE, COINBASE, KRAKEN, OKX, BYBIT, BITSTAMP)
+
+
+def venue_urls(settings: Settings, spec: SourceSpec) -> tuple[str, str]:
+    """Return the URLs of a stream's websocket and of its REST API. Raises SettingsError."""
+    own = spec.settings.load(settings)
+    return getattr(own, str(spec.stream_url)), getattr(own, str(spec.url))

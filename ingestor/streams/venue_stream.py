@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import Self
 
 import msgspec
 import structlog
@@ -37,6 +38,26 @@ class VenuePlan(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int | None = None
 
 
+class StreamTotals(msgspec.Struct, frozen=True):
+    """Messages, reconnects and gaps of a stream since its start."""
+
+    messages: int = 0
+    reconnects: int = 0
+    gaps: int = 0
+
+    def plus(self, other: Self) -> "StreamTotals":
+        """Return the sum of both."""
+        return StreamTotals(
+            self.messages + other.messages,
+            self.reconnects + other.reconnects,
+            self.gaps + other.gaps,
+        )
+
+
+def _totals(client: StreamClient) -> StreamTotals:
+    return StreamTotals(client.state.messages, client.state.reconnects, client.gaps)
+
+
 class VenueStream:
     """Follows every market of a venue that trades, until it is cancelled."""
 
@@ -53,6 +74,7 @@ class VenueStream:
         self._venue, self._fetch, self._recorder = venue, fetch, recorder
         self._plan, self._clock = plan, clock
         self._follower: _Follower | None = None
+        self._before = StreamTotals()
 
     @property
     def state(self) -> StreamState:
@@ -60,6 +82,12 @@ class VenueStream:
         if self._follower is None:
             return StreamState(venue=self._venue.name, problem=self.list_problem)
         return self._follower.client.state
+
+    @property
+    def totals(self) -> StreamTotals:
+        """What was counted since the start, over every change of the symbols."""
+        now = StreamTotals() if self._follower is None else _totals(self._follower.client)
+        return self._before.plus(now)
 
     async def run(self) -> None:
         """List and follow until cancelled."""
@@ -100,6 +128,7 @@ class VenueStream:
             await new.stop()
             raise
         await old.stop(is_replaced=True)
+        self._before = self._before.plus(_totals(old.client))
         return new
 
     async def _list(self) -> list[str]:
@@ -109,14 +138,16 @@ class VenueStream:
             try:
                 markets = await fetch_markets(self._venue, self._fetch)
             except SourceError as error:
-                self.list_problem = str(error)
                 seconds = backoff.next_seconds()
-                await _log.awarning(
-                    "stream.no_list",
-                    venue=self._venue.name,
-                    message=self.list_problem,
-                    wait_seconds=round(seconds, 3),
-                )
+                # As for connections: one line for a venue that refuses again and again.
+                if self.list_problem != str(error):
+                    self.list_problem = str(error)
+                    await _log.awarning(
+                        "stream.no_list",
+                        venue=self._venue.name,
+                        message=self.list_problem,
+                        retry_seconds=round(seconds, 3),
+                    )
                 await asyncio.sleep(seconds)
             else:
                 self.list_problem = None

@@ -47,9 +47,9 @@ async def test_another_package_brings_a_source_by_its_entry_point() -> None:
 async def test_a_source_that_there_is_not_is_a_bad_setting() -> None:
     with pytest.raises(
         SettingsError,
-        match=r"SOURCES must be some of .*coinpaprika, csv.*; 'binance' is none of them",
+        match=r"SOURCES must be some of .*coinpaprika, csv.*; 'coincap' is none of them",
     ):
-        create_sources(Settings(home=Path(), sources=("csv", "binance")))
+        create_sources(Settings(home=Path(), sources=("csv", "coincap")))
 
 
 @pytest.mark.usefixtures("plugin")
@@ -66,8 +66,12 @@ WRONG = {
         "its spec has the name 'another'",
     ),
     "kind": (
-        'kind = api.SourceSpec(name="kind", kind="stream", create=print)',
-        'kind must be "api" or "file"; it is \'stream\'',
+        'kind = api.SourceSpec(name="kind", kind="pigeon", create=print)',
+        'kind must be "api", "file" or "stream"; it is \'pigeon\'',
+    ),
+    "stream": (
+        'stream = api.SourceSpec(name="stream", kind="stream", create=print)',
+        'stream_url is needed for the kind "stream", and for it alone',
     ),
     "url": (
         'url = api.SourceSpec(name="url", kind="api", create=print, url="no_url")',

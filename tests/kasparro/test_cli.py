@@ -114,7 +114,10 @@ def test_a_bad_setting_of_the_file_is_named_too(tmp_path: Path) -> None:
         (
             "SOURCES",
             "coinpaprica",
-            "SOURCES must be some of coingecko, coinpaprika, csv; 'coinpaprica' is none of them",
+            (
+                "SOURCES must be some of binance, bitstamp, bybit, coinbase, coingecko, "
+                "coinpaprika, csv, kraken, okx; 'coinpaprica' is none of them"
+            ),
         ),
         ("IDENTITY_PATH", "/no/such.csv", "IDENTITY_PATH /no/such.csv cannot be read: .*"),
     ],

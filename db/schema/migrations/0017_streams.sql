@@ -1,5 +1,8 @@
 -- Live markets: what the streams of exchanges said last, where ticks may be missing, and the frames as they came.
 
+ALTER TABLE sources DROP CONSTRAINT sources_kind_check,
+    ADD CONSTRAINT sources_kind_check CHECK (kind IN ('api', 'file', 'stream'));
+
 CREATE TABLE markets (
     venue            text        NOT NULL CHECK (venue <> ''),
     symbol           text        NOT NULL CHECK (symbol <> ''),
@@ -67,3 +70,36 @@ CREATE TABLE stream_segments (
 -- It is compressed already.
 ALTER TABLE stream_segments ALTER COLUMN content SET STORAGE EXTERNAL;
 CREATE INDEX stream_segments_by_time ON stream_segments (last_at);
+
+-- The consensus price of each asset that has a market, and what each market contributes to it.
+CREATE TABLE consensus (
+    -- As in markets: `source:external_id` of the listing that names the asset.
+    asset          text        PRIMARY KEY CHECK (asset <> ''),
+    -- Null below the quorum.
+    price_usd      numeric     CHECK (price_usd > 0),
+    confidence_usd numeric     CHECK (confidence_usd >= 0),
+    volume_24h_usd numeric     NOT NULL CHECK (volume_24h_usd >= 0),
+    venues         integer     NOT NULL CHECK (venues >= 0),
+    -- The newest venue's time among the markets that count.
+    observed_at    timestamptz,
+    computed_at    timestamptz NOT NULL,
+    -- An array of the contributions: see ingestor/streams/publishing.py.
+    contributions  json        NOT NULL,
+    CHECK ((price_usd IS NULL) = (confidence_usd IS NULL)),
+    CHECK ((price_usd IS NULL) = (observed_at IS NULL))
+) WITH (fillfactor = 50);
+
+-- What is known of each stream that an ingestor follows; its source is a row of `sources`.
+CREATE TABLE stream_states (
+    source              text        PRIMARY KEY CHECK (source <> ''),
+    state               text        NOT NULL CHECK (state IN ('live', 'partial', 'down')),
+    -- Why it is not live.
+    problem             text        CHECK (problem <> ''),
+    started_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL,
+    last_message_at     timestamptz,
+    messages            bigint      NOT NULL CHECK (messages >= 0),
+    messages_per_second real        NOT NULL CHECK (messages_per_second >= 0),
+    reconnects          bigint      NOT NULL CHECK (reconnects >= 0),
+    gaps                bigint      NOT NULL CHECK (gaps >= 0)
+) WITH (fillfactor = 50);

@@ -40,6 +40,7 @@ class Shard:
         self._outlet, self._state, self._clock = outlet, state, clock
         self._gap = GapTracker(venue.name, self._policy.disorder_seconds, since_ns)
         self._recent = RecentTicks(self._policy.recent_ticks)
+        self._said: str | None = None
         self._backoff = Backoff(self._policy.backoff)
         self._live_at: float | None = None
 
@@ -80,13 +81,16 @@ class Shard:
         self._gap.open("planned_cut" if is_planned else ending.reason)
         self._note_down(ending)
         seconds = self._backoff.next_seconds(attempt.ran_seconds if attempt.was_live else 0.0)
-        await _log.awarning(
-            "stream.ended",
-            venue=self._venue.name,
-            reason=ending.reason,
-            message=self._state.problem,
-            wait_seconds=round(seconds, 3),
-        )
+        # A venue that refuses again and again is one line, not one for each attempt.
+        if attempt.was_live or self._said != self._state.problem:
+            self._said = self._state.problem
+            await _log.awarning(
+                "stream.ended",
+                venue=self._venue.name,
+                reason=ending.reason,
+                message=self._state.problem,
+                retry_seconds=round(seconds, 3),
+            )
         await asyncio.sleep(seconds)
         self._state.reconnects += 1
 

@@ -21,19 +21,27 @@ class SourceKind(enum.Enum):
 
     API = strawberry.enum_value("api", description="The HTTP API of a provider.")
     FILE = strawberry.enum_value("file", description="Files on a disk.")
+    STREAM = strawberry.enum_value(
+        "stream",
+        description="Live prices of an exchange, or the consensus over all of them (`markets`).",
+    )
 
 
 @strawberry.enum(description="The health of a source.")
 class SourceHealth(enum.Enum):
     """The values are those of `SourceRow.health`."""
 
-    OK = strawberry.enum_value("ok", description="Its last run was a success, and none is overdue.")
+    OK = strawberry.enum_value(
+        "ok", description="Its last run was a success, and none is overdue; a stream is live."
+    )
     DEGRADED = strawberry.enum_value(
         "degraded",
         description="One or two failures in a row, or the last run was partial,"
-        " or no run has ended for longer than three polls.",
+        " or no run has ended for longer than three polls. Of a stream, some connections are down.",
     )
-    DOWN = strawberry.enum_value("down", description="Three or more failures in a row.")
+    DOWN = strawberry.enum_value(
+        "down", description="Three or more failures in a row, or a stream that delivers nothing."
+    )
     UNKNOWN = strawberry.enum_value("unknown", description="No run has ended yet.")
 
 

@@ -9,12 +9,10 @@ import pytest
 
 from common.backoff import BackoffPolicy
 from common.settings import SettingsError, load_settings
-from db.connect.pool import Pool
 from ingestor.http.fetch import Fetch, FetchLimits, Provider
-from ingestor.sources.spec import declared_settings
-from ingestor.streams.batches import write_batches
+from ingestor.sources.spec import SourceSpec, declared_settings
 from ingestor.streams.recorder import MarketRecorder
-from ingestor.streams.settings import STREAM_SETTINGS, venue_urls
+from ingestor.streams.settings import STREAMS, venue_urls
 from ingestor.streams.venue_stream import VenuePlan, VenueStream
 from ingestor.streams.venues import VENUES
 from kasparro.simulator.venues.app import VenueAddress, serving_venues
@@ -110,45 +108,17 @@ async def test_a_list_that_is_refused_is_one_line_and_read_when_it_can_be() -> N
                     await asyncio.sleep(0.01)
 
 
-async def test_batches_are_written_each_second_and_once_more_at_the_end(pool: Pool) -> None:
-    exchange = exchange_of("bybit", coins=2)
-    recorder = MarketRecorder()
-    async with serving_venues({"bybit": exchange}) as addresses:
-        writer = asyncio.create_task(write_batches(pool, recorder, 0.05))
-        async with following(exchange, addresses["bybit"], recorder) as stream:
-            await until_live(stream, exchange)
-            market = TickingMarket(exchange.pairs)
-            exchange.publish_ticks(market.ticks(50))
-            await _until_stored(pool, "SELECT count(*) FROM markets WHERE price > 0", 4)
-        # What arrives last is written by the last batch.
-        writer.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await writer
-    async with pool.acquire() as connection:
-        prices = await connection.fetch("SELECT symbol, price, segment, frame FROM markets")
-        segments = await connection.fetchval("SELECT sum(frames) FROM stream_segments")
-    newest = {key.symbol: tick.price for key, tick in recorder.conflation.newest()}
-    assert {row["symbol"]: row["price"] for row in prices if row["price"]} == newest
-    assert segments == 50
-    assert all(row["segment"] for row in prices if row["price"])
-
-
-async def _until_stored(pool: Pool, statement: str, least: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            async with pool.acquire() as connection:
-                if await connection.fetchval(statement) >= least:
-                    return
-            await asyncio.sleep(0.02)
-
-
-@pytest.mark.parametrize("venue", VENUES)
-def test_the_addresses_of_a_venue_are_settings(venue: str) -> None:
-    assert venue_urls(load_settings({}), venue) == (VENUES[venue].stream_url, VENUES[venue].api_url)
-    variable = f"{venue.upper()}_STREAM_URL"
+@pytest.mark.parametrize("spec", STREAMS, ids=lambda spec: spec.name)
+def test_the_addresses_of_a_venue_are_settings(spec: SourceSpec) -> None:
+    venue = VENUES[spec.name]
+    spec.check()
+    assert spec.creator()(load_settings({}), name=spec.name) is venue
+    assert venue_urls(load_settings({}), spec) == (venue.stream_url, venue.api_url)
+    variable = f"{spec.name.upper()}_STREAM_URL"
     changed = load_settings({variable: "ws://127.0.0.1:9100/x/ws"})
-    assert venue_urls(changed, venue)[0] == "ws://127.0.0.1:9100/x/ws"
+    assert venue_urls(changed, spec)[0] == "ws://127.0.0.1:9100/x/ws"
     for wrong in ("https://a.example", "wss://", "wss://a b", "wss://a.example:0"):
         with pytest.raises(SettingsError, match=f"{variable} must be a ws or wss URL"):
-            venue_urls(load_settings({variable: wrong}), venue)
-    assert set(declared_settings(STREAM_SETTINGS[venue])) == {f"{venue}_url", f"{venue}_stream_url"}
+            venue_urls(load_settings({variable: wrong}), spec)
+    own = {f"{spec.name}_url", f"{spec.name}_stream_url"}
+    assert set(declared_settings(spec.settings)) == own
