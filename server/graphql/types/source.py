@@ -7,8 +7,10 @@ import strawberry
 
 from db.read.runs import last_runs
 from db.read.sources import checkpoints_of_sources, listing_counts
+from db.read.streams import streams_of_sources
 from db.source_files import MAX_FILES, files_of_sources
 from server.graphql.execution.loaders import related_count, related_many, related_one
+from server.graphql.markets.stream import StreamStateType
 from server.graphql.types.fields import related
 from server.graphql.types.run import Run
 from server.graphql.types.source_file import SourceFile
@@ -94,4 +96,8 @@ class SourceType:
         related_many(["name"], files_of_sources),
         "How its files were read, the most recent first, at most 20. Empty for a provider.",
         rows=MAX_FILES,
+    )
+    stream: StreamStateType | None = related(
+        related_one(["name"], streams_of_sources),
+        "Whether it delivers, if it is a stream; null for other kinds and before its start.",
     )

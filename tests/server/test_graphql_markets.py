@@ -1,0 +1,176 @@
+"""Live markets in GraphQL: the consensus of a coin, its markets, and the state of streams."""
+
+import datetime
+from decimal import Decimal
+
+import pytest
+
+from db.connect.types import Connection
+from db.streams.consensus import ConsensusRow, write_consensus
+from db.streams.markets import (
+    ListedMarket,
+    MappedMarket,
+    MarketUpdate,
+    map_markets,
+    save_markets,
+    write_markets,
+)
+from db.streams.states import StreamStateRow, save_states
+from tests.server.conftest import Service
+from tests.server.graphql_rows import NOW, Rows, ask
+
+KEY = "coinpaprika:btc-bitcoin"
+CONTRIBUTIONS = (
+    '[{"venue":"okx","symbol":"BTC-USDT","price_usd":"640000","weight":0.0,'
+    '"deviation_percent":899.8,"used":false,"reason":"DEVIATES"},'
+    '{"venue":"kraken","symbol":"BTC/USD","price_usd":"64010.5","weight":1.0,'
+    '"deviation_percent":0.0,"used":true,"reason":null}]'
+)
+CONSENSUS = """{ consensus {
+    price confidence volume24hUsd venues observedAt
+    contributions { venue symbol price weight deviationPercent used reason }
+} markets {
+    venue symbol base quote assetReason price priceUsd volume24hBase volume24hQuote
+    status isTrading segment frame
+} }"""
+EXPECTED = {
+    "consensus": {
+        "price": "64010.5",
+        "confidence": "1.25",
+        "volume24hUsd": "1000",
+        "venues": 2,
+        "observedAt": "2026-02-03T20:21:11.250000Z",
+        "contributions": [
+            {
+                "venue": "kraken",
+                "symbol": "BTC/USD",
+                "price": "64010.5",
+                "weight": 1.0,
+                "deviationPercent": 0.0,
+                "used": True,
+                "reason": None,
+            },
+            {
+                "venue": "okx",
+                "symbol": "BTC-USDT",
+                "price": "640000",
+                "weight": 0.0,
+                "deviationPercent": 899.8,
+                "used": False,
+                "reason": "DEVIATES",
+            },
+        ],
+    },
+    "markets": [
+        {
+            "venue": "kraken",
+            "symbol": "BTC/USD",
+            "base": "BTC",
+            "quote": "USD",
+            "assetReason": "OWNER",
+            "price": "64010.50",
+            "priceUsd": "64010.50",
+            "volume24hBase": "12",
+            "volume24hQuote": None,
+            "status": "online",
+            "isTrading": True,
+            "segment": "1790000000000000000",
+            "frame": 3,
+        }
+    ],
+}
+
+
+@pytest.fixture
+async def markets(connection: Connection) -> Rows:
+    rows = Rows(connection)
+    await rows.source("coinpaprika")
+    await rows.listing("coinpaprika", "btc-bitcoin", "BTC", name="Bitcoin", market_cap_usd="9")
+    await rows.coin("BTC", market_cap_usd="9", asset=KEY)
+    await rows.coin("OLD", market_cap_usd="1")
+    listed = [
+        ListedMarket("BTC/USD", "BTC", "USD", "online", is_trading=True),
+        ListedMarket("HOT/USD", "HOT", "USD", "online", is_trading=True),
+    ]
+    await save_markets(connection, "kraken", listed, NOW)
+    price, volume = Decimal("64010.50"), Decimal(12)
+    update = MarketUpdate(
+        *("kraken", "BTC/USD", price, NOW, price),
+        volume_24h_base=volume,
+        segment=1_790_000_000_000_000_000,
+        frame=3,
+    )
+    await write_markets(connection, [update])
+    await map_markets(connection, [MappedMarket("kraken", "BTC/USD", KEY, "owner")])
+    consensus = ConsensusRow(
+        KEY, Decimal("64010.5"), Decimal("1.25"), Decimal(1000), 2, NOW, CONTRIBUTIONS
+    )
+    await write_consensus(connection, [consensus], NOW)
+    return rows
+
+
+async def test_a_coin_and_its_asset_show_their_markets_and_their_consensus(
+    service: Service, markets: Rows
+) -> None:
+    del markets
+    query = f'{{ coin(ticker: "BTC") {CONSENSUS} asset(id: "{KEY}") {CONSENSUS} }}'
+    assert await ask(service, query) == {"coin": EXPECTED, "asset": EXPECTED}
+    nothing = await ask(service, f'{{ coin(ticker: "OLD") {CONSENSUS} }}')
+    assert nothing["coin"] == {"consensus": None, "markets": []}
+
+
+async def test_a_consensus_that_changes_without_an_event_is_not_cached(
+    service: Service, markets: Rows, connection: Connection
+) -> None:
+    del markets
+    query = '{ coin(ticker: "BTC") { consensus { price venues } } }'
+    assert (await ask(service, query))["coin"]["consensus"]["venues"] == 2
+    silent = ConsensusRow(KEY, None, None, Decimal(0), 1, None, CONTRIBUTIONS)
+    await write_consensus(connection, [silent], NOW)
+    assert (await ask(service, query))["coin"]["consensus"] == {"price": None, "venues": 1}
+
+
+async def test_a_source_that_is_a_stream_shows_its_state(
+    service: Service, connection: Connection
+) -> None:
+    await connection.executemany(
+        "INSERT INTO sources (name, kind, enabled, priority, poll_seconds)"
+        " VALUES ($1, 'stream', true, 1000, 100)",
+        [("binance",), ("kraken",), ("okx",), ("bybit",)],
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    down = StreamStateRow("binance", "down", "it answered 451", None, 0, 0.0, 7, 1)
+    live = StreamStateRow("kraken", "live", None, now, 40, 8.0, 0, 0)
+    await save_states(connection, [down, live], now, now)
+    an_hour = datetime.timedelta(hours=1)
+    await save_states(
+        connection,
+        [StreamStateRow("okx", "live", None, now - an_hour, 40, 8.0, 0, 0)],
+        *(now - an_hour, now - an_hour),
+    )
+    query = """{ sources { name kind health stream {
+        state problem messages messagesPerSecond reconnects gaps } } }"""
+    sources = {row.pop("name"): row for row in (await ask(service, query))["sources"]}
+    assert {row["kind"] for row in sources.values()} == {"STREAM"}
+    assert {name: row["health"] for name, row in sources.items()} == {
+        "binance": "DOWN",
+        "kraken": "OK",
+        "okx": "DOWN",
+        "bybit": "UNKNOWN",
+    }
+    assert sources["bybit"]["stream"] is None
+    assert sources["okx"]["stream"]["problem"] == "no ingestor follows it"
+    assert sources["binance"]["stream"] == {
+        "state": "DOWN",
+        "problem": "it answered 451",
+        "messages": 0,
+        "messagesPerSecond": 0.0,
+        "reconnects": 7,
+        "gaps": 1,
+    }
+    async with service.client.get("/health/ready") as response:
+        ready = await response.json()
+    assert ready["problems"] == [
+        "the stream of binance delivers nothing: it answered 451",
+        "the stream of okx delivers nothing: no ingestor follows it",
+    ]
