@@ -57,7 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ssl_cert_dir: Path | None = None
     csv_path: str | None = None
     identity_path: Path = DATA / "identity.csv"
-    sources: tuple[str, ...] = ("coinpaprika", "coingecko", "csv")
+    sources: tuple[str, ...] = (
+        *("coinpaprika", "coingecko", "csv"),
+        *("binance", "coinbase", "kraken"),
+    )
     poll_seconds: int = 300
     registry_hours: int = 24
     run_timeout_seconds: int = 900

@@ -74,6 +74,8 @@ def _spec(name: str, settings: type[EnvironmentSettings]) -> SourceSpec:
         create="ingestor.streams.venues:create",
         url=f"{name}_url",
         stream_url=f"{name}_stream_url",
+        demo_path=f"/venues/{name}/api",
+        demo_stream_path=f"/venues/{name}/ws",
     )
 
 

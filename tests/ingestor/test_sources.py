@@ -128,6 +128,9 @@ def test_a_wrong_source_fails_when_it_is_loaded_with_one_line(
     assert "\n" not in message
 
 
+VENUES = ("BINANCE", "COINBASE", "KRAKEN", "OKX", "BYBIT", "BITSTAMP")
+
+
 def test_a_demo_gets_no_keys_and_its_own_market() -> None:
     environment = market_environment("http://127.0.0.1:1", ("coinpaprika", "coingecko", "csv"))
     assert environment == {
@@ -137,6 +140,8 @@ def test_a_demo_gets_no_keys_and_its_own_market() -> None:
         "COINGECKO_URL": "http://127.0.0.1:1/coingecko/api/v3",
         "COINGECKO_API_KEY": "",
         "COINGECKO_MONTHLY_CALLS": "1000000000",
+        **{f"{name}_URL": f"http://127.0.0.1:1/venues/{name.lower()}/api" for name in VENUES},
+        **{f"{name}_STREAM_URL": f"ws://127.0.0.1:1/venues/{name.lower()}/ws" for name in VENUES},
     }
 
 

@@ -29,7 +29,8 @@ def load(**environ: str) -> Settings:
 def test_without_any_variable_the_defaults_hold() -> None:
     settings = load()
     assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8000, None)
-    assert settings.sources == ("coinpaprika", "coingecko", "csv")
+    streams = ("binance", "coinbase", "kraken")
+    assert settings.sources == ("coinpaprika", "coingecko", "csv", *streams)
     assert settings.csv_path is None
     assert settings.csv_folder == settings.home / "csv"
     assert settings.identity_path.is_file()
