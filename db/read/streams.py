@@ -7,6 +7,16 @@ from collections.abc import Sequence
 import msgspec
 
 from db.connect.types import Connection
+from db.read.keyset import (
+    FilterParts,
+    KeysetPage,
+    Order,
+    PageQuery,
+    PageSlice,
+    count_rows,
+    fetch_page,
+    filter_parts,
+)
 
 MAX_MARKETS_OF_ASSET = 200
 
@@ -15,16 +25,63 @@ SELECT asset, price_usd::text, confidence_usd::text, volume_24h_usd::text, venue
     computed_at, contributions
 FROM consensus WHERE asset = ANY ($1::text[])
 """
-_MARKETS_OF_ASSETS = """
-SELECT k.asset AS key, m.venue, m.symbol, m.base, m.quote, m.asset, m.asset_reason, m.price::text,
-    m.price_usd::text, m.volume_24h_base::text, m.volume_24h_quote::text, m.observed_at, m.status,
-    m.is_trading, m.segment::text, m.frame
-FROM unnest($1::text[]) AS k (asset)
-CROSS JOIN LATERAL (
-    SELECT * FROM markets WHERE asset = k.asset ORDER BY venue, symbol LIMIT $2
-) AS m
-ORDER BY k.asset, m.venue, m.symbol
-"""
+MARKETS = PageQuery(
+    columns=(
+        ("venue", "m.venue"),
+        ("symbol", "m.symbol"),
+        ("base", "m.base"),
+        ("quote", "m.quote"),
+        ("asset", "m.asset"),
+        ("asset_reason", "m.asset_reason"),
+        ("price", "m.price::text"),
+        ("price_usd", "m.price_usd::text"),
+        ("volume_24h_base", "m.volume_24h_base::text"),
+        ("volume_24h_quote", "m.volume_24h_quote::text"),
+        ("observed_at", "m.observed_at"),
+        ("status", "m.status"),
+        ("is_trading", "m.is_trading"),
+        ("segment", "m.segment::text"),
+        ("frame", "m.frame"),
+    ),
+    tables="markets AS m",
+    conditions=(
+        ("text[]", "m.venue = ANY ({})"),
+        ("text[]", "m.base = ANY ({})"),
+        ("text[]", "m.quote = ANY ({})"),
+        ("text[]", "m.asset = ANY ({})"),
+        ("boolean", "(m.asset IS NOT NULL) = {}"),
+        ("boolean", "m.is_trading = {}"),
+    ),
+)
+MARKET_ORDER = Order("VENUE", sort="m.venue", sort_type="text", key="m.symbol")
+GAPS = PageQuery(
+    columns=(
+        ("source", "g.source"),
+        ("symbol", "g.symbol"),
+        ("began_at", "g.began_at"),
+        ("ended_at", "g.ended_at"),
+        ("reason", "g.reason"),
+        ("noticed_at", "g.noticed_at"),
+    ),
+    tables="stream_gaps AS g",
+    conditions=(
+        ("text[]", "g.source = ANY ({})"),
+        ("text[]", "(g.symbol IS NULL OR g.symbol = ANY ({}))"),
+        ("timestamptz", "g.ended_at >= {}"),
+        ("timestamptz", "g.began_at <= {}"),
+    ),
+)
+NEWEST_GAP_FIRST = Order(
+    "NEWEST", sort="g.id", sort_type="bigint", key="g.id", key_type="bigint", descending=True
+)
+# Constants of this package.
+_MARKETS_OF_ASSETS = (
+    "SELECT k.key, x.* FROM unnest($1::text[]) AS k (key) CROSS JOIN LATERAL ("  # noqa: S608
+    + MARKETS.select(
+        f"WHERE m.asset = k.key ORDER BY m.venue, m.symbol LIMIT {MAX_MARKETS_OF_ASSET}"
+    )
+    + ") AS x"
+)
 _STATUSES = """
 SELECT source,
     CASE WHEN updated_at < now() - interval '30 seconds' THEN 'down' ELSE state END,
@@ -77,6 +134,37 @@ class LiveMarketRow(msgspec.Struct, frozen=True, gc=False):
     frame: int | None
 
 
+class MarketFilter(msgspec.Struct, frozen=True):
+    """A filter of markets; None does not restrict. The order is that of the conditions."""
+
+    venues: Sequence[str] | None = None
+    bases: Sequence[str] | None = None
+    quotes: Sequence[str] | None = None
+    assets: Sequence[str] | None = None
+    is_mapped: bool | None = None
+    is_trading: bool | None = None
+
+
+class GapRow(msgspec.Struct, frozen=True, gc=False):
+    """A stretch of a venue's time, both ends included; `symbol` is None for any market."""
+
+    source: str
+    symbol: str | None
+    began_at: datetime.datetime
+    ended_at: datetime.datetime
+    reason: str
+    noticed_at: datetime.datetime
+
+
+class GapFilter(msgspec.Struct, frozen=True):
+    """A filter of gaps; None does not restrict. The order is that of the conditions."""
+
+    sources: Sequence[str] | None = None
+    symbols: Sequence[str] | None = None
+    ended_from: datetime.datetime | None = None
+    began_to: datetime.datetime | None = None
+
+
 class StreamStatus(msgspec.Struct, frozen=True, gc=False):
     """The state of a stream: live, partial or down; the counts are since `started_at`."""
 
@@ -105,9 +193,49 @@ async def markets_of_assets(
 ) -> dict[str, list[LiveMarketRow]]:
     """Return the markets that trade each asset, at most MAX_MARKETS_OF_ASSET, by venue."""
     found = defaultdict[str, list[LiveMarketRow]](list)
-    for key, *columns in await connection.fetch(_MARKETS_OF_ASSETS, keys, MAX_MARKETS_OF_ASSET):
+    for key, *columns in await connection.fetch(_MARKETS_OF_ASSETS, keys):
         found[key].append(LiveMarketRow(*columns))
     return found
+
+
+def market_conditions(filters: MarketFilter) -> FilterParts:
+    """Return the conditions of the filter for a statement."""
+    return filter_parts(msgspec.structs.astuple(filters))
+
+
+async def market_page(
+    connection: Connection, filters: MarketFilter, part: PageSlice
+) -> KeysetPage[LiveMarketRow]:
+    """Return a slice of the matching markets, by venue and symbol."""
+    conditions = market_conditions(filters)
+    return await fetch_page(
+        connection, MARKETS, MARKET_ORDER, part, make=LiveMarketRow, filters=conditions
+    )
+
+
+async def count_markets(connection: Connection, filters: MarketFilter) -> int:
+    """Return the number of matching markets."""
+    return await count_rows(connection, MARKETS, market_conditions(filters))
+
+
+def gap_conditions(filters: GapFilter) -> FilterParts:
+    """Return the conditions of the filter for a statement."""
+    return filter_parts(msgspec.structs.astuple(filters))
+
+
+async def gap_page(
+    connection: Connection, filters: GapFilter, part: PageSlice
+) -> KeysetPage[GapRow]:
+    """Return a slice of the matching gaps, those that were noticed last first."""
+    conditions = gap_conditions(filters)
+    return await fetch_page(
+        connection, GAPS, NEWEST_GAP_FIRST, part, make=GapRow, filters=conditions
+    )
+
+
+async def count_gaps(connection: Connection, filters: GapFilter) -> int:
+    """Return the number of matching gaps."""
+    return await count_rows(connection, GAPS, gap_conditions(filters))
 
 
 async def streams_of_sources(

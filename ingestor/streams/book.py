@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from common.tickers import to_ticker
-from ingestor.streams.asset_choice import AssetCandidate, AssetChoice, choose_asset
+from ingestor.streams.asset_choice import MAX_DIFFERENCE, AssetCandidate, AssetChoice, choose_asset
 from ingestor.streams.conflation import MarketKey
 from ingestor.streams.consensus import consensus_of, quote_rates
 from ingestor.streams.contributions import ConsensusPolicy, ConsensusPrice, MarketPrice
@@ -16,6 +16,12 @@ CHOOSE_SECONDS = 60.0
 """How long the asset of a market stays before its price is looked at again."""
 RETRY_SECONDS = 5.0
 """The same for a market without an asset: prices and candidates arrive one after another."""
+
+KEEP_SECONDS = 900.0
+"""How long a market keeps its asset by agreeing with the asset's consensus alone.
+
+In a fast move every market leaves the prices of the polls, which are some minutes old.
+"""
 
 
 class BookPage(msgspec.Struct, frozen=True):
@@ -40,6 +46,8 @@ class MarketBook:
         self._tickers: dict[MarketKey, str] = {}
         self._choices: dict[MarketKey, AssetChoice] = {}
         self._chosen_ns: dict[MarketKey, int] = {}
+        self._agreed_ns: dict[MarketKey, int] = {}
+        self._last: dict[str, ConsensusPrice] = {}
         self.candidates: Mapping[str, Sequence[AssetCandidate]] = {}
         self.labels: Mapping[MarketKey, str | None] = {}
 
@@ -80,7 +88,8 @@ class MarketBook:
             if (rate := rates.get(to_ticker(self._markets[key].quote))) is not None
         }
         changed = self._choose(prices, [key for key, _ in found], now_ns)
-        return BookPage(prices, changed, self._consensus(found, rates, now_ns))
+        self._last = self._consensus(found, rates, now_ns)
+        return BookPage(prices, changed, self._last)
 
     def _row(self, key: MarketKey, tick: Tick, asset: str, *, is_mapped: bool) -> MarketPrice:
         market = self._markets[key]
@@ -113,11 +122,29 @@ class MarketBook:
                 choice = AssetChoice(None, "label")
             else:
                 choice = choose_asset(prices.get(key), candidates, self.labels.get(key))
+            if choice.asset is not None:
+                self._agreed_ns[key] = now_ns
+            elif before is not None and self._moves_along(key, before, prices.get(key), now_ns):
+                choice = before
             if before is None or (before.asset, before.reason) != (choice.asset, choice.reason):
                 changed[key] = choice
             self._choices[key] = choice
             self._chosen_ns[key] = now_ns
         return changed
+
+    def _moves_along(
+        self, key: MarketKey, before: AssetChoice, price: Decimal | None, now_ns: int
+    ) -> bool:
+        """Return whether a market still agrees with the other markets of its asset."""
+        candidates = self.candidates.get(self._tickers[key], ())
+        if price is None or before.asset not in {one.asset for one in candidates}:
+            return False
+        if now_ns - self._agreed_ns.get(key, 0) > KEEP_SECONDS * NANOSECONDS:
+            return False
+        last = self._last.get(before.asset or "")
+        if last is None or last.price is None or key in self.labels:
+            return False
+        return abs(price - last.price) <= MAX_DIFFERENCE * last.price
 
     def _consensus(
         self,

@@ -29,7 +29,7 @@ from db.read.listings import ListingRow
 from db.read.requests import RequestRow
 from db.read.runs import RejectionRow, RunRow
 from db.read.sources import SourceCheckpointRow, SourceRow
-from db.read.streams import AssetConsensus, LiveMarketRow, StreamStatus
+from db.read.streams import AssetConsensus, GapRow, LiveMarketRow, StreamStatus
 from db.source_files import FileColumn, FirstListing, SourceFileRow
 from server.graphql.markets.consensus import ContributionValue
 from server.graphql.relay.ids import asset_id, listing_id, rejection_id, request_id, run_id
@@ -64,6 +64,7 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "SourceFile": SourceFileRow,
     "SourceFileColumn": FileColumn,
     "SourceFileNote": Note,
+    "StreamGap": GapRow,
     "StreamState": StreamStatus,
     "TokenAddress": TokenAddressRow,
 }

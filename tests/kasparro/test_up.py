@@ -152,6 +152,7 @@ async def test_the_demo_serves_made_up_data_and_ends_without_a_trace(start_demo:
         "coinpaprika",
         "coingecko",
         "csv",
+        *("binance", "coinbase", "kraken", "markets"),
     ]
 
     triggered = await kasparro(

@@ -7,6 +7,7 @@ import pytest
 
 from db.connect.types import Connection
 from db.streams.consensus import ConsensusRow, write_consensus
+from db.streams.gaps import StreamGap, add_gaps
 from db.streams.markets import (
     ListedMarket,
     MappedMarket,
@@ -174,3 +175,46 @@ async def test_a_source_that_is_a_stream_shows_its_state(
         "the stream of binance delivers nothing: it answered 451",
         "the stream of okx delivers nothing: no ingestor follows it",
     ]
+
+
+async def test_markets_are_paged_and_filtered(service: Service, markets: Rows) -> None:
+    del markets
+    query = """query($filter: MarketFilter) { markets(filter: $filter, first: 5) {
+        totalCount edges { node { venue symbol assetReason price } } } }"""
+
+    async def symbols(**conditions: object) -> list[str]:
+        found = (await ask(service, query, {"filter": conditions}))["markets"]
+        assert found["totalCount"] == len(found["edges"])
+        return [edge["node"]["symbol"] for edge in found["edges"]]
+
+    assert await symbols() == ["BTC/USD", "HOT/USD"]
+    assert await symbols(isMapped=False) == ["HOT/USD"]
+    assert await symbols(asset={"eq": KEY}, venue={"eq": "kraken"}) == ["BTC/USD"]
+    assert await symbols(base={"in": ["HOT", "ETH"]}, quote={"eq": "USD"}) == ["HOT/USD"]
+    assert await symbols(isTrading=False) == []
+
+
+async def test_gaps_are_listed_those_of_all_markets_with_each(
+    service: Service, connection: Connection
+) -> None:
+    minute = datetime.timedelta(minutes=1)
+    gaps = [
+        StreamGap("kraken", None, NOW, NOW + minute, "reconnect"),
+        StreamGap("kraken", "BTC/USD", NOW + 2 * minute, NOW + 3 * minute, "sequence"),
+        StreamGap("kraken", "ETH/USD", NOW + 2 * minute, NOW + 3 * minute, "planned_cut"),
+        StreamGap("okx", None, NOW, NOW, "silence"),
+    ]
+    await add_gaps(connection, gaps, NOW + 4 * minute)
+    query = """query($filter: StreamGapFilter) { streamGaps(filter: $filter, first: 5) {
+        edges { node { source symbol beganAt endedAt reason noticedAt } } } }"""
+
+    async def reasons(**conditions: object) -> list[str]:
+        found = (await ask(service, query, {"filter": conditions}))["streamGaps"]["edges"]
+        return [edge["node"]["reason"] for edge in found]
+
+    assert await reasons() == ["SILENCE", "PLANNED_CUT", "SEQUENCE", "RECONNECT"]
+    of_market = {"source": {"eq": "kraken"}, "symbol": {"eq": "BTC/USD"}}
+    assert await reasons(**of_market) == ["SEQUENCE", "RECONNECT"]
+    later = (NOW + 2 * minute).isoformat()
+    assert await reasons(**{"from": later}, **of_market) == ["SEQUENCE"]
+    assert await reasons(to=NOW.isoformat()) == ["SILENCE", "RECONNECT"]

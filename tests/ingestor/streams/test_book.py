@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from db.connect.types import Connection
 from ingestor.streams.asset_choice import AssetCandidate
-from ingestor.streams.book import CHOOSE_SECONDS, BookPage, MarketBook
+from ingestor.streams.book import CHOOSE_SECONDS, KEEP_SECONDS, BookPage, MarketBook
 from ingestor.streams.conflation import MarketKey
 from ingestor.streams.recorder import MarketRecorder
 from ingestor.streams.records import Frame, Tick, VenueMarket
@@ -83,6 +83,30 @@ def test_a_choice_stays_for_a_while_and_a_change_is_reported_once() -> None:
     assert turn(opened, {"a": "0.0105"}).consensus["holo"].contributions[0].used is False
     changed = turn(opened, {"a": "0.0105"}, later_ns).changed
     assert {key.venue: choice.asset for key, choice in changed.items()} == {"a": "hydro"}
+
+
+def test_markets_that_move_together_keep_their_asset_until_sources_have_had_their_time() -> None:
+    opened = book()
+    turn(opened, {"a": "0.00316", "b": "0.00316", "c": "0.00316"})
+    now_ns, price = NOW_NS, Decimal("0.00316")
+    # 2 % a step, all together: far from what the sources said, near to each other. One leaves.
+    for _ in range(6):
+        now_ns += int(CHOOSE_SECONDS * 10**9)
+        price *= Decimal("1.02")
+        prices = {"a": str(price), "b": str(price), "c": "0.00200"}
+        changed = (
+            turn(opened, prices, now_ns - 10**9).changed | turn(opened, prices, now_ns).changed
+        )
+        assert {key.venue for key in changed} <= {"c"}
+    page = turn(opened, prices, now_ns)
+    assert page.consensus["holo"].venues == 2
+    assert {one.venue: one.reason for one in page.consensus["holo"].contributions}[
+        "c"
+    ] == "UNMAPPED"
+    # The sources never agree: after a while the ticker alone does not say what these markets trade.
+    later_ns = now_ns + int(KEEP_SECONDS * 10**9)
+    turn(opened, prices, later_ns)
+    assert turn(opened, prices, later_ns + 1).consensus["holo"].price is None
 
 
 def test_a_label_wins_and_a_market_that_is_no_longer_listed_is_suspended() -> None:

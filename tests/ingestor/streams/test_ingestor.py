@@ -1,6 +1,7 @@
 """The ingestor follows venues beside its polls: simulator, ingestor and database are real."""
 
 import asyncio
+import datetime
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,3 +175,28 @@ async def _clients(venues: Program) -> dict[str, int]:
         session.get(f"{root}/_control/streams") as response,
     ):
         return {name: found["clients"] for name, found in (await response.json()).items()}
+
+
+async def test_a_database_that_ends_the_connection_costs_a_pause_and_no_gap(
+    start_program: StartProgram, database: str, connection: Connection, tmp_path: Path
+) -> None:
+    venues = await start_venues(start_program)
+    variables = ingestor_variables(venues, database, tmp_path, ",".join(("csv", *VENUES)))
+    ingestor = start_program("-m", "ingestor", **variables)
+    spoken = "SELECT count(*) FROM normalized_records WHERE source = 'markets'"
+    await until(connection, spoken, lambda count: count == len(NAMES))
+    ended = await connection.fetchval(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE application_name = 'kasparro ingestor' AND datname = current_database()"
+    )
+    assert ended > 0
+    await ingestor.wait_for("database.unavailable .*loop=streams")
+    before = await connection.fetchval("SELECT max(observed_at) FROM markets")
+    await until(
+        connection,
+        "SELECT max(observed_at) FROM markets",
+        lambda newest: isinstance(newest, datetime.datetime) and newest > before,
+    )
+    assert ingestor.text().count("streams.started") == 1
+    assert await connection.fetchval("SELECT count(*) FROM stream_gaps") == 0
+    assert await ingestor.stop() == 0
