@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from db.connect.types import Connection
+from db.read.history.candles import CandleSpan, candles_of
 from db.streams.consensus import ConsensusRow, write_consensus
 from db.streams.gaps import StreamGap, add_gaps
 from db.streams.markets import (
@@ -218,3 +219,39 @@ async def test_gaps_are_listed_those_of_all_markets_with_each(
     later = (NOW + 2 * minute).isoformat()
     assert await reasons(**{"from": later}, **of_market) == ["SEQUENCE"]
     assert await reasons(to=NOW.isoformat()) == ["SILENCE", "RECONNECT"]
+
+
+async def test_a_candle_that_touches_a_gap_of_its_markets_is_not_complete(
+    service: Service, markets: Rows, connection: Connection
+) -> None:
+    now = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0)
+    start = now - datetime.timedelta(hours=3)
+    await markets.source("markets")
+    await markets.listing("markets", KEY, "BTC", name="Bitcoin", asset=KEY)
+    await connection.executemany(
+        "INSERT INTO candles (listing, interval, start, open, high, low, close, open_at, close_at,"
+        " samples) SELECT id, 'H1', $1, 1, 1, 1, 1, $1, $1, 1 FROM listings WHERE source = $2",
+        [
+            (start + datetime.timedelta(hours=hour), source)
+            for hour, source in ((0, "markets"), (1, "markets"), (2, "coinpaprika"))
+        ],
+    )
+    minute = datetime.timedelta(minutes=1)
+    gaps = [
+        StreamGap("kraken", "BTC/USD", start + 61 * minute, start + 62 * minute, "sequence"),
+        StreamGap("kraken", "HOT/USD", start + minute, start + minute, "sequence"),
+        StreamGap("okx", None, start, start + minute, "reconnect"),
+    ]
+    await add_gaps(connection, gaps, now)
+    candles = "candles(interval: H1, from: $from) { start source samples complete }"
+    query = f"""query($from: DateTime!) {{ coin(ticker: "BTC") {{ {candles} }}
+        listing(source: "markets", externalId: "{KEY}") {{ {candles} }} }}"""
+    found = await ask(service, query, {"from": start.isoformat()})
+    said = [(row["source"], row["complete"]) for row in found["coin"]["candles"]]
+    assert said == [("markets", True), ("markets", False), ("coinpaprika", None)]
+    assert [row["complete"] for row in found["listing"]["candles"]] == [True, False]
+    async with connection.transaction():
+        for owner, key in (("coin", "BTC"), ("listing", f"markets:{KEY}")):
+            span = CandleSpan("H1", start, now)
+            rows = (await candles_of(connection, [key], span, owner))[key]  # type: ignore[arg-type]
+            assert [row.complete for row in rows][:2] == [True, False]
