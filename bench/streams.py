@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final, cast
 
 from bench.figures import Bounds, Figure
+from bench.streams_live import measure_live
 from ingestor.streams.conflation import Conflation
 from ingestor.streams.consensus import consensus_prices
 from ingestor.streams.contributions import MarketPrice
@@ -42,7 +43,8 @@ async def measure(*, quick: bool) -> list[Figure]:
     figures = [_decode(name, pairs, ticks) for name in VENUES]
     figures.append(_memory(pairs, QUICK_MEMORY_TICKS if quick else MEMORY_TICKS))
     figures.append(_consensus(pairs))
-    return [*figures, await _listen(QUICK_LISTEN_SECONDS if quick else LISTEN_SECONDS)]
+    figures.append(await _listen(QUICK_LISTEN_SECONDS if quick else LISTEN_SECONDS))
+    return figures + await measure_live(quick=quick)
 
 
 def _frames(name: str, pairs: Sequence[SimulatedPair], ticks: int) -> list[bytes]:

@@ -1,6 +1,6 @@
 """The book of all markets: their prices in USD, their assets, and the consensus of each asset."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -55,6 +55,11 @@ class MarketBook:
     def tickers(self) -> set[str]:
         """The tickers of all bases."""
         return set(self._tickers.values())
+
+    @property
+    def choices(self) -> Collection[AssetChoice]:
+        """The choice of each market that has had a price."""
+        return self._choices.values()
 
     @property
     def venues(self) -> set[str]:

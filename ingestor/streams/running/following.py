@@ -29,6 +29,8 @@ from ingestor.streams.venue_stream import VenuePlan, VenueStream
 _log = structlog.stdlib.get_logger(__name__)
 
 KNOWLEDGE_SECONDS = 30.0
+FIRST_KNOWLEDGE_SECONDS = 2.0
+"""The same until an asset is known, which the first poll brings."""
 REPORT_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60.0
 
@@ -86,7 +88,9 @@ class Following:
                 task.result()
         now = utc_now()
         book = self.recorder.book
-        if book.tickers - self._known_tickers or self._is_due("knowledge", KNOWLEDGE_SECONDS):
+        is_known = any(choice.asset for choice in book.choices)
+        seconds = KNOWLEDGE_SECONDS if is_known else FIRST_KNOWLEDGE_SECONDS
+        if book.tickers - self._known_tickers or self._is_due("knowledge", seconds):
             self._known_tickers = book.tickers
             await refresh_knowledge(connection, book, self.recorder.publisher, now)
         if self._is_due("housekeeping", HOUSEKEEPING_SECONDS):
