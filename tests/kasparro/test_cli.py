@@ -26,6 +26,8 @@ from tests.kasparro.command_line import kasparro, run, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
+SOURCES = "coinpaprika,coingecko,csv,binance,coinbase,kraken"
+
 
 def no_network(database: str, home: Path) -> dict[str, str]:
     return {
@@ -236,11 +238,11 @@ async def test_ingest_once_tells_a_failed_run_by_code_4(database: str, tmp_path:
     [
         (
             ("ingest", "--source", "nope"),
-            "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n",
+            f"Error: 'nope' is not one of SOURCES={SOURCES}\n",
         ),
         (
             ("ingest", "--once", "--source", "nope"),
-            "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n",
+            f"Error: 'nope' is not one of SOURCES={SOURCES}\n",
         ),
         (("ingest", "--full"), "Error: --full and --json need --once\n"),
     ],
