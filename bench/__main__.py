@@ -32,6 +32,7 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "ingest": ("cycle", "known", "csv"),
     "live": (),
     "dashboard": (),
+    "streams": (),
 }
 """The modules of this package and their lines.
 

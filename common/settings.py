@@ -72,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_retention_days: int = 90
     history_full_days: int = 7
     history_hourly_days: int = 365
+    stream_retention_hours: int = 2
     introspection: bool = True
     trusted_documents: Path | None = None
     variables: dict[str, str] = {}
@@ -204,6 +205,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "history_retention_days": integer(1, 36_500),
     "history_full_days": integer(1, 36_500),
     "history_hourly_days": integer(1, 36_500),
+    "stream_retention_hours": integer(1, 8_760),
     "introspection": boolean,
     "trusted_documents": path,
 }

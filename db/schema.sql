@@ -260,6 +260,25 @@ CREATE TABLE public.candles_default (
     CONSTRAINT candles_samples_check1 CHECK ((samples > 0))
 );
 
+CREATE TABLE public.consensus (
+    asset text NOT NULL,
+    price_usd numeric,
+    confidence_usd numeric,
+    volume_24h_usd numeric NOT NULL,
+    venues integer NOT NULL,
+    observed_at timestamp with time zone,
+    computed_at timestamp with time zone NOT NULL,
+    contributions json NOT NULL,
+    CONSTRAINT consensus_asset_check CHECK ((asset <> ''::text)),
+    CONSTRAINT consensus_check CHECK (((price_usd IS NULL) = (confidence_usd IS NULL))),
+    CONSTRAINT consensus_check1 CHECK (((price_usd IS NULL) = (observed_at IS NULL))),
+    CONSTRAINT consensus_confidence_usd_check CHECK ((confidence_usd >= (0)::numeric)),
+    CONSTRAINT consensus_price_usd_check CHECK ((price_usd > (0)::numeric)),
+    CONSTRAINT consensus_venues_check CHECK ((venues >= 0)),
+    CONSTRAINT consensus_volume_24h_usd_check CHECK ((volume_24h_usd >= (0)::numeric))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.demo (
     only_one boolean DEFAULT true NOT NULL,
     marked_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -459,6 +478,38 @@ CREATE TABLE public.loop_problems (
     problem text NOT NULL,
     since timestamp with time zone NOT NULL,
     at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.markets (
+    venue text NOT NULL,
+    symbol text NOT NULL,
+    base text NOT NULL,
+    quote text NOT NULL,
+    status text NOT NULL,
+    is_trading boolean NOT NULL,
+    asset text,
+    asset_reason text,
+    price numeric,
+    price_usd numeric,
+    volume_24h_base numeric,
+    volume_24h_quote numeric,
+    observed_at timestamp with time zone,
+    segment bigint,
+    frame integer,
+    listed_at timestamp with time zone NOT NULL,
+    CONSTRAINT markets_asset_check CHECK ((asset <> ''::text)),
+    CONSTRAINT markets_asset_reason_check CHECK ((asset_reason = ANY (ARRAY['label'::text, 'owner'::text, 'rival'::text, 'no_candidate'::text, 'no_price'::text, 'no_agreement'::text, 'ambiguous'::text]))),
+    CONSTRAINT markets_check CHECK (((price IS NULL) = (observed_at IS NULL))),
+    CONSTRAINT markets_check1 CHECK (((price IS NOT NULL) OR (price_usd IS NULL))),
+    CONSTRAINT markets_check2 CHECK (((segment IS NULL) = (frame IS NULL))),
+    CONSTRAINT markets_check3 CHECK (((asset IS NULL) OR (asset_reason = ANY (ARRAY['label'::text, 'owner'::text, 'rival'::text])))),
+    CONSTRAINT markets_frame_check CHECK ((frame >= 0)),
+    CONSTRAINT markets_price_check CHECK ((price > (0)::numeric)),
+    CONSTRAINT markets_price_usd_check CHECK ((price_usd > (0)::numeric)),
+    CONSTRAINT markets_symbol_check CHECK ((symbol <> ''::text)),
+    CONSTRAINT markets_venue_check CHECK ((venue <> ''::text)),
+    CONSTRAINT markets_volume_24h_base_check CHECK ((volume_24h_base >= (0)::numeric)),
+    CONSTRAINT markets_volume_24h_quote_check CHECK ((volume_24h_quote >= (0)::numeric))
 );
 
 CREATE TABLE public.normalized_records (
@@ -783,10 +834,71 @@ CREATE TABLE public.sources (
     consecutive_failures integer DEFAULT 0 NOT NULL,
     next_run_at timestamp with time zone,
     CONSTRAINT sources_consecutive_failures_check CHECK ((consecutive_failures >= 0)),
-    CONSTRAINT sources_kind_check CHECK ((kind = ANY (ARRAY['api'::text, 'file'::text]))),
+    CONSTRAINT sources_kind_check CHECK ((kind = ANY (ARRAY['api'::text, 'file'::text, 'stream'::text]))),
     CONSTRAINT sources_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,62}$'::text)),
     CONSTRAINT sources_poll_seconds_check CHECK ((poll_seconds > 0))
 );
+
+CREATE TABLE public.stream_gaps (
+    id bigint NOT NULL,
+    source text NOT NULL,
+    symbol text,
+    began_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    noticed_at timestamp with time zone NOT NULL,
+    CONSTRAINT stream_gaps_check CHECK ((ended_at >= began_at)),
+    CONSTRAINT stream_gaps_reason_check CHECK ((reason = ANY (ARRAY['reconnect'::text, 'sequence'::text, 'silence'::text, 'overload'::text, 'planned_cut'::text, 'malformed'::text]))),
+    CONSTRAINT stream_gaps_source_check CHECK ((source <> ''::text)),
+    CONSTRAINT stream_gaps_symbol_check CHECK ((symbol <> ''::text))
+);
+
+ALTER TABLE public.stream_gaps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.stream_gaps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.stream_segments (
+    venue text NOT NULL,
+    segment bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    frames integer NOT NULL,
+    size bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    content bytea NOT NULL,
+    CONSTRAINT stream_segments_check CHECK ((last_at >= first_at)),
+    CONSTRAINT stream_segments_frames_check CHECK ((frames > 0)),
+    CONSTRAINT stream_segments_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT stream_segments_size_check CHECK ((size > 0)),
+    CONSTRAINT stream_segments_venue_check CHECK ((venue <> ''::text))
+);
+ALTER TABLE ONLY public.stream_segments ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE TABLE public.stream_states (
+    source text NOT NULL,
+    state text NOT NULL,
+    problem text,
+    started_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    last_message_at timestamp with time zone,
+    messages bigint NOT NULL,
+    messages_per_second real NOT NULL,
+    reconnects bigint NOT NULL,
+    gaps bigint NOT NULL,
+    CONSTRAINT stream_states_gaps_check CHECK ((gaps >= 0)),
+    CONSTRAINT stream_states_messages_check CHECK ((messages >= 0)),
+    CONSTRAINT stream_states_messages_per_second_check CHECK ((messages_per_second >= (0)::double precision)),
+    CONSTRAINT stream_states_problem_check CHECK ((problem <> ''::text)),
+    CONSTRAINT stream_states_reconnects_check CHECK ((reconnects >= 0)),
+    CONSTRAINT stream_states_source_check CHECK ((source <> ''::text)),
+    CONSTRAINT stream_states_state_check CHECK ((state = ANY (ARRAY['live'::text, 'partial'::text, 'down'::text])))
+)
+WITH (fillfactor='50');
 
 CREATE TABLE public.thinned_partitions (
     partition text NOT NULL,
@@ -832,6 +944,9 @@ ALTER TABLE ONLY public.candles
 ALTER TABLE ONLY public.candles_default
     ADD CONSTRAINT candles_default_pkey PRIMARY KEY (listing, "interval", start);
 
+ALTER TABLE ONLY public.consensus
+    ADD CONSTRAINT consensus_pkey PRIMARY KEY (asset);
+
 ALTER TABLE ONLY public.demo
     ADD CONSTRAINT demo_pkey PRIMARY KEY (only_one);
 
@@ -864,6 +979,9 @@ ALTER TABLE ONLY public.logins
 
 ALTER TABLE ONLY public.loop_problems
     ADD CONSTRAINT loop_problems_pkey PRIMARY KEY (loop);
+
+ALTER TABLE ONLY public.markets
+    ADD CONSTRAINT markets_pkey PRIMARY KEY (venue, symbol);
 
 ALTER TABLE ONLY public.normalized_records
     ADD CONSTRAINT normalized_records_pkey PRIMARY KEY (ticker);
@@ -937,6 +1055,15 @@ ALTER TABLE ONLY public.source_pages
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.stream_gaps
+    ADD CONSTRAINT stream_gaps_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.stream_segments
+    ADD CONSTRAINT stream_segments_pkey PRIMARY KEY (venue, segment);
+
+ALTER TABLE ONLY public.stream_states
+    ADD CONSTRAINT stream_states_pkey PRIMARY KEY (source);
+
 ALTER TABLE ONLY public.thinned_partitions
     ADD CONSTRAINT thinned_partitions_pkey PRIMARY KEY (partition);
 
@@ -981,6 +1108,10 @@ CREATE INDEX listings_by_ticker ON public.listings USING btree (ticker);
 
 CREATE INDEX listings_missing ON public.listings USING btree (source) WHERE (missing_since IS NOT NULL);
 
+CREATE INDEX markets_by_asset ON public.markets USING btree (asset, venue, symbol) WHERE (asset IS NOT NULL);
+
+CREATE INDEX markets_by_base ON public.markets USING btree (base, venue, symbol);
+
 CREATE INDEX normalized_records_by_market_cap ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker, stale_at);
 
 CREATE INDEX normalized_records_by_odd_id ON public.normalized_records USING btree (id) WHERE (ticker <> upper(lower(ticker)));
@@ -988,6 +1119,10 @@ CREATE INDEX normalized_records_by_odd_id ON public.normalized_records USING btr
 CREATE INDEX normalized_records_disputed ON public.normalized_records USING btree (market_cap_usd DESC NULLS LAST, ticker) WHERE ((rival_count > 0) OR COALESCE((price_spread_percent > (3)::double precision), false));
 
 CREATE INDEX rejected_records_of_run ON public.rejected_records USING btree (run_id, id);
+
+CREATE INDEX stream_gaps_by_end ON public.stream_gaps USING btree (source, ended_at, began_at);
+
+CREATE INDEX stream_segments_by_time ON public.stream_segments USING btree (last_at);
 
 CREATE INDEX ticker_bridges_by_ticker ON public.ticker_bridges USING btree (ticker);
 
@@ -1039,6 +1174,8 @@ GRANT SELECT ON TABLE public.candles TO kasparro_server;
 
 GRANT SELECT ON TABLE public.candles_default TO kasparro_server;
 
+GRANT SELECT ON TABLE public.consensus TO kasparro_server;
+
 GRANT SELECT ON TABLE public.demo TO kasparro_server;
 
 GRANT SELECT ON TABLE public.etl_checkpoints TO kasparro_server;
@@ -1062,6 +1199,8 @@ GRANT SELECT ON TABLE public.listing_addresses TO kasparro_server;
 GRANT SELECT ON TABLE public.listings TO kasparro_server;
 
 GRANT SELECT ON TABLE public.loop_problems TO kasparro_server;
+
+GRANT SELECT ON TABLE public.markets TO kasparro_server;
 
 GRANT SELECT ON TABLE public.normalized_records TO kasparro_server;
 
@@ -1110,6 +1249,12 @@ GRANT SELECT ON TABLE public.source_files TO kasparro_server;
 GRANT SELECT ON TABLE public.source_pages TO kasparro_server;
 
 GRANT SELECT ON TABLE public.sources TO kasparro_server;
+
+GRANT SELECT ON TABLE public.stream_gaps TO kasparro_server;
+
+GRANT SELECT ON TABLE public.stream_segments TO kasparro_server;
+
+GRANT SELECT ON TABLE public.stream_states TO kasparro_server;
 
 GRANT SELECT ON TABLE public.thinned_partitions TO kasparro_server;
 

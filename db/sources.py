@@ -59,14 +59,16 @@ WHERE name = $1 AND (
 )
 RETURNING name
 """
-_ENABLED = "SELECT name FROM sources WHERE enabled ORDER BY priority, name"
+_ENABLED = """
+SELECT name FROM sources WHERE enabled AND kind <> 'stream' ORDER BY priority, name
+"""
 
 
 class SourceSettings(msgspec.Struct, frozen=True):
     """The settings of a source: `priority` orders the sources for name and rank, smaller first."""
 
     name: str
-    kind: Literal["api", "file"]
+    kind: Literal["api", "file", "stream"]
     priority: int
     poll_seconds: int
 
@@ -125,5 +127,5 @@ async def set_next_run(connection: Connection, source: str, at: datetime.datetim
 
 
 async def enabled_sources(connection: Connection) -> list[str]:
-    """Return the names of the enabled sources, by priority."""
+    """Return the names of the enabled sources that a run reads, by priority."""
     return [row["name"] for row in await connection.fetch(_ENABLED)]

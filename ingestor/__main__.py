@@ -24,6 +24,7 @@ from ingestor.run.database_pause import retry_database
 from ingestor.run.loop import keep_ingesting
 from ingestor.run.startup import close_sources, prepare
 from ingestor.sources import check_settings
+from ingestor.streams.running.loop import followed_venues
 
 _log = structlog.stdlib.get_logger("ingestor")
 STATEMENT_TIMEOUT_SECONDS = 300.0
@@ -43,13 +44,13 @@ async def _ingest(settings: Settings, dsn: str, only: Sequence[str]) -> None:
         application_name="kasparro ingestor",
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         min_size=0,  # otherwise asyncpg logs a traceback for each try while the database is away
-        max_size=3 * len(settings.sources) + 4,  # polls, registries, and the loops
+        max_size=3 * len(settings.sources) + 5,  # polls, registries, streams, and the loops
     ) as pool:
         preparing = functools.partial(prepare, settings, pool, only, exclusive=not only)
         sources = await retry_database("start", pool, preparing)
-        await _log.ainfo("ingestor.started", sources=[source.name for source in sources])
+        await _log.ainfo("ingestor.started", sources=list(only or settings.sources))
         try:
-            await keep_ingesting(settings, pool, sources)
+            await keep_ingesting(settings, pool, sources, followed_venues(settings, only))
         finally:
             await close_sources(sources)
 

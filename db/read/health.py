@@ -16,19 +16,22 @@ WHERE finished_at IS NOT NULL
 ORDER BY finished_at DESC, id DESC
 LIMIT 1
 """
-# Data is fresh if an enabled source was read within three poll intervals, even without changes.
+# Data is fresh if an enabled source was read within three poll intervals, even without changes. A
+# stream was read when its last message came.
 _FRESHNESS = """
 SELECT
-    max(r.finished_at) AS read_at,
+    max(r.read_at) AS read_at,
     coalesce(
-        bool_or(r.finished_at > $1::timestamptz - make_interval(secs => 3 * s.poll_seconds)), false
+        bool_or(r.read_at > $1::timestamptz - make_interval(secs => 3 * s.poll_seconds)), false
     ) AS fresh
 FROM sources AS s
 CROSS JOIN LATERAL (
-    SELECT finished_at FROM etl_runs
+    (SELECT finished_at AS read_at FROM etl_runs
     WHERE source = s.name AND kind = 'ingest' AND status IN ('success', 'partial')
     ORDER BY id DESC
-    LIMIT 1
+    LIMIT 1)
+    UNION ALL
+    SELECT last_message_at FROM stream_states WHERE source = s.name AND last_message_at IS NOT NULL
 ) AS r
 WHERE s.enabled
 """

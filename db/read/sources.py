@@ -7,11 +7,16 @@ import msgspec
 
 from db.connect.types import Connection
 
-# Three failures in a row are an outage.
+# Three failures in a row are an outage. The state of a stream is written every five seconds: where
+# it is not, no ingestor follows it.
 _SOURCES = """
 SELECT
     s.name, s.kind, s.enabled, s.poll_seconds, s.consecutive_failures, s.next_run_at,
     CASE
+        WHEN s.kind = 'stream' AND t.source IS NULL THEN 'unknown'
+        WHEN s.kind = 'stream' AND t.updated_at < now() - interval '30 seconds' THEN 'down'
+        WHEN s.kind = 'stream'
+            THEN CASE t.state WHEN 'live' THEN 'ok' WHEN 'partial' THEN 'degraded' ELSE 'down' END
         WHEN last.status IS NULL THEN 'unknown'
         WHEN s.consecutive_failures >= 3 THEN 'down'
         WHEN s.consecutive_failures > 0 OR last.status = 'partial' THEN 'degraded'
@@ -20,6 +25,7 @@ SELECT
         ELSE 'ok'
     END AS health
 FROM sources AS s
+LEFT JOIN stream_states AS t ON t.source = s.name AND s.kind = 'stream'
 LEFT JOIN LATERAL (
     SELECT r.status, r.finished_at
     FROM etl_runs AS r

@@ -29,7 +29,7 @@ WHERE j.source <> r.source
 """
 COUNT_REJECTIONS = "SELECT count(*) FROM rejected_records"
 
-# The index of a body also names late records that repeat what is known, which are no changes. A
+# The index of a body also names late records that repeat what is known, which change nothing. A
 # file's payloads may be deleted with their listings, when a sample is replaced.
 PAYLOADS = f"""
 WITH stored AS MATERIALIZED (

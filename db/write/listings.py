@@ -20,7 +20,7 @@ from db.write.listing_columns import (
     REPLACE_LISTING,
 )
 from db.write.merge.listings import bound, near
-from db.write.raw.bodies import BodyArrival
+from db.write.raw.bodies import BodyArrival, Slice
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -53,10 +53,6 @@ class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     """What is missing because it could not be read; not a column."""
 
 
-Slice = tuple[int | None, int]
-"""Offset and length of a record in the body of its page."""
-
-
 class EncodedListings(msgspec.Struct, frozen=True):
     """Listings, their payloads and their slices of the body in the same order, as parameters.
 
@@ -66,7 +62,7 @@ class EncodedListings(msgspec.Struct, frozen=True):
     rows: bytes
     payloads: list[str]
     offsets: list[int | None]
-    lengths: list[int]
+    lengths: list[int | None]
 
 
 class ListingsResult(msgspec.Struct, frozen=True):
@@ -189,8 +185,7 @@ kept AS (
 SELECT
     (SELECT count(*) FROM written) AS changed,
     CASE WHEN (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written)
-        THEN (SELECT count(DISTINCT (external_id, digest)) FROM incoming)
-        ELSE (SELECT count(*) FROM written) END AS distinct_count,
+        THEN (SELECT count(DISTINCT (external_id, digest)) FROM incoming) END AS distinct_count,
     ARRAY(SELECT DISTINCT ticker FROM written) AS tickers,
     (SELECT count(*) FROM incoming) > (SELECT count(*) FROM written) AS has_late,
     EXISTS (SELECT FROM unsettled WHERE NOT is_new) AS has_corrections,
@@ -198,6 +193,11 @@ SELECT
     ARRAY(SELECT observed_at FROM unsettled WHERE is_new ORDER BY id) AS unsettled_at
 """  # noqa: S608 - of constants
 _WRITE_TO = {"api": _WRITE, "file": _WRITE.replace("raw_api_records", "raw_csv_records")}
+# The payloads of a stream are its frames, in segments.
+_WRITE_TO["stream"] = _WRITE.replace(
+    "    FROM newest\n    WHERE (external_id, digest) IN",
+    "    FROM (TABLE newest LIMIT 0) AS newest\n    WHERE (external_id, digest) IN",
+)
 
 
 class KnownListing(msgspec.Struct, frozen=True, gc=False):
@@ -233,12 +233,12 @@ def encode_listings(
 async def write_listings(
     connection: Connection,
     source: str,
-    kind: Literal["api", "file"],
+    kind: Literal["api", "file", "stream"],
     listings: EncodedListings,
     *,
     run_id: int,
     fetched_at: datetime.datetime,
-    body: BodyArrival,
+    body: BodyArrival | None,
     oldest: datetime.datetime,
     any_new: bool = True,
     renamed: Collection[str] = (),
@@ -254,7 +254,7 @@ async def write_listings(
     row = await connection.fetchrow(
         _WRITE_TO[kind],
         source,
-        body.id,
+        None if body is None else body.id,
         fetched_at,
         run_id,
         listings.rows,
@@ -263,7 +263,7 @@ async def write_listings(
         oldest,
         listings.offsets,
         listings.lengths,
-        body.arrived_at,
+        None if body is None else body.arrived_at,
     )
     assert row is not None  # noqa: S101 - the statement returns one row
     tickers, changed = set(row["tickers"]), row["changed"]
@@ -275,7 +275,7 @@ async def write_listings(
         points = await add_points(connection, source, listings.rows, oldest, fetched_at)
     # Late records that say what is known already have changed nothing.
     if late or points:
-        changed = row["distinct_count"]
+        changed = row["distinct_count"] or changed
     await settle_points(connection, row["unsettled"], row["unsettled_at"])
     await save_former_tickers(connection, source, former)
     return ListingsResult(changed, frozenset(tickers))

@@ -15,9 +15,9 @@ import msgspec
 
 from db.connect.types import Connection
 from db.write.listing_columns import LISTING_COLUMNS
-from db.write.listings import Listing, Slice
+from db.write.listings import Listing
 from db.write.merge.listings import IMPOSSIBLE_CAP
-from db.write.raw.bodies import BodyArrival
+from db.write.raw.bodies import BodyArrival, Slice
 
 _BEGIN = """
 SELECT

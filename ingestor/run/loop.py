@@ -33,6 +33,8 @@ from ingestor.run.startup import close_sources, retention_of
 from ingestor.run.upgrade import upgrade_beside_polls
 from ingestor.sources import create_sources
 from ingestor.sources.records import Source, SupportsAddresses
+from ingestor.streams.running.following import FollowedVenue
+from ingestor.streams.running.loop import StreamLoop
 
 CHECK_SECONDS = 3.0
 """The longest wait between two checks of the database, which find what a killed ingestor left."""
@@ -40,8 +42,15 @@ BUSY_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 3600.0
 
 
-async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Source]) -> None:
-    """Poll `sources` and serve requests until cancelled; a database error pauses one loop only.
+async def keep_ingesting(
+    settings: Settings,
+    pool: Pool,
+    sources: Sequence[Source],
+    venues: Sequence[FollowedVenue] = (),
+) -> None:
+    """Poll `sources`, follow `venues` and serve requests until cancelled.
+
+    A database error pauses one loop only.
 
     A demo also fills the past of its largest coins.
     """
@@ -61,6 +70,8 @@ async def keep_ingesting(settings: Settings, pool: Pool, sources: Sequence[Sourc
     if settings.demo:
         loops["past"] = functools.partial(_fill_past, settings, pool)
     async with anyio.create_task_group() as group:
+        if venues:
+            group.start_soon(StreamLoop(settings, pool, venues).run)
         for name, loop in loops.items():
             group.start_soon(functools.partial(retry_database, name, pool, loop))
 

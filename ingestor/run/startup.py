@@ -14,8 +14,10 @@ from ingestor.reprocess.runs import abandon_if_killed
 from ingestor.run.identity import read_identities, save_identities
 from ingestor.run.lifecycle import abandon_orphans
 from ingestor.run.sample import delete_sample
-from ingestor.sources import create_sources
+from ingestor.sources import create_sources, streamed
 from ingestor.sources.records import Source
+from ingestor.streams.publishing import POLL_SECONDS, PRIORITY
+from ingestor.streams.publishing import SOURCE as MARKETS
 
 DEMO_DATABASE = (
     "the prices in this database are made up (a demo's), and no real ones may come beside them: "
@@ -40,7 +42,9 @@ async def prepare(
     identities = await anyio.to_thread.run_sync(read_identities, settings.identity_path)
     sources = create_sources(settings)
     try:
-        await save_source_settings(pool, sources, exclusive=exclusive)
+        await save_source_settings(
+            pool, sources, [spec.name for spec in streamed(settings.sources)], exclusive=exclusive
+        )
         if not settings.demo:
             await delete_sample(pool, settings.csv_path or str(settings.csv_folder))
         await save_identities(pool, identities)
@@ -59,10 +63,17 @@ async def check_real(connection: Connection) -> None:
 
 
 async def save_source_settings(
-    pool: Pool, sources: Sequence[Source], *, exclusive: bool = True
+    pool: Pool, sources: Sequence[Source], streams: Sequence[str] = (), *, exclusive: bool = True
 ) -> None:
-    """Save the settings of `sources`, which are enabled by that."""
+    """Save the settings of `sources` and `streams`, which are enabled by that.
+
+    With streams there is the source of their consensus prices.
+    """
     settings = [SourceSettings(s.name, s.kind, s.priority, s.poll_seconds) for s in sources]
+    settings += [
+        SourceSettings(name, "stream", PRIORITY, POLL_SECONDS)
+        for name in (*streams, *([MARKETS] if streams else []))
+    ]
     async with borrow(pool) as connection:
         await save_sources(connection, settings, exclusive=exclusive)
 

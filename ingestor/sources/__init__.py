@@ -18,6 +18,10 @@ _BUILT_IN = {
     "coinpaprika": "ingestor.sources.built_in:COINPAPRIKA",
     "coingecko": "ingestor.sources.built_in:COINGECKO",
     "csv": "ingestor.sources.built_in:CSV",
+    **{
+        name: f"ingestor.streams.settings:{name.upper()}"
+        for name in ("binance", "coinbase", "kraken", "okx", "bybit", "bitstamp")
+    },
 }
 """Kasparro's own entry points, also for a checkout that is not installed."""
 
@@ -66,11 +70,31 @@ def all_specs() -> Iterator[SourceSpec]:
 
 
 def create_sources(settings: Settings) -> list[Source]:
-    """Make the sources that SOURCES names, in its order.
+    """Make the sources that SOURCES names and that are polled, in its order.
 
     Raises SettingsError for an unknown source, for a wrong one and for a wrong setting of one.
     """
-    return [_create(settings, spec) for spec in source_specs(settings.sources)]
+    return [
+        _create(settings, spec) for spec in source_specs(settings.sources) if spec.kind != "stream"
+    ]
+
+
+def polled(names: Collection[str]) -> list[str]:
+    """Return the names of those that are polled. Raises SettingsError as `source_specs` does."""
+    return [spec.name for spec in source_specs(names) if spec.kind != "stream"]
+
+
+def streamed(names: Collection[str]) -> list[SourceSpec]:
+    """Return the specs of those that are streams. Raises SettingsError as `source_specs` does."""
+    return [spec for spec in source_specs(names) if spec.kind == "stream"]
+
+
+def refuse_streams(names: Collection[str], command: str) -> None:
+    """Raise SettingsError for a stream among the sources that a command names."""
+    for spec in streamed(names):
+        raise SettingsError(
+            f"{spec.name} is a stream, which {command} does not read: `kasparro up` follows it"
+        )
 
 
 def _load(known: dict[str, importlib.metadata.EntryPoint], name: str) -> SourceSpec:
@@ -94,7 +118,7 @@ def _load(known: dict[str, importlib.metadata.EntryPoint], name: str) -> SourceS
 
 def _create(settings: Settings, spec: SourceSpec) -> Source:
     try:
-        source = spec.creator()(settings, name=spec.name)
+        source: Source = spec.creator()(settings, name=spec.name)
         _check(source, spec)
     except SettingsError:
         raise

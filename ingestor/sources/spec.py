@@ -9,10 +9,10 @@ import msgspec
 
 from common.display import sanitize
 from common.settings import RESERVED, Settings, SettingsError, read_value
-from ingestor.sources.records import Source
 
-CreateSource = Callable[..., Source]
-"""`create(settings, *, name) -> Source`."""
+CreateSource = Callable[..., Any]
+"""`create(settings, *, name)`: a Source, or for the kind "stream" a Venue."""
+SourceKind = Literal["api", "file", "stream"]
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,31 +85,40 @@ class SourceSpec(msgspec.Struct, frozen=True, kw_only=True):
     `create` is a function `create(settings, *, name)`, or the `module:function` to import when the
     source is made. `url` is the field of `settings` with the provider's URL; `kasparro doctor`
     compares the clock with it. `demo_path` is where the demo's market serves this provider; without
-    one, a demo refuses a source of kind "api". `kind` is None if an entry point names a function.
+    one, a demo refuses a source of kind "api" or "stream". `kind` is None if an entry point names a
+    function. A stream has the URL of its websocket in the field `stream_url`, and the demo's at
+    `demo_stream_path`.
     """
 
     name: str
-    kind: Literal["api", "file"] | None
+    kind: SourceKind | None
     create: CreateSource | str
     settings: type[EnvironmentSettings] = EnvironmentSettings
     url: str | None = None
     demo_path: str | None = None
+    stream_url: str | None = None
+    demo_stream_path: str | None = None
 
     def check(self) -> None:
         """Raise TypeError for a spec that contradicts itself."""
-        if self.kind not in ("api", "file", None):
-            raise TypeError(f'kind must be "api" or "file"; it is {self.kind!r}')
+        if self.kind not in ("api", "file", "stream", None):
+            raise TypeError(f'kind must be "api", "file" or "stream"; it is {self.kind!r}')
         if EnvironmentSettings not in getattr(self.settings, "__mro__", ()):
             raise TypeError("settings must be a subclass of EnvironmentSettings")
         if not (callable(self.create) or isinstance(self.create, str)):
             raise TypeError("create must be a function, or the module:function of one")
         declared = declared_settings(self.settings)
-        if self.url is not None and self.url not in declared:
-            raise TypeError(
-                f"url must name a field of {self.settings.__name__}; {self.url!r} is none"
-            )
+        for role, field in (("url", self.url), ("stream_url", self.stream_url)):
+            if field is not None and field not in declared:
+                raise TypeError(
+                    f"{role} must name a field of {self.settings.__name__}; {field!r} is none"
+                )
         if self.demo_path is not None and self.url is None:
             raise TypeError("demo_path needs url, the field that the demo sets")
+        if (self.kind == "stream") != (self.stream_url is not None):
+            raise TypeError('stream_url is needed for the kind "stream", and for it alone')
+        if self.kind == "stream" and self.url is None:
+            raise TypeError("a stream needs url, the field with the address of its list of markets")
 
     def creator(self) -> CreateSource:
         """Return the function that makes the source. Raises ImportError and AttributeError."""
@@ -136,6 +145,9 @@ class SourceSpec(msgspec.Struct, frozen=True, kw_only=True):
                 variables[field.upper()] = setting.demo
         if self.url is not None and self.demo_path is not None:
             variables[self.url.upper()] = market + self.demo_path
+        if self.stream_url is not None and self.demo_stream_path is not None:
+            websocket = market.replace("http", "ws", 1)
+            variables[self.stream_url.upper()] = websocket + self.demo_stream_path
         return variables
 
     def example_lines(self) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 from common.settings import Settings
 from db.connect.pool import DatabaseUnavailableError, connect, database_problem
-from db.read.what_if import WhatIf
+from db.read.identity.what_if import WhatIf
 from db.schema.migrate import MigrationError
 from db.schema.migrate import status as migration_status
 from ingestor.clock import utc_now

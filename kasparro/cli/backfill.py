@@ -29,7 +29,7 @@ from ingestor.backfill.job import (
     plan_backfill,
 )
 from ingestor.run.startup import check_real, retention_of
-from ingestor.sources import create_sources
+from ingestor.sources import create_sources, refuse_streams
 from ingestor.sources.errors import SourceError
 from ingestor.sources.normalize import normalize_ticker
 from ingestor.sources.records import RecordError, SupportsBackfill
@@ -160,6 +160,7 @@ async def _backfill(
 async def _open_source(settings: Settings, name: str) -> AsyncIterator[NamedBackfills]:
     if name not in settings.sources:
         raise SettingsError(f"{name!r} is not one of SOURCES={','.join(settings.sources)}")
+    refuse_streams([name], "backfill")
     [source] = create_sources(msgspec.structs.replace(settings, sources=(name,)))
     try:
         if not isinstance(source, SupportsBackfill):

@@ -9,7 +9,7 @@ from common.display import sanitize
 from common.settings import Settings
 from common.tickers import to_ticker
 from db.connect.pool import connect
-from db.read.identity_evidence import (
+from db.read.identity.evidence import (
     ClaimListing,
     OwnershipClaim,
     TickerEvidence,

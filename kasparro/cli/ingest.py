@@ -10,6 +10,7 @@ from db.schema.logins import login_or_warn
 from db.schema.migrate import migrate
 from db.write.runs import FinishedRun
 from ingestor.run.once import BUSY_TIMEOUT_SECONDS, run_once
+from ingestor.sources import polled, refuse_streams
 from kasparro.cli.common.database import open_database
 from kasparro.cli.common.one_shot import run_to_end
 from kasparro.cli.common.reports import end_with_runs, print_runs
@@ -49,10 +50,11 @@ def command(*, once: bool, sources: tuple[str, ...], full: bool, as_json: bool) 
             raise click.UsageError("--full and --json need --once")
         run_single(settings, ["ingestor", "--only", *sources] if sources else ["ingestor"])
         return
+    refuse_streams(sources, "--once")
     configure_logging(settings)
     runs = run_to_end(lambda: _run_once(settings, sources, full=full))
     print_runs(runs, as_json=as_json)
-    end_with_runs(sources or settings.sources, runs, BUSY)
+    end_with_runs(sources or polled(settings.sources), runs, BUSY)
 
 
 def _check(settings: Settings, sources: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from db.schema.migrate import migrate
 from ingestor.reprocess import ReprocessBusyError, ReprocessReport, reprocess
 from ingestor.reprocess.job import OnProgress
 from ingestor.run.startup import close_sources, retention_of
-from ingestor.sources import create_sources
+from ingestor.sources import create_sources, polled, refuse_streams
 from kasparro.cli.common.database import open_database
 from kasparro.cli.common.errors import RUN_PARTIAL, CommandRefusedError
 from kasparro.cli.common.reports import open_screen
@@ -94,13 +94,14 @@ def command(
     unknown = next((name for name in names if name not in settings.sources), None)
     if unknown is not None:
         raise SettingsError(f"{unknown!r} is not one of SOURCES={','.join(settings.sources)}")
+    refuse_streams(names, "reprocess")
     configure_logging(settings)
     try:
         with _bars() as on_progress:
             report = asyncio.run(
                 _reprocess(
                     settings,
-                    names or settings.sources,
+                    names or polled(settings.sources),
                     since,
                     dry_run=dry_run,
                     full=full,

@@ -13,6 +13,7 @@ from common.settings import Settings
 from db.connect.pool import connect
 from db.read.quality import DoubtfulCoin
 from db.read.registry import RegistryReading
+from db.read.streams import StreamStatus
 from db.schema.migrate import status as migration_status
 from kasparro.cli.common.database import open_database
 from kasparro.cli.common.errors import CommandError
@@ -98,6 +99,9 @@ def _print(status: Status, now: datetime.datetime) -> None:
         table.add_row(*_row(source, now))
     screen = open_screen()
     screen.print(table)
+    for source in status.sources:
+        if source.stream is not None:
+            say(_stream(source.stream))
     for reading in status.registries:
         say(_registry(reading, now))
     for source in status.sources:
@@ -161,7 +165,9 @@ def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:
         Text(source.health, STYLES[source.health]) if source.enabled else Text("disabled", "dim")
     )
     cells: list[str | Text] = [cell(source.name), health]
-    if run is None:
+    if status.stream is not None:
+        cells += [_last_message(status.stream, now), "", "", "", ""]
+    elif run is None:
         cells += ["never", "", "", "", ""]
     else:
         last_run = Text.assemble(
@@ -173,6 +179,21 @@ def _row(status: SourceStatus, now: datetime.datetime) -> list[str | Text]:
     cells.append(_when(checkpoint.updated_at, now) if checkpoint else "")
     cells.append(_when(source.next_run_at, now) if source.next_run_at else "")
     return cells
+
+
+def _last_message(stream: StreamStatus, now: datetime.datetime) -> str:
+    if stream.last_message_at is None:
+        return "no message yet"
+    return f"message {_when(stream.last_message_at, now)}"
+
+
+def _stream(stream: StreamStatus) -> str:
+    """Return the line of a stream, with what keeps it from delivering."""
+    text = (
+        f"stream of {stream.source}: {stream.state}, {stream.messages_per_second:,.1f} messages a"
+        f" second, {stream.reconnects:,} reconnects, {stream.gaps:,} gaps"
+    )
+    return text if stream.problem is None else f"{text}; {stream.problem}"
 
 
 def _when(moment: datetime.datetime, now: datetime.datetime) -> str:

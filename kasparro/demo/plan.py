@@ -37,6 +37,7 @@ def simulator_command(market: str, coins: int, moving: float = MOVING) -> tuple[
         str(TICK_SECONDS),
         "--moving",
         str(moving),
+        "--venues",
     )
 
 

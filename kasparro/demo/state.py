@@ -55,7 +55,7 @@ def market_environment(market: str, sources: Sequence[str]) -> dict[str, str]:
     Raises SettingsError for one of `sources` that the market cannot serve.
     """
     for spec in source_specs(sources):
-        if spec.kind == "api" and spec.demo_path is None:
+        if spec.kind in ("api", "stream") and spec.demo_path is None:
             raise SettingsError(
                 f"SOURCES names {spec.name!r}, which the demo cannot simulate: leave it out"
             )

@@ -23,6 +23,7 @@ from kasparro.simulator.market.market import (
 )
 from kasparro.simulator.market.universe import Provider
 from kasparro.simulator.replay import DEFAULT_COINGECKO, DEFAULT_COINPAPRIKA, read_recording
+from kasparro.simulator.venues.beside import ExchangesBeside
 
 DEFAULT_PORT = 9000
 EXIT_BAD_ARGUMENT = 2
@@ -50,6 +51,7 @@ class Options(Struct, frozen=True):
     replay: Path | None
     replay_coinpaprika: str
     replay_coingecko: str
+    venues: bool
 
 
 def main() -> int:
@@ -133,6 +135,11 @@ def main() -> int:
     default=DEFAULT_COINGECKO,
     help="Pattern of the pages of /coins/markets.",
 )
+@click.option(
+    "--venues",
+    is_flag=True,
+    help="Also serve six exchanges with websockets, which trade the best-known coins.",
+)
 def command(**arguments: Any) -> None:  # noqa: ANN401 - Options has their types
     """Simulate a crypto market with CoinPaprika's and CoinGecko's APIs."""
     options = Options(**arguments)
@@ -163,6 +170,8 @@ async def _serve(options: Options) -> None:
         limits=_limits(options),
         keys=_keys(options),
     )
+    if options.venues:
+        ExchangesBeside(market, options.seed).add_to(app)
     async with serving(app, options.host, options.port) as address:
         click.echo(_greeting(options, address))
         sys.stdout.flush()

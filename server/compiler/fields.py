@@ -29,7 +29,9 @@ from db.read.listings import ListingRow
 from db.read.requests import RequestRow
 from db.read.runs import RejectionRow, RunRow
 from db.read.sources import SourceCheckpointRow, SourceRow
+from db.read.streams import AssetConsensus, GapRow, LiveMarketRow, StreamStatus
 from db.source_files import FileColumn, FirstListing, SourceFileRow
+from server.graphql.markets.consensus import ContributionValue
 from server.graphql.relay.ids import asset_id, listing_id, rejection_id, request_id, run_id
 from server.graphql.types.provenance import Excluded, Provenance
 from server.graphql.types.run import duration_ms, payload_text
@@ -45,12 +47,15 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "Candle": CandleRow,
     "Checkpoint": SourceCheckpointRow,
     "Coin": CoinRow,
+    "Consensus": AssetConsensus,
+    "Contribution": ContributionValue,
     "EtlRequest": RequestRow,
     "ExcludedValue": Excluded,
     "FieldProvenance": Provenance,
     "FirstListing": FirstListing,
     "FormerTicker": FormerTickerRow,
     "Listing": ListingRow,
+    "Market": LiveMarketRow,
     "PricePoint": PricePointRow,
     "Rejection": RejectionRow,
     "Run": RunRow,
@@ -59,6 +64,8 @@ ROWS: Mapping[str, type[msgspec.Struct]] = {
     "SourceFile": SourceFileRow,
     "SourceFileColumn": FileColumn,
     "SourceFileNote": Note,
+    "StreamGap": GapRow,
+    "StreamState": StreamStatus,
     "TokenAddress": TokenAddressRow,
 }
 """The row that is the value of an object of each type.

@@ -30,7 +30,7 @@ class CompiledPageRequest(NamedTuple):
 
 
 class ConnectionRoot:
-    """assets, coins, listings and runs."""
+    """assets, coins, listings, markets, runs and streamGaps."""
 
     def __init__(self, field: SelectedField) -> None:
         declared = field.source(RootConnection)

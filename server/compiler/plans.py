@@ -33,14 +33,18 @@ MAX_PLANS = 8
 UNCACHEABLE_FIELDS = frozenset(
     {
         "Asset.addresses",
+        "Asset.consensus",
+        "Asset.markets",
+        "Coin.consensus",
         "Coin.isStale",
+        "Coin.markets",
         "Listing.addresses",
         "Query.node",
         "Query.nodes",
         "Query.sources",
     }
 )
-"""Fields that change without an event: by the time, the ingestor's schedule, or the registry."""
+"""Fields that change without an event: by time, the ingestor's schedule, registry or a market."""
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -72,12 +72,14 @@ ROOTS: Mapping[str, Callable[[SelectedField], Root]] = {
     "coins": ConnectionRoot,
     "listing": listing,
     "listings": ConnectionRoot,
+    "markets": ConnectionRoot,
     "node": NodeById,
     "nodes": NodesById,
     "run": run_by_id,
     "runs": ConnectionRoot,
     "sources": SourcesRoot,
     "stats": StatsRoot,
+    "streamGaps": ConnectionRoot,
     "token": asset,
 }
 """Every field of Query."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from db.connect.pool import is_transient
 from db.loop_problems import read_problems
 from db.read.health import Freshness, LastRun, read_freshness, read_last_run
+from db.read.streams import stream_problems
 from server.rest.responses import Json, demo_mark, now
 from server.state import ServerState
 
@@ -58,7 +59,7 @@ async def get_ready(request: Request) -> Response:
     try:
         async with state.checking() as connection:
             freshness = await read_freshness(connection, instant)
-            problems = await read_problems(connection)
+            problems = await read_problems(connection) + await stream_problems(connection)
     except Exception as error:
         if not is_transient(error):
             raise

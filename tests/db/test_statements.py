@@ -13,7 +13,7 @@ from db.connect.types import Connection
 from db.read.history.candle_json import COLUMNS, candle_statement
 from db.read.history.candles import INTERVALS, _history
 from db.read.history.series import Owner
-from db.read.what_if import GIVEN, TABLES
+from db.read.identity.what_if import GIVEN, TABLES
 
 STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH (?:RECURSIVE )?\w+ AS)\b")
 
@@ -37,7 +37,7 @@ FRAGMENTS = {
     "db.read.history.candles._STORED",
     "db.write.history.BUCKET",
     "db.reprocess.changes._COUNT_DIFFERENCE",
-    "db.read.identity_evidence.LISTINGS",
+    "db.read.identity.evidence.LISTINGS",
     "db.verify.coins.LISTINGS",
     "db.verify.differences._LIMITED",
     "db.write.merge.LISTINGS",
@@ -75,12 +75,12 @@ async def test_every_statement_can_be_prepared(connection: Connection) -> None:
         await connection.execute(GIVEN)
         await connection.execute(TABLES)
         for name, text in found:
-            if name.startswith("db.read.what_if."):
+            if name.startswith("db.read.identity.what_if."):
                 await connection.prepare(text)
         await connection.execute("DROP TABLE given")
     await connection.execute(FORMER)
     for name, text in found:
-        if name.startswith("db.read.what_if."):
+        if name.startswith("db.read.identity.what_if."):
             continue
         if name in FRAGMENTS:
             continue

@@ -47,9 +47,9 @@ async def test_another_package_brings_a_source_by_its_entry_point() -> None:
 async def test_a_source_that_there_is_not_is_a_bad_setting() -> None:
     with pytest.raises(
         SettingsError,
-        match=r"SOURCES must be some of .*coinpaprika, csv.*; 'binance' is none of them",
+        match=r"SOURCES must be some of .*coinpaprika, csv.*; 'coincap' is none of them",
     ):
-        create_sources(Settings(home=Path(), sources=("csv", "binance")))
+        create_sources(Settings(home=Path(), sources=("csv", "coincap")))
 
 
 @pytest.mark.usefixtures("plugin")
@@ -66,8 +66,12 @@ WRONG = {
         "its spec has the name 'another'",
     ),
     "kind": (
-        'kind = api.SourceSpec(name="kind", kind="stream", create=print)',
-        'kind must be "api" or "file"; it is \'stream\'',
+        'kind = api.SourceSpec(name="kind", kind="pigeon", create=print)',
+        'kind must be "api", "file" or "stream"; it is \'pigeon\'',
+    ),
+    "stream": (
+        'stream = api.SourceSpec(name="stream", kind="stream", create=print)',
+        'stream_url is needed for the kind "stream", and for it alone',
     ),
     "url": (
         'url = api.SourceSpec(name="url", kind="api", create=print, url="no_url")',
@@ -124,6 +128,9 @@ def test_a_wrong_source_fails_when_it_is_loaded_with_one_line(
     assert "\n" not in message
 
 
+VENUES = ("BINANCE", "COINBASE", "KRAKEN", "OKX", "BYBIT", "BITSTAMP")
+
+
 def test_a_demo_gets_no_keys_and_its_own_market() -> None:
     environment = market_environment("http://127.0.0.1:1", ("coinpaprika", "coingecko", "csv"))
     assert environment == {
@@ -133,6 +140,8 @@ def test_a_demo_gets_no_keys_and_its_own_market() -> None:
         "COINGECKO_URL": "http://127.0.0.1:1/coingecko/api/v3",
         "COINGECKO_API_KEY": "",
         "COINGECKO_MONTHLY_CALLS": "1000000000",
+        **{f"{name}_URL": f"http://127.0.0.1:1/venues/{name.lower()}/api" for name in VENUES},
+        **{f"{name}_STREAM_URL": f"ws://127.0.0.1:1/venues/{name.lower()}/ws" for name in VENUES},
     }
 
 

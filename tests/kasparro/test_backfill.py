@@ -26,6 +26,8 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 COINS = 120
 COMMAND = ("backfill", "--source", "coingecko")
 
+SOURCES = "coinpaprika,coingecko,csv"
+
 
 class Shell:
     """A database with one sweep of a simulated CoinGecko, and its command line."""
@@ -203,7 +205,7 @@ async def test_a_budget_that_is_used_up_is_said_and_gone_on_with_when_there_is_m
                 "start `kasparro up --demo`\n"
             ),
         ),
-        (("--source", "nope"), "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n"),
+        (("--source", "nope"), f"Error: 'nope' is not one of SOURCES={SOURCES}\n"),
         (
             ("--source", "coingecko", "--ticker", " "),
             "Error: --ticker cannot be used: The symbol is empty - at `$.symbol`\n",

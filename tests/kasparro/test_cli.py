@@ -26,6 +26,8 @@ from tests.kasparro.command_line import kasparro, run, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
+SOURCES = "coinpaprika,coingecko,csv"
+
 
 def no_network(database: str, home: Path) -> dict[str, str]:
     return {
@@ -114,7 +116,10 @@ def test_a_bad_setting_of_the_file_is_named_too(tmp_path: Path) -> None:
         (
             "SOURCES",
             "coinpaprica",
-            "SOURCES must be some of coingecko, coinpaprika, csv; 'coinpaprica' is none of them",
+            (
+                "SOURCES must be some of binance, bitstamp, bybit, coinbase, coingecko, "
+                "coinpaprika, csv, kraken, okx; 'coinpaprica' is none of them"
+            ),
         ),
         ("IDENTITY_PATH", "/no/such.csv", "IDENTITY_PATH /no/such.csv cannot be read: .*"),
     ],
@@ -233,11 +238,11 @@ async def test_ingest_once_tells_a_failed_run_by_code_4(database: str, tmp_path:
     [
         (
             ("ingest", "--source", "nope"),
-            "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n",
+            f"Error: 'nope' is not one of SOURCES={SOURCES}\n",
         ),
         (
             ("ingest", "--once", "--source", "nope"),
-            "Error: 'nope' is not one of SOURCES=coinpaprika,coingecko,csv\n",
+            f"Error: 'nope' is not one of SOURCES={SOURCES}\n",
         ),
         (("ingest", "--full"), "Error: --full and --json need --once\n"),
     ],

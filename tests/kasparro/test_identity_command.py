@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from db.connect.types import Pool
-from db.read.identity_evidence import ticker_evidence
+from db.read.identity.evidence import ticker_evidence
 from db.write.coins import merge_coins
 from ingestor.run.identity import read_identities, save_identities
 from kasparro.cli.identity import lines_of

@@ -15,8 +15,9 @@ from ingestor.sources.built_in import (
     CoinPaprikaSettings,
 )
 from ingestor.sources.spec import EnvironmentSettings, SourceSpec, declared_settings
+from ingestor.streams.settings import STREAMS
 
-SPECS = (COINPAPRIKA, COINGECKO, CSV)
+SPECS = (COINPAPRIKA, COINGECKO, CSV, *STREAMS)
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2"  # noqa: S105 - what must not be shown
 

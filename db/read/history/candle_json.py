@@ -14,6 +14,7 @@ from db.read.history.candles import (
     Interval,
     best_candles,
     candle_parameters,
+    completeness,
 )
 from db.read.history.series import Owner
 
@@ -27,8 +28,9 @@ COLUMNS: Mapping[str, str] = {
     "close": "y.close",
     "samples": "y.samples",
     "source": "y.source",
+    "complete": "coalesce(({})::text, 'null')",
 }
-UNQUOTED = frozenset({"samples"})
+UNQUOTED = frozenset({"samples", "complete"})
 
 
 @functools.lru_cache(maxsize=256)
@@ -37,7 +39,8 @@ def candle_statement(owner: Owner, interval: Interval, columns: tuple[str, ...])
     parameters = 6 if interval.roll_up not in (None, interval.name) else 5
     pieces = [f"${parameters + 1}::text"]
     for number, name in enumerate(columns, parameters + 2):
-        pieces += [COLUMNS[name], f"${number}::text"]
+        column = COLUMNS[name].format(completeness(owner, interval))
+        pieces += [column, f"${number}::text"]
     return (
         # Constants, and numbers of parameters.
         f"SELECT y.key, string_agg(concat({', '.join(pieces)}), ',' ORDER BY y.start)"  # noqa: S608

@@ -74,7 +74,10 @@ INTERVALS = {
 
 
 class CandleRow(msgspec.Struct, frozen=True, gc=False):
-    """The prices of one period, as exact text; `samples` is its number of points of `source`."""
+    """The prices of one period, as exact text; `samples` is its number of points of `source`.
+
+    `complete` is None for a source that is polled.
+    """
 
     start: datetime.datetime
     open: str
@@ -83,6 +86,7 @@ class CandleRow(msgspec.Struct, frozen=True, gc=False):
     close: str
     samples: int
     source: str
+    complete: bool | None = None
 
 
 class CandleSpan(msgspec.Struct, frozen=True):
@@ -130,13 +134,35 @@ def candle_parameters(keys: Sequence[str], span: CandleSpan) -> list[object]:
     return [keys, span.source, span.start, span.end, *kind]
 
 
+_ASSETS: dict[Owner, str] = {
+    "coin": "(SELECT n.asset FROM normalized_records AS n WHERE n.ticker = y.key)",
+    # The id of a listing of `markets` is the key of its asset.
+    "listing": "substr(y.key, length('markets:') + 1)",
+}
+
+
+def completeness(owner: Owner, interval: Interval) -> str:
+    """Return the expression for whether no gap of a market of its asset touches the candle `y`.
+
+    Null for the candle of a source that is polled, which never has every price.
+    """
+    # Constants, and the width of an interval.
+    return f"""CASE WHEN y.source = 'markets' THEN NOT EXISTS (
+    SELECT FROM markets AS m
+    JOIN stream_gaps AS g ON g.source = m.venue AND (g.symbol IS NULL OR g.symbol = m.symbol)
+    WHERE m.asset = {_ASSETS[owner]} AND g.ended_at >= y.start
+        AND g.began_at < y.start + interval '{interval.width.total_seconds():.0f} seconds'
+) END"""
+
+
 @functools.cache
 def _texts(owner: Owner, interval: str) -> str:
     candles = best_candles(owner, INTERVALS[interval])
     # Composed of the constants above.
     return (
         "SELECT key, start, open::text, high::text, low::text, close::text, samples::integer,"
-        f" source FROM ({candles}) AS y ORDER BY key, start"
+        f" source, {completeness(owner, INTERVALS[interval])}"
+        f" FROM ({candles}) AS y ORDER BY key, start"
     )
 
 

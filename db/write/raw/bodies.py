@@ -65,6 +65,10 @@ WHERE b.id = $1
 _SET_INDEX = "UPDATE bodies SET records = $2, record_count = $3 WHERE id = $1"
 
 
+Slice = tuple[int | None, int | None]
+"""Offset and length of a record in the body of its page; a stream has no body."""
+
+
 class BodyArrival(msgspec.Struct, frozen=True):
     """The id of a body, and when it arrived, by the clock of the database."""
 

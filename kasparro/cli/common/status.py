@@ -19,16 +19,18 @@ from db.read.sources import (
     checkpoints_of_sources,
     listing_counts,
 )
+from db.read.streams import StreamStatus, stream_problems, streams_of_sources
 from kasparro.supervise.process_lock import LockHolder
 
 
 class SourceStatus(msgspec.Struct, frozen=True):
-    """A source; None for a missing run or checkpoint."""
+    """A source; None for a missing run, checkpoint or stream."""
 
     source: SourceRow
     listings: int
     last_run: RunRow | None
     checkpoint: SourceCheckpointRow | None
+    stream: StreamStatus | None = None
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -54,20 +56,27 @@ async def read_status(
     connection: Connection, running: LockHolder | None, disk_bytes: int | None
 ) -> Status:
     """Read everything in one snapshot."""
-    problems = await read_problems(connection)
+    problems = await read_problems(connection) + await stream_problems(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await all_sources(connection)
         names = [row.name for row in rows]
         counts = await listing_counts(connection, names)
         runs = await last_runs(connection, names)
         checkpoints = await checkpoints_of_sources(connection, names)
+        streams = await streams_of_sources(connection, names)
         stats = await read_stats(connection)
         worst = await worst_coins(connection, datetime.datetime.now(datetime.UTC))
         sizes = await read_sizes(connection)
         demo = await is_demo(connection)
         registries = await registry_readings(connection)
     sources = [
-        SourceStatus(row, counts.get(row.name, 0), runs.get(row.name), checkpoints.get(row.name))
+        SourceStatus(
+            row,
+            counts.get(row.name, 0),
+            runs.get(row.name),
+            checkpoints.get(row.name),
+            streams.get(row.name),
+        )
         for row in rows
     ]
     return Status(

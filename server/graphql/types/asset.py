@@ -20,7 +20,10 @@ from db.read.listings import (
     listings_of_assets,
     listings_of_assets_statement,
 )
-from server.graphql.execution.loaders import NarrowQuery, related_many
+from db.read.streams import MAX_MARKETS_OF_ASSET, consensus_of_assets, markets_of_assets
+from server.graphql.execution.loaders import NarrowQuery, related_many, related_one
+from server.graphql.markets.consensus import ConsensusType
+from server.graphql.markets.market import MarketType
 from server.graphql.relay.ids import asset_id
 from server.graphql.relay.node import Node
 from server.graphql.types.coin import Coin
@@ -112,4 +115,13 @@ class AssetType(Node):
         ),
         "The records that it owns: one for each ticker that a source uses for it, and for which no"
         f" other asset has better evidence. Largest market cap first, at most {MAX_OF_ASSET}.",
+    )
+    consensus: ConsensusType | None = related(
+        related_one(["key"], consensus_of_assets),
+        "The consensus price over the live markets of the asset; null if no exchange that is"
+        " followed lists it.",
+    )
+    markets: list[MarketType] = related(
+        related_many(["key"], markets_of_assets),
+        f"The live markets that trade the asset, by venue; at most {MAX_MARKETS_OF_ASSET}.",
     )

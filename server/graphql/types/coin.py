@@ -20,7 +20,10 @@ from db.read.listings import (
     listings_of_tickers,
     listings_of_tickers_statement,
 )
+from db.read.streams import MAX_MARKETS_OF_ASSET, consensus_of_assets, markets_of_assets
 from server.graphql.execution.loaders import NarrowQuery, Relation, related_many, related_one
+from server.graphql.markets.consensus import ConsensusType
+from server.graphql.markets.market import MarketType
 from server.graphql.relay.node import Node
 from server.graphql.types.fields import nested, related, resolved
 from server.graphql.types.history import (
@@ -134,6 +137,15 @@ class Coin(Node):
             narrow=NarrowQuery(ASKED_ASSETS, asked_assets_statement, key="asked"),
         ),
         "The asset that owns the ticker; null until the first merge after an upgrade from 0.1.0.",
+    )
+    consensus: ConsensusType | None = related(
+        related_one(["asset"], consensus_of_assets, condition="asset"),
+        "The consensus price over the live markets of the asset; null if no exchange that is"
+        " followed lists it.",
+    )
+    markets: list[MarketType] = related(
+        Relation(markets_of_assets, list, columns=("asset",), condition="asset"),
+        f"The live markets that trade the asset, by venue; at most {MAX_MARKETS_OF_ASSET}.",
     )
     is_current: bool = related(
         Relation(are_current, _true, columns=("asset", "ticker"), condition="asset"),

@@ -77,6 +77,10 @@ class Candle:
     close: DecimalText = strawberry.field(description="The last price.")
     samples: int = strawberry.field(description="The number of price points in the interval.")
     source: str = strawberry.field(description="The source of all prices of the candle.")
+    complete: bool | None = strawberry.field(
+        description="Of the source `markets`: whether no gap touches it, in which prices of one of"
+        " the markets may be missing (see `streamGaps`). Null for a source that is polled."
+    )
 
 
 @strawberry.enum(description="The length of a candle.")

@@ -26,6 +26,9 @@ from db.read.sources import SourceRow, all_sources
 from server.graphql.execution.context import Info
 from server.graphql.execution.errors import bad_input, deduplicate_errors
 from server.graphql.execution.loaders import Lookup, lookup_one
+from server.graphql.markets.gap import StreamGapType
+from server.graphql.markets.market import MarketType
+from server.graphql.markets.pages import GAPS_ROOT, MARKETS_ROOT
 from server.graphql.relay.connections import Connection, PageRequest, PageValue, RootConnection
 from server.graphql.relay.ids import Kind, NodeKey, parse_key
 from server.graphql.relay.node import Node
@@ -249,6 +252,13 @@ class Query:
     listing: ListingType | None = resolved(_listing, "One listing of one source.")
     listings: Connection[ListingType] = _paged(
         LISTINGS_ROOT, "The listings of all sources, by source and external id."
+    )
+    markets: Connection[MarketType] = _paged(
+        MARKETS_ROOT, "The markets of the exchanges that are followed, by venue and symbol."
+    )
+    stream_gaps: Connection[StreamGapType] = _paged(
+        GAPS_ROOT,
+        "The stretches of time in which prices of an exchange may be missing, newest first.",
     )
     run: Run | None = resolved(_run, "One run.")
     runs: Connection[Run] = _paged(RUNS_ROOT, "The runs of all sources, newest first.")

@@ -7,8 +7,10 @@ import strawberry
 
 from db.read.runs import last_runs
 from db.read.sources import checkpoints_of_sources, listing_counts
+from db.read.streams import streams_of_sources
 from db.source_files import MAX_FILES, files_of_sources
 from server.graphql.execution.loaders import related_count, related_many, related_one
+from server.graphql.markets.stream import StreamStateType
 from server.graphql.types.fields import related
 from server.graphql.types.run import Run
 from server.graphql.types.source_file import SourceFile
@@ -21,19 +23,27 @@ class SourceKind(enum.Enum):
 
     API = strawberry.enum_value("api", description="The HTTP API of a provider.")
     FILE = strawberry.enum_value("file", description="Files on a disk.")
+    STREAM = strawberry.enum_value(
+        "stream",
+        description="Live prices of an exchange, or the consensus over all of them (`markets`).",
+    )
 
 
 @strawberry.enum(description="The health of a source.")
 class SourceHealth(enum.Enum):
     """The values are those of `SourceRow.health`."""
 
-    OK = strawberry.enum_value("ok", description="Its last run was a success, and none is overdue.")
+    OK = strawberry.enum_value(
+        "ok", description="Its last run was a success, and none is overdue; a stream is live."
+    )
     DEGRADED = strawberry.enum_value(
         "degraded",
         description="One or two failures in a row, or the last run was partial,"
-        " or no run has ended for longer than three polls.",
+        " or no run has ended for longer than three polls. Of a stream, some connections are down.",
     )
-    DOWN = strawberry.enum_value("down", description="Three or more failures in a row.")
+    DOWN = strawberry.enum_value(
+        "down", description="Three or more failures in a row, or a stream that delivers nothing."
+    )
     UNKNOWN = strawberry.enum_value("unknown", description="No run has ended yet.")
 
 
@@ -86,4 +96,8 @@ class SourceType:
         related_many(["name"], files_of_sources),
         "How its files were read, the most recent first, at most 20. Empty for a provider.",
         rows=MAX_FILES,
+    )
+    stream: StreamStateType | None = related(
+        related_one(["name"], streams_of_sources),
+        "Whether it delivers, if it is a stream; null for other kinds and before its start.",
     )

@@ -1,0 +1,1 @@
+"""Reading what decides on identity: evidence for owners, and what files would change."""

@@ -1,0 +1,1 @@
+"""What the streams of exchanges write: markets, gaps and segments of frames."""

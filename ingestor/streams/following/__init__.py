@@ -1,0 +1,1 @@
+"""Following one venue: connections, reconnects, overlaps, duplicates, gaps, a bounded queue."""

@@ -1,0 +1,1 @@
+"""Exchanges with websockets: recorded sessions, or a market that ticks, with faults on demand."""

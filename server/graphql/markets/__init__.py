@@ -1,0 +1,1 @@
+"""The types of live markets: markets, consensus prices, and the state of streams."""
