@@ -12,12 +12,12 @@ from db.write.listings import (
     EncodedListings,
     KnownListing,
     Listing,
-    Slice,
     encode_listings,
     readable_payload,
     write_listings,
 )
 from db.write.new_listings import EncodedNewListings, copy_listings, encode_new_listings, without
+from db.write.raw.bodies import Slice
 from ingestor.run.body import BodyWriter
 from ingestor.sources.records import Page, Record, RecordError, Rejection, Source
 
