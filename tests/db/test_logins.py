@@ -135,9 +135,9 @@ async def test_the_ingestor_makes_and_drops_partitions_and_can_touch_no_other_ta
         raw = f"bodies_{day:%Y%m%d}"
         await own.execute(
             "INSERT INTO bodies (id, arrived_at, fetched_at, run_id, size, page_number, "
-            "record_count, source, page_group, form, headers, sha256, records, content) "
+            "record_count, source, page_group, form, headers, sha256, records, content, frames) "
             "VALUES (nextval('body_ids'), now(), now(), 1, 0, 0, 0, 'csv', '', 'records', '{}', "
-            "sha256(''), '', '')"
+            "sha256(''), '', '', '{}')"
         )
         assert await own.fetchval(f"SELECT count(*) FROM {raw}") == 1
         for statement in (
