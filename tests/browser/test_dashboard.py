@@ -54,6 +54,7 @@ async def test_prices_move_without_a_reload(visitor: Visitor) -> None:
         assert await page.evaluate("window.untouched")
 
 
+@pytest.mark.timeout(480)
 async def test_a_run_can_be_triggered_and_followed_to_its_end(visitor: Visitor, demo: Demo) -> None:
     async with visitor.visit("/dashboard/runs") as page:
         token = page.get_by_label("Scheduler token")
@@ -63,7 +64,8 @@ async def test_a_run_can_be_triggered_and_followed_to_its_end(visitor: Visitor, 
         await token.fill(demo.token)
         await page.get_by_role("button", name="Run now").click()
         await page.wait_for_function(
-            "() => /is done/.test(document.querySelector('.request')?.innerText ?? '')"
+            "() => /is done/.test(document.querySelector('.request')?.innerText ?? '')",
+            timeout=300_000,  # the demo's first polls and its past come before it
         )
         text = await page.locator(".request").inner_text()
         assert all(source in text for source in ("coinpaprika", "coingecko", "csv")), text

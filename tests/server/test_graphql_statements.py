@@ -109,9 +109,9 @@ async def test_a_nested_field_costs_one_statement_for_any_size_of_the_page(
     ] == [2, 2]
     assert large["coins"]["nodes"][5]["listings"][1]["coin"]["rivals"][0]["payload"] is not None
     assert [len(run["rejections"]["nodes"]) for run in large["runs"]["nodes"]] == [2] * 12
-    # coins, listings, coin, rivals, payload; runs, rejections, totalCount; sources, count, last
-    # run, checkpoint, files.
-    assert len(few) == len(many) == 13
+    # coins, listings, coin, rivals, payloads, their bodies; runs, rejections, totalCount; sources,
+    # count, last run, checkpoint, files.
+    assert len(few) == len(many) == 14
     assert sorted(few) == sorted(many)
 
 

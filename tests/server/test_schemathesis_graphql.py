@@ -46,5 +46,5 @@ async def test_schemathesis_finds_no_failure(service: Service, connection: Conne
             process.kill()
     report = output.decode()
     assert process.returncode == 0, report
-    assert "Tested: 14" in report, report
+    assert "Tested: 16" in report, report
     assert "failure" not in report.lower(), report
