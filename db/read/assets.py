@@ -19,12 +19,8 @@ from db.read.expressions import (
 )
 from db.read.keyset import (
     FilterParts,
-    KeysetPage,
     Order,
     PageQuery,
-    PageSlice,
-    count_rows,
-    fetch_page,
     filter_parts,
 )
 
@@ -196,20 +192,6 @@ def asset_conditions(filters: AssetFilter) -> FilterParts:
     if filters.search is not None:
         filters = msgspec.structs.replace(filters, search=like_prefix(filters.search))
     return filter_parts(msgspec.structs.astuple(filters))
-
-
-async def asset_page(
-    connection: Connection, filters: AssetFilter, order: Order, part: PageSlice
-) -> KeysetPage[AssetRow]:
-    """Return a slice of the matching assets."""
-    return await fetch_page(
-        connection, ASSETS, order, part, make=AssetRow, filters=asset_conditions(filters)
-    )
-
-
-async def count_assets(connection: Connection, filters: AssetFilter = NO_FILTER) -> int:
-    """Return the number of matching assets."""
-    return await count_rows(connection, ASSETS, asset_conditions(filters))
 
 
 async def assets_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, AssetRow]:

@@ -10,12 +10,9 @@ from db.connect.types import Connection
 from db.read.expressions import as_float, asset_of, is_member, like_prefix, search_condition
 from db.read.keyset import (
     FilterParts,
-    KeysetPage,
     Order,
     PageQuery,
-    PageSlice,
     count_rows,
-    fetch_page,
     filter_parts,
 )
 
@@ -149,16 +146,6 @@ def listing_conditions(filters: ListingFilter) -> FilterParts:
     if filters.search is not None:
         filters = msgspec.structs.replace(filters, search=like_prefix(filters.search))
     return filter_parts(msgspec.structs.astuple(filters))
-
-
-async def listing_page(
-    connection: Connection, filters: ListingFilter, part: PageSlice
-) -> KeysetPage[ListingRow]:
-    """Return a slice of the matching listings, by source and external id."""
-    conditions = listing_conditions(filters)
-    return await fetch_page(
-        connection, LISTINGS, LISTING_ORDER, part, make=ListingRow, filters=conditions
-    )
 
 
 async def count_listings(connection: Connection, filters: ListingFilter = NO_FILTER) -> int:

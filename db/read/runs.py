@@ -10,12 +10,8 @@ import msgspec
 from db.connect.types import Connection
 from db.read.keyset import (
     FilterParts,
-    KeysetPage,
     Order,
     PageQuery,
-    PageSlice,
-    count_rows,
-    fetch_page,
     filter_parts,
 )
 
@@ -118,20 +114,6 @@ def run_from_event(run: dict[str, Any]) -> RunRow:
 def run_conditions(filters: RunFilter) -> FilterParts:
     """Return the conditions of the filter for a statement."""
     return filter_parts(msgspec.structs.astuple(filters))
-
-
-async def run_page(
-    connection: Connection, filters: RunFilter, part: PageSlice
-) -> KeysetPage[RunRow]:
-    """Return a slice of the matching runs, newest first."""
-    return await fetch_page(
-        connection, RUNS, NEWEST_FIRST, part, make=RunRow, filters=run_conditions(filters)
-    )
-
-
-async def count_runs(connection: Connection, filters: RunFilter) -> int:
-    """Return the number of matching runs."""
-    return await count_rows(connection, RUNS, run_conditions(filters))
 
 
 async def runs_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, RunRow]:

@@ -9,12 +9,8 @@ import msgspec
 from db.connect.types import Connection
 from db.read.keyset import (
     FilterParts,
-    KeysetPage,
     Order,
     PageQuery,
-    PageSlice,
-    count_rows,
-    fetch_page,
     filter_parts,
 )
 
@@ -203,39 +199,9 @@ def market_conditions(filters: MarketFilter) -> FilterParts:
     return filter_parts(msgspec.structs.astuple(filters))
 
 
-async def market_page(
-    connection: Connection, filters: MarketFilter, part: PageSlice
-) -> KeysetPage[LiveMarketRow]:
-    """Return a slice of the matching markets, by venue and symbol."""
-    conditions = market_conditions(filters)
-    return await fetch_page(
-        connection, MARKETS, MARKET_ORDER, part, make=LiveMarketRow, filters=conditions
-    )
-
-
-async def count_markets(connection: Connection, filters: MarketFilter) -> int:
-    """Return the number of matching markets."""
-    return await count_rows(connection, MARKETS, market_conditions(filters))
-
-
 def gap_conditions(filters: GapFilter) -> FilterParts:
     """Return the conditions of the filter for a statement."""
     return filter_parts(msgspec.structs.astuple(filters))
-
-
-async def gap_page(
-    connection: Connection, filters: GapFilter, part: PageSlice
-) -> KeysetPage[GapRow]:
-    """Return a slice of the matching gaps, those that were noticed last first."""
-    conditions = gap_conditions(filters)
-    return await fetch_page(
-        connection, GAPS, NEWEST_GAP_FIRST, part, make=GapRow, filters=conditions
-    )
-
-
-async def count_gaps(connection: Connection, filters: GapFilter) -> int:
-    """Return the number of matching gaps."""
-    return await count_rows(connection, GAPS, gap_conditions(filters))
 
 
 async def streams_of_sources(

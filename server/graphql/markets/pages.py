@@ -11,13 +11,11 @@ from db.read.streams import (
     MARKETS,
     NEWEST_GAP_FIRST,
     GapFilter,
+    GapRow,
+    LiveMarketRow,
     MarketFilter,
-    count_gaps,
-    count_markets,
     gap_conditions,
-    gap_page,
     market_conditions,
-    market_page,
 )
 from server.graphql.relay.connections import PageRequest, RootConnection
 from server.graphql.types.arguments import After, Before, First, Last, checked_slice, or_none
@@ -126,17 +124,5 @@ def gaps_arguments(
     return PageRequest(gaps, NEWEST_GAP_FIRST, page, cacheable=False)
 
 
-MARKETS_ROOT = RootConnection(
-    markets_arguments,
-    lambda connection, page: market_page(connection, page.filter, page.slice),
-    count_markets,
-    MARKETS,
-    market_conditions,
-)
-GAPS_ROOT = RootConnection(
-    gaps_arguments,
-    lambda connection, page: gap_page(connection, page.filter, page.slice),
-    count_gaps,
-    GAPS,
-    gap_conditions,
-)
+MARKETS_ROOT = RootConnection(markets_arguments, MARKETS, LiveMarketRow, market_conditions)
+GAPS_ROOT = RootConnection(gaps_arguments, GAPS, GapRow, gap_conditions)

@@ -14,6 +14,8 @@ from db.read.keyset import (
     Order,
     PageQuery,
     PageSlice,
+    count_rows,
+    fetch_page,
 )
 from server.graphql.relay.cursors import encode_cursor
 
@@ -167,14 +169,13 @@ class PageRequest(NamedTuple):
 class RootConnection(msgspec.Struct, frozen=True):
     """A connection of Query: resolver and compiler both read it by this declaration.
 
-    The parameters of `arguments` are the field's. The resolver uses `read` and `count`, the
-    compiler `query` with the `conditions` that a filter makes.
+    The parameters of `arguments` are the field's. Both use `query` with the `conditions` that a
+    filter makes; `make` makes the resolver's rows of the columns.
     """
 
     arguments: Callable[..., PageRequest]
-    read: Callable[[DatabaseConnection, PageRequest], Awaitable[KeysetPage[Any]]]
-    count: Callable[[DatabaseConnection, Any], Awaitable[int]]
     query: PageQuery
+    make: Callable[..., Any]
     conditions: Callable[[Any], FilterParts]
 
     async def resolve(
@@ -183,13 +184,22 @@ class RootConnection(msgspec.Struct, frozen=True):
         """Read a page; `call` calls a function of `db` with a connection."""
 
         async def exists(beyond: PageSlice) -> bool:
-            page: KeysetPage[Any] = await call(self.read, request._replace(slice=beyond))
+            page: KeysetPage[Any] = await call(self._read, request._replace(slice=beyond))
             return page.more
 
         async def count() -> int:
-            number: int = await call(self.count, request.filter)
+            number: int = await call(self._count, request)
             return number
 
-        page: KeysetPage[Any] = await call(self.read, request)
+        page: KeysetPage[Any] = await call(self._read, request)
         page_info = KeysetPageInfo(page, request.slice, request.order, exists)
         return PageValue(page, request.order, page_info, count)
+
+    async def _read(self, connection: DatabaseConnection, request: PageRequest) -> KeysetPage[Any]:
+        conditions = self.conditions(request.filter)
+        return await fetch_page(
+            connection, self.query, request.order, request.slice, make=self.make, filters=conditions
+        )
+
+    async def _count(self, connection: DatabaseConnection, request: PageRequest) -> int:
+        return await count_rows(connection, self.query, self.conditions(request.filter))

@@ -4,21 +4,10 @@ from typing import Annotated
 
 import strawberry
 
-from db.read.assets import (
-    ASSETS,
-    asset_conditions,
-    asset_page,
-    count_assets,
-)
-from db.read.coins import COINS, coin_conditions, coin_page, count_coins
-from db.read.listings import (
-    LISTING_ORDER,
-    LISTINGS,
-    count_listings,
-    listing_conditions,
-    listing_page,
-)
-from db.read.runs import NEWEST_FIRST, RUNS, count_runs, run_conditions, run_page
+from db.read.assets import ASSETS, AssetRow, asset_conditions
+from db.read.coins import COINS, CoinRow, coin_conditions
+from db.read.listings import LISTING_ORDER, LISTINGS, ListingRow, listing_conditions
+from db.read.runs import NEWEST_FIRST, RUNS, RunRow, run_conditions
 from server.graphql.relay.connections import PageRequest, RootConnection
 from server.graphql.types.arguments import After, Before, First, Last, checked_slice
 from server.graphql.types.filters import (
@@ -117,31 +106,7 @@ def runs_arguments(
     return PageRequest(run_filter(filter), NEWEST_FIRST, page)
 
 
-COINS_ROOT = RootConnection(
-    coins_arguments,
-    lambda connection, page: coin_page(connection, page.filter, page.order, page.slice),
-    count_coins,
-    COINS,
-    coin_conditions,
-)
-ASSETS_ROOT = RootConnection(
-    assets_arguments,
-    lambda connection, page: asset_page(connection, page.filter, page.order, page.slice),
-    count_assets,
-    ASSETS,
-    asset_conditions,
-)
-LISTINGS_ROOT = RootConnection(
-    listings_arguments,
-    lambda connection, page: listing_page(connection, page.filter, page.slice),
-    count_listings,
-    LISTINGS,
-    listing_conditions,
-)
-RUNS_ROOT = RootConnection(
-    runs_arguments,
-    lambda connection, page: run_page(connection, page.filter, page.slice),
-    count_runs,
-    RUNS,
-    run_conditions,
-)
+COINS_ROOT = RootConnection(coins_arguments, COINS, CoinRow, coin_conditions)
+ASSETS_ROOT = RootConnection(assets_arguments, ASSETS, AssetRow, asset_conditions)
+LISTINGS_ROOT = RootConnection(listings_arguments, LISTINGS, ListingRow, listing_conditions)
+RUNS_ROOT = RootConnection(runs_arguments, RUNS, RunRow, run_conditions)
