@@ -26,7 +26,7 @@ QUICK_LISTINGS, QUICK_TICKS = 5_000, 6
 FEW_TICKS = 5
 """The ticks of a short rebuild, whose memory is the reference."""
 STEP = datetime.timedelta(minutes=30)
-RATE = Bounds(at_least=15_000)
+RATE = Bounds(at_least=20_000)
 MEMORY = Bounds(at_most=150)
 
 # Bodies like CoinPaprika's, about 800 bytes each; every price moves at every tick.

@@ -3,7 +3,7 @@
 Candles stay exact, and are no longer rolled up from the points that are left: a point that comes
 late for such a time only widens them. A partition is thinned once, when all of it is old enough, in
 short transactions that resume; then it is compacted, which gives its space back. Candles of that
-age are compacted too: the room beside each one for its next versions is no longer needed.
+age are compacted as well: they hardly change any more, so half-empty pages only take space.
 """
 
 import datetime

@@ -262,7 +262,7 @@ async def test_what_has_no_body_any_more_is_read_from_the_newest_payloads(ingest
     assert before
     assert await ingest.value("SELECT count(*) FROM listings WHERE name LIKE '% COIN'") == 0
     assert (await again(ingest)).changes == []
-    # What cannot be read is rejected with its payload, though there is no body.
+    # A payload without a body that cannot be read becomes a rejected record with its bytes.
     report = await again(ingest, sources=misread(ingest, ["csv"], refuse="1"))
     refused = await ingest.rows(
         "SELECT external_id, payload, body FROM rejected_records WHERE source = 'csv'"
